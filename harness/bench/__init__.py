@@ -1,0 +1,1 @@
+"""Where torch lives: everything that touches a live model, in the process that measures."""

@@ -1,0 +1,132 @@
+"""Take samples: one step on one batch, all members interleaved, with a mark at each phase.
+
+Nothing here knows torch: a member is anything with a step to run, and the clock is handed in, so that a fake member
+on a fake clock can prove the arithmetic.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Wall and CPU time of this thread in nanoseconds, and how often it was preempted. `wait` blocks until a
+    device has done its work, so that a mark means what it says."""
+
+    wall: Callable[[], int] = time.perf_counter_ns
+    cpu: Callable[[], int] = time.thread_time_ns
+    switches: Callable[[], int] = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+    wait: Callable[[], None] | None = None
+
+
+class Member(Protocol):
+    """One of the things timed against each other."""
+
+    def step(self, batch: int, mark: Callable[[str], None]) -> None:
+        """Run one step on the given batch of the member's own work set, marking each phase's end."""
+        ...
+
+    def restore(self) -> None:
+        """Put back parameters and optimizer state; called between passes, off the clock."""
+        ...
+
+    def before(self) -> None:
+        """Called before each sample, off the clock."""
+        ...
+
+
+@dataclass
+class Tape:
+    """One member's samples: a list a column, nanoseconds over `repeats` steps each."""
+
+    repeats: int = 1
+    wall: list[int] = field(default_factory=list)
+    cpu: list[int] = field(default_factory=list)
+    switches: list[int] = field(default_factory=list)
+    batch: list[int] = field(default_factory=list)
+    round: list[int] = field(default_factory=list)
+    position: list[int] = field(default_factory=list)
+    phases: dict[str, list[int]] = field(default_factory=dict)
+
+    def columns(self) -> dict[str, Any]:
+        """The samples as plain JSON values."""
+        return dict(vars(self))
+
+
+class Marker:
+    """Reads the clock at the end of each phase. Phases of one sample sum to its wall time exactly."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now, self._wait = clock.wall, clock.wait
+        self.phases: dict[str, int] = {}
+        self.name = "step"
+        self.last = 0
+
+    def start(self) -> None:
+        self.phases, self.name = {}, "step"
+        self.last = self._now()
+
+    def __call__(self, phase: str) -> None:
+        if self._wait is not None:
+            self._wait()
+        now = self._now()
+        self.phases[phase] = self.phases.get(phase, 0) + now - self.last
+        self.name, self.last = phase, now
+
+    def stop(self) -> int:
+        """Time since the last mark goes to the last phase; returns the whole."""
+        self(self.name)
+        return sum(self.phases.values())
+
+
+def take(member: Member, batch: int, tape: Tape, clock: Clock, *, round_: int, position: int) -> None:
+    """One sample, appended to the tape."""
+    member.before()
+    marker = Marker(clock)
+    step, repeats = member.step, tape.repeats
+    switches = clock.switches()
+    cpu = clock.cpu()
+    marker.start()
+    for _ in range(repeats):
+        step(batch, marker)
+    wall = marker.stop()
+    cpu = clock.cpu() - cpu
+    tape.wall.append(wall)
+    tape.cpu.append(cpu)
+    tape.switches.append(clock.switches() - switches)
+    tape.batch.append(batch)
+    tape.round.append(round_)
+    tape.position.append(position)
+    for phase in {**tape.phases, **marker.phases}:  # a phase that this sample did not have took no time
+        column = tape.phases.setdefault(phase, [0] * (len(tape.wall) - 1))
+        column.append(marker.phases.get(phase, 0))
+
+
+def run_rounds(
+    members: Sequence[Member], tapes: Sequence[Tape], batches: int, rounds: range, clock: Clock, random: Random
+) -> None:
+    """In round r every member runs its batch r mod `batches`, in balanced random order; state is restored before
+    each pass over the work set."""
+    orders = balanced_orders(len(members), random)
+    for round_ in rounds:
+        batch = round_ % batches
+        if batch == 0:
+            for member in members:
+                member.restore()
+        for position, index in enumerate(next(orders)):
+            take(members[index], batch, tapes[index], clock, round_=round_, position=position)
+
+
+def balanced_orders(members: int, random: Random) -> Iterator[list[int]]:
+    """Endless random orders in which each member holds each position equally often: shuffled Latin squares."""
+    while True:
+        names = random.sample(range(members), members)
+        shifts = random.sample(range(members), members)
+        for shift in shifts:
+            yield [names[(position + shift) % members] for position in range(members)]

@@ -1,0 +1,259 @@
+"""One replicate of a block's speed: every trial and the control, interleaved over a fixed work set."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.bench.assemble import Kitchen, Live
+from harness.bench.clock import Clock, Tape, run_rounds
+from harness.bench.failure import TrialFailed, blaming
+from harness.bench.guard import Guard
+from harness.bench.workset import work_set
+from harness.records import Block, Role, Speed, Trial
+
+#: A sample lasts at least this many seconds; shorter steps are repeated within it.
+LEAST_SAMPLE = 1e-3
+#: Warm-up ends when a pass over the work set takes each member within this of the pass before.
+STATIONARY = 0.03
+#: Warm-up lasts at least this many seconds a member, and at most that many.
+WARM_LEAST, WARM_MOST = 0.25, 3.0
+#: A quick look measures this long in all.
+QUICK_SECONDS = 5.0
+
+
+class LiveMember:
+    """A live trial as the clock sees it: a step to run on a batch of the work set."""
+
+    def __init__(self, live: Live, role: Role, batches: list[list[Any]], mode: str, guard: Guard) -> None:
+        self.live, self.role, self.batches, self.guard = live, role, batches, guard
+        self.level = live.trial.level
+        self.step = self._train if mode == "train" else self._infer
+        self.mode = mode
+        self.loss: Any = None
+        self.saved: list[Any] = []
+        if mode == "inference":
+            live.model.eval()
+
+    def _train(self, batch: int, mark: Callable[[str], None]) -> None:
+        collated = self.live.batch(self.batches[batch])
+        mark("collate")
+        self.loss = self.live.step(self.live, collated, mark)
+
+    def _infer(self, batch: int, mark: Callable[[str], None]) -> None:
+        with torch.inference_mode():
+            collated = self.live.batch(self.batches[batch])
+            mark("collate")
+            self.loss = self.live.evaluate(self.live.model, collated)
+            mark("forward")
+
+    def before(self) -> None:
+        self.guard.doing(self.level, f"one {self.mode} step")
+
+    def save(self) -> None:
+        """Remember parameters and optimizer state as they are now."""
+        if self.mode == "train":
+            self.saved = [clone(thing.state_dict()) for thing in self.live.state(self.live)]
+
+    def restore(self) -> None:
+        self.check()
+        if self.mode == "train":
+            for thing, saved in zip(self.live.state(self.live), self.saved, strict=False):
+                put_back(thing, saved)
+
+    def check(self) -> None:
+        """Raise TrialFailed where the last step's result is not finite."""
+        if isinstance(self.loss, torch.Tensor) and not bool(torch.isfinite(self.loss).all()):
+            what = "its loss" if self.mode == "train" else "what it predicts"
+            raise TrialFailed(self.level, f"{what} is not finite after a few {self.mode} steps")
+
+    def counts(self) -> dict[str, list[float]]:
+        """The amounts counted in each batch of this member's work set."""
+        columns: dict[str, list[float]] = {}
+        for batch in self.batches:
+            for name, amount in self.live.count(self.live.collate(batch)).items():
+                columns.setdefault(name, []).append(float(amount))
+        return columns
+
+
+def measure_speed(
+    block: Block, mode: str, number: int, kitchen: Kitchen, guard: Guard, clock: Clock | None = None
+) -> list[dict[str, Any]]:
+    """The samples of every member as JSON values. Raises TrialFailed naming the level that cannot go on."""
+    settings = block.measures.speed or Speed()
+    random = Random(f"{block.id} {mode} {number}")
+    # Where objects lie in memory moves times by a percent or so: every process draws its own layout.
+    padding = [bytearray(random.randrange(1, 1 << 16)) for _ in range(random.randrange(64))]
+    members = build_members(block, mode, settings, kitchen, guard, random)
+    clock = clock or clock_for(members[0].live.device)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        warmth = warm_up(members, settings.batches, clock, random)
+        tapes = [Tape(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmth.medians]
+        samples = [mean * tape.repeats for mean, tape in zip(warmth.means, tapes, strict=True)]
+        rounds = rounds_for(samples, settings)
+        run_guarded(members, tapes, settings.batches, range(rounds), clock, random)
+        for member in members:
+            member.check()
+    finally:
+        gc.enable()
+        guard.rest()
+    del padding
+    return [
+        {
+            "level": member.level,
+            "role": member.role,
+            "data": {
+                **tape.columns(),
+                "counts": member.counts(),
+                "warm_up": {"passes": warmth.passes, "seconds": warmth.spent},
+                "flags": [] if stationary else ["not_stationary"],
+            },
+        }
+        for member, tape, stationary in zip(members, tapes, warmth.stationary, strict=True)
+    ]
+
+
+def build_members(
+    block: Block, mode: str, settings: Speed, kitchen: Kitchen, guard: Guard, random: Random
+) -> list[LiveMember]:
+    """All trials and the baseline once more as the control, built in random order."""
+    baseline = block.baseline
+    data = kitchen.data(baseline.dataset)
+    with blaming(baseline.level, "choosing the work set"):
+        examples = work_set(data.train, baseline.batch_size, settings.batches, baseline.seed)
+    with blaming(baseline.level, "building the model"):
+        guard.doing(baseline.level, "building the model")
+        weights = {name: tensor.clone() for name, tensor in kitchen.bare(baseline).state_dict().items()}
+    wanted: list[tuple[Trial, Role]] = [(trial, "variant") for trial in block.trials] + [(baseline, "control")]
+    members: dict[int, LiveMember] = {}
+    for index in random.sample(range(len(wanted)), len(wanted)):
+        trial, role = wanted[index]
+        with blaming(trial.level, "building the model"):
+            guard.doing(trial.level, "building the model")
+            live = kitchen.live(trial, weights)
+        with blaming(trial.level, "cutting the work set into batches"):
+            # The order draws from the suite's seed, so that each process has the same batches.
+            batches = live.batches(examples, Random(f"order {trial.seed}"))
+            if len(batches) != settings.batches:
+                raise ValueError(f"its order makes {len(batches)} batches where {settings.batches} are due")
+        members[index] = LiveMember(live, role, batches, mode, guard)
+    return [members[index] for index in range(len(wanted))]
+
+
+def run_guarded(
+    members: Sequence[LiveMember], tapes: Sequence[Tape], batches: int, rounds: range, clock: Clock, random: Random
+) -> None:
+    """`run_rounds`, naming the member whose step raised."""
+    try:
+        run_rounds(members, tapes, batches, rounds, clock, random)
+    except TrialFailed:
+        raise
+    except Exception as error:
+        level, what = members[0].guard.last_words()
+        with blaming(level, what):
+            raise error
+
+
+@dataclass
+class Warmth:
+    """What warming up came to: how many passes and seconds, and of each member its median and mean seconds a step
+    in the last pass and whether it had become stationary."""
+
+    passes: int
+    spent: float
+    medians: list[float]
+    means: list[float]
+    stationary: list[bool]
+
+
+def warm_up(members: Sequence[LiveMember], batches: int, clock: Clock, random: Random) -> Warmth:
+    """Passes over the work set, thrown away, until each member takes as long as in the pass before.
+
+    The first pass meets every shape for the first time. A member is stationary when the median over batches of
+    the log ratio to the pass before is within `STATIONARY`.
+    """
+    begun = time.perf_counter()
+    for member in members:
+        member.save()
+    stationary = [False] * len(members)
+    before: list[Any] = []
+    for passes in itertools.count(1):
+        tapes = [Tape() for _ in members]
+        run_guarded(members, tapes, batches, range(batches), clock, random)
+        times = [np.array(tape.wall) * 1e-9 for tape in tapes]
+        if passes == 1:
+            for member in members:  # from here on, restoring finds an optimizer state that exists
+                member.save()
+        for index, then in enumerate(before):
+            change = abs(float(np.median(np.log(times[index] / then))))
+            stationary[index] = stationary[index] or change <= STATIONARY
+        before = times
+        spent = time.perf_counter() - begun
+        warm = spent >= WARM_LEAST * len(members) and all(stationary)
+        if warm or spent >= WARM_MOST * len(members):
+            break
+    return Warmth(
+        passes, spent, [float(np.median(t)) for t in times], [float(t.mean()) for t in times], stationary
+    )
+
+
+def rounds_for(seconds: Sequence[float], settings: Speed) -> int:
+    """How many rounds one process runs: whole passes, at least `visits` of them, and at least `seconds` a member
+    on average. `seconds` are the members' times for one sample."""
+    wanted = QUICK_SECONDS if settings.quick else settings.seconds * len(seconds)
+    passes = math.ceil(wanted / (sum(seconds) * settings.batches))
+    return max(settings.visits, passes) * settings.batches
+
+
+def clock_for(device: torch.device) -> Clock:
+    """The clock of a device: on a GPU every mark waits until the work before it is done."""
+    if device.type == "cuda":
+        return Clock(wait=lambda: torch.cuda.synchronize(device))
+    return Clock()
+
+
+def clone(value: Any) -> Any:
+    """A deep copy of a state dict's values."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: clone(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(clone(inner) for inner in value)
+    return value
+
+
+@torch.no_grad()
+def put_back(thing: Any, saved: Any) -> None:
+    """Restore a saved state in place where its form is unchanged, which costs a copy and no allocation."""
+    if not _copy_into(thing.state_dict(), saved):
+        thing.load_state_dict(saved)
+
+
+def _copy_into(current: Any, saved: Any) -> bool:
+    if isinstance(saved, torch.Tensor):
+        if not isinstance(current, torch.Tensor) or current.shape != saved.shape:
+            return False
+        current.copy_(saved)
+        return True
+    if isinstance(saved, dict):
+        return (
+            isinstance(current, dict)
+            and current.keys() == saved.keys()
+            and all(_copy_into(current[key], inner) for key, inner in saved.items())
+        )
+    if isinstance(saved, (list, tuple)):
+        return len(current) == len(saved) and all(map(_copy_into, current, saved))
+    return bool(current == saved)

@@ -1,0 +1,18 @@
+"""The executor that measures on this machine, one block after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.records import Block, Record
+from harness.worker import Keep, Servers, measure_block
+
+
+@contextmanager
+def execute(run: Any) -> Iterator[Callable[[Block, list[Record], Keep], None]]:
+    """Yields ``execute(block, done, keep)``. `run` has the run's `folder`, its plugin `files`, and `met`, which is
+    told the machine's facts."""
+    with Servers(run.folder, run.files, run.met) as servers:
+        yield lambda block, done, keep: measure_block(block, done, keep, servers)

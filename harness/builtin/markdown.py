@@ -1,0 +1,52 @@
+"""The report as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tabulate import tabulate
+
+from harness.report import Report, Table
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write report.md into the run's folder."""
+    path = folder / "report.md"
+    path.write_text(render(report), encoding="utf-8")
+    return [path]
+
+
+def render(report: Report) -> str:
+    """The whole report as Markdown text."""
+    lines = [f"# {report.question}", ""]
+    if report.first_look:
+        lines += ["**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**", ""]
+    lines += [f"Run `{report.run}` on {report.machine}.", ""]
+    if report.claims:
+        lines += ["## Claims", ""]
+        lines += [f"- **{answer}**: {says}. {reason}." for says, answer, reason in report.claims] + [""]
+    lines += ["## Comparisons", "", "Ratio: time for the same examples over the baseline's; below 1 is faster.", ""]
+    for table in report.comparisons:
+        lines += section(table)
+    lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
+    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped)):
+        if texts:
+            lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
+    lines += [report.last_line, ""]
+    if report.phases:
+        lines += ["## Where the time goes", ""]
+        for table in report.phases:
+            lines += section(table)
+    if report.operators:
+        lines += ["## Under the profiler", "", "A run of its own, after the clock; its times are not the clock's.", ""]
+        for table in report.operators:
+            lines += section(table)
+    lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]
+    return "\n".join(lines)
+
+
+def section(table: Table) -> list[str]:
+    """A table under its own heading."""
+    text = tabulate(table.rows, table.headers, tablefmt="github", disable_numparse=True)
+    return [f"### {table.title}", "", text, "", *(line for note in table.notes for line in (note, ""))]

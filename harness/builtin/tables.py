@@ -1,0 +1,52 @@
+"""The findings as CSV files: full precision, one row a fact."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.report import Report
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write tables/comparisons.csv, tables/numbers.csv and tables/claims.csv."""
+    findings = report.findings
+    axes = sorted({axis for block in findings.plan.blocks for axis in block.context})
+    blocks = {block.id: block for block in findings.plan.blocks}
+    comparisons = [
+        [
+            *(c.block.context.get(axis, "") for axis in axes),
+            c.mode, c.level, c.metric, c.ratio, *(c.interval or ("", "")), len(c.values), c.verdict, c.reason,
+            " ".join(flag.replace(" ", "-") for flag in c.flags), c.clock, c.cpu_share, c.ratio_of_means, c.ratio_of_fast,
+            " ".join(f"{value:.6g}" for value in c.values),
+        ]
+        for c in findings.comparisons
+    ]  # fmt: skip
+    numbers = [
+        [*(blocks[block].context.get(axis, "") for axis in axes), mode, level, metric, value]
+        for (block, level, mode, metric), value in findings.numbers.items()
+    ]
+    claims = [[r.claim.says, r.answer, r.reason] for r in findings.claims]
+    folder = folder / "tables"
+    folder.mkdir(exist_ok=True)
+    measured = ["mode", findings.plan.axis, "metric"]
+    return [
+        _write(
+            folder / "comparisons.csv",
+            [*axes, *measured, "ratio", "low_95", "high_95", "processes", "verdict", "reason", "flags", "clock",
+             "cpu_share", "ratio_of_means", "ratio_of_p10", "log_ratio_of_each_process"],
+            comparisons,
+        ),
+        _write(folder / "numbers.csv", [*axes, *measured, "value"], numbers),
+        _write(folder / "claims.csv", ["claim", "answer", "reason"], claims),
+    ]  # fmt: skip
+
+
+def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return path

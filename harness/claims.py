@@ -1,0 +1,135 @@
+"""Claims: sentences of a suite that intervals settle, answered as one Holm family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness import stats
+from harness.compare import Comparison
+from harness.records import Claim, Plan
+
+Answer = Literal["holds", "fails", "undecided"]
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """What became of a claim."""
+
+    claim: Claim
+    answer: Answer
+    reason: str
+
+
+def settle(plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool) -> list[ClaimResult]:
+    """Answer the suite's claims. Each is tried at every level; Holm's step-down says which level it may use."""
+    cases = [_Case(claim, plan, comparisons, floor, null_biased) for claim in plan.claims]
+    levels = stats.holm([stats.smallest_alpha(case.decided) for case in cases])
+    return [
+        ClaimResult(case.claim, *(case.answer(level) if level else ("undecided", case.why_not())))
+        for case, level in zip(cases, levels, strict=True)
+    ]
+
+
+class _Case:
+    """A claim with the comparisons it speaks of."""
+
+    def __init__(
+        self, claim: Claim, plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool
+    ) -> None:
+        self.claim, self.floor, self.null_biased = claim, floor, null_biased
+        self.blocks = [
+            block
+            for block in plan.blocks
+            if all(block.context.get(axis) in levels for axis, levels in claim.where.items())
+        ]
+        spoken_of = {block.id for block in self.blocks}
+        wanted = (claim.level, claim.of, claim.metric)
+        self.comparisons = [
+            c
+            for c in comparisons
+            if (c.level, c.mode, c.metric) == wanted
+            and c.block.id in spoken_of
+            and c.estimate is not None
+            and c.verdict not in ("invalid", "unranked")
+        ]
+        self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
+        self.barred = self.quick or null_biased or not self.comparisons
+
+    def decided(self, alpha: float) -> bool:
+        return self.answer(alpha)[0] != "undecided"
+
+    def answer(self, alpha: float) -> tuple[Answer, str]:
+        """Holds or fails at this level, or undecided. One context among n that decides alone pays alpha / n."""
+        if self.barred:
+            return "undecided", self.why_not()
+        every = self.claim.inside == "all"
+        share = alpha / len(self.comparisons)
+        holds = [self.holds(c, alpha if every else share) for c in self.comparisons]
+        fails = [self.fails(c, share if every else alpha) for c in self.comparisons]
+        complete = len(self.comparisons) == len(self.blocks)
+        if every and any(fails):
+            worst = self.comparisons[fails.index(True)]
+            return "fails", f"{worst.block.name}: {_in_words(worst)}"
+        if every and all(holds) and complete:
+            return "holds", self.range_in_words()
+        if not every and any(holds):
+            best = self.comparisons[holds.index(True)]
+            return "holds", f"{best.block.name}: {_in_words(best)}"
+        if not every and all(fails) and complete:
+            return "fails", self.range_in_words()
+        return "undecided", self.why_not()
+
+    def bound(self) -> float:
+        """The log ratio the claim speaks of."""
+        claim = self.claim
+        if claim.expect == "lower":
+            return math.log1p(-claim.by) if claim.by else -self.floor
+        return math.log1p(claim.by) if claim.by or claim.expect == "equal" else self.floor
+
+    def holds(self, comparison: Comparison, alpha: float) -> bool:
+        assert comparison.estimate is not None
+        low, high = comparison.estimate.interval(1 - alpha)
+        if self.claim.expect == "lower":
+            return high < self.bound()
+        if self.claim.expect == "higher":
+            return low > self.bound()
+        low, high = comparison.estimate.interval(1 - 2 * alpha) if alpha < 0.5 else (-math.inf, math.inf)
+        return low >= -self.bound() and high <= self.bound()
+
+    def fails(self, comparison: Comparison, alpha: float) -> bool:
+        assert comparison.estimate is not None
+        low, high = comparison.estimate.interval(1 - alpha)
+        if self.claim.expect == "lower":
+            return low > (self.bound() if self.claim.by else self.floor)
+        if self.claim.expect == "higher":
+            return high < (self.bound() if self.claim.by else -self.floor)
+        return low > self.bound() or high < -self.bound()
+
+    def why_not(self) -> str:
+        if self.quick:
+            return "a first look decides no claim"
+        if not self.blocks:
+            return "no context that it speaks of was planned"
+        if self.null_biased:
+            return "the baseline differs from itself"
+        if len(self.comparisons) < len(self.blocks):
+            have = {c.block.id for c in self.comparisons}
+            missing = [block.name for block in self.blocks if block.id not in have]
+            return f"no verdict for {', '.join(missing)}"
+        return f"the intervals allow both: {self.range_in_words()}"
+
+    def range_in_words(self) -> str:
+        lowest = min(self.comparisons, key=lambda c: c.ratio or 0.0)
+        highest = max(self.comparisons, key=lambda c: c.ratio or 0.0)
+        if len(self.comparisons) == 1:
+            return _in_words(lowest)
+        return f"from {_in_words(lowest)} ({lowest.block.name}) to {_in_words(highest)} ({highest.block.name})"
+
+
+def _in_words(comparison: Comparison) -> str:
+    assert comparison.interval is not None
+    low, high = comparison.interval
+    return f"{comparison.ratio:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,429 @@
+"""The command line: verbs to functions. The only place that prints or picks an exit code.
+
+Exit codes: 0 done; 2 a mistake in what was asked, nothing was started; 3 a trial failed or broke its promise; 130
+interrupted, and the records so far are kept. What a verb needs is imported inside it, so that ``--help`` and ``list``
+stay fast and free of torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.catalog import Catalog
+    from harness.records import Plan
+    from harness.report import Report, Table
+    from harness.store import Store
+    from harness.suite import Suite
+
+FAILED, MISTAKE, INTERRUPTED, PIPE_CLOSED = 3, 2, 130, 141
+
+Context = click.Context
+suite_argument = click.argument("suite", type=click.Path(path_type=Path))
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
+)
+only_option = click.option(
+    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Keep only these levels of an axis (and the baseline)."
+)
+device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
+quick_option = click.option("--quick", is_flag=True, help="One process a block: a first look, never a verdict.")
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where runs land."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-p", "--plugin", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file."
+)
+@click.version_option(package_name="rnn-harness", prog_name="harness")
+@click.pass_context
+def cli(context: Context, files: tuple[Path, ...]) -> None:
+    """Does this choice actually help my recurrent model, and by how much?
+
+    \b
+    Start with      harness run suites/smoke.yaml
+    then read       harness report
+    and see         harness list            what there is to compare
+                    harness describe lstm   what one part takes and promises
+                    harness plan SUITE      what a suite would measure, and for how long
+    """
+    context.obj = files
+
+
+def catalog_of(context: Context) -> Catalog:
+    """The catalog with the plugin files of the command line."""
+    from harness.catalog import Catalog
+    from harness.plugins import load_plugins
+
+    return Catalog(load_plugins(context.obj))
+
+
+@cli.command()
+@click.argument("suite", type=click.Path(path_type=Path), required=False)
+@set_option
+@only_option
+@device_option
+@quick_option
+@results_option
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
+@click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
+@as_json
+@click.pass_context
+def run(
+    context: Context,
+    suite: Path | None,
+    settings: tuple[str, ...],
+    only: tuple[str, ...],
+    device: str | None,
+    quick: bool,
+    results: Path,
+    resume: Path | None,
+    executor: str,
+    as_json: bool,
+) -> None:
+    """Measure a suite and say what it shows.
+
+    Records are kept in results/<suite>/<run>/ as they are measured; Ctrl-C loses nothing, and --resume DIR goes on.
+    The exit code is 3 if a trial failed or broke its promise.
+    """
+    from harness.progress import Progress
+    from harness.run import run_plan
+    from harness.store import Store
+
+    if (suite is None) == (resume is None):
+        raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
+    catalog = catalog_of(context)
+    if resume is not None:
+        if settings or only or device or quick:
+            raise UserError("a resumed run goes on as it was planned.", fix="Leave out --set, --only, --device, --quick.")
+        store = Store.open(resume)
+        plan = replan(store, catalog)
+    else:
+        assert suite is not None
+        loaded, plan = plan_of(catalog, suite, settings, only, device, quick)
+        store = Store.create(results, plan, loaded.text)
+    where = suite.parent if suite else Path()
+    try:
+        run_plan(plan, store, catalog, executor=executor, watcher=Progress(plan, sys.stderr), where=where)
+    except KeyboardInterrupt:
+        click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
+        finish(store, catalog)
+        sys.exit(INTERRUPTED)
+    report = finish(store, catalog)
+    show(report, store, as_json=as_json)
+    catalog.plugins.manager.hook.run_finished(folder=store.folder)
+    if any(record.outcome in ("failed", "invalid") for record in report.findings.failures):
+        sys.exit(FAILED)
+
+
+def plan_of(
+    catalog: Catalog, path: Path, settings: Sequence[str], only: Sequence[str], device: str | None, quick: bool
+) -> tuple[Suite, Plan]:
+    """The suite and its plan, with what the command line changes."""
+    from harness.plan import make_plan
+    from harness.suite import load_suite
+
+    if device:
+        settings = [*settings, f"base.device={device}"]
+    suite = load_suite(path, settings)
+    overrides = {"set": list(settings), "only": list(only), "quick": quick}
+    return suite, make_plan(suite, catalog, only=chosen(only), quick=quick, overrides=overrides)
+
+
+def replan(store: Store, catalog: Catalog) -> Plan:
+    """The plan of an earlier run, made anew; raises UserError where plugins or data are no longer the same."""
+    from harness.plan import make_plan
+    from harness.suite import parse_suite
+    from harness.yaml_source import read_file
+
+    stored = store.plan()
+    overrides = stored.overrides
+    text, source = read_file(store.folder / "suite.yaml")
+    suite = parse_suite(source, stored.suite, text, overrides["set"])
+    plan = make_plan(
+        suite, catalog, only=chosen(overrides["only"]), quick=overrides["quick"], overrides=overrides
+    )
+    if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
+        raise UserError(
+            "plugins or data have changed since this run began, so new records could not be compared with it.",
+            where=str(store.folder),
+            fix="Start a new run.",
+        )
+    return plan
+
+
+def chosen(only: Sequence[str]) -> dict[str, list[str]]:
+    """--only AXIS=LEVEL,LEVEL as a mapping."""
+    found = {}
+    for text in only:
+        axis, equals, levels = text.partition("=")
+        if not equals or not levels:
+            raise UserError("it takes AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
+        found[axis] = levels.split(",")
+    return found
+
+
+def finish(store: Store, catalog: Catalog) -> Report:
+    """Make the report and let every reporter write it."""
+    from harness.parts import Reporter
+    from harness.report import make_report
+
+    report = make_report(store, catalog)
+    for entry in catalog.entries(Reporter).values():
+        catalog.code(entry)(report, store.folder)
+    return report
+
+
+def show(report: Report, store: Store, *, as_json: bool) -> None:
+    """Print a report's comparisons, skips, failures and claims."""
+    if as_json:
+        from harness.report import to_json
+
+        click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
+        return
+    click.echo(f"\n{report.question}")
+    if report.first_look:
+        click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
+    click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
+    for table in report.comparisons:
+        show_table(table)
+    for flag in report.flags:
+        click.echo(f"  {flag}")
+    for title, lines in (("Failed", report.failures), ("Skipped", report.skipped)):
+        if lines:
+            click.echo(f"\n{title}")
+            for line in lines:
+                click.echo(f"  {line}")
+    if report.claims:
+        click.echo("\nClaims")
+        for says, answer, reason in report.claims:
+            click.echo(f"  {answer.upper()}: {says} ({reason})")
+    click.echo(f"\nReport: {store.folder / 'report.md'}")
+    click.echo(report.last_line)
+
+
+def show_table(table: Table) -> None:
+    """Print one table."""
+    from tabulate import tabulate
+
+    click.echo(f"\n{table.title}")
+    click.echo(tabulate(table.rows, table.headers, tablefmt="simple", disable_numparse=True))
+    for note in table.notes:
+        click.echo(note)
+
+
+@cli.command()
+@suite_argument
+@set_option
+@only_option
+@device_option
+@click.pass_context
+def check(context: Context, suite: Path, settings: tuple[str, ...], only: tuple[str, ...], device: str | None) -> None:
+    """Check a suite without measuring anything.
+
+    Names, parameters, axes, claims and how the optimizations fit together; every complaint says file:line:col.
+    """
+    _, plan = plan_of(catalog_of(context), suite, settings, only, device, quick=False)
+    trials = sum(len(block.trials) for block in plan.blocks)
+    click.echo(f"{suite}: fine: {len(plan.blocks)} blocks, {trials} trials, {len(plan.skipped)} skipped.")
+
+
+@cli.command()
+@suite_argument
+@set_option
+@only_option
+@device_option
+@quick_option
+@as_json
+@click.pass_context
+def plan(
+    context: Context,
+    suite: Path,
+    settings: tuple[str, ...],
+    only: tuple[str, ...],
+    device: str | None,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    """Show what a suite would measure: blocks, trials, what is skipped and why, and for how long."""
+    from harness.plan import estimated_seconds
+
+    _, made = plan_of(catalog_of(context), suite, settings, only, device, quick)
+    if as_json:
+        click.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
+        return
+    click.echo(made.question)
+    least = most = 0.0
+    for block in made.blocks:
+        low, high = estimated_seconds(block)
+        least, most = least + low, most + high
+        modes = ", ".join(block.measures.speed.of) if block.measures.speed else "no clock"
+        click.echo(f"\n{block.name} ({modes}; {low:.0f} s or more, budget {high:.0f} s)")
+        for trial in block.trials:
+            parts = [trial.model.name, trial.dataset.name, *(spec.name for spec in trial.use)]
+            promise = "the baseline" if trial is block.baseline else f"changes {trial.changes}"
+            click.echo(f"  {trial.id}  {trial.level:<20} {' + '.join(parts)}  ({promise})")
+    if made.skipped:
+        click.echo("\nSkipped")
+        for skipped in made.skipped:
+            click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
+    click.echo(f"\n{len(made.blocks)} blocks, {least / 60:.1f} to {most / 60:.1f} minutes.")
+
+
+@cli.command("list")
+@click.argument("kind", required=False)
+@as_json
+@click.pass_context
+def list_(context: Context, kind: str | None, as_json: bool) -> None:
+    """List the parts that plugins bring: models, datasets, optimizations, metrics, reporters, executors."""
+    from harness.catalog import KINDS
+    from harness.errors import did_you_mean
+
+    catalog = catalog_of(context)
+    kinds = {part.kind: part for part in KINDS}
+    if kind is not None:
+        wanted = kind.removesuffix("s")
+        if wanted not in kinds:
+            raise UserError(f"there is no kind of part {kind!r}.", fix=did_you_mean(wanted, kinds))
+        kinds = {wanted: kinds[wanted]}
+    found = {name: catalog.entries(part) for name, part in kinds.items()}
+    if as_json:
+        rows = [
+            {"kind": kind, "name": name, "plugin": entry.plugin, "version": entry.version, "summary": entry.part.summary}
+            for kind, entries in found.items()
+            for name, entry in entries.items()
+        ]
+        problems = [{"plugin": problem.plugin, "reason": problem.reason} for problem in catalog.problems]
+        click.echo(json.dumps({"parts": rows, "problems": problems}, indent=1, ensure_ascii=False))
+        return
+    for kind_name, entries in found.items():
+        click.echo(f"{kind_name}s" if entries else f"{kind_name}s: none")
+        width = max(map(len, entries), default=0)
+        for name, entry in entries.items():
+            promise = f" [changes {entry.part.changes}]" if kind_name == "optimization" else ""
+            click.echo(f"  {name:<{width}}  {entry.part.summary}{promise}  ({entry.plugin})")
+    for problem in catalog.problems:
+        click.echo(f"problem: {problem}", err=True)
+
+
+@cli.command()
+@click.argument("name")
+@as_json
+@click.pass_context
+def describe(context: Context, name: str, as_json: bool) -> None:
+    """Describe a part: what it does, takes, promises, needs and offers, and where it comes from."""
+    import inspect
+
+    from harness.parameters import REQUIRED, parameters_of
+
+    catalog = catalog_of(context)
+    rows = []
+    for entry in catalog.named(name):
+        part = entry.part
+        code = catalog.code(entry)
+        owner = f"{part.kind} {part.name} (plugin {entry.plugin})"
+        parameters = parameters_of(code, part.given, owner) if part.kind not in ("reporter", "executor") else {}
+        rows.append(
+            {
+                "kind": part.kind,
+                "name": part.name,
+                "plugin": entry.plugin,
+                "version": entry.version,
+                "summary": part.summary,
+                "source": part.source,
+                "changes": getattr(part, "changes", None),
+                "role": getattr(part, "role", None),
+                "computes": getattr(part, "computes", None),
+                "needs": sorted(part.needs),
+                "offers": sorted(part.offers),
+                "doc": inspect.getdoc(code) or "",
+                "parameters": [
+                    {
+                        "name": p.name,
+                        "type": p.type_name,
+                        "required": p.default is REQUIRED,
+                        "default": None if p.default is REQUIRED else p.default,
+                    }
+                    for p in parameters.values()
+                ],
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
+        return
+    for row in rows:
+        click.echo(f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})")
+        for key in ("changes", "role", "computes", "source"):
+            if row[key]:
+                click.echo(f"  {key}: {row[key]}")
+        for key in ("needs", "offers"):
+            if row[key]:
+                click.echo(f"  {key}: {', '.join(row[key])}")
+        if row["doc"]:
+            click.echo("\n" + "\n".join(f"  {line}".rstrip() for line in row["doc"].splitlines()))
+        if row["parameters"]:
+            click.echo("\n  parameters")
+        for parameter in row["parameters"]:
+            default = "required" if parameter["required"] else f"= {parameter['default']!r}"
+            click.echo(f"    {parameter['name']}: {parameter['type']} {default}")
+        if row["kind"] == "dataset":
+            click.echo("    batch_size: int = 32 (every dataset)")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@results_option
+@as_json
+@click.pass_context
+def report(context: Context, folder: Path | None, results: Path, as_json: bool) -> None:
+    """Rebuild a run's report from its records (the latest run by default). Needs no torch."""
+    from harness.store import Store
+
+    store = Store.open(folder) if folder else Store.latest(results)
+    made = finish(store, catalog_of(context))
+    show(made, store, as_json=as_json)
+    if any(record.outcome in ("failed", "invalid") for record in made.findings.failures):
+        sys.exit(FAILED)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of a suite, for editors."""
+    from harness.suite import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=1))
+
+
+def main() -> NoReturn:
+    """Run the command line and turn whatever happens into a sentence and an exit code."""
+    code: Any = 0
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except UserError as error:
+        click.echo(str(error), err=True)
+        code = MISTAKE
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped.", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; what was measured is on disk.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = PIPE_CLOSED
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,225 @@
+"""Samples to comparisons and verdicts. Pure: no torch, no printing; docs/method.md gives the reasons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from harness import stats
+from harness.parts import Metric
+from harness.records import Block, Record, Speed, Trial, replicates
+from harness.samples import Clock, Samples
+from harness.stats import Estimate
+
+Verdict = Literal["faster", "slower", "equivalent", "undecided", "invalid", "unranked"]
+View = Callable[[Any], Any]
+Process = Mapping[tuple[str, str], Samples]
+
+#: Below this share of CPU time in wall time, something else ran on the measuring core.
+CPU_SHARE = 0.90
+
+#: What each flag means to the one who reads it, and what can be done.
+FLAGS = {
+    "cpu-clock": "the core was shared while this was measured, so CPU time decides; quiet the machine to use wall time",
+    "not-stationary": "steps were still changing speed when the warm-up had to end; close other work and run again",
+    "tail-effect": "the mean or the fast samples tell another story than the middle; look at the raw samples",
+    "null-biased": "the baseline measured against itself differs, so nothing is decided; quiet the machine, run again",
+    "another model": "the model itself differs: speed says nothing about what it learns",
+    "another update": "the weights move differently: speed says nothing about what it learns",
+    "another order": "examples are met in another order: for learning, compare over seeds",
+}
+_MARKS = {"model": "another model", "update": "another update", "order": "another order"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A level against the baseline in one block: the ratio of times for the same examples, with its interval.
+
+    `values` are the log ratios, one a process. `needs` is how many processes a verdict would take."""
+
+    block: Block
+    level: str
+    mode: str
+    metric: str
+    values: tuple[float, ...]
+    estimate: Estimate | None
+    clock: Clock
+    cpu_share: float
+    verdict: Verdict
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    ratio_of_means: float | None = None
+    ratio_of_fast: float | None = None
+    needs: int | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """The variant's time over the baseline's; below 1 is faster."""
+        return None if self.estimate is None else math.exp(self.estimate.mean)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the ratio; None where there is too little for one."""
+        if self.estimate is None or not math.isfinite(self.estimate.error):
+            return None
+        low, high = self.estimate.interval()
+        return math.exp(low), math.exp(high)
+
+
+class Measured:
+    """What was measured of one block in one mode: each process's samples by (level, role)."""
+
+    def __init__(self, block: Block, records: Iterable[Record], mode: str) -> None:
+        self.block, self.mode = block, mode
+        self.settings = block.measures.speed or Speed()
+        self.processes: list[Process] = []
+        self.restless: dict[str, int] = {}
+        self.seconds = 0.0
+        self.broken: dict[str, Record] = {}
+        mine = [record for record in records if record.block == block.id]
+        for record in mine:
+            if record.outcome != "ok" and record.measure != "profile":
+                self.broken.setdefault(record.level, record)
+        for group in replicates(mine, block.id, f"speed.{mode}").values():
+            good = [record for record in group if record.outcome == "ok"]
+            self.seconds += sum(record.data.get("seconds", 0.0) for record in good)
+            for record in good:
+                self.restless[record.level] = self.restless.get(record.level, 0) + bool(record.data.get("flags"))
+            samples = {(r.level, r.role): Samples.from_record(r.data) for r in good}
+            if (block.baseline.level, "variant") in samples:
+                self.processes.append(samples)
+        self.cpu_share = self._cpu_share()
+        self.clock: Clock = "wall" if self.cpu_share >= CPU_SHARE else "cpu"
+
+    def _cpu_share(self) -> float:
+        """CPU over wall time: the minimum over members of the median over processes."""
+        members = {member for process in self.processes for member in process}
+        shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
+        return float(min(shares, default=1.0))
+
+    def pairs(self, level: str, role: str) -> list[tuple[Samples, Samples]]:
+        """The baseline's and a member's samples of every process that measured both, on the deciding clock."""
+        baseline = (self.block.baseline.level, "variant")
+        return [
+            (replace(process[baseline], clock=self.clock), replace(process[level, role], clock=self.clock))
+            for process in self.processes
+            if (level, role) in process
+        ]
+
+    def log_ratios(self, level: str, role: str, view: View | None = None) -> list[float]:
+        """One log ratio of a member to the baseline a process; of step time, or of what `view` reads."""
+        values = []
+        for pair in self.pairs(level, role):
+            seconds = [samples.seconds if view is None else view(samples) for samples in pair]
+            if all(array is not None and len(array) and array.min() > 0 for array in seconds):
+                values.append(stats.log_ratio(seconds[0], seconds[1], pair[1].batch))
+        return values
+
+    def estimates(self) -> dict[str, Estimate]:
+        """The estimate of each variant's step time against the baseline, as far as there are processes."""
+        return {
+            trial.level: stats.estimate(values)
+            for trial in self.block.trials[1:]
+            if (values := self.log_ratios(trial.level, "variant"))
+        }
+
+    def number(self, level: str, metric: Metric, view: View) -> float | None:
+        """A metric of one trial alone: the median over processes (per step where it is a metric of samples)."""
+        values = []
+        for _, samples in self.pairs(level, "variant"):
+            value = view(samples.totals() if metric.per == "counts" else samples)
+            if value is not None and metric.per == "sample":
+                value = stats.per_batch(value, samples.batch).mean()
+            if value is not None:
+                values.append(float(value))
+        return float(np.median(values)) if values else None
+
+    def compare(self, trial: Trial, metric: str, view: View, floor: float, null_biased: bool) -> Comparison:
+        """A trial against the baseline by a metric of samples, with its verdict."""
+        values = self.log_ratios(trial.level, "variant", view)
+        comparison = Comparison(
+            self.block, trial.level, self.mode, metric, tuple(values), None, self.clock, self.cpu_share,
+            "invalid", "not measured",
+        )  # fmt: skip
+        if values:
+            estimate = self.quick_estimate(trial.level, view, values[0]) if self.settings.quick else stats.estimate(values)
+            verdict, reason = decide(estimate, self.settings, floor)
+            target = min(self.settings.half_width, self.settings.margin / 2)
+            means, fast = self.other_ratios(trial.level, view)
+            comparison = replace(
+                comparison,
+                estimate=estimate,
+                verdict=verdict,
+                reason=reason,
+                ratio_of_means=means,
+                ratio_of_fast=fast,
+                needs=stats.needed(estimate.k, estimate.half_width(), target) if verdict == "undecided" else None,
+            )
+        return self.judge(comparison, trial, null_biased)
+
+    def quick_estimate(self, level: str, view: View, value: float) -> Estimate:
+        """One process's estimate, widened by what one process cannot know."""
+        baseline, variant = self.pairs(level, "variant")[0]
+        error = stats.log_ratio_error(view(baseline), view(variant), variant.batch)
+        control = self.log_ratios(self.block.baseline.level, "control", view)
+        return stats.quick_estimate(value, error, control[0] if control else 0.0, len(variant.batch))
+
+    def other_ratios(self, level: str, view: View) -> tuple[float, float]:
+        """The ratio of means and of 10th percentiles over all processes: shown beside the verdict, never deciding."""
+        means, fast = np.zeros(2), np.zeros(2)
+        for pair in self.pairs(level, "variant"):
+            for index, samples in enumerate(pair):
+                seconds = view(samples)
+                for j in np.unique(samples.batch):
+                    means[index] += seconds[samples.batch == j].mean()
+                    fast[index] += np.quantile(seconds[samples.batch == j], 0.1)
+        return float(means[1] / means[0]), float(fast[1] / fast[0])
+
+    def judge(self, comparison: Comparison, trial: Trial, null_biased: bool) -> Comparison:
+        """What no interval can say: a failed trial, a broken promise, a biased null, another answer; and flags."""
+        verdict, reason = comparison.verdict, comparison.reason
+        broken = self.broken.get(trial.level)
+        if broken is not None:
+            verdict, reason = "invalid", f"{broken.outcome}: {broken.reason}"
+        elif verdict != "invalid" and trial.changes == "answer":
+            verdict, reason = "unranked", "its answer is another one, on purpose"
+        elif verdict in ("faster", "slower", "equivalent") and null_biased:
+            verdict, reason = "undecided", "the baseline differs from itself"
+        flags = []
+        if verdict != "invalid" and comparison.estimate is not None:
+            others = (comparison.ratio_of_means, comparison.ratio_of_fast)
+            margin = self.settings.margin
+            if self.clock == "cpu":
+                flags.append("cpu-clock")
+            if any(abs(math.log(other) - comparison.estimate.mean) > margin for other in others if other):
+                flags.append("tail-effect")
+            if max(self.restless.get(level, 0) for level in (trial.level, self.block.baseline.level)) * 2 > comparison.estimate.k:
+                flags.append("not-stationary")
+            if null_biased:
+                flags.append("null-biased")
+            if trial.changes in _MARKS:
+                flags.append(_MARKS[trial.changes])
+        return replace(comparison, verdict=verdict, reason=reason, flags=tuple(flags))
+
+
+def decide(estimate: Estimate, settings: Speed, floor: float) -> tuple[Verdict, str]:
+    """The verdict on an interval, in the method's order, and the reason where it is undecided or invalid."""
+    if estimate.k < stats.LEAST and not settings.quick:
+        return "invalid", f"{estimate.k} of at least {stats.LEAST} processes"
+    margin = math.log1p(settings.margin)
+    half = estimate.half_width()
+    low, high = estimate.interval(0.90)
+    if low >= -margin and high <= margin and half <= settings.margin / 2:
+        return "equivalent", ""
+    low, high = estimate.interval()
+    if high < -floor:
+        return "faster", ""
+    if low > floor:
+        return "slower", ""
+    if half > settings.half_width:
+        return "undecided", f"noisy: ±{half:.1%} where ±{settings.half_width:.1%} is wanted"
+    return "undecided", "close: the interval holds both no difference and more than the margin"

@@ -1,0 +1,57 @@
+"""What goes wrong because of what a user wrote: where, what, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """A spot in something a user wrote: a file with line and column (counted from 1), or an option."""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+
+
+class UserError(Exception):
+    """A mistake the user can mend: nothing is started and the command ends with exit code 2.
+
+    `what` says what is wrong, `where` names the place and `fix` what to do. All are plain sentences.
+    """
+
+    def __init__(self, what: str, *, where: Place | str | None = None, fix: str = "") -> None:
+        super().__init__(what)
+        self.what, self.where, self.fix = what, where, fix
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.what}{' ' + self.fix if self.fix else ''}"
+
+
+class UserErrors(UserError):
+    """Several mistakes found in one reading, so that they can be mended in one go."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        super().__init__("; ".join(error.what for error in errors))
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known names, or the list of them where nothing is near."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    if not names:
+        return "There is none to choose from."
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"Known: {shown}."

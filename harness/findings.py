@@ -1,0 +1,113 @@
+"""Everything that can be said of a run: comparisons, numbers, failures and claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness import stats
+from harness.catalog import Catalog
+from harness.claims import ClaimResult, settle
+from harness.compare import Comparison, Measured, View
+from harness.parts import Metric
+from harness.records import Block, Plan, Record
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything a report says. `numbers` are metrics of single trials by (block id, level, mode, metric)."""
+
+    plan: Plan
+    metrics: Mapping[str, Metric]
+    views: Mapping[str, View]
+    comparisons: tuple[Comparison, ...]
+    numbers: Mapping[tuple[str, str, str, str], float]
+    failures: tuple[Record, ...]
+    verified: tuple[Record, ...]
+    profiles: tuple[Record, ...]
+    claims: tuple[ClaimResult, ...]
+    floor: float
+    null_biased: bool
+
+    def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
+        """The comparisons of one block, mode and metric, by level."""
+        return {
+            c.level: c for c in self.comparisons if (c.block.id, c.mode, c.metric) == (block.id, mode, metric)
+        }
+
+    def smallest_visible(self) -> tuple[float, float] | None:
+        """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
+        typical and in its noisiest comparison. None where nothing was compared."""
+        sizes = [
+            math.expm1(stats.smallest_visible(c.estimate.half_width(), self.floor, c.estimate.k))
+            for c in self.comparisons
+            if c.metric == "step_time" and c.estimate is not None and math.isfinite(c.estimate.half_width())
+        ]
+        return (float(np.median(sizes)), max(sizes)) if sizes else None
+
+
+def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
+    """Read a run's records. Metrics are views of them, so a new metric reads an old run."""
+    entries = catalog.entries(Metric)
+    metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
+    views: dict[str, View] = {name: catalog.code(entry) for name, entry in entries.items()}
+    measured = [
+        Measured(block, records, mode)
+        for block in plan.blocks
+        for mode in (block.measures.speed.of if block.measures.speed else ())
+    ]
+    controls = [value for one in measured for value in one.log_ratios(one.block.baseline.level, "control")]
+    floor, biased = floor_of(controls), is_null_biased(controls)
+    per_sample = [name for name, metric in metrics.items() if metric.per == "sample"]
+    comparisons = []
+    numbers = {}
+    for one in measured:
+        for trial in one.block.trials:
+            for name, metric in metrics.items():
+                value = one.number(trial.level, metric, views[name])
+                if value is not None:
+                    numbers[one.block.id, trial.level, one.mode, name] = value
+        for trial in one.block.trials[1:]:
+            for name in per_sample:
+                comparison = one.compare(trial, name, views[name], floor, biased)
+                if comparison.estimate is not None or name == "step_time":
+                    comparisons.append(comparison)
+    return Findings(
+        plan=plan,
+        metrics=metrics,
+        views=views,
+        comparisons=tuple(comparisons),
+        numbers=numbers,
+        failures=tuple(first_failures(records)),
+        verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
+        profiles=tuple(r for r in records if r.measure == "profile" and r.outcome == "ok"),
+        claims=tuple(settle(plan, comparisons, floor, biased)),
+        floor=floor,
+        null_biased=biased,
+    )
+
+
+def floor_of(controls: Sequence[float]) -> float:
+    """No difference below this is called one: what the baseline shows against itself, and at least 0.3 %."""
+    return max(stats.FLOOR, abs(float(np.mean(controls)))) if controls else stats.FLOOR
+
+
+def is_null_biased(controls: Sequence[float]) -> bool:
+    """Whether the controls' pooled 99 % interval excludes 0 and their mean exceeds 0.3 %."""
+    if len(controls) < stats.LEAST:
+        return False
+    pooled = stats.estimate(controls)
+    low, high = pooled.interval(0.99)
+    return (low > 0 or high < 0) and abs(pooled.mean) > stats.FLOOR
+
+
+def first_failures(records: Sequence[Record]) -> list[Record]:
+    """The first failed, invalid or skipped record of each trial of each block."""
+    found: dict[tuple[str, str], Record] = {}
+    for record in records:
+        if record.outcome != "ok":
+            found.setdefault((record.block, record.level), record)
+    return list(found.values())

@@ -1,0 +1,215 @@
+"""The process that measures: imports torch once, then forks a fresh child for every replicate.
+
+Run as ``python -m harness.forkserver FD`` by `harness.worker`, which writes one JSON message a line to standard input
+and reads one JSON answer a line from file descriptor FD; what code prints goes elsewhere, so it cannot be taken for
+an answer. The server has one thread, runs one tiny step, and never touches a GPU; children may.
+
+Messages: ``{"do": "open", "plugins": [...]}`` once, then ``{"do": "prepare", "block": ...}`` and
+``{"do": "verify" | "speed.train" | "speed.inference" | "profile", ...}``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.catalog import Catalog
+from harness.errors import UserError
+from harness.plugins import load_plugins
+from harness.records import Block
+
+Answer = dict[str, Any]
+
+
+class ForkServer:
+    """Answers messages one after another; every measurement runs in a child of its own."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.kitchen: Any = None
+        self.block: Block | None = None
+        self.guard: Any = None
+
+    def answer(self, message: Answer) -> Answer:
+        """The answer to one message. What goes wrong is in it, under "error"."""
+        do = message["do"]
+        if do == "open":
+            return self.open([Path(file) for file in message["plugins"]])
+        if do == "prepare":
+            return self.prepare(Block.from_json(message["block"]))
+        return self.in_child(message)
+
+    def open(self, files: list[Path]) -> Answer:
+        """Import torch and the plugins, warm up, and say what machine this is."""
+        import torch
+
+        from harness.bench import machine
+        from harness.bench.assemble import Kitchen
+
+        torch.set_num_threads(1)
+        warm_optimizer()
+        plugins = load_plugins(files)
+        self.kitchen = Kitchen(Catalog(plugins))
+        facts = machine.describe()
+        for more in plugins.manager.hook.describe_machine():
+            facts.update(more or {})
+        facts["plugins"] = plugins.versions
+        return {"facts": facts}
+
+    def prepare(self, block: Block) -> Answer:
+        """Import the block's parts and load its data, so that children find them ready."""
+        from harness.bench.guard import Guard
+
+        self.block, self.guard = block, Guard(block.measures.limit)
+        signal.setitimer(signal.ITIMER_REAL, block.measures.limit)
+        try:
+            self.check_versions(block)
+            self.check_device(block)
+            for trial in block.trials:
+                self.kitchen.recipe(trial)
+            self.kitchen.data(block.baseline.dataset)
+        except Exception as error:
+            from harness.bench.failure import reason_of
+
+            return {"error": str(error) if isinstance(error, UserError) else reason_of(error)}
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        gc.collect()
+        gc.freeze()  # children then leave the pages of what is loaded here alone
+        return {}
+
+    def check_versions(self, block: Block) -> None:
+        """Refuse to measure with other plugins than the plan was made with."""
+        here = self.kitchen.catalog.plugins.versions
+        for trial in block.trials:
+            for spec in (trial.model, trial.dataset, *trial.use):
+                if here.get(spec.plugin) != spec.version:
+                    raise UserError(
+                        f"the plan has {spec.name} from {spec.plugin} {spec.version}, and here it is "
+                        f"{here.get(spec.plugin, 'not installed')}."
+                    )
+
+    def check_device(self, block: Block) -> None:
+        """Refuse a device that is not there (asking does not initialise it)."""
+        import torch
+
+        device = torch.device(block.baseline.device)
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise UserError(f"there is no {block.baseline.device} on this machine.")
+
+    def in_child(self, message: Answer) -> Answer:
+        """Fork, measure, and read the child's answer; say what it was doing where it dies instead."""
+        self.guard.clear()
+        reading, writing = os.pipe()
+        begun = time.perf_counter()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            os.close(self.answers)
+            run_child(lambda: self.measure(message), writing)
+        os.close(writing)
+        text = read_all(reading, child)
+        _, status = os.waitpid(child, 0)
+        if not text:
+            level, what = self.guard.last_words()
+            return {"failed": level, "reason": death(status, what, self.guard.limit)}
+        return {**json.loads(text), "seconds": time.perf_counter() - begun}
+
+    def measure(self, message: Answer) -> Answer:
+        """In the child: one replicate of one measure."""
+        from harness.bench.failure import TrialFailed
+        from harness.bench.profile import profile_trial
+        from harness.bench.speed import measure_speed
+        from harness.bench.verify import verify_block
+
+        assert self.block is not None
+        block = self.block.without(message.get("without", ()))
+        do = message["do"]
+        try:
+            if do == "verify":
+                return {"findings": verify_block(block, self.kitchen, self.guard)}
+            if do == "profile":
+                return {"data": profile_trial(block, message["level"], self.kitchen, self.guard, Path(message["traces"]))}
+            mode = do.removeprefix("speed.")
+            return {"members": measure_speed(block, mode, message["replicate"], self.kitchen, self.guard)}
+        except TrialFailed as failure:
+            return {"failed": failure.level, "reason": failure.reason}
+
+
+def run_child(measure: Callable[[], Answer], writing: int) -> None:
+    """Measure, write the answer, and leave at once: an orderly exit of torch costs half a second."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())  # messages are for the server
+    try:
+        text = json.dumps(measure())
+    except BaseException as error:  # nothing may get past the fork
+        traceback.print_exc()
+        text = json.dumps({"failed": "", "reason": f"{type(error).__name__}: {error}"})
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(text)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def read_all(reading: int, child: int) -> str:
+    """What the child writes until it is done. Blocks; if the coordinator goes away meanwhile, the child is killed and
+    this process ends."""
+    chunks = []
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while True:
+            ready, _, _ = select.select([pipe, sys.stdin], [], [])
+            if sys.stdin in ready:  # no message is due now: it can only be the end
+                os.kill(child, signal.SIGKILL)
+                os._exit(1)
+            chunk = pipe.read(1 << 16)
+            if not chunk:
+                return b"".join(chunks).decode()
+            chunks.append(chunk)
+
+
+def death(status: int, what: str, limit: float) -> str:
+    """Why a child died, in a sentence."""
+    doing = f" while {what}" if what else ""
+    if not os.WIFSIGNALED(status):
+        return f"the process ended with exit code {os.waitstatus_to_exitcode(status)}{doing}"
+    number = os.WTERMSIG(status)
+    if number == signal.SIGALRM:
+        return f"took longer than its limit of {limit:g} s{doing}"
+    hint = " (out of memory?)" if number == signal.SIGKILL else ""
+    return f"the process was killed by {signal.Signals(number).name}{hint}{doing}"
+
+
+def warm_optimizer() -> None:
+    """One tiny step: the first optimizer of a process imports much behind the scenes."""
+    import torch
+
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
+    server = ForkServer(answers.fileno())
+    for line in sys.stdin:
+        try:
+            reply = server.answer(json.loads(line))
+        except Exception as error:
+            traceback.print_exc()
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(reply) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The signature is the schema: a part's keyword-only parameters, and values checked against them."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from harness.errors import UserError, did_you_mean
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One thing a suite may set on a part."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def type_name(self) -> str:
+        """The annotation as a reader would write it."""
+        if isinstance(self.annotation, type):
+            return self.annotation.__name__
+        return str(self.annotation).replace("typing.", "")
+
+
+def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str, Parameter]:
+    """The keyword-only parameters of `code` after its `given` positional ones.
+
+    Raises UserError, naming the `owner`, for a signature that is no schema: a parameter without annotation, a
+    positional one too many, ``**anything``.
+    """
+    signature = inspect.signature(code)
+    target = code.__init__ if inspect.isclass(code) else code  # type: ignore[misc]
+    try:
+        hints = typing.get_type_hints(target, include_extras=True)
+    except Exception as error:
+        raise UserError(f"{owner}: its annotations cannot be read: {error}") from error
+    positional = 0
+    found = {}
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and positional < given:
+            positional += 1
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            raise UserError(
+                f"{owner}: parameter {name!r} is not keyword-only.", fix="Write it after a bare * in the signature."
+            )
+        elif name not in hints:
+            raise UserError(f"{owner}: parameter {name!r} has no annotation.", fix="A suite is checked against it.")
+        else:
+            found[name] = Parameter(name, hints[name], parameter.default)
+    if positional < given:
+        raise UserError(f"{owner}: its code takes {positional} positional arguments where {given} are handed over.")
+    return found
+
+
+class ParameterError(UserError):
+    """A wrong parameter: `parameter` says which, so that the caller can find its place in the suite."""
+
+    def __init__(self, parameter: str, what: str, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.parameter = parameter
+
+
+def check_values(
+    schema: Mapping[str, Parameter], values: Mapping[str, Any], owner: str
+) -> tuple[dict[str, Any], list[ParameterError]]:
+    """`values` with every default filled in, and what is wrong with them (nothing is coerced but int to float)."""
+    errors = []
+    for name in values:
+        if name not in schema:
+            errors.append(ParameterError(name, f"{owner} has no parameter {name!r}.", did_you_mean(name, schema)))
+    resolved = {}
+    for name, parameter in schema.items():
+        if name in values:
+            adapter = pydantic.TypeAdapter(parameter.annotation, config=pydantic.ConfigDict(strict=True))
+            try:
+                resolved[name] = adapter.validate_python(values[name])
+            except pydantic.ValidationError as error:
+                message = error.errors()[0]["msg"]
+                what = f"{owner}: {name} = {values[name]!r} will not do: {message[0].lower()}{message[1:]}."
+                errors.append(ParameterError(name, what, f"It takes {parameter.type_name}."))
+        elif parameter.default is REQUIRED:
+            errors.append(ParameterError(name, f"{owner} needs a value for {name}.", f"It takes {parameter.type_name}."))
+        else:
+            resolved[name] = parameter.default
+    return resolved, errors

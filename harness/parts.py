@@ -1,0 +1,234 @@
+"""What plugins hand over: frozen descriptions of models, datasets, optimizations and the rest.
+
+A part is a *description*: naming it costs no torch import. Its code is given as ``"module:attribute"`` and
+resolved at first use (a plain callable works too, handy in a one-file plugin). The signature of that code is
+the part's schema: keyword-only parameters with defaults and annotations are what a suite may set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+
+from harness.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+Reference = str | Callable[..., Any]
+Changes = Literal["rounding", "order", "update", "model", "answer"]
+
+#: What an optimization may change, from the strongest promise to none. A variant made of several parts is
+#: held to the weakest of their promises.
+CHANGES: tuple[Changes, ...] = ("rounding", "order", "update", "model", "answer")
+
+
+class Skip(Exception):
+    """Raised by a part that cannot take part in a trial, with the reason the plan then shows."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What every part has. `needs` and `offers` are words: an optimization that needs ``"packable"`` is
+    skipped, with that reason, for a model that does not offer it. `environment` are variables that must
+    exist before the process does (allocator, OpenMP). `source` is the paper, equation or document."""
+
+    name: str
+    build: Reference
+    summary: str = ""
+    source: str = ""
+    needs: frozenset[str] = frozenset()
+    offers: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    kind: ClassVar[str] = "part"
+    #: How many leading positional arguments the core itself hands to `build`.
+    given: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        for words in ("needs", "offers"):
+            if isinstance(getattr(self, words), str):
+                raise TypeError(f"{self.name}: {words} is a set of words, not one string")
+            object.__setattr__(self, words, frozenset(getattr(self, words)))
+
+
+@dataclass(frozen=True)
+class Model(Part):
+    """``build(facts, **parameters) -> torch.nn.Module``, where `facts` is what the dataset says of itself.
+
+    The module has three methods: ``loss(batch)`` (a scalar), ``predict(batch)`` (first dimension: examples)
+    and ``observe(batch)`` (named tensors whose first dimension is the example, for verification).
+    Models with the same word in `computes` promise the same function of the same weights, as long as their
+    parameters are the same; those in `implementation` say how it is computed, not what."""
+
+    computes: str = ""
+    implementation: frozenset[str] = frozenset()
+    kind: ClassVar[str] = "model"
+    given: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class Dataset(Part):
+    """``build(**parameters) -> Data``. ``fingerprint(**parameters) -> str`` hashes the content without torch,
+    so that a trial's id names the very data it saw."""
+
+    fingerprint: Reference | None = None
+    kind: ClassVar[str] = "dataset"
+
+
+@dataclass(frozen=True)
+class Optimization(Part):
+    """``build(recipe, **parameters) -> Recipe``: wraps or replaces seams of the training step.
+
+    `changes` is its promise, checked before the clock (see `CHANGES`). Of one `role` ("optimizer",
+    "batching") a trial may have only one part."""
+
+    changes: Changes = "model"
+    role: str | None = None
+    kind: ClassVar[str] = "optimization"
+    given: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.changes not in CHANGES:
+            raise TypeError(f"{self.name}: changes={self.changes!r} is none of {', '.join(CHANGES)}")
+
+
+@dataclass(frozen=True)
+class Metric(Part):
+    """A view of what is stored, free of torch, so that a new metric reads old runs.
+
+    ``per="sample"``: ``build(samples) -> array (n,)`` of costs, compared with an interval (see
+    `harness.samples.Samples`); None where a run does not have it. ``per="trial"``: ``build(samples) -> number``.
+    ``per="counts"``: ``build(totals) -> number`` from counted amounts alone, shown of the work set and of the data
+    set. Numbers are shown multiplied by `scale`, in the format `formats`, followed by `unit`."""
+
+    unit: str = ""
+    per: Literal["sample", "trial", "counts"] = "trial"
+    scale: float = 1.0
+    formats: str = ".3g"
+    kind: ClassVar[str] = "metric"
+    given: ClassVar[int] = 1
+
+    def show(self, value: float) -> str:
+        """The value as tables show it."""
+        return f"{format(value * self.scale, self.formats)}{'' if self.unit in ('', '%') else ' '}{self.unit}"
+
+
+@dataclass(frozen=True)
+class Reporter(Part):
+    """``build(report, folder)`` writes a `harness.report.Report` under the run's folder; returns the paths."""
+
+    kind: ClassVar[str] = "reporter"
+    given: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class Executor(Part):
+    """``build(run)``: a context manager that yields ``execute(block, done, keep)``; it decides only where a
+    block is measured (see `harness.builtin.local`)."""
+
+    kind: ClassVar[str] = "executor"
+    given: ClassVar[int] = 1
+
+
+@runtime_checkable
+class Batch(Protocol):
+    """What `collate` returns: a NamedTuple of tensors with the examples' ids (B,) among them."""
+
+    ids: torch.Tensor
+
+    def to(self, device: Any) -> Batch:
+        """The batch on another device; what belongs on the CPU may stay there."""
+        ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """A loaded dataset. `train` and `test` are sequences of examples of any type, `collate` makes a `Batch`
+    of a list of them, and `facts` is handed to models as it is. `count` names amounts in a batch (an
+    RNN's valid tokens, say); counts are summed over the work set and kept in the records. `probes(seed)`
+    gives lists of examples that are hard on purpose, for verification; without it, examples of `train`."""
+
+    train: Sequence[Any]
+    test: Sequence[Any]
+    collate: Callable[[Sequence[Any]], Any]
+    facts: Any = None
+    count: Callable[[Any], Mapping[str, float]] | None = None
+    probes: Callable[[int], Sequence[Sequence[Any]]] | None = None
+
+
+class Change(NamedTuple):
+    """One optimization's hand on one seam."""
+
+    by: str
+    how: Literal["wrap", "replace"]
+    function: Callable[..., Any]
+
+
+#: The seams of a training step and what each is called with.
+SEAMS: dict[str, str] = {
+    "build": "() -> module: the bare model",
+    "init": "(model) -> None: weights; runs after the baseline's weights were copied in",
+    "order": "(examples, batch_size, random) -> lists of positions in examples, one list a batch",
+    "collate": "(examples) -> batch",
+    "optimizer": "(model) -> torch.optim.Optimizer",
+    "forward": "(model, batch) -> loss, a scalar",
+    "backward": "(model, loss) -> None",
+    "update": "(model, optimizer) -> None: gradients to weights, gradients cleared",
+    "step": "(live, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each",
+    "evaluate": "(model, batch) -> predictions, first dimension: examples",
+    "observe": "(model, batch) -> named tensors, first dimension: examples",
+    "count": "(batch) -> named amounts",
+    "state": "(live) -> objects with state_dict and load_state_dict that a step changes",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A trial's training step as seams that optimizations wrap or replace, one after another.
+
+    Beside the seams of `SEAMS`, ``model.<method>`` names a method of the built model: the function gets the
+    model first. `wrap` gives you the function so far and takes the one to call instead; `replace` ignores
+    the function so far, so it is refused where an earlier optimization has changed the seam already.
+    """
+
+    changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    by: str = "?"
+
+    def wrap(self, seam: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Recipe:
+        """A recipe whose `seam` is ``around(the seam so far)``."""
+        return self._with(seam, Change(self.by, "wrap", around))
+
+    def replace(self, seam: str, function: Callable[..., Any]) -> Recipe:
+        """A recipe whose `seam` is `function`; raises UserError where that would undo an earlier change."""
+        earlier = self.changes.get(seam, ())
+        if earlier:
+            other = earlier[0].by
+            if any(change.how == "replace" for change in earlier):
+                fix = f"They exclude each other: drop {other} or {self.by}."
+            else:
+                fix = f"Write {self.by} before {other}."
+            raise UserError(f"{self.by} replaces {seam}, which {other} has changed already.", fix=fix)
+        return self._with(seam, Change(self.by, "replace", function))
+
+    def seam(self, seam: str, default: Callable[..., Any]) -> Callable[..., Any]:
+        """The function at `seam`: `default` with every change applied, left to right."""
+        function = default
+        for change in self.changes.get(seam, ()):
+            function = change.function(function) if change.how == "wrap" else change.function
+        return function
+
+    def of_model(self) -> list[str]:
+        """The model's methods that some optimization has changed."""
+        return [seam.removeprefix("model.") for seam in self.changes if seam.startswith("model.")]
+
+    def _with(self, seam: str, change: Change) -> Recipe:
+        if seam not in SEAMS and not seam.startswith("model."):
+            raise UserError(f"{self.by} changes a seam {seam!r} that no recipe has.", fix=did_you_mean(seam, SEAMS))
+        return Recipe({**self.changes, seam: (*self.changes.get(seam, ()), change)}, self.by)
+
+    def as_used_by(self, name: str) -> Recipe:
+        """The same recipe in the hands of the optimization `name`, so that errors can say who."""
+        return Recipe(self.changes, name)

@@ -1,0 +1,387 @@
+"""Suite x Catalog -> Plan: every point of the suite resolved, checked against the parts, and put into blocks.
+
+Nothing is measured here and no model is built, but the code of the parts that a suite names is imported once: its
+signatures are the schema, and optimizations are applied to an empty recipe to see whether they fit together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.catalog import Catalog, Entry, resolve
+from harness.errors import Place, UserError, UserErrors, did_you_mean
+from harness.parameters import Parameter, check_values, parameters_of
+from harness.parts import CHANGES, Dataset, Metric, Model, Optimization, Part, Recipe, Skip
+from harness.records import Block, Measures, Plan, Skipped, Spec, Trial, digest
+from harness.suite import ABSENT, PRESENT, Assignment, Suite
+
+#: A parameter of every dataset, taken by the core: how many examples a step sees.
+BATCH_SIZE = Parameter("batch_size", int, 32)
+
+
+def make_plan(
+    suite: Suite,
+    catalog: Catalog,
+    *,
+    only: Mapping[str, Sequence[str]] | None = None,
+    quick: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of a suite. `only` keeps the named levels of some axes (and the baseline); `quick` plans one
+    process a block.
+
+    Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
+    """
+    return _Planner(suite, catalog, only or {}, quick).plan(overrides or {})
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """The merged leaves of base and levels: path to value and place."""
+
+    leaves: Mapping[tuple[str, ...], tuple[Any, Place]]
+
+    def part(self, *path: str) -> tuple[dict[str, Any], dict[str, Place]]:
+        """The parameters below a path, and where each was written."""
+        values, places = {}, {}
+        for leaf, (value, where) in self.leaves.items():
+            if leaf[:-1] == path:
+                values[leaf[-1]], places[leaf[-1]] = value, where
+        return values, places
+
+    def used(self) -> list[tuple[str, Place]]:
+        """The optimizations in the order they were first written, with their places."""
+        return [(leaf[1], where) for leaf, (value, where) in self.leaves.items() if len(leaf) == 2 and value is PRESENT]
+
+
+class _Planner:
+    def __init__(self, suite: Suite, catalog: Catalog, only: Mapping[str, Sequence[str]], quick: bool) -> None:
+        self.suite, self.catalog, self.quick = suite, catalog, quick
+        self.errors: dict[str, UserError] = {}
+        self.skipped: list[Skipped] = []
+        self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
+        self.fingerprints: dict[str, str] = {}
+        self.axes = self.chosen_axes(only)
+
+    def chosen_axes(self, only: Mapping[str, Sequence[str]]) -> dict[str, dict[str, tuple[Assignment, ...]]]:
+        axes = {axis: dict(levels) for axis, levels in self.suite.axes.items()}
+        for axis, wanted in only.items():
+            where = Place(f"--only {axis}={','.join(wanted)}")
+            if axis not in axes:
+                raise UserError(f"there is no axis {axis!r}.", where=where, fix=did_you_mean(axis, axes))
+            for level in wanted:
+                if level not in axes[axis]:
+                    fix = did_you_mean(level, axes[axis])
+                    raise UserError(f"axis {axis} has no level {level!r}.", where=where, fix=fix)
+            kept = {*wanted, self.suite.baseline} if axis == self.suite.axis else set(wanted)
+            axes[axis] = {level: patch for level, patch in axes[axis].items() if level in kept}
+            if axis == self.suite.axis and len(axes[axis]) < 2:
+                raise UserError("only the baseline is left.", where=where, fix="Name a level to compare with it.")
+        return axes
+
+    def plan(self, overrides: Mapping[str, Any]) -> Plan:
+        self.check_metrics()
+        compared = self.axes[self.suite.axis]
+        levels = [self.suite.baseline, *(level for level in compared if level != self.suite.baseline)]
+        contexts = [axis for axis in self.axes if axis != self.suite.axis]
+        blocks = []
+        for chosen in itertools.product(*(self.axes[axis] for axis in contexts)):
+            block = self.block(dict(zip(contexts, chosen, strict=True)), levels)
+            if block is not None:
+                blocks.append(block)
+        if self.errors:
+            raise UserErrors(list(self.errors.values()))
+        if not blocks:
+            reasons = "; ".join(sorted({skipped.because for skipped in self.skipped}))
+            raise UserError(f"every point is skipped: {reasons}.", where=self.suite.source.name)
+        return Plan(
+            suite=self.suite.name,
+            question=self.suite.question,
+            axis=self.suite.axis,
+            blocks=tuple(blocks),
+            skipped=tuple(self.skipped),
+            claims=self.suite.claims,
+            overrides=dict(overrides),
+        )
+
+    def complain(self, error: UserError) -> None:
+        self.errors.setdefault(str(error), error)
+
+    def check_metrics(self) -> None:
+        if self.suite.measures.speed is None and self.suite.claims:
+            where = self.suite.source.place(("claims",), key=True)
+            self.complain(UserError("claims need measure.speed: an interval settles them.", where=where))
+        for index, claim in enumerate(self.suite.claims):
+            where = self.suite.source.place(("claims", index, "metric"))
+            try:
+                metric = self.catalog.find(Metric, claim.metric, where).part
+            except UserError as error:
+                self.complain(error)
+                continue
+            if metric.per != "sample":
+                fix = "On the same examples it mirrors step_time: claim that."
+                self.complain(UserError(f"{claim.metric} has no interval of its own.", where=where, fix=fix))
+            speed = self.suite.measures.speed
+            if speed and claim.of not in speed.of:
+                where = self.suite.source.place(("claims", index, "of"))
+                fix = f"measure.speed.of is {', '.join(speed.of)}."
+                self.complain(UserError(f"{claim.of} is not measured.", where=where, fix=fix))
+
+    def block(self, context: dict[str, str], levels: Sequence[str]) -> Block | None:
+        trials: list[Trial] = []
+        environments: list[Mapping[str, str]] = []
+        for level in levels:
+            coordinates = {**context, self.suite.axis: level}
+            try:
+                trial, environment = self.trial(coordinates, baseline=trials[0] if trials else None)
+            except Skip as skip:
+                self.skipped.append(Skipped(coordinates, str(skip)))
+            except UserError as error:
+                for one in error.errors if isinstance(error, UserErrors) else (error,):
+                    self.complain(one)
+            else:
+                trials.append(trial)
+                environments.append(environment)
+            if not trials:  # without a baseline there is nothing to compare the others with
+                reason = self.skipped[-1].because if self.skipped else "it is wrong"
+                rest = [level for level in levels if level != self.suite.baseline]
+                if not self.errors:
+                    self.skipped += [
+                        Skipped({**context, self.suite.axis: other}, f"its baseline is skipped: {reason}")
+                        for other in rest
+                    ]
+                return None
+        if len(trials) < 2:
+            return None
+        if any(environment != environments[0] for environment in environments):
+            because = "its parts want different environments, which one process cannot have"
+            self.skipped += [Skipped({**context, self.suite.axis: trial.level}, because) for trial in trials]
+            return None
+        return Block(context, tuple(trials), self.measures(), environments[0])
+
+    def measures(self) -> Measures:
+        measures = self.suite.measures
+        if self.quick and measures.speed:
+            return replace(measures, speed=replace(measures.speed, quick=True), profile=None)
+        return measures
+
+    def trial(self, coordinates: Mapping[str, str], baseline: Trial | None) -> tuple[Trial, Mapping[str, str]]:
+        for rule, because in self.suite.skip:
+            if all(coordinates[axis] in levels for axis, levels in rule.items()):
+                raise Skip(because)
+        configuration = self.configuration(coordinates)
+        model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
+        dataset_values, dataset_places = configuration.part("dataset")
+        batch_size = self.batch_size(dataset_values, dataset_places)
+        dataset, dataset_entry = self.spec(Dataset, dataset_values, dataset_places, coordinates)
+        used = []
+        for name, where in configuration.used():
+            values, places = configuration.part("use", name)
+            spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
+            used.append((spec, entry, where))
+        self.check_roles(used)
+        entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
+        check_words(entries)
+        self.check_recipe(used)
+        device, device_place = configuration.leaves.get(("device",), ("cpu", None))
+        if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
+            raise UserError(f"there is no device {device!r}.", where=device_place, fix="Known: cpu, cuda, cuda:1.")
+        trial = Trial(
+            level=coordinates[self.suite.axis],
+            model=model,
+            dataset=dataset,
+            use=tuple(spec for spec, _, _ in used),
+            batch_size=batch_size,
+            seed=configuration.leaves.get(("seed",), (0, None))[0],
+            device=device,
+            fingerprint=self.fingerprint(dataset, dataset_entry, dataset_places["name"]),
+            changes="rounding",
+        )
+        if baseline is not None:
+            self.check_same_examples(trial, baseline)
+            trial = replace(trial, changes=self.weakest_promise(trial, baseline))
+        return trial, _environment(entries)
+
+    def configuration(self, coordinates: Mapping[str, str]) -> _Configuration:
+        """Base and levels merged. Two axes that set the same leaf differently are an error."""
+        leaves: dict[tuple[str, ...], tuple[Any, Place]] = {}
+        set_by: dict[tuple[str, ...], tuple[str, Any]] = {}
+        for assignment in self.suite.base:
+            leaves[assignment.path] = (assignment.value, assignment.where)
+        for axis, level in coordinates.items():
+            for assignment in self.suite.axes[axis][level]:
+                path, value = assignment.path, assignment.value
+                other, earlier = set_by.get(path, (axis, value))
+                if other != axis and earlier != value:
+                    raise UserError(
+                        f"axes {other} and {axis} both set {'.'.join(path)}, to {earlier!r} and {value!r}.",
+                        where=assignment.where,
+                        fix="Let one axis set it.",
+                    )
+                set_by[path] = (axis, value)
+                if value is ABSENT:
+                    if path not in leaves:
+                        known = [leaf[1] for leaf in leaves if leaf[0] == "use"]
+                        fix = did_you_mean(path[1], known)
+                        raise UserError(f"there is no {path[1]!r} to drop.", where=assignment.where, fix=fix)
+                    leaves = {leaf: kept for leaf, kept in leaves.items() if leaf[:2] != path}
+                elif value is None:
+                    leaves.pop(path, None)
+                elif value is PRESENT:
+                    leaves.setdefault(path, (value, assignment.where))
+                else:
+                    leaves[path] = (value, assignment.where)
+        return _Configuration({path: leaf for path, leaf in leaves.items() if leaf[0] is not None})
+
+    def spec(
+        self, kind: type[Part], values: dict[str, Any], places: Mapping[str, Place], coordinates: Mapping[str, str]
+    ) -> tuple[Spec, Entry]:
+        """The part that `values` name, with all parameters checked and resolved."""
+        name = values["name"]
+        entry = self.catalog.find(kind, name, places["name"])
+        owner = f"{kind.kind} {name}"
+        key = (kind.kind, name)
+        if key not in self.schemas:
+            code = self.catalog.code(entry, places["name"])
+            self.schemas[key] = parameters_of(code, kind.given, f"{owner} (plugin {entry.plugin})")
+        parameters = {key: value for key, value in values.items() if key != "name"}
+        resolved, problems = check_values(self.schemas[key], parameters, owner)
+        if problems:
+            at = ", ".join(f"{axis} {level}" for axis, level in coordinates.items())
+            raise UserErrors(
+                [
+                    UserError(
+                        f"{problem.what[:-1]} (in {at}).",
+                        where=places.get(problem.parameter, places["name"]),
+                        fix=problem.fix,
+                    )
+                    for problem in problems
+                ]
+            )
+        return Spec(name, resolved, entry.plugin, entry.version), entry
+
+    def batch_size(self, values: dict[str, Any], places: Mapping[str, Place]) -> int:
+        chosen = {"batch_size": values.pop("batch_size")} if "batch_size" in values else {}
+        resolved, problems = check_values({"batch_size": BATCH_SIZE}, chosen, "dataset")
+        if problems or resolved["batch_size"] < 1:
+            what = problems[0].what if problems else "a batch holds at least one example."
+            raise UserError(what, where=places["batch_size"])
+        return int(resolved["batch_size"])
+
+    def fingerprint(self, dataset: Spec, entry: Entry, where: Place) -> str:
+        key = digest([dataset.name, dict(dataset.parameters)])
+        if key not in self.fingerprints:
+            if entry.part.fingerprint is None:
+                return ""
+            owner = f"dataset {dataset.name} (plugin {entry.plugin})"
+            try:
+                self.fingerprints[key] = str(resolve(entry.part.fingerprint, owner, where)(**dataset.parameters))
+            except (OSError, ValueError) as error:
+                raise UserError(f"{owner}: {error}.", where=where) from error
+        return self.fingerprints[key]
+
+    def check_roles(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
+        by_role: dict[str, str] = {}
+        for spec, entry, where in used:
+            role = entry.part.role
+            if role is None:
+                continue
+            if role in by_role:
+                raise UserError(
+                    f"{by_role[role]} and {spec.name} are both {role}, and a trial has one.",
+                    where=where,
+                    fix=f"Write drop: [{by_role[role]}] beside it.",
+                )
+            by_role[role] = spec.name
+        speed = self.suite.measures.speed
+        if (speed is None or "train" in speed.of) and "optimizer" not in by_role:
+            parts = self.catalog.entries(Optimization)
+            known = [name for name, entry in parts.items() if entry.part.role == "optimizer"]
+            where = self.suite.source.place(("base",), key=True)
+            fix = f"Add one to base.use: {', '.join(known) or 'no plugin here brings any'}."
+            raise UserError("training needs an optimizer.", where=where, fix=fix)
+
+    def check_recipe(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
+        """Apply the optimizations to an empty recipe: it records who changes which seam and builds nothing."""
+        recipe = Recipe()
+        for spec, entry, where in used:
+            try:
+                recipe = self.catalog.code(entry, where)(recipe.as_used_by(spec.name), **spec.parameters)
+            except Skip:
+                raise
+            except UserError as error:
+                raise UserError(error.what, where=where, fix=error.fix) from error
+            except Exception as error:  # a plugin's own complaint about its parameters
+                raise UserError(f"{spec.name}: {error}.", where=where) from error
+            if not isinstance(recipe, Recipe):
+                what = f"{spec.name} (plugin {entry.plugin}) returns a {type(recipe).__name__}, not a Recipe."
+                raise UserError(what, where=where)
+
+    def check_same_examples(self, trial: Trial, baseline: Trial) -> None:
+        """Levels are compared on the same examples: what decides these may not vary along the compared axis."""
+        for field in ("dataset", "batch_size", "seed", "device"):
+            if getattr(trial, field) != getattr(baseline, field):
+                raise UserError(
+                    f"level {trial.level!r} changes the {field} of its baseline, so they cannot be compared on the "
+                    "same examples.",
+                    where=self.suite.source.place(("axes", self.suite.axis, trial.level), key=True),
+                    fix="Make it an axis of its own, beside the compared one.",
+                )
+
+    def weakest_promise(self, trial: Trial, baseline: Trial) -> str:
+        """What the differences between a trial and its baseline may change, by the parts' own promises."""
+        changes = {"rounding"}
+        for ours, theirs in ((trial.use, baseline.use), (baseline.use, trial.use)):
+            for spec in ours:
+                if spec not in theirs:
+                    changes.add(self.catalog.find(Optimization, spec.name).part.changes)
+        if trial.model != baseline.model and not self.same_function(trial.model, baseline.model):
+            changes.add("model")
+        return max(changes, key=CHANGES.index)
+
+
+    def same_function(self, one: Spec, other: Spec) -> bool:
+        """Whether two models promise the same function of the same weights."""
+        parts = [self.catalog.find(Model, spec.name).part for spec in (one, other)]
+        what = [
+            {key: value for key, value in spec.parameters.items() if key not in part.implementation}
+            for spec, part in zip((one, other), parts, strict=True)
+        ]
+        return bool(parts[0].computes) and parts[0].computes == parts[1].computes and what[0] == what[1]
+
+
+def check_words(entries: Sequence[Entry]) -> None:
+    """Raise Skip where a part needs a word that none of the trial's parts offers."""
+    offered = {word for entry in entries for word in entry.part.offers}
+    model = entries[0].part.name
+    for entry in entries:
+        for word in sorted(entry.part.needs - offered):
+            raise Skip(f"{entry.part.name} needs {word}, which {model} does not offer")
+
+
+def _environment(entries: Sequence[Entry]) -> Mapping[str, str]:
+    return {name: value for entry in entries for name, value in entry.part.environment.items()}
+
+
+def estimated_seconds(block: Block) -> tuple[float, float]:
+    """The least a block will take, and what its budget allows."""
+    speed = block.measures.speed
+    least = 2.0  # verification
+    if block.measures.profile:
+        least += 2.0 * len(block.trials)
+    if speed is None:
+        return least, least
+    processes = 1 if speed.quick else 5
+    for _ in speed.of:
+        least += processes * (len(block.trials) + 1) * (speed.seconds + 0.25)
+    return least, max(least, speed.budget * len(speed.of))
+
+
+def planned(plan: Plan) -> Iterator[tuple[Block, Trial]]:
+    """Every trial of the plan with its block."""
+    for block in plan.blocks:
+        for trial in block.trials:
+            yield block, trial

@@ -1,0 +1,242 @@
+"""The frozen values that travel the line: suite -> plan -> records -> report, as JSON both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+#: Raised when the form of stored records changes; readers refuse what they do not know.
+SCHEMA = 1
+
+Outcome = Literal["ok", "invalid", "failed", "skipped"]
+Role = Literal["variant", "control"]
+
+
+def canonical_json(value: Any) -> str:
+    """One text per value: sorted keys, no white space. What trial and block ids are hashed from."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """The first `length` hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A part with all its parameters resolved, and the plugin and version it came from."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    plugin: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fully specified point. `level` is its place on the compared axis, `changes` the weakest promise of
+    what sets it apart from the baseline."""
+
+    level: str
+    model: Spec
+    dataset: Spec
+    use: tuple[Spec, ...]
+    batch_size: int
+    seed: int
+    device: str
+    fingerprint: str
+    changes: str
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of all that determines the trial; where it stands in a suite is no part of it."""
+        content = asdict(self)
+        del content["level"], content["changes"]
+        return digest(content, 16)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How the clock is used. Shares are fractions, times are seconds.
+
+    `of` are the modes ("train", "inference"); `half_width` is the wanted half of the 95 % interval; `margin`
+    is what counts as equivalent; `budget` bounds a block's processes after the first five; `seconds` and
+    `visits` (of each batch) are the least one process measures a variant; `batches` make the work set."""
+
+    of: tuple[str, ...] = ("train",)
+    half_width: float = 0.01
+    margin: float = 0.02
+    budget: float = 60.0
+    seconds: float = 0.5
+    visits: int = 5
+    batches: int = 8
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A short run under torch.profiler, after the clock and in a process of its own."""
+
+    steps: int = 3
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of a block. `limit` is the most seconds one step, or building a model, may take."""
+
+    speed: Speed | None = None
+    profile: Profile | None = None
+    limit: float = 60.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """The trials compared with each other, timed interleaved; the first is the baseline. `context` holds the
+    levels of all other axes."""
+
+    context: Mapping[str, str]
+    trials: tuple[Trial, ...]
+    measures: Measures
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Hash of the trials, their places and the context; not of how long they are measured."""
+        return digest([dict(self.context), [[trial.level, trial.id] for trial in self.trials]])
+
+    @property
+    def name(self) -> str:
+        """The context in words, as tables and progress lines show it."""
+        return " · ".join(self.context.values()) or "all"
+
+    @property
+    def baseline(self) -> Trial:
+        """What the others are compared with."""
+        return self.trials[0]
+
+    def without(self, levels: Iterable[str]) -> Block:
+        """The block without some of its trials."""
+        left_out = set(levels)
+        return replace(self, trials=tuple(trial for trial in self.trials if trial.level not in left_out))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "id": self.id}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Block:
+        """The block that `to_json` wrote."""
+        measures = data["measures"]
+        speed, profile = measures["speed"], measures["profile"]
+        return cls(
+            context=data["context"],
+            trials=tuple(_trial(trial) for trial in data["trials"]),
+            measures=Measures(
+                speed=Speed(**{**speed, "of": tuple(speed["of"])}) if speed else None,
+                profile=Profile(**profile) if profile else None,
+                limit=measures["limit"],
+            ),
+            environment=data["environment"],
+        )
+
+
+def _trial(data: Mapping[str, Any]) -> Trial:
+    specs = {key: Spec(**data[key]) for key in ("model", "dataset")}
+    return Trial(**{**data, **specs, "use": tuple(Spec(**spec) for spec in data["use"])})
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A point of the suite that is not measured, and why."""
+
+    coordinates: Mapping[str, str]
+    because: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the suite that an interval settles. `expect` is one of lower, higher, equal; `by` the
+    share; `inside` is "all" or "any" of the contexts that `where` leaves."""
+
+    says: str
+    level: str
+    metric: str
+    expect: Literal["lower", "higher", "equal"]
+    by: float
+    of: str
+    where: Mapping[str, tuple[str, ...]]
+    inside: Literal["all", "any"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run will do, and everything a report needs beside the records."""
+
+    suite: str
+    question: str
+    axis: str
+    blocks: tuple[Block, ...]
+    skipped: tuple[Skipped, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    #: What the command line changed: --set, --only, --device and so on, kept so that a resume does the same.
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "schema": SCHEMA,
+            **asdict(self),
+            "blocks": [block.to_json() for block in self.blocks],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` wrote."""
+        return cls(
+            suite=data["suite"],
+            question=data["question"],
+            axis=data["axis"],
+            blocks=tuple(Block.from_json(block) for block in data["blocks"]),
+            skipped=tuple(Skipped(**skipped) for skipped in data["skipped"]),
+            claims=tuple(Claim(**claim) for claim in data["claims"]),
+            overrides=data["overrides"],
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of records.jsonl. Its key is (block, level, measure, role, replicate); `of` says how many
+    records its replicate has, so that a torn one is noticed. `data` holds raw samples or findings."""
+
+    block: str
+    level: str
+    trial: str
+    measure: str
+    role: Role
+    replicate: int
+    of: int
+    outcome: Outcome
+    reason: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    at: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Record:
+        """The record that `to_json` wrote."""
+        return cls(**{key: value for key, value in data.items() if key != "schema"})
+
+
+def replicates(records: Iterable[Record], block: str, measure: str) -> dict[int, list[Record]]:
+    """The records of one block and measure, by replicate, in order."""
+    found: dict[int, list[Record]] = {}
+    for record in records:
+        if record.block == block and record.measure == measure:
+            found.setdefault(record.replicate, []).append(record)
+    return dict(sorted(found.items()))

@@ -1,0 +1,247 @@
+"""Findings to tables and sentences, not yet text: what the terminal and every reporter show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.catalog import Catalog
+from harness.compare import FLAGS, Comparison
+from harness.findings import Findings, find
+from harness.records import Block, Plan, Record
+from harness.store import Store
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text, with sentences that belong under it."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run in tables and sentences."""
+
+    run: str
+    question: str
+    first_look: bool
+    machine: str
+    comparisons: tuple[Table, ...]
+    phases: tuple[Table, ...]
+    operators: tuple[Table, ...]
+    skipped: tuple[str, ...]
+    failures: tuple[str, ...]
+    claims: tuple[tuple[str, str, str], ...]
+    flags: tuple[str, ...]
+    last_line: str
+    findings: Findings = field(repr=False)
+    facts: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+
+def make_report(store: Store, catalog: Catalog) -> Report:
+    """Read a run's folder and say what is in it."""
+    plan = store.plan()
+    return report_of(plan, store.records(), catalog, store.machine(), f"{plan.suite}/{store.folder.name}")
+
+
+def report_of(
+    plan: Plan, records: Sequence[Record], catalog: Catalog, facts: Mapping[str, Any], run: str = ""
+) -> Report:
+    """The report of a plan and the records there are so far."""
+    findings = find(plan, records, catalog)
+    speeds = [block.measures.speed for block in plan.blocks]
+    first_look = any(speed.quick for speed in speeds if speed)
+    seen = {flag for comparison in findings.comparisons for flag in comparison.flags}
+    return Report(
+        run=run,
+        question=plan.question,
+        first_look=first_look,
+        machine=machine_line(facts),
+        comparisons=tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan)),
+        phases=tuple(t for block, mode in _measured(plan) if (t := phase_table(findings, block, mode))),
+        operators=tuple(operator_table(plan, record) for record in findings.profiles),
+        skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
+        failures=tuple(failure_line(plan, record) for record in findings.failures),
+        claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
+        flags=tuple(f"{flag}: {FLAGS[flag]}." for flag in FLAGS if flag in seen),
+        last_line=last_line(findings),
+        findings=findings,
+        facts=facts,
+    )
+
+
+def _measured(plan: Plan) -> list[tuple[Block, str]]:
+    return [(block, mode) for block in plan.blocks for mode in (block.measures.speed.of if block.measures.speed else ())]
+
+
+def block_title(block: Block, mode: str) -> str:
+    """The block and mode in words."""
+    return f"{block.name} · {mode}"
+
+
+def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
+    """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
+    shown = [name for name, metric in findings.metrics.items() if metric.per != "sample"]
+    shown = ["step_time", *(name for name in shown if any(k[0] == block.id and k[3] == name for k in findings.numbers))]
+    by_level = findings.of(block, mode)
+    rows = []
+    for trial in block.trials:
+        numbers = [
+            findings.metrics[name].show(value) if (value := findings.numbers.get((block.id, trial.level, mode, name))) is not None else "-"
+            for name in shown
+        ]  # fmt: skip
+        if trial is block.baseline:
+            rows.append((trial.level, "1", "", *numbers, "baseline"))
+        else:
+            comparison = by_level[trial.level]
+            rows.append((trial.level, *ratio_cells(comparison), *numbers, verdict_words(comparison)))
+    titles = [_title(name) for name in shown]
+    headers = (findings.plan.axis, "ratio", "95 % interval", *titles, "verdict")
+    return Table(block_title(block, mode), headers, tuple(rows), tuple(_notes(findings, block, mode)))
+
+
+def _title(metric: str) -> str:
+    return metric.replace("_per_second", "/s").replace("_", " ")
+
+
+def ratio_cells(comparison: Comparison) -> tuple[str, str]:
+    """Ratio and interval as text."""
+    if comparison.ratio is None:
+        return "-", ""
+    interval = comparison.interval
+    return f"{comparison.ratio:.3f}", f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+
+
+def verdict_words(comparison: Comparison) -> str:
+    """The verdict in words, with reason and marks."""
+    settings = comparison.block.measures.speed
+    words: str = comparison.verdict
+    if settings and settings.quick and words not in ("invalid", "unranked"):
+        words = f"first look: {words}"
+    if comparison.reason:
+        words += f" ({comparison.reason}"
+        if comparison.needs and not (settings and settings.quick):
+            words += f"; about {comparison.needs} processes would tell"
+        words += ")"
+    return "; ".join([words, *comparison.flags])
+
+
+def _notes(findings: Findings, block: Block, mode: str) -> list[str]:
+    settings = block.measures.speed
+    assert settings is not None
+    trial = block.baseline
+    whole = next((r.data.get("dataset_counts", {}) for r in findings.verified if (r.block, r.level) == (block.id, trial.level)), {})
+    text = f"Work set: {settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
+    for name, metric in findings.metrics.items():
+        ours = findings.numbers.get((block.id, trial.level, mode, name))
+        if metric.per == "counts" and ours is not None:
+            text += f"; {_title(name)} {metric.show(ours)}"
+            code = findings.views[name](whole) if whole else None
+            if code is not None:
+                text += f" (the data set in its own order: {metric.show(code)})"
+    comparisons = list(findings.of(block, mode).values())
+    k = max((c.estimate.k for c in comparisons if c.estimate), default=0)
+    share = comparisons[0].cpu_share if comparisons else 1.0
+    return [f"{text}. {k} process{'es' if k != 1 else ''}; CPU share {share:.2f}."]
+
+
+def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
+    """Milliseconds a phase of the same steps, with each phase's ratio to the baseline's."""
+    phases = [
+        name
+        for name, metric in findings.metrics.items()
+        if metric.per == "sample" and name != "step_time" and (block.id, block.baseline.level, mode, name) in findings.numbers
+    ]  # fmt: skip
+    if not phases:
+        return None
+    rows = []
+    for trial in block.trials:
+        cells = [trial.level]
+        for name in phases:
+            value = findings.numbers.get((block.id, trial.level, mode, name))
+            cell = findings.metrics[name].show(value) if value is not None else "-"
+            comparison = findings.of(block, mode, name).get(trial.level)
+            if comparison and comparison.ratio is not None:
+                cell += f" (× {comparison.ratio:.2f})"
+            cells.append(cell)
+        rows.append(tuple(cells))
+    headers = (findings.plan.axis, *(_title(name).removesuffix(" time") for name in phases))
+    return Table(f"{block_title(block, mode)}: where the time goes", headers, tuple(rows))
+
+
+def operator_table(plan: Plan, record: Record) -> Table:
+    """The operators with the most self time under the profiler."""
+    block = next(block for block in plan.blocks if block.id == record.block)
+    data = record.data
+    rows = tuple(
+        (o["name"], f"{o['share']:.0%}", f"{o['microseconds'] / 1e3:.2f}", f"{o['calls']:.0f}") for o in data["operators"]
+    )
+    title = f"{block_title(block, data['mode'])} · {record.level}: top operators"
+    note = f"{data['calls']:.0f} operator calls a step. Trace: traces/{data['trace']}"
+    return Table(title, ("operator", "share of self time", "ms a step", "calls a step"), rows, (note,))
+
+
+def failure_line(plan: Plan, record: Record) -> str:
+    """A failed, invalid or skipped trial with its reason."""
+    block = next((block for block in plan.blocks if block.id == record.block), None)
+    return f"{block.name if block else record.block}, {record.level}: {record.outcome} in {record.measure}: {record.reason}"
+
+
+def machine_line(facts: Mapping[str, Any]) -> str:
+    """The machine in one line."""
+    if not facts:
+        return "machine not recorded"
+    git = facts.get("git") or {}
+    commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else ""
+    return (
+        f"{facts.get('processor')}, {facts.get('cores')} cores, {facts.get('threads')} thread a process, "
+        f"torch {facts.get('torch')} ({facts.get('torch_cpu_capability')}), Python {facts.get('python')}{commit}"
+    )
+
+
+def last_line(findings: Findings) -> str:
+    """What the run could have seen."""
+    sizes = findings.smallest_visible()
+    if sizes is None:
+        return "Nothing was compared."
+    typical, worst = sizes
+    return (
+        f"The smallest difference this run could have seen (in 8 of 10 cases): {typical:.1%} in its typical comparison, "
+        f"{worst:.1%} in its noisiest."
+    )
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """What a script wants of a report."""
+    findings = report.findings
+    return {
+        "question": report.question,
+        "first_look": report.first_look,
+        "comparisons": [
+            {
+                "context": dict(c.block.context),
+                "mode": c.mode,
+                "level": c.level,
+                "metric": c.metric,
+                "ratio": c.ratio,
+                "interval_95": list(c.interval) if c.interval else None,
+                "processes": len(c.values),
+                "verdict": c.verdict,
+                "reason": c.reason,
+                "flags": list(c.flags),
+                "clock": c.clock,
+                "cpu_share": c.cpu_share,
+            }
+            for c in findings.comparisons
+        ],
+        "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
+        "failures": list(report.failures),
+        "skipped": list(report.skipped),
+        "floor": findings.floor,
+        "smallest_visible": findings.smallest_visible(),
+    }

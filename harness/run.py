@@ -1,0 +1,91 @@
+"""A plan becomes records: blocks go to the executor, each replicate's records to the store at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.catalog import Catalog
+from harness.errors import UserError
+from harness.parts import Executor
+from harness.records import Block, Plan, Record
+from harness.store import Store
+
+#: Facts that must be the same when a run is resumed: its records are compared with each other.
+SAME_MACHINE = ("processor", "cores", "torch", "python", "threads")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an executor is told of the run."""
+
+    folder: Path
+    files: Sequence[Path]
+    met: Callable[[Mapping[str, Any]], None]
+
+
+class Watcher:
+    """What a run tells of itself while it goes on; `harness.progress` draws it."""
+
+    def block_begins(self, block: Block, records: Sequence[Record]) -> None:
+        """A block is about to be measured; `records` is all there is so far."""
+
+    def stored(self, block: Block, records: Sequence[Record]) -> None:
+        """A replicate of the block is on disk; `records` is all there is so far."""
+
+    def block_ends(self, block: Block, records: Sequence[Record]) -> None:
+        """A block is done."""
+
+
+def run_plan(
+    plan: Plan, store: Store, catalog: Catalog, *, executor: str = "local", watcher: Watcher, where: Path
+) -> list[Record]:
+    """Measure what is not yet in the store; returns all records. `where` is whose git commit is recorded."""
+    entry = catalog.find(Executor, executor)
+    hook = catalog.plugins.manager.hook
+    store.lock()
+    records = store.records()
+    hook.plan_ready(plan=plan)
+
+    def met(facts: Mapping[str, Any]) -> None:
+        known = store.machine()
+        changed = [name for name in SAME_MACHINE if known and known.get(name) != facts.get(name)]
+        if changed:
+            differs = ", ".join(f"{name} was {known.get(name)} and is {facts.get(name)}" for name in changed)
+            raise UserError(
+                f"this is not the machine the run began on: {differs}.", where=str(store.folder), fix="Start a new run."
+            )
+        if not known:
+            store.write("machine.json", json.dumps({**facts, "git": git_facts(where)}, indent=1, ensure_ascii=False))
+
+    run = Run(store.folder, catalog.plugins.files, met)
+    with catalog.code(entry)(run) as execute:
+        for block in plan.blocks:
+
+            def keep(new: list[Record], block: Block = block) -> None:
+                store.append(new)
+                records.extend(new)
+                for record in new:
+                    hook.record_stored(record=record)
+                watcher.stored(block, records)
+
+            watcher.block_begins(block, records)
+            hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
+            watcher.block_ends(block, records)
+    return records
+
+
+def git_facts(folder: Path) -> dict[str, Any]:
+    """Commit and whether there are uncommitted changes, of the checkout around a folder; empty outside one."""
+    try:
+        commit, status = (
+            subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10).stdout
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"commit": commit.strip(), "dirty": bool(status.strip())}

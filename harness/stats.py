@@ -1,0 +1,207 @@
+"""Pure functions on arrays: quantiles of t, trimmed means, ratios of times, intervals, when to stop.
+
+docs/method.md says why each is what it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+#: Fewer fresh processes than this never give a verdict.
+LEAST = 5
+#: After how many processes the interval's width is looked at.
+LOOKS = (5, 10, 20)
+#: Two runs of the same thing are never told apart below this (share of the time).
+FLOOR = 0.003
+#: What one process alone cannot know of the others, in a quick look (log ratio).
+BETWEEN = 0.004
+#: Share of samples trimmed from each end.
+TRIM = 0.2
+
+
+def t_cdf(t: float, df: float) -> float:
+    """The distribution function of Student's t with `df` degrees of freedom, to about 1e-14."""
+    x = df / (df + t * t)
+    tail = 0.5 * _incomplete_beta(df / 2, 0.5, x)
+    return 1 - tail if t > 0 else tail
+
+
+def t_quantile(p: float, df: float) -> float:
+    """The quantile of Student's t with `df` degrees of freedom, by bisection, to about 1e-12 relative."""
+    if not 0 < p < 1:
+        raise ValueError(f"p = {p} is not inside (0, 1)")
+    if p == 0.5:
+        return 0.0
+    if p < 0.5:
+        return -t_quantile(1 - p, df)
+    high = 1.0
+    while t_cdf(high, df) < p:
+        high *= 2
+    low = 0.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
+    return (low + high) / 2
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Regularised incomplete beta function by Lentz's continued fraction (DLMF 8.17.22)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    tiny = 1e-300
+    c, d = 1.0, 1 / max(1 - (a + b) * x / (a + 1), tiny)
+    fraction = d
+    for m in range(1, 500):
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / (1 + numerator * d or tiny)
+            c = 1 + numerator / c or tiny
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-16:
+            break
+    return math.exp(log_front) / a * fraction
+
+
+def trimmed_mean(values: Array) -> float:
+    """The mean without the lowest and highest 20 % of values."""
+    cut = int(TRIM * len(values))
+    return float(np.sort(values)[cut : len(values) - cut].mean())
+
+
+def per_batch(values: Array, batch: NDArray[np.int64]) -> Array:
+    """The trimmed mean of the values of each batch of the work set, shape (batches,)."""
+    return np.array([trimmed_mean(values[batch == j]) for j in np.unique(batch)])
+
+
+def log_ratio(baseline: Array, variant: Array, batch: NDArray[np.int64]) -> float:
+    """One process's estimate: the log of the variant's time over the baseline's for the same examples.
+
+    All three are (samples,); sample i of both was taken in the same round, on each one's own batch number
+    `batch[i]`. Each batch's trimmed mean log ratio is weighted by the baseline's share of time on that batch, so
+    that batches cut differently still give the ratio of the sums.
+    """
+    ratios = np.exp(per_batch(np.log(variant / baseline), batch))
+    seconds = per_batch(baseline, batch)
+    return float(np.log((seconds / seconds.sum()) @ ratios))
+
+
+def log_ratio_error(baseline: Array, variant: Array, batch: NDArray[np.int64]) -> float:
+    """The standard error of `log_ratio` from the scatter inside one process (Tukey and McLaughlin's winsorised
+    one for a trimmed mean, summed over batches by weight)."""
+    seconds = per_batch(baseline, batch)
+    weights = seconds / seconds.sum()
+    variance = 0.0
+    for weight, j in zip(weights, np.unique(batch), strict=True):
+        values = np.sort(np.log(variant[batch == j] / baseline[batch == j]))
+        n, cut = len(values), int(TRIM * len(values))
+        winsorised = np.clip(values, values[cut], values[n - 1 - cut])
+        spread = winsorised.std(ddof=1) if n > 1 else math.inf
+        variance += (weight * spread / ((1 - 2 * TRIM) * math.sqrt(n))) ** 2
+    return math.sqrt(variance)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over processes of log ratios (k of them) with the standard error and its degrees of freedom."""
+
+    mean: float
+    error: float
+    df: float
+    k: int
+
+    def half_width(self, confidence: float = 0.95) -> float:
+        """Half of the interval of this confidence, in log units."""
+        return t_quantile(0.5 + confidence / 2, self.df) * self.error if self.df > 0 else math.inf
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """The interval in log units."""
+        half = self.half_width(confidence)
+        return self.mean - half, self.mean + half
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of per-process values with its t interval's ingredients."""
+    array = np.asarray(values, dtype=float)
+    k = len(array)
+    error = float(array.std(ddof=1)) / math.sqrt(k) if k > 1 else math.inf
+    return Estimate(float(array.mean()), error, k - 1, k)
+
+
+def quick_estimate(value: float, error: float, control: float, samples: int) -> Estimate:
+    """One process's estimate, widened by what a single process cannot know (`BETWEEN`, or the control's own
+    departure from 1 if that is larger)."""
+    between = max(BETWEEN, abs(control))
+    return Estimate(value, math.hypot(error, between), max(1, samples - 1), 1)
+
+
+def needed(k: int, half_width: float, target: float) -> int:
+    """How many processes would bring the half-width down to the target, if the scatter stays."""
+    return max(k, math.ceil(k * (half_width / target) ** 2)) if math.isfinite(half_width) else k * 4
+
+
+def go_on(half_widths: Sequence[float], k: int, target: float, spent: float, budget: float) -> str | None:
+    """None to run another process, otherwise why to stop: "precise", "budget" or "out of reach".
+
+    `half_widths` are the variants' 95 % half-widths after k processes. The width is looked at after 5, 10 and 20
+    processes only, and whether a difference looks significant plays no part: stopping on that alone makes false
+    alarms.
+    """
+    if k not in LOOKS:
+        return None if k < LOOKS[-1] else "out of reach"
+    widest = max(half_widths, default=0.0)
+    if widest <= target:
+        return "precise"
+    if k >= LOOKS[-1] or needed(k, widest, target) > LOOKS[-1]:
+        return "out of reach"
+    following = LOOKS[LOOKS.index(k) + 1]
+    if spent * following / k > budget:
+        return "budget"
+    return None
+
+
+def smallest_visible(half_width: float, floor: float, k: int) -> float:
+    """The smallest log ratio that a run this wide finds in 80 % of cases."""
+    if k < 2:
+        return half_width + floor
+    return floor + half_width * (1 + t_quantile(0.8, k - 1) / t_quantile(0.975, k - 1))
+
+
+def holm(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
+    """Holm's step-down: the level at which each member of the family may be decided, 0 for one that may not.
+
+    `smallest_alphas` are the levels at which each would just be decided alone (its p value).
+    """
+    levels = [0.0] * len(smallest_alphas)
+    for rank, index in enumerate(np.argsort(smallest_alphas, kind="stable")):
+        level = alpha / (len(smallest_alphas) - rank)
+        if smallest_alphas[index] > level:
+            break
+        levels[index] = level
+    return levels
+
+
+def smallest_alpha(decided: Callable[[float], bool]) -> float:
+    """The smallest level at which `decided(level)` becomes true, for a rule that only gets easier; 1 if never."""
+    if not decided(0.5):
+        return 1.0
+    low, high = math.log(1e-12), math.log(0.5)
+    if decided(math.exp(low)):
+        return math.exp(low)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if decided(math.exp(middle)) else (middle, high)
+    return math.exp(high)

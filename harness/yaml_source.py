@@ -1,0 +1,186 @@
+"""Read a YAML file into plain values, remembering where each was written.
+
+YAML 1.2's core schema decides what a plain scalar is (`on`, `no` and `010` stay what they look like, `1e-3` is a
+number); duplicate keys, unknown tags, merge keys and alias bombs are refused. Nothing in a file can run code: PyYAML
+is used for its parser alone, and values are built here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import Place, UserError, did_you_mean
+
+Path_ = tuple[str | int, ...]
+
+_CORE = "tag:yaml.org,2002:"
+_PLAIN = "plain"
+_NULL = re.compile(r"~|null|Null|NULL|")
+_TRUE = re.compile(r"true|True|TRUE")
+_FALSE = re.compile(r"false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
+_NAN = re.compile(r"\.(nan|NaN|NAN)")
+
+#: More values than this in one suite, aliases written out, is a mistake or an attack.
+MOST_VALUES = 10_000
+
+
+@dataclass
+class Source:
+    """The values of a file and the place of each, by its path of keys and indices."""
+
+    name: str
+    value: Any = None
+    places: dict[Path_, Place] = field(default_factory=dict)
+    #: Where a mapping's keys stand, for complaints about the key and not its value.
+    keys: dict[Path_, Place] = field(default_factory=dict)
+
+    def place(self, path: Path_, *, key: bool = False) -> Place:
+        """The place of the value at `path` (of its key with `key`), or of the nearest thing around it."""
+        path = tuple(path)
+        if key and path in self.keys:
+            return self.keys[path]
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, Place(self.name))
+
+
+def read_file(path: Path) -> tuple[str, Source]:
+    """The text of a YAML file and its values. Raises UserError for whatever is wrong with it."""
+    name = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise UserError("there is no such file.", where=name, fix=did_you_mean(name, map(str, near))) from None
+    except IsADirectoryError:
+        raise UserError("is a directory, not a suite.", where=name, fix="Name one YAML file in it.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"is not UTF-8 text (byte {error.start}).", where=name, fix="A suite is a YAML file.") from None
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}.", where=name) from None
+    return text, read_text(text, name)
+
+
+def read_text(text: str, name: str) -> Source:
+    """The values of YAML text. Raises UserError with file, line and column."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        raise UserError(f"is not YAML: {error.problem or error.context}.", where=where) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"is not YAML: {str(error).splitlines()[0]}.", where=Place(name)) from None
+    source = Source(name)
+    if node is None:
+        raise UserError("is empty.", where=Place(name), fix="A suite begins with a question; see docs/suites.md.")
+    source.value = _Builder(source).build(node, (), ())
+    return source
+
+
+def read_scalar(text: str) -> Any:
+    """The value of one plain scalar by YAML 1.2's core schema."""
+    if _NULL.fullmatch(text):
+        return None
+    if _TRUE.fullmatch(text):
+        return True
+    if _FALSE.fullmatch(text):
+        return False
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEX.fullmatch(text):
+        return int(text[2:], 16)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _INFINITE.fullmatch(text):
+        return float(text.replace(".", "").lower())
+    if _NAN.fullmatch(text):
+        return float("nan")
+    return text
+
+
+class _Loader(yaml.BaseLoader):
+    """The parser alone: nothing is resolved but which scalars are plain, so that `!!str 5` can be told from `5`."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        return str(super().resolve(kind, value, implicit))
+
+
+class _Builder:
+    """Values from nodes, with places, counting as it goes."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.count = 0
+
+    def build(self, node: yaml.Node, path: Path_, around: tuple[int, ...]) -> Any:
+        where = self.at(node)
+        self.count += 1
+        if self.count > MOST_VALUES:
+            raise UserError(f"more than {MOST_VALUES} values once aliases are written out.", where=where)
+        if id(node) in around:
+            raise UserError("an alias contains itself.", where=where)
+        self.source.places.setdefault(path, where)
+        around = (*around, id(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node, where)
+        if isinstance(node, yaml.SequenceNode):
+            self.expect_tag(node, "seq", where)
+            return [self.build(child, (*path, index), around) for index, child in enumerate(node.value)]
+        self.expect_tag(node, "map", where)
+        values: dict[str, Any] = {}
+        for key_node, child in node.value:
+            key_where = self.at(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise UserError("a key must be plain text.", where=key_where)
+            key = key_node.value
+            if key == "<<" and not key_node.style:
+                raise UserError(
+                    "merge keys are not YAML 1.2.", where=key_where, fix="Put what is shared in base; levels patch it."
+                )
+            if key in values:
+                first = self.source.keys[(*path, key)]
+                raise UserError(f"the key {key!r} is written twice (first in line {first.line}).", where=key_where)
+            self.source.keys[(*path, key)] = key_where
+            values[key] = self.build(child, (*path, key), around)
+        return values
+
+    def scalar(self, node: yaml.ScalarNode, where: Place) -> Any:
+        tag = node.tag
+        if tag == _PLAIN:
+            return read_scalar(node.value)
+        if tag == _CORE + "str":
+            return node.value
+        kinds = {"null": type(None), "bool": bool, "int": int, "float": float}
+        kind = kinds.get(tag.removeprefix(_CORE))
+        value = read_scalar(node.value)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if kind is None or type(value) is not kind:
+            raise UserError(f"the tag {_short(tag)} is not allowed here.", where=where, fix="Leave it out.")
+        return value
+
+    def expect_tag(self, node: yaml.Node, kind: str, where: Place) -> None:
+        if node.tag != _CORE + kind:
+            raise UserError(f"the tag {_short(node.tag)} is not allowed here.", where=where, fix="Leave it out.")
+
+    def at(self, node: yaml.Node) -> Place:
+        return Place(self.source.name, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _short(tag: str) -> str:
+    return "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag

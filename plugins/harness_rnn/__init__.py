@@ -1,0 +1,108 @@
+"""Recurrent models, datasets and optimizations. This is the door: a table of contents that needs no torch."""
+
+from collections.abc import Iterator
+
+import harness
+
+_TORCH = "harness_rnn.models.torch_rnn"
+_SCRATCH = "harness_rnn.models.scratch"
+_BOTH = {"sequence", "layers"}
+
+
+@harness.hookimpl
+def provide_models() -> Iterator[harness.Model]:
+    """torch's recurrent modules, and the same from scratch as tutorials write them."""
+    how = frozenset({"hoist"})
+    yield harness.Model(
+        "rnn", f"{_TORCH}:rnn", "nn.RNN over an embedding, last valid state to a classifier",
+        source="Elman 1990; torch.nn.RNN", offers=_BOTH | {"packable"}, computes="rnn",
+    )  # fmt: skip
+    yield harness.Model(
+        "lstm", f"{_TORCH}:lstm", "nn.LSTM over an embedding, last valid state to a classifier",
+        source="Hochreiter and Schmidhuber 1997, Gers et al. 2000; torch.nn.LSTM",
+        offers=_BOTH | {"packable", "forget_gate"}, computes="lstm",
+    )  # fmt: skip
+    yield harness.Model(
+        "gru", f"{_TORCH}:gru", "nn.GRU over an embedding, last valid state to a classifier",
+        source="Cho et al. 2014; torch.nn.GRU", offers=_BOTH | {"packable"}, computes="gru",
+    )  # fmt: skip
+    yield harness.Model(
+        "scratch_rnn", f"{_SCRATCH}:scratch_rnn", "rnn as a loop over time, two linear maps a step",
+        source="Elman 1990", offers=_BOTH, computes="rnn", implementation=how,
+    )  # fmt: skip
+    yield harness.Model(
+        "scratch_lstm", f"{_SCRATCH}:scratch_lstm", "lstm as a loop over time, two linear maps a step",
+        source="Hochreiter and Schmidhuber 1997, Gers et al. 2000",
+        offers=_BOTH | {"forget_gate"}, computes="lstm", implementation=how,
+    )  # fmt: skip
+    yield harness.Model(
+        "scratch_gru", f"{_SCRATCH}:scratch_gru", "gru as a loop over time, two linear maps a step",
+        source="Cho et al. 2014", offers=_BOTH, computes="gru", implementation=how,
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_datasets() -> Iterator[harness.Dataset]:
+    """Real and synthetic sequences to classify."""
+    here = "harness_rnn.datasets"
+    yield harness.Dataset(
+        "reviews", f"{here}.reviews:reviews", "sentences of movie reviews, positive or negative",
+        source="Hutto and Gilbert 2014, Pang and Lee 2005", fingerprint=f"{here}.reviews:fingerprint", offers={"sequences"},
+    )  # fmt: skip
+    yield harness.Dataset(
+        "syllables", f"{here}.syllables:syllables", "spelling of English words to their number of syllables",
+        source="Carnegie Mellon Pronouncing Dictionary", fingerprint=f"{here}.syllables:fingerprint", offers={"sequences"},
+    )  # fmt: skip
+    yield harness.Dataset(
+        "lengths", f"{here}.lengths:lengths", "random tokens in sequences of a chosen distribution of lengths",
+        fingerprint=f"{here}.lengths:fingerprint", offers={"sequences"},
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_optimizations() -> Iterator[harness.Optimization]:
+    """What one may do to a training step, and what each promises."""
+    here = "harness_rnn.optimizations"
+    yield harness.Optimization(
+        "adam", f"{here}.optimizers:adam", "Adam", source="Kingma and Ba 2015", changes="update", role="optimizer"
+    )
+    yield harness.Optimization(
+        "sgd", f"{here}.optimizers:sgd", "stochastic gradient descent, with momentum if asked",
+        changes="update", role="optimizer",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "pack", f"{here}.pack:pack", "pack_padded_sequence around the recurrent module",
+        source="torch.nn.utils.rnn.pack_padded_sequence", changes="rounding", needs={"packable"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "segment", f"{here}.segment:segment", "sort each batch by length and run pieces of time on the rows still active",
+        changes="rounding", needs={"layers"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "bucket", f"{here}.bucket:bucket", "batches of sequences of like length", changes="order", role="batching",
+        needs={"sequences"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "last_naive", f"{here}.last_naive:last_naive", "read the last time step, pads included: a common mistake",
+        changes="answer", needs={"sequence"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "clip", f"{here}.clip:clip", "clip gradients by norm or by value", source="Pascanu et al. 2013", changes="update"
+    )
+    yield harness.Optimization(
+        "forget_bias", f"{here}.forget_bias:forget_bias", "the forget gate's total bias at the start",
+        source="Jozefowicz et al. 2015; Tallec and Ollivier 2018", changes="model", needs={"forget_gate"},
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_metrics() -> Iterator[harness.Metric]:
+    """Real tokens, not padded ones."""
+    here = "harness_rnn.token_metrics"
+    yield harness.Metric(
+        "tokens_per_second", f"{here}:tokens_per_second", "valid tokens a second", formats=",.0f"
+    )
+    yield harness.Metric(
+        "padding_share", f"{here}:padding_share", "share of computed time steps that are padding",
+        unit="%", per="counts", scale=100, formats=".0f",
+    )  # fmt: skip

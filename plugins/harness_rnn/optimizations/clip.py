@@ -1,0 +1,32 @@
+"""Gradient clipping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness import Recipe
+
+
+def clip(recipe: Recipe, *, max_norm: float | None = None, max_value: float | None = None) -> Recipe:
+    """Before each update, scale all gradients down to a total norm of `max_norm` (Pascanu et al. 2013), or cut each
+    element to -`max_value`..`max_value`; with neither given, to a norm of 1. With both, the values first."""
+    if max_norm is None and max_value is None:
+        max_norm = 1.0
+    for name, bound in (("max_norm", max_norm), ("max_value", max_value)):
+        if bound is not None and bound <= 0:
+            raise ValueError(f"{name} = {bound} is not above 0")
+
+    def clipped(update: Any) -> Any:
+        def clip_and_update(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+            if max_value is not None:
+                nn.utils.clip_grad_value_(model.parameters(), max_value)
+            if max_norm is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            update(model, optimizer)
+
+        return clip_and_update
+
+    return recipe.wrap("update", clipped)

@@ -1,0 +1,48 @@
+"""Packing, as tutorials write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from harness import Recipe
+from harness_rnn.contract import SequenceBatch, SequenceModel
+
+
+def pack(recipe: Recipe, *, enforce_sorted: bool = False) -> Recipe:
+    """Run the recurrent module on a PackedSequence: no step is computed for a pad.
+
+    The same computation as padded, for all layers and both directions. `enforce_sorted` sorts each batch by length
+    when it is collated, so that packing need not sort (and un-sort) tensors.
+    """
+    if enforce_sorted:
+        recipe = recipe.wrap("collate", longest_first)
+
+    def core(model: SequenceModel, x: Tensor, lengths: Tensor, carry: Any = None) -> tuple[Tensor, Tensor, Any]:
+        rnn: Any = model.encoder.rnn
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=enforce_sorted)
+        packed_outputs, carry = rnn(packed, carry)
+        outputs, _ = pad_packed_sequence(packed_outputs, batch_first=True, total_length=x.shape[1])
+        h = carry[0] if isinstance(carry, tuple) else carry  # (L*D, B, H)
+        directions = 2 if rnn.bidirectional else 1
+        final = h[-directions:].transpose(0, 1).flatten(1)
+        return outputs, final, carry
+
+    return recipe.replace("model.core", core).wrap("count", no_slot_is_a_pad)
+
+
+def longest_first(collate: Any) -> Any:
+    """A collate that puts the longest sequences of its batch first."""
+    return lambda examples: collate(sorted(examples, key=lambda example: len(example.tokens), reverse=True))
+
+
+def no_slot_is_a_pad(count: Any) -> Any:
+    """Counts as many computed time steps as there are tokens."""
+
+    def counted(batch: SequenceBatch) -> dict[str, float]:
+        amounts = count(batch)
+        return {**amounts, "slots": amounts["tokens"]}
+
+    return counted
