@@ -66,9 +66,9 @@ class Catalog:
             self._entries[kind.kind].setdefault(part.name, []).append(entry)
 
     def entries(self, kind: type[Part]) -> dict[str, Entry]:
-        """The usable parts of one kind, by name."""
+        """The usable parts of one kind by name, in the order in which plugins bring them."""
         found = self._entries[kind.kind]
-        return {name: entries[0] for name, entries in sorted(found.items()) if len(entries) == 1}
+        return {name: entries[0] for name, entries in found.items() if len(entries) == 1}
 
     def find(self, kind: type[Part], name: str, where: Place | None = None) -> Entry:
         """The part of this kind and name; raises UserError with the nearest name, or naming both plugins of a
@@ -79,7 +79,7 @@ class Catalog:
         if entries:
             both = " and ".join(entry.plugin for entry in entries)
             raise UserError(
-                f"two plugins bring a {kind.kind} named {name!r}: {both}.", where=where, fix="Uninstall one of them."
+                f"two plugins bring {_a(kind.kind)} named {name!r}: {both}.", where=where, fix="Uninstall one of them."
             )
         for other in KINDS:
             if other is not kind and name in self._entries[other.kind]:

@@ -96,7 +96,7 @@ class _Case:
             return high < self.bound()
         if self.claim.expect == "higher":
             return low > self.bound()
-        low, high = comparison.estimate.interval(1 - 2 * alpha) if alpha < 0.5 else (-math.inf, math.inf)
+        low, high = comparison.estimate.interval(max(0.0, 1 - 2 * alpha))
         return low >= -self.bound() and high <= self.bound()
 
     def fails(self, comparison: Comparison, alpha: float) -> bool:

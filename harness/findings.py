@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from harness import stats
-from harness.catalog import Catalog
+from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, settle
 from harness.compare import Comparison, Measured, View
 from harness.parts import Metric
@@ -31,6 +32,7 @@ class Findings:
     claims: tuple[ClaimResult, ...]
     floor: float
     null_biased: bool
+    problems: tuple[str, ...] = ()
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
@@ -53,7 +55,8 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     """Read a run's records. Metrics are views of them, so a new metric reads an old run."""
     entries = catalog.entries(Metric)
     metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
-    views: dict[str, View] = {name: catalog.code(entry) for name, entry in entries.items()}
+    problems: list[str] = []
+    views = {name: _guarded(catalog, entry, problems) for name, entry in entries.items()}
     measured = [
         Measured(block, records, mode)
         for block in plan.blocks
@@ -87,7 +90,23 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         claims=tuple(settle(plan, comparisons, floor, biased)),
         floor=floor,
         null_biased=biased,
+        problems=tuple(problems),
     )
+
+
+def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
+    """A metric's view that gives None where its code raises: one broken metric must not hide a run's results."""
+
+    def view(stored: Any) -> Any:
+        try:
+            return catalog.code(entry)(stored)
+        except Exception as error:  # a plugin may raise anything; it is named
+            problem = f"metric {entry.part.name} (plugin {entry.plugin}): {type(error).__name__}: {error}"
+            if problem not in problems:
+                problems.append(problem)
+            return None
+
+    return view
 
 
 def floor_of(controls: Sequence[float]) -> float:

@@ -59,8 +59,9 @@ class Model(Part):
 
     The module has three methods: ``loss(batch)`` (a scalar), ``predict(batch)`` (first dimension: examples)
     and ``observe(batch)`` (named tensors whose first dimension is the example, for verification).
-    Models with the same word in `computes` promise the same function of the same weights, as long as their
-    parameters are the same; those in `implementation` say how it is computed, not what."""
+    Models with the same word in `computes` promise the same function of the same weights, as long as the
+    parameters they share are the same and others have their defaults; those in `implementation` say how it is
+    computed, not what."""
 
     computes: str = ""
     implementation: frozenset[str] = frozenset()

@@ -344,13 +344,17 @@ class _Planner:
 
 
     def same_function(self, one: Spec, other: Spec) -> bool:
-        """Whether two models promise the same function of the same weights."""
+        """Whether two models promise the same function of the same weights: they compute the same, with the same
+        parameters where both have one and the default where only one has it."""
         parts = [self.catalog.find(Model, spec.name).part for spec in (one, other)]
-        what = [
-            {key: value for key, value in spec.parameters.items() if key not in part.implementation}
-            for spec, part in zip((one, other), parts, strict=True)
-        ]
-        return bool(parts[0].computes) and parts[0].computes == parts[1].computes and what[0] == what[1]
+        if not parts[0].computes or parts[0].computes != parts[1].computes:
+            return False
+        for spec, against, part in ((one, other, parts[0]), (other, one, parts[1])):
+            schema = self.schemas["model", spec.name]
+            for name, value in spec.parameters.items():
+                if name not in part.implementation and value != against.parameters.get(name, schema[name].default):
+                    return False
+        return True
 
 
 def check_words(entries: Sequence[Entry]) -> None:
@@ -376,7 +380,7 @@ def estimated_seconds(block: Block) -> tuple[float, float]:
         return least, least
     processes = 1 if speed.quick else 5
     for _ in speed.of:
-        least += processes * (len(block.trials) + 1) * (speed.seconds + 0.25)
+        least += processes * (len(block.trials) + 1) * (speed.seconds + speed.warm_up)
     return least, max(least, speed.budget * len(speed.of))
 
 

@@ -39,13 +39,21 @@ class Progress(Watcher):
 
     def stored(self, block: Block, records: Sequence[Record]) -> None:
         """Redraw the block's comparisons."""
-        if self.live:
+        if self.live or self._at_a_look(block, records):
             self._draw(self._lines(block, records, finished=False))
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
         """Leave the block's comparisons standing."""
         self._draw(self._lines(block, records, finished=True))
         self.drawn = 0
+
+    def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
+        """Whether the process that just ended is one after which the intervals are looked at."""
+        measure = records[-1].measure
+        if not measure.startswith("speed."):
+            return False
+        k = len(Measured(block, records, measure.removeprefix("speed.")).processes)
+        return k in stats.LOOKS
 
     def _lines(self, block: Block, records: Sequence[Record], *, finished: bool) -> list[str]:
         lines = []

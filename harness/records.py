@@ -63,13 +63,15 @@ class Speed:
     """How the clock is used. Shares are fractions, times are seconds.
 
     `of` are the modes ("train", "inference"); `half_width` is the wanted half of the 95 % interval; `margin`
-    is what counts as equivalent; `budget` bounds a block's processes after the first five; `seconds` and
-    `visits` (of each batch) are the least one process measures a variant; `batches` make the work set."""
+    is what counts as equivalent; `budget` bounds a block's processes after the first five; `warm_up` and
+    `seconds` are how long one process at least warms and measures each level, `visits` how often it comes to each
+    batch; `batches` make the work set."""
 
     of: tuple[str, ...] = ("train",)
     half_width: float = 0.01
     margin: float = 0.02
     budget: float = 60.0
+    warm_up: float = 0.25
     seconds: float = 0.5
     visits: int = 5
     batches: int = 8

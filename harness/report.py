@@ -38,6 +38,7 @@ class Report:
     failures: tuple[str, ...]
     claims: tuple[tuple[str, str, str], ...]
     flags: tuple[str, ...]
+    problems: tuple[str, ...]
     last_line: str
     findings: Findings = field(repr=False)
     facts: Mapping[str, Any] = field(repr=False, default_factory=dict)
@@ -69,6 +70,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=tuple(f"{flag}: {FLAGS[flag]}." for flag in FLAGS if flag in seen),
+        problems=findings.problems,
         last_line=last_line(findings),
         findings=findings,
         facts=facts,

@@ -26,31 +26,26 @@ BETWEEN = 0.004
 TRIM = 0.2
 
 
-def t_cdf(t: float, df: float) -> float:
-    """The distribution function of Student's t with `df` degrees of freedom, to about 1e-14."""
-    x = df / (df + t * t)
-    tail = 0.5 * _incomplete_beta(df / 2, 0.5, x)
-    return 1 - tail if t > 0 else tail
+def t_tail(t: float, df: float) -> float:
+    """The probability above t >= 0 of Student's t with `df` degrees of freedom, to about 1e-14 relative."""
+    return 0.5 * _incomplete_beta(df / 2, 0.5, df / (df + t * t))
 
 
 def t_quantile(p: float, df: float) -> float:
-    """The quantile of Student's t with `df` degrees of freedom, by bisection, to about 1e-12 relative."""
+    """The quantile of Student's t with `df` degrees of freedom, by bisection on the tail, to about 1e-12 relative."""
     if not 0 < p < 1:
         raise ValueError(f"p = {p} is not inside (0, 1)")
-    if p == 0.5:
-        return 0.0
-    if p < 0.5:
-        return -t_quantile(1 - p, df)
-    high = 1.0
-    while t_cdf(high, df) < p:
-        high *= 2
-    low = 0.0
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
-    return (low + high) / 2
+    return -_upper(p, df) if p < 0.5 else _upper(1 - p, df)
+
+
+def _upper(tail: float, df: float) -> float:
+    """The t above which `tail` <= 0.5 lies."""
+    low, high = 0.0, 1.0
+    while t_tail(high, df) > tail:
+        low, high = high, high * 2
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if t_tail(middle, df) > tail else (low, middle)
+    return middle
 
 
 def _incomplete_beta(a: float, b: float, x: float) -> float:
@@ -156,21 +151,19 @@ def needed(k: int, half_width: float, target: float) -> int:
 def go_on(half_widths: Sequence[float], k: int, target: float, spent: float, budget: float) -> str | None:
     """None to run another process, otherwise why to stop: "precise", "budget" or "out of reach".
 
-    `half_widths` are the variants' 95 % half-widths after k processes. The width is looked at after 5, 10 and 20
+    `half_widths` are the variants' 95 % half-widths after k processes. They are looked at after 5, 10 and 20
     processes only, and whether a difference looks significant plays no part: stopping on that alone makes false
-    alarms.
+    alarms. A variant whose scatter puts the target beyond 20 processes is not waited for.
     """
     if k not in LOOKS:
         return None if k < LOOKS[-1] else "out of reach"
-    widest = max(half_widths, default=0.0)
-    if widest <= target:
+    wide = [half for half in half_widths if half > target]
+    if not wide:
         return "precise"
-    if k >= LOOKS[-1] or needed(k, widest, target) > LOOKS[-1]:
+    if k >= LOOKS[-1] or all(needed(k, half, target) > LOOKS[-1] for half in wide):
         return "out of reach"
     following = LOOKS[LOOKS.index(k) + 1]
-    if spent * following / k > budget:
-        return "budget"
-    return None
+    return "budget" if spent * following / k > budget else None
 
 
 def smallest_visible(half_width: float, floor: float, k: int) -> float:

@@ -141,6 +141,7 @@ class SpeedSchema(_Strict):
     half_width: Share = Field(0.01, description="wanted half of the 95 % interval")
     margin: Share = Field(0.02, description="what still counts as equivalent")
     budget: Duration = Field(60.0, description="time for one block; the first five processes always run")
+    warm_up: Duration = Field(0.25, description="least time one process warms each level up")
     seconds: Duration = Field(0.5, description="least time one process measures each level")
     visits: int = Field(5, ge=5, description="least visits of each batch in one process")
     batches: int = Field(8, ge=1, description="batches of the work set")
@@ -302,11 +303,11 @@ _FIELDS_AT: dict[tuple[str, ...], type[BaseModel]] = {
 
 def _complaints(error: pydantic.ValidationError, source: Source) -> Iterator[UserError]:
     for problem in error.errors():
-        path = [part for part in problem["loc"]]
+        path = list(problem["loc"])
         if path[:1] == ["axes"] and len(path) > 2:
             del path[2]  # which form of axis pydantic thought it was
         kind, message = problem["type"], problem["msg"]
-        name = path[-1] if path else "it"
+        name = next((part for part in reversed(path) if isinstance(part, str)), "it")
         if kind == "extra_forbidden":
             around = ("axes",) if path[0] == "axes" else tuple(p for p in path[:-1] if isinstance(p, str))
             fields = _FIELDS_AT.get(around, SuiteSchema).model_fields

@@ -23,10 +23,10 @@ from harness.records import Block, Role, Speed, Trial
 
 #: A sample lasts at least this many seconds; shorter steps are repeated within it.
 LEAST_SAMPLE = 1e-3
-#: Warm-up ends when a pass over the work set takes each member within this of the pass before.
+#: Warm-up ends when a pass over the work set is no longer faster than the best before it by more than this.
 STATIONARY = 0.03
-#: Warm-up lasts at least this many seconds a member, and at most that many.
-WARM_LEAST, WARM_MOST = 0.25, 3.0
+#: Warm-up lasts at most this many seconds a member.
+WARM_MOST = 3.0
 #: A quick look measures this long in all.
 QUICK_SECONDS = 5.0
 
@@ -99,7 +99,7 @@ def measure_speed(
     gc.freeze()
     gc.disable()
     try:
-        warmth = warm_up(members, settings.batches, clock, random)
+        warmth = warm_up(members, settings, clock, random)
         tapes = [Tape(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmth.medians]
         samples = [mean * tape.repeats for mean, tape in zip(warmth.means, tapes, strict=True)]
         rounds = rounds_for(samples, settings)
@@ -178,30 +178,32 @@ class Warmth:
     stationary: list[bool]
 
 
-def warm_up(members: Sequence[LiveMember], batches: int, clock: Clock, random: Random) -> Warmth:
-    """Passes over the work set, thrown away, until each member takes as long as in the pass before.
+def warm_up(members: Sequence[LiveMember], settings: Speed, clock: Clock, random: Random) -> Warmth:
+    """Passes over the work set, thrown away, until no member gets faster.
 
-    The first pass meets every shape for the first time. A member is stationary when the median over batches of
-    the log ratio to the pass before is within `STATIONARY`.
+    The first pass meets every shape for the first time. A member is warm when it no longer gets faster: when the
+    median over batches of its time over the best so far is above 1 - `STATIONARY`. (Asking two passes to agree
+    both ways mistakes a noisy machine for a cold one.)
     """
     begun = time.perf_counter()
     for member in members:
         member.save()
     stationary = [False] * len(members)
-    before: list[Any] = []
+    best: list[Any] = []
     for passes in itertools.count(1):
         tapes = [Tape() for _ in members]
-        run_guarded(members, tapes, batches, range(batches), clock, random)
+        run_guarded(members, tapes, settings.batches, range(settings.batches), clock, random)
         times = [np.array(tape.wall) * 1e-9 for tape in tapes]
         if passes == 1:
+            best = times
             for member in members:  # from here on, restoring finds an optimizer state that exists
                 member.save()
-        for index, then in enumerate(before):
-            change = abs(float(np.median(np.log(times[index] / then))))
-            stationary[index] = stationary[index] or change <= STATIONARY
-        before = times
+        else:
+            for index, now in enumerate(times):
+                stationary[index] = stationary[index] or float(np.median(now / best[index])) > 1 - STATIONARY
+            best = [np.minimum(now, then) for now, then in zip(times, best, strict=True)]
         spent = time.perf_counter() - begun
-        warm = spent >= WARM_LEAST * len(members) and all(stationary)
+        warm = spent >= settings.warm_up * len(members) and all(stationary)
         if warm or spent >= WARM_MOST * len(members):
             break
     return Warmth(

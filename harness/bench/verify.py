@@ -229,7 +229,7 @@ def check_update(kitchen: Kitchen, trial: Trial, baseline: Trial, weights: Mappi
         for name, parameter in live.model.named_parameters():
             parameter.grad = projection(name, parameter).to(parameter.dtype)
         live.update(live.model, live.optimizer)
-        moved.append(dict(live.model.named_parameters()))
+        moved.append({name: parameter.detach() for name, parameter in live.model.named_parameters()})
     for name, parameter in moved[0].items():
         if name not in moved[1]:
             continue

@@ -30,7 +30,7 @@ def render(report: Report) -> str:
     for table in report.comparisons:
         lines += section(table)
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
-    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped)):
+    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += [report.last_line, ""]

@@ -1,0 +1,222 @@
+"""Verdicts in the method's order, flags, claims."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from replay import block, record
+
+from harness.claims import settle
+from harness.compare import FLAGS, Comparison, Measured, decide
+from harness.findings import find, floor_of, is_null_biased
+from harness.records import Claim, Plan, Record, Speed
+from harness.stats import Estimate, estimate
+
+STEP = "step_time", lambda samples: samples.seconds
+
+
+def measured(*ratios: float, spread: float = 0.0, changes: str = "rounding", share: float = 1.0, **settings) -> Comparison:
+    """The comparison of processes that each found one of these ratios."""
+    this = block("a", "b", speed=Speed(**settings), changes=changes)
+    records = []
+    for number, ratio in enumerate(ratios):
+        for level, factor in (("a", 1.0), ("b", ratio)):
+            noise = np.random.default_rng(number).normal(1, spread, 40) if spread else np.ones(40)
+            wall = 1e8 * factor * noise
+            records.append(record(this, level, number, wall, wall * share))
+    return Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+
+
+def around(mean: float, half_width: float, k: int = 5) -> Estimate:
+    """An estimate with this 95 % half-width."""
+    return Estimate(mean, half_width / Estimate(0, 1, k - 1, k).half_width(), k - 1, k)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "verdict"),
+    [
+        (around(0.0, 0.002), "equivalent"),
+        (around(0.010, 0.005), "equivalent"),  # beyond the floor, and still within the margin: equivalent comes first
+        (around(-0.05, 0.01), "faster"),
+        (around(0.05, 0.01), "slower"),
+        (around(0.0, 0.011), "undecided"),  # wider than half the margin
+        (around(0.02, 0.019), "undecided"),  # lies above 0 but not above the floor
+        (around(0.05, 0.06), "undecided"),
+        (around(0.0, 0.002, k=4), "invalid"),
+        (around(0.5, 0.002, k=4), "invalid"),
+    ],
+)
+def test_the_order_of_verdicts(estimate, verdict):
+    assert decide(estimate, Speed(), 0.003)[0] == verdict
+
+
+def test_a_higher_floor_takes_verdicts_away():
+    assert decide(around(0.05, 0.02), Speed(), 0.003)[0] == "slower"
+    assert decide(around(0.05, 0.02), Speed(), 0.04)[0] == "undecided"
+
+
+def test_undecided_says_why_and_what_it_would_take():
+    result = measured(1.0, 1.1, 0.9, 1.05, 0.95)
+    assert result.verdict == "undecided"
+    assert result.reason.startswith("noisy: ±")
+    assert result.needs == math.ceil(5 * (result.estimate.half_width() / 0.01) ** 2)
+
+
+def test_four_processes_are_no_verdict():
+    result = measured(2.0, 2.0, 2.0, 2.0)
+    assert (result.verdict, result.reason) == ("invalid", "4 of at least 5 processes")
+
+
+def test_a_quick_look_is_wide_and_is_never_rigorous():
+    result = measured(1.001, quick=True)
+    assert result.estimate.k == 1
+    assert 0.008 < result.estimate.half_width() < 0.009  # 2.02 x 0.4 %
+
+
+def test_another_answer_is_never_ranked():
+    result = measured(2.0, 2.0, 2.0, 2.0, 2.0, changes="answer")
+    assert (result.verdict, result.ratio) == ("unranked", pytest.approx(2.0))
+
+
+@pytest.mark.parametrize("changes", ["model", "update", "order"])
+def test_what_changes_more_is_ranked_and_marked(changes):
+    result = measured(2.0, 2.0, 2.0, 2.0, 2.0, changes=changes)
+    assert (result.verdict, result.flags) == ("slower", (f"another {changes}",))
+
+
+def test_every_flag_has_a_sentence():
+    assert all(len(sentence) > 40 for sentence in FLAGS.values())
+
+
+def test_a_shared_core_is_flagged():
+    assert measured(2.0, 2.0, 2.0, 2.0, 2.0, share=0.8).flags == ("cpu-clock",)
+
+
+def test_restless_processes_are_flagged():
+    this = block("a", "b")
+    records = [
+        record(this, level, number, [1e6] * 10, flags=["not_stationary"] if number < 3 else [])
+        for number in range(5)
+        for level in "ab"
+    ]
+    assert Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False).flags == ("not-stationary",)
+
+
+def test_a_tail_is_flagged():
+    this = block("a", "b")
+    slow = [1e6] * 35 + [2e6] * 5
+    records = [record(this, level, n, slow if level == "b" else [1e6] * 40) for n in range(5) for level in "ab"]
+    result = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+    assert result.ratio == pytest.approx(1.0)
+    assert result.ratio_of_means == pytest.approx(1.125)
+    assert "tail-effect" in result.flags
+
+
+def test_a_failed_trial_is_invalid_whatever_its_times():
+    this = block("a", "b")
+    records = [record(this, level, n, [1e6] * 10) for n in range(5) for level in "ab"]
+    records.append(Record(this.id, "b", "b", "speed.train", "variant", 5, 1, "failed", "it raised"))
+    result = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+    assert (result.verdict, result.reason) == ("invalid", "failed: it raised")
+
+
+def test_the_floor_is_what_controls_show():
+    assert floor_of([]) == 0.003
+    assert floor_of([0.01, -0.01]) == 0.003
+    assert floor_of([0.01, 0.012]) == pytest.approx(0.011)
+    assert not is_null_biased([0.001, 0.0012, 0.0011, 0.001, 0.0009])  # significant and too small to matter
+    assert not is_null_biased([0.05, -0.04, 0.03, -0.02, 0.04])
+    assert is_null_biased([0.010, 0.011, 0.009, 0.0105, 0.0095])
+
+
+def test_a_biased_null_decides_nothing(catalog):
+    this = block("a", "b")
+    records = []
+    for number in range(5):
+        jitter = 1 + 0.0001 * number
+        for level, role, factor in (("a", "variant", 1), ("a", "control", 1.02 * jitter), ("b", "variant", 2)):
+            records.append(record(this, level, number, [factor * 1e6] * 10, role=role))
+    plan = Plan("s", "q", "what", (this,), claims=(claim(),))
+    found = find(plan, records, catalog)
+    assert found.null_biased
+    (comparison,) = found.of(this, "train").values()
+    assert (comparison.verdict, comparison.flags) == ("undecided", ("null-biased",))
+    assert found.claims[0].answer == "undecided"
+
+
+# claims
+
+
+def claim(expect="lower", by=0.05, level="b", inside="all", **where) -> Claim:
+    return Claim("says", level, "step_time", expect, by, "train", where, inside)
+
+
+def answer(claims: list[Claim], *ratios_by_block: list[float], quick: bool = False, **options) -> list[str]:
+    comparisons, blocks = [], []
+    for number, ratios in enumerate(ratios_by_block):
+        this = block("a", "b", speed=Speed(quick=quick))
+        this = type(this)({"data": str(number)}, this.trials, this.measures)
+        blocks.append(this)
+        values = np.log(ratios)
+        comparisons.append(
+            Comparison(this, "b", "train", "step_time", tuple(values), estimate(values), "wall", 1.0, "undecided")
+        )
+    plan = Plan("s", "q", "what", tuple(blocks), claims=tuple(claims))
+    return [result.answer for result in settle(plan, comparisons, 0.003, options.get("null_biased", False))]
+
+
+FAST, SLOW, SAME = [0.80, 0.81, 0.79, 0.80, 0.80], [1.2, 1.21, 1.19, 1.2, 1.2], [1.0, 1.001, 0.999, 1.0, 1.0]
+VAGUE = [0.9, 1.0, 0.95, 1.05, 0.85]
+
+
+@pytest.mark.parametrize(
+    ("expect", "by", "ratios", "expected"),
+    [
+        ("lower", 0.05, FAST, "holds"), ("lower", 0.05, SLOW, "fails"), ("lower", 0.05, SAME, "fails"),
+        ("lower", 0.05, VAGUE, "undecided"), ("lower", 0.2, FAST, "undecided"),
+        ("lower", 0.0, FAST, "holds"), ("lower", 0.0, SLOW, "fails"), ("lower", 0.0, SAME, "undecided"),
+        ("higher", 0.0, SAME, "undecided"), ("higher", 0.1, SLOW, "holds"), ("higher", 0.1, FAST, "fails"),
+        ("equal", 0.02, SAME, "holds"), ("equal", 0.02, SLOW, "fails"), ("equal", 0.02, VAGUE, "undecided"),
+    ],
+)  # fmt: skip
+def test_a_claim_is_settled_by_an_interval(expect, by, ratios, expected):
+    assert answer([claim(expect, by)], ratios) == [expected]
+
+
+def test_all_and_any_contexts():
+    assert answer([claim()], FAST, FAST) == ["holds"]
+    assert answer([claim()], FAST, SAME) == ["fails"]
+    assert answer([claim()], FAST, VAGUE) == ["undecided"]
+    assert answer([claim(inside="any")], FAST, VAGUE) == ["holds"]
+    assert answer([claim(inside="any")], SAME, SLOW) == ["fails"]
+    assert answer([claim(inside="any")], SAME, VAGUE) == ["undecided"]
+
+
+def test_where_leaves_some_contexts():
+    assert answer([claim(data=("0",))], FAST, SLOW) == ["holds"]
+    assert answer([claim(data=("1",))], FAST, SLOW) == ["fails"]
+    assert answer([claim(data=("7",))], FAST, SLOW) == ["undecided"]
+
+
+def test_a_family_of_claims_pays_for_its_size():
+    """A claim that would just hold alone is undecided among twenty."""
+    just = [0.93, 0.945, 0.92, 0.94, 0.935]
+    assert answer([claim()], just) == ["holds"]
+    assert answer([claim()] + [claim(data=("1",))] * 19, just, VAGUE)[0] == "undecided"
+
+
+def test_a_quick_look_and_a_biased_null_settle_nothing():
+    assert answer([claim()], FAST, quick=True) == ["undecided"]
+    assert answer([claim()], FAST, null_biased=True) == ["undecided"]
+
+
+def test_a_context_without_a_verdict_keeps_all_from_holding():
+    this = block("a", "b")
+    other = type(this)({"data": "1"}, this.trials, this.measures)
+    values = np.log(FAST)
+    good = Comparison(this, "b", "train", "step_time", tuple(values), estimate(values), "wall", 1.0, "faster")
+    plan = Plan("s", "q", "what", (this, other), claims=(claim(),))
+    (result,) = settle(plan, [good], 0.003, False)
+    assert (result.answer, result.reason) == ("undecided", "no verdict for 1")

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import SUITE, read
+
+from harness.errors import UserError
+from harness.suite import ABSENT, PRESENT, json_schema
+
+
+def complaints(text: str, *settings: str) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        read(text, *settings)
+    return str(caught.value).splitlines()
+
+
+def test_the_form_of_a_suite():
+    suite = read(SUITE)
+    assert suite.axis == "what"
+    assert [a.path for a in suite.base] == [("model", "name"), ("dataset", "name"), ("dataset", "batch_size"), ("use", "descent")]
+    assert suite.measures.speed.budget == 1.0
+    assert suite.measures.speed.half_width == 0.5
+
+
+def test_every_mistake_at_once_with_its_place():
+    text = """question: q
+base: {model: linear, dataset: points, us: [descent]}
+axes:
+  what: {plain: {}, other: {modle: mlp}}
+compare: {axis: wht, baseline: plain}
+measure: {speed: {budget: 60, half_width: wide, of: trian, visits: 1}}
+claims:
+  - {says: x, level: other, expect: fastre}
+mesure: {}
+"""
+    assert complaints(text) == [
+        "suite.yaml:2:40: there is no field 'us' here. Did you mean use?",
+        "suite.yaml:4:29: there is no field 'modle' here. Did you mean model?",
+        "suite.yaml:6:53: of: input should be 'train' or 'inference'.",
+        "suite.yaml:6:43: half_width: it takes a share such as 2% or 0.02.",
+        "suite.yaml:6:27: budget: it takes a time with its unit, such as 60 s or 2 min.",
+        "suite.yaml:6:68: visits: input should be greater than or equal to 5.",
+        "suite.yaml:8:37: expect: it takes lower, higher, 'lower by 5%', 'higher by 5%' or 'equal within 2%'.",
+        "suite.yaml:9:1: there is no field 'mesure' here. Did you mean measure?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("axis: what", "axis: waht"), "suite.yaml:11:17: there is no axis 'waht'. Did you mean what?"),
+        (("baseline: plain", "baseline: plian"), "suite.yaml:11:33: axis what has no level 'plian'. Did you mean plain?"),
+        (("    backwards: {use: [reverse]}\n", ""), "axis what has one level: nothing to compare."),
+        (("model: linear", "model: {size: 3}"), "base lacks the name of a model."),
+        (("use: [descent]", "use: [descent]\n  drop: [x]"), "base has nothing to drop from."),
+        (("use: [descent]", "use: [{lr: 1}]"), "an entry of use needs a name."),
+        (("model: linear", "model: 3"), "model: it takes a name, or a mapping with a name and parameters."),
+        (("plain: {}", "because: {}"), "'because' is reserved for skip."),
+        (("measure:", "skip: [{what: backwrds, because: no}]\nmeasure:"), "axis what has no level 'backwrds'. Did you mean backwards?"),
+        (("measure:", "skip: [{waht: backwards, because: no}]\nmeasure:"), "there is no axis 'waht'. Did you mean what?"),
+        (("measure:", "skip: [{what: backwards}]\nmeasure:"), "lacks 'because'"),
+        (("measure:", "claims: [{says: s, level: plain, expect: lower}]\nmeasure:"), "'plain' is not a level of what beside its baseline."),
+        (("measure:", "claims: [{says: s, level: backwards, expect: lower, where: {what: plain}}]\nmeasure:"), "what is the compared axis"),
+        (("plain: {}", "path: modle.x\n    values: [1]"), "'modle.x' is not in the base."),
+        (("seconds: 10 ms", "seconds: 0 s"), "seconds: input should be greater than 0."),
+        (("question: Does the toy work?", ""), "the suite lacks 'question'."),
+    ],
+)  # fmt: skip
+def test_mistakes(change, message):
+    assert change[0] in SUITE
+    text = SUITE.replace(*change)
+    if "path:" in change[1]:
+        text = text.replace("    backwards: {use: [reverse]}\n", "")
+    assert any(message in line for line in complaints(text)), complaints(text)
+
+
+def test_not_a_mapping():
+    assert complaints("- a\n- b") == ["suite.yaml:1:1: is not a suite. A suite is a mapping; see docs/suites.md."]
+
+
+def test_a_path_axis_names_its_levels_by_their_values():
+    text = SUITE.replace("compare:", "  rate: {path: use.descent.lr, values: [0.01, 1e-3, on]}\ncompare:")
+    suite = read(text)
+    assert list(suite.axes["rate"]) == ["0.01", "0.001", "on"]
+    first = suite.axes["rate"]["0.01"]
+    assert [(a.path, a.value) for a in first] == [(("use", "descent"), PRESENT), (("use", "descent", "lr"), 0.01)]
+
+
+def test_where_and_skip_take_numbers_and_lists():
+    text = SUITE.replace(
+        "compare:", "  rate: {path: use.descent.lr, values: [1, 2, 3]}\ncompare:"
+    ).replace("measure:", "skip: [{rate: [1, 2], because: few}]\nmeasure:")
+    assert read(text).skip == (({"rate": ["1", "2"]}, "few"),)
+
+
+def test_drop_comes_before_use():
+    text = SUITE.replace("backwards: {use: [reverse]}", "other: {use: [second_descent], drop: [descent]}")
+    assert [(a.path[1], a.value) for a in read(text).axes["what"]["other"]] == [("descent", ABSENT), ("second_descent", PRESENT)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "expected"),
+    [
+        ("base.model.bias=false", ("model", "bias"), False),
+        ("base.dataset.batch_size=4", ("dataset", "batch_size"), 4),
+        ("base.use.descent.lr=1e-3", ("use", "descent", "lr"), 0.001),
+        ("base.use.picky.amount=2", ("use", "picky", "amount"), 2),
+        ("base.model={name: mlp, hidden_size: 3}", ("model", "hidden_size"), 3),
+        ("base.seed=7", ("seed",), 7),
+    ],
+)
+def test_set_overrides_any_field(setting, path, expected):
+    found = {a.path: a for a in read(SUITE, setting).base}
+    assert found[path].value == expected
+    assert str(found[path].where).startswith("--set")
+
+
+def test_set_says_where_it_went_wrong():
+    assert complaints(SUITE, "base.modl=mlp") == ["--set base.modl=mlp: there is no field 'modl' here. Did you mean model?"]
+    assert complaints(SUITE, "question") == [
+        "--set question: it takes path=value. For example --set base.model.hidden_size=64."
+    ]
+    assert "holds one value and nothing below it" in complaints(SUITE, "question.x=1")[0]
+    assert "budget: it takes a time with its unit" in complaints(SUITE, "measure.speed.budget=3")[0]
+
+
+def test_the_json_schema_knows_every_field():
+    schema = json_schema()
+    json.dumps(schema)
+    assert set(schema["properties"]) == {"question", "base", "axes", "compare", "measure", "claims", "skip"}
+    assert "in" in schema["$defs"]["ClaimSchema"]["properties"]
+    assert schema["additionalProperties"] is False

@@ -1,0 +1,152 @@
+"""Failures are data: each ends as a record with its reason, and the rest goes on. These start real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import TOY
+
+from harness.records import Plan, Record, replicates
+from harness.worker import Servers, measure_block
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory):
+    with Servers(tmp_path_factory.mktemp("run"), [TOY]) as running:
+        yield running
+
+
+@pytest.fixture
+def measured(planned: Callable[..., Plan], servers: Servers):
+    """Measures the toy suite with the given levels beside its baseline; returns its records."""
+
+    def measure(levels: str, *settings: str, done: list[Record] | None = None, **options: object) -> list[Record]:
+        (block,) = planned(levels, *settings, **options).blocks
+        records = list(done or [])
+        measure_block(block, list(records), records.extend, servers)
+        return records
+
+    return measure
+
+
+def outcomes(records: list[Record], measure: str) -> dict[str, tuple[str, str]]:
+    return {r.level: (r.outcome, r.reason) for r in records if r.measure == measure and r.role == "variant"}
+
+
+def test_five_fresh_processes_with_a_control(measured):
+    records = measured("backwards: {use: [reverse]}")
+    speed = replicates(records, records[0].block, "speed.train")
+    assert list(speed) == [0, 1, 2, 3, 4]
+    for group in speed.values():
+        assert sorted((r.level, r.role) for r in group) == [
+            ("backwards", "variant"), ("plain", "control"), ("plain", "variant"),
+        ]  # fmt: skip
+        assert all(r.of == 3 for r in group)
+        for r in group:
+            samples = r.data
+            assert min(samples["batch"].count(batch) for batch in range(8)) >= 5
+            phases = list(samples["phases"].values())
+            assert list(samples["phases"]) == ["collate", "forward", "backward", "update"]
+            assert [sum(parts) for parts in zip(*phases, strict=True)] == samples["wall"]
+            assert samples["counts"]["points"] == [8.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("raises", "RuntimeError: the toy is broken (toy.py:"),
+        ("nan", "loss is not finite"),
+        ("shape", "RuntimeError: The size of tensor a (3) must match"),
+        ("killed", "the process was killed by SIGSEGV while verifying"),
+        ("hangs", "took longer than its limit of 1 s while verifying"),
+    ],
+)
+def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(measured, how, reason):
+    records = measured(
+        f"backwards: {{use: [reverse]}}\n    bad: {{model: {{name: broken, how: {how}}}}}", "measure.limit=1 s"
+    )
+    found = outcomes(records, "verify")
+    assert found["bad"][0] == "failed"
+    assert reason in found["bad"][1]
+    assert found["backwards"][0] == "ok"
+    assert "bad" not in outcomes(records, "speed.train")
+    assert len(replicates(records, records[0].block, "speed.train")) == 5
+
+
+def test_a_model_that_fails_on_the_clock_is_left_out(measured):
+    records = measured("backwards: {use: [reverse]}\n    bad: {model: {name: broken, at: 60}}")
+    assert outcomes(records, "verify")["bad"][0] == "ok"
+    assert outcomes(records, "speed.train")["bad"][0] == "failed"
+    assert "one train step" in outcomes(records, "speed.train")["bad"][1]
+    groups = replicates(records, records[0].block, "speed.train")
+    assert len(groups) == 5
+    assert all(len(group) == group[0].of for group in groups.values())
+
+
+def test_a_broken_baseline_skips_the_block(measured, planned):
+    records = measured(
+        "backwards: {use: [reverse]}", "base.model={name: broken, how: raises}"
+    )
+    found = outcomes(records, "verify")
+    assert found["plain"][0] == "failed"
+    assert found["backwards"] == ("skipped", "its baseline plain cannot be measured")
+    assert {r.measure for r in records} == {"verify"}
+
+
+def test_a_dataset_too_small_says_what_to_lower(measured):
+    records = measured("backwards: {use: [reverse]}", "base.dataset.size=20")
+    found = outcomes(records, "speed.train")
+    assert found["plain"][0] == "failed"
+    assert "lower measure.speed.batches" in found["plain"][1]
+
+
+def test_nothing_done_is_measured_again(measured):
+    levels = "backwards: {use: [reverse]}"
+    whole = measured(levels)
+    half = [r for r in whole if r.replicate < 3]
+    resumed = measured(levels, done=half)
+    assert resumed[: len(half)] == half
+    assert [r.replicate for r in resumed[len(half) :]] == [3] * 3 + [4] * 3
+    assert measured(levels, done=whole) == whole
+
+
+def test_inference_has_no_backward(measured):
+    records = measured("backwards: {use: [reverse]}", "measure.speed.of=inference")
+    sample = next(r for r in records if r.measure == "speed.inference")
+    assert list(sample.data["phases"]) == ["collate", "forward"]
+
+
+def test_quick_is_one_process(measured):
+    records = measured("backwards: {use: [reverse]}", quick=True)
+    assert len(replicates(records, records[0].block, "speed.train")) == 1
+
+
+def test_a_profile_comes_after_the_clock(measured, servers):
+    records = measured("backwards: {use: [reverse]}", "measure.profile.steps=2")
+    assert [r.measure for r in records[-2:]] == ["profile", "profile"]
+    data = records[-1].data
+    trace = servers.folder / "traces" / data["trace"]
+    assert trace.name == "worker.pt.trace.json.gz"
+    assert trace.stat().st_size > 0
+    assert any(operator["name"].startswith("aten::") for operator in data["operators"])
+
+
+def test_other_plugin_versions_are_refused(planned, servers):
+    (block,) = planned().blocks
+    stale = replace(block.trials[0], model=replace(block.trials[0].model, version="sha256:0"))
+    records: list[Record] = []
+    measure_block(replace(block, trials=(stale, *block.trials[1:])), [], records.extend, servers)
+    assert "the plan has linear from toy.py sha256:0" in records[0].reason
+
+
+def test_the_server_dying_is_a_record(planned, tmp_path: Path):
+    (block,) = planned().blocks
+    records: list[Record] = []
+    with Servers(tmp_path, [TOY]) as servers:
+        servers.get({}).process.kill()
+        measure_block(block, [], records.extend, servers)
+    assert {r.outcome for r in records} == {"failed"}
+    assert "the measuring process ended" in records[0].reason

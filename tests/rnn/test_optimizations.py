@@ -1,0 +1,227 @@
+"""What the optimizations promise, checked by the same verification a run does, on every model and shape."""
+
+from __future__ import annotations
+
+import itertools
+from random import Random
+
+import pytest
+import torch
+
+from harness.errors import UserError
+from harness.parts import Recipe
+from harness.testing import assert_promises, find_out
+from harness_rnn.contract import SequenceExample, collate, count
+from harness_rnn.datasets.lengths import lengths
+from harness_rnn.models.torch_rnn import lstm
+from harness_rnn.optimizations import bucket, clip, forget_bias, pack, segment
+from harness_rnn.optimizations.segment import cut
+
+TORCH, SCRATCH = ["rnn", "lstm", "gru"], ["scratch_rnn", "scratch_lstm", "scratch_gru"]
+SHAPES = [
+    {"num_layers": layers, "bidirectional": both, "dropout": 0.3 if layers > 1 else 0.0}
+    for layers, both in itertools.product([1, 2, 3], [False, True])
+]
+
+
+def base(model: str, **more: object) -> dict:
+    return {
+        "model": {"name": model, "hidden_size": 12, "embedding_size": 8, **more},
+        "dataset": {"name": "lengths", "examples": 128, "batch_size": 8, "vocabulary": 50},
+        "use": ["adam"],
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("model", TORCH)
+@pytest.mark.parametrize("level", [["pack"], [{"name": "pack", "enforce_sorted": True}], ["segment"], ["bucket", "segment"]])
+def test_torch_models_keep_their_results(model, shape, level, catalog):
+    assert_promises(base(model, **shape), {"use": level}, catalog=catalog)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("model", SCRATCH)
+def test_scratch_models_keep_their_results_in_segments(model, shape, catalog):
+    assert_promises(base(model, **shape), {"use": [{"name": "segment", "overhead": 5}]}, catalog=catalog)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("cell", TORCH)
+@pytest.mark.parametrize("hoist", [False, True])
+def test_scratch_models_compute_what_torch_computes(cell, shape, hoist, catalog):
+    finding = find_out(base(cell, **shape), {"model": {"name": f"scratch_{cell}", "hoist": hoist}}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
+
+
+def test_another_size_is_another_model(catalog):
+    finding = find_out(base("lstm"), {"model": {"name": "scratch_lstm", "hidden_size": 16}}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == ("ok", "model")
+
+
+def test_the_naive_readout_is_another_answer(catalog):
+    finding = find_out(base("lstm"), {"use": ["last_naive"]}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == ("ok", "answer")
+
+
+@pytest.mark.parametrize(("name", "shape"), [("reads_pads", {"bidirectional": True}), ("naive_readout", {})])
+def test_verification_catches_what_reads_the_pads(name, shape, tmp_path):
+    """The two classic mistakes, said to be the same computation, do not get past hard lengths."""
+    plugin = tmp_path / "mistakes.py"
+    plugin.write_text(MISTAKES)
+    finding = find_out(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
+    assert finding["outcome"] == "invalid"
+    assert "promises the same computation, but" in finding["reason"]
+    with pytest.raises(AssertionError, match="invalid: promises the same computation"):
+        assert_promises(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
+
+
+MISTAKES = """
+import harness
+from harness_rnn.models.encoder import last_valid
+from harness_rnn.optimizations.last_naive import last_naive
+
+def reads_pads(recipe):
+    def core(model, x, lengths, carry=None):
+        outputs, _ = model.encoder.rnn(x)
+        return outputs, last_valid(outputs, lengths), None
+    return recipe.replace("model.core", core)
+
+@harness.hookimpl
+def provide_optimizations():
+    yield harness.Optimization("reads_pads", reads_pads, changes="rounding")
+    yield harness.Optimization("naive_readout", last_naive, changes="rounding")
+"""
+
+
+def test_the_naive_readout_reads_the_pads():
+    torch.manual_seed(0)
+    data = lengths(examples=64, vocabulary=50)
+    model = lstm(data.facts, hidden_size=8)
+    batch = collate(data.train[:8])
+    outputs, final, _ = model.run(batch)
+    longest = int(batch.lengths.argmax())
+    difference = (outputs[:, -1] - final).abs().amax(1)
+    assert difference[longest] == 0
+    assert difference[batch.lengths < batch.lengths.max()].min() > 1e-4
+
+
+def test_scratch_models_cannot_be_packed(catalog):
+    with pytest.raises(UserError, match="pack needs packable, which scratch_lstm does not offer"):
+        find_out(base("scratch_lstm"), {"use": ["pack"]}, catalog=catalog)
+
+
+@pytest.mark.parametrize("others", [["clip"], [{"name": "clip", "max_value": 0.001}], ["forget_bias"]])
+def test_what_changes_more_is_verified_for_less(others, catalog):
+    assert_promises(base("lstm"), {"use": others}, catalog=catalog)
+
+
+@pytest.mark.parametrize(("first", "second"), [("pack", "segment"), ("segment", "pack")])
+def test_pack_and_segment_exclude_each_other(first, second, catalog):
+    with pytest.raises(UserError, match=f"{second} replaces model.core, which {first} has changed already"):
+        find_out(base("lstm"), {"use": [first, second]}, catalog=catalog)
+
+
+def test_segment_sorts_a_batch_that_nobody_sorted():
+    """Whoever calls the model directly gets rows in the order they came."""
+    torch.manual_seed(0)
+    model = lstm(lengths(vocabulary=50).facts, hidden_size=6, num_layers=2, bidirectional=True).double()
+    core = segment.segment(Recipe()).seam("model.core", type(model).core)
+    batch = collate(lengths(vocabulary=50, examples=64).train[:9])
+    x = model.embed(batch.tokens)
+    valid = (torch.arange(x.shape[1]) < batch.lengths[:, None])[..., None]
+    for ours, theirs in zip(core(model, x, batch.lengths)[:2], model.core(x, batch.lengths)[:2], strict=True):
+        mask = valid if ours.ndim == 3 else True
+        assert ((ours - theirs) * mask).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_cuts_cover_every_step_and_cost_least(seed):
+    """Against trying every way to cut."""
+    random = Random(seed)
+    sizes = sorted((random.randint(1, 12) for _ in range(random.randint(1, 6))), reverse=True)
+    overhead = random.choice([0, 3, 10])
+
+    def cost(bounds: list[int]) -> int:
+        total = 0
+        for start, stop in itertools.pairwise(bounds):
+            total += sum(size > start for size in sizes) * (stop - start) + overhead
+        return total
+
+    inner = sorted(set(sizes))[:-1]
+    ways = [[0, *chosen, sizes[0]] for n in range(len(inner) + 1) for chosen in itertools.combinations(inner, n)]
+    pieces = cut(sizes, overhead)
+    assert [pieces[0].start, *(piece.stop for piece in pieces)] in ways
+    assert [piece.active for piece in pieces] == [sum(size > piece.start for size in sizes) for piece in pieces]
+    assert cost([0, *(piece.stop for piece in pieces)]) == min(map(cost, ways))
+
+
+def test_counted_slots_are_what_is_computed():
+    examples = [SequenceExample(i, torch.full((n,), 2), 0) for i, n in enumerate([5, 1, 100])]
+    batch = collate(examples)
+    assert count(batch) == {"tokens": 106, "slots": 300}
+    assert pack.pack(Recipe()).seam("count", count)(batch) == {"tokens": 106, "slots": 106}
+    assert segment.segment(Recipe(), overhead=0).seam("count", count)(batch) == {"tokens": 106, "slots": 106}
+    assert segment.segment(Recipe(), overhead=10**6).seam("count", count)(batch) == {"tokens": 106, "slots": 300}
+
+
+def test_buckets_hold_every_example_once_and_pad_less():
+    data = lengths(examples=512, spread=0.8)
+    order = bucket.bucket(Recipe(), pool=8).seam("order", lambda *given: [])
+    batches = order(data.train, 32, Random(0))
+    assert sorted(p for batch in batches for p in batch) == list(range(512))
+    assert {len(batch) for batch in batches} == {32}
+    slots = [sum(count(collate([data.train[p] for p in b]))["slots"] for b in way) for way in (
+        batches, [range(at, at + 32) for at in range(0, 512, 32)]
+    )]  # fmt: skip
+    assert slots[0] < 0.7 * slots[1]
+    assert order(data.train, 32, Random(0)) == batches
+
+
+def test_clip_bounds_the_norm_and_the_values():
+    for settings, measure in (({"max_norm": 0.5}, torch.linalg.vector_norm), ({"max_value": 0.5}, lambda g: g.abs().max())):
+        layer = torch.nn.Linear(4, 4, bias=False)
+        layer.weight.grad = torch.randn(4, 4) * 100
+        seen = []
+        update = clip.clip(Recipe(), **settings).seam("update", lambda m, o, seen=seen: seen.append(m.weight.grad.clone()))
+        update(layer, None)
+        assert measure(seen[0]) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_clip_refuses_nonsense():
+    with pytest.raises(ValueError, match="max_norm = -1 is not above 0"):
+        clip.clip(Recipe(), max_norm=-1)
+
+
+@pytest.mark.parametrize("name", ["lstm", "scratch_lstm"])
+def test_forget_bias_is_the_total_in_every_layer_and_direction(name, catalog):
+    from harness.catalog import resolve
+
+    family = "torch_rnn" if name == "lstm" else "scratch"
+    build = resolve(f"harness_rnn.models.{family}:{name}", "test")
+    model = build(lengths().facts, hidden_size=6, num_layers=2, bidirectional=True)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    forget_bias.forget_bias(Recipe(), value=1.0).seam("init", lambda model: None)(model)
+    after = model.state_dict()
+    for suffix in ("l0", "l0_reverse", "l1", "l1_reverse"):
+        total = after[f"encoder.rnn.bias_ih_{suffix}"] + after[f"encoder.rnn.bias_hh_{suffix}"]
+        assert torch.equal(total[6:12], torch.ones(6))
+        for kind in ("bias_ih", "bias_hh"):
+            key = f"encoder.rnn.{kind}_{suffix}"
+            assert torch.equal(after[key][:6], before[key][:6])
+            assert torch.equal(after[key][12:], before[key][12:])
+    assert torch.equal(after["classifier.bias"], before["classifier.bias"])
+
+
+def test_chrono_biases_mirror_each_other():
+    torch.manual_seed(0)
+    model = lstm(lengths().facts, hidden_size=200)
+    forget_bias.forget_bias(Recipe(), longest=50).seam("init", lambda model: None)(model)
+    total = model.encoder.rnn.bias_ih_l0 + model.encoder.rnn.bias_hh_l0
+    assert torch.equal(total[:200], -total[200:400])
+    assert 0 <= total[200:400].min() < 1.0
+    assert 3.5 < total[200:400].max() <= torch.log(torch.tensor(49.0))
+
+
+def test_gru_has_no_forget_gate(catalog):
+    with pytest.raises(UserError, match="forget_bias needs forget_gate, which gru does not offer"):
+        find_out(base("gru"), {"use": ["forget_bias"]}, catalog=catalog)

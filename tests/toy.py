@@ -1,0 +1,205 @@
+"""A plugin in one file without sequences: the core is tested with it, and so shown to know none.
+
+Beside a dataset, two models and an optimizer it brings parts that go wrong in every way there is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+import harness
+
+HERE = "toy"
+
+
+class Points(NamedTuple):
+    ids: torch.Tensor
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def to(self, device: Any) -> Points:
+        return Points(*(tensor.to(device) for tensor in self))
+
+
+class Regression(nn.Module):
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def predict(self, batch: Points) -> torch.Tensor:
+        return self.layers(batch.x)
+
+    def loss(self, batch: Points) -> torch.Tensor:
+        return ((self.predict(batch)[:, 0] - batch.y) ** 2).mean()
+
+    def observe(self, batch: Points) -> dict[str, torch.Tensor]:
+        return {"predictions": self.predict(batch)}
+
+
+def points(*, size: int = 512, features: int = 8) -> harness.Data:
+    """Points on a noisy plane."""
+    random = Random(0)
+    rows = [(index, [random.gauss(0, 1) for _ in range(features)]) for index in range(size)]
+
+    def collate(examples: list[tuple[int, list[float]]]) -> Points:
+        x = torch.tensor([row for _, row in examples])
+        return Points(torch.tensor([index for index, _ in examples]), x, x.sum(1))
+
+    def count(batch: Points) -> dict[str, float]:
+        return {"points": float(len(batch.ids))}
+
+    return harness.Data(rows, rows[:8], collate, features, count)
+
+
+def linear(features: int, *, bias: bool = True) -> Regression:
+    """One linear map."""
+    return Regression(nn.Sequential(nn.Linear(features, 1, bias=bias)))
+
+
+def mlp(features: int, *, hidden_size: int = 32, dropout: float = 0.1) -> Regression:
+    """Two linear maps with dropout between."""
+    return Regression(
+        nn.Sequential(nn.Linear(features, hidden_size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_size, 1))
+    )
+
+
+def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
+    """A model that goes wrong, from its step number `at` on."""
+    model = linear(features)
+    predict, calls = model.predict, [0]
+
+    def wrong(batch: Points) -> torch.Tensor:
+        calls[0] += 1
+        if calls[0] <= at:
+            return predict(batch)
+        if how == "raises":
+            raise RuntimeError("the toy is broken")
+        if how == "nan":
+            return predict(batch) * float("nan")
+        if how == "shape":
+            return predict(batch)[:3]
+        if how == "hangs":
+            time.sleep(3600)
+        if how == "killed":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        raise AssertionError(how)
+
+    model.predict = wrong
+    return model
+
+
+def other(features: int) -> Regression:
+    """Says it computes what linear computes, and does not."""
+    model = linear(features)
+    predict = model.predict
+    model.predict = lambda batch: predict(batch) * 1.001
+    return model
+
+
+def descent(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
+    """Gradient descent."""
+    return recipe.replace("optimizer", lambda model: torch.optim.SGD(model.parameters(), lr=lr))
+
+
+def spin(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
+    """Waste this share of a step's own CPU time: an effect of known size."""
+
+    def slowed(step: Any) -> Any:
+        def run(live: Any, batch: Any, mark: Any) -> Any:
+            begun = time.thread_time_ns()
+            loss = step(live, batch, mark)
+            until = begun + (time.thread_time_ns() - begun) * (1 + share)
+            while time.thread_time_ns() < until:
+                pass
+            return loss
+
+        return run
+
+    return recipe.wrap("step", slowed)
+
+
+def reverse(recipe: harness.Recipe) -> harness.Recipe:
+    """The examples from the end."""
+
+    def order(examples: Any, batch_size: int, random: Random) -> list[list[int]]:
+        positions = list(range(len(examples)))[::-1]
+        return [positions[at : at + batch_size] for at in range(0, len(positions), batch_size)]
+
+    return recipe.replace("order", order)
+
+
+def forgetful(recipe: harness.Recipe) -> harness.Recipe:
+    """An order that holds some examples twice and others never."""
+    return recipe.wrap("order", lambda order: lambda *given: [[p // 2 * 2 for p in batch] for batch in order(*given)])
+
+
+def doubled(recipe: harness.Recipe) -> harness.Recipe:
+    """Twice the gradient, whatever it promises."""
+
+    def backward(inner: Any) -> Any:
+        return lambda model, loss: inner(model, loss * 2)
+
+    return recipe.wrap("backward", backward)
+
+
+def halved(recipe: harness.Recipe) -> harness.Recipe:
+    """Half the update."""
+
+    def update(inner: Any) -> Any:
+        def run(model: nn.Module, optimizer: Any) -> None:
+            for parameter in model.parameters():
+                parameter.grad /= 2
+            inner(model, optimizer)
+
+        return run
+
+    return recipe.wrap("update", update)
+
+
+def picky(recipe: harness.Recipe, *, amount: float = 1.0) -> harness.Recipe:
+    """Refuses some parameters, and some trials."""
+    if amount < 0:
+        raise ValueError(f"amount = {amount} is negative")
+    if amount > 9:
+        raise harness.Skip("more than nine is too much")
+    return recipe
+
+
+@harness.hookimpl
+def provide_models():
+    yield harness.Model("linear", linear, "one linear map", offers={"plane"}, computes="linear")
+    yield harness.Model("mlp", mlp, "two linear maps")
+    yield harness.Model("broken", f"{HERE}:broken", "goes wrong")
+    yield harness.Model("other", f"{HERE}:other", "breaks its promise", computes="linear")
+
+
+@harness.hookimpl
+def provide_datasets():
+    yield harness.Dataset("points", points, "points on a plane", fingerprint=lambda **parameters: "points 1")
+
+
+@harness.hookimpl
+def provide_optimizations():
+    yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
+    yield harness.Optimization("second_descent", descent, "the same again", changes="update", role="optimizer")
+    yield harness.Optimization("spin", spin, "waste time", changes="rounding")
+    yield harness.Optimization("reverse", reverse, "examples from the end", changes="order", role="order")
+    yield harness.Optimization("forgetful", forgetful, "loses examples", changes="order")
+    yield harness.Optimization("doubled", doubled, "twice the gradient", changes="rounding")
+    yield harness.Optimization("honest_doubled", doubled, "twice the gradient, and says so", changes="answer")
+    yield harness.Optimization("halved", halved, "half the update", changes="rounding")
+    yield harness.Optimization("honest_halved", halved, "half the update, and says so", changes="update")
+    yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
+    yield harness.Optimization("picky", picky, "refuses", changes="rounding")
+
+
+@harness.hookimpl
+def provide_metrics():
+    yield harness.Metric("points_per_second", lambda s: s.totals()["points"] / s.pass_seconds, "points a second")
