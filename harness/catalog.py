@@ -48,7 +48,9 @@ class Catalog:
                 if len(entries) > 1:
                     others = " and ".join(entry.plugin for entry in entries[1:])
                     self.problems.append(
-                        PluginProblem(entries[0].plugin, f"brings {entries[0].part.kind} {name!r}, and so does {others}")
+                        PluginProblem(
+                            entries[0].plugin, f"brings {entries[0].part.kind} {name!r}, and so does {others}"
+                        )
                     )
 
     def _add(self, kind: type[Part], hook: str, plugin: str, provide: Callable[[], Any]) -> None:

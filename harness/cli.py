@@ -44,13 +44,21 @@ results_option = click.option(
 )
 
 
+def _more_plugins(context: Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
+    context.obj = (*(context.obj or ()), *files)
+
+
+#: Before the verb or after it: both work.
+plugin_option = click.option(
+    "-p", "--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file.",
+    expose_value=False, callback=_more_plugins,
+)  # fmt: skip
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "-p", "--plugin", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file."
-)
+@plugin_option
 @click.version_option(package_name="rnn-harness", prog_name="harness")
-@click.pass_context
-def cli(context: Context, files: tuple[Path, ...]) -> None:
+def cli() -> None:
     """Does this choice actually help my recurrent model, and by how much?
 
     \b
@@ -60,18 +68,18 @@ def cli(context: Context, files: tuple[Path, ...]) -> None:
                     harness describe lstm   what one part takes and promises
                     harness plan SUITE      what a suite would measure, and for how long
     """
-    context.obj = files
 
 
-def catalog_of(context: Context) -> Catalog:
-    """The catalog with the plugin files of the command line."""
+def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
+    """The catalog with the plugin files of the command line, or else `files`."""
     from harness.catalog import Catalog
     from harness.plugins import load_plugins
 
-    return Catalog(load_plugins(context.obj))
+    return Catalog(load_plugins(context.obj or [Path(file) for file in files]))
 
 
 @cli.command()
+@plugin_option
 @click.argument("suite", type=click.Path(path_type=Path), required=False)
 @set_option
 @only_option
@@ -99,25 +107,32 @@ def run(
     Records are kept in results/<suite>/<run>/ as they are measured; Ctrl-C loses nothing, and --resume DIR goes on.
     The exit code is 3 if a trial failed or broke its promise.
     """
+    from harness.parts import Executor
     from harness.progress import Progress
     from harness.run import run_plan
     from harness.store import Store
 
     if (suite is None) == (resume is None):
         raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
-    catalog = catalog_of(context)
     if resume is not None:
         if settings or only or device or quick:
-            raise UserError("a resumed run goes on as it was planned.", fix="Leave out --set, --only, --device, --quick.")
+            raise UserError(
+                "a resumed run goes on as it was planned.", fix="Leave out --set, --only, --device, --quick."
+            )
         store = Store.open(resume)
+        catalog = catalog_of(context, store.plan().overrides["plugins"])
         plan = replan(store, catalog)
     else:
         assert suite is not None
-        loaded, plan = plan_of(catalog, suite, settings, only, device, quick)
+        loaded, catalog, plan = plan_of(context, suite, settings, only, device, quick)
+        catalog.find(Executor, executor)
         store = Store.create(results, plan, loaded.text)
     where = suite.parent if suite else Path()
     try:
         run_plan(plan, store, catalog, executor=executor, watcher=Progress(plan, sys.stderr), where=where)
+    except UserError:
+        store.discard_if_empty()
+        raise
     except KeyboardInterrupt:
         click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
         finish(store, catalog)
@@ -130,17 +145,20 @@ def run(
 
 
 def plan_of(
-    catalog: Catalog, path: Path, settings: Sequence[str], only: Sequence[str], device: str | None, quick: bool
-) -> tuple[Suite, Plan]:
-    """The suite and its plan, with what the command line changes."""
+    context: Context, path: Path, settings: Sequence[str], only: Sequence[str], device: str | None, quick: bool = False
+) -> tuple[Suite, Catalog, Plan]:
+    """The suite, the catalog and the plan, with what the command line changes."""
     from harness.plan import make_plan
     from harness.suite import load_suite
 
     if device:
         settings = [*settings, f"base.device={device}"]
     suite = load_suite(path, settings)
-    overrides = {"set": list(settings), "only": list(only), "quick": quick}
-    return suite, make_plan(suite, catalog, only=chosen(only), quick=quick, overrides=overrides)
+    catalog = catalog_of(context)
+    plugins = [str(file) for file in catalog.plugins.files]
+    overrides = {"set": list(settings), "only": list(only), "quick": quick, "plugins": plugins}
+    plan = make_plan(suite, catalog, only=chosen(only), quick=quick, overrides=overrides)
+    return suite, catalog, plan
 
 
 def replan(store: Store, catalog: Catalog) -> Plan:
@@ -153,9 +171,7 @@ def replan(store: Store, catalog: Catalog) -> Plan:
     overrides = stored.overrides
     text, source = read_file(store.folder / "suite.yaml")
     suite = parse_suite(source, stored.suite, text, overrides["set"])
-    plan = make_plan(
-        suite, catalog, only=chosen(overrides["only"]), quick=overrides["quick"], overrides=overrides
-    )
+    plan = make_plan(suite, catalog, only=chosen(overrides["only"]), quick=overrides["quick"], overrides=overrides)
     if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
         raise UserError(
             "plugins or data have changed since this run began, so new records could not be compared with it.",
@@ -226,6 +242,7 @@ def show_table(table: Table) -> None:
 
 
 @cli.command()
+@plugin_option
 @suite_argument
 @set_option
 @only_option
@@ -236,12 +253,13 @@ def check(context: Context, suite: Path, settings: tuple[str, ...], only: tuple[
 
     Names, parameters, axes, claims and how the optimizations fit together; every complaint says file:line:col.
     """
-    _, plan = plan_of(catalog_of(context), suite, settings, only, device, quick=False)
+    _, _, plan = plan_of(context, suite, settings, only, device)
     trials = sum(len(block.trials) for block in plan.blocks)
     click.echo(f"{suite}: fine: {len(plan.blocks)} blocks, {trials} trials, {len(plan.skipped)} skipped.")
 
 
 @cli.command()
+@plugin_option
 @suite_argument
 @set_option
 @only_option
@@ -261,7 +279,7 @@ def plan(
     """Show what a suite would measure: blocks, trials, what is skipped and why, and for how long."""
     from harness.plan import estimated_seconds
 
-    _, made = plan_of(catalog_of(context), suite, settings, only, device, quick)
+    _, _, made = plan_of(context, suite, settings, only, device, quick)
     if as_json:
         click.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
         return
@@ -284,11 +302,15 @@ def plan(
 
 
 @cli.command("list")
+@plugin_option
 @click.argument("kind", required=False)
 @as_json
 @click.pass_context
 def list_(context: Context, kind: str | None, as_json: bool) -> None:
-    """List the parts that plugins bring: models, datasets, optimizations, metrics, reporters, executors."""
+    """List the parts that plugins bring: models, datasets, optimizations, metrics, reporters, executors.
+
+    Plugins that could not be used are named with the reason, and the exit code is then 3.
+    """
     from harness.catalog import KINDS
     from harness.errors import did_you_mean
 
@@ -302,13 +324,19 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
     found = {name: catalog.entries(part) for name, part in kinds.items()}
     if as_json:
         rows = [
-            {"kind": kind, "name": name, "plugin": entry.plugin, "version": entry.version, "summary": entry.part.summary}
+            {
+                "kind": kind,
+                "name": name,
+                "plugin": entry.plugin,
+                "version": entry.version,
+                "summary": entry.part.summary,
+            }
             for kind, entries in found.items()
             for name, entry in entries.items()
         ]
         problems = [{"plugin": problem.plugin, "reason": problem.reason} for problem in catalog.problems]
         click.echo(json.dumps({"parts": rows, "problems": problems}, indent=1, ensure_ascii=False))
-        return
+        sys.exit(FAILED if problems else 0)
     for kind_name, entries in found.items():
         click.echo(f"{kind_name}s" if entries else f"{kind_name}s: none")
         width = max(map(len, entries), default=0)
@@ -317,9 +345,11 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
             click.echo(f"  {name:<{width}}  {entry.part.summary}{promise}  ({entry.plugin})")
     for problem in catalog.problems:
         click.echo(f"problem: {problem}", err=True)
+    sys.exit(FAILED if catalog.problems else 0)
 
 
 @cli.command()
+@plugin_option
 @click.argument("name")
 @as_json
 @click.pass_context
@@ -384,6 +414,7 @@ def describe(context: Context, name: str, as_json: bool) -> None:
 
 
 @cli.command()
+@plugin_option
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @results_option
 @as_json

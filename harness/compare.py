@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -89,7 +89,7 @@ class Measured:
             self.seconds += sum(record.data.get("seconds", 0.0) for record in good)
             for record in good:
                 self.restless[record.level] = self.restless.get(record.level, 0) + bool(record.data.get("flags"))
-            samples = {(r.level, r.role): Samples.from_record(r.data) for r in good}
+            samples: Process = {(r.level, str(r.role)): Samples.from_record(r.data) for r in good}
             if (block.baseline.level, "variant") in samples:
                 self.processes.append(samples)
         self.cpu_share = self._cpu_share()
@@ -146,7 +146,9 @@ class Measured:
             "invalid", "not measured",
         )  # fmt: skip
         if values:
-            estimate = self.quick_estimate(trial.level, view, values[0]) if self.settings.quick else stats.estimate(values)
+            estimate = (
+                self.quick_estimate(trial.level, view, values[0]) if self.settings.quick else stats.estimate(values)
+            )
             verdict, reason = decide(estimate, self.settings, floor)
             target = min(self.settings.half_width, self.settings.margin / 2)
             means, fast = self.other_ratios(trial.level, view)
@@ -197,7 +199,10 @@ class Measured:
                 flags.append("cpu-clock")
             if any(abs(math.log(other) - comparison.estimate.mean) > margin for other in others if other):
                 flags.append("tail-effect")
-            if max(self.restless.get(level, 0) for level in (trial.level, self.block.baseline.level)) * 2 > comparison.estimate.k:
+            if (
+                max(self.restless.get(level, 0) for level in (trial.level, self.block.baseline.level)) * 2
+                > comparison.estimate.k
+            ):
                 flags.append("not-stationary")
             if null_biased:
                 flags.append("null-biased")

@@ -36,9 +36,7 @@ class Findings:
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
-        return {
-            c.level: c for c in self.comparisons if (c.block.id, c.mode, c.metric) == (block.id, mode, metric)
-        }
+        return {c.level: c for c in self.comparisons if (c.block.id, c.mode, c.metric) == (block.id, mode, metric)}
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its

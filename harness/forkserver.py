@@ -50,13 +50,10 @@ class ForkServer:
 
     def open(self, files: list[Path]) -> Answer:
         """Import torch and the plugins, warm up, and say what machine this is."""
-        import torch
-
-        from harness.bench import machine
+        from harness.bench import machine, warm
         from harness.bench.assemble import Kitchen
 
-        torch.set_num_threads(1)
-        warm_optimizer()
+        warm.warm()
         plugins = load_plugins(files)
         self.kitchen = Kitchen(Catalog(plugins))
         facts = machine.describe()
@@ -73,7 +70,6 @@ class ForkServer:
         signal.setitimer(signal.ITIMER_REAL, block.measures.limit)
         try:
             self.check_versions(block)
-            self.check_device(block)
             for trial in block.trials:
                 self.kitchen.recipe(trial)
             self.kitchen.data(block.baseline.dataset)
@@ -97,14 +93,6 @@ class ForkServer:
                         f"the plan has {spec.name} from {spec.plugin} {spec.version}, and here it is "
                         f"{here.get(spec.plugin, 'not installed')}."
                     )
-
-    def check_device(self, block: Block) -> None:
-        """Refuse a device that is not there (asking does not initialise it)."""
-        import torch
-
-        device = torch.device(block.baseline.device)
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise UserError(f"there is no {block.baseline.device} on this machine.")
 
     def in_child(self, message: Answer) -> Answer:
         """Fork, measure, and read the child's answer; say what it was doing where it dies instead."""
@@ -138,7 +126,9 @@ class ForkServer:
             if do == "verify":
                 return {"findings": verify_block(block, self.kitchen, self.guard)}
             if do == "profile":
-                return {"data": profile_trial(block, message["level"], self.kitchen, self.guard, Path(message["traces"]))}
+                return {
+                    "data": profile_trial(block, message["level"], self.kitchen, self.guard, Path(message["traces"]))
+                }
             mode = do.removeprefix("speed.")
             return {"members": measure_speed(block, mode, message["replicate"], self.kitchen, self.guard)}
         except TrialFailed as failure:
@@ -163,7 +153,7 @@ def run_child(measure: Callable[[], Answer], writing: int) -> None:
 def read_all(reading: int, child: int) -> str:
     """What the child writes until it is done. Blocks; if the coordinator goes away meanwhile, the child is killed and
     this process ends."""
-    chunks = []
+    chunks: list[bytes] = []
     with os.fdopen(reading, "rb", buffering=0) as pipe:
         while True:
             ready, _, _ = select.select([pipe, sys.stdin], [], [])
@@ -186,16 +176,6 @@ def death(status: int, what: str, limit: float) -> str:
         return f"took longer than its limit of {limit:g} s{doing}"
     hint = " (out of memory?)" if number == signal.SIGKILL else ""
     return f"the process was killed by {signal.Signals(number).name}{hint}{doing}"
-
-
-def warm_optimizer() -> None:
-    """One tiny step: the first optimizer of a process imports much behind the scenes."""
-    import torch
-
-    model = torch.nn.Linear(2, 2)
-    optimizer = torch.optim.Adam(model.parameters())
-    model(torch.ones(1, 2)).sum().backward()
-    optimizer.step()
 
 
 def main() -> None:

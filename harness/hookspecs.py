@@ -22,9 +22,9 @@ hookspec = pluggy.HookspecMarker("harness")
 def provide_models() -> Iterable[Model]:  # type: ignore[empty-body]
     """Yield the models this plugin brings.
 
-        @harness.hookimpl
-        def provide_models():
-            yield harness.Model("my_cell", "my_package.cell:build", summary="A cell of my own")
+    @harness.hookimpl
+    def provide_models():
+        yield harness.Model("my_cell", "my_package.cell:build", summary="A cell of my own")
     """
 
 
@@ -32,9 +32,9 @@ def provide_models() -> Iterable[Model]:  # type: ignore[empty-body]
 def provide_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
     """Yield the datasets this plugin brings.
 
-        @harness.hookimpl
-        def provide_datasets():
-            yield harness.Dataset("notes", "my_package.notes:load", fingerprint="my_package.notes:fingerprint")
+    @harness.hookimpl
+    def provide_datasets():
+        yield harness.Dataset("notes", "my_package.notes:load", fingerprint="my_package.notes:fingerprint")
     """
 
 
@@ -42,9 +42,9 @@ def provide_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
 def provide_optimizations() -> Iterable[Optimization]:  # type: ignore[empty-body]
     """Yield the optimizations this plugin brings, each with what it promises to change.
 
-        @harness.hookimpl
-        def provide_optimizations():
-            yield harness.Optimization("clip", "my_package.clip:clip", changes="update")
+    @harness.hookimpl
+    def provide_optimizations():
+        yield harness.Optimization("clip", "my_package.clip:clip", changes="update")
     """
 
 
@@ -52,9 +52,9 @@ def provide_optimizations() -> Iterable[Optimization]:  # type: ignore[empty-bod
 def provide_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
     """Yield views of stored samples. They need no torch and read old runs, too.
 
-        @harness.hookimpl
-        def provide_metrics():
-            yield harness.Metric("slots_per_second", "my_package.metrics:slots_per_second", unit="1/s")
+    @harness.hookimpl
+    def provide_metrics():
+        yield harness.Metric("slots_per_second", "my_package.metrics:slots_per_second", unit="1/s")
     """
 
 
@@ -62,9 +62,9 @@ def provide_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 def provide_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
     """Yield writers of reports; each is called once when a run is reported.
 
-        @harness.hookimpl
-        def provide_reporters():
-            yield harness.Reporter("slack", "my_package.slack:write")
+    @harness.hookimpl
+    def provide_reporters():
+        yield harness.Reporter("slack", "my_package.slack:write")
     """
 
 
@@ -72,9 +72,9 @@ def provide_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
 def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
     """Yield places where blocks can be measured.
 
-        @harness.hookimpl
-        def provide_executors():
-            yield harness.Executor("slurm", "my_package.slurm:execute")
+    @harness.hookimpl
+    def provide_executors():
+        yield harness.Executor("slurm", "my_package.slurm:execute")
     """
 
 
@@ -100,9 +100,9 @@ def run_block(
 def plan_ready(plan: Plan) -> None:
     """Called once before anything is measured, with the plan.
 
-        @harness.hookimpl
-        def plan_ready(plan):
-            print(len(plan.blocks), "blocks")
+    @harness.hookimpl
+    def plan_ready(plan):
+        print(len(plan.blocks), "blocks")
     """
 
 
@@ -110,9 +110,9 @@ def plan_ready(plan: Plan) -> None:
 def record_stored(record: Record) -> None:
     """Called for each record after it is safely on disk.
 
-        @harness.hookimpl
-        def record_stored(record):
-            ship_to_my_database(record.to_json())
+    @harness.hookimpl
+    def record_stored(record):
+        ship_to_my_database(record.to_json())
     """
 
 
@@ -120,9 +120,9 @@ def record_stored(record: Record) -> None:
 def run_finished(folder: Path) -> None:
     """Called once when a run has ended and its report is written, with the run's folder.
 
-        @harness.hookimpl
-        def run_finished(folder):
-            upload(folder / "report.md")
+    @harness.hookimpl
+    def run_finished(folder):
+        upload(folder / "report.md")
     """
 
 
@@ -130,7 +130,7 @@ def run_finished(folder: Path) -> None:
 def describe_machine() -> Mapping[str, Any]:  # type: ignore[empty-body]
     """Facts about the machine to keep with the records; called once in the process that measures.
 
-        @harness.hookimpl
-        def describe_machine():
-            return {"room_temperature_celsius": read_sensor()}
+    @harness.hookimpl
+    def describe_machine():
+        return {"room_temperature_celsius": read_sensor()}
     """

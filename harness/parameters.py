@@ -38,7 +38,7 @@ def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str,
     positional one too many, ``**anything``.
     """
     signature = inspect.signature(code)
-    target = code.__init__ if inspect.isclass(code) else code  # type: ignore[misc]
+    target = code.__init__ if inspect.isclass(code) else code
     try:
         hints = typing.get_type_hints(target, include_extras=True)
     except Exception as error:
@@ -88,7 +88,9 @@ def check_values(
                 what = f"{owner}: {name} = {values[name]!r} will not do: {message[0].lower()}{message[1:]}."
                 errors.append(ParameterError(name, what, f"It takes {parameter.type_name}."))
         elif parameter.default is REQUIRED:
-            errors.append(ParameterError(name, f"{owner} needs a value for {name}.", f"It takes {parameter.type_name}."))
+            errors.append(
+                ParameterError(name, f"{owner} needs a value for {name}.", f"It takes {parameter.type_name}.")
+            )
         else:
             resolved[name] = parameter.default
     return resolved, errors

@@ -342,7 +342,6 @@ class _Planner:
             changes.add("model")
         return max(changes, key=CHANGES.index)
 
-
     def same_function(self, one: Spec, other: Spec) -> bool:
         """Whether two models promise the same function of the same weights: they compute the same, with the same
         parameters where both have one and the default where only one has it."""

@@ -3,104 +3,119 @@
 from __future__ import annotations
 
 import math
-import time
+import shutil
 from collections.abc import Sequence
 from typing import TextIO
 
 from harness import stats
-from harness.compare import Measured
+from harness.compare import Measured, decide
+from harness.findings import floor_of
 from harness.plan import estimated_seconds
 from harness.records import Block, Plan, Record
 from harness.run import Watcher
+from harness.stats import Estimate
 
 
 class Progress(Watcher):
-    """Draws to a stream: on a terminal the lines of the current block are rewritten in place, elsewhere they are
-    written once, when the block is done."""
+    """Draws to a stream: on a terminal the lines of the current block are rewritten in place; elsewhere they are
+    written after 5, 10 and 20 processes, when a verdict is possible."""
 
     def __init__(self, plan: Plan, stream: TextIO) -> None:
         self.plan, self.stream = plan, stream
         self.live = stream.isatty()
         self.drawn = 0
-        self.begun = self.block_begun = time.monotonic()
-        self.width = max((len(f"{b.name} · inference") for b in plan.blocks), default=0)
+        self.written: list[str] = []
+        names = [f"{b.name} · {mode}" for b in plan.blocks for mode in _modes(b)]
+        self.width = max(map(len, names), default=0)
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
-        """Say which block is next."""
-        self.block_begun = time.monotonic()
+        """Say which block is next, and for how long."""
         number = self.plan.blocks.index(block) + 1
-        least, most = self._remaining(block)
-        self.drawn = 0
-        self._draw([f"{block.name}: verifying {len(block.trials)} trials (block {number} of {len(self.plan.blocks)}, "
-                    f"{_clock(least)} to {_clock(most)} left in all)"])  # fmt: skip
-        if not self.live:
-            self.stream.flush()
+        least, most = self._remaining(number - 1)
+        left = f"{_clock(least)} to {_clock(most)} left in all"
+        self.drawn, self.written = 0, []
+        self._draw(
+            [f"{block.name}: verifying {len(block.trials)} trials (block {number} of {len(self.plan.blocks)}, {left})"]
+        )
 
     def stored(self, block: Block, records: Sequence[Record]) -> None:
         """Redraw the block's comparisons."""
-        if self.live or self._at_a_look(block, records):
-            self._draw(self._lines(block, records, finished=False))
+        if records[-1].measure == "profile":
+            self._draw([*self._lines(block, records), f"{block.name}: profiling"], only_live=True)
+        elif self.live or self._at_a_look(block, records):
+            self._draw(self._lines(block, records))
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
         """Leave the block's comparisons standing."""
-        self._draw(self._lines(block, records, finished=True))
+        lines = self._lines(block, records, finished=True)
+        if self.live or lines != self.written:
+            self._draw(lines)
         self.drawn = 0
 
     def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
         """Whether the process that just ended is one after which the intervals are looked at."""
-        measure = records[-1].measure
-        if not measure.startswith("speed."):
-            return False
-        k = len(Measured(block, records, measure.removeprefix("speed.")).processes)
-        return k in stats.LOOKS
+        mode = records[-1].measure.removeprefix("speed.")
+        return mode in _modes(block) and len(Measured(block, records, mode).processes) in stats.LOOKS
 
-    def _lines(self, block: Block, records: Sequence[Record], *, finished: bool) -> list[str]:
+    def _lines(self, block: Block, records: Sequence[Record], *, finished: bool = False) -> list[str]:
         lines = []
-        for mode in block.measures.speed.of if block.measures.speed else ():
+        for mode in _modes(block):
             measured = Measured(block, records, mode)
             estimates = measured.estimates()
+            floor = floor_of(measured.log_ratios(block.baseline.level, "control"))
             for trial in block.trials[1:]:
                 head = f"{f'{block.name} · {mode}':<{self.width}}  {trial.level:<{self.level_width}}"
-                broken = measured.broken.get(trial.level)
+                broken = measured.broken.get(trial.level) or measured.broken.get(block.baseline.level)
                 if broken:
                     lines.append(f"{head}  {broken.outcome}: {broken.reason}")
-                elif trial.level in estimates:
-                    estimate = estimates[trial.level]
-                    low, high = estimate.interval() if estimate.k > 1 else (math.nan, math.nan)
-                    interval = f"[{math.exp(low):.3f}, {math.exp(high):.3f}]" if estimate.k > 1 else " " * 14
-                    left = "" if finished else f"  {self._left(block, measured)}"
-                    goal = f"{estimate.k}/{_goal(estimate.k)}" if not finished else f"{estimate.k}"
-                    lines.append(f"{head}  {math.exp(estimate.mean):.3f} {interval}  {goal} processes{left}")
+                elif trial.level not in estimates:
+                    lines.append(f"{head}  waiting")
                 else:
-                    lines.append(f"{head}  {'not measured' if finished else 'waiting'}")
-        return lines or [f"{block.name}: done"]
+                    estimate = estimates[trial.level]
+                    words = [ratio_words(estimate), f"{estimate.k} process{'es' if estimate.k > 1 else ''}"]
+                    if estimate.k >= stats.LEAST:
+                        words.append(decide(estimate, measured.settings, floor)[0])
+                    if self.live and not finished:
+                        words.append(self._left(block, measured))
+                    lines.append("  ".join([head, *words]))
+        return lines or [f"{block.name}: verified"]
 
     def _left(self, block: Block, measured: Measured) -> str:
+        """Time left: here until the widths are looked at next, and at least in all the blocks after this."""
         k = len(measured.processes)
-        if not k:
-            return ""
-        seconds = measured.seconds / k * max(0, _goal(k) - k)
-        least, most = self._remaining(block)
-        own, _ = estimated_seconds(block)
-        return f"{_clock(seconds)} left here, {_clock(seconds + max(0.0, least - own))} or more in all"
+        goal = 1 if measured.settings.quick else next((look for look in stats.LOOKS if look >= k), k)
+        here = measured.seconds / k * (goal - k)
+        after, _ = self._remaining(self.plan.blocks.index(block) + 1)
+        return f"{_clock(here)} left here, {_clock(here + after)} in all"
 
-    def _remaining(self, block: Block) -> tuple[float, float]:
-        blocks = self.plan.blocks[self.plan.blocks.index(block) :]
-        least, most = zip(*(estimated_seconds(one) for one in blocks), strict=True)
-        return sum(least), sum(most)
+    def _remaining(self, begin: int) -> tuple[float, float]:
+        estimates = [estimated_seconds(block) for block in self.plan.blocks[begin:]]
+        return sum(least for least, _ in estimates), sum(most for _, most in estimates)
 
-    def _draw(self, lines: Sequence[str]) -> None:
-        if self.live and self.drawn:
-            self.stream.write(f"\x1b[{self.drawn}A\x1b[J")
-        self.stream.write("\n".join(lines) + "\n")
+    def _draw(self, lines: list[str], *, only_live: bool = False) -> None:
+        if only_live and not self.live:
+            return
+        shown = lines
+        if self.live:
+            columns = shutil.get_terminal_size().columns  # a wrapped line would upset the count of lines to go up
+            shown = [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
+            if self.drawn:
+                self.stream.write(f"\x1b[{self.drawn}A\x1b[J")
+        self.stream.write("\n".join(shown) + "\n")
         self.stream.flush()
-        self.drawn = len(lines)
+        self.drawn, self.written = len(lines), lines
 
 
-def _goal(k: int) -> int:
-    """The number of processes after which the width is looked at next."""
-    return next((look for look in stats.LOOKS if look >= k), stats.LOOKS[-1])
+def ratio_words(estimate: Estimate) -> str:
+    """Ratio and 95 % interval, in a fixed width; the interval only from two processes on."""
+    low, high = (math.exp(bound) for bound in estimate.interval()) if estimate.k > 1 else (math.nan, math.nan)
+    interval = f"[{low:.3f}, {high:.3f}]" if estimate.k > 1 else ""
+    return f"{math.exp(estimate.mean):.3f} {interval:<14}"
+
+
+def _modes(block: Block) -> tuple[str, ...]:
+    return block.measures.speed.of if block.measures.speed else ()
 
 
 def _clock(seconds: float) -> str:

@@ -78,7 +78,9 @@ def report_of(
 
 
 def _measured(plan: Plan) -> list[tuple[Block, str]]:
-    return [(block, mode) for block in plan.blocks for mode in (block.measures.speed.of if block.measures.speed else ())]
+    return [
+        (block, mode) for block in plan.blocks for mode in (block.measures.speed.of if block.measures.speed else ())
+    ]
 
 
 def block_title(block: Block, mode: str) -> str:
@@ -88,23 +90,25 @@ def block_title(block: Block, mode: str) -> str:
 
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
     """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
-    shown = [name for name, metric in findings.metrics.items() if metric.per != "sample"]
-    shown = ["step_time", *(name for name in shown if any(k[0] == block.id and k[3] == name for k in findings.numbers))]
+    counted = {name for (where, _, _, name) in findings.numbers if where == block.id}
+    shown = ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in counted)]
     by_level = findings.of(block, mode)
     rows = []
     for trial in block.trials:
-        numbers = [
-            findings.metrics[name].show(value) if (value := findings.numbers.get((block.id, trial.level, mode, name))) is not None else "-"
-            for name in shown
-        ]  # fmt: skip
+        cells = [number_cell(findings, block, trial.level, mode, name) for name in shown]
         if trial is block.baseline:
-            rows.append((trial.level, "1", "", *numbers, "baseline"))
+            rows.append((trial.level, "1", "", *cells, "baseline"))
         else:
             comparison = by_level[trial.level]
-            rows.append((trial.level, *ratio_cells(comparison), *numbers, verdict_words(comparison)))
-    titles = [_title(name) for name in shown]
-    headers = (findings.plan.axis, "ratio", "95 % interval", *titles, "verdict")
-    return Table(block_title(block, mode), headers, tuple(rows), tuple(_notes(findings, block, mode)))
+            rows.append((trial.level, *ratio_cells(comparison), *cells, verdict_words(comparison)))
+    headers = (findings.plan.axis, "ratio", "95 % interval", *map(_title, shown), "verdict")
+    return Table(block_title(block, mode), headers, tuple(rows), (work_set_note(findings, block, mode),))
+
+
+def number_cell(findings: Findings, block: Block, level: str, mode: str, metric: str) -> str:
+    """A metric of one trial as text."""
+    value = findings.numbers.get((block.id, level, mode, metric))
+    return "-" if value is None else findings.metrics[metric].show(value)
 
 
 def _title(metric: str) -> str:
@@ -133,23 +137,24 @@ def verdict_words(comparison: Comparison) -> str:
     return "; ".join([words, *comparison.flags])
 
 
-def _notes(findings: Findings, block: Block, mode: str) -> list[str]:
-    settings = block.measures.speed
+def work_set_note(findings: Findings, block: Block, mode: str) -> str:
+    """The work set, and how its counted amounts compare with the data set's own; processes and CPU share."""
+    settings, trial = block.measures.speed, block.baseline
     assert settings is not None
-    trial = block.baseline
-    whole = next((r.data.get("dataset_counts", {}) for r in findings.verified if (r.block, r.level) == (block.id, trial.level)), {})
     text = f"Work set: {settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
+    verified = [r for r in findings.verified if (r.block, r.level) == (block.id, trial.level)]
+    whole = verified[0].data.get("dataset_counts") if verified else None
     for name, metric in findings.metrics.items():
         ours = findings.numbers.get((block.id, trial.level, mode, name))
         if metric.per == "counts" and ours is not None:
             text += f"; {_title(name)} {metric.show(ours)}"
-            code = findings.views[name](whole) if whole else None
-            if code is not None:
-                text += f" (the data set in its own order: {metric.show(code)})"
+            value = findings.views[name](whole) if whole else None
+            if value is not None:
+                text += f" (the data set in its own order: {metric.show(value)})"
     comparisons = list(findings.of(block, mode).values())
     k = max((c.estimate.k for c in comparisons if c.estimate), default=0)
-    share = comparisons[0].cpu_share if comparisons else 1.0
-    return [f"{text}. {k} process{'es' if k != 1 else ''}; CPU share {share:.2f}."]
+    share = min((c.cpu_share for c in comparisons), default=1.0)
+    return f"{text}. {k} process{'es' if k != 1 else ''}; CPU share {share:.2f}."
 
 
 def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
@@ -157,16 +162,16 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
     phases = [
         name
         for name, metric in findings.metrics.items()
-        if metric.per == "sample" and name != "step_time" and (block.id, block.baseline.level, mode, name) in findings.numbers
-    ]  # fmt: skip
+        if metric.per == "sample" and name != "step_time"
+        if (block.id, block.baseline.level, mode, name) in findings.numbers
+    ]
     if not phases:
         return None
     rows = []
     for trial in block.trials:
         cells = [trial.level]
         for name in phases:
-            value = findings.numbers.get((block.id, trial.level, mode, name))
-            cell = findings.metrics[name].show(value) if value is not None else "-"
+            cell = number_cell(findings, block, trial.level, mode, name)
             comparison = findings.of(block, mode, name).get(trial.level)
             if comparison and comparison.ratio is not None:
                 cell += f" (× {comparison.ratio:.2f})"
@@ -181,7 +186,8 @@ def operator_table(plan: Plan, record: Record) -> Table:
     block = next(block for block in plan.blocks if block.id == record.block)
     data = record.data
     rows = tuple(
-        (o["name"], f"{o['share']:.0%}", f"{o['microseconds'] / 1e3:.2f}", f"{o['calls']:.0f}") for o in data["operators"]
+        (o["name"], f"{o['share']:.0%}", f"{o['microseconds'] / 1e3:.2f}", f"{o['calls']:.0f}")
+        for o in data["operators"]
     )
     title = f"{block_title(block, data['mode'])} · {record.level}: top operators"
     note = f"{data['calls']:.0f} operator calls a step. Trace: traces/{data['trace']}"
@@ -191,7 +197,8 @@ def operator_table(plan: Plan, record: Record) -> Table:
 def failure_line(plan: Plan, record: Record) -> str:
     """A failed, invalid or skipped trial with its reason."""
     block = next((block for block in plan.blocks if block.id == record.block), None)
-    return f"{block.name if block else record.block}, {record.level}: {record.outcome} in {record.measure}: {record.reason}"
+    name = block.name if block else record.block
+    return f"{name}, {record.level}: {record.outcome} in {record.measure}: {record.reason}"
 
 
 def machine_line(facts: Mapping[str, Any]) -> str:
@@ -213,8 +220,8 @@ def last_line(findings: Findings) -> str:
         return "Nothing was compared."
     typical, worst = sizes
     return (
-        f"The smallest difference this run could have seen (in 8 of 10 cases): {typical:.1%} in its typical comparison, "
-        f"{worst:.1%} in its noisiest."
+        f"The smallest difference this run could have seen (in 8 of 10 cases): {typical:.1%} in its typical "
+        f"comparison, {worst:.1%} in its noisiest."
     )
 
 

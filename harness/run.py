@@ -59,6 +59,12 @@ def run_plan(
             raise UserError(
                 f"this is not the machine the run began on: {differs}.", where=str(store.folder), fix="Start a new run."
             )
+        gpus = facts.get("gpus", 0)
+        for device in sorted({trial.device for block in plan.blocks for trial in block.trials}):
+            kind, _, number = device.partition(":")
+            if kind == "cuda" and int(number or 0) >= gpus:
+                fix = f"torch sees {gpus} GPUs here; --device cpu runs on the processor."
+                raise UserError(f"there is no {device} on this machine.", where=store.plan().suite, fix=fix)
         if not known:
             store.write("machine.json", json.dumps({**facts, "git": git_facts(where)}, indent=1, ensure_ascii=False))
 
@@ -83,7 +89,9 @@ def git_facts(folder: Path) -> dict[str, Any]:
     """Commit and whether there are uncommitted changes, of the checkout around a folder; empty outside one."""
     try:
         commit, status = (
-            subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10).stdout
+            subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ).stdout
             for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         )
     except (OSError, subprocess.SubprocessError):

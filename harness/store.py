@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -60,6 +61,11 @@ class Store:
         if not plans:
             raise UserError("there is no run in it yet.", where=str(results), fix="Try: harness run suites/smoke.yaml")
         return cls.open(max(plans, key=lambda plan: (plan.stat().st_mtime, plan.parent.name)).parent)
+
+    def discard_if_empty(self) -> None:
+        """Remove a run that could not begin: nothing was measured, so nothing is lost."""
+        if not (self.folder / RECORDS).stat().st_size:
+            shutil.rmtree(self.folder)
 
     def write(self, name: str, text: str) -> Path:
         """Write a whole file of the run at once (through a temporary name, so that no half of it is ever seen)."""
@@ -127,7 +133,9 @@ class Store:
                 if number == len(lines):
                     continue
                 where = f"{self.folder / RECORDS}:{number}"
-                raise UserError("this line is damaged.", where=where, fix="Restore the file, or remove the line.") from error
+                raise UserError(
+                    "this line is damaged.", where=where, fix="Restore the file, or remove the line."
+                ) from error
             if data.get("schema") != SCHEMA:
                 raise UserError(
                     f"written by another version (schema {data.get('schema')}, this one reads {SCHEMA}).",

@@ -84,7 +84,9 @@ LevelNames = Annotated[
     list[Annotated[str, BeforeValidator(level_name)]],
     BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
     Field(min_length=1),
-    WithJsonSchema({"anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]}
+    ),
 ]
 Named = Annotated[dict[str, Any], BeforeValidator(_named), WithJsonSchema(_NAMED)]
 Used = Annotated[dict[str, Any], BeforeValidator(_used), WithJsonSchema(_NAMED)]
@@ -362,10 +364,7 @@ class _Reader:
                 limit=schema.measure.limit,
             ),
             claims=tuple(self.claim(claim) for claim in schema.claims),
-            skip=tuple(
-                (dict(rule.__pydantic_extra__), rule.because)
-                for rule in schema.skip
-            ),
+            skip=tuple((dict(rule.__pydantic_extra__), rule.because) for rule in schema.skip),
             source=self.source,
             text=text,
         )
@@ -463,4 +462,3 @@ class _Reader:
             where={axis: tuple(levels) for axis, levels in claim.where.items()},
             inside=claim.inside,
         )
-

@@ -172,9 +172,7 @@ class _Worker:
                 records.append(self.record(trial.level, "verify", 0, "failed", failed[trial.level]))
             elif trial.level in findings:
                 found = findings[trial.level]
-                records.append(
-                    self.record(trial.level, "verify", 0, found["outcome"], found["reason"], found["data"])
-                )
+                records.append(self.record(trial.level, "verify", 0, found["outcome"], found["reason"], found["data"]))
         records += self.without_baseline({r.level: r.reason for r in records if r.outcome != "ok"}, "verify", records)
         self.finish(records)
 
@@ -289,4 +287,3 @@ class _Worker:
             if record.outcome in ("failed", "invalid") and record.measure != "profile":
                 self.broken[record.level] = record.reason
         self.keep(complete)
-

@@ -73,14 +73,12 @@ class Kitchen:
         entry = self.catalog.find(Model, trial.model.name)
         facts = self.data(trial.dataset).facts
         torch.manual_seed(trial.seed)
-        build = (recipe or Recipe()).seam(
-            "build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters)
-        )
+        build = (recipe or Recipe()).seam("build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters))
         model = build()
         for method in ("loss", "predict", "observe"):
             if not callable(getattr(model, method, None)):
                 raise TypeError(f"model {trial.model.name} has no method {method}(batch)")
-        return model  # type: ignore[no-any-return]
+        return model
 
     def recipe(self, trial: Trial) -> Recipe:
         """The seams with all of the trial's optimizations applied, left to right."""
@@ -152,10 +150,9 @@ def step(live: Live, batch: Any, mark: Mark) -> torch.Tensor:
     return loss.detach()
 
 
-@torch.no_grad()
 def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) -> None:
     """Copy equal-named, equal-shaped tensors into the model."""
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.state_dict().items():  # detached, so this leaves no trace in the graph
         if name in weights and weights[name].shape == tensor.shape:
             tensor.copy_(weights[name])
 
@@ -166,5 +163,7 @@ def patch(model: torch.nn.Module, method: str, recipe: Recipe, trial: Trial) -> 
     if default is None:
         methods = [name for name in dir(type(model)) if not name.startswith("_") and name not in dir(torch.nn.Module)]
         by = recipe.changes[f"model.{method}"][0].by
-        raise UserError(f"{by} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods))
+        raise UserError(
+            f"{by} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods)
+        )
     setattr(model, method, types.MethodType(recipe.seam(f"model.{method}", default), model))

@@ -69,10 +69,12 @@ class Marker:
         self.last = 0
 
     def start(self) -> None:
+        """The first phase begins."""
         self.phases, self.name = {}, "step"
         self.last = self._now()
 
     def __call__(self, phase: str) -> None:
+        """`phase` ends, and the next begins."""
         if self._wait is not None:
             self._wait()
         now = self._now()

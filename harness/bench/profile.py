@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.bench.assemble import Kitchen
@@ -20,6 +19,7 @@ from harness.records import Block, Profile, Speed
 
 #: How many operators a record keeps.
 TOP = 12
+STEP = "ProfilerStep"
 
 
 def profile_trial(block: Block, level: str, kitchen: Kitchen, guard: Guard, traces: Path) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def profile_trial(block: Block, level: str, kitchen: Kitchen, guard: Guard, trac
         def steps(begin: int) -> None:
             for index in range(begin, begin + settings.steps):
                 guard.doing(level, "one step under the profiler")
-                with record_function(f"step {index - settings.steps}"):
+                with record_function(f"{STEP}#{index}"):  # the name TensorBoard's profiler plugin knows steps by
                     member.step(index % len(batches), lambda phase: None)
 
         steps(0)
@@ -56,7 +56,7 @@ def profile_trial(block: Block, level: str, kitchen: Kitchen, guard: Guard, trac
         with plain.open("rb") as source, gzip.open(f"{plain}.gz", "wb", compresslevel=6) as target:
             shutil.copyfileobj(source, target)
         plain.unlink()
-        averages = [average for average in profiler.key_averages() if not average.key.startswith("step ")]
+        averages = [average for average in profiler.key_averages() if not average.key.startswith(STEP)]
     averages.sort(key=lambda average: average.self_cpu_time_total, reverse=True)
     total = sum(average.self_cpu_time_total for average in averages) or 1.0
     return {

@@ -57,6 +57,7 @@ class LiveMember:
             mark("forward")
 
     def before(self) -> None:
+        """Say who runs next, and wind the alarm."""
         self.guard.doing(self.level, f"one {self.mode} step")
 
     def save(self) -> None:
@@ -65,6 +66,7 @@ class LiveMember:
             self.saved = [clone(thing.state_dict()) for thing in self.live.state(self.live)]
 
     def restore(self) -> None:
+        """Check the pass that ends, and put everything back for the next."""
         self.check()
         if self.mode == "train":
             for thing, saved in zip(self.live.state(self.live), self.saved, strict=False):
@@ -206,9 +208,7 @@ def warm_up(members: Sequence[LiveMember], settings: Speed, clock: Clock, random
         warm = spent >= settings.warm_up * len(members) and all(stationary)
         if warm or spent >= WARM_MOST * len(members):
             break
-    return Warmth(
-        passes, spent, [float(np.median(t)) for t in times], [float(t.mean()) for t in times], stationary
-    )
+    return Warmth(passes, spent, [float(np.median(t)) for t in times], [float(t.mean()) for t in times], stationary)
 
 
 def rounds_for(seconds: Sequence[float], settings: Speed) -> int:
@@ -237,7 +237,6 @@ def clone(value: Any) -> Any:
     return value
 
 
-@torch.no_grad()
 def put_back(thing: Any, saved: Any) -> None:
     """Restore a saved state in place where its form is unchanged, which costs a copy and no allocation."""
     if not _copy_into(thing.state_dict(), saved):

@@ -185,7 +185,7 @@ def check_promise(
     deviation came nearest to what is allowed."""
     if trial.changes in ("model", "answer"):
         return {}
-    worst = {"error": 0.0, "allowed": 0.0, "of": ""}
+    worst = (0.0, 1.0, "")  # deviation, what is allowed, of what
     for probe, (tensors, reference, own_errors) in enumerate(zip(seen, references, own, strict=True)):
         missing = sorted(set(reference) ^ set(tensors))
         if missing:
@@ -195,15 +195,12 @@ def check_promise(
             if tensor.shape != reference[name].shape:
                 shapes = f"{tuple(tensor.shape)} and not {tuple(reference[name].shape)}"
                 raise BrokenPromise(f"{name} has shape {shapes}")
-            allowed = TIMES * own_errors.get(name, 0.0) + PLUS
-            error = found.get(name, 0.0)
+            error, allowed = found.get(name, 0.0), TIMES * own_errors.get(name, 0.0) + PLUS
             if error > allowed:
-                raise BrokenPromise(
-                    f"{name} is off by {error:.1e} of its largest value (rounding explains {allowed:.1e}; probe {probe})"
-                )
-            if error / allowed >= (worst["error"] / worst["allowed"] if worst["allowed"] else 0.0):
-                worst = {"error": error, "allowed": allowed, "of": name}
-    return worst
+                explained = f"rounding explains {allowed:.1e}; probe {probe}"
+                raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({explained})")
+            worst = max(worst, (error, allowed, name), key=lambda case: case[0] / case[1])
+    return dict(zip(("error", "allowed", "of"), worst, strict=True))
 
 
 def check_order(block: Block, trial: Trial, live: Live, train: Sequence[Any]) -> None:

@@ -9,11 +9,15 @@ import harness
 @harness.hookimpl
 def provide_metrics() -> Iterator[harness.Metric]:
     """Time of a step and of its phases."""
-    here = "harness.builtin.metrics"
-    time = {"unit": "ms", "per": "sample", "scale": 1e3, "formats": ".2f"}
-    yield harness.Metric("step_time", f"{here}:step_time", "one step, from examples to updated weights", **time)
-    for phase in ("collate", "forward", "backward", "update"):
-        yield harness.Metric(f"{phase}_time", f"{here}:{phase}_time", f"the {phase} phase of the same steps", **time)
+    for name, summary in (
+        ("step_time", "one step, from examples to updated weights"),
+        ("collate_time", "the part of it from examples to a batch on the device"),
+        ("forward_time", "the part of it from a batch to the loss, or to predictions"),
+        ("backward_time", "the part of it from the loss to gradients"),
+        ("update_time", "the part of it from gradients to updated weights"),
+    ):
+        code = f"harness.builtin.metrics:{name}"
+        yield harness.Metric(name, code, summary, unit="ms", per="sample", scale=1e3, formats=".2f")
 
 
 @harness.hookimpl

@@ -21,7 +21,10 @@ def render(report: Report) -> str:
     """The whole report as Markdown text."""
     lines = [f"# {report.question}", ""]
     if report.first_look:
-        lines += ["**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**", ""]
+        lines += [
+            "**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**",
+            "",
+        ]
     lines += [f"Run `{report.run}` on {report.machine}.", ""]
     if report.claims:
         lines += ["## Claims", ""]

@@ -17,9 +17,10 @@ def write(report: Report, folder: Path) -> list[Path]:
     blocks = {block.id: block for block in findings.plan.blocks}
     comparisons = [
         [
-            *(c.block.context.get(axis, "") for axis in axes),
-            c.mode, c.level, c.metric, c.ratio, *(c.interval or ("", "")), len(c.values), c.verdict, c.reason,
-            " ".join(flag.replace(" ", "-") for flag in c.flags), c.clock, c.cpu_share, c.ratio_of_means, c.ratio_of_fast,
+            *(c.block.context.get(axis, "") for axis in axes), c.mode, c.level, c.metric,
+            c.ratio, *(c.interval or ("", "")), len(c.values), c.verdict, c.reason,
+            " ".join(flag.replace(" ", "-") for flag in c.flags),
+            c.clock, c.cpu_share, c.ratio_of_means, c.ratio_of_fast,
             " ".join(f"{value:.6g}" for value in c.values),
         ]
         for c in findings.comparisons

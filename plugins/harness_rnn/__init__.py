@@ -47,11 +47,13 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     here = "harness_rnn.datasets"
     yield harness.Dataset(
         "reviews", f"{here}.reviews:reviews", "sentences of movie reviews, positive or negative",
-        source="Hutto and Gilbert 2014, Pang and Lee 2005", fingerprint=f"{here}.reviews:fingerprint", offers={"sequences"},
+        source="Hutto and Gilbert 2014, Pang and Lee 2005", fingerprint=f"{here}.reviews:fingerprint",
+        offers={"sequences"},
     )  # fmt: skip
     yield harness.Dataset(
         "syllables", f"{here}.syllables:syllables", "spelling of English words to their number of syllables",
-        source="Carnegie Mellon Pronouncing Dictionary", fingerprint=f"{here}.syllables:fingerprint", offers={"sequences"},
+        source="Carnegie Mellon Pronouncing Dictionary", fingerprint=f"{here}.syllables:fingerprint",
+        offers={"sequences"},
     )  # fmt: skip
     yield harness.Dataset(
         "lengths", f"{here}.lengths:lengths", "random tokens in sequences of a chosen distribution of lengths",
@@ -75,7 +77,7 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         source="torch.nn.utils.rnn.pack_padded_sequence", changes="rounding", needs={"packable"},
     )  # fmt: skip
     yield harness.Optimization(
-        "segment", f"{here}.segment:segment", "sort each batch by length and run pieces of time on the rows still active",
+        "segment", f"{here}.segment:segment", "sort each batch by length, run pieces of time on the rows still active",
         changes="rounding", needs={"layers"},
     )  # fmt: skip
     yield harness.Optimization(
@@ -87,7 +89,11 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         changes="answer", needs={"sequence"},
     )  # fmt: skip
     yield harness.Optimization(
-        "clip", f"{here}.clip:clip", "clip gradients by norm or by value", source="Pascanu et al. 2013", changes="update"
+        "clip",
+        f"{here}.clip:clip",
+        "clip gradients by norm or by value",
+        source="Pascanu et al. 2013",
+        changes="update",
     )
     yield harness.Optimization(
         "forget_bias", f"{here}.forget_bias:forget_bias", "the forget gate's total bias at the start",
@@ -99,9 +105,7 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
 def provide_metrics() -> Iterator[harness.Metric]:
     """Real tokens, not padded ones."""
     here = "harness_rnn.token_metrics"
-    yield harness.Metric(
-        "tokens_per_second", f"{here}:tokens_per_second", "valid tokens a second", formats=",.0f"
-    )
+    yield harness.Metric("tokens_per_second", f"{here}:tokens_per_second", "valid tokens a second", formats=",.0f")
     yield harness.Metric(
         "padding_share", f"{here}:padding_share", "share of computed time steps that are padding",
         unit="%", per="counts", scale=100, formats=".0f",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  (the field's name for it)
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from harness import Data
@@ -113,9 +113,7 @@ def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExa
     return [cut(mixed), cut([random.randrange(2, 30)]), cut([1, 2, 40, 1])]
 
 
-def sequence_data(
-    train: Sequence[SequenceExample], test: Sequence[SequenceExample], facts: SequenceFacts
-) -> Data:
+def sequence_data(train: Sequence[SequenceExample], test: Sequence[SequenceExample], facts: SequenceFacts) -> Data:
     """The dataset that models of this contract take."""
     return Data(train, test, collate, facts, count, lambda seed: probes(train, seed))
 

@@ -3,8 +3,8 @@
     python plugins/tools/vendor_data.py reviews MOVIE_REVIEWS_TSV
     python plugins/tools/vendor_data.py syllables CMUDICT_DICT
 
-MOVIE_REVIEWS_TSV is "rating<TAB>text" a line, from the ground truth files in the source distribution of vaderSentiment 3.3.2;
-CMUDICT_DICT is data/cmudict.dict of the package cmudict. See the README beside the data.
+MOVIE_REVIEWS_TSV is "rating<TAB>text" a line, from the ground truth files in the source distribution of
+vaderSentiment 3.3.2; CMUDICT_DICT is data/cmudict.dict of the package cmudict. See the README beside the data.
 """
 
 from __future__ import annotations

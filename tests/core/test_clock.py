@@ -66,9 +66,7 @@ def test_ratio_of_sums_to_a_billionth():
         bucketed = random.sample([rising[at : at + 32] for at in range(0, 256, 32)], 8)
         _, tapes, _ = measure({"padded": padded, "bucketed": bucketed}, repeats=3)
         this = block("padded", "bucketed", speed=Speed())
-        records = [
-            record(this, level, 0, tape.wall, batch=tape.batch, repeats=3) for level, tape in tapes.items()
-        ]
+        records = [record(this, level, 0, tape.wall, batch=tape.batch, repeats=3) for level, tape in tapes.items()]
         (value,) = Measured(this, records, "train").log_ratios("bucketed", "variant")
         times = {
             level: sum(100 * len(batch) + 1000 * max(batch) * len(batch) for batch in way)

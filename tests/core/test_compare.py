@@ -17,7 +17,9 @@ from harness.stats import Estimate, estimate
 STEP = "step_time", lambda samples: samples.seconds
 
 
-def measured(*ratios: float, spread: float = 0.0, changes: str = "rounding", share: float = 1.0, **settings) -> Comparison:
+def measured(
+    *ratios: float, spread: float = 0.0, changes: str = "rounding", share: float = 1.0, **settings
+) -> Comparison:
     """The comparison of processes that each found one of these ratios."""
     this = block("a", "b", speed=Speed(**settings), changes=changes)
     records = []

@@ -18,7 +18,12 @@ def complaints(text: str, *settings: str) -> list[str]:
 def test_the_form_of_a_suite():
     suite = read(SUITE)
     assert suite.axis == "what"
-    assert [a.path for a in suite.base] == [("model", "name"), ("dataset", "name"), ("dataset", "batch_size"), ("use", "descent")]
+    assert [a.path for a in suite.base] == [
+        ("model", "name"),
+        ("dataset", "name"),
+        ("dataset", "batch_size"),
+        ("use", "descent"),
+    ]
     assert suite.measures.speed.budget == 1.0
     assert suite.measures.speed.half_width == 0.5
 
@@ -88,15 +93,18 @@ def test_a_path_axis_names_its_levels_by_their_values():
 
 
 def test_where_and_skip_take_numbers_and_lists():
-    text = SUITE.replace(
-        "compare:", "  rate: {path: use.descent.lr, values: [1, 2, 3]}\ncompare:"
-    ).replace("measure:", "skip: [{rate: [1, 2], because: few}]\nmeasure:")
+    text = SUITE.replace("compare:", "  rate: {path: use.descent.lr, values: [1, 2, 3]}\ncompare:").replace(
+        "measure:", "skip: [{rate: [1, 2], because: few}]\nmeasure:"
+    )
     assert read(text).skip == (({"rate": ["1", "2"]}, "few"),)
 
 
 def test_drop_comes_before_use():
     text = SUITE.replace("backwards: {use: [reverse]}", "other: {use: [second_descent], drop: [descent]}")
-    assert [(a.path[1], a.value) for a in read(text).axes["what"]["other"]] == [("descent", ABSENT), ("second_descent", PRESENT)]
+    assert [(a.path[1], a.value) for a in read(text).axes["what"]["other"]] == [
+        ("descent", ABSENT),
+        ("second_descent", PRESENT),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,9 @@ def test_set_overrides_any_field(setting, path, expected):
 
 
 def test_set_says_where_it_went_wrong():
-    assert complaints(SUITE, "base.modl=mlp") == ["--set base.modl=mlp: there is no field 'modl' here. Did you mean model?"]
+    assert complaints(SUITE, "base.modl=mlp") == [
+        "--set base.modl=mlp: there is no field 'modl' here. Did you mean model?"
+    ]
     assert complaints(SUITE, "question") == [
         "--set question: it takes path=value. For example --set base.model.hidden_size=64."
     ]

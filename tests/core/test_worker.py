@@ -87,9 +87,7 @@ def test_a_model_that_fails_on_the_clock_is_left_out(measured):
 
 
 def test_a_broken_baseline_skips_the_block(measured, planned):
-    records = measured(
-        "backwards: {use: [reverse]}", "base.model={name: broken, how: raises}"
-    )
+    records = measured("backwards: {use: [reverse]}", "base.model={name: broken, how: raises}")
     found = outcomes(records, "verify")
     assert found["plain"][0] == "failed"
     assert found["backwards"] == ("skipped", "its baseline plain cannot be measured")

@@ -81,7 +81,7 @@ def test_places_of_values_and_keys():
 
 def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "packing.yaml").write_text("a: 1")
-    with pytest.raises(UserError, match="there is no such file. Did you mean .*packing.yaml"):
+    with pytest.raises(UserError, match=r"there is no such file\. Did you mean .*packing.yaml"):
         read_file(tmp_path / "pakcing.yaml")
     with pytest.raises(UserError, match="is a directory, not a suite"):
         read_file(tmp_path)

@@ -7,15 +7,15 @@ from random import Random
 
 import pytest
 import torch
-
-from harness.errors import UserError
-from harness.parts import Recipe
-from harness.testing import assert_promises, find_out
 from harness_rnn.contract import SequenceExample, collate, count
 from harness_rnn.datasets.lengths import lengths
 from harness_rnn.models.torch_rnn import lstm
 from harness_rnn.optimizations import bucket, clip, forget_bias, pack, segment
 from harness_rnn.optimizations.segment import cut
+
+from harness.errors import UserError
+from harness.parts import Recipe
+from harness.testing import assert_promises, find_out
 
 TORCH, SCRATCH = ["rnn", "lstm", "gru"], ["scratch_rnn", "scratch_lstm", "scratch_gru"]
 SHAPES = [
@@ -34,7 +34,9 @@ def base(model: str, **more: object) -> dict:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("model", TORCH)
-@pytest.mark.parametrize("level", [["pack"], [{"name": "pack", "enforce_sorted": True}], ["segment"], ["bucket", "segment"]])
+@pytest.mark.parametrize(
+    "level", [["pack"], [{"name": "pack", "enforce_sorted": True}], ["segment"], ["bucket", "segment"]]
+)
 def test_torch_models_keep_their_results(model, shape, level, catalog):
     assert_promises(base(model, **shape), {"use": level}, catalog=catalog)
 
@@ -66,7 +68,7 @@ def test_the_naive_readout_is_another_answer(catalog):
 @pytest.mark.parametrize(("name", "shape"), [("reads_pads", {"bidirectional": True}), ("naive_readout", {})])
 def test_verification_catches_what_reads_the_pads(name, shape, tmp_path):
     """The two classic mistakes, said to be the same computation, do not get past hard lengths."""
-    plugin = tmp_path / "mistakes.py"
+    plugin = tmp_path / f"mistakes_{name}.py"
     plugin.write_text(MISTAKES)
     finding = find_out(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
     assert finding["outcome"] == "invalid"
@@ -178,11 +180,16 @@ def test_buckets_hold_every_example_once_and_pad_less():
 
 
 def test_clip_bounds_the_norm_and_the_values():
-    for settings, measure in (({"max_norm": 0.5}, torch.linalg.vector_norm), ({"max_value": 0.5}, lambda g: g.abs().max())):
+    for settings, measure in (
+        ({"max_norm": 0.5}, torch.linalg.vector_norm),
+        ({"max_value": 0.5}, lambda g: g.abs().max()),
+    ):
         layer = torch.nn.Linear(4, 4, bias=False)
         layer.weight.grad = torch.randn(4, 4) * 100
         seen = []
-        update = clip.clip(Recipe(), **settings).seam("update", lambda m, o, seen=seen: seen.append(m.weight.grad.clone()))
+        update = clip.clip(Recipe(), **settings).seam(
+            "update", lambda m, o, seen=seen: seen.append(m.weight.grad.clone())
+        )
         update(layer, None)
         assert measure(seen[0]) == pytest.approx(0.5, rel=1e-4)
 

@@ -47,7 +47,9 @@ def lengths(
         raise ValueError("distribution file and the parameter file go together")
     random = Random(f"lengths {VERSION} {seed}")
     if distribution == "zipf":
-        drawn = random.choices(range(1, longest + 1), [size**-exponent for size in range(1, longest + 1)], k=2 * examples)
+        drawn = random.choices(
+            range(1, longest + 1), [size**-exponent for size in range(1, longest + 1)], k=2 * examples
+        )
     known = read_lengths(Path(file)) if file is not None else []
 
     def draw(index: int) -> int:

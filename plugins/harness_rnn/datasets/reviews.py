@@ -15,12 +15,10 @@ FILE = "reviews.tsv.gz"
 _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
 
-def reviews(
-    *, unit: Literal["word", "character"] = "word", vocabulary: int = 5000, test_share: float = 0.1
-) -> Data:
+def reviews(*, unit: Literal["word", "character"] = "word", vocabulary: int = 5000, test_share: float = 0.1) -> Data:
     """10,568 sentences with a positive or negative mean rating (the 37 neutral ones are left out).
 
-    `unit` is what a token is: a word or mark (median 21 a sentence, at most 74), or a character for longer sequences
+    `unit` is what a token is: a word or mark (median 21 a sentence, at most 64), or a character for longer sequences
     (median 108, at most 257). `vocabulary` counts the ids, padding and unknown included; it is built on the training
     set alone, by frequency. Labels: 1 positive, 0 negative. See the README beside the data for licence and citation.
     """

@@ -1,7 +1,7 @@
 """A recurrent module as the contract's encoder, exact on padded batches.
 
-`RecurrentEncoder` takes torch's ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or a scratch module of the same form. One layer in one
-direction at a time (`run_layer`) is what cutting and two directions are built from.
+`RecurrentEncoder` takes torch's ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or a scratch module of the same form. One layer in
+one direction at a time (`run_layer`) is what cutting and two directions are built from.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 State = Any
 """h (1, n, H), or (h, c) for an LSTM."""

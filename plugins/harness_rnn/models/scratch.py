@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from harness_rnn.contract import SequenceFacts, SequenceModel
 from harness_rnn.models.encoder import State, run_layer

@@ -1,0 +1,15 @@
+"""Make a process ready to be forked from: one thread, and the slow first optimizer step behind it."""
+
+from __future__ import annotations
+
+import torch
+
+
+def warm() -> None:
+    """One thread, one tiny step on it, no GPU: the first optimizer of a process imports much behind the scenes, and
+    after a region with two threads a fork can hang."""
+    torch.set_num_threads(1)
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()

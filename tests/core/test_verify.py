@@ -1,0 +1,70 @@
+"""Verification with the toy: honest parts pass, every broken promise is found, and only what was promised is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.testing import assert_promises, find_out
+
+BASE = {"model": "linear", "dataset": {"name": "points", "batch_size": 8}, "use": ["descent"]}
+
+
+def found(catalog, level: dict, base: dict = BASE) -> dict:
+    return find_out(base, level, catalog=catalog)
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        {}, {"use": ["spin"]}, {"use": ["reverse"]}, {"use": ["honest_halved"]}, {"use": ["honest_doubled"]},
+        {"model": "mlp"}, {"use": [{"name": "descent", "lr": 3}]},
+    ],
+)  # fmt: skip
+def test_honest_parts_pass(catalog, level):
+    assert_promises(BASE, level, catalog=catalog)
+
+
+def test_dropout_does_not_stand_in_the_way(catalog):
+    base = {**BASE, "model": {"name": "mlp", "dropout": 0.5}}
+    assert_promises(base, {"use": ["reverse"]}, catalog=catalog)
+
+
+@pytest.mark.parametrize(
+    ("level", "reason"),
+    [
+        ({"use": ["doubled"]}, "promises the same computation, but gradient of layers.0.weight is off by 1.0e+00"),
+        ({"use": ["halved"]}, "promises the same computation, but the same gradients move layers.0.weight differently"),
+        (
+            {"use": ["forgetful"]},
+            "promises the same computation in another order, but its order does not hold each example",
+        ),
+        ({"model": "other"}, "promises the same computation, but loss is off by"),
+    ],
+)
+def test_broken_promises_are_found(catalog, level, reason):
+    finding = found(catalog, level)
+    assert finding["outcome"] == "invalid"
+    assert reason in finding["reason"]
+
+
+def test_a_broken_promise_inside_an_honest_variant_is_still_found(catalog):
+    """reverse changes the order and says so; doubled beside it is held to the same gradients all the same."""
+    assert found(catalog, {"use": ["reverse", "doubled"]})["outcome"] == "invalid"
+
+
+def test_a_model_is_asked_to_be_finite_and_no_more(catalog):
+    assert found(catalog, {"model": "mlp", "use": ["doubled"]})["outcome"] == "ok"
+    finding = found(catalog, {"model": {"name": "broken", "how": "nan"}})
+    assert finding["outcome"] == "failed"
+    assert "is not finite" in finding["reason"]
+
+
+def test_what_came_nearest_is_kept(catalog):
+    data = found(catalog, {"use": ["spin"]})["data"]
+    assert 0 <= data["error"] <= data["allowed"]
+    assert data["of"]
+
+
+def test_a_broken_baseline_is_said(catalog):
+    finding = found(catalog, {}, {**BASE, "model": {"name": "broken", "how": "raises"}})
+    assert (finding["level"], finding["outcome"]) == ("base", "failed")
