@@ -109,7 +109,7 @@ def run(
     """
     from harness.parts import Executor
     from harness.progress import Progress
-    from harness.run import run_plan
+    from harness.run import run_plan, tell
     from harness.store import Store
 
     if (suite is None) == (resume is None):
@@ -127,9 +127,10 @@ def run(
         loaded, catalog, plan = plan_of(context, suite, settings, only, device, quick)
         catalog.find(Executor, executor)
         store = Store.create(results, plan, loaded.text)
+    watcher = Progress(plan, sys.stderr)
     where = suite.parent if suite else Path()
     try:
-        run_plan(plan, store, catalog, executor=executor, watcher=Progress(plan, sys.stderr), where=where)
+        run_plan(plan, store, catalog, executor=executor, watcher=watcher, where=where)
     except UserError:
         store.discard_if_empty()
         raise
@@ -139,7 +140,7 @@ def run(
         sys.exit(INTERRUPTED)
     report = finish(store, catalog)
     show(report, store, as_json=as_json)
-    catalog.plugins.manager.hook.run_finished(folder=store.folder)
+    tell(catalog, "run_finished", watcher, folder=store.folder)
     if any(record.outcome in ("failed", "invalid") for record in report.findings.failures):
         sys.exit(FAILED)
 

@@ -25,6 +25,7 @@ class Progress(Watcher):
         self.live = stream.isatty()
         self.drawn = 0
         self.written: list[str] = []
+        self.problems: set[str] = set()
         names = [f"{b.name} · {mode}" for b in plan.blocks for mode in _modes(b)]
         self.width = max(map(len, names), default=0)
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
@@ -52,6 +53,13 @@ class Progress(Watcher):
         if self.live or lines != self.written:
             self._draw(lines)
         self.drawn = 0
+
+    def problem(self, text: str) -> None:
+        """Say it once, above what is drawn."""
+        if text not in self.problems:
+            self.problems.add(text)
+            self._draw([text])
+            self.drawn = 0
 
     def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
         """Whether the process that just ended is one after which the intervals are looked at."""

@@ -40,6 +40,9 @@ class Watcher:
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
         """A block is done."""
 
+    def problem(self, text: str) -> None:
+        """Something went wrong that does not touch what is measured."""
+
 
 def run_plan(
     plan: Plan, store: Store, catalog: Catalog, *, executor: str = "local", watcher: Watcher, where: Path
@@ -49,7 +52,7 @@ def run_plan(
     hook = catalog.plugins.manager.hook
     store.lock()
     records = store.records()
-    hook.plan_ready(plan=plan)
+    tell(catalog, "plan_ready", watcher, plan=plan)
 
     def met(facts: Mapping[str, Any]) -> None:
         known = store.machine()
@@ -76,13 +79,22 @@ def run_plan(
                 store.append(new)
                 records.extend(new)
                 for record in new:
-                    hook.record_stored(record=record)
+                    tell(catalog, "record_stored", watcher, record=record)
                 watcher.stored(block, records)
 
             watcher.block_begins(block, records)
             hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
             watcher.block_ends(block, records)
     return records
+
+
+def tell(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
+    """Call a hook that only observes. An observer that raises is named, and the run goes on."""
+    for implementation in getattr(catalog.plugins.manager.hook, hook).get_hookimpls():
+        try:
+            implementation.function(*(values[name] for name in implementation.argnames))
+        except Exception as error:  # a plugin may raise anything
+            watcher.problem(f"plugin {implementation.plugin_name}: {hook} failed: {type(error).__name__}: {error}")
 
 
 def git_facts(folder: Path) -> dict[str, Any]:

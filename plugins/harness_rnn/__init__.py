@@ -81,6 +81,10 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         changes="rounding", needs={"layers"},
     )  # fmt: skip
     yield harness.Optimization(
+        "from_scratch", f"{here}.from_scratch:from_scratch", "torch's module replaced by its loop over time",
+        changes="rounding", needs={"packable"},
+    )  # fmt: skip
+    yield harness.Optimization(
         "bucket", f"{here}.bucket:bucket", "batches of sequences of like length", changes="order", role="batching",
         needs={"sequences"},
     )  # fmt: skip

@@ -55,6 +55,19 @@ def test_scratch_models_compute_what_torch_computes(cell, shape, hoist, catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("cell", TORCH)
+def test_from_scratch_takes_the_twin_of_any_cell(cell, shape, catalog):
+    levels = ["from_scratch"], [{"name": "from_scratch", "hoist": True}, "segment"]
+    for use in levels:
+        finding = find_out(base(cell, **shape), {"use": use}, catalog=catalog)
+        assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
+
+
+def test_from_scratch_keeps_the_nonlinearity(catalog):
+    assert_promises(base("rnn", nonlinearity="relu"), {"use": ["from_scratch"]}, catalog=catalog)
+
+
 def test_another_size_is_another_model(catalog):
     finding = find_out(base("lstm"), {"model": {"name": "scratch_lstm", "hidden_size": 16}}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model")

@@ -1,0 +1,65 @@
+"""The method on this machine, now: noisy and slow, so run by hand.
+
+    python -m pytest -m live tests/live
+
+A shared or throttled machine can fail these; the deterministic tests replay recorded noise instead.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOY = Path(__file__).parents[1] / "toy.py"
+SUITE = """
+question: Is the baseline itself, and is an effect of known size, what it seems?
+base:
+  model: {name: lstm, hidden_size: 32, embedding_size: 32}
+  dataset: {name: lengths, mean: 20, spread: 0.4, examples: 512, batch_size: 16}
+  use: [adam]
+axes:
+  what:
+    base: {}
+    same: {}
+    slowed: {use: [{name: spin, share: 0.05}]}
+compare: {axis: what, baseline: base}
+measure:
+  speed: {budget: 60 s}
+claims:
+  - {says: The same is faster, level: same, expect: lower}
+  - {says: The same is slower, level: same, expect: higher}
+"""
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module", params=range(3))
+def found(request, tmp_path_factory):
+    here = tmp_path_factory.mktemp("live")
+    (here / "live.yaml").write_text(SUITE)
+    command = [sys.executable, "-m", "harness", "-p", str(TOY), "run", "live.yaml", "--json"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    print(done.stderr)
+    return json.loads(done.stdout)
+
+
+def step(found, level: str):
+    return next(c for c in found["comparisons"] if (c["metric"], c["level"]) == ("step_time", level))
+
+
+def test_the_baseline_against_itself_is_no_difference(found):
+    assert step(found, "same")["verdict"] not in ("faster", "slower"), step(found, "same")
+    assert {claim["answer"] for claim in found["claims"]} == {"undecided"}
+
+
+def test_five_percent_are_found(found):
+    comparison = step(found, "slowed")
+    assert comparison["verdict"] == "slower", comparison
+    low, high = comparison["interval_95"]
+    assert low <= 1.06
+    assert high >= 1.04

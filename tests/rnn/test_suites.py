@@ -1,0 +1,60 @@
+"""The suites that come with the project."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.records import Plan
+from harness.suite import json_schema
+
+SUITES = Path(__file__).parents[2] / "suites"
+
+
+def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400)
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_suite_is_fine_and_has_a_reading_beside_it(suite, tmp_path):
+    done = harness("check", suite, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    reading = suite.with_suffix(".md").read_text()
+    assert "results/reference/" in reading or suite.stem == "smoke"
+
+
+def test_the_schema_for_editors_is_current():
+    assert json.loads((SUITES / "suite.schema.json").read_text()) == json_schema(), (
+        "run: harness schema > suites/suite.schema.json"
+    )
+
+
+def test_the_smoke_suite_ends_in_real_verdicts(tmp_path):
+    """Which verdict is the machine's business; that there is one, from five processes, is ours."""
+    done = harness("run", SUITES / "smoke.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    steps = [c for c in found["comparisons"] if c["metric"] == "step_time"]
+    assert {(c["context"]["cell"], c["level"]) for c in steps} == {
+        (cell, level) for cell in ("lstm", "gru") for level in ("packed", "segmented")
+    }
+    for comparison in steps:
+        assert comparison["processes"] >= 5
+        assert comparison["verdict"] in ("faster", "slower", "equivalent", "undecided")
+        assert comparison["interval_95"][0] < comparison["ratio"] < comparison["interval_95"][1]
+    folder = Path(tmp_path / found["folder"])
+    plan = Plan.from_json(json.loads((folder / "plan.json").read_text()))
+    verified = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    verified = [r for r in verified if r["measure"] == "verify"]
+    assert len(verified) == sum(len(block.trials) for block in plan.blocks)
+    for record in verified:
+        assert record["outcome"] == "ok"
+        if record["level"] != "padded":
+            assert record["data"]["error"] <= record["data"]["allowed"]
+    again = harness("report", folder, "--json", cwd=tmp_path)
+    assert json.loads(again.stdout) == found
