@@ -290,7 +290,7 @@ def plan(
         low, high = estimated_seconds(block)
         least, most = least + low, most + high
         modes = ", ".join(block.measures.speed.of) if block.measures.speed else "no clock"
-        click.echo(f"\n{block.name} ({modes}; {low:.0f} s or more, budget {high:.0f} s)")
+        click.echo(f"\n{block.name} ({modes}; {low:.0f} s at least, budget {high:.0f} s)")
         for trial in block.trials:
             parts = [trial.model.name, trial.dataset.name, *(spec.name for spec in trial.use)]
             promise = "the baseline" if trial is block.baseline else f"changes {trial.changes}"
@@ -299,7 +299,8 @@ def plan(
         click.echo("\nSkipped")
         for skipped in made.skipped:
             click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
-    click.echo(f"\n{len(made.blocks)} blocks, {least / 60:.1f} to {most / 60:.1f} minutes.")
+    budgets = f"budgets allow {most / 60:.1f}, and slow steps take what they take"
+    click.echo(f"\n{len(made.blocks)} blocks, {least / 60:.1f} minutes at least; {budgets}.")
 
 
 @cli.command("list")
@@ -356,62 +357,13 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
 @click.pass_context
 def describe(context: Context, name: str, as_json: bool) -> None:
     """Describe a part: what it does, takes, promises, needs and offers, and where it comes from."""
-    import inspect
+    from harness.describe import describe_named, in_words
 
-    from harness.parameters import REQUIRED, parameters_of
-
-    catalog = catalog_of(context)
-    rows = []
-    for entry in catalog.named(name):
-        part = entry.part
-        code = catalog.code(entry)
-        owner = f"{part.kind} {part.name} (plugin {entry.plugin})"
-        parameters = parameters_of(code, part.given, owner) if part.kind not in ("reporter", "executor") else {}
-        rows.append(
-            {
-                "kind": part.kind,
-                "name": part.name,
-                "plugin": entry.plugin,
-                "version": entry.version,
-                "summary": part.summary,
-                "source": part.source,
-                "changes": getattr(part, "changes", None),
-                "role": getattr(part, "role", None),
-                "computes": getattr(part, "computes", None),
-                "needs": sorted(part.needs),
-                "offers": sorted(part.offers),
-                "doc": inspect.getdoc(code) or "",
-                "parameters": [
-                    {
-                        "name": p.name,
-                        "type": p.type_name,
-                        "required": p.default is REQUIRED,
-                        "default": None if p.default is REQUIRED else p.default,
-                    }
-                    for p in parameters.values()
-                ],
-            }
-        )
+    rows = describe_named(catalog_of(context), name)
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
-        return
-    for row in rows:
-        click.echo(f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})")
-        for key in ("changes", "role", "computes", "source"):
-            if row[key]:
-                click.echo(f"  {key}: {row[key]}")
-        for key in ("needs", "offers"):
-            if row[key]:
-                click.echo(f"  {key}: {', '.join(row[key])}")
-        if row["doc"]:
-            click.echo("\n" + "\n".join(f"  {line}".rstrip() for line in row["doc"].splitlines()))
-        if row["parameters"]:
-            click.echo("\n  parameters")
-        for parameter in row["parameters"]:
-            default = "required" if parameter["required"] else f"= {parameter['default']!r}"
-            click.echo(f"    {parameter['name']}: {parameter['type']} {default}")
-        if row["kind"] == "dataset":
-            click.echo("    batch_size: int = 32 (every dataset)")
+    else:
+        click.echo("\n\n".join(in_words(row) for row in rows))
 
 
 @cli.command()
@@ -434,7 +386,7 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of a suite, for editors."""
-    from harness.suite import json_schema
+    from harness.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=1))
 

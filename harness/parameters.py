@@ -31,6 +31,10 @@ class Parameter:
         return str(self.annotation).replace("typing.", "")
 
 
+#: A parameter of every dataset, taken by the core: how many examples a step sees.
+BATCH_SIZE = Parameter("batch_size", int, 32)
+
+
 def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str, Parameter]:
     """The keyword-only parameters of `code` after its `given` positional ones.
 

@@ -181,7 +181,7 @@ SEAMS: dict[str, str] = {
     "step": "(live, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each",
     "evaluate": "(model, batch) -> predictions, first dimension: examples",
     "observe": "(model, batch) -> named tensors, first dimension: examples",
-    "count": "(batch) -> named amounts",
+    "count": "(model, batch) -> named amounts",
     "state": "(live) -> objects with state_dict and load_state_dict that a step changes",
 }
 

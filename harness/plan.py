@@ -13,13 +13,10 @@ from typing import Any
 
 from harness.catalog import Catalog, Entry, resolve
 from harness.errors import Place, UserError, UserErrors, did_you_mean
-from harness.parameters import Parameter, check_values, parameters_of
+from harness.parameters import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.parts import CHANGES, Dataset, Metric, Model, Optimization, Part, Recipe, Skip
 from harness.records import Block, Measures, Plan, Skipped, Spec, Trial, digest
 from harness.suite import ABSENT, PRESENT, Assignment, Suite
-
-#: A parameter of every dataset, taken by the core: how many examples a step sees.
-BATCH_SIZE = Parameter("batch_size", int, 32)
 
 
 def make_plan(
@@ -370,7 +367,7 @@ def _environment(entries: Sequence[Entry]) -> Mapping[str, str]:
 
 
 def estimated_seconds(block: Block) -> tuple[float, float]:
-    """The least a block will take, and what its budget allows."""
+    """The least a block will take, with steps of a few milliseconds, and what its budget allows."""
     speed = block.measures.speed
     least = 2.0  # verification
     if block.measures.profile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -26,6 +27,7 @@ class Progress(Watcher):
         self.drawn = 0
         self.written: list[str] = []
         self.problems: set[str] = set()
+        self.taken = self.expected = self.block_begun = 0.0
         names = [f"{b.name} · {mode}" for b in plan.blocks for mode in _modes(b)]
         self.width = max(map(len, names), default=0)
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
@@ -33,9 +35,8 @@ class Progress(Watcher):
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
         """Say which block is next, and for how long."""
         number = self.plan.blocks.index(block) + 1
-        least, most = self._remaining(number - 1)
-        left = f"{_clock(least)} to {_clock(most)} left in all"
-        self.drawn, self.written = 0, []
+        left = f"{_clock(self._remaining(number - 1))} left in all"
+        self.drawn, self.written, self.block_begun = 0, [], time.monotonic()
         self._draw(
             [f"{block.name}: verifying {len(block.trials)} trials (block {number} of {len(self.plan.blocks)}, {left})"]
         )
@@ -53,6 +54,8 @@ class Progress(Watcher):
         if self.live or lines != self.written:
             self._draw(lines)
         self.drawn = 0
+        self.taken += time.monotonic() - self.block_begun
+        self.expected += estimated_seconds(block)[0]
 
     def problem(self, text: str) -> None:
         """Say it once, above what is drawn."""
@@ -94,12 +97,13 @@ class Progress(Watcher):
         k = len(measured.processes)
         goal = 1 if measured.settings.quick else next((look for look in stats.LOOKS if look >= k), k)
         here = measured.seconds / k * (goal - k)
-        after, _ = self._remaining(self.plan.blocks.index(block) + 1)
+        after = self._remaining(self.plan.blocks.index(block) + 1)
         return f"{_clock(here)} left here, {_clock(here + after)} in all"
 
-    def _remaining(self, begin: int) -> tuple[float, float]:
-        estimates = [estimated_seconds(block) for block in self.plan.blocks[begin:]]
-        return sum(least for least, _ in estimates), sum(most for _, most in estimates)
+    def _remaining(self, begin: int) -> float:
+        """The least the blocks from `begin` on will take, scaled by what the blocks so far took of theirs."""
+        pace = self.taken / self.expected if self.expected else 1.0
+        return pace * sum(estimated_seconds(block)[0] for block in self.plan.blocks[begin:])
 
     def _draw(self, lines: list[str], *, only_live: bool = False) -> None:
         if only_live and not self.live:

@@ -163,6 +163,19 @@ def halved(recipe: harness.Recipe) -> harness.Recipe:
     return recipe.wrap("update", update)
 
 
+def lazy(recipe: harness.Recipe) -> harness.Recipe:
+    """A step that learns from half its batch."""
+
+    def half(live: Any, batch: Points, mark: Any) -> torch.Tensor:
+        kept = Points(*(tensor[: len(tensor) // 2] for tensor in batch))
+        loss = live.forward(live.model, kept)
+        live.backward(live.model, loss)
+        live.update(live.model, live.optimizer)
+        return loss.detach()
+
+    return recipe.replace("step", half)
+
+
 def picky(recipe: harness.Recipe, *, amount: float = 1.0) -> harness.Recipe:
     """Refuses some parameters, and some trials."""
     if amount < 0:
@@ -195,6 +208,7 @@ def provide_optimizations():
     yield harness.Optimization("doubled", doubled, "twice the gradient", changes="rounding")
     yield harness.Optimization("honest_doubled", doubled, "twice the gradient, and says so", changes="answer")
     yield harness.Optimization("halved", halved, "half the update", changes="rounding")
+    yield harness.Optimization("lazy", lazy, "half a batch", changes="rounding")
     yield harness.Optimization("honest_halved", halved, "half the update, and says so", changes="update")
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")

@@ -123,7 +123,7 @@ class Kitchen:
             step=recipe.seam("step", step),
             evaluate=recipe.seam("evaluate", lambda model, batch: model.predict(batch)),
             observe=recipe.seam("observe", lambda model, batch: model.observe(batch)),
-            count=recipe.seam("count", data.count or (lambda batch: {})),
+            count=recipe.seam("count", lambda model, batch: data.count(batch) if data.count else {}),
             state=recipe.seam("state", lambda live: [live.model, live.optimizer]),
         )
 

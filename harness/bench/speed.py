@@ -82,7 +82,7 @@ class LiveMember:
         """The amounts counted in each batch of this member's work set."""
         columns: dict[str, list[float]] = {}
         for batch in self.batches:
-            for name, amount in self.live.count(self.live.collate(batch)).items():
+            for name, amount in self.live.count(self.live.model, self.live.collate(batch)).items():
                 columns.setdefault(name, []).append(float(amount))
         return columns
 

@@ -27,6 +27,6 @@ def dataset_counts(live: Live, examples: Sequence[Any], most: int = 64) -> dict[
     totals: dict[str, float] = {}
     size = live.trial.batch_size
     for at in range(0, min(len(examples), most * size), size):
-        for name, amount in live.count(live.collate(examples[at : at + size])).items():
+        for name, amount in live.count(live.model, live.collate(examples[at : at + size])).items():
             totals[name] = totals.get(name, 0.0) + amount
     return totals

@@ -6,7 +6,8 @@ import pytest
 from conftest import SUITE, read
 
 from harness.errors import UserError
-from harness.suite import ABSENT, PRESENT, json_schema
+from harness.schema import json_schema
+from harness.suite import ABSENT, PRESENT
 
 
 def complaints(text: str, *settings: str) -> list[str]:

@@ -24,6 +24,10 @@ SHAPES = [
 ]
 
 
+CUT = {"name": "segment", "overhead": 5}
+LEVELS = [["pack"], [{"name": "pack", "enforce_sorted": True}], [CUT], ["bucket", CUT], ["segment"]]
+
+
 def base(model: str, **more: object) -> dict:
     return {
         "model": {"name": model, "hidden_size": 12, "embedding_size": 8, **more},
@@ -34,9 +38,7 @@ def base(model: str, **more: object) -> dict:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("model", TORCH)
-@pytest.mark.parametrize(
-    "level", [["pack"], [{"name": "pack", "enforce_sorted": True}], ["segment"], ["bucket", "segment"]]
-)
+@pytest.mark.parametrize("level", LEVELS)
 def test_torch_models_keep_their_results(model, shape, level, catalog):
     assert_promises(base(model, **shape), {"use": level}, catalog=catalog)
 
@@ -44,7 +46,7 @@ def test_torch_models_keep_their_results(model, shape, level, catalog):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("model", SCRATCH)
 def test_scratch_models_keep_their_results_in_segments(model, shape, catalog):
-    assert_promises(base(model, **shape), {"use": [{"name": "segment", "overhead": 5}]}, catalog=catalog)
+    assert_promises(base(model, **shape), {"use": [CUT]}, catalog=catalog)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -58,7 +60,7 @@ def test_scratch_models_compute_what_torch_computes(cell, shape, hoist, catalog)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("cell", TORCH)
 def test_from_scratch_takes_the_twin_of_any_cell(cell, shape, catalog):
-    levels = ["from_scratch"], [{"name": "from_scratch", "hoist": True}, "segment"]
+    levels = ["from_scratch"], [{"name": "from_scratch", "hoist": True}, CUT]
     for use in levels:
         finding = find_out(base(cell, **shape), {"use": use}, catalog=catalog)
         assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
@@ -140,7 +142,7 @@ def test_segment_sorts_a_batch_that_nobody_sorted():
     """Whoever calls the model directly gets rows in the order they came."""
     torch.manual_seed(0)
     model = lstm(lengths(vocabulary=50).facts, hidden_size=6, num_layers=2, bidirectional=True).double()
-    core = segment.segment(Recipe()).seam("model.core", type(model).core)
+    core = segment.segment(Recipe(), overhead=5).seam("model.core", type(model).core)
     batch = collate(lengths(vocabulary=50, examples=64).train[:9])
     x = model.embed(batch.tokens)
     valid = (torch.arange(x.shape[1]) < batch.lengths[:, None])[..., None]
@@ -173,10 +175,20 @@ def test_cuts_cover_every_step_and_cost_least(seed):
 def test_counted_slots_are_what_is_computed():
     examples = [SequenceExample(i, torch.full((n,), 2), 0) for i, n in enumerate([5, 1, 100])]
     batch = collate(examples)
-    assert count(batch) == {"tokens": 106, "slots": 300}
-    assert pack.pack(Recipe()).seam("count", count)(batch) == {"tokens": 106, "slots": 106}
-    assert segment.segment(Recipe(), overhead=0).seam("count", count)(batch) == {"tokens": 106, "slots": 106}
-    assert segment.segment(Recipe(), overhead=10**6).seam("count", count)(batch) == {"tokens": 106, "slots": 300}
+    model = lstm(lengths().facts, hidden_size=16)
+
+    def slots(recipe: Recipe) -> float:
+        found = recipe.seam("count", lambda model, batch: count(batch))(model, batch)
+        assert found["tokens"] == 106
+        return found["slots"]
+
+    assert slots(Recipe()) == 300
+    assert slots(pack.pack(Recipe())) == 106
+    assert slots(segment.segment(Recipe(), overhead=0)) == 106
+    assert slots(segment.segment(Recipe(), overhead=10**6)) == 300
+    assert slots(segment.segment(Recipe())) == 300  # a cut costs 1,000 in a model this small
+    large = lstm(lengths().facts, hidden_size=256)
+    assert segment.segment(Recipe()).seam("count", lambda m, b: count(b))(large, batch)["slots"] == 3 * 5 + 95
 
 
 def test_buckets_hold_every_example_once_and_pad_less():

@@ -120,6 +120,13 @@ def first_rows(state: State, rows: int) -> State:
     return state[:, :rows].contiguous()
 
 
+def layer_of(state: State, index: int) -> State:
+    """One layer's and direction's part (1, n, H) of a module's whole state (L*D, n, H)."""
+    if isinstance(state, tuple):
+        return tuple(one[index : index + 1] for one in state)
+    return state[index : index + 1]
+
+
 def layer_weights(rnn: Any, layer: int, reverse: bool) -> list[Tensor]:
     """weight_ih, weight_hh, bias_ih and bias_hh of one layer in one direction, by torch's names."""
     suffix = f"_l{layer}{'_reverse' if reverse else ''}"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness_rnn.contract import SequenceFacts, SequenceModel
-from harness_rnn.models.encoder import State, run_layer
+from harness_rnn.models.encoder import State, layer_of, run_layer
 from harness_rnn.models.torch_rnn import classifier
 
 
@@ -67,7 +67,7 @@ class ScratchModule(nn.Module, ABC):
             outputs = []
             for reverse in range(directions):
                 source = x.flip(1) if reverse else x
-                begin = self.zero_state(x) if state is None else self.of_layer(state, layer * directions + reverse)
+                begin = self.zero_state(x) if state is None else layer_of(state, layer * directions + reverse)
                 out, end = run_layer(self, source, begin, layer, bool(reverse))
                 outputs.append(out.flip(1) if reverse else out)
                 states.append(end)
@@ -79,13 +79,6 @@ class ScratchModule(nn.Module, ABC):
     def zero_state(self, x: Tensor) -> State:
         """The state before the first step of one layer in one direction."""
         return x.new_zeros(1, x.shape[0], self.hidden_size)
-
-    @staticmethod
-    def of_layer(state: State, index: int) -> State:
-        """One layer's and direction's part of a state."""
-        if isinstance(state, tuple):
-            return tuple(one[index : index + 1] for one in state)
-        return state[index : index + 1]
 
     def loop(self, x: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
         """One layer in one direction: x (n, t, *) and state (1, n, H) to outputs (n, t, H) and state."""

@@ -41,8 +41,8 @@ def longest_first(collate: Any) -> Any:
 def no_slot_is_a_pad(count: Any) -> Any:
     """Counts as many computed time steps as there are tokens."""
 
-    def counted(batch: SequenceBatch) -> dict[str, float]:
-        amounts = count(batch)
+    def counted(model: SequenceModel, batch: SequenceBatch) -> dict[str, float]:
+        amounts = count(model, batch)
         return {**amounts, "slots": amounts["tokens"]}
 
     return counted

@@ -1,0 +1,195 @@
+"""The form of a suite: what may stand in its YAML. `harness.suite` reads one, editors get it as JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9.]+)\s*%", value.strip())):
+        return float(match[1]) / 100
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError("it takes a share such as 2% or 0.02")
+
+
+_UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9.]+)\s*(ms|s|min|h)", value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    raise ValueError("it takes a time with its unit, such as 60 s or 2 min")
+
+
+def _nothing_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _one_is_a_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    Field(gt=0, lt=1),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+\s*%$"}]}),
+]
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    Field(gt=0),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|min|h)$"}),
+]
+_NAMED = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"name": {"type": "string"}}}]}
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise ValueError("it takes a name, or a mapping with a name and parameters")
+    if not isinstance(value.get("name", ""), str):
+        raise ValueError("a name is text")
+    return value
+
+
+def _used(value: Any) -> Any:
+    value = _named(value)
+    if "name" not in value:
+        raise ValueError("an entry of use needs a name")
+    return value
+
+
+def level_name(value: Any) -> Any:
+    """A level's name is text, also where the scalar that stands for it is a number or a truth value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+LevelNames = Annotated[
+    list[Annotated[str, BeforeValidator(level_name)]],
+    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
+    Field(min_length=1),
+    WithJsonSchema(
+        {"anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]}
+    ),
+]
+Named = Annotated[dict[str, Any], BeforeValidator(_named), WithJsonSchema(_NAMED)]
+Used = Annotated[dict[str, Any], BeforeValidator(_used), WithJsonSchema(_NAMED)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PatchSchema(_Strict):
+    """What a level changes in the base. A parameter set to ~ goes back to its default."""
+
+    model: Named | None = Field(None, description="a model's name, or name and parameters")
+    dataset: Named | None = Field(None, description="a dataset's name, or name and parameters; batch_size is one")
+    use: list[Used] = Field([], description="optimizations, applied left to right; one of the same name is merged")
+    drop: list[str] = Field([], description="optimizations of the base to leave out")
+    seed: int | None = Field(None, ge=0)
+    device: str | None = Field(None, description="cpu, cuda or cuda:1")
+
+
+class PathSchema(_Strict):
+    """Shorthand for an axis that varies one value."""
+
+    path: str = Field(description="where the value stands, such as model.hidden_size or use.clip.max_norm")
+    values: list[Any] = Field(min_length=1)
+
+
+def _axis_form(value: Any) -> str:
+    return "path" if isinstance(value, dict) and set(value) >= {"path", "values"} else "levels"
+
+
+AxisSchema = Annotated[
+    Annotated[PathSchema, Tag("path")]
+    | Annotated[
+        dict[str, Annotated[PatchSchema, BeforeValidator(_nothing_is_empty)]], Field(min_length=1), Tag("levels")
+    ],
+    Discriminator(_axis_form),
+]
+
+
+class CompareSchema(_Strict):
+    """Which axis is compared, and with which of its levels the others are."""
+
+    axis: str
+    baseline: str
+
+
+class SpeedSchema(_Strict):
+    """Time of a step, in fresh processes, all levels interleaved."""
+
+    of: Annotated[list[Literal["train", "inference"]], BeforeValidator(_one_is_a_list), Field(min_length=1)] = Field(
+        ["train"], description="train, inference, or a list of both"
+    )
+    half_width: Share = Field(0.01, description="wanted half of the 95 % interval")
+    margin: Share = Field(0.02, description="what still counts as equivalent")
+    budget: Duration = Field(60.0, description="time for one block; the first five processes always run")
+    warm_up: Duration = Field(0.25, description="least time one process warms each level up")
+    seconds: Duration = Field(0.5, description="least time one process measures each level")
+    visits: int = Field(5, ge=5, description="least visits of each batch in one process")
+    batches: int = Field(8, ge=1, description="batches of the work set")
+
+
+class ProfileSchema(_Strict):
+    """A short run under torch.profiler, after the clock and in a process of its own."""
+
+    steps: int = Field(3, ge=1, le=50)
+
+
+class MeasureSchema(_Strict):
+    """What is measured. Verification always is."""
+
+    speed: Annotated[SpeedSchema, BeforeValidator(_nothing_is_empty)] | None = None
+    profile: Annotated[ProfileSchema, BeforeValidator(_nothing_is_empty)] | None = None
+    limit: Duration = Field(60.0, description="the most one step, or building a model, may take")
+
+
+class ClaimSchema(_Strict):
+    """A sentence that an interval settles."""
+
+    says: str
+    level: str = Field(description="a level of the compared axis")
+    metric: str = "step_time"
+    of: Literal["train", "inference"] | None = None
+    where: dict[str, LevelNames] = Field({}, description="axis: level; the contexts it speaks of")
+    inside: Literal["all", "any"] = Field("all", alias="in")
+    expect: str = Field(
+        description="lower, higher, lower by 5%, higher by 5% or equal within 2%, of the ratio to the baseline",
+        pattern=r"^(lower|higher)( by [0-9.]+ ?%)?$|^equal within [0-9.]+ ?%$",
+    )
+
+
+class SkipSchema(BaseModel):
+    """Levels, by axis, that are not measured together, and why."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    __pydantic_extra__: dict[str, LevelNames] = Field(init=False)
+    because: str
+
+
+class SuiteSchema(_Strict):
+    """A question, a base, what varies, what is measured and what is claimed."""
+
+    question: str = Field(min_length=1)
+    base: PatchSchema
+    axes: dict[str, AxisSchema] = Field(min_length=1)
+    compare: CompareSchema
+    measure: MeasureSchema
+    claims: list[ClaimSchema] = []
+    skip: list[SkipSchema] = []
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a suite, for editors."""
+    return SuiteSchema.model_json_schema(by_alias=True)

@@ -1,0 +1,119 @@
+"""Every snippet in the documentation is run, in the order it stands, in a folder that a page's snippets share.
+
+- ```yaml: a suite, or part of one that is merged over a small suite; it must plan. ``# name.yaml`` first saves it.
+- ```python: a module saved under the name in its first line, or code that is run.
+- ```console: each ``$ command`` is run; the lines under it must appear in its output in order, ``...`` standing for
+  anything. ``exit code N`` as the last line expects that code instead of 0.
+- ```text and others are for the eye.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from harness.catalog import Catalog
+from harness.plan import make_plan
+from harness.plugins import load_plugins
+from harness.suite import parse_suite
+from harness.yaml_source import read_text
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+BASE = """
+question: Is this snippet a suite?
+base: {model: lstm, dataset: reviews, use: [adam]}
+axes: {batching: {padded: {}, packed: {use: [pack]}, bucketed: {use: [bucket]}}}
+compare: {axis: batching, baseline: padded}
+measure: {speed: {}}
+"""
+
+
+def fences(page: Path) -> list[tuple[str, str, int]]:
+    """Language, text and line of each fenced block."""
+    tokens = MarkdownIt().parse(page.read_text())
+    return [(token.info.strip(), token.content, token.map[0] + 1) for token in tokens if token.type == "fence"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_snippets(page: Path, tmp_path: Path):
+    for language, text, line in fences(page):
+        where = f"{page.name}:{line}"
+        name = re.match(r"# (\S+\.(?:yaml|py))\n", text)
+        if name:
+            (tmp_path / name[1]).write_text(text)
+        if language == "yaml":
+            check_suite(text, where, tmp_path)
+        elif language == "python" and not name:
+            exec(compile(text, where, "exec"), {})
+        elif language == "python":
+            compile(text, where, "exec")
+        elif language == "console":
+            for command in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+                run(command, where, tmp_path)
+
+
+def check_suite(text: str, where: str, folder: Path) -> None:
+    whole = {**yaml.safe_load(BASE), **yaml.safe_load(text)} if "question:" not in text else None
+    source = read_text(yaml.safe_dump(whole, sort_keys=False) if whole else text, where)
+    plan = make_plan(parse_suite(source, "snippet", text), Catalog(load_plugins(sorted(folder.glob("my_*.py")))))
+    assert plan.blocks
+
+
+def run(command: str, where: str, folder: Path) -> None:
+    line, *expected = command.rstrip("\n").split("\n")
+    code = 0
+    if expected and (match := re.fullmatch(r"exit code (\d+)", expected[-1])):
+        code, expected = int(match[1]), expected[:-1]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, text=True, timeout=300,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == code, f"{where}: $ {line}\n{done.stdout}"
+    missing = first_missing(expected, done.stdout)
+    assert missing is None, f"{where}: $ {line}\nhas no line like: {missing}\n--- it says:\n{done.stdout}"
+
+
+def first_missing(expected: list[str], output: str) -> str | None:
+    """The first expected line that the output lacks. Lines must follow each other unless a line of ... is between."""
+    lines = output.rstrip("\n").split("\n")
+    at, anywhere = 0, False
+    for want in expected:
+        if want.strip() == "...":
+            anywhere = True
+            continue
+        pattern = re.compile(r".*".join(re.escape(part.strip()) for part in want.split("...")) + r".*")
+        candidates = range(at, len(lines)) if anywhere else range(at, min(at + 1, len(lines)))
+        found = next((i for i in candidates if pattern.match(lines[i].strip())), None)
+        if found is None:
+            return want
+        at, anywhere = found + 1, False
+    return None
+
+
+def test_the_readme_names_what_there_is():
+    """Its two commands are run by hand and by CI; here, that what they name exists."""
+    text = (ROOT / "README.md").read_text()
+    commands = [content.strip() for language, content, _ in fences(ROOT / "README.md") if language == "bash"]
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    assert "harness run suites/packing.yaml" in commands[0]
+    assert commands[1].endswith("tox")
+    extras = set(re.findall(r"\.\[([a-z,]+)\]", " ".join(commands)))
+    assert extras == {"tensorboard", "test"}
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "suites").glob("*.md")], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
