@@ -71,16 +71,22 @@ class _Case:
         fails = [self.fails(c, share if every else alpha) for c in self.comparisons]
         complete = len(self.comparisons) == len(self.blocks)
         if every and any(fails):
-            worst = self.comparisons[fails.index(True)]
+            worst = max((c for c, does in zip(self.comparisons, fails, strict=True) if does), key=self.against)
             return "fails", f"{worst.block.name}: {_in_words(worst)}"
         if every and all(holds) and complete:
             return "holds", self.range_in_words()
         if not every and any(holds):
-            best = self.comparisons[holds.index(True)]
+            best = min((c for c, does in zip(self.comparisons, holds, strict=True) if does), key=self.against)
             return "holds", f"{best.block.name}: {_in_words(best)}"
         if not every and all(fails) and complete:
             return "fails", self.range_in_words()
         return "undecided", self.why_not()
+
+    def against(self, comparison: Comparison) -> float:
+        """How far the comparison points away from the claim, in log units."""
+        assert comparison.estimate is not None
+        mean = comparison.estimate.mean
+        return {"lower": mean, "higher": -mean, "equal": abs(mean)}[self.claim.expect]
 
     def bound(self) -> float:
         """The log ratio the claim speaks of."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -136,12 +137,13 @@ def run(
         raise
     except KeyboardInterrupt:
         click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
-        finish(store, catalog)
+        for problem in finish(store, catalog).problems:
+            click.echo(problem, err=True)
         sys.exit(INTERRUPTED)
     report = finish(store, catalog)
     show(report, store, as_json=as_json)
     tell(catalog, "run_finished", watcher, folder=store.folder)
-    if any(record.outcome in ("failed", "invalid") for record in report.findings.failures):
+    if went_wrong(report) or watcher.problems:
         sys.exit(FAILED)
 
 
@@ -183,25 +185,34 @@ def replan(store: Store, catalog: Catalog) -> Plan:
 
 
 def chosen(only: Sequence[str]) -> dict[str, list[str]]:
-    """--only AXIS=LEVEL,LEVEL as a mapping."""
-    found = {}
+    """--only AXIS=LEVEL,LEVEL as a mapping; given twice for an axis, it keeps both."""
+    found: dict[str, list[str]] = {}
     for text in only:
         axis, equals, levels = text.partition("=")
         if not equals or not levels:
             raise UserError("it takes AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
-        found[axis] = levels.split(",")
+        found.setdefault(axis, []).extend(levels.split(","))
     return found
 
 
 def finish(store: Store, catalog: Catalog) -> Report:
-    """Make the report and let every reporter write it."""
+    """Make the report and let every reporter write it. One that fails is among the report's problems."""
     from harness.parts import Reporter
     from harness.report import make_report
 
     report = make_report(store, catalog)
-    for entry in catalog.entries(Reporter).values():
-        catalog.code(entry)(report, store.folder)
-    return report
+    problems = []
+    for name, entry in catalog.entries(Reporter).items():
+        try:
+            catalog.code(entry)(report, store.folder)
+        except Exception as error:  # a plugin may raise anything, and the folder may be read-only
+            problems.append(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}")
+    return replace(report, problems=(*report.problems, *problems))
+
+
+def went_wrong(report: Report) -> bool:
+    """Whether a trial failed or broke its promise, or a metric or reporter could not do its work."""
+    return bool(report.problems) or any(r.outcome in ("failed", "invalid") for r in report.findings.failures)
 
 
 def show(report: Report, store: Store, *, as_json: bool) -> None:
@@ -214,7 +225,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
     click.echo(f"\n{report.question}")
     if report.first_look:
         click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
-    click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
+    if report.comparisons:
+        click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
     for table in report.comparisons:
         show_table(table)
     for flag in report.flags:
@@ -379,7 +391,7 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
     store = Store.open(folder) if folder else Store.latest(results)
     made = finish(store, catalog_of(context))
     show(made, store, as_json=as_json)
-    if any(record.outcome in ("failed", "invalid") for record in made.findings.failures):
+    if went_wrong(made):
         sys.exit(FAILED)
 
 

@@ -18,7 +18,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +156,31 @@ def read_all(reading: int, child: int) -> str:
     """What the child writes until it is done. Blocks; if the coordinator goes away meanwhile, the child is killed and
     this process ends."""
     chunks: list[bytes] = []
-    with os.fdopen(reading, "rb", buffering=0) as pipe:
+    with os.fdopen(reading, "rb", buffering=0) as pipe, ending(child) as ended:
         while True:
-            ready, _, _ = select.select([pipe, sys.stdin], [], [])
+            ready, _, _ = select.select([pipe, sys.stdin, *ended], [], [])
             if sys.stdin in ready:  # no message is due now: it can only be the end
                 os.kill(child, signal.SIGKILL)
                 os._exit(1)
+            if pipe not in ready:  # the child is gone, and something it started still holds the pipe
+                return b"".join(chunks).decode()
             chunk = pipe.read(1 << 16)
             if not chunk:
                 return b"".join(chunks).decode()
             chunks.append(chunk)
+
+
+@contextmanager
+def ending(child: int) -> Iterator[list[int]]:
+    """A descriptor that becomes readable when the child ends; none where the system has no such thing (not Linux)."""
+    if not hasattr(os, "pidfd_open"):
+        yield []
+        return
+    descriptor = os.pidfd_open(child)
+    try:
+        yield [descriptor]
+    finally:
+        os.close(descriptor)
 
 
 def death(status: int, what: str, limit: float) -> str:

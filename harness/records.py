@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 #: Raised when the form of stored records changes; readers refuse what they do not know.
@@ -50,7 +51,7 @@ class Trial:
     fingerprint: str
     changes: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """SHA-256 of all that determines the trial; where it stands in a suite is no part of it."""
         content = asdict(self)
@@ -104,7 +105,7 @@ class Block:
     measures: Measures
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Hash of the trials, their places and the context; not of how long they are measured."""
         return digest([dict(self.context), [[trial.level, trial.id] for trial in self.trials]])

@@ -87,6 +87,14 @@ def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
             return predict(batch)[:3]
         if how == "hangs":
             time.sleep(3600)
+        if how == "leaves":  # behind a process that outlives it, and holds its pipe open
+            if calls[0] == at + 1:
+                left = os.fork()
+                if left == 0:
+                    time.sleep(600)
+                    os._exit(0)
+                print("left", left, flush=True)
+            return predict(batch)
         if how == "killed":
             os.kill(os.getpid(), signal.SIGSEGV)
         raise AssertionError(how)

@@ -97,6 +97,26 @@ def test_a_broken_promise_is_exit_code_3(here):
     assert "invalid (invalid: promises the same computation" in done.stdout
 
 
+def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(here):
+    (here / "bad_reporter.py").write_text(
+        "import harness\n"
+        "def write(report, folder):\n    raise OSError('the disk is full')\n"
+        "@harness.hookimpl\ndef provide_reporters():\n"
+        "    yield harness.Reporter('bad', write, 'writes nothing')\n"
+    )
+    done = harness("-p", "bad_reporter.py", "run", "toy.yaml", cwd=here)
+    assert done.returncode == 3
+    assert "reporter bad (plugin bad_reporter.py): OSError: the disk is full" in done.stdout
+    assert "5 processes" in done.stderr
+    assert (the_run(here) / "report.md").exists()
+
+
+def test_only_given_twice_keeps_both():
+    from harness.cli import chosen
+
+    assert chosen(["cell=lstm", "data=words", "cell=gru,rnn"]) == {"cell": ["lstm", "gru", "rnn"], "data": ["words"]}
+
+
 def test_quick_is_labelled(here):
     done = harness("run", "toy.yaml", "--quick", "--set", "measure.speed.batches=2", cwd=here)
     assert done.returncode == 0, done.stderr

@@ -155,7 +155,11 @@ def claim(expect="lower", by=0.05, level="b", inside="all", **where) -> Claim:
     return Claim("says", level, "step_time", expect, by, "train", where, inside)
 
 
-def answer(claims: list[Claim], *ratios_by_block: list[float], quick: bool = False, **options) -> list[str]:
+def answer(claims: list[Claim], *ratios_by_block: list[float], **options) -> list[str]:
+    return [result.answer for result in settled(claims, *ratios_by_block, **options)]
+
+
+def settled(claims: list[Claim], *ratios_by_block: list[float], quick: bool = False, null_biased: bool = False):
     comparisons, blocks = [], []
     for number, ratios in enumerate(ratios_by_block):
         this = block("a", "b", speed=Speed(quick=quick))
@@ -166,7 +170,7 @@ def answer(claims: list[Claim], *ratios_by_block: list[float], quick: bool = Fal
             Comparison(this, "b", "train", "step_time", tuple(values), estimate(values), "wall", 1.0, "undecided")
         )
     plan = Plan("s", "q", "what", tuple(blocks), claims=tuple(claims))
-    return [result.answer for result in settle(plan, comparisons, 0.003, options.get("null_biased", False))]
+    return settle(plan, comparisons, 0.003, null_biased)
 
 
 FAST, SLOW, SAME = [0.80, 0.81, 0.79, 0.80, 0.80], [1.2, 1.21, 1.19, 1.2, 1.2], [1.0, 1.001, 0.999, 1.0, 1.0]
@@ -194,6 +198,14 @@ def test_all_and_any_contexts():
     assert answer([claim(inside="any")], FAST, VAGUE) == ["holds"]
     assert answer([claim(inside="any")], SAME, SLOW) == ["fails"]
     assert answer([claim(inside="any")], SAME, VAGUE) == ["undecided"]
+
+
+def test_what_settles_a_claim_alone_is_its_clearest_context():
+    slower = [1.5 * ratio for ratio in SLOW]
+    assert settled([claim()], SAME, slower, SLOW)[0].reason.startswith("1: 1.800 [")
+    assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("2: 0.800 [")
+    assert settled([claim("equal", 0.02)], FAST, slower, SAME)[0].reason.startswith("1: 1.800 [")
+    assert settled([claim(inside="any")], VAGUE, [0.5 * ratio for ratio in FAST], FAST)[0].reason.startswith("1: 0.400")
 
 
 def test_where_leaves_some_contexts():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,17 @@ def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(measured, how, reas
     assert reason in found["bad"][1]
     assert found["backwards"][0] == "ok"
     assert "bad" not in outcomes(records, "speed.train")
+    assert len(replicates(records, records[0].block, "speed.train")) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell that a child ended before its pipe did")
+def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
+    records = measured("bad: {model: {name: broken, how: leaves}}")
+    words = (servers.folder / "worker.log").read_text().split()
+    left = [int(number) for word, number in pairwise(words) if word == "left"]
+    assert left
+    for process in left:
+        os.kill(process, signal.SIGKILL)  # raises if it has gone already: then it was waited for
     assert len(replicates(records, records[0].block, "speed.train")) == 5
 
 
