@@ -127,11 +127,11 @@ def test_quick_is_labelled(here):
 
 SLOW = [
     "--set",
-    "measure.speed.seconds=700 ms",
+    "measure.speed.seconds=400 ms",
     "--set",
     "measure.speed.half_width=0.01%",
     "--set",
-    "measure.speed.budget=12 s",
+    "measure.speed.budget=5 s",
 ]
 
 
