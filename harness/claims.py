@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness import stats
-from harness.compare import Comparison
+from harness.compare import Comparison, alpha_of
 from harness.records import Claim, Plan
 
 Answer = Literal["holds", "fails", "undecided"]
@@ -26,7 +26,8 @@ class ClaimResult:
 def settle(plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool) -> list[ClaimResult]:
     """Answer the suite's claims. Each is tried at every level; Holm's step-down says which level it may use."""
     cases = [_Case(claim, plan, comparisons, floor, null_biased) for claim in plan.claims]
-    levels = stats.holm([stats.smallest_alpha(case.decided) for case in cases])
+    alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
+    levels = stats.holm([stats.smallest_alpha(case.decided) for case in cases], alpha)
     return [
         ClaimResult(case.claim, *(case.answer(level) if level else ("undecided", case.why_not())))
         for case, level in zip(cases, levels, strict=True)

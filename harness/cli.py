@@ -40,6 +40,9 @@ only_option = click.option(
 )
 device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
 quick_option = click.option("--quick", is_flag=True, help="One process a block: a first look, never a verdict.")
+until_decided_option = click.option(
+    "--until-decided", is_flag=True, help="End a block when all its verdicts are in; their intervals pay for it."
+)
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where runs land."
 )
@@ -86,6 +89,7 @@ def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
 @only_option
 @device_option
 @quick_option
+@until_decided_option
 @results_option
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
 @click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
@@ -98,6 +102,7 @@ def run(
     only: tuple[str, ...],
     device: str | None,
     quick: bool,
+    until_decided: bool,
     results: Path,
     resume: Path | None,
     executor: str,
@@ -116,16 +121,19 @@ def run(
     if (suite is None) == (resume is None):
         raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
     if resume is not None:
-        if settings or only or device or quick:
-            raise UserError(
-                "a resumed run goes on as it was planned.", fix="Leave out --set, --only, --device, --quick."
-            )
+        if settings or only or device or quick or until_decided:
+            fix = "Leave out --set, --only, --device, --quick, --until-decided."
+            raise UserError("a resumed run goes on as it was planned.", fix=fix)
         store = Store.open(resume)
         catalog = catalog_of(context, store.plan().overrides["plugins"])
         plan = replan(store, catalog)
     else:
         assert suite is not None
-        loaded, catalog, plan = plan_of(context, suite, settings, only, device, quick)
+        if quick and until_decided:
+            raise UserError("--quick never decides, so it cannot run --until-decided.", fix="Leave one of them out.")
+        loaded, catalog, plan = plan_of(
+            context, suite, settings, only, device, quick=quick, until_decided=until_decided
+        )
         catalog.find(Executor, executor)
         store = Store.create(results, plan, loaded.text)
     watcher = Progress(plan, sys.stderr)
@@ -148,9 +156,9 @@ def run(
 
 
 def plan_of(
-    context: Context, path: Path, settings: Sequence[str], only: Sequence[str], device: str | None, quick: bool = False
+    context: Context, path: Path, settings: Sequence[str], only: Sequence[str], device: str | None, **how: bool
 ) -> tuple[Suite, Catalog, Plan]:
-    """The suite, the catalog and the plan, with what the command line changes."""
+    """The suite, the catalog and the plan, with what the command line changes. `how` is for `make_plan`."""
     from harness.plan import make_plan
     from harness.suite import load_suite
 
@@ -159,8 +167,8 @@ def plan_of(
     suite = load_suite(path, settings)
     catalog = catalog_of(context)
     plugins = [str(file) for file in catalog.plugins.files]
-    overrides = {"set": list(settings), "only": list(only), "quick": quick, "plugins": plugins}
-    plan = make_plan(suite, catalog, only=chosen(only), quick=quick, overrides=overrides)
+    overrides = {"set": list(settings), "only": list(only), "plugins": plugins, **how}
+    plan = make_plan(suite, catalog, only=chosen(only), **how, overrides=overrides)
     return suite, catalog, plan
 
 
@@ -174,7 +182,8 @@ def replan(store: Store, catalog: Catalog) -> Plan:
     overrides = stored.overrides
     text, source = read_file(store.folder / "suite.yaml")
     suite = parse_suite(source, stored.suite, text, overrides["set"])
-    plan = make_plan(suite, catalog, only=chosen(overrides["only"]), quick=overrides["quick"], overrides=overrides)
+    how = {name: overrides[name] for name in ("quick", "until_decided") if name in overrides}
+    plan = make_plan(suite, catalog, only=chosen(overrides["only"]), **how, overrides=overrides)
     if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
         raise UserError(
             "plugins or data have changed since this run began, so new records could not be compared with it.",
@@ -292,7 +301,7 @@ def plan(
     """Show what a suite would measure: blocks, trials, what is skipped and why, and for how long."""
     from harness.plan import estimated_seconds
 
-    _, _, made = plan_of(context, suite, settings, only, device, quick)
+    _, _, made = plan_of(context, suite, settings, only, device, quick=quick)
     if as_json:
         click.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
         return

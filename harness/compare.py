@@ -28,6 +28,7 @@ FLAGS = {
     "not-stationary": "steps were still changing speed when the warm-up had to end; close other work and run again",
     "tail-effect": "the mean or the fast samples tell another story than the middle; look at the raw samples",
     "null-biased": "the baseline measured against itself differs, so nothing is decided; quiet the machine, run again",
+    "one-of-many": "among so many comparisons one as clear as this may be chance (Benjamini-Hochberg, 5 %); claim it",
     "another model": "the model itself differs: speed says nothing about what it learns",
     "another update": "the weights move differently: speed says nothing about what it learns",
     "another order": "examples are met in another order: for learning, compare over seeds",
@@ -39,7 +40,8 @@ _MARKS = {"model": "another model", "update": "another update", "order": "anothe
 class Comparison:
     """A level against the baseline in one block: the ratio of times for the same examples, with its interval.
 
-    `values` are the log ratios, one a process. `needs` is how many processes a verdict would take."""
+    `values` are the log ratios, one a process. `needs` is how many processes a verdict would take. `adjusted` is the
+    p value of a difference beyond the floor, adjusted for all comparisons of this metric (Benjamini-Hochberg)."""
 
     block: Block
     level: str
@@ -55,6 +57,12 @@ class Comparison:
     ratio_of_means: float | None = None
     ratio_of_fast: float | None = None
     needs: int | None = None
+    adjusted: float | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval that decides: 95 %, more where the run may have stopped at any of several looks."""
+        return 1 - alpha_of(self.block.measures.speed)
 
     @property
     def ratio(self) -> float | None:
@@ -63,10 +71,10 @@ class Comparison:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the ratio; None where there is too little for one."""
+        """The interval of the ratio that decides; None where there is too little for one."""
         if self.estimate is None or not math.isfinite(self.estimate.error):
             return None
-        low, high = self.estimate.interval()
+        low, high = self.estimate.interval(self.confidence)
         return math.exp(low), math.exp(high)
 
 
@@ -211,16 +219,21 @@ class Measured:
         return replace(comparison, verdict=verdict, reason=reason, flags=tuple(flags))
 
 
+def alpha_of(settings: Speed | None) -> float:
+    """The error rate of one look: 5 %, or less where a run may stop on what it sees at any of several looks."""
+    return stats.POCOCK if settings and settings.until_decided else 0.05
+
+
 def decide(estimate: Estimate, settings: Speed, floor: float) -> tuple[Verdict, str]:
     """The verdict on an interval, in the method's order, and the reason where it is undecided or invalid."""
     if estimate.k < stats.LEAST and not settings.quick:
         return "invalid", f"{estimate.k} of at least {stats.LEAST} processes"
-    margin = math.log1p(settings.margin)
+    margin, alpha = math.log1p(settings.margin), alpha_of(settings)
     half = estimate.half_width()
-    low, high = estimate.interval(0.90)
+    low, high = estimate.interval(1 - 2 * alpha)
     if low >= -margin and high <= margin and half <= settings.margin / 2:
         return "equivalent", ""
-    low, high = estimate.interval()
+    low, high = estimate.interval(1 - alpha)
     if high < -floor:
         return "faster", ""
     if low > floor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,13 +55,10 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
     problems: list[str] = []
     views = {name: _guarded(catalog, entry, problems) for name, entry in entries.items()}
-    measured = [
-        Measured(block, records, mode)
-        for block in plan.blocks
-        for mode in (block.measures.speed.of if block.measures.speed else ())
-    ]
-    controls = [value for one in measured for value in one.log_ratios(one.block.baseline.level, "control")]
-    floor, biased = floor_of(controls), is_null_biased(controls)
+    measured = measured_of(plan.blocks, records)
+    controls = controls_of(measured)
+    again = controls_of(measured_of([block.alone() for block in plan.blocks], records))
+    floor, biased = floor_of(controls), is_null_biased(controls) and (not again or is_null_biased(again))
     per_sample = [name for name, metric in metrics.items() if metric.per == "sample"]
     comparisons = []
     numbers = {}
@@ -76,6 +73,7 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
                 comparison = one.compare(trial, name, views[name], floor, biased)
                 if comparison.estimate is not None or name == "step_time":
                     comparisons.append(comparison)
+    comparisons = discoveries(comparisons, floor)
     return Findings(
         plan=plan,
         metrics=metrics,
@@ -105,6 +103,42 @@ def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
             return None
 
     return view
+
+
+def discoveries(comparisons: Sequence[Comparison], floor: float) -> list[Comparison]:
+    """The comparisons with p values adjusted within each metric; faster or slower that could be chance is marked."""
+    found = list(comparisons)
+    for metric in {c.metric for c in found}:
+        p_values = {i: c.estimate.p_value(floor) for i, c in enumerate(found) if c.metric == metric and c.estimate}
+        for i, value in zip(p_values, stats.benjamini_hochberg(list(p_values.values())), strict=True):
+            doubtful = value > 0.05 and found[i].verdict in ("faster", "slower")
+            flags = (*found[i].flags, "one-of-many") if doubtful else found[i].flags
+            found[i] = replace(found[i], adjusted=value, flags=flags)
+    return found
+
+
+def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:
+    """What was measured, in every block and mode."""
+    return [
+        Measured(block, records, mode)
+        for block in blocks
+        for mode in (block.measures.speed.of if block.measures.speed else ())
+    ]
+
+
+def controls_of(measured: Sequence[Measured]) -> list[float]:
+    """The baseline against itself: a log ratio of each process."""
+    return [value for one in measured for value in one.log_ratios(one.block.baseline.level, "control")]
+
+
+def suspects(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block]:
+    """The baselines, alone, that are to be measured once more because the controls are biased: those farthest off.
+    None where nothing is biased."""
+    measured = measured_of(plan.blocks, records)
+    if any(one.settings.quick for one in measured) or not is_null_biased(controls_of(measured)):
+        return []  # a quick look decides nothing anyway
+    off = {one.block.id: abs(float(np.mean(controls_of([one]) or [0.0]))) for one in measured}
+    return [block.alone() for block in sorted(plan.blocks, key=lambda b: -off.get(b.id, 0.0))[:most]]
 
 
 def floor_of(controls: Sequence[float]) -> float:

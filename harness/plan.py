@@ -25,14 +25,15 @@ def make_plan(
     *,
     only: Mapping[str, Sequence[str]] | None = None,
     quick: bool = False,
+    until_decided: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of a suite. `only` keeps the named levels of some axes (and the baseline); `quick` plans one
-    process a block.
+    process a block, `until_decided` lets verdicts end it, and makes them pay for that.
 
     Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
     """
-    return _Planner(suite, catalog, only or {}, quick).plan(overrides or {})
+    return _Planner(suite, catalog, only or {}, quick, until_decided).plan(overrides or {})
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class _Configuration:
 
 
 class _Planner:
-    def __init__(self, suite: Suite, catalog: Catalog, only: Mapping[str, Sequence[str]], quick: bool) -> None:
-        self.suite, self.catalog, self.quick = suite, catalog, quick
+    def __init__(
+        self, suite: Suite, catalog: Catalog, only: Mapping[str, Sequence[str]], quick: bool, until_decided: bool
+    ) -> None:
+        self.suite, self.catalog, self.quick, self.until_decided = suite, catalog, quick, until_decided
         self.errors: dict[str, UserError] = {}
         self.skipped: list[Skipped] = []
         self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
@@ -163,6 +166,8 @@ class _Planner:
         measures = self.suite.measures
         if self.quick and measures.speed:
             return replace(measures, speed=replace(measures.speed, quick=True), profile=None)
+        if self.until_decided and measures.speed:
+            return replace(measures, speed=replace(measures.speed, until_decided=True))
         return measures
 
     def trial(self, coordinates: Mapping[str, str], baseline: Trial | None) -> tuple[Trial, Mapping[str, str]]:

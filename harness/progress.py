@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harness import stats
-from harness.compare import Measured, decide
+from harness.compare import Measured, alpha_of, decide
 from harness.findings import floor_of
 from harness.plan import estimated_seconds
 from harness.records import Block, Plan, Record
@@ -57,12 +57,16 @@ class Progress(Watcher):
         self.taken += time.monotonic() - self.block_begun
         self.expected += estimated_seconds(block)[0]
 
+    def note(self, text: str) -> None:
+        """Say it above what is drawn."""
+        self._draw([text])
+        self.drawn = 0
+
     def problem(self, text: str) -> None:
         """Say it once, above what is drawn."""
         if text not in self.problems:
             self.problems.add(text)
-            self._draw([text])
-            self.drawn = 0
+            self.note(text)
 
     def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
         """Whether the process that just ended is one after which the intervals are looked at."""
@@ -84,7 +88,10 @@ class Progress(Watcher):
                     lines.append(f"{head}  waiting")
                 else:
                     estimate = estimates[trial.level]
-                    words = [ratio_words(estimate), f"{estimate.k} process{'es' if estimate.k > 1 else ''}"]
+                    words = [
+                        ratio_words(estimate, 1 - alpha_of(measured.settings)),
+                        f"{estimate.k} process{'es' if estimate.k > 1 else ''}",
+                    ]
                     if estimate.k >= stats.LEAST:
                         words.append(decide(estimate, measured.settings, floor)[0])
                     if self.live and not finished:
@@ -119,9 +126,9 @@ class Progress(Watcher):
         self.drawn, self.written = len(lines), lines
 
 
-def ratio_words(estimate: Estimate) -> str:
-    """Ratio and 95 % interval, in a fixed width; the interval only from two processes on."""
-    low, high = (math.exp(bound) for bound in estimate.interval()) if estimate.k > 1 else (math.nan, math.nan)
+def ratio_words(estimate: Estimate, confidence: float) -> str:
+    """Ratio and interval, in a fixed width; the interval only from two processes on."""
+    low, high = (math.exp(bound) for bound in estimate.interval(confidence)) if estimate.k > 1 else (math.nan, math.nan)
     interval = f"[{low:.3f}, {high:.3f}]" if estimate.k > 1 else ""
     return f"{math.exp(estimate.mean):.3f} {interval:<14}"
 

@@ -66,7 +66,7 @@ class Speed:
     `of` are the modes ("train", "inference"); `half_width` is the wanted half of the 95 % interval; `margin`
     is what counts as equivalent; `budget` bounds a block's processes after the first five; `warm_up` and
     `seconds` are how long one process at least warms and measures each level, `visits` how often it comes to each
-    batch; `batches` make the work set."""
+    batch; `batches` make the work set. `quick` is one process, `until_decided` stops on verdicts."""
 
     of: tuple[str, ...] = ("train",)
     half_width: float = 0.01
@@ -77,6 +77,7 @@ class Speed:
     visits: int = 5
     batches: int = 8
     quick: bool = False
+    until_decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,10 @@ class Block:
         """The block without some of its trials."""
         left_out = set(levels)
         return replace(self, trials=tuple(trial for trial in self.trials if trial.level not in left_out))
+
+    def alone(self) -> Block:
+        """The baseline against nothing but itself."""
+        return self.without(trial.level for trial in self.trials[1:])
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

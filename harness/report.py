@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.catalog import Catalog
-from harness.compare import FLAGS, Comparison
+from harness.compare import FLAGS, Comparison, alpha_of
 from harness.findings import Findings, find
 from harness.records import Block, Plan, Record
 from harness.store import Store
@@ -101,7 +101,8 @@ def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
         else:
             comparison = by_level[trial.level]
             rows.append((trial.level, *ratio_cells(comparison), *cells, verdict_words(comparison)))
-    headers = (findings.plan.axis, "ratio", "95 % interval", *map(_title, shown), "verdict")
+    interval = f"{100 * (1 - alpha_of(block.measures.speed)):.3g} % interval"
+    headers = (findings.plan.axis, "ratio", interval, *map(_title, shown), "verdict")
     return Table(block_title(block, mode), headers, tuple(rows), (work_set_note(findings, block, mode),))
 
 
@@ -238,7 +239,9 @@ def to_json(report: Report) -> dict[str, Any]:
                 "level": c.level,
                 "metric": c.metric,
                 "ratio": c.ratio,
-                "interval_95": list(c.interval) if c.interval else None,
+                "interval": list(c.interval) if c.interval else None,
+                "confidence": c.confidence,
+                "p_adjusted": c.adjusted,
                 "processes": len(c.values),
                 "verdict": c.verdict,
                 "reason": c.reason,

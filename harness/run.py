@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.catalog import Catalog
 from harness.errors import UserError
+from harness.findings import suspects
 from harness.parts import Executor
 from harness.records import Block, Plan, Record
 from harness.store import Store
@@ -39,6 +40,9 @@ class Watcher:
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
         """A block is done."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing that is no fault."""
 
     def problem(self, text: str) -> None:
         """Something went wrong that does not touch what is measured."""
@@ -73,18 +77,25 @@ def run_plan(
 
     run = Run(store.folder, catalog.plugins.files, met)
     with catalog.code(entry)(run) as execute:
+
+        def keep(new: list[Record]) -> None:
+            store.append(new)
+            records.extend(new)
+            for record in new:
+                tell(catalog, "record_stored", watcher, record=record)
+
         for block in plan.blocks:
 
-            def keep(new: list[Record], block: Block = block) -> None:
-                store.append(new)
-                records.extend(new)
-                for record in new:
-                    tell(catalog, "record_stored", watcher, record=record)
+            def keep_and_show(new: list[Record], block: Block = block) -> None:
+                keep(new)
                 watcher.stored(block, records)
 
             watcher.block_begins(block, records)
-            hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
+            hook.run_block(block=block, done=list(records), keep=keep_and_show, measure=execute)
             watcher.block_ends(block, records)
+        for block in suspects(plan, records):
+            watcher.note(f"{block.name}: the baseline differs from itself; measuring it once more, alone")
+            hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
     return records
 
 

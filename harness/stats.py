@@ -21,6 +21,10 @@ LEAST = 5
 LOOKS = (5, 10, 20)
 #: Two runs of the same thing are never told apart below this (share of the time).
 FLOOR = 0.003
+#: The share of false alarms one look may make, so that the three of `LOOKS` together make 5 % when each may stop the
+#: run. Pocock's 0.0221 (1977) is for looks equally far apart and a known scatter; at 5, 10 and 20 processes, with t,
+#: it makes 5.6 %. This was found by simulation.
+POCOCK = 0.0195
 #: What one process alone cannot know of the others, in a quick look (log ratio).
 BETWEEN = 0.004
 #: Share of samples trimmed from each end.
@@ -129,6 +133,13 @@ class Estimate:
         half = self.half_width(confidence)
         return self.mean - half, self.mean + half
 
+    def p_value(self, floor: float = 0.0) -> float:
+        """Two-sided: how likely so large a mean is where the truth lies within `floor` of 0."""
+        beyond = abs(self.mean) - floor
+        if beyond <= 0 or self.df <= 0 or not math.isfinite(self.error):
+            return 1.0
+        return 2 * t_tail(beyond / self.error, self.df) if self.error else 0.0
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """The mean of per-process values with its t interval's ingredients."""
@@ -168,6 +179,19 @@ def go_on(half_widths: Sequence[float], k: int, target: float, spent: float, bud
     return "budget" if spent * following / k > budget else None
 
 
+def until_decided(decided: Sequence[bool], k: int, spent: float, budget: float) -> str | None:
+    """None to run another process, otherwise why to stop: "decided", "budget" or "out of reach". Each look may
+    stop on a verdict, so verdicts must pay for it: they use the level `POCOCK`."""
+    if k not in LOOKS:
+        return None if k < LOOKS[-1] else "out of reach"
+    if all(decided):
+        return "decided"
+    if k >= LOOKS[-1]:
+        return "out of reach"
+    following = LOOKS[LOOKS.index(k) + 1]
+    return "budget" if spent * following / k > budget else None
+
+
 def smallest_visible(half_width: float, floor: float, k: int) -> float:
     """The smallest log ratio that a run this wide finds in 80 % of cases."""
     if k < 2:
@@ -187,6 +211,18 @@ def holm(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
             break
         levels[index] = level
     return levels
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values: calling all below q different makes at most a share q of false discoveries (Benjamini and
+    Hochberg 1995)."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted, least = [1.0] * len(p_values), 1.0
+    for rank in range(len(order), 0, -1):
+        index = int(order[rank - 1])
+        least = min(least, p_values[index] * len(order) / rank)
+        adjusted[index] = least
+    return adjusted
 
 
 def smallest_alpha(decided: Callable[[float], bool]) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import stats
-from harness.compare import Measured
+from harness.compare import Measured, decide
 from harness.errors import UserError
 from harness.records import Block, Outcome, Record, Role, replicates
 
@@ -126,6 +126,8 @@ class _Worker:
         #: Levels that cannot go on, and why. A failure is data: it is recorded, and the rest goes on without.
         self.broken = {r.level: r.reason for r in self.records if r.outcome in ("failed", "invalid")}
         self.prepared = False
+        #: Trials that a process needs: the baseline and another, or the baseline alone where that is what is asked.
+        self.fewest = min(2, len(block.trials))
 
     def run(self) -> None:
         self.verify()
@@ -181,21 +183,27 @@ class _Worker:
         assert settings is not None
         measure = f"speed.{mode}"
         while True:
-            if self.block.baseline.level in self.broken or len(self.levels()) < 2:
+            if self.block.baseline.level in self.broken or len(self.levels()) < self.fewest:
                 return
             measured = Measured(self.block, self.records, mode)
             k = len(measured.processes)
             if settings.quick and k >= 1:
                 return
-            widths = [
-                estimate.half_width()
-                for level, estimate in measured.estimates().items()
-                if level not in self.broken and estimate.k > 1
-            ]
-            if k and stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget):
+            if k and self.enough(measured):
                 return
             done = replicates(self.records, self.block.id, measure)
             self.replicate(measure, max(done, default=-1) + 1)
+
+    def enough(self, measured: Measured) -> bool:
+        """Whether there are processes enough, or no time for more."""
+        settings, k = measured.settings, len(measured.processes)
+        estimates = [e for level, e in measured.estimates().items() if level not in self.broken and e.k > 1]
+        if settings.until_decided:
+            # The floor also depends on other blocks' controls, so a verdict in the report can still be undecided.
+            decided = [decide(e, settings, stats.FLOOR)[0] not in ("undecided", "invalid") for e in estimates]
+            return stats.until_decided(decided, k, measured.seconds, settings.budget) is not None
+        widths = [e.half_width() for e in estimates]
+        return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget) is not None
 
     def replicate(self, measure: str, number: int) -> None:
         """One fresh process. A trial that fails in it is recorded as failed, and the process is run without it."""
@@ -209,7 +217,7 @@ class _Worker:
             failed += [self.record(level, measure, number, "failed", answer["reason"]) for level in levels]
             reasons = {record.level: record.reason for record in failed}
             failed += self.without_baseline(reasons, measure, failed, number)
-            if len(self.levels()) - len(failed) < 2:
+            if len(self.levels()) - len(failed) < self.fewest:
                 self.finish(failed)
                 return
         share = {"seconds": answer["seconds"] / len(answer["members"])}

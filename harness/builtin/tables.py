@@ -18,7 +18,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     comparisons = [
         [
             *(c.block.context.get(axis, "") for axis in axes), c.mode, c.level, c.metric,
-            c.ratio, *(c.interval or ("", "")), len(c.values), c.verdict, c.reason,
+            c.ratio, *(c.interval or ("", "")), c.confidence, c.adjusted, len(c.values), c.verdict, c.reason,
             " ".join(flag.replace(" ", "-") for flag in c.flags),
             c.clock, c.cpu_share, c.ratio_of_means, c.ratio_of_fast,
             " ".join(f"{value:.6g}" for value in c.values),
@@ -36,8 +36,8 @@ def write(report: Report, folder: Path) -> list[Path]:
     return [
         _write(
             folder / "comparisons.csv",
-            [*axes, *measured, "ratio", "low_95", "high_95", "processes", "verdict", "reason", "flags", "clock",
-             "cpu_share", "ratio_of_means", "ratio_of_p10", "log_ratio_of_each_process"],
+            [*axes, *measured, "ratio", "low", "high", "confidence", "p_adjusted", "processes", "verdict", "reason",
+             "flags", "clock", "cpu_share", "ratio_of_means", "ratio_of_p10", "log_ratio_of_each_process"],
             comparisons,
         ),
         _write(folder / "numbers.csv", [*axes, *measured, "value"], numbers),

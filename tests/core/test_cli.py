@@ -77,7 +77,7 @@ def test_run_measures_prints_and_keeps(here):
     assert again.stdout == done.stdout
     assert (folder / "report.md").read_text() == report
     found = json.loads(harness("report", folder, "--json", cwd=here).stdout)
-    assert found["comparisons"][0]["interval_95"][0] < found["comparisons"][0]["ratio"]
+    assert found["comparisons"][0]["interval"][0] < found["comparisons"][0]["ratio"]
 
 
 def test_a_failed_trial_is_exit_code_3_and_the_rest_is_there(here):

@@ -10,7 +10,7 @@ from replay import block, record
 
 from harness.claims import settle
 from harness.compare import FLAGS, Comparison, Measured, decide
-from harness.findings import find, floor_of, is_null_biased
+from harness.findings import find, floor_of, is_null_biased, suspects
 from harness.records import Claim, Plan, Record, Speed
 from harness.stats import Estimate, estimate
 
@@ -146,6 +146,58 @@ def test_a_biased_null_decides_nothing(catalog):
     (comparison,) = found.of(this, "train").values()
     assert (comparison.verdict, comparison.flags) == ("undecided", ("null-biased",))
     assert found.claims[0].answer == "undecided"
+
+    # the baseline is measured once more, alone; only if it differs from itself again is the run worth nothing
+    (alone,) = suspects(plan, records)
+    assert [trial.level for trial in alone.trials] == ["a"]
+
+    def with_fresh_controls(factor: float) -> bool:
+        again = [
+            record(alone, "a", number, [time] * 10, role=role)
+            for number in range(5)
+            for role, time in (("variant", 1e6), ("control", factor * (1 + 0.0001 * number) * 1e6))
+        ]
+        return find(plan, records + again, catalog).null_biased
+
+    assert with_fresh_controls(1.02)
+    assert not with_fresh_controls(1.0)
+
+
+def test_a_quiet_null_is_not_measured_again():
+    this = block("a", "b")
+    records = [record(this, "a", n, [1e6 + n] * 10, role=role) for n in range(5) for role in ("variant", "control")]
+    assert suspects(Plan("s", "q", "what", (this,)), records) == []
+
+
+def test_one_difference_among_many_is_marked(catalog):
+    """A difference that would just be one alone is doubtful among twenty that are none."""
+    wobble = [0.97, 1.02, 1.01, 0.98, 1.02]
+    just = [1.02, 1.045, 1.01, 1.035, 1.03]
+
+    def compared(others: int) -> list[Comparison]:
+        this = block("a", "x", *(f"none{i}" for i in range(others)))
+        records = []
+        for number in range(5):
+            records.append(record(this, "a", number, [1e6] * 10))
+            records.append(record(this, "x", number, [1e6 * just[number]] * 10))
+            records += [record(this, f"none{i}", number, [1e6 * wobble[number]] * 10) for i in range(others)]
+        return list(find(Plan("s", "q", "what", (this,)), records, catalog).of(this, "train").values())
+
+    (alone,) = compared(0)
+    assert alone.verdict == "slower"
+    assert alone.flags == ()
+    assert alone.adjusted < 0.05
+    among = compared(20)[0]
+    assert among.interval == alone.interval
+    assert among.flags == ("one-of-many",)
+    assert among.adjusted > 0.05
+
+
+def test_a_run_that_may_stop_on_a_verdict_pays_with_its_intervals():
+    """A difference that 95 % just show is undecided where any of three looks might have shown it."""
+    just = estimate([0.01, 0.034, 0.003, 0.03, 0.028])
+    assert decide(just, Speed(), 0.003)[0] == "slower"
+    assert decide(just, Speed(until_decided=True), 0.003)[0] == "undecided"
 
 
 # claims

@@ -99,6 +99,41 @@ def test_smallest_visible_difference_is_found_in_eight_of_ten():
     assert 0.75 < (samples.mean(axis=1) - half > 0).mean() < 0.87
 
 
+@pytest.mark.parametrize("size", [1, 2, 7, 40])
+def test_benjamini_and_hochberg(size):
+    p_values = RNG.uniform(size=size) ** 2
+    assert stats.benjamini_hochberg(list(p_values)) == pytest.approx(oracle.false_discovery_control(p_values))
+
+
+@pytest.mark.parametrize(("mean", "floor"), [(0.01, 0), (-0.02, 0.003), (0.002, 0.003)])
+def test_p_values_are_those_of_t(mean, floor):
+    values = [mean + e for e in (-0.01, 0.004, 0.006, -0.003, 0.003)]
+    found = stats.estimate(values)
+    beyond = max(0.0, abs(found.mean) - floor)
+    assert found.p_value(floor) == pytest.approx(2 * oracle.t.sf(beyond / found.error, 4))
+
+
+@pytest.mark.parametrize(
+    ("decided", "k", "spent", "expected"),
+    [
+        ([True], 4, 1, None), ([True, True], 5, 1, "decided"), ([True, False], 5, 1, None), ([False], 5, 40, "budget"),
+        ([False], 7, 100, None), ([False], 20, 1, "out of reach"), ([True], 20, 1, "decided"), ([False], 23, 1, "out of reach"),
+    ],
+)  # fmt: skip
+def test_until_decided(decided, k, spent, expected):
+    assert stats.until_decided(decided, k, spent, budget=60) == expected
+
+
+def test_three_looks_together_make_five_percent_of_false_alarms():
+    draws = RNG.normal(size=(100_000, 20))
+    alarm = np.zeros(len(draws), dtype=bool)
+    for k in stats.LOOKS:
+        seen = draws[:, :k]
+        half = stats.t_quantile(1 - stats.POCOCK / 2, k - 1) * seen.std(axis=1, ddof=1) / math.sqrt(k)
+        alarm |= np.abs(seen.mean(axis=1)) > half
+    assert alarm.mean() == pytest.approx(0.05, abs=0.003)
+
+
 def test_holm_steps_down():
     assert stats.holm([0.04, 0.001, 0.03]) == [0, pytest.approx(0.05 / 3), 0]
     assert stats.holm([0.01, 0.02, 0.04]) == [pytest.approx(0.05 / 3), pytest.approx(0.025), 0.05]

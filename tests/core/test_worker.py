@@ -90,6 +90,19 @@ def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
     assert len(replicates(records, records[0].block, "speed.train")) == 5
 
 
+def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers):
+    (block,) = planned("backwards: {use: [reverse]}").blocks
+    records: list[Record] = []
+    measure_block(block.alone(), [], records.extend, servers)
+    assert block.alone().id != block.id
+    speed = replicates(records, block.alone().id, "speed.train")
+    assert len(speed) == 5
+    assert {(r.level, r.role) for group in speed.values() for r in group} == {
+        ("plain", "variant"),
+        ("plain", "control"),
+    }
+
+
 def test_a_model_that_fails_on_the_clock_is_left_out(measured):
     records = measured("backwards: {use: [reverse]}\n    bad: {model: {name: broken, at: 60}}")
     assert outcomes(records, "verify")["bad"][0] == "ok"

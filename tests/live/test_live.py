@@ -60,6 +60,6 @@ def test_the_baseline_against_itself_is_no_difference(found):
 def test_five_percent_are_found(found):
     comparison = step(found, "slowed")
     assert comparison["verdict"] == "slower", comparison
-    low, high = comparison["interval_95"]
+    low, high = comparison["interval"]
     assert low <= 1.06
     assert high >= 1.04

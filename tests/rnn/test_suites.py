@@ -46,7 +46,7 @@ def test_the_smoke_suite_ends_in_real_verdicts(tmp_path):
     for comparison in steps:
         assert comparison["processes"] >= 5
         assert comparison["verdict"] in ("faster", "slower", "equivalent", "undecided")
-        assert comparison["interval_95"][0] < comparison["ratio"] < comparison["interval_95"][1]
+        assert comparison["interval"][0] < comparison["ratio"] < comparison["interval"][1]
     folder = Path(tmp_path / found["folder"])
     plan = Plan.from_json(json.loads((folder / "plan.json").read_text()))
     verified = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
