@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from harness.cli_trust import doctor, selftest
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -402,6 +403,10 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
     show(made, store, as_json=as_json)
     if went_wrong(made):
         sys.exit(FAILED)
+
+
+cli.add_command(doctor)
+cli.add_command(selftest)
 
 
 @cli.command()

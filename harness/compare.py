@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -100,6 +100,18 @@ class Measured:
             samples: Process = {(r.level, str(r.role)): Samples.from_record(r.data) for r in good}
             if (block.baseline.level, "variant") in samples:
                 self.processes.append(samples)
+        self.choose_clock()
+
+    @classmethod
+    def of_processes(cls, block: Block, mode: str, processes: Sequence[Process]) -> Measured:
+        """The same from samples that come from elsewhere than records."""
+        measured = cls(block, [], mode)
+        measured.processes = list(processes)
+        measured.choose_clock()
+        return measured
+
+    def choose_clock(self) -> None:
+        """Wall time decides, unless the core was shared; then CPU time does."""
         self.cpu_share = self._cpu_share()
         self.clock: Clock = "wall" if self.cpu_share >= CPU_SHARE else "cpu"
 

@@ -299,6 +299,39 @@ def test_a_broken_plugin_makes_list_fail_and_says_which(here):
     assert "linear" in done.stdout
 
 
+def test_the_self_test_replays_and_says_what_holds(here):
+    done = harness("selftest", "--count", "40", "--json", cwd=here)
+    found = json.loads(done.stdout)
+    assert {"environment": "load", "clock": None, "processes": 5}.items() <= found["cells"][-6].items()
+    assert done.returncode == (0 if all(c["holds"] for c in found["checks"] if c["binding"]) else 3)
+    assert "three different things" in harness("selftest", "--live", "--traces", "x.npz", cwd=here).stderr
+    assert harness("selftest", "--traces", "nowhere.npz", cwd=here).returncode == 2
+
+
+def test_noise_is_recorded_and_replayed(here):
+    done = harness("selftest", "--record", "mine.npz", "--count", "1", "--seconds", "0.5", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 'nat', 1 of 'load'" in done.stdout
+    from harness.selftest.traces import load_traces
+
+    for environment, (trace,) in load_traces(here / "mine.npz").items():
+        assert trace.shape[1] == 4
+        assert len(trace) >= 40, environment
+        assert (trace > 0).all()
+    again = harness("selftest", "--traces", "mine.npz", "--count", "5", cwd=here)
+    assert "Fewer than 60 traces of an environment say little about it." in again.stdout
+
+
+def test_the_doctor_looks_and_measures(here):
+    found = json.loads(harness("doctor", "--json", cwd=here).stdout)
+    names = [finding["name"] for finding in found]
+    assert {"torch", "plugins", "clock", "CPU share", "smallest difference"} <= set(names)
+    assert "toy.py" in next(finding["what"] for finding in found if finding["name"] == "plugins")
+    looked = harness("doctor", "--no-measure", cwd=here)
+    assert looked.returncode == 0, looked.stdout
+    assert "smallest difference" not in looked.stdout
+
+
 def test_the_schema_is_json(here):
     assert "properties" in json.loads(harness("schema", cwd=here).stdout)
 
@@ -316,7 +349,7 @@ def test_a_reader_that_has_had_enough(here):
 )
 def test_fast_verbs_do_not_import_torch(here, arguments):
     """A plugin that names its code by reference costs them nothing either, so none is given here."""
-    from replay import block
+    from made import block
 
     from harness.records import Plan
     from harness.store import Store

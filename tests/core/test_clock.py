@@ -7,7 +7,7 @@ from collections import Counter
 from random import Random
 
 import numpy as np
-from replay import block, record
+from made import block, record
 
 from harness.bench.clock import Clock, Tape, balanced_orders, run_rounds
 from harness.compare import Measured

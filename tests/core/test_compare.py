@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from replay import block, record
+from made import block, record
 
 from harness.claims import settle
 from harness.compare import FLAGS, Comparison, Measured, decide

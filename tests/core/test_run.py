@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pluggy
 import pytest
-from replay import record
+from made import record
 
 import harness
 from harness.catalog import Catalog

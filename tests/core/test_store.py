@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from replay import block, record
+from made import block, record
 
 from harness.errors import UserError
 from harness.records import Plan

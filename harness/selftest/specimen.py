@@ -1,0 +1,110 @@
+"""A plugin in one file, for the self-test alone: something to measure, and an effect of known size to find in it.
+
+The step is a few milliseconds of matrix products and their gradients, and knows no sequences.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+import harness
+
+
+class Points(NamedTuple):
+    """A batch: ids (B,), inputs (B, F), targets (B,)."""
+
+    ids: torch.Tensor
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def to(self, device: Any) -> Points:
+        """The batch on another device."""
+        return Points(*(tensor.to(device) for tensor in self))
+
+
+class Layers(nn.Module):  # type: ignore[misc]
+    """Linear layers with a squared error."""
+
+    def __init__(self, features: int, width: int, depth: int) -> None:
+        super().__init__()
+        sizes = [features, *[width] * depth]
+        hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.Tanh())]
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
+
+    def predict(self, batch: Points) -> torch.Tensor:
+        """(B,)"""
+        return self.layers(batch.x)[:, 0]
+
+    def loss(self, batch: Points) -> torch.Tensor:
+        """Scalar."""
+        return ((self.predict(batch) - batch.y) ** 2).mean()
+
+    def observe(self, batch: Points) -> dict[str, torch.Tensor]:
+        """Predictions (B,)."""
+        return {"predictions": self.predict(batch)}
+
+
+def layers(features: int, *, width: int = 256, depth: int = 4) -> Layers:
+    """Linear layers with tanh between."""
+    return Layers(features, width, depth)
+
+
+def points(*, size: int = 2048, features: int = 64) -> harness.Data:
+    """Random points, their sum as the target. Examples are positions, so that collating takes next to nothing: the
+    planted effect is a share of the rest of the step."""
+    x = torch.randn(size, features, generator=torch.Generator().manual_seed(0))
+    y = x.sum(1)
+
+    def collate(examples: Sequence[int]) -> Points:
+        ids = torch.tensor(list(examples))
+        return Points(ids, x[ids], y[ids])
+
+    return harness.Data(range(size), range(8), collate, features)
+
+
+def descent(recipe: harness.Recipe, *, lr: float = 1e-3) -> harness.Recipe:
+    """Gradient descent."""
+    return recipe.replace("optimizer", lambda model: torch.optim.SGD(model.parameters(), lr=lr))
+
+
+def waste(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
+    """Spin for this share of the step's own time. On thread time: sleep would be invisible to the CPU clock, and time
+    taken by others would be wasted again on the wall clock."""
+
+    def slowed(step: Any) -> Any:
+        def run(live: Any, batch: Any, mark: Any) -> Any:
+            begun = time.thread_time_ns()
+            loss = step(live, batch, mark)
+            until = begun + (time.thread_time_ns() - begun) * (1 + share)
+            while time.thread_time_ns() < until:
+                pass
+            return loss
+
+        return run
+
+    return recipe.wrap("step", slowed)
+
+
+@harness.hookimpl
+def provide_models() -> Iterator[harness.Model]:
+    """What is measured."""
+    yield harness.Model("specimen", layers, "linear layers")
+
+
+@harness.hookimpl
+def provide_datasets() -> Iterator[harness.Dataset]:
+    """What it is measured on."""
+    yield harness.Dataset("specimen_points", points, "random points", fingerprint=lambda **parameters: "1")
+
+
+@harness.hookimpl
+def provide_optimizations() -> Iterator[harness.Optimization]:
+    """The optimizer, and the effect of known size."""
+    yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
+    yield harness.Optimization("waste", waste, "waste a share of the step's own time", changes="rounding")
