@@ -113,7 +113,10 @@ class Measured:
     def choose_clock(self) -> None:
         """Wall time decides, unless the core was shared; then CPU time does."""
         self.cpu_share = self._cpu_share()
-        self.clock: Clock = "wall" if self.cpu_share >= CPU_SHARE else "cpu"
+        shared = self.cpu_share < CPU_SHARE
+        #: With several threads CPU time, read of one, says nothing of a shared core's effect.
+        self.contended = shared and self.block.threads > 1
+        self.clock: Clock = "cpu" if shared and not self.contended else "wall"
 
     def _cpu_share(self) -> float:
         """CPU over wall time: the minimum over members of the median over processes."""
@@ -169,7 +172,7 @@ class Measured:
             estimate = (
                 self.quick_estimate(trial.level, view, values[0]) if self.settings.quick else stats.estimate(values)
             )
-            verdict, reason = decide(estimate, self.settings, floor)
+            verdict, reason = decide(estimate, self.settings, floor, looks_of(self.block)[0])
             target = min(self.settings.half_width, self.settings.margin / 2)
             means, fast = self.other_ratios(trial.level, view)
             comparison = replace(
@@ -211,6 +214,8 @@ class Measured:
             verdict, reason = "unranked", "its answer is another one, on purpose"
         elif verdict in ("faster", "slower", "equivalent") and null_biased:
             verdict, reason = "undecided", "the baseline differs from itself"
+        elif verdict in ("faster", "slower", "equivalent") and self.contended:
+            verdict, reason = "undecided", "contended: cores were shared, and several threads have no CPU clock"
         flags = []
         if verdict != "invalid" and comparison.estimate is not None:
             others = (comparison.ratio_of_means, comparison.ratio_of_fast)
@@ -236,10 +241,17 @@ def alpha_of(settings: Speed | None) -> float:
     return stats.POCOCK if settings and settings.until_decided else 0.05
 
 
-def decide(estimate: Estimate, settings: Speed, floor: float) -> tuple[Verdict, str]:
-    """The verdict on an interval, in the method's order, and the reason where it is undecided or invalid."""
-    if estimate.k < stats.LEAST and not settings.quick:
-        return "invalid", f"{estimate.k} of at least {stats.LEAST} processes"
+def looks_of(block: Block) -> tuple[int, ...]:
+    """After how many processes a block's intervals are looked at; the first is the fewest that give a verdict. Where
+    processes take turns, each ratio is of two of them, and their difference needs more."""
+    return stats.LOOKS[1:] if block.takes_turns else stats.LOOKS
+
+
+def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.LEAST) -> tuple[Verdict, str]:
+    """The verdict on an interval, in the method's order, and the reason where it is undecided or invalid. `least` is
+    the fewest processes that give one."""
+    if estimate.k < least and not settings.quick:
+        return "invalid", f"{estimate.k} of at least {least} processes"
     margin, alpha = math.log1p(settings.margin), alpha_of(settings)
     half = estimate.half_width()
     low, high = estimate.interval(1 - 2 * alpha)

@@ -23,10 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.baton import Baton
 from harness.catalog import Catalog
 from harness.errors import UserError
 from harness.plugins import load_plugins
-from harness.records import Block
+from harness.records import THREADS, Block
 
 Answer = dict[str, Any]
 
@@ -52,9 +53,12 @@ class ForkServer:
     def open(self, files: list[Path]) -> Answer:
         """Import torch and the plugins, warm up, and say what machine this is."""
         # Imported here, so that no child has to.
-        from harness.bench import machine, profile, speed, verify, warm  # noqa: F401
+        from harness.bench import machine, profile, speed, turns, verify, warm  # noqa: F401
         from harness.bench.assemble import Kitchen
 
+        missing = not_preloaded()
+        if missing:
+            return {"error": f"LD_PRELOAD names {missing}, which the system did not load; see worker.log"}
         warm.warm()
         plugins = load_plugins(files)
         self.kitchen = Kitchen(Catalog(plugins))
@@ -119,9 +123,12 @@ class ForkServer:
         from harness.bench.failure import TrialFailed
         from harness.bench.profile import profile_trial
         from harness.bench.speed import measure_speed
+        from harness.bench.turns import measure_in_turns
         from harness.bench.verify import verify_block
+        from harness.bench.warm import use_threads
 
         assert self.block is not None
+        use_threads(int(os.environ.get(THREADS, 1)))
         block = self.block.without(message.get("without", ()))
         do = message["do"]
         try:
@@ -132,6 +139,12 @@ class ForkServer:
                     "data": profile_trial(block, message["level"], self.kitchen, self.guard, Path(message["traces"]))
                 }
             mode = do.removeprefix("speed.")
+            if "ring" in message:
+                ring = message["ring"]
+                baton = Baton(Path(ring["folder"]), ring["seat"], ring["seats"], freeze=ring["freeze"])
+                wanted = [(level, role) for level, role in ring["members"]]
+                number = message["replicate"]
+                return {"members": measure_in_turns(block, wanted, mode, number, self.kitchen, self.guard, baton)}
             return {"members": measure_speed(block, mode, message["replicate"], self.kitchen, self.guard)}
         except TrialFailed as failure:
             return {"failed": failure.level, "reason": failure.reason}
@@ -181,6 +194,13 @@ def ending(child: int) -> Iterator[list[int]]:
         yield [descriptor]
     finally:
         os.close(descriptor)
+
+
+def not_preloaded() -> str:
+    """The first library of LD_PRELOAD that this process does not have: the loader only grumbles and goes on."""
+    wanted = os.environ.get("LD_PRELOAD", "").replace(":", " ").split()
+    loaded = Path("/proc/self/maps").read_text() if wanted else ""
+    return next((path for path in wanted if str(Path(path).resolve()) not in loaded), "")
 
 
 def death(status: int, what: str, limit: float) -> str:

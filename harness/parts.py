@@ -32,7 +32,8 @@ class Skip(Exception):
 class Part:
     """What every part has. `needs` and `offers` are words: an optimization that needs ``"packable"`` is
     skipped, with that reason, for a model that does not offer it. `environment` are variables that must
-    exist before the process does (allocator, OpenMP). `source` is the paper, equation or document."""
+    exist before the process does (allocator, threads): a mapping, or a function ``(**parameters) -> mapping``, free of
+    torch. `source` is the paper, equation or document."""
 
     name: str
     build: Reference
@@ -40,7 +41,7 @@ class Part:
     source: str = ""
     needs: frozenset[str] = frozenset()
     offers: frozenset[str] = frozenset()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] | Reference = field(default_factory=dict)
 
     kind: ClassVar[str] = "part"
     #: How many leading positional arguments the core itself hands to `build`.

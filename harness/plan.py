@@ -132,19 +132,15 @@ class _Planner:
 
     def block(self, context: dict[str, str], levels: Sequence[str]) -> Block | None:
         trials: list[Trial] = []
-        environments: list[Mapping[str, str]] = []
         for level in levels:
             coordinates = {**context, self.suite.axis: level}
             try:
-                trial, environment = self.trial(coordinates, baseline=trials[0] if trials else None)
+                trials.append(self.trial(coordinates, baseline=trials[0] if trials else None))
             except Skip as skip:
                 self.skipped.append(Skipped(coordinates, str(skip)))
             except UserError as error:
                 for one in error.errors if isinstance(error, UserErrors) else (error,):
                     self.complain(one)
-            else:
-                trials.append(trial)
-                environments.append(environment)
             if not trials:  # without a baseline there is nothing to compare the others with
                 reason = self.skipped[-1].because if self.skipped else "it is wrong"
                 rest = [level for level in levels if level != self.suite.baseline]
@@ -156,11 +152,7 @@ class _Planner:
                 return None
         if len(trials) < 2:
             return None
-        if any(environment != environments[0] for environment in environments):
-            because = "its parts want different environments, which one process cannot have"
-            self.skipped += [Skipped({**context, self.suite.axis: trial.level}, because) for trial in trials]
-            return None
-        return Block(context, tuple(trials), self.measures(), environments[0])
+        return Block(context, tuple(trials), self.measures())
 
     def measures(self) -> Measures:
         measures = self.suite.measures
@@ -170,7 +162,7 @@ class _Planner:
             return replace(measures, speed=replace(measures.speed, until_decided=True))
         return measures
 
-    def trial(self, coordinates: Mapping[str, str], baseline: Trial | None) -> tuple[Trial, Mapping[str, str]]:
+    def trial(self, coordinates: Mapping[str, str], baseline: Trial | None) -> Trial:
         for rule, because in self.suite.skip:
             if all(coordinates[axis] in levels for axis, levels in rule.items()):
                 raise Skip(because)
@@ -201,11 +193,12 @@ class _Planner:
             device=device,
             fingerprint=self.fingerprint(dataset, dataset_entry, dataset_places["name"]),
             changes="rounding",
+            environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
         )
         if baseline is not None:
             self.check_same_examples(trial, baseline)
             trial = replace(trial, changes=self.weakest_promise(trial, baseline))
-        return trial, _environment(entries)
+        return trial
 
     def configuration(self, coordinates: Mapping[str, str]) -> _Configuration:
         """Base and levels merged. Two axes that set the same leaf differently are an error."""
@@ -367,8 +360,23 @@ def check_words(entries: Sequence[Entry]) -> None:
             raise Skip(f"{entry.part.name} needs {word}, which {model} does not offer")
 
 
-def _environment(entries: Sequence[Entry]) -> Mapping[str, str]:
-    return {name: value for entry in entries for name, value in entry.part.environment.items()}
+def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping[str, str]:
+    """The variables that the parts ask for; raises UserError where two ask for different values of one."""
+    asked: dict[str, tuple[str, str]] = {}
+    for spec, entry, where in parts:
+        wanted = entry.part.environment
+        if not isinstance(wanted, Mapping):
+            owner = f"{entry.part.kind} {spec.name} (plugin {entry.plugin})"
+            try:
+                wanted = resolve(wanted, owner, where)(**spec.parameters)
+            except ValueError as error:
+                raise UserError(f"{spec.name}: {error}.", where=where) from error
+        for name, value in wanted.items():
+            by, other = asked.setdefault(name, (spec.name, value))
+            if other != value:
+                what = f"{by} and {spec.name} both set {name}, to {other!r} and {value!r}."
+                raise UserError(what, where=where, fix="Drop one.")
+    return {name: value for name, (_, value) in asked.items()}
 
 
 def estimated_seconds(block: Block) -> tuple[float, float]:
@@ -379,7 +387,7 @@ def estimated_seconds(block: Block) -> tuple[float, float]:
         least += 2.0 * len(block.trials)
     if speed is None:
         return least, least
-    processes = 1 if speed.quick else 5
+    processes = 1 if speed.quick else 10 if block.takes_turns else 5
     for _ in speed.of:
         least += processes * (len(block.trials) + 1) * (speed.seconds + speed.warm_up)
     return least, max(least, speed.budget * len(speed.of))

@@ -8,8 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness import stats
-from harness.compare import Measured, alpha_of, decide
+from harness.compare import Measured, alpha_of, decide, looks_of
 from harness.findings import floor_of
 from harness.plan import estimated_seconds
 from harness.records import Block, Plan, Record
@@ -71,7 +70,7 @@ class Progress(Watcher):
     def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
         """Whether the process that just ended is one after which the intervals are looked at."""
         mode = records[-1].measure.removeprefix("speed.")
-        return mode in _modes(block) and len(Measured(block, records, mode).processes) in stats.LOOKS
+        return mode in _modes(block) and len(Measured(block, records, mode).processes) in looks_of(block)
 
     def _lines(self, block: Block, records: Sequence[Record], *, finished: bool = False) -> list[str]:
         lines = []
@@ -92,8 +91,8 @@ class Progress(Watcher):
                         ratio_words(estimate, 1 - alpha_of(measured.settings)),
                         f"{estimate.k} process{'es' if estimate.k > 1 else ''}",
                     ]
-                    if estimate.k >= stats.LEAST:
-                        words.append(decide(estimate, measured.settings, floor)[0])
+                    if estimate.k >= looks_of(block)[0] and not measured.contended:
+                        words.append(decide(estimate, measured.settings, floor, looks_of(block)[0])[0])
                     if self.live and not finished:
                         words.append(self._left(block, measured))
                     lines.append("  ".join([head, *words]))
@@ -102,7 +101,7 @@ class Progress(Watcher):
     def _left(self, block: Block, measured: Measured) -> str:
         """Time left: here until the widths are looked at next, and at least in all the blocks after this."""
         k = len(measured.processes)
-        goal = 1 if measured.settings.quick else next((look for look in stats.LOOKS if look >= k), k)
+        goal = 1 if measured.settings.quick else next((look for look in looks_of(block) if look >= k), k)
         here = measured.seconds / k * (goal - k)
         after = self._remaining(self.plan.blocks.index(block) + 1)
         return f"{_clock(here)} left here, {_clock(here + after)} in all"

@@ -12,6 +12,9 @@ from typing import Any, Literal
 #: Raised when the form of stored records changes; readers refuse what they do not know.
 SCHEMA = 1
 
+#: The variable that says on how many threads a child computes; one where it is not set.
+THREADS = "HARNESS_THREADS"
+
 Outcome = Literal["ok", "invalid", "failed", "skipped"]
 Role = Literal["variant", "control"]
 
@@ -39,7 +42,7 @@ class Spec:
 @dataclass(frozen=True)
 class Trial:
     """One fully specified point. `level` is its place on the compared axis, `changes` the weakest promise of
-    what sets it apart from the baseline."""
+    what sets it apart from the baseline, `environment` the variables that must exist before its process does."""
 
     level: str
     model: Spec
@@ -50,12 +53,13 @@ class Trial:
     device: str
     fingerprint: str
     changes: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
         """SHA-256 of all that determines the trial; where it stands in a suite is no part of it."""
         content = asdict(self)
-        del content["level"], content["changes"]
+        del content["level"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
 
 
@@ -104,7 +108,6 @@ class Block:
     context: Mapping[str, str]
     trials: tuple[Trial, ...]
     measures: Measures
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def id(self) -> str:
@@ -121,14 +124,33 @@ class Block:
         """What the others are compared with."""
         return self.trials[0]
 
+    @property
+    def environments(self) -> list[Mapping[str, str]]:
+        """The trials' different environments, the baseline's first. With more than one, processes take turns."""
+        found: list[Mapping[str, str]] = []
+        for trial in self.trials:
+            if trial.environment not in found:
+                found.append(trial.environment)
+        return found
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether one process cannot hold all trials."""
+        return len(self.environments) > 1
+
+    @property
+    def threads(self) -> int:
+        """The most threads one of the trials computes with."""
+        return max(int(trial.environment.get(THREADS, 1)) for trial in self.trials)
+
     def without(self, levels: Iterable[str]) -> Block:
         """The block without some of its trials."""
         left_out = set(levels)
         return replace(self, trials=tuple(trial for trial in self.trials if trial.level not in left_out))
 
     def alone(self) -> Block:
-        """The baseline against nothing but itself."""
-        return self.without(trial.level for trial in self.trials[1:])
+        """The baseline against nothing but itself, on the clock alone."""
+        return Block(self.context, self.trials[:1], Measures(speed=self.measures.speed, limit=self.measures.limit))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -147,7 +169,6 @@ class Block:
                 profile=Profile(**profile) if profile else None,
                 limit=measures["limit"],
             ),
-            environment=data["environment"],
         )
 
 

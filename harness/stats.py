@@ -161,34 +161,38 @@ def needed(k: int, half_width: float, target: float) -> int:
     return max(k, math.ceil(k * (half_width / target) ** 2)) if math.isfinite(half_width) else k * 4
 
 
-def go_on(half_widths: Sequence[float], k: int, target: float, spent: float, budget: float) -> str | None:
+def go_on(
+    half_widths: Sequence[float], k: int, target: float, spent: float, budget: float, looks: Sequence[int] = LOOKS
+) -> str | None:
     """None to run another process, otherwise why to stop: "precise", "budget" or "out of reach".
 
     `half_widths` are the variants' 95 % half-widths after k processes. They are looked at after 5, 10 and 20
-    processes only, and whether a difference looks significant plays no part: stopping on that alone makes false
-    alarms. A variant whose scatter puts the target beyond 20 processes is not waited for.
+    processes only (`looks`), and whether a difference looks significant plays no part: stopping on that alone makes
+    false alarms. A variant whose scatter puts the target beyond 20 processes is not waited for.
     """
-    if k not in LOOKS:
-        return None if k < LOOKS[-1] else "out of reach"
+    if k not in looks:
+        return None if k < looks[-1] else "out of reach"
     wide = [half for half in half_widths if half > target]
     if not wide:
         return "precise"
-    if k >= LOOKS[-1] or all(needed(k, half, target) > LOOKS[-1] for half in wide):
+    if k >= looks[-1] or all(needed(k, half, target) > looks[-1] for half in wide):
         return "out of reach"
-    following = LOOKS[LOOKS.index(k) + 1]
+    following = looks[looks.index(k) + 1]
     return "budget" if spent * following / k > budget else None
 
 
-def until_decided(decided: Sequence[bool], k: int, spent: float, budget: float) -> str | None:
+def until_decided(
+    decided: Sequence[bool], k: int, spent: float, budget: float, looks: Sequence[int] = LOOKS
+) -> str | None:
     """None to run another process, otherwise why to stop: "decided", "budget" or "out of reach". Each look may
     stop on a verdict, so verdicts must pay for it: they use the level `POCOCK`."""
-    if k not in LOOKS:
-        return None if k < LOOKS[-1] else "out of reach"
+    if k not in looks:
+        return None if k < looks[-1] else "out of reach"
     if all(decided):
         return "decided"
-    if k >= LOOKS[-1]:
+    if k >= looks[-1]:
         return "out of reach"
-    following = LOOKS[LOOKS.index(k) + 1]
+    following = looks[looks.index(k) + 1]
     return "budget" if spent * following / k > budget else None
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import stats
-from harness.compare import Measured, decide
+from harness.baton import make_ring, start
+from harness.compare import Measured, decide, looks_of
 from harness.errors import UserError
 from harness.records import Block, Outcome, Record, Role, replicates
 
@@ -50,24 +53,39 @@ class Server:
             )
         os.close(writing)
         self._answers = os.fdopen(reading, encoding="utf-8")
+        #: The block it was last told to prepare.
+        self.prepared = ""
         self.facts: dict[str, Any] = self.ask(do="open", plugins=[str(path) for path in plugins])["facts"]
 
     def ask(self, **message: Any) -> dict[str, Any]:
         """Send a message and block until it is answered. Raises ServerDied, or UserError where the server cannot
         be used at all."""
+        self.send(message)
+        answer = self.receive()
+        if "error" in answer and message["do"] == "open":
+            raise UserError(f"the measuring process cannot start: {answer['error']}.")
+        return answer
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message. Raises ServerDied."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             raise ServerDied(self.process.wait()) from None
+
+    def receive(self) -> dict[str, Any]:
+        """Block until the answer comes. Raises ServerDied."""
         line = self._answers.readline()
         if not line:
             raise ServerDied(self.process.wait())
         answer: dict[str, Any] = json.loads(line)
-        if "error" in answer and message["do"] == "open":
-            raise UserError(f"the measuring process cannot start: {answer['error']}.")
         return answer
+
+    def fileno(self) -> int:
+        """Readable when an answer has come."""
+        return self._answers.fileno()
 
     def close(self) -> None:
         """End the server and whatever it still measures."""
@@ -81,12 +99,12 @@ class Server:
 
 @dataclass
 class Servers:
-    """The fork servers of a run, started when first needed. Use as a context manager."""
+    """The fork servers of a run, by environment and seat, started when first needed. Use as a context manager."""
 
     folder: Path
     plugins: Sequence[Path] = ()
     met: Callable[[Mapping[str, Any]], None] = lambda facts: None
-    _running: dict[tuple[tuple[str, str], ...], Server] = field(default_factory=dict)
+    _running: dict[Any, Server] = field(default_factory=dict)
 
     def __enter__(self) -> Servers:
         return self
@@ -96,19 +114,19 @@ class Servers:
             server.close()
         self._running.clear()
 
-    def get(self, environment: Mapping[str, str]) -> Server:
-        """The server with this environment; `met` is told the machine's facts when one has started."""
-        key = tuple(sorted(environment.items()))
+    def get(self, environment: Mapping[str, str], copy: int = 0) -> Server:
+        """The server with this environment; `met` is told the machine's facts when one has started. Where more than
+        one with the same is needed, `copy` tells them apart."""
+        key = (tuple(sorted(environment.items())), copy)
         if key not in self._running:
             self._running[key] = Server(self.plugins, environment, self.folder / "worker.log")
             self.met(self._running[key].facts)
         return self._running[key]
 
-    def drop(self, environment: Mapping[str, str]) -> None:
-        """Forget a server that died."""
-        server = self._running.pop(tuple(sorted(environment.items())), None)
-        if server is not None:
-            server.close()
+    def drop(self, server: Server) -> None:
+        """End and forget a server."""
+        self._running = {key: other for key, other in self._running.items() if other is not server}
+        server.close()
 
 
 def measure_block(block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
@@ -125,7 +143,6 @@ class _Worker:
         self.records = [record for record in done if record.block == block.id]
         #: Levels that cannot go on, and why. A failure is data: it is recorded, and the rest goes on without.
         self.broken = {r.level: r.reason for r in self.records if r.outcome in ("failed", "invalid")}
-        self.prepared = False
         #: Trials that a process needs: the baseline and another, or the baseline alone where that is what is asked.
         self.fewest = min(2, len(block.trials))
 
@@ -138,36 +155,50 @@ class _Worker:
             self.profile()
 
     def ask(self, **message: Any) -> dict[str, Any]:
-        """The server's answer; a server that dies or cannot prepare the block fails all trials that are left."""
+        """The server's answer, in the environment of the trial that is spoken of, or the baseline's. A server that dies
+        or cannot prepare the block fails all trials that are left."""
+        level = message.get("level", self.block.baseline.level)
+        environment = next(trial.environment for trial in self.block.trials if trial.level == level)
+        server = None
         try:
-            server = self.servers.get(self.block.environment)
-            if not self.prepared:
-                answer = server.ask(do="prepare", block=self.block.to_json())
-                if "error" in answer:
-                    return {"failed": "", "reason": answer["error"]}
-                self.prepared = True
-            return server.ask(**message)
+            server = self.servers.get(environment)
+            return self.prepare(server) or server.ask(**message)
         except ServerDied as death:
-            self.servers.drop(self.block.environment)
-            self.prepared = False
-            limit = self.block.measures.limit
-            hint = f" (loading took longer than its limit of {limit:g} s)" if death.code == -signal.SIGALRM else ""
-            return {"failed": "", "reason": f"{death}{hint}"}
+            return self.buried(server, death)
+        except UserError as error:
+            if not environment:
+                raise
+            return {"failed": "", "reason": str(error)}  # of the variables that it asks for
+
+    def prepare(self, server: Server) -> dict[str, Any] | None:
+        """Have the server load the block; returns an answer only where it cannot."""
+        if server.prepared == self.block.id:
+            return None
+        answer = server.ask(do="prepare", block=self.block.to_json())
+        if "error" in answer:
+            return {"failed": "", "reason": answer["error"]}
+        server.prepared = self.block.id
+        return None
+
+    def buried(self, server: Server | None, death: ServerDied) -> dict[str, Any]:
+        """The answer that a server's death is."""
+        if server is not None:
+            self.servers.drop(server)
+        limit = self.block.measures.limit
+        hint = f" (loading took longer than its limit of {limit:g} s)" if death.code == -signal.SIGALRM else ""
+        return {"failed": "", "reason": f"{death}{hint}"}
 
     def verify(self) -> None:
         if replicates(self.records, self.block.id, "verify"):
             return
         failed: dict[str, str] = {}
-        while True:
-            answer = self.ask(do="verify", without=sorted(failed))
-            if "failed" not in answer:
-                break
-            for level in [answer["failed"]] if answer["failed"] else self.levels():
-                failed.setdefault(level, answer["reason"])
+        findings: dict[str, Any] = {}
+        for environment in self.block.environments:
+            here = [trial.level for trial in self.block.trials if trial.environment == environment]
+            self.verify_together(here, failed, findings)
             if self.block.baseline.level in failed:
-                answer = {"findings": []}
+                findings = {}
                 break
-        findings = {finding["level"]: finding for finding in answer["findings"]}
         records = []
         for trial in self.block.trials:
             if trial.level in failed:
@@ -177,6 +208,23 @@ class _Worker:
                 records.append(self.record(trial.level, "verify", 0, found["outcome"], found["reason"], found["data"]))
         records += self.without_baseline({r.level: r.reason for r in records if r.outcome != "ok"}, "verify", records)
         self.finish(records)
+
+    def verify_together(self, here: Sequence[str], failed: dict[str, str], findings: dict[str, Any]) -> None:
+        """Verify the trials of one environment, with the baseline as the reference in it."""
+        baseline = self.block.baseline.level
+        others = [trial.level for trial in self.block.trials if trial.level not in (baseline, *here)]
+        while True:
+            answer = self.ask(do="verify", level=here[0], without=sorted({*failed, *others}))
+            if "failed" not in answer:
+                break
+            blamed = [answer["failed"]] if answer["failed"] else here
+            if baseline in blamed and baseline not in here:  # it runs at home: here, the environment is to blame
+                blamed = here
+            for level in blamed:
+                failed.setdefault(level, answer["reason"])
+            if baseline in failed or all(level in failed for level in here):
+                return
+        findings.update({finding["level"]: finding for finding in answer["findings"] if finding["level"] in here})
 
     def speed(self, mode: str) -> None:
         settings = self.block.measures.speed
@@ -196,21 +244,23 @@ class _Worker:
 
     def enough(self, measured: Measured) -> bool:
         """Whether there are processes enough, or no time for more."""
-        settings, k = measured.settings, len(measured.processes)
+        settings, k, looks = measured.settings, len(measured.processes), looks_of(self.block)
         estimates = [e for level, e in measured.estimates().items() if level not in self.broken and e.k > 1]
         if settings.until_decided:
             # The floor also depends on other blocks' controls, so a verdict in the report can still be undecided.
-            decided = [decide(e, settings, stats.FLOOR)[0] not in ("undecided", "invalid") for e in estimates]
-            return stats.until_decided(decided, k, measured.seconds, settings.budget) is not None
+            verdicts = [decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates]
+            decided = [verdict not in ("undecided", "invalid") for verdict in verdicts]
+            return stats.until_decided(decided, k, measured.seconds, settings.budget, looks) is not None
         widths = [e.half_width() for e in estimates]
-        return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget) is not None
+        return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget, looks) is not None
 
     def replicate(self, measure: str, number: int) -> None:
         """One fresh process. A trial that fails in it is recorded as failed, and the process is run without it."""
         failed: list[Record] = []
         while True:
             left_out = sorted({*self.broken, *(record.level for record in failed)})
-            answer = self.ask(do=measure, replicate=number, without=left_out)
+            take = self.in_turns if self.block.takes_turns else self.together
+            answer = take(measure, number, left_out)
             if "failed" not in answer:
                 break
             levels = [answer["failed"]] if answer["failed"] else [x for x in self.levels() if x not in left_out]
@@ -228,6 +278,54 @@ class _Worker:
             ]
             + failed
         )
+
+    def together(self, measure: str, number: int, left_out: Sequence[str]) -> dict[str, Any]:
+        """One process with all trials that are left."""
+        return self.ask(do=measure, replicate=number, without=left_out)
+
+    def in_turns(self, measure: str, number: int, left_out: Sequence[str]) -> dict[str, Any]:
+        """One process a seat, taking turns; where one fails, the others are ended."""
+        seats = self.seats(left_out)
+        with tempfile.TemporaryDirectory(prefix="harness-ring-") as folder:
+            make_ring(Path(folder), len(seats))
+            token, waiting, answers = start(Path(folder)), [], []
+            server = None
+            try:
+                for seat, (environment, copy, members) in enumerate(seats):
+                    server = self.servers.get(environment, copy)
+                    refused = self.prepare(server)
+                    if refused:
+                        return refused
+                    freeze = self.block.threads > 1
+                    ring = {"folder": folder, "seat": seat, "seats": len(seats), "members": members, "freeze": freeze}
+                    server.send({"do": measure, "replicate": number, "without": left_out, "ring": ring})
+                    waiting.append(server)
+                while waiting:
+                    for server in select.select(waiting, [], [])[0]:
+                        waiting.remove(server)
+                        answers.append(server.receive())
+                        if "failed" in answers[-1]:
+                            return answers[-1]
+            except ServerDied as death:
+                return self.buried(server, death)
+            finally:
+                os.close(token)
+                for server in waiting:  # they would wait for their turn for ever
+                    self.servers.drop(server)
+        seconds = max(answer["seconds"] for answer in answers)
+        return {"members": [member for answer in answers for member in answer["members"]], "seconds": seconds}
+
+    def seats(self, left_out: Sequence[str]) -> list[tuple[Mapping[str, str], int, list[tuple[str, Role]]]]:
+        """Who sits where: environment, which copy of its server, and the members. The control has a seat of its own, to
+        show what two processes differ by that differ in nothing."""
+        found: list[tuple[Mapping[str, str], int, list[tuple[str, Role]]]] = []
+        for environment in self.block.environments:
+            here = [t.level for t in self.block.trials if t.environment == environment and t.level not in left_out]
+            if here:
+                found.append((environment, 0, [(level, "variant") for level in here]))
+        baseline = self.block.baseline
+        found.append((baseline.environment, 1, [(baseline.level, "control")]))
+        return found
 
     def profile(self) -> None:
         """One child a trial, after the clock."""

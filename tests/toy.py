@@ -193,6 +193,16 @@ def picky(recipe: harness.Recipe, *, amount: float = 1.0) -> harness.Recipe:
     return recipe
 
 
+def same(recipe: harness.Recipe, *, threads: int = 1, preload: str = "") -> harness.Recipe:
+    """Nothing but its environment."""
+    return recipe
+
+
+def variables(*, threads: int, preload: str) -> dict[str, str]:
+    """What must exist before the process does."""
+    return {"TOY": "1", "HARNESS_THREADS": str(threads)} | ({"LD_PRELOAD": preload} if preload else {})
+
+
 @harness.hookimpl
 def provide_models():
     yield harness.Model("linear", linear, "one linear map", offers={"plane"}, computes="linear")
@@ -220,6 +230,10 @@ def provide_optimizations():
     yield harness.Optimization("honest_halved", halved, "half the update, and says so", changes="update")
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")
+    yield harness.Optimization(
+        "elsewhere", same, "the same in a process of its own", changes="rounding", environment=variables
+    )
+    yield harness.Optimization("contrary", picky, "wants another", changes="rounding", environment={"TOY": "2"})
 
 
 @harness.hookimpl

@@ -6,7 +6,8 @@ import gc
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -19,7 +20,7 @@ from harness.bench.clock import Clock, Tape, run_rounds
 from harness.bench.failure import TrialFailed, blaming
 from harness.bench.guard import Guard
 from harness.bench.workset import work_set
-from harness.records import Block, Role, Speed, Trial
+from harness.records import Block, Role, Speed
 
 #: A sample lasts at least this many seconds; shorter steps are repeated within it.
 LEAST_SAMPLE = 1e-3
@@ -29,6 +30,10 @@ STATIONARY = 0.03
 WARM_MOST = 3.0
 #: A quick look measures this long in all.
 QUICK_SECONDS = 5.0
+
+
+#: A place among those timed against each other: a level and the role it plays.
+Seat = tuple[str, Role]
 
 
 class LiveMember:
@@ -93,25 +98,45 @@ def measure_speed(
     """The samples of every member as JSON values. Raises TrialFailed naming the level that cannot go on."""
     settings = block.measures.speed or Speed()
     random = Random(f"{block.id} {mode} {number}")
-    # Where objects lie in memory moves times by a percent or so: every process draws its own layout.
+    everybody: list[Seat] = [(trial.level, "variant") for trial in block.trials] + [(block.baseline.level, "control")]
+    with undisturbed(random):
+        members = build_members(block, everybody, mode, settings, kitchen, guard, random)
+        clock = clock or clock_for(members[0].live.device)
+        warmth, tapes, samples = make_ready(members, settings, clock, random)
+        run_guarded(members, tapes, settings.batches, range(rounds_for(samples, settings)), clock, random)
+        guard.rest()
+        return results(members, tapes, warmth)
+
+
+@contextmanager
+def undisturbed(random: Random) -> Iterator[None]:
+    """No garbage collection, and a heap laid out at random: where objects lie moves times by a percent or so, so every
+    process draws its own layout."""
     padding = [bytearray(random.randrange(1, 1 << 16)) for _ in range(random.randrange(64))]
-    members = build_members(block, mode, settings, kitchen, guard, random)
-    clock = clock or clock_for(members[0].live.device)
     gc.collect()
-    gc.freeze()
     gc.disable()
     try:
-        warmth = warm_up(members, settings, clock, random)
-        tapes = [Tape(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmth.medians]
-        samples = [mean * tape.repeats for mean, tape in zip(warmth.means, tapes, strict=True)]
-        rounds = rounds_for(samples, settings)
-        run_guarded(members, tapes, settings.batches, range(rounds), clock, random)
-        for member in members:
-            member.check()
+        yield
     finally:
         gc.enable()
-        guard.rest()
-    del padding
+        del padding
+
+
+def make_ready(
+    members: Sequence[LiveMember], settings: Speed, clock: Clock, random: Random
+) -> tuple[Warmth, list[Tape], list[float]]:
+    """Warm the members up; returns how that went, a tape for each, and the mean seconds of a sample of each."""
+    gc.collect()
+    gc.freeze()
+    warmth = warm_up(members, settings, clock, random)
+    tapes = [Tape(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmth.medians]
+    return warmth, tapes, [mean * tape.repeats for mean, tape in zip(warmth.means, tapes, strict=True)]
+
+
+def results(members: Sequence[LiveMember], tapes: Sequence[Tape], warmth: Warmth) -> list[dict[str, Any]]:
+    """What was measured, as JSON values. Raises TrialFailed where a member's last step is not finite."""
+    for member in members:
+        member.check()
     return [
         {
             "level": member.level,
@@ -128,9 +153,9 @@ def measure_speed(
 
 
 def build_members(
-    block: Block, mode: str, settings: Speed, kitchen: Kitchen, guard: Guard, random: Random
+    block: Block, wanted: Sequence[Seat], mode: str, settings: Speed, kitchen: Kitchen, guard: Guard, random: Random
 ) -> list[LiveMember]:
-    """All trials and the baseline once more as the control, built in random order."""
+    """The wanted levels and roles, built in random order."""
     baseline = block.baseline
     data = kitchen.data(baseline.dataset)
     with blaming(baseline.level, "choosing the work set"):
@@ -138,10 +163,11 @@ def build_members(
     with blaming(baseline.level, "building the model"):
         guard.doing(baseline.level, "building the model")
         weights = {name: tensor.clone() for name, tensor in kitchen.bare(baseline).state_dict().items()}
-    wanted: list[tuple[Trial, Role]] = [(trial, "variant") for trial in block.trials] + [(baseline, "control")]
+    trials = {trial.level: trial for trial in block.trials}
     members: dict[int, LiveMember] = {}
     for index in random.sample(range(len(wanted)), len(wanted)):
-        trial, role = wanted[index]
+        level, role = wanted[index]
+        trial = trials[level]
         with blaming(trial.level, "building the model"):
             guard.doing(trial.level, "building the model")
             live = kitchen.live(trial, weights)

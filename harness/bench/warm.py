@@ -13,3 +13,9 @@ def warm() -> None:
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
+
+
+def use_threads(count: int) -> None:
+    """Compute on `count` threads from here on. For children only: the server stays on one."""
+    if count != torch.get_num_threads():
+        torch.set_num_threads(count)

@@ -104,6 +104,15 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         source="Jozefowicz et al. 2015; Tallec and Ollivier 2018", changes="model", needs={"forget_gate"},
     )  # fmt: skip
 
+    yield harness.Optimization(
+        "threads", f"{here}.surroundings:threads", "compute on several threads", changes="rounding",
+        environment=f"{here}.surroundings:threads_environment",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "allocator", f"{here}.surroundings:allocator", "an allocator that keeps what a step frees",
+        source="mallopt(3)", changes="rounding", environment=f"{here}.surroundings:allocator_environment",
+    )  # fmt: skip
+
 
 @harness.hookimpl
 def provide_metrics() -> Iterator[harness.Metric]:

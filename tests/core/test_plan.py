@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import SUITE, read
@@ -46,6 +47,23 @@ def test_a_trial_is_all_that_determines_it(planned):
         (block,) = planned("", change).blocks
         ids.add(block.baseline.id)
     assert len(ids) == 8
+
+
+def test_what_must_exist_before_the_process_is_no_part_of_a_trial_s_id(planned):
+    (block,) = planned("away: {use: [{name: elsewhere, threads: 2}]}").blocks
+    assert block.takes_turns
+    assert block.threads == 2
+    away = block.trials[1]
+    assert away.environment == {"TOY": "1", "HARNESS_THREADS": "2"}
+    assert replace(away, environment={}).id == away.id  # its parts and their versions are
+    assert Plan.from_json(planned("away: {use: [elsewhere]}").to_json()).blocks[0].takes_turns
+    assert not planned().blocks[0].takes_turns
+
+
+def test_two_parts_that_want_the_same_variable_differently(planned):
+    message = complaint(planned, "away: {use: [elsewhere, contrary]}")
+    assert "elsewhere and contrary both set TOY, to '1' and '2'. Drop one." in message
+    assert message.startswith("suite.yaml:10:")
 
 
 def test_a_plan_survives_json(planned):

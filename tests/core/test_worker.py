@@ -91,9 +91,10 @@ def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
 
 
 def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers):
-    (block,) = planned("backwards: {use: [reverse]}").blocks
+    (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=1").blocks
     records: list[Record] = []
     measure_block(block.alone(), [], records.extend, servers)
+    assert {r.measure for r in records} == {"verify", "speed.train"}
     assert block.alone().id != block.id
     speed = replicates(records, block.alone().id, "speed.train")
     assert len(speed) == 5
@@ -101,6 +102,58 @@ def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers)
         ("plain", "variant"),
         ("plain", "control"),
     }
+
+
+AWAY = "backwards: {use: [reverse]}\n    away: {use: [elsewhere]}"
+
+
+def test_trials_of_different_environments_take_turns(measured, planned):
+    (block,) = planned(AWAY).blocks
+    assert [trial.environment for trial in block.trials] == [{}, {}, {"TOY": "1", "HARNESS_THREADS": "1"}]
+    records = measured(AWAY)
+    assert {level: outcome for level, (outcome, _) in outcomes(records, "verify").items()} == dict.fromkeys(
+        ["plain", "backwards", "away"], "ok"
+    )
+    speed = replicates(records, block.id, "speed.train")
+    assert len(speed) == 10  # a ratio of two processes needs more of them
+    for group in speed.values():
+        assert sorted((r.level, r.role) for r in group) == [
+            ("away", "variant"), ("backwards", "variant"), ("plain", "control"), ("plain", "variant"),
+        ]  # fmt: skip
+        rounds = {tuple(r.data["round"]) for r in group}
+        batches = {tuple(r.data["batch"]) for r in group}
+        assert len(rounds) == len(batches) == 1  # so that each sample has its partner in the other process
+        assert len(rounds.pop()) >= 40
+
+
+def test_several_threads_in_turns_stop_each_other_and_all_come_home(measured):
+    records = measured("two: {use: [{name: elsewhere, threads: 2}]}")
+    assert len(replicates(records, records[0].block, "speed.train")) == 10
+    assert all(r.outcome == "ok" for r in records)
+
+
+@pytest.mark.parametrize(("how", "reason"), [("killed", "SIGSEGV"), ("hangs", "its limit")])
+def test_whoever_fails_in_turns_is_left_out_and_the_others_are_not_kept_waiting(measured, how, reason):
+    bad = f"{AWAY}\n    bad: {{model: {{name: broken, how: {how}, at: 60}}, use: [{{name: elsewhere, threads: 1}}]}}"
+    records = measured(bad, "measure.limit=1 s")
+    assert outcomes(records, "verify")["bad"][0] == "ok"
+    failed = [r for r in records if r.outcome != "ok"]
+    assert [(r.level, r.outcome) for r in failed] == [("bad", "failed")]
+    assert reason in failed[0].reason
+    assert len(replicates(records, records[0].block, "speed.train")) == 10
+
+
+def test_a_library_that_was_not_preloaded_is_an_error(measured):
+    records = measured(
+        "backwards: {use: [reverse]}\n    lost: {use: [{name: elsewhere, preload: /no/such/library.so}]}"
+    )
+    assert outcomes(records, "verify")["lost"] == (
+        "failed",
+        "the measuring process cannot start: LD_PRELOAD names /no/such/library.so, which the system did not load; "
+        "see worker.log.",
+    )
+    assert outcomes(records, "verify")["backwards"][0] == "ok"
+    assert set(outcomes(records, "speed.train")) == {"plain", "backwards"}
 
 
 def test_a_model_that_fails_on_the_clock_is_left_out(measured):
