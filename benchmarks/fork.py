@@ -1,0 +1,59 @@
+"""From fork to a built model: what one more isolated process costs before it can warm up."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import numpy as np
+
+from harness.bench.assemble import Kitchen
+from harness.bench.warm import warm
+from harness.catalog import Catalog
+from harness.plan import make_plan
+from harness.plugins import load_plugins
+from harness.suite import parse_suite
+from harness.yaml_source import read_text
+
+SUITE = """
+question: What does a process cost?
+base:
+  model: {name: lstm, hidden_size: 128}
+  dataset: {name: reviews, batch_size: 32}
+  use: [adam]
+axes: {what: {base: {}, same: {}}}
+compare: {axis: what, baseline: base}
+measure: {speed: {}}
+"""
+FORKS, BAR = 50, 100.0
+
+
+def main() -> int:
+    """Print milliseconds from fork; the exit code is 1 where the bar is missed."""
+    warm()
+    catalog = Catalog(load_plugins())
+    plan = make_plan(parse_suite(read_text(SUITE, "fork"), "fork", SUITE, ()), catalog)
+    trial = plan.blocks[0].baseline
+    kitchen = Kitchen(catalog)
+    kitchen.data(trial.dataset)
+    kitchen.recipe(trial)
+    found = []
+    for _ in range(FORKS):
+        reading, writing = os.pipe()
+        begun = time.perf_counter_ns()
+        if os.fork() == 0:
+            kitchen.live(trial)
+            os.write(writing, str(time.perf_counter_ns() - begun).encode())
+            os._exit(0)
+        found.append(int(os.read(reading, 64)) * 1e-6)
+        os.wait()
+        os.close(reading)
+        os.close(writing)
+    low, middle, high = np.quantile(found, [0.1, 0.5, 0.9])
+    print(f"fork to a built model: {middle:.0f} ms (10 % to 90 %: {low:.0f} to {high:.0f}; bar: {BAR:.0f})")
+    return int(middle > BAR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What must exist before the process does: threads and allocators are variables of an environment."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import read
+
+from harness.errors import UserError
+from harness.plan import make_plan
+from harness.records import Plan
+
+SUITE = """
+question: Do surroundings matter?
+base:
+  model: lstm
+  dataset: {name: lengths, batch_size: 8}
+  use: [adam]
+axes:
+  where:
+    here: {}
+    away: {use: [LEVEL]}
+compare: {axis: where, baseline: here}
+measure: {speed: {}}
+"""
+
+
+def plan_of(level: str, catalog) -> Plan:
+    return make_plan(read(SUITE.replace("LEVEL", level)), catalog)
+
+
+@pytest.mark.parametrize(
+    ("use", "environment"),
+    [
+        ("threads", {"HARNESS_THREADS": "2"}),
+        ("{name: threads, count: 3}", {"HARNESS_THREADS": "3"}),
+        ("{name: allocator, keep_mib: 2}", {"MALLOC_MMAP_THRESHOLD_": "2097152", "MALLOC_TRIM_THRESHOLD_": "2097152"}),
+    ],
+)
+def test_surroundings_are_variables(use, environment, catalog):
+    (block,) = plan_of(use, catalog).blocks
+    assert environment.items() <= block.trials[1].environment.items()
+    assert block.trials[1].changes == "rounding"
+    assert block.takes_turns
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ("{name: threads, count: 0}", "threads: count = 0 is not above 0"),
+        ("{name: allocator, keep_mib: 0}", "allocator: keep_mib = 0 is not above 0"),
+        ("{name: allocator, preload: nowhere.so}", "allocator: preload = 'nowhere.so' is no file"),
+    ],
+)
+def test_impossible_surroundings(use, message, catalog):
+    with pytest.raises(UserError, match=re.escape(message)):
+        plan_of(use, catalog)
