@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -85,7 +86,8 @@ class Measured:
         self.block, self.mode = block, mode
         self.settings = block.measures.speed or Speed()
         self.processes: list[Process] = []
-        self.restless: dict[str, int] = {}
+        #: In how many processes each level was flagged with what.
+        self.flagged: Counter[tuple[str, str]] = Counter()
         self.seconds = 0.0
         self.broken: dict[str, Record] = {}
         mine = [record for record in records if record.block == block.id]
@@ -96,7 +98,7 @@ class Measured:
             good = [record for record in group if record.outcome == "ok"]
             self.seconds += sum(record.data.get("seconds", 0.0) for record in good)
             for record in good:
-                self.restless[record.level] = self.restless.get(record.level, 0) + bool(record.data.get("flags"))
+                self.flagged.update((record.level, flag) for flag in record.data.get("flags", ()))
             samples: Process = {(r.level, str(r.role)): Samples.from_record(r.data) for r in good}
             if (block.baseline.level, "variant") in samples:
                 self.processes.append(samples)
@@ -113,7 +115,8 @@ class Measured:
     def choose_clock(self) -> None:
         """Wall time decides, unless the core was shared; then CPU time does."""
         self.cpu_share = self._cpu_share()
-        shared = self.cpu_share < CPU_SHARE
+        # Of a GPU's step the host's CPU time tells nothing: it only queues and waits.
+        shared = self.cpu_share < CPU_SHARE and all(trial.device == "cpu" for trial in self.block.trials)
         #: With several threads CPU time, read of one, says nothing of a shared core's effect.
         self.contended = shared and self.block.threads > 1
         self.clock: Clock = "cpu" if shared and not self.contended else "wall"
@@ -123,6 +126,11 @@ class Measured:
         members = {member for process in self.processes for member in process}
         shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
         return float(min(shares, default=1.0))
+
+    def mostly(self, flag: str, level: str, processes: int) -> bool:
+        """Whether a level or its baseline was flagged in more than half of the processes."""
+        most = max(self.flagged[each, flag] for each in (level, self.block.baseline.level))
+        return most * 2 > processes
 
     def pairs(self, level: str, role: str) -> list[tuple[Samples, Samples]]:
         """The baseline's and a member's samples of every process that measured both, on the deciding clock."""
@@ -210,6 +218,8 @@ class Measured:
         broken = self.broken.get(trial.level)
         if broken is not None:
             verdict, reason = "invalid", f"{broken.outcome}: {broken.reason}"
+        elif comparison.estimate is not None and self.mostly("throttled", trial.level, comparison.estimate.k):
+            verdict, reason = "invalid", "throttled: the GPU's clock was forced down; cool it, or limit its clock"
         elif verdict != "invalid" and trial.changes == "answer":
             verdict, reason = "unranked", "its answer is another one, on purpose"
         elif verdict in ("faster", "slower", "equivalent") and null_biased:
@@ -224,10 +234,7 @@ class Measured:
                 flags.append("cpu-clock")
             if any(abs(math.log(other) - comparison.estimate.mean) > margin for other in others if other):
                 flags.append("tail-effect")
-            if (
-                max(self.restless.get(level, 0) for level in (trial.level, self.block.baseline.level)) * 2
-                > comparison.estimate.k
-            ):
+            if self.mostly("not_stationary", trial.level, comparison.estimate.k):
                 flags.append("not-stationary")
             if null_biased:
                 flags.append("null-biased")

@@ -70,7 +70,8 @@ class Speed:
     `of` are the modes ("train", "inference"); `half_width` is the wanted half of the 95 % interval; `margin`
     is what counts as equivalent; `budget` bounds a block's processes after the first five; `warm_up` and
     `seconds` are how long one process at least warms and measures each level, `visits` how often it comes to each
-    batch; `batches` make the work set. `quick` is one process, `until_decided` stops on verdicts."""
+    batch; `batches` make the work set; with a cold `cache`, each sample finds none of its data there. `quick` is one
+    process, `until_decided` stops on verdicts."""
 
     of: tuple[str, ...] = ("train",)
     half_width: float = 0.01
@@ -80,6 +81,7 @@ class Speed:
     seconds: float = 0.5
     visits: int = 5
     batches: int = 8
+    cache: Literal["warm", "cold"] = "warm"
     quick: bool = False
     until_decided: bool = False
 

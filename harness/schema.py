@@ -139,6 +139,9 @@ class SpeedSchema(_Strict):
     seconds: Duration = Field(0.5, description="least time one process measures each level")
     visits: int = Field(5, ge=5, description="least visits of each batch in one process")
     batches: int = Field(8, ge=1, description="batches of the work set")
+    cache: Literal["warm", "cold"] = Field(
+        "warm", description="cold: before each sample, the last cache is overwritten"
+    )
 
 
 class ProfileSchema(_Strict):

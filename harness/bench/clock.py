@@ -16,13 +16,15 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Clock:
-    """Wall and CPU time of this thread in nanoseconds, and how often it was preempted. `wait` blocks until a
-    device has done its work, so that a mark means what it says."""
+    """Wall and CPU time of this thread in nanoseconds, and how often it was preempted. On a device that works on its
+    own, `events` makes marks that it reads its own clock at (``record()``, then ``elapsed_time(later)`` in
+    milliseconds), and `wait` blocks until it has done its work."""
 
     wall: Callable[[], int] = time.perf_counter_ns
     cpu: Callable[[], int] = time.thread_time_ns
     switches: Callable[[], int] = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
     wait: Callable[[], None] | None = None
+    events: Callable[[], Any] | None = None
 
 
 class Member(Protocol):
@@ -63,7 +65,7 @@ class Marker:
     """Reads the clock at the end of each phase. Phases of one sample sum to its wall time exactly."""
 
     def __init__(self, clock: Clock) -> None:
-        self._now, self._wait = clock.wall, clock.wait
+        self._now = clock.wall
         self.phases: dict[str, int] = {}
         self.name = "step"
         self.last = 0
@@ -75,8 +77,6 @@ class Marker:
 
     def __call__(self, phase: str) -> None:
         """`phase` ends, and the next begins."""
-        if self._wait is not None:
-            self._wait()
         now = self._now()
         self.phases[phase] = self.phases.get(phase, 0) + now - self.last
         self.name, self.last = phase, now
@@ -87,10 +87,49 @@ class Marker:
         return sum(self.phases.values())
 
 
+class EventMarker:
+    """The same on a device: a mark is an event in its queue, so marking does not make it wait; only a sample's end
+    does.
+
+    The device is idle when a sample begins, so the time between the first and the last event is what the step took,
+    waiting for the host included.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        assert clock.events is not None
+        self._event, self._wait = clock.events, clock.wait or (lambda: None)
+        self.phases: dict[str, int] = {}
+        self.names: list[str] = []
+        self.marks: list[Any] = []
+
+    def start(self) -> None:
+        """The first phase begins."""
+        self._wait()
+        self._mark()
+
+    def __call__(self, phase: str) -> None:
+        """`phase` ends, and the next begins."""
+        self.names.append(phase)
+        self._mark()
+
+    def _mark(self) -> None:
+        event = self._event()
+        event.record()
+        self.marks.append(event)
+
+    def stop(self) -> int:
+        """What was queued since the last mark goes to the last phase; waits, and returns the whole."""
+        self(self.names[-1] if self.names else "step")
+        self._wait()
+        for name, begin, end in zip(self.names, self.marks, self.marks[1:], strict=False):
+            self.phases[name] = self.phases.get(name, 0) + round(begin.elapsed_time(end) * 1e6)
+        return sum(self.phases.values())
+
+
 def take(member: Member, batch: int, tape: Tape, clock: Clock, *, round_: int, position: int) -> None:
     """One sample, appended to the tape."""
     member.before()
-    marker = Marker(clock)
+    marker = EventMarker(clock) if clock.events else Marker(clock)
     step, repeats = member.step, tape.repeats
     switches = clock.switches()
     cpu = clock.cpu()

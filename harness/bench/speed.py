@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.bench import gpu
 from harness.bench.assemble import Kitchen, Live
 from harness.bench.clock import Clock, Tape, run_rounds
 from harness.bench.failure import TrialFailed, blaming
@@ -28,6 +29,8 @@ LEAST_SAMPLE = 1e-3
 STATIONARY = 0.03
 #: Warm-up lasts at most this many seconds a member.
 WARM_MOST = 3.0
+#: A GPU raises its clock under load, so there each member warms up at least this many seconds.
+GPU_WARM_UP = 0.5
 #: A quick look measures this long in all.
 QUICK_SECONDS = 5.0
 
@@ -46,6 +49,8 @@ class LiveMember:
         self.mode = mode
         self.loss: Any = None
         self.saved: list[Any] = []
+        #: Called before each sample, off the clock, where caches are to be cold.
+        self.flush: Callable[[], None] = lambda: None
         if mode == "inference":
             live.model.eval()
 
@@ -63,6 +68,7 @@ class LiveMember:
 
     def before(self) -> None:
         """Say who runs next, and wind the alarm."""
+        self.flush()
         self.guard.doing(self.level, f"one {self.mode} step")
 
     def save(self) -> None:
@@ -101,11 +107,12 @@ def measure_speed(
     everybody: list[Seat] = [(trial.level, "variant") for trial in block.trials] + [(block.baseline.level, "control")]
     with undisturbed(random):
         members = build_members(block, everybody, mode, settings, kitchen, guard, random)
-        clock = clock or clock_for(members[0].live.device)
+        clock = clock or gpu.clock_for(members[0].live.device)
         warmth, tapes, samples = make_ready(members, settings, clock, random)
+        before = gpu.reading(members[0].live.device)
         run_guarded(members, tapes, settings.batches, range(rounds_for(samples, settings)), clock, random)
         guard.rest()
-        return results(members, tapes, warmth)
+        return results(members, tapes, warmth, [before, gpu.reading(members[0].live.device)])
 
 
 @contextmanager
@@ -133,8 +140,12 @@ def make_ready(
     return warmth, tapes, [mean * tape.repeats for mean, tape in zip(warmth.means, tapes, strict=True)]
 
 
-def results(members: Sequence[LiveMember], tapes: Sequence[Tape], warmth: Warmth) -> list[dict[str, Any]]:
-    """What was measured, as JSON values. Raises TrialFailed where a member's last step is not finite."""
+def results(
+    members: Sequence[LiveMember], tapes: Sequence[Tape], warmth: Warmth, card: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """What was measured, as JSON values; `card` is what a GPU said before and after. Raises TrialFailed where a
+    member's last step is not finite."""
+    throttled = ["throttled"] if any(told.get("forced_down") for told in card) else []
     for member in members:
         member.check()
     return [
@@ -145,7 +156,8 @@ def results(members: Sequence[LiveMember], tapes: Sequence[Tape], warmth: Warmth
                 **tape.columns(),
                 "counts": member.counts(),
                 "warm_up": {"passes": warmth.passes, "seconds": warmth.spent},
-                "flags": [] if stationary else ["not_stationary"],
+                "flags": throttled if stationary else ["not_stationary", *throttled],
+                "gpu": [told for told in card if told],
             },
         }
         for member, tape, stationary in zip(members, tapes, warmth.stationary, strict=True)
@@ -177,6 +189,10 @@ def build_members(
             if len(batches) != settings.batches:
                 raise ValueError(f"its order makes {len(batches)} batches where {settings.batches} are due")
         members[index] = LiveMember(live, role, batches, mode, guard)
+    if settings.cache == "cold":
+        flush = gpu.cold_caches(next(iter(members.values())).live.device)
+        for member in members.values():
+            member.flush = flush
     return [members[index] for index in range(len(wanted))]
 
 
@@ -214,6 +230,7 @@ def warm_up(members: Sequence[LiveMember], settings: Speed, clock: Clock, random
     both ways mistakes a noisy machine for a cold one.)
     """
     begun = time.perf_counter()
+    least = max(settings.warm_up, GPU_WARM_UP) if members[0].live.device.type == "cuda" else settings.warm_up
     for member in members:
         member.save()
     stationary = [False] * len(members)
@@ -231,7 +248,7 @@ def warm_up(members: Sequence[LiveMember], settings: Speed, clock: Clock, random
                 stationary[index] = stationary[index] or float(np.median(now / best[index])) > 1 - STATIONARY
             best = [np.minimum(now, then) for now, then in zip(times, best, strict=True)]
         spent = time.perf_counter() - begun
-        warm = spent >= settings.warm_up * len(members) and all(stationary)
+        warm = spent >= least * len(members) and all(stationary)
         if warm or spent >= WARM_MOST * len(members):
             break
     return Warmth(passes, spent, [float(np.median(t)) for t in times], [float(t.mean()) for t in times], stationary)
@@ -243,13 +260,6 @@ def rounds_for(seconds: Sequence[float], settings: Speed) -> int:
     wanted = QUICK_SECONDS if settings.quick else settings.seconds * len(seconds)
     passes = math.ceil(wanted / (sum(seconds) * settings.batches))
     return max(settings.visits, passes) * settings.batches
-
-
-def clock_for(device: torch.device) -> Clock:
-    """The clock of a device: on a GPU every mark waits until the work before it is done."""
-    if device.type == "cuda":
-        return Clock(wait=lambda: torch.cuda.synchronize(device))
-    return Clock()
 
 
 def clone(value: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 from harness.baton import Baton
 from harness.bench.assemble import Kitchen
 from harness.bench.clock import Clock, Tape
+from harness.bench.gpu import clock_for, reading
 from harness.bench.guard import Guard
-from harness.bench.speed import Seat, build_members, clock_for, make_ready, results, run_guarded, undisturbed
+from harness.bench.speed import Seat, build_members, make_ready, results, run_guarded, undisturbed
 from harness.records import Block, Speed
 
 #: A turn lasts at least this many seconds in every seat: the first step after a change costs more, and is thrown away.
@@ -59,7 +60,7 @@ def measure_in_turns(
         note = baton.wait()
         if baton.seat < baton.seats - 1:
             baton.pass_on(note, last=True)
-        return results(members, tapes, warmth)
+        return results(members, tapes, warmth, [reading(members[0].live.device)])
 
 
 def share_out(seats: Sequence[tuple[float, int]], settings: Speed) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 from made import block, record
 
-from harness.bench.clock import Clock, Tape, balanced_orders, run_rounds
+from harness.bench.clock import Clock, Tape, balanced_orders, run_rounds, take
 from harness.compare import Measured
 from harness.records import Speed
 
@@ -54,6 +54,62 @@ def measure(ways: dict[str, list[list[int]]], passes: int = 5, repeats: int = 1)
     batches = len(next(iter(ways.values())))
     run_rounds(members, tapes, batches, range(passes * batches), time.clock(), Random(0))
     return members, dict(zip(ways, tapes, strict=True)), log
+
+
+class FakeDevice:
+    """Works off its queue on its own: the host runs ahead, and an event reads the device's clock when its turn comes."""
+
+    def __init__(self) -> None:
+        self.host = self.free_at = self.waits = 0
+
+    def queue(self, nanoseconds: int) -> None:
+        self.host += 10  # launching costs the host something
+        self.free_at = max(self.free_at, self.host) + nanoseconds
+
+    def wait(self) -> None:
+        self.waits += 1
+        self.host = max(self.host, self.free_at)
+
+    def event(self):
+        device = self
+
+        class Event:
+            def record(self) -> None:
+                self.at = max(device.free_at, device.host)
+
+            def elapsed_time(self, later) -> float:
+                return (later.at - self.at) * 1e-6
+
+        return Event()
+
+
+def test_a_device_s_events_mark_phases_without_making_it_wait():
+    device = FakeDevice()
+
+    class Member:
+        def before(self) -> None: ...
+
+        def restore(self) -> None: ...
+
+        def step(self, batch: int, mark) -> None:
+            device.host += 500  # the host prepares the batch, the device has nothing to do
+            mark("collate")
+            device.queue(3000)
+            device.queue(1000)
+            mark("forward")
+            device.queue(7000)
+            mark("backward")
+
+    tape = Tape(repeats=2)
+    clock = Clock(
+        wall=lambda: device.host, cpu=lambda: device.host, switches=lambda: 0, wait=device.wait, events=device.event
+    )
+    for round_ in range(3):
+        take(Member(), 0, tape, clock, round_=round_, position=0)
+        assert device.waits == 2 * (round_ + 1)  # once before and once after, never between
+    for phases in zip(*tape.phases.values(), strict=True):
+        assert dict(zip(tape.phases, phases, strict=True)) == {"collate": 500, "forward": 8010, "backward": 14000}
+    assert tape.wall == [500 + 8010 + 14000] * 3
 
 
 def test_ratio_of_sums_to_a_billionth():

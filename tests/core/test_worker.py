@@ -228,3 +228,15 @@ def test_the_server_dying_is_a_record(planned, tmp_path: Path):
         measure_block(block, [], records.extend, servers)
     assert {r.outcome for r in records} == {"failed"}
     assert "the measuring process ended" in records[0].reason
+
+
+def test_cold_caches_are_off_the_clock(measured):
+    """A cache of 64 MiB is overwritten before each sample, which takes longer than the whole step."""
+    warm = measured("backwards: {use: [reverse]}", "measure.speed.visits=5")
+    cold = measured("backwards: {use: [reverse]}", "measure.speed.visits=5", "measure.speed.cache=cold")
+
+    def share(records: list[Record]) -> float:
+        speed = [r.data for r in records if r.measure == "speed.train"]
+        return sum(sum(data["wall"]) * 1e-9 for data in speed) / sum(data["seconds"] for data in speed)
+
+    assert share(cold) < share(warm)

@@ -1,0 +1,76 @@
+"""What is asked of a GPU, answered by a made-up nvidia-smi; and, where there is a GPU, by a real one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from made import block, record
+
+from harness.bench import gpu
+from harness.compare import Measured
+
+
+@pytest.fixture
+def smi(tmp_path, monkeypatch):
+    def says(card: str, processes: str = "") -> None:
+        script = f'#!/bin/sh\ncase "$*" in *query-gpu*) echo "{card}";; *) printf "{processes}";; esac\n'
+        (tmp_path / "nvidia-smi").write_text(script)
+        (tmp_path / "nvidia-smi").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    return says
+
+
+@pytest.mark.parametrize(
+    ("reasons", "forced_down"),
+    [("0x0000000000000000", False), ("0x0000000000000004", False), ("0x0000000000000044", True), ("0x08", True),
+     ("[N/A]", None)],
+)  # fmt: skip
+def test_a_throttled_card(smi, reasons, forced_down):
+    smi(f"{reasons}, 1980, 54", f"{os.getpid()}\\n17\\n")
+    told = gpu.ask("GPU-1")
+    assert told == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
+
+
+def test_where_nothing_tells(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu.ask("GPU-1") == {}
+    assert gpu.reading(torch.device("cpu")) == {}
+    assert gpu.clock_for(torch.device("cpu")).events is None
+
+
+def test_a_throttled_run_is_invalid():
+    this = block("a", "b")
+    records = [
+        record(this, level, n, [1e6] * 10, flags=["throttled"] if n < throttled and level == "b" else [])
+        for throttled in [3]
+        for n in range(5)
+        for level in "ab"
+    ]
+    result = Measured(this, records, "train").compare(this.trials[1], "step_time", lambda s: s.seconds, 0.003, False)
+    assert result.verdict == "invalid"
+    assert result.reason.startswith("throttled")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_events_of_a_real_gpu_agree_with_the_wall():
+    import time
+
+    device = torch.device("cuda")
+    clock = gpu.clock_for(device)
+    x = torch.randn(4096, 4096, device=device)
+    assert clock.events is not None
+    assert clock.wait is not None
+    for _ in range(3):
+        first, last = clock.events(), clock.events()
+        clock.wait()
+        begun = time.perf_counter()
+        first.record()
+        for _ in range(50):
+            x = torch.tanh(x @ x)
+        last.record()
+        clock.wait()
+        wall = time.perf_counter() - begun
+    assert first.elapsed_time(last) * 1e-3 == pytest.approx(wall, rel=0.1)
