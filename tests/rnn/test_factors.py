@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from harness_rnn.contract import PADDING, collate, count
 from harness_rnn.datasets.lengths import lengths
+from harness_rnn.models.scratch import scratch_rnn
 from harness_rnn.models.torch_rnn import gru, lstm
 from harness_rnn.optimizations import autocast, compile, deterministic, flush_denormal, pack, pad_to, segment, tf32
 from test_optimizations import CUT, SHAPES, TORCH, base
@@ -183,3 +186,25 @@ def test_compiling_needs_a_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(Skip, match="needs a C\\+\\+ compiler"):
         compile.compile(Recipe())
+
+
+@needs_compiler
+def test_a_compiled_step_serves_every_size_and_starts_no_process():
+    model = scratch_rnn(lengths().facts, hidden_size=4)
+    rnn = model.encoder.rnn
+
+    def gradients(rows: int) -> tuple[torch.Tensor, ...]:
+        ours, hidden = torch.ones(2, rows, 4, requires_grad=True).unbind()
+        weights = rnn.weight_hh_l0, rnn.bias_hh_l0
+        return torch.autograd.grad(rnn.cell(ours, hidden, *weights).sum(), (hidden, *weights))
+
+    sizes = [3, 8, 5]
+    eager = [gradients(rows) for rows in sizes]
+    compile.compile(Recipe()).seam("init", lambda model: None)(model)
+    graphs = torch._dynamo.utils.counters["stats"]
+    before, compiled = graphs["unique_graphs"], []
+    for rows, expected in zip(sizes, eager, strict=True):
+        torch.testing.assert_close(gradients(rows), expected)
+        compiled.append(graphs["unique_graphs"] - before)
+    assert compiled == [1, 1, 1]
+    assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text()
