@@ -14,7 +14,8 @@ def within(recipe: Recipe, context: Callable[[Any], AbstractContextManager[Any]]
     for `step`, the model for the others.
 
     The members of a block share one process and take turns, a step at a time: what one switches on must be off again
-    before the next begins, also when its step raises.
+    before the next begins, also when its step raises. The switching itself is inside the clock, 3 to 12
+    microseconds hot and several times that cold: a trial whose steps take less than a millisecond looks slower for it.
     """
 
     def inside(seam: Callable[..., Any]) -> Callable[..., Any]:
