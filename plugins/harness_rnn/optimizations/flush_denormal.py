@@ -16,10 +16,10 @@ from harness_rnn.optimizations.within import within
 def flush_denormal(recipe: Recipe) -> Recipe:
     """Let the processor take subnormal numbers (below 1.2e-38 in float32) for zero during this trial's steps.
 
-    Many processors do arithmetic on subnormals in microcode, many times slower; others hardly mind. Gradients that reach
-    back from the last step of a long sequence fade into them (a hundred steps and more), and the backward pass slows
-    down with nothing to show for it: losses come out equal. Source: torch.set_flush_denormal; the FTZ and DAZ bits of
-    MXCSR on x86, FZ of FPCR on Arm.
+    Many processors do arithmetic on subnormals in microcode, many times slower; others hardly mind. Gradients that
+    reach back from the last step of a long sequence fade into them (a hundred steps and more), and the backward pass
+    slows down with nothing to show for it: losses come out equal. Source: torch.set_flush_denormal; the FTZ and DAZ
+    bits of MXCSR on x86, FZ of FPCR on Arm.
 
     The setting belongs to a thread. Threads that OpenMP started earlier do not have it, so with more than one thread it
     does only part of its work. On a GPU it changes nothing.
