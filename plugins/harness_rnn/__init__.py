@@ -28,16 +28,16 @@ def provide_models() -> Iterator[harness.Model]:
     )  # fmt: skip
     yield harness.Model(
         "scratch_rnn", f"{_SCRATCH}:scratch_rnn", "rnn as a loop over time, two linear maps a step",
-        source="Elman 1990", offers=_BOTH, computes="rnn", implementation=how,
+        source="Elman 1990", offers=_BOTH | {"loop"}, computes="rnn", implementation=how,
     )  # fmt: skip
     yield harness.Model(
         "scratch_lstm", f"{_SCRATCH}:scratch_lstm", "lstm as a loop over time, two linear maps a step",
         source="Hochreiter and Schmidhuber 1997, Gers et al. 2000",
-        offers=_BOTH | {"forget_gate"}, computes="lstm", implementation=how,
+        offers=_BOTH | {"loop", "forget_gate"}, computes="lstm", implementation=how,
     )  # fmt: skip
     yield harness.Model(
         "scratch_gru", f"{_SCRATCH}:scratch_gru", "gru as a loop over time, two linear maps a step",
-        source="Cho et al. 2014", offers=_BOTH, computes="gru", implementation=how,
+        source="Cho et al. 2014", offers=_BOTH | {"loop"}, computes="gru", implementation=how,
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
     )  # fmt: skip
     yield harness.Optimization(
         "from_scratch", f"{here}.from_scratch:from_scratch", "torch's module replaced by its loop over time",
-        changes="rounding", needs={"packable"},
+        changes="rounding", needs={"packable"}, offers={"loop"},
     )  # fmt: skip
     yield harness.Optimization(
         "bucket", f"{here}.bucket:bucket", "batches of sequences of like length", changes="order", role="batching",
@@ -102,6 +102,30 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
     yield harness.Optimization(
         "forget_bias", f"{here}.forget_bias:forget_bias", "the forget gate's total bias at the start",
         source="Jozefowicz et al. 2015; Tallec and Ollivier 2018", changes="model", needs={"forget_gate"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "pad_to", f"{here}.pad_to:pad_to", "every batch padded to one fixed length", changes="rounding",
+        needs={"sequences"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "flush_denormal", f"{here}.flush_denormal:flush_denormal", "subnormal numbers taken for zero",
+        source="torch.set_flush_denormal", changes="rounding",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "autocast", f"{here}.autocast:autocast", "the forward pass in bfloat16",
+        source="Micikevicius et al. 2018; torch.autocast", changes="model",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "deterministic", f"{here}.deterministic:deterministic", "deterministic kernels only",
+        source="torch.use_deterministic_algorithms", changes="rounding",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "compile", f"{here}.compile:compile", "a cell's step, or its whole loop, compiled by Inductor",
+        source="Ansel et al. 2024; torch.compile", changes="rounding", needs={"loop"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "tf32", f"{here}.tf32:tf32", "float32 products in TensorFloat-32, or not, on CUDA",
+        source="torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32", changes="model",
     )  # fmt: skip
 
     yield harness.Optimization(

@@ -172,5 +172,6 @@ class SequenceModel(nn.Module):
         ):
             if tensor.shape != shape:
                 raise ValueError(f"core returns {name} of shape {tuple(tensor.shape)} where {shape} is due")
+        outputs = outputs[:, : int(batch.lengths.max())]  # however far the batch is padded
         valid = torch.arange(outputs.shape[1]) < batch.lengths[:, None]
         return {"outputs": outputs * valid[..., None].to(outputs), "final": final, "logits": logits}

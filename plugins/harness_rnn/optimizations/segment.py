@@ -52,6 +52,9 @@ def segment(recipe: Recipe, *, overhead: int | None = None) -> Recipe:
             back = torch.argsort(order)
             outputs, final, carry = core(model, x[order], lengths[order], rows_of(carry, order))
             return outputs[back], final[back], rows_of(carry, back)
+        if sizes[0] < x.shape[1]:  # padded further than to its own longest: no row is active there
+            outputs, final, _ = core(model, x[:, : sizes[0]], lengths, carry)
+            return F.pad(outputs, (0, 0, 0, x.shape[1] - sizes[0])), final, None
         pieces = pieces_of(model, sizes)
         if len(pieces) == 1:
             return model.encoder(x, lengths, carry)  # type: ignore[no-any-return]
