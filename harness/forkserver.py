@@ -5,7 +5,7 @@ and reads one JSON answer a line from file descriptor FD; what code prints goes 
 an answer. The server has one thread, runs one tiny step, and never touches a GPU; children may.
 
 Messages: ``{"do": "open", "plugins": [...]}`` once, then ``{"do": "prepare", "block": ...}`` and
-``{"do": "verify" | "speed.train" | "speed.inference" | "profile", ...}``.
+``{"do": "verify" | "speed.train" | "memory.train" | "cold.inference" | "profile", ...}`` for each measure and mode.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 from harness.catalog import Catalog
 from harness.errors import UserError
+from harness.parts import Skip
 from harness.plugins import load_plugins
 from harness.records import Block
 
@@ -39,6 +40,7 @@ class ForkServer:
         self.kitchen: Any = None
         self.block: Block | None = None
         self.guard: Any = None
+        self.forked = 0.0
 
     def answer(self, message: Answer) -> Answer:
         """The answer to one message. What goes wrong is in it, under "error"."""
@@ -52,7 +54,7 @@ class ForkServer:
     def open(self, files: list[Path]) -> Answer:
         """Import torch and the plugins, warm up, and say what machine this is."""
         # Imported here, so that no child has to.
-        from harness.bench import machine, profile, speed, verify, warm  # noqa: F401
+        from harness.bench import cost, machine, memory, profile, speed, verify, warm  # noqa: F401
         from harness.bench.assemble import Kitchen
 
         warm.warm()
@@ -100,7 +102,7 @@ class ForkServer:
         """Fork, measure, and read the child's answer; say what it was doing where it dies instead."""
         self.guard.clear()
         reading, writing = os.pipe()
-        begun = time.perf_counter()
+        self.forked = time.perf_counter()  # the same clock in the child: it counts from the machine's start
         child = os.fork()
         if child == 0:
             os.close(reading)
@@ -112,27 +114,40 @@ class ForkServer:
         if not text:
             level, what = self.guard.last_words()
             return {"failed": level, "reason": death(status, what, self.guard.limit)}
-        return {**json.loads(text), "seconds": time.perf_counter() - begun}
+        return {**json.loads(text), "seconds": time.perf_counter() - self.forked}
 
     def measure(self, message: Answer) -> Answer:
         """In the child: one replicate of one measure."""
+        from harness.bench.cost import measure_cold, measure_cost
         from harness.bench.failure import TrialFailed
+        from harness.bench.memory import measure_memory, measure_resident
         from harness.bench.profile import profile_trial
         from harness.bench.speed import measure_speed
         from harness.bench.verify import verify_block
 
         assert self.block is not None
         block = self.block.without(message.get("without", ()))
-        do = message["do"]
+        kind, _, mode = message["do"].partition(".")
+        live = (self.kitchen, self.guard)
         try:
-            if do == "verify":
-                return {"findings": verify_block(block, self.kitchen, self.guard)}
-            if do == "profile":
-                return {
-                    "data": profile_trial(block, message["level"], self.kitchen, self.guard, Path(message["traces"]))
-                }
-            mode = do.removeprefix("speed.")
-            return {"members": measure_speed(block, mode, message["replicate"], self.kitchen, self.guard)}
+            match kind:
+                case "verify":
+                    return {"findings": verify_block(block, *live)}
+                case "speed":
+                    return {"members": measure_speed(block, mode, message["replicate"], *live)}
+                case "memory":
+                    return {"data": measure_memory(block, message["level"], mode, *live)}
+                case "resident":
+                    return {"data": measure_resident(block, message["level"], mode, *live)}
+                case "cost":
+                    return {"data": measure_cost(block, message["level"], mode, *live)}
+                case "cold":
+                    return {"data": measure_cold(block, message["level"], mode, *live, self.forked)}
+                case "profile":
+                    return {"data": profile_trial(block, message["level"], *live, Path(message["traces"]))}
+            raise ValueError(f"no such message: {message['do']}")
+        except Skip as skip:
+            return {"skipped": message.get("level", ""), "reason": str(skip)}
         except TrialFailed as failure:
             return {"failed": failure.level, "reason": failure.reason}
 
