@@ -222,7 +222,7 @@ def last_line(findings: Findings) -> str:
     """What the run could have seen."""
     sizes = findings.smallest_visible()
     if sizes is None:
-        return "Nothing was compared."
+        return "No times were compared."
     typical, worst = sizes
     return (
         f"The smallest difference this run could have seen (in 8 of 10 cases): {typical:.1%} in its typical "

@@ -26,7 +26,7 @@ _COLUMNS = {
     "resident_rise": "resident",
     "flops": "operations a step",
     "flops_per_second": "FLOP/s",
-    "share_of_product": "of a large product's",
+    "share_of_gemm_peak": "of GEMM peak",
     "page_faults": "page faults a step",
     "subnormal_share": "subnormal",
     "built": "built",
@@ -51,7 +51,7 @@ def peaks_table(resources: Resources, axis: str, block: Block, mode: str) -> Tab
 def cost_table(resources: Resources, axis: str, block: Block, mode: str) -> Table | None:
     """Operations and how fast they were done, page faults, subnormal numbers, a cold start and its pay-back."""
     names = [
-        "flops", "flops/", "flops_per_second", "share_of_product", "page_faults", "subnormal_share", "built",
+        "flops", "flops/", "flops_per_second", "share_of_gemm_peak", "page_faults", "subnormal_share", "built",
         "first_step", "pay_back",
     ]  # fmt: skip
     table = _table(resources, axis, block, mode, names, "cost")
@@ -66,7 +66,7 @@ def cost_notes(resources: Resources, block: Block, mode: str) -> list[str]:
     for device, speed in resources.products.items():
         if any(trial.device.split(":")[0] == device for trial in block.trials):
             words = in_words(speed, "FLOP/s")
-            notes.append(f"A product of two large square float32 matrices runs at {words} here ({device}).")
+            notes.append(f"GEMM peak: products of large square float32 matrices run at {words} here ({device}).")
     for trial in block.trials:
         operators = resources.uncounted.get((block.id, trial.level, mode))
         if operators:
@@ -117,8 +117,9 @@ def cell(quantity: Quantity | None) -> str:
         return text
     if quantity.verdict == "same" or quantity.ratio is None:
         return f"{text} ({quantity.verdict})"
-    digits = 3 if abs(quantity.ratio - 1) > 0.005 else 6
-    return f"{text} (× {quantity.ratio:.{digits}g}, {quantity.verdict})"
+    # More is never shown as × 1.
+    ratio = next(words for digits in range(3, 18) if (words := f"{quantity.ratio:.{digits}g}") != "1")
+    return f"{text} (× {ratio}, {quantity.verdict})"
 
 
 def in_words(value: float, unit: str) -> str:

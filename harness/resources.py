@@ -103,7 +103,7 @@ def alone(
         found |= cost_values(data["cost"][0])
         if "flops" in found and times.get(level):
             found["flops_per_second"] = found["flops"] / times[level]
-            found["share_of_product"] = found["flops_per_second"] / products[data["cost"][0]["device"]]
+            found["share_of_gemm_peak"] = found["flops_per_second"] / products[data["cost"][0]["device"]]
     if "cold" in data:
         found["built"] = tuple(one["built"] for one in data["cold"])
         found["first_step"] = tuple(one["ends"][0] for one in data["cold"])
@@ -209,7 +209,7 @@ def exact(name: str) -> bool:
 
 def unit_of(name: str) -> str:
     """The unit of a quantity."""
-    if name in ("flops_per_second", "share_of_product", "subnormal_share", "built", "first_step"):
+    if name in ("flops_per_second", "share_of_gemm_peak", "subnormal_share", "built", "first_step"):
         return {"flops_per_second": "FLOP/s", "built": "seconds", "first_step": "seconds"}.get(name, "share")
     if "flops" in name:
         return "FLOP"

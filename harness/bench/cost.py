@@ -29,7 +29,9 @@ PRODUCTS = 20
 #: Namespaces whose operators are either in the counter's table or no products of matrices, but for those named below.
 KNOWN = ("aten", "prim", "prims", "profiler")
 #: Words in the names of torch's own operators that multiply matrices, for those the counter's table lacks.
-PRODUCT_WORDS = frozenset({"rnn", "lstm", "gru", "linear", "mkldnn", "convolution", "attention", "cdist", "addbmm"})
+PRODUCT_WORDS = frozenset(
+    {"rnn", "lstm", "gru", "linear", "mkldnn", "convolution", "attention", "transformer", "cdist", "addbmm"}
+)
 
 Shape = Sequence[int]
 
@@ -155,10 +157,12 @@ def multiplies(func: Any) -> bool:
 
 
 def formulas() -> dict[Any, Callable[..., int]]:
-    """Operations of the operators that torch's own table lacks: recurrent layers, and products with a vector.
+    """Operations of the operators that torch's own table lacks: recurrent layers, attention on a CPU, and products with
+    a vector.
 
     A recurrent layer applies each of its weight matrices to each row of its input once. Its backward pass makes two
-    products of each of these: the gradients of the input and of the weights.
+    products of each of these: the gradients of the input and of the weights. Attention makes two products, and five
+    in its backward pass, where it computes the scores anew.
     """
     aten = torch.ops.aten
 
@@ -168,6 +172,12 @@ def formulas() -> dict[Any, Callable[..., int]]:
     def cudnn_layers(x: Shape, weights: Sequence[Shape], *rest: Any, **more: Any) -> int:
         return 2 * prod(x[:-1]) * sum(prod(weight) for weight in weights if len(weight) == 2)  # packed x is (rows, I)
 
+    def attention(q: Shape, k: Shape, v: Shape, *rest: Any, **more: Any) -> int:
+        return 2 * prod(q[:-1]) * k[-2] * (q[-1] + v[-1])  # q (B, heads, T, D), k and v (B, heads, S, D)
+
+    def attention_backward(gradient: Shape, q: Shape, k: Shape, v: Shape, *rest: Any, **more: Any) -> int:
+        return 2 * prod(q[:-1]) * k[-2] * (3 * q[-1] + 2 * v[-1])
+
     def twice(forward: Callable[..., int]) -> Callable[..., int]:
         return lambda *shapes, **more: 2 * forward(*shapes, **more)
 
@@ -176,6 +186,8 @@ def formulas() -> dict[Any, Callable[..., int]]:
         aten.mkldnn_rnn_layer_backward: twice(mkldnn_layer),
         aten._cudnn_rnn: cudnn_layers,
         aten._cudnn_rnn_backward: twice(cudnn_layers),
+        aten._scaled_dot_product_flash_attention_for_cpu: attention,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
         aten.mv: lambda matrix, *rest, **more: 2 * prod(matrix),
         aten.addmv: lambda added, matrix, *rest, **more: 2 * prod(matrix),
         aten.dot: lambda vector, *rest, **more: 2 * prod(vector),
