@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from harness.catalog import Catalog
     from harness.records import Plan
-    from harness.report import Report, Table
+    from harness.report import Report
     from harness.store import Store
     from harness.suite import Suite
+    from harness.table import Table
 
 FAILED, MISTAKE, INTERRUPTED, PIPE_CLOSED = 3, 2, 130, 141
 
@@ -232,6 +233,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
 
         click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
         return
+    from harness.resource_tables import COST, MEMORY
+
     click.echo(f"\n{report.question}")
     if report.first_look:
         click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
@@ -239,6 +242,11 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
     for table in report.comparisons:
         show_table(table)
+    for title, words, tables in (("Memory", MEMORY, report.memory), ("Cost", COST, report.cost)):
+        if tables:
+            click.echo(f"\n{title}. {words}")
+        for table in tables:
+            show_table(table)
     for flag in report.flags:
         click.echo(f"  {flag}")
     for title, lines in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):

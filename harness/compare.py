@@ -92,7 +92,7 @@ class Measured:
         self.broken: dict[str, Record] = {}
         mine = [record for record in records if record.block == block.id]
         for record in mine:
-            if record.outcome != "ok" and record.measure != "profile":
+            if record.outcome != "ok" and not record.after_the_clock:
                 self.broken.setdefault(record.level, record)
         for group in replicates(mine, block.id, f"speed.{mode}").values():
             good = [record for record in group if record.outcome == "ok"]

@@ -15,6 +15,7 @@ from harness.claims import ClaimResult, settle
 from harness.compare import Comparison, Measured, View
 from harness.parts import Metric
 from harness.records import Block, Plan, Record
+from harness.resources import Resources, find_resources
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Findings:
     numbers: Mapping[tuple[str, str, str, str], float]
     failures: tuple[Record, ...]
     verified: tuple[Record, ...]
+    resources: Resources
     profiles: tuple[Record, ...]
     claims: tuple[ClaimResult, ...]
     floor: float
@@ -74,6 +76,8 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
                 if comparison.estimate is not None or name == "step_time":
                     comparisons.append(comparison)
     comparisons = discoveries(comparisons, floor)
+    step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
+    faster = {(c.block.id, c.level, c.mode) for c in comparisons if (c.metric, c.verdict) == ("step_time", "faster")}
     return Findings(
         plan=plan,
         metrics=metrics,
@@ -82,6 +86,7 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         numbers=numbers,
         failures=tuple(first_failures(records)),
         verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
+        resources=find_resources(plan, records, step_times, frozenset(faster)),
         profiles=tuple(r for r in records if r.measure == "profile" and r.outcome == "ok"),
         claims=tuple(settle(plan, comparisons, floor, biased)),
         floor=floor,

@@ -5,7 +5,7 @@ and reads one JSON answer a line from file descriptor FD; what code prints goes 
 an answer. The server has one thread, runs one tiny step, and never touches a GPU; children may.
 
 Messages: ``{"do": "open", "plugins": [...]}`` once, then ``{"do": "prepare", "block": ...}`` and
-``{"do": "verify" | "speed.train" | "speed.inference" | "profile", ...}``.
+``{"do": "verify" | "speed.train" | "memory.train" | "cold.inference" | "profile", ...}`` for each measure and mode.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 from harness.baton import Baton
 from harness.catalog import Catalog
 from harness.errors import UserError
+from harness.parts import Skip
 from harness.plugins import load_plugins
 from harness.records import THREADS, Block
 
@@ -40,6 +41,7 @@ class ForkServer:
         self.kitchen: Any = None
         self.block: Block | None = None
         self.guard: Any = None
+        self.forked = 0.0
 
     def answer(self, message: Answer) -> Answer:
         """The answer to one message. What goes wrong is in it, under "error"."""
@@ -53,7 +55,7 @@ class ForkServer:
     def open(self, files: list[Path]) -> Answer:
         """Import torch and the plugins, warm up, and say what machine this is."""
         # Imported here, so that no child has to.
-        from harness.bench import machine, profile, speed, turns, verify, warm  # noqa: F401
+        from harness.bench import cost, machine, memory, profile, speed, turns, verify, warm  # noqa: F401
         from harness.bench.assemble import Kitchen
 
         missing = not_preloaded()
@@ -104,7 +106,7 @@ class ForkServer:
         """Fork, measure, and read the child's answer; say what it was doing where it dies instead."""
         self.guard.clear()
         reading, writing = os.pipe()
-        begun = time.perf_counter()
+        self.forked = time.perf_counter()  # the same clock in the child: it counts from the machine's start
         child = os.fork()
         if child == 0:
             os.close(reading)
@@ -116,11 +118,13 @@ class ForkServer:
         if not text:
             level, what = self.guard.last_words()
             return {"failed": level, "reason": death(status, what, self.guard.limit)}
-        return {**json.loads(text), "seconds": time.perf_counter() - begun}
+        return {**json.loads(text), "seconds": time.perf_counter() - self.forked}
 
     def measure(self, message: Answer) -> Answer:
         """In the child: one replicate of one measure."""
+        from harness.bench.cost import measure_cold, measure_cost
         from harness.bench.failure import TrialFailed
+        from harness.bench.memory import measure_memory, measure_resident
         from harness.bench.profile import profile_trial
         from harness.bench.speed import measure_speed
         from harness.bench.turns import measure_in_turns
@@ -130,22 +134,32 @@ class ForkServer:
         assert self.block is not None
         use_threads(int(os.environ.get(THREADS, 1)))
         block = self.block.without(message.get("without", ()))
-        do = message["do"]
+        kind, _, mode = message["do"].partition(".")
+        live = (self.kitchen, self.guard)
         try:
-            if do == "verify":
-                return {"findings": verify_block(block, self.kitchen, self.guard)}
-            if do == "profile":
-                return {
-                    "data": profile_trial(block, message["level"], self.kitchen, self.guard, Path(message["traces"]))
-                }
-            mode = do.removeprefix("speed.")
-            if "ring" in message:
-                ring = message["ring"]
-                baton = Baton(Path(ring["folder"]), ring["seat"], ring["seats"], freeze=ring["freeze"])
-                wanted = [(level, role) for level, role in ring["members"]]
-                number = message["replicate"]
-                return {"members": measure_in_turns(block, wanted, mode, number, self.kitchen, self.guard, baton)}
-            return {"members": measure_speed(block, mode, message["replicate"], self.kitchen, self.guard)}
+            match kind:
+                case "verify":
+                    return {"findings": verify_block(block, *live)}
+                case "speed" if "ring" in message:
+                    ring = message["ring"]
+                    baton = Baton(Path(ring["folder"]), ring["seat"], ring["seats"], freeze=ring["freeze"])
+                    wanted = [(level, role) for level, role in ring["members"]]
+                    return {"members": measure_in_turns(block, wanted, mode, message["replicate"], *live, baton)}
+                case "speed":
+                    return {"members": measure_speed(block, mode, message["replicate"], *live)}
+                case "memory":
+                    return {"data": measure_memory(block, message["level"], mode, *live)}
+                case "resident":
+                    return {"data": measure_resident(block, message["level"], mode, *live)}
+                case "cost":
+                    return {"data": measure_cost(block, message["level"], mode, *live)}
+                case "cold":
+                    return {"data": measure_cold(block, message["level"], mode, *live, self.forked)}
+                case "profile":
+                    return {"data": profile_trial(block, message["level"], *live, Path(message["traces"]))}
+            raise ValueError(f"no such message: {message['do']}")
+        except Skip as skip:
+            return {"skipped": message.get("level", ""), "reason": str(skip)}
         except TrialFailed as failure:
             return {"failed": failure.level, "reason": failure.reason}
 

@@ -157,7 +157,8 @@ class _Planner:
     def measures(self) -> Measures:
         measures = self.suite.measures
         if self.quick and measures.speed:
-            return replace(measures, speed=replace(measures.speed, quick=True), profile=None)
+            speed = replace(measures.speed, quick=True)
+            return replace(measures, speed=speed, memory=None, cost=None, profile=None)
         if self.until_decided and measures.speed:
             return replace(measures, speed=replace(measures.speed, until_decided=True))
         return measures
@@ -291,8 +292,8 @@ class _Planner:
                     fix=f"Write drop: [{by_role[role]}] beside it.",
                 )
             by_role[role] = spec.name
-        speed = self.suite.measures.speed
-        if (speed is None or "train" in speed.of) and "optimizer" not in by_role:
+        modes = self.suite.measures.modes
+        if (not modes or "train" in modes) and "optimizer" not in by_role:
             parts = self.catalog.entries(Optimization)
             known = [name for name, entry in parts.items() if entry.part.role == "optimizer"]
             where = self.suite.source.place(("base",), key=True)
@@ -383,6 +384,8 @@ def estimated_seconds(block: Block) -> tuple[float, float]:
     """The least a block will take, with steps of a few milliseconds, and what its budget allows."""
     speed = block.measures.speed
     least = 2.0  # verification
+    for after in (block.measures.memory, block.measures.cost):
+        least += 3.0 * len(block.trials) * len(after.of) if after else 0.0
     if block.measures.profile:
         least += 2.0 * len(block.trials)
     if speed is None:

@@ -42,8 +42,8 @@ class Progress(Watcher):
 
     def stored(self, block: Block, records: Sequence[Record]) -> None:
         """Redraw the block's comparisons."""
-        if records[-1].measure == "profile":
-            self._draw([*self._lines(block, records), f"{block.name}: profiling"], only_live=True)
+        if records[-1].after_the_clock:
+            self._draw([*self._lines(block, records), f"{block.name}: {records[-1].measure}"], only_live=True)
         elif self.live or self._at_a_look(block, records):
             self._draw(self._lines(block, records))
 

@@ -18,6 +18,9 @@ THREADS = "HARNESS_THREADS"
 Outcome = Literal["ok", "invalid", "failed", "skipped"]
 Role = Literal["variant", "control"]
 
+#: Measures taken after the clock, of one trial in a process of its own. One that fails says nothing about the times.
+AFTER_THE_CLOCK = ("memory", "resident", "cost", "cold", "profile")
+
 
 def canonical_json(value: Any) -> str:
     """One text per value: sorted keys, no white space. What trial and block ids are hashed from."""
@@ -87,6 +90,20 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a step takes of memory, in the modes `of`: exactly by torch's allocator, and resident in fresh processes."""
+
+    of: tuple[str, ...] = ("train",)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step computes and what starting costs, in the modes `of`: operations, page faults, cold start."""
+
+    of: tuple[str, ...] = ("train",)
+
+
+@dataclass(frozen=True)
 class Profile:
     """A short run under torch.profiler, after the clock and in a process of its own."""
 
@@ -98,8 +115,15 @@ class Measures:
     """What is measured of a block. `limit` is the most seconds one step, or building a model, may take."""
 
     speed: Speed | None = None
+    memory: Memory | None = None
+    cost: Cost | None = None
     profile: Profile | None = None
     limit: float = 60.0
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that some measure asks for."""
+        return tuple(dict.fromkeys(mode for one in (self.speed, self.memory, self.cost) if one for mode in one.of))
 
 
 @dataclass(frozen=True)
@@ -162,16 +186,20 @@ class Block:
     def from_json(cls, data: Mapping[str, Any]) -> Block:
         """The block that `to_json` wrote."""
         measures = data["measures"]
-        speed, profile = measures["speed"], measures["profile"]
+        kinds = {"speed": Speed, "memory": Memory, "cost": Cost, "profile": Profile}
+        given = {name: measures.get(name) for name in kinds}
         return cls(
             context=data["context"],
             trials=tuple(_trial(trial) for trial in data["trials"]),
             measures=Measures(
-                speed=Speed(**{**speed, "of": tuple(speed["of"])}) if speed else None,
-                profile=Profile(**profile) if profile else None,
+                **{name: kinds[name](**_tuples(values)) for name, values in given.items() if values is not None},
                 limit=measures["limit"],
             ),
         )
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
 
 
 def _trial(data: Mapping[str, Any]) -> Trial:
@@ -253,6 +281,11 @@ class Record:
     reason: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     at: str = ""
+
+    @property
+    def after_the_clock(self) -> bool:
+        """Whether it was taken after the clock, so that its failing leaves the times standing."""
+        return self.measure.partition(".")[0] in AFTER_THE_CLOCK
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +10,9 @@ from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.findings import Findings, find
 from harness.records import Block, Plan, Record
+from harness.resource_tables import cost_table, memory_table, peaks_table
 from harness.store import Store
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text, with sentences that belong under it."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
+from harness.table import Table
 
 
 @dataclass(frozen=True)
@@ -33,6 +25,9 @@ class Report:
     machine: str
     comparisons: tuple[Table, ...]
     phases: tuple[Table, ...]
+    memory: tuple[Table, ...]
+    peaks: tuple[Table, ...]
+    cost: tuple[Table, ...]
     operators: tuple[Table, ...]
     skipped: tuple[str, ...]
     failures: tuple[str, ...]
@@ -65,6 +60,9 @@ def report_of(
         machine=machine_line(facts),
         comparisons=tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan)),
         phases=tuple(t for block, mode in _measured(plan) if (t := phase_table(findings, block, mode))),
+        memory=resource_tables(findings, memory_table),
+        peaks=resource_tables(findings, peaks_table),
+        cost=resource_tables(findings, cost_table),
         operators=tuple(operator_table(plan, record) for record in findings.profiles),
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
@@ -81,6 +79,13 @@ def _measured(plan: Plan) -> list[tuple[Block, str]]:
     return [
         (block, mode) for block in plan.blocks for mode in (block.measures.speed.of if block.measures.speed else ())
     ]
+
+
+def resource_tables(findings: Findings, make: Callable[..., Table | None]) -> tuple[Table, ...]:
+    """One such table for each block and mode that has anything to show in it."""
+    plan = findings.plan
+    tables = [make(findings.resources, plan.axis, b, mode) for b in plan.blocks for mode in b.measures.modes]
+    return tuple(table for table in tables if table)
 
 
 def block_title(block: Block, mode: str) -> str:
@@ -218,7 +223,7 @@ def last_line(findings: Findings) -> str:
     """What the run could have seen."""
     sizes = findings.smallest_visible()
     if sizes is None:
-        return "Nothing was compared."
+        return "No times were compared."
     typical, worst = sizes
     return (
         f"The smallest difference this run could have seen (in 8 of 10 cases): {typical:.1%} in its typical "
@@ -250,6 +255,19 @@ def to_json(report: Report) -> dict[str, Any]:
                 "cpu_share": c.cpu_share,
             }
             for c in findings.comparisons
+        ],
+        "resources": [
+            {
+                "context": dict(q.block.context),
+                "mode": q.mode,
+                "level": q.level,
+                "name": q.name,
+                "value": q.value,
+                "unit": q.unit,
+                "ratio": q.ratio,
+                "verdict": q.verdict,
+            }
+            for q in findings.resources.quantities
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
         "failures": list(report.failures),

@@ -126,12 +126,13 @@ class CompareSchema(_Strict):
     baseline: str
 
 
+Modes = Annotated[list[Literal["train", "inference"]], BeforeValidator(_one_is_a_list), Field(min_length=1)]
+
+
 class SpeedSchema(_Strict):
     """Time of a step, in fresh processes, all levels interleaved."""
 
-    of: Annotated[list[Literal["train", "inference"]], BeforeValidator(_one_is_a_list), Field(min_length=1)] = Field(
-        ["train"], description="train, inference, or a list of both"
-    )
+    of: Modes = Field(["train"], description="train, inference, or a list of both")
     half_width: Share = Field(0.01, description="wanted half of the 95 % interval")
     margin: Share = Field(0.02, description="what still counts as equivalent")
     budget: Duration = Field(60.0, description="time for one block; the first five processes always run")
@@ -144,6 +145,18 @@ class SpeedSchema(_Strict):
     )
 
 
+class MemorySchema(_Strict):
+    """Memory that a step takes, after the clock: peaks by torch's allocator, what backward keeps, the resident rise."""
+
+    of: Modes | None = Field(None, description="train, inference, or both; what speed times where it is not given")
+
+
+class CostSchema(_Strict):
+    """What a step computes, after the clock: operations, page faults, subnormal numbers, cold start."""
+
+    of: Modes | None = Field(None, description="train, inference, or both; what speed times where it is not given")
+
+
 class ProfileSchema(_Strict):
     """A short run under torch.profiler, after the clock and in a process of its own."""
 
@@ -154,6 +167,8 @@ class MeasureSchema(_Strict):
     """What is measured. Verification always is."""
 
     speed: Annotated[SpeedSchema, BeforeValidator(_nothing_is_empty)] | None = None
+    memory: Annotated[MemorySchema, BeforeValidator(_nothing_is_empty)] | None = None
+    cost: Annotated[CostSchema, BeforeValidator(_nothing_is_empty)] | None = None
     profile: Annotated[ProfileSchema, BeforeValidator(_nothing_is_empty)] | None = None
     limit: Duration = Field(60.0, description="the most one step, or building a model, may take")
 

@@ -14,7 +14,9 @@ from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.schema import (
     ClaimSchema,
     CompareSchema,
+    CostSchema,
     MeasureSchema,
+    MemorySchema,
     PatchSchema,
     PathSchema,
     ProfileSchema,
@@ -120,6 +122,8 @@ _FIELDS_AT: dict[tuple[str, ...], type[pydantic.BaseModel]] = {
     ("compare",): CompareSchema,
     ("measure",): MeasureSchema,
     ("measure", "speed"): SpeedSchema,
+    ("measure", "memory"): MemorySchema,
+    ("measure", "cost"): CostSchema,
     ("measure", "profile"): ProfileSchema,
     ("claims",): ClaimSchema,
 }
@@ -154,6 +158,22 @@ def _complaints(error: pydantic.ValidationError, source: Source) -> Iterator[Use
             yield UserError(f"{name}: {message[0].lower()}{message[1:]}.", where=source.place(tuple(path)))
 
 
+def measures_of(schema: MeasureSchema) -> records.Measures:
+    """The measures as records keep them: memory and cost are of what speed is of, where they do not say."""
+    speed, memory, cost, profile = schema.speed, schema.memory, schema.cost, schema.profile
+
+    def modes(of: Sequence[str] | None) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(of or (speed.of if speed else ("train",))))
+
+    return records.Measures(
+        speed=records.Speed(**{**speed.model_dump(), "of": modes(speed.of)}) if speed else None,
+        memory=records.Memory(modes(memory.of)) if memory else None,
+        cost=records.Cost(modes(cost.of)) if cost else None,
+        profile=records.Profile(**profile.model_dump()) if profile else None,
+        limit=schema.limit,
+    )
+
+
 class _Reader:
     """From the validated schema to a Suite: names of axes and levels checked, patches flattened."""
 
@@ -172,7 +192,6 @@ class _Reader:
         self.check_names(axes)
         if self.errors:
             raise UserErrors(self.errors)
-        speed, profile = schema.measure.speed, schema.measure.profile
         return Suite(
             name=name,
             question=schema.question,
@@ -180,11 +199,7 @@ class _Reader:
             axes=axes,
             axis=schema.compare.axis,
             baseline=schema.compare.baseline,
-            measures=records.Measures(
-                speed=records.Speed(**{**speed.model_dump(), "of": tuple(dict.fromkeys(speed.of))}) if speed else None,
-                profile=records.Profile(**profile.model_dump()) if profile else None,
-                limit=schema.measure.limit,
-            ),
+            measures=measures_of(schema.measure),
             claims=tuple(self.claim(claim) for claim in schema.claims),
             skip=tuple((dict(rule.__pydantic_extra__), rule.because) for rule in schema.skip),
             source=self.source,

@@ -27,6 +27,9 @@ from harness.records import Block, Outcome, Record, Role, replicates
 
 Keep = Callable[[list[Record]], None]
 
+#: Fresh processes for what no single one can tell: the resident rise, and a cold start.
+PROCESSES = 3
+
 
 class ServerDied(Exception):
     """The fork server itself ended; `code` is its exit code (negative: the signal)."""
@@ -53,8 +56,8 @@ class Server:
             )
         os.close(writing)
         self._answers = os.fdopen(reading, encoding="utf-8")
-        #: The block it was last told to prepare.
-        self.prepared = ""
+        #: Whose block it was last told to prepare.
+        self.prepared: object = None
         self.facts: dict[str, Any] = self.ask(do="open", plugins=[str(path) for path in plugins])["facts"]
 
     def ask(self, **message: Any) -> dict[str, Any]:
@@ -129,8 +132,13 @@ class Servers:
         server.close()
 
 
+def stops(record: Record) -> bool:
+    """Whether a trial cannot go on after this record."""
+    return record.outcome in ("failed", "invalid") and not record.after_the_clock
+
+
 def measure_block(block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
-    """Verify a block, time it and profile it, handing each replicate's records to `keep` at once.
+    """Verify a block, time it, and take what comes after the clock, handing each replicate's records to `keep` at once.
 
     `done` are the records an interrupted run left; nothing in them is measured again.
     """
@@ -142,7 +150,7 @@ class _Worker:
         self.block, self.keep, self.servers = block, keep, servers
         self.records = [record for record in done if record.block == block.id]
         #: Levels that cannot go on, and why. A failure is data: it is recorded, and the rest goes on without.
-        self.broken = {r.level: r.reason for r in self.records if r.outcome in ("failed", "invalid")}
+        self.broken = {r.level: r.reason for r in self.records if stops(r)}
         #: Trials that a process needs: the baseline and another, or the baseline alone where that is what is asked.
         self.fewest = min(2, len(block.trials))
 
@@ -151,8 +159,15 @@ class _Worker:
         speed = self.block.measures.speed
         for mode in speed.of if speed else ():
             self.speed(mode)
-        if self.block.measures.profile:
-            self.profile()
+        measures = self.block.measures
+        for mode in measures.memory.of if measures.memory else ():
+            self.alone(f"memory.{mode}")
+            self.alone(f"resident.{mode}", PROCESSES)
+        for mode in measures.cost.of if measures.cost else ():
+            self.alone(f"cost.{mode}")
+            self.alone(f"cold.{mode}", PROCESSES)
+        if measures.profile:
+            self.alone("profile", traces=str((self.servers.folder / "traces").resolve()))
 
     def ask(self, **message: Any) -> dict[str, Any]:
         """The server's answer, in the environment of the trial that is spoken of, or the baseline's. A server that dies
@@ -172,12 +187,12 @@ class _Worker:
 
     def prepare(self, server: Server) -> dict[str, Any] | None:
         """Have the server load the block; returns an answer only where it cannot."""
-        if server.prepared == self.block.id:
+        if server.prepared is self:
             return None
         answer = server.ask(do="prepare", block=self.block.to_json())
         if "error" in answer:
             return {"failed": "", "reason": answer["error"]}
-        server.prepared = self.block.id
+        server.prepared = self
         return None
 
     def buried(self, server: Server | None, death: ServerDied) -> dict[str, Any]:
@@ -327,19 +342,22 @@ class _Worker:
         found.append((baseline.environment, 1, [(baseline.level, "control")]))
         return found
 
-    def profile(self) -> None:
-        """One child a trial, after the clock."""
-        done = {r.level for r in self.records if r.measure == "profile"}
-        for index, trial in enumerate(self.block.trials):
-            if trial.level in self.broken or trial.level in done:
+    def alone(self, measure: str, processes: int = 1, **message: Any) -> None:
+        """After the clock, each trial in a fresh process of its own, as often as `processes` says. A trial that fails
+        in one is not tried in the others."""
+        done = {record.replicate: record for record in self.records if record.measure == measure}
+        over = {record.level for record in done.values() if record.outcome != "ok"}
+        turns = [trial for _ in range(processes) for trial in self.block.trials]
+        for number, trial in enumerate(turns):
+            if number in done or trial.level in self.broken or trial.level in over:
                 continue
-            traces = str((self.servers.folder / "traces").resolve())
-            answer = self.ask(do="profile", level=trial.level, traces=traces)
-            if "failed" in answer:
-                record = self.record(trial.level, "profile", index, "failed", answer["reason"])
-            else:
-                record = self.record(trial.level, "profile", index, "ok", "", answer["data"])
-            self.finish([record])
+            answer = self.ask(do=measure, level=trial.level, **message)
+            outcome: Outcome = "failed" if "failed" in answer else "skipped" if "skipped" in answer else "ok"
+            if outcome != "ok":
+                over.add(trial.level)
+            self.finish(
+                [self.record(trial.level, measure, number, outcome, answer.get("reason", ""), answer.get("data"))]
+            )
 
     def levels(self) -> list[str]:
         """The trials that can still be measured."""
@@ -390,6 +408,6 @@ class _Worker:
         complete = [replace(record, of=len(records)) for record in records]
         self.records += complete
         for record in complete:
-            if record.outcome in ("failed", "invalid") and record.measure != "profile":
+            if stops(record):
                 self.broken[record.level] = record.reason
         self.keep(complete)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import shutil
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -13,8 +12,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from harness.bench.assemble import Kitchen
 from harness.bench.failure import blaming
 from harness.bench.guard import Guard
-from harness.bench.speed import LiveMember
-from harness.bench.workset import work_set
+from harness.bench.speed import lone_member
 from harness.records import Block, Profile, Speed
 
 #: How many operators a record keeps.
@@ -25,26 +23,19 @@ STEP = "ProfilerStep"
 def profile_trial(block: Block, level: str, kitchen: Kitchen, guard: Guard, traces: Path) -> dict[str, Any]:
     """Run `steps` steps after as many warm ones; returns the operators with the most self time as JSON values and
     writes ``<traces>/<block>.<level>/worker.pt.trace.json.gz``, the layout TensorBoard's profiler plugin reads."""
-    trial = next(trial for trial in block.trials if trial.level == level)
-    settings, speed = block.measures.profile or Profile(), block.measures.speed or Speed()
-    mode = speed.of[0]
+    settings, mode = block.measures.profile or Profile(), (block.measures.speed or Speed()).of[0]
+    member = lone_member(block, level, mode, kitchen, guard)
     with blaming(level, "profiling"):
-        guard.doing(level, "building the model")
-        weights = kitchen.bare(block.baseline).state_dict()
-        live = kitchen.live(trial, weights)
-        examples = work_set(kitchen.data(trial.dataset).train, trial.batch_size, speed.batches, trial.seed)
-        batches = live.batches(examples, Random(f"order {trial.seed}"))
-        member = LiveMember(live, "variant", batches, mode, guard)
 
         def steps(begin: int) -> None:
             for index in range(begin, begin + settings.steps):
                 guard.doing(level, "one step under the profiler")
                 with record_function(f"{STEP}#{index}"):  # the name TensorBoard's profiler plugin knows steps by
-                    member.step(index % len(batches), lambda phase: None)
+                    member.step(index % len(member.batches), lambda phase: None)
 
         steps(0)
         activities = [ProfilerActivity.CPU]
-        if live.device.type == "cuda":
+        if member.live.device.type == "cuda":
             activities.append(ProfilerActivity.CUDA)
         with profile(activities=activities, record_shapes=True, acc_events=True) as profiler:
             steps(settings.steps)

@@ -196,6 +196,18 @@ def build_members(
     return [members[index] for index in range(len(wanted))]
 
 
+def lone_member(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard) -> LiveMember:
+    """One trial by itself, as the clock meets it: its model under its own seed, the block's work set in its batches."""
+    trial = next(trial for trial in block.trials if trial.level == level)
+    batches = (block.measures.speed or Speed()).batches
+    with blaming(level, "building the model"):
+        guard.doing(level, "building the model")
+        live = kitchen.live(trial)
+    with blaming(level, "cutting the work set into batches"):
+        examples = work_set(kitchen.data(trial.dataset).train, trial.batch_size, batches, trial.seed)
+        return LiveMember(live, "variant", live.batches(examples, Random(f"order {trial.seed}")), mode, guard)
+
+
 def run_guarded(
     members: Sequence[LiveMember], tapes: Sequence[Tape], batches: int, rounds: range, clock: Clock, random: Random
 ) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from harness.report import Report, Table
+from harness.report import Report
+from harness.resource_tables import COST, MEMORY
+from harness.table import Table
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -29,7 +31,8 @@ def render(report: Report) -> str:
     if report.claims:
         lines += ["## Claims", ""]
         lines += [f"- **{answer}**: {says}. {reason}." for says, answer, reason in report.claims] + [""]
-    lines += ["## Comparisons", "", "Ratio: time for the same examples over the baseline's; below 1 is faster.", ""]
+    if report.comparisons:
+        lines += ["## Comparisons", "", "Ratio: time for the same examples over the baseline's; below 1 is faster.", ""]
     for table in report.comparisons:
         lines += section(table)
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
@@ -37,14 +40,20 @@ def render(report: Report) -> str:
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += [report.last_line, ""]
-    if report.phases:
-        lines += ["## Where the time goes", ""]
-        for table in report.phases:
-            lines += section(table)
-    if report.operators:
-        lines += ["## Under the profiler", "", "A run of its own, after the clock; its times are not the clock's.", ""]
-        for table in report.operators:
-            lines += section(table)
+    own = "A run of its own, after the clock; its times are not the clock's."
+    for title, words, tables in (
+        ("Memory", MEMORY, (*report.memory, *report.peaks)),
+        ("Cost", COST, report.cost),
+        ("Where the time goes", "", report.phases),
+        ("Under the profiler", own, report.operators),
+    ):
+        if tables:
+            lines += [
+                f"## {title}",
+                "",
+                *([words, ""] if words else []),
+                *(line for t in tables for line in section(t)),
+            ]
     lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from harness.report import Report
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write tables/comparisons.csv, tables/numbers.csv and tables/claims.csv."""
+    """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv."""
     findings = report.findings
     axes = sorted({axis for block in findings.plan.blocks for axis in block.context})
     blocks = {block.id: block for block in findings.plan.blocks}
@@ -29,6 +29,13 @@ def write(report: Report, folder: Path) -> list[Path]:
         [*(blocks[block].context.get(axis, "") for axis in axes), mode, level, metric, value]
         for (block, level, mode, metric), value in findings.numbers.items()
     ]
+    resources = [
+        [
+            *(q.block.context.get(axis, "") for axis in axes), q.mode, q.level, q.name,
+            q.value, q.unit, q.ratio, q.verdict, " ".join(f"{value:.6g}" for value in q.values),
+        ]
+        for q in findings.resources.quantities
+    ]  # fmt: skip
     claims = [[r.claim.says, r.answer, r.reason] for r in findings.claims]
     folder = folder / "tables"
     folder.mkdir(exist_ok=True)
@@ -41,6 +48,11 @@ def write(report: Report, folder: Path) -> list[Path]:
             comparisons,
         ),
         _write(folder / "numbers.csv", [*axes, *measured, "value"], numbers),
+        _write(
+            folder / "resources.csv",
+            [*axes, "mode", findings.plan.axis, "quantity", "value", "unit", "ratio", "verdict", "each_process"],
+            resources,
+        ),
         _write(folder / "claims.csv", ["claim", "answer", "reason"], claims),
     ]  # fmt: skip
 

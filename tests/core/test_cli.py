@@ -40,7 +40,7 @@ def lines_of(folder: Path) -> list[dict]:
 
 def test_run_measures_prints_and_keeps(here):
     (here / "toy.yaml").write_text(
-        SUITE + "  profile: {steps: 1}\n"
+        SUITE + "  memory: {}\n  cost: {}\n  profile: {steps: 1}\n"
         "claims:\n  - {says: Backwards costs nothing, level: backwards, expect: equal within 90%}\n"
     )
     done = harness("run", "toy.yaml", cwd=here)
@@ -53,6 +53,8 @@ def test_run_measures_prints_and_keeps(here):
     assert baseline.endswith("baseline")
     assert "another order" in level
     assert "points/s" in done.stdout
+    assert "all · train: memory" in done.stdout
+    assert "256 FLOP (same)" in done.stdout
     assert any(line.strip().startswith("HOLDS: Backwards costs nothing") for line in lines)
     assert lines[-1].startswith("The smallest difference this run could have seen")
     folder = the_run(here)
@@ -67,6 +69,10 @@ def test_run_measures_prints_and_keeps(here):
     report = (folder / "report.md").read_text()
     assert "## Claims" in report
     assert "top operators" in report
+    assert "all · train: peak of each phase" in report
+    assert "## Cost" in report
+    resources = (folder / "tables" / "resources.csv").read_text().splitlines()
+    assert "train,backwards,parameters,9,,1.0,same," in resources
     assert (folder / "tables" / "comparisons.csv").read_text().count("step_time") == 1
     assert len(list(folder.glob("traces/*/worker.pt.trace.json.gz"))) == 2
 
@@ -78,6 +84,8 @@ def test_run_measures_prints_and_keeps(here):
     assert (folder / "report.md").read_text() == report
     found = json.loads(harness("report", folder, "--json", cwd=here).stdout)
     assert found["comparisons"][0]["interval"][0] < found["comparisons"][0]["ratio"]
+    flops = next(q for q in found["resources"] if (q["level"], q["name"]) == ("backwards", "flops"))
+    assert (flops["value"], flops["verdict"]) == (256.0, "same")
 
 
 def test_a_failed_trial_is_exit_code_3_and_the_rest_is_there(here):

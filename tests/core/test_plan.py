@@ -9,7 +9,7 @@ from conftest import SUITE, read
 from harness.catalog import Catalog
 from harness.errors import UserError
 from harness.plan import estimated_seconds, make_plan
-from harness.records import Plan
+from harness.records import Block, Plan
 
 CONTEXT = SUITE.replace("compare:", "  size: {path: dataset.size, values: [300, 400]}\ncompare:")
 
@@ -204,6 +204,24 @@ def test_the_estimate_counts_members_processes_and_modes(planned):
     least, most = estimated_seconds(block)
     assert least == 2 + 5 * 3 * 2
     assert most == 600
+
+
+def test_a_quick_look_takes_times_only(planned):
+    text = SUITE + "  memory: {}\n  cost: {of: [inference]}\n  profile: {}\n"
+    (block,) = planned(text=text).blocks
+    assert Block.from_json(json.loads(json.dumps(block.to_json()))) == block
+    assert block.measures.modes == ("train", "inference")
+    (quick,) = planned(text=text, quick=True).blocks
+    assert (quick.measures.memory, quick.measures.cost, quick.measures.profile) == (None, None, None)
+    assert quick.id == block.id
+    assert estimated_seconds(quick)[0] < estimated_seconds(block)[0]
+
+
+def test_inference_alone_needs_no_optimizer(planned):
+    text = SUITE.replace("use: [descent]", "use: []").replace("  speed:", "  memory: {of: inference}\n  #")
+    assert planned("", text=text).blocks
+    with pytest.raises(UserError, match="training needs an optimizer"):
+        planned("", "measure.cost.of=train", text=text)
 
 
 def test_a_core_without_plugins_says_what_is_missing():

@@ -29,6 +29,20 @@ def test_the_form_of_a_suite():
     assert suite.measures.speed.half_width == 0.5
 
 
+@pytest.mark.parametrize(
+    ("measure", "modes"),
+    [
+        ("{memory: {}}", ("train",)),
+        ("{speed: {of: [inference, train]}, memory: {}}", ("inference", "train")),
+        ("{speed: {of: inference}, memory: {of: [train, train]}}", ("train",)),
+    ],
+)
+def test_memory_and_cost_are_of_what_speed_is_of(measure, modes):
+    text = SUITE[: SUITE.index("measure:")]
+    assert read(f"{text}measure: {measure}").measures.memory.of == modes
+    assert read(f"{text}measure: {measure.replace('memory', 'cost')}").measures.cost.of == modes
+
+
 def test_every_mistake_at_once_with_its_place():
     text = """question: q
 base: {model: linear, dataset: points, us: [descent]}

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import TOY
+from conftest import SUITE, TOY
 
 from harness.records import Plan, Record, replicates
 from harness.worker import Servers, measure_block
@@ -210,6 +210,47 @@ def test_a_profile_comes_after_the_clock(measured, servers):
     assert trace.name == "worker.pt.trace.json.gz"
     assert trace.stat().st_size > 0
     assert any(operator["name"].startswith("aten::") for operator in data["operators"])
+
+
+def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured):
+    text = SUITE + "  memory: {}\n  cost: {}\n"
+    records = measured("backwards: {use: [reverse]}", text=text)
+    after = [r for r in records if r.after_the_clock]
+    assert records[-len(after) :] == after
+    assert [(r.measure, r.level) for r in after] == [
+        (measure, level)
+        for measure, processes in (("memory", 1), ("resident", 3), ("cost", 1), ("cold", 3))
+        for measure in [f"{measure}.train"] * processes
+        for level in ("plain", "backwards")
+    ]
+    assert {r.outcome for r in after} <= {"ok", "skipped"}  # not every kernel tells a peak
+    cold = [r.data for r in after if r.measure == "cold.train"]
+    assert all(0 < data["built"] < data["ends"][0] < 60 for data in cold), "counted from the fork"
+    some = [r for r in records if not r.after_the_clock] + after[:5]
+    assert [r.measure for r in measured("backwards: {use: [reverse]}", text=text, done=some)] == [
+        r.measure for r in records
+    ]
+
+
+def test_memory_and_cost_need_no_clock(measured):
+    text = SUITE.replace("  speed:", "  memory: {of: inference}\n  cost: {of: [train, inference]}\n  #")
+    records = measured("backwards: {use: [reverse]}", text=text)
+    assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("memory")} == {"inference"}
+    assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("cost")} == {"train", "inference"}
+
+
+def test_a_trial_that_fails_after_the_clock_keeps_its_times(measured):
+    """The memory process runs 24 steps of each model, a cold one 16: the model breaks in the one and not the other."""
+    levels = "bad: {model: {name: broken, at: 16}}"
+    text = SUITE.replace("  speed:", "  memory: {}\n  cost: {}\n  #")
+    records = measured(levels, text=text)
+    found = outcomes(records, "memory.train")
+    assert found["plain"][0] == "ok"
+    assert found["bad"][0] == "failed"
+    assert "RuntimeError: the toy is broken" in found["bad"][1]
+    assert outcomes(records, "cold.train")["bad"][0] == "ok"
+    assert outcomes(records, "cost.train")["bad"][0] == "failed"
+    assert measured(levels, text=text, done=records) == records, "nor is it tried again"
 
 
 def test_other_plugin_versions_are_refused(planned, servers):

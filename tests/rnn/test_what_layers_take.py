@@ -1,0 +1,84 @@
+"""What recurrent layers keep and compute, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import read
+from harness_rnn.models.encoder import RecurrentEncoder
+from torch import nn
+
+from harness.bench.assemble import Kitchen
+from harness.bench.cost import Watch, operations
+from harness.bench.guard import Guard
+from harness.bench.memory import Kept
+from harness.bench.speed import lone_member
+from harness.plan import make_plan
+
+E, H, B = 12, 16, 8
+SUITE = f"""
+question: What does it take?
+base:
+  model: {{name: lstm, hidden_size: {H}, embedding_size: {E}}}
+  dataset: {{name: lengths, examples: 64, batch_size: {B}, mean: 12, vocabulary: 50}}
+  use: [sgd]
+axes:
+  how: {{lstm: {{}}, scratch: {{model: scratch_lstm}}, packed: {{use: [pack]}}, segmented: {{use: [segment]}}}}
+compare: {{axis: how, baseline: lstm}}
+measure: {{cost: {{}}}}
+"""
+
+
+@pytest.fixture(scope="module", params=["lognormal", "fixed"])
+def members(request, catalog):
+    """The four ways, on uneven and on equal lengths; made anew for each mode."""
+    (block,) = make_plan(read(SUITE, f"base.dataset.distribution={request.param}"), catalog).blocks
+    kitchen, guard = Kitchen(catalog), Guard(0.0)  # no alarm: it would end the process that tests
+    return lambda mode: {t.level: lone_member(block, t.level, mode, kitchen, guard) for t in block.trials}
+
+
+@pytest.mark.parametrize("mode", ["train", "inference"])
+def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
+    """Per row and step, four gates of products with E inputs and H states; then the classifier."""
+    classifier = 2 * B * H * 4
+    for batch in (0, 5):
+        forward = {}
+        for level, member in members(mode).items():
+            watch = Watch()
+            found = operations(member, batch, watch)
+            assert not watch.uncounted
+            counts = {name: amounts[batch] for name, amounts in member.counts().items()}
+            rows = counts["slots"]
+            forward[level] = found["forward"]
+            assert found["forward"] == 2 * rows * 4 * H * (E + H) + classifier, level
+            if mode == "train":
+                # twice the forward pass, less what a loop need not do for its first state
+                assert 1.7 * found["forward"] < found["backward"] <= 2 * found["forward"], level
+        assert forward["lstm"] == forward["scratch"]
+        assert forward["packed"] <= forward["segmented"] <= forward["lstm"]
+
+
+@pytest.mark.parametrize(("cell", "megabytes"), [(nn.LSTM, 18.2), (nn.GRU, 8.2), (nn.RNN, 2.1)])
+def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
+    """The fused LSTM keeps a workspace beside its outputs; it must be counted."""
+    width, rows, steps = 256, 8, 60
+    encoder = RecurrentEncoder(cell(width, width, batch_first=True))
+    x = torch.randn(rows, steps, width)
+    kept = Kept([*encoder.parameters(), x])
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda held: held.tensor):
+        encoder(x, torch.full((rows,), steps))[0].sum().backward()
+    assert kept.peak / (rows * steps / 1000) / 1e6 == pytest.approx(megabytes, rel=0.1)
+    assert kept.now == 0, "the backward pass has let everything go"
+
+
+def test_gradients_of_a_long_padded_batch_underflow(catalog):
+    """The loss reaches only the last step: far from it gradients are subnormal, and slow on many processors."""
+    settings = ["base.dataset.distribution=fixed", "base.dataset.longest=400"]
+    shares = {}
+    for mean in (10, 300):
+        (block,) = make_plan(read(SUITE, *settings, f"base.dataset.mean={mean}"), catalog).blocks
+        watch = Watch()
+        operations(lone_member(block, "lstm", "train", Kitchen(catalog), Guard(0.0)), 0, watch)
+        shares[mean] = watch.subnormal / watch.written
+    assert shares[10] == 0
+    assert shares[300] > 0.02
