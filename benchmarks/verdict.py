@@ -1,4 +1,7 @@
-"""Time to a verdict: a variant, its baseline and the control, to a 95 % half-width of 1 %, with the server up."""
+"""Time to a verdict: a variant, its baseline and the control, to a 95 % half-width of 1 %, with the server up.
+
+With 0.3 s a member and process in place of the default 0.5: that is what one sets who is in a hurry.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def main() -> int:
     """Print seconds and what they bought; the exit code is 1 where the bar is missed."""
     block = specimen_block().without({"slowed"})
     assert block.measures.speed is not None
-    speed = replace(block.measures.speed, half_width=0.01, budget=60.0, batches=8)
+    speed = replace(block.measures.speed, half_width=0.01, budget=60.0, batches=8, warm_up=0.15, seconds=0.3)
     block = replace(block, measures=replace(block.measures, speed=speed))
     records: list[Record] = []
     with servers() as running:
