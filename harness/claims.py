@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness import stats
@@ -21,6 +21,8 @@ class ClaimResult:
     claim: Claim
     answer: Answer
     reason: str
+    #: The ids of the blocks that speak against it, where it fails.
+    against: tuple[str, ...] = ()
 
 
 def settle(plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool) -> list[ClaimResult]:
@@ -28,10 +30,17 @@ def settle(plan: Plan, comparisons: Sequence[Comparison], floor: float, null_bia
     cases = [_Case(claim, plan, comparisons, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
     levels = stats.holm([stats.smallest_alpha(case.decided) for case in cases], alpha)
-    return [
-        ClaimResult(case.claim, *(case.answer(level) if level else ("undecided", case.why_not())))
-        for case, level in zip(cases, levels, strict=True)
-    ]
+    return [case.result(level) for case, level in zip(cases, levels, strict=True)]
+
+
+def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
+    """A claim that failed, after what spoke against it was measured once more: it fails if both say so."""
+    if first.answer != "fails":
+        return first
+    if second.answer == "fails":
+        return replace(first, reason=f"{first.reason}; once more: {second.reason}")
+    reason = f"failed at first, {first.reason}, and not when measured once more, {second.reason}"
+    return ClaimResult(first.claim, "undecided", reason)
 
 
 class _Case:
@@ -58,6 +67,15 @@ class _Case:
         ]
         self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
         self.barred = self.quick or null_biased or not self.comparisons
+
+    def result(self, level: float) -> ClaimResult:
+        """What becomes of the claim at the level that it may use, 0 for none."""
+        if not level:
+            return ClaimResult(self.claim, "undecided", self.why_not())
+        answer, reason = self.answer(level)
+        share = level / len(self.comparisons) if self.comparisons and self.claim.inside == "all" else level
+        against = (c.block.id for c in self.comparisons if self.fails(c, share)) if answer == "fails" else ()
+        return ClaimResult(self.claim, answer, reason, tuple(against))
 
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != "undecided"

@@ -1,8 +1,6 @@
-"""The command line: verbs to functions. The only place that prints or picks an exit code.
+"""The command line: verbs to functions. With `harness.cli_trust` the only place that prints or picks an exit code.
 
-Exit codes: 0 done; 2 a mistake in what was asked, nothing was started; 3 a trial failed or broke its promise; 130
-interrupted, and the records so far are kept. What a verb needs is imported inside it, so that ``--help`` and ``list``
-stay fast and free of torch.
+What a verb needs is imported inside it, so that ``--help`` and ``list`` stay fast and free of torch.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from harness.cli_trust import doctor, selftest
-from harness.errors import UserError
+from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from harness.store import Store
     from harness.suite import Suite
     from harness.table import Table
-
-FAILED, MISTAKE, INTERRUPTED, PIPE_CLOSED = 3, 2, 130, 141
 
 Context = click.Context
 suite_argument = click.argument("suite", type=click.Path(path_type=Path))
@@ -94,6 +90,7 @@ def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
 @until_decided_option
 @results_option
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
+@click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
 @click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
 @as_json
 @click.pass_context
@@ -107,13 +104,15 @@ def run(
     until_decided: bool,
     results: Path,
     resume: Path | None,
+    gate: bool,
     executor: str,
     as_json: bool,
 ) -> None:
     """Measure a suite and say what it shows.
 
     Records are kept in results/<suite>/<run>/ as they are measured; Ctrl-C loses nothing, and --resume DIR goes on.
-    The exit code is 3 if a trial failed or broke its promise.
+    The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and changes nothing,
+    unless --gate is given.
     """
     from harness.parts import Executor
     from harness.progress import Progress
@@ -141,7 +140,7 @@ def run(
     watcher = Progress(plan, sys.stderr)
     where = suite.parent if suite else Path()
     try:
-        run_plan(plan, store, catalog, executor=executor, watcher=watcher, where=where)
+        run_plan(plan, store, catalog, executor=executor, watcher=watcher, where=where, confirm=gate)
     except UserError:
         store.discard_if_empty()
         raise
@@ -155,6 +154,8 @@ def run(
     tell(catalog, "run_finished", watcher, folder=store.folder)
     if went_wrong(report) or watcher.problems:
         sys.exit(FAILED)
+    if gate and any(claim.answer == "fails" for claim in report.findings.claims):
+        sys.exit(CLAIM_FAILED)
 
 
 def plan_of(

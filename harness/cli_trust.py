@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.errors import UserError
+from harness.errors import FAILED, INTERRUPTED, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.selftest.live import Experiment
-
-FAILED, INTERRUPTED = 3, 130
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 

@@ -41,8 +41,9 @@ _MARKS = {"model": "another model", "update": "another update", "order": "anothe
 class Comparison:
     """A level against the baseline in one block: the ratio of times for the same examples, with its interval.
 
-    `values` are the log ratios, one a process. `needs` is how many processes a verdict would take. `adjusted` is the
-    p value of a difference beyond the floor, adjusted for all comparisons of this metric (Benjamini-Hochberg)."""
+    `values` are the log ratios, one a process. `needs` is how many processes a verdict would take, and `seconds` how
+    long all of these. `adjusted` is the p value of a difference beyond the floor, adjusted for all comparisons of this
+    metric (Benjamini-Hochberg)."""
 
     block: Block
     level: str
@@ -58,6 +59,7 @@ class Comparison:
     ratio_of_means: float | None = None
     ratio_of_fast: float | None = None
     needs: int | None = None
+    seconds: float | None = None
     adjusted: float | None = None
 
     @property
@@ -183,6 +185,7 @@ class Measured:
             verdict, reason = decide(estimate, self.settings, floor, looks_of(self.block)[0])
             target = min(self.settings.half_width, self.settings.margin / 2)
             means, fast = self.other_ratios(trial.level, view)
+            needs = stats.needed(estimate.k, estimate.half_width(), target) if verdict == "undecided" else None
             comparison = replace(
                 comparison,
                 estimate=estimate,
@@ -190,7 +193,8 @@ class Measured:
                 reason=reason,
                 ratio_of_means=means,
                 ratio_of_fast=fast,
-                needs=stats.needed(estimate.k, estimate.half_width(), target) if verdict == "undecided" else None,
+                needs=needs,
+                seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
             )
         return self.judge(comparison, trial, null_biased)
 

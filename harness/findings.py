@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 
 from harness import stats
 from harness.catalog import Catalog, Entry
-from harness.claims import ClaimResult, settle
+from harness.claims import ClaimResult, confirmed, settle
 from harness.compare import Comparison, Measured, View
 from harness.parts import Metric
 from harness.records import Block, Plan, Record
@@ -76,6 +77,16 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
                 if comparison.estimate is not None or name == "step_time":
                     comparisons.append(comparison)
     comparisons = discoveries(comparisons, floor)
+    claims = settle(plan, comparisons, floor, biased)
+    fresh = {}
+    for original in plan.blocks:
+        for one in measured_of([original.again()], records):
+            for trial, name in itertools.product(one.block.trials[1:] if one.processes else (), per_sample):
+                comparison = one.compare(trial, name, views[name], floor, biased)
+                fresh[original.id, trial.level, one.mode, name] = replace(comparison, block=original)
+    if fresh:
+        second = [fresh.get((c.block.id, c.level, c.mode, c.metric), c) for c in comparisons]
+        claims = list(map(confirmed, claims, settle(plan, second, floor, biased)))
     step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
     faster = {(c.block.id, c.level, c.mode) for c in comparisons if (c.metric, c.verdict) == ("step_time", "faster")}
     return Findings(
@@ -88,7 +99,7 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
         resources=find_resources(plan, records, step_times, frozenset(faster)),
         profiles=tuple(r for r in records if r.measure == "profile" and r.outcome == "ok"),
-        claims=tuple(settle(plan, comparisons, floor, biased)),
+        claims=tuple(claims),
         floor=floor,
         null_biased=biased,
         problems=tuple(problems),
@@ -144,6 +155,12 @@ def suspects(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block
         return []  # a quick look decides nothing anyway
     off = {one.block.id: abs(float(np.mean(controls_of([one]) or [0.0]))) for one in measured}
     return [block.alone() for block in sorted(plan.blocks, key=lambda b: -off.get(b.id, 0.0))[:most]]
+
+
+def contested(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
+    """The blocks that a claim fails by, to be measured once more before it is said to fail."""
+    against = {block for result in find(plan, records, catalog).claims for block in result.against}
+    return [block.again() for block in plan.blocks if block.id in against]
 
 
 def floor_of(controls: Sequence[float]) -> float:

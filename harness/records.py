@@ -129,16 +129,18 @@ class Measures:
 @dataclass(frozen=True)
 class Block:
     """The trials compared with each other, timed interleaved; the first is the baseline. `context` holds the
-    levels of all other axes."""
+    levels of all other axes. `series` is 1 where they are measured once more to confirm what was found."""
 
     context: Mapping[str, str]
     trials: tuple[Trial, ...]
     measures: Measures
+    series: int = 0
 
     @cached_property
     def id(self) -> str:
-        """Hash of the trials, their places and the context; not of how long they are measured."""
-        return digest([dict(self.context), [[trial.level, trial.id] for trial in self.trials]])
+        """Hash of the trials, their places, the context and the series; not of how long they are measured."""
+        series = [self.series] if self.series else []
+        return digest([dict(self.context), [[trial.level, trial.id] for trial in self.trials], *series])
 
     @property
     def name(self) -> str:
@@ -178,6 +180,12 @@ class Block:
         """The baseline against nothing but itself, on the clock alone."""
         return Block(self.context, self.trials[:1], Measures(speed=self.measures.speed, limit=self.measures.limit))
 
+    def again(self) -> Block:
+        """The same trials once more, on the clock alone."""
+        return Block(
+            self.context, self.trials, Measures(speed=self.measures.speed, limit=self.measures.limit), series=1
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "id": self.id}
@@ -195,6 +203,7 @@ class Block:
                 **{name: kinds[name](**_tuples(values)) for name, values in given.items() if values is not None},
                 limit=measures["limit"],
             ),
+            series=data.get("series", 0),
         )
 
 

@@ -52,7 +52,9 @@ def report_of(
     findings = find(plan, records, catalog)
     speeds = [block.measures.speed for block in plan.blocks]
     first_look = any(speed.quick for speed in speeds if speed)
-    seen = {flag for comparison in findings.comparisons for flag in comparison.flags}
+    seen = {
+        flag for comparison in findings.comparisons if comparison.metric == "step_time" for flag in comparison.flags
+    }
     return Report(
         run=run,
         question=plan.question,
@@ -138,9 +140,17 @@ def verdict_words(comparison: Comparison) -> str:
     if comparison.reason:
         words += f" ({comparison.reason}"
         if comparison.needs and not (settings and settings.quick):
-            words += f"; about {comparison.needs} processes would tell"
+            time = f" ({in_words(comparison.seconds)})" if comparison.seconds else ""
+            words += f"; about {comparison.needs} processes{time} would tell"
         words += ")"
     return "; ".join([words, *comparison.flags])
+
+
+def in_words(seconds: float) -> str:
+    """A duration a person can weigh."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
 
 
 def work_set_note(findings: Findings, block: Block, mode: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.catalog import Catalog
 from harness.errors import UserError
-from harness.findings import suspects
+from harness.findings import contested, suspects
 from harness.parts import Executor
 from harness.records import Block, Plan, Record
 from harness.store import Store
@@ -49,9 +49,17 @@ class Watcher:
 
 
 def run_plan(
-    plan: Plan, store: Store, catalog: Catalog, *, executor: str = "local", watcher: Watcher, where: Path
+    plan: Plan,
+    store: Store,
+    catalog: Catalog,
+    *,
+    executor: str = "local",
+    watcher: Watcher,
+    where: Path,
+    confirm: bool = False,
 ) -> list[Record]:
-    """Measure what is not yet in the store; returns all records. `where` is whose git commit is recorded."""
+    """Measure what is not yet in the store; returns all records. `where` is whose git commit is recorded; with
+    `confirm`, what a claim fails by is measured once more."""
     entry = catalog.find(Executor, executor)
     hook = catalog.plugins.manager.hook
     store.lock()
@@ -95,6 +103,9 @@ def run_plan(
             watcher.block_ends(block, records)
         for block in suspects(plan, records):
             watcher.note(f"{block.name}: the baseline differs from itself; measuring it once more, alone")
+            hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
+        for block in contested(plan, records, catalog) if confirm else ():
+            watcher.note(f"{block.name}: a claim fails by it; measuring it once more")
             hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
     return records
 

@@ -119,6 +119,22 @@ def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(here):
     assert (the_run(here) / "report.md").exists()
 
 
+def test_a_claim_that_fails_twice_closes_the_gate(here):
+    slow = SUITE.replace("use: [reverse]", "use: [{name: spin, share: 3.0}]").replace("margin: 99%", "margin: 50%")
+    claims = "claims:\n  - {says: Spinning is free, level: backwards, expect: lower by 50%}\n"
+    (here / "toy.yaml").write_text(slow + claims)
+    done = harness("run", "toy.yaml", "--gate", cwd=here)
+    assert done.returncode == 1, done.stderr
+    assert "all: a claim fails by it; measuring it once more" in done.stderr
+    assert "FAILS: Spinning is free (all: " in done.stdout
+    assert "; once more: all: " in done.stdout
+    folder = the_run(here)
+    before = (folder / "records.jsonl").read_text()
+    assert harness("run", "--resume", folder, "--gate", cwd=here).returncode == 1
+    assert (folder / "records.jsonl").read_text() == before
+    assert harness("report", cwd=here).returncode == 0  # a finding, where nobody guards
+
+
 def test_only_given_twice_keeps_both():
     from harness.cli import chosen
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from made import block, record
 
 from harness.claims import settle
 from harness.compare import FLAGS, Comparison, Measured, decide
-from harness.findings import find, floor_of, is_null_biased, suspects
-from harness.records import Claim, Plan, Record, Speed
+from harness.findings import contested, find, floor_of, is_null_biased, suspects
+from harness.records import Block, Claim, Plan, Record, Speed
 from harness.stats import Estimate, estimate
 
 STEP = "step_time", lambda samples: samples.seconds
@@ -258,6 +259,34 @@ def test_what_settles_a_claim_alone_is_its_clearest_context():
     assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("2: 0.800 [")
     assert settled([claim("equal", 0.02)], FAST, slower, SAME)[0].reason.startswith("1: 1.800 [")
     assert settled([claim(inside="any")], VAGUE, [0.5 * ratio for ratio in FAST], FAST)[0].reason.startswith("1: 0.400")
+
+
+def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
+    """Two contexts: what speaks against the claim in the second is not so when it is measured again."""
+    blocks = tuple(replace(block("a", "b"), context={"data": name}) for name in "xy")
+    plan = Plan("s", "q", "what", blocks, claims=(claim(),))
+
+    def records_of(this: Block, ratios: list[float]) -> list[Record]:
+        times = [("a", [1.0] * 5), ("b", ratios)]
+        return [record(this, level, n, [1e6 * ratio[n]] * 10) for level, ratio in times for n in range(5)]
+
+    first = records_of(blocks[0], FAST) + records_of(blocks[1], SLOW)
+    found = find(plan, first, catalog)
+    assert found.claims[0].answer == "fails"
+    assert found.claims[0].against == (blocks[1].id,)
+    (again,) = contested(plan, first, catalog)
+    assert again.series == 1
+    assert again.id not in {one.id for one in blocks}
+    assert Block.from_json(again.to_json()).id == again.id
+
+    twice = find(plan, first + records_of(again, SLOW), catalog)
+    assert twice.claims[0].answer == "fails"
+    assert "once more: y: 1.200" in twice.claims[0].reason
+    assert twice.of(blocks[1], "train")["b"].values == found.of(blocks[1], "train")["b"].values  # the table stays
+    once = find(plan, first + records_of(again, FAST), catalog)
+    assert once.claims[0].answer == "undecided"
+    assert once.claims[0].reason.startswith("failed at first, y: 1.200")
+    assert once.claims[0].against == ()
 
 
 def test_where_leaves_some_contexts():
