@@ -123,8 +123,10 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     slow = SUITE.replace("use: [reverse]", "use: [{name: spin, share: 3.0}]").replace("margin: 99%", "margin: 50%")
     claims = "claims:\n  - {says: Spinning is free, level: backwards, expect: lower by 50%}\n"
     (here / "toy.yaml").write_text(slow + claims)
-    done = harness("run", "toy.yaml", "--gate", cwd=here)
+    assert "cannot run --until-decided" in harness("run", "toy.yaml", "--quick", "--until-decided", cwd=here).stderr
+    done = harness("run", "toy.yaml", "--gate", "--until-decided", cwd=here)
     assert done.returncode == 1, done.stderr
+    assert "98 % interval" in done.stdout
     assert "all: a claim fails by it; measuring it once more" in done.stderr
     assert "FAILS: Spinning is free (all: " in done.stdout
     assert "; once more: all: " in done.stdout

@@ -1,6 +1,6 @@
 """The door, proved by packages that are not ours: one good, one that fails to import, one whose name clashes.
 
-They must be installed, so this runs in an environment of its own: tox run -e thirdparty.
+They must be installed, which tox does at the end of its environment `plugins`.
 """
 
 from __future__ import annotations
