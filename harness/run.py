@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.catalog import Catalog
+from harness.catalog import Catalog, Entry
 from harness.errors import UserError
 from harness.findings import contested, suspects
 from harness.parts import Executor
@@ -61,8 +61,17 @@ def run_plan(
     """Measure what is not yet in the store; returns all records. `where` is whose git commit is recorded; with
     `confirm`, what a claim fails by is measured once more."""
     entry = catalog.find(Executor, executor)
-    hook = catalog.plugins.manager.hook
     store.lock()
+    try:
+        return _measure(plan, store, catalog, entry, watcher, where, confirm)
+    finally:
+        store.unlock()
+
+
+def _measure(
+    plan: Plan, store: Store, catalog: Catalog, entry: Entry, watcher: Watcher, where: Path, confirm: bool
+) -> list[Record]:
+    hook = catalog.plugins.manager.hook
     records = store.records()
     tell(catalog, "plan_ready", watcher, plan=plan)
 

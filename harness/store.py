@@ -88,6 +88,12 @@ class Store:
             raise UserError("another process is measuring into this run.", where=str(self.folder)) from error
         self._drop_torn_tail()
 
+    def unlock(self) -> None:
+        """Let others measure into the run."""
+        assert self._lock is not None
+        os.close(self._lock)
+        self._lock = None
+
     def _drop_torn_tail(self) -> None:
         """Cut off what a killed run left unfinished at the end: half a line, or a replicate with records missing."""
         path = self.folder / RECORDS
