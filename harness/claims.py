@@ -73,33 +73,39 @@ class _Case:
         if not level:
             return ClaimResult(self.claim, "undecided", self.why_not())
         answer, reason = self.answer(level)
-        share = level / len(self.comparisons) if self.comparisons and self.claim.inside == "all" else level
-        against = (c.block.id for c in self.comparisons if self.fails(c, share)) if answer == "fails" else ()
-        return ClaimResult(self.claim, answer, reason, tuple(against))
+        against = self.failing(level) if answer == "fails" else ()
+        return ClaimResult(self.claim, answer, reason, tuple(c.block.id for c in against))
 
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != "undecided"
 
     def answer(self, alpha: float) -> tuple[Answer, str]:
-        """Holds or fails at this level, or undecided. One context among n that decides alone pays alpha / n."""
+        """Holds or fails at this level, or undecided."""
         if self.barred:
             return "undecided", self.why_not()
         every = self.claim.inside == "all"
-        share = alpha / len(self.comparisons)
-        holds = [self.holds(c, alpha if every else share) for c in self.comparisons]
-        fails = [self.fails(c, share if every else alpha) for c in self.comparisons]
-        complete = len(self.comparisons) == len(self.blocks)
-        if every and any(fails):
-            worst = max((c for c, does in zip(self.comparisons, fails, strict=True) if does), key=self.against)
+        holding, failing = self.holding(alpha), self.failing(alpha)
+        if every and failing:
+            worst = max(failing, key=self.against)
             return "fails", f"{worst.block.name}: {_in_words(worst)}"
-        if every and all(holds) and complete:
+        if every and len(holding) == len(self.blocks):
             return "holds", self.range_in_words()
-        if not every and any(holds):
-            best = min((c for c, does in zip(self.comparisons, holds, strict=True) if does), key=self.against)
+        if not every and holding:
+            best = min(holding, key=self.against)
             return "holds", f"{best.block.name}: {_in_words(best)}"
-        if not every and all(fails) and complete:
+        if not every and len(failing) == len(self.blocks):
             return "fails", self.range_in_words()
         return "undecided", self.why_not()
+
+    def holding(self, alpha: float) -> list[Comparison]:
+        """Those that speak for the claim. One among n that would decide alone pays alpha / n."""
+        share = alpha if self.claim.inside == "all" else alpha / len(self.comparisons)
+        return [c for c in self.comparisons if self.holds(c, share)]
+
+    def failing(self, alpha: float) -> list[Comparison]:
+        """Those that speak against it, at the same price."""
+        share = alpha / len(self.comparisons) if self.claim.inside == "all" else alpha
+        return [c for c in self.comparisons if self.fails(c, share)]
 
     def against(self, comparison: Comparison) -> float:
         """How far the comparison points away from the claim, in log units."""

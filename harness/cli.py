@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from harness.cli_trust import as_json_option as as_json
 from harness.cli_trust import doctor, selftest
 from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Context = click.Context
 suite_argument = click.argument("suite", type=click.Path(path_type=Path))
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 set_option = click.option(
     "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
 )

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import harness
+from harness.selftest.specimen import waste
 
 HERE = "toy"
 
@@ -116,23 +117,6 @@ def descent(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
     return recipe.replace("optimizer", lambda model: torch.optim.SGD(model.parameters(), lr=lr))
 
 
-def spin(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
-    """Waste this share of a step's own CPU time: an effect of known size."""
-
-    def slowed(step: Any) -> Any:
-        def run(live: Any, batch: Any, mark: Any) -> Any:
-            begun = time.thread_time_ns()
-            loss = step(live, batch, mark)
-            until = begun + (time.thread_time_ns() - begun) * (1 + share)
-            while time.thread_time_ns() < until:
-                pass
-            return loss
-
-        return run
-
-    return recipe.wrap("step", slowed)
-
-
 def reverse(recipe: harness.Recipe) -> harness.Recipe:
     """The examples from the end."""
 
@@ -220,7 +204,7 @@ def provide_datasets():
 def provide_optimizations():
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
     yield harness.Optimization("second_descent", descent, "the same again", changes="update", role="optimizer")
-    yield harness.Optimization("spin", spin, "waste time", changes="rounding")
+    yield harness.Optimization("spin", waste, "waste time", changes="rounding")
     yield harness.Optimization("reverse", reverse, "examples from the end", changes="order", role="order")
     yield harness.Optimization("forgetful", forgetful, "loses examples", changes="order")
     yield harness.Optimization("doubled", doubled, "twice the gradient", changes="rounding")

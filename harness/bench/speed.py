@@ -141,7 +141,7 @@ def make_ready(
 
 
 def results(
-    members: Sequence[LiveMember], tapes: Sequence[Tape], warmth: Warmth, card: Sequence[dict[str, Any]] = ()
+    members: Sequence[LiveMember], tapes: Sequence[Tape], warmth: Warmth, card: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """What was measured, as JSON values; `card` is what a GPU said before and after. Raises TrialFailed where a
     member's last step is not finite."""

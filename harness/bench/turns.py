@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.baton import Baton
 from harness.bench.assemble import Kitchen
-from harness.bench.clock import Clock, Tape
+from harness.bench.clock import Tape
 from harness.bench.gpu import clock_for, reading
 from harness.bench.guard import Guard
 from harness.bench.speed import Seat, build_members, make_ready, results, run_guarded, undisturbed
@@ -31,7 +31,6 @@ def measure_in_turns(
     kitchen: Kitchen,
     guard: Guard,
     baton: Baton,
-    clock: Clock | None = None,
 ) -> list[dict[str, Any]]:
     """The samples of one seat's members as JSON values. Raises TrialFailed naming the level that cannot go on."""
     settings = block.measures.speed or Speed()
@@ -39,7 +38,7 @@ def measure_in_turns(
     note = baton.wait()
     with undisturbed(random):
         members = build_members(block, wanted, mode, settings, kitchen, guard, random)
-        clock = clock or clock_for(members[0].live.device)
+        clock = clock_for(members[0].live.device)
         warmth, tapes, samples = make_ready(members, settings, clock, random)
         guard.rest()
         seats = [*note.get("seats", []), [sum(samples) * settings.batches, len(members)]]
