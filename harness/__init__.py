@@ -22,6 +22,7 @@ from harness.parts import (
     Optimization,
     Recipe,
     Reporter,
+    Score,
     Skip,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "Optimization",
     "Recipe",
     "Reporter",
+    "Score",
     "Skip",
     "UserError",
     "__version__",

@@ -71,11 +71,24 @@ class Model(Part):
 
 
 @dataclass(frozen=True)
+class Score:
+    """How well a task is done on held-out examples, beside the loss that every model has.
+
+    Which way is `better`; `compared` by the "difference" of two means where it is a share, by their "ratio" where it is
+    an amount above zero, such as a loss."""
+
+    better: Literal["higher", "lower"] = "higher"
+    compared: Literal["difference", "ratio"] = "difference"
+    summary: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset(Part):
     """``build(**parameters) -> Data``. ``fingerprint(**parameters) -> str`` hashes the content without torch,
-    so that a trial's id names the very data it saw."""
+    so that a trial's id names the very data it saw. `scores` are those that `Data.scores` computes, by name."""
 
     fingerprint: Reference | None = None
+    scores: Mapping[str, Score] = field(default_factory=dict)
     kind: ClassVar[str] = "dataset"
 
 
@@ -151,7 +164,10 @@ class Data:
     """A loaded dataset. `train` and `test` are sequences of examples of any type, `collate` makes a `Batch`
     of a list of them, and `facts` is handed to models as it is. `count` names amounts in a batch (an
     RNN's valid tokens, say); counts are summed over the work set and kept in the records. `probes(seed)`
-    gives lists of examples that are hard on purpose, for verification; without it, examples of `train`."""
+    gives lists of examples that are hard on purpose, for verification; without it, examples of `train`.
+
+    `scores` take predictions and their batch to values (n,): the mean of all values over `test` is the score. Where
+    nothing but chance split `train` from `test`, the data are `exchangeable`, and each seed splits them anew."""
 
     train: Sequence[Any]
     test: Sequence[Any]
@@ -159,6 +175,8 @@ class Data:
     facts: Any = None
     count: Callable[[Any], Mapping[str, float]] | None = None
     probes: Callable[[int], Sequence[Sequence[Any]]] | None = None
+    scores: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+    exchangeable: bool = False
 
 
 class Change(NamedTuple):

@@ -7,6 +7,10 @@ import harness
 _TORCH = "harness_rnn.models.torch_rnn"
 _SCRATCH = "harness_rnn.models.scratch"
 _BOTH = {"sequence", "layers"}
+#: What a task is scored by beside its loss; `contract.SCORERS` computes them.
+_CLASS = {"accuracy": harness.Score(summary="share of sequences whose class is right")}
+_VALUE = {"solved": harness.Score(summary="share of sequences whose number is off by less than 0.04")}
+_STEPS = {"step_accuracy": harness.Score(summary="share of the labelled steps whose class is right")}
 
 
 @harness.hookimpl
@@ -48,16 +52,16 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     yield harness.Dataset(
         "reviews", f"{here}.reviews:reviews", "sentences of movie reviews, positive or negative",
         source="Hutto and Gilbert 2014, Pang and Lee 2005", fingerprint=f"{here}.reviews:fingerprint",
-        offers={"sequences"},
+        offers={"sequences"}, scores=_CLASS,
     )  # fmt: skip
     yield harness.Dataset(
         "syllables", f"{here}.syllables:syllables", "spelling of English words to their number of syllables",
         source="Carnegie Mellon Pronouncing Dictionary", fingerprint=f"{here}.syllables:fingerprint",
-        offers={"sequences"},
+        offers={"sequences"}, scores=_CLASS,
     )  # fmt: skip
     yield harness.Dataset(
         "lengths", f"{here}.lengths:lengths", "random tokens in sequences of a chosen distribution of lengths",
-        fingerprint=f"{here}.lengths:fingerprint", offers={"sequences"},
+        fingerprint=f"{here}.lengths:fingerprint", offers={"sequences"}, scores=_CLASS,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What sequence datasets, models and optimizations agree on: the batch, the model and its seams.
 
-Shapes: B examples, T time steps, E embedding size, H hidden size, D directions (1 or 2), C classes.
+Shapes: B examples, T time steps, F features, E embedding size, H hidden size, D directions (1 or 2), C classes.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,18 +21,24 @@ PADDING = 0
 """The token id of padding; its embedding is zero and gets no gradient."""
 UNKNOWN = 1
 """The token id of what the vocabulary lacks."""
+NO_LABEL = -100
+"""The label of a step that is not asked about: pads, and whatever a dataset leaves out."""
+
+Task = Literal["class", "value", "steps"]
 
 
 class SequenceExample(NamedTuple):
-    """One sequence: `tokens` (L,) int64 with L >= 1, none of them `PADDING`."""
+    """One sequence: `tokens` (L,) int64 with L >= 1, none of them `PADDING`; or features (L, F) float32. The label is a
+    class, a number, or a class for each step (L,) int64."""
 
     id: int
     tokens: Tensor
-    label: int
+    label: Any
 
 
 class SequenceBatch(NamedTuple):
-    """Right-padded sequences: `ids` (B,), `tokens` (B, T), `lengths` (B,), `labels` (B,), all int64.
+    """Right-padded sequences: `ids` (B,), `tokens` (B, T) int64 or (B, T, F) float32, `lengths` (B,); `labels` are
+    classes (B,), numbers (B,) float32, or classes of steps (B, T) with `NO_LABEL` where none is asked for.
 
     `ids` and `lengths` stay on the CPU: that is where packing and cutting want lengths.
     """
@@ -53,28 +59,44 @@ def collate(examples: Sequence[SequenceExample]) -> SequenceBatch:
         torch.tensor([example.id for example in examples]),
         pad_sequence([example.tokens for example in examples], batch_first=True, padding_value=PADDING),
         torch.tensor([len(example.tokens) for example in examples]),
-        torch.tensor([example.label for example in examples]),
+        labels_of(examples),
     )
+
+
+def labels_of(examples: Sequence[SequenceExample]) -> Tensor:
+    """(B,), or (B, T) where each step has a label."""
+    labels = [example.label for example in examples]
+    if isinstance(labels[0], Tensor):
+        return pad_sequence(labels, batch_first=True, padding_value=NO_LABEL)
+    return torch.tensor(labels)
 
 
 def count(batch: SequenceBatch) -> dict[str, float]:
     """Valid tokens, and the time steps computed for them: B x T where everything is padded."""
-    return {"tokens": float(batch.lengths.sum()), "slots": float(batch.tokens.numel())}
+    rows, steps = batch.tokens.shape[:2]
+    return {"tokens": float(batch.lengths.sum()), "slots": float(rows * steps)}
 
 
 @dataclass(frozen=True)
 class SequenceFacts:
-    """What a dataset tells a model: the number of token ids (padding and unknown included) and of classes."""
+    """What a dataset tells a model: the number of token ids (padding and unknown included) or of features, the number
+    of classes (1 for a number), and whether it asks for a class or a number of the whole sequence, or a class of each
+    step."""
 
     vocabulary: int
     classes: int
+    features: int = 0
+    task: Task = "class"
 
 
 class Sequences(Sequence[SequenceExample]):
-    """Many sequences in one flat tensor; an example is a view of it."""
+    """Many sequences, as lists of token ids or as tensors, in one flat tensor; an example is a view of it."""
 
-    def __init__(self, tokens: Sequence[Sequence[int]], labels: Sequence[int], first_id: int = 0) -> None:
-        self.flat = torch.tensor([token for sequence in tokens for token in sequence], dtype=torch.int64)
+    def __init__(self, tokens: Sequence[Any], labels: Sequence[Any], first_id: int = 0) -> None:
+        if isinstance(tokens[0], Tensor):
+            self.flat = torch.cat(list(tokens))
+        else:
+            self.flat = torch.tensor([token for sequence in tokens for token in sequence], dtype=torch.int64)
         self.ends = torch.tensor([len(sequence) for sequence in tokens]).cumsum(0).tolist()
         self.labels, self.first_id = list(labels), first_id
 
@@ -104,8 +126,8 @@ def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExa
         rows = []
         for position, length in enumerate(lengths):
             example = longest[position % len(longest)]
-            tokens = example.tokens.repeat(-(-length // len(example.tokens)))[:length]
-            rows.append(SequenceExample(position, tokens, example.label))
+            label = stretched(example.label, length) if isinstance(example.label, Tensor) else example.label
+            rows.append(SequenceExample(position, stretched(example.tokens, length), label))
         return rows
 
     tied = random.randrange(5, 12)
@@ -113,27 +135,72 @@ def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExa
     return [cut(mixed), cut([random.randrange(2, 30)]), cut([1, 2, 40, 1])]
 
 
-def sequence_data(train: Sequence[SequenceExample], test: Sequence[SequenceExample], facts: SequenceFacts) -> Data:
-    """The dataset that models of this contract take."""
-    return Data(train, test, collate, facts, count, lambda seed: probes(train, seed))
+def stretched(values: Tensor, length: int) -> Tensor:
+    """The first `length` steps of values (L, ...), repeated where they are fewer."""
+    return torch.cat([values] * -(-length // len(values)))[:length]
+
+
+def correct(predictions: Tensor, batch: SequenceBatch) -> Tensor:
+    """Logits (B, C) to 1 where the class is right, else 0: (B,)."""
+    return (predictions.argmax(1) == batch.labels).float()
+
+
+def close(predictions: Tensor, batch: SequenceBatch) -> Tensor:
+    """Numbers (B, 1) to 1 where the error is below 0.04, else 0: (B,). So Hochreiter and Schmidhuber (1997, section
+    5.4) count a sequence as processed correctly."""
+    return ((predictions[:, 0] - batch.labels).abs() < 0.04).float()
+
+
+def correct_steps(predictions: Tensor, batch: SequenceBatch) -> Tensor:
+    """Logits (B, T, C) to 1 or 0 for each step that has a label: (steps,)."""
+    asked = batch.labels != NO_LABEL
+    return (predictions.argmax(2) == batch.labels)[asked].float()
+
+
+#: What each task is scored by beside its loss; the door says what these are.
+SCORERS: Mapping[Task, Mapping[str, Any]] = {
+    "class": {"accuracy": correct},
+    "value": {"solved": close},
+    "steps": {"step_accuracy": correct_steps},
+}
+
+
+def sequence_data(
+    train: Sequence[SequenceExample],
+    test: Sequence[SequenceExample],
+    facts: SequenceFacts,
+    *,
+    exchangeable: bool = True,
+    scores: Mapping[str, Any] | None = None,
+) -> Data:
+    """The dataset that models of this contract take. `exchangeable`: nothing but chance split train from test. `scores`
+    are scorers beside its task's own."""
+    return Data(
+        train, test, collate, facts, count, lambda seed: probes(train, seed),
+        scores={**SCORERS[facts.task], **(scores or {})}, exchangeable=exchangeable,
+    )  # fmt: skip
 
 
 class SequenceModel(nn.Module):
-    """embed -> core -> readout -> head: a classifier whose four methods are seams.
+    """embed -> core -> readout -> head: four methods that are seams.
 
     `encoder` is called with x (B, T, E), lengths (B,) on the CPU and a carry or None; it returns outputs
     (B, T, D*H), final (B, D*H) and a carry, and has `output_size` = D*H. Outputs at valid positions, and `final`, must
-    not depend on what stands in the pads: that is what makes padded, packed and cut variants comparable.
+    not depend on what stands in the pads: that is what makes padded, packed and cut variants comparable. Where the
+    dataset has features, E is their number and there is no embedding.
     """
 
     def __init__(self, facts: SequenceFacts, encoder: nn.Module, embedding_size: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(facts.vocabulary, embedding_size, padding_idx=PADDING)
+        self.facts = facts
+        self.embedding = (
+            nn.Identity() if facts.features else nn.Embedding(facts.vocabulary, embedding_size, padding_idx=PADDING)
+        )
         self.encoder = encoder
         self.classifier = nn.Linear(encoder.output_size, facts.classes)  # type: ignore[arg-type]
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """(B, T) -> (B, T, E)."""
+        """(B, T) or (B, T, F) -> (B, T, E)."""
         return self.embedding(tokens)  # type: ignore[no-any-return]
 
     def core(self, x: Tensor, lengths: Tensor, carry: Any = None) -> tuple[Tensor, Tensor, Any]:
@@ -142,24 +209,34 @@ class SequenceModel(nn.Module):
         return self.encoder(x, lengths, carry)  # type: ignore[no-any-return]
 
     def readout(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
-        """What the classifier reads, (B, D*H): the state after the last valid step."""
+        """What the head reads of a whole sequence, (B, D*H): the state after the last valid step."""
         return final
 
     def head(self, features: Tensor) -> Tensor:
-        """(B, D*H) -> logits (B, C)."""
+        """(..., D*H) -> logits or numbers (..., C)."""
         return self.classifier(features)  # type: ignore[no-any-return]
 
     def run(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs (B, T, D*H), final (B, D*H) and logits (B, C)."""
+        """Outputs (B, T, D*H), final (B, D*H) and what is predicted: (B, C), or (B, T, C) where steps are asked for."""
         outputs, final, _ = self.core(self.embed(batch.tokens), batch.lengths)
-        return outputs, final, self.head(self.readout(outputs, final, batch.lengths))
+        return outputs, final, self.answer(outputs, final, batch.lengths)
+
+    def answer(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
+        """The prediction from what the core returned: of each step, or of what `readout` makes of the sequence."""
+        return self.head(outputs if self.facts.task == "steps" else self.readout(outputs, final, lengths))
 
     def loss(self, batch: SequenceBatch) -> Tensor:
-        """Mean cross-entropy, a scalar."""
-        return F.cross_entropy(self.run(batch)[2], batch.labels)
+        """A scalar; see `criterion`."""
+        return self.criterion(self.run(batch)[2], batch.labels)
+
+    def criterion(self, predicted: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy over examples or labelled steps; mean squared error for numbers."""
+        if self.facts.task == "value":
+            return F.mse_loss(predicted[:, 0], labels)
+        return F.cross_entropy(predicted.flatten(0, -2), labels.flatten(), ignore_index=NO_LABEL)
 
     def predict(self, batch: SequenceBatch) -> Tensor:
-        """Logits (B, C)."""
+        """Logits or numbers (B, C), or logits (B, T, C) where steps are asked for."""
         return self.run(batch)[2]
 
     def observe(self, batch: SequenceBatch) -> Mapping[str, Tensor]:
@@ -167,11 +244,19 @@ class SequenceModel(nn.Module):
         outputs, final, logits = self.run(batch)
         size = self.encoder.output_size
         for name, tensor, shape in (
-            ("outputs", outputs, (*batch.tokens.shape, size)),
+            ("outputs", outputs, (*batch.tokens.shape[:2], size)),
             ("final", final, (len(batch.lengths), size)),
         ):
             if tensor.shape != shape:
                 raise ValueError(f"core returns {name} of shape {tuple(tensor.shape)} where {shape} is due")
-        outputs = outputs[:, : int(batch.lengths.max())]  # however far the batch is padded
-        valid = torch.arange(outputs.shape[1]) < batch.lengths[:, None]
-        return {"outputs": outputs * valid[..., None].to(outputs), "final": final, "logits": logits}
+        outputs = at_valid(outputs, batch.lengths)
+        if self.facts.task == "steps":
+            logits = at_valid(logits, batch.lengths)
+        return {"outputs": outputs, "final": final, "logits": logits}
+
+
+def at_valid(values: Tensor, lengths: Tensor) -> Tensor:
+    """Values (B, T, *) of the steps that some row has, zero where a row has none, however far the batch is padded."""
+    values = values[:, : int(lengths.max())]
+    valid = torch.arange(values.shape[1]) < lengths[:, None]
+    return values * valid[..., None].to(values)

@@ -77,7 +77,7 @@ def classifier(
     if dropout and num_layers < 2:
         raise ValueError("dropout acts between layers: it needs num_layers of at least 2")
     module = kind(
-        embedding_size,
+        facts.features or embedding_size,
         hidden_size,
         num_layers=num_layers,
         bidirectional=bidirectional,
