@@ -90,6 +90,9 @@ def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
 @until_decided_option
 @results_option
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="How many runs train at a time (all cores); no clock runs then."
+)
 @click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
 @click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
 @as_json
@@ -104,6 +107,7 @@ def run(
     until_decided: bool,
     results: Path,
     resume: Path | None,
+    jobs: int | None,
     gate: bool,
     executor: str,
     as_json: bool,
@@ -140,7 +144,8 @@ def run(
     watcher = Progress(plan, sys.stderr)
     where = suite.parent if suite else Path()
     try:
-        run_plan(plan, store, catalog, executor=executor, watcher=watcher, where=where, confirm=gate)
+        jobs = jobs or len(os.sched_getaffinity(0))
+        run_plan(plan, store, catalog, executor=executor, watcher=watcher, where=where, confirm=gate, jobs=jobs)
     except UserError:
         store.discard_if_empty()
         raise

@@ -55,7 +55,7 @@ class ForkServer:
     def open(self, files: list[Path]) -> Answer:
         """Import torch and the plugins, warm up, and say what machine this is."""
         # Imported here, so that no child has to.
-        from harness.bench import cost, machine, memory, profile, speed, turns, verify, warm  # noqa: F401
+        from harness.bench import cost, health, machine, memory, profile, speed, train, turns, verify, warm  # noqa: F401
         from harness.bench.assemble import Kitchen
 
         missing = not_preloaded()
@@ -124,9 +124,11 @@ class ForkServer:
         """In the child: one replicate of one measure."""
         from harness.bench.cost import measure_cold, measure_cost
         from harness.bench.failure import TrialFailed
+        from harness.bench.health import measure_health
         from harness.bench.memory import measure_memory, measure_resident
         from harness.bench.profile import profile_trial
         from harness.bench.speed import measure_speed
+        from harness.bench.train import learn
         from harness.bench.turns import measure_in_turns
         from harness.bench.verify import verify_block
         from harness.bench.warm import use_threads
@@ -157,6 +159,11 @@ class ForkServer:
                     return {"data": measure_cold(block, message["level"], mode, *live, self.forked)}
                 case "profile":
                     return {"data": profile_trial(block, message["level"], *live, Path(message["traces"]))}
+                case "learning":
+                    checkpoint = Path(message["checkpoint"])
+                    return {"data": learn(block, message["level"], message["seed"], *live, checkpoint)}
+                case "health":
+                    return {"data": measure_health(block, message["level"], *live)}
             raise ValueError(f"no such message: {message['do']}")
         except Skip as skip:
             return {"skipped": message.get("level", ""), "reason": str(skip)}

@@ -13,10 +13,15 @@ from typing import Any
 
 from harness.catalog import Catalog, Entry, resolve
 from harness.errors import Place, UserError, UserErrors, did_you_mean
+from harness.expectations import resolve_claims
 from harness.parameters import BATCH_SIZE, Parameter, check_values, parameters_of
-from harness.parts import CHANGES, Dataset, Metric, Model, Optimization, Part, Recipe, Skip
-from harness.records import Block, Measures, Plan, Skipped, Spec, Trial, digest
+from harness.parts import CHANGES, Dataset, Model, Optimization, Part, Recipe, Skip
+from harness.records import Block, Learning, Measures, Plan, Skipped, Spec, Trial, digest
+from harness.scores import declared
 from harness.suite import ABSENT, PRESENT, Assignment, Suite
+
+#: A quick look at learning takes so many seeds, and decides nothing.
+QUICK_SEEDS = 2
 
 
 def make_plan(
@@ -83,7 +88,6 @@ class _Planner:
         return axes
 
     def plan(self, overrides: Mapping[str, Any]) -> Plan:
-        self.check_metrics()
         compared = self.axes[self.suite.axis]
         levels = [self.suite.baseline, *(level for level in compared if level != self.suite.baseline)]
         contexts = [axis for axis in self.axes if axis != self.suite.axis]
@@ -92,6 +96,7 @@ class _Planner:
             block = self.block(dict(zip(contexts, chosen, strict=True)), levels)
             if block is not None:
                 blocks.append(block)
+        claims = resolve_claims(self.suite, blocks, self.catalog, self.complain)
         if self.errors:
             raise UserErrors(list(self.errors.values()))
         if not blocks:
@@ -103,32 +108,12 @@ class _Planner:
             axis=self.suite.axis,
             blocks=tuple(blocks),
             skipped=tuple(self.skipped),
-            claims=self.suite.claims,
+            claims=claims,
             overrides=dict(overrides),
         )
 
     def complain(self, error: UserError) -> None:
         self.errors.setdefault(str(error), error)
-
-    def check_metrics(self) -> None:
-        if self.suite.measures.speed is None and self.suite.claims:
-            where = self.suite.source.place(("claims",), key=True)
-            self.complain(UserError("claims need measure.speed: an interval settles them.", where=where))
-        for index, claim in enumerate(self.suite.claims):
-            where = self.suite.source.place(("claims", index, "metric"))
-            try:
-                metric = self.catalog.find(Metric, claim.metric, where).part
-            except UserError as error:
-                self.complain(error)
-                continue
-            if metric.per != "sample":
-                fix = "On the same examples it mirrors step_time: claim that."
-                self.complain(UserError(f"{claim.metric} has no interval of its own.", where=where, fix=fix))
-            speed = self.suite.measures.speed
-            if speed and claim.of not in speed.of:
-                where = self.suite.source.place(("claims", index, "of"))
-                fix = f"measure.speed.of is {', '.join(speed.of)}."
-                self.complain(UserError(f"{claim.of} is not measured.", where=where, fix=fix))
 
     def block(self, context: dict[str, str], levels: Sequence[str]) -> Block | None:
         trials: list[Trial] = []
@@ -152,16 +137,35 @@ class _Planner:
                 return None
         if len(trials) < 2:
             return None
-        return Block(context, tuple(trials), self.measures())
+        return Block(context, tuple(trials), self.measures(trials[0]))
 
-    def measures(self) -> Measures:
+    def measures(self, baseline: Trial) -> Measures:
         measures = self.suite.measures
-        if self.quick and measures.speed:
-            speed = replace(measures.speed, quick=True)
-            return replace(measures, speed=speed, memory=None, cost=None, profile=None)
+        if measures.learning:
+            measures = replace(measures, learning=self.learning(measures.learning, baseline))
+        if self.quick:
+            speed = replace(measures.speed, quick=True) if measures.speed else None
+            learning = measures.learning and replace(measures.learning, seeds=measures.learning.seeds[:QUICK_SEEDS])
+            return Measures(speed=speed, learning=learning, limit=measures.limit)
         if self.until_decided and measures.speed:
             return replace(measures, speed=replace(measures.speed, until_decided=True))
         return measures
+
+    def learning(self, settings: Learning, baseline: Trial) -> Learning:
+        """The settings with the dataset's scores; complains of a metric or margin that these do not fit."""
+        place = self.suite.source.place
+        dataset = self.catalog.find(Dataset, baseline.dataset.name).part
+        settings = replace(settings, scores=declared(dataset.scores))
+        if settings.metric not in settings.scores:
+            fix = did_you_mean(settings.metric, settings.scores)
+            what = f"{dataset.name} has no score {settings.metric!r}."
+            self.complain(UserError(what, where=place(("measure", "learning", "metric")), fix=fix))
+        elif settings.margin and settings.margin_of != settings.scores[settings.metric]["compared"]:
+            by = {"difference": "points, such as 1 point", "ratio": "%, such as 2%"}
+            what = f"{settings.metric} is compared by its {settings.scores[settings.metric]['compared']}."
+            fix = f"Write its margin in {by[settings.scores[settings.metric]['compared']]}."
+            self.complain(UserError(what, where=place(("measure", "learning", "margin")), fix=fix))
+        return settings
 
     def trial(self, coordinates: Mapping[str, str], baseline: Trial | None) -> Trial:
         for rule, because in self.suite.skip:
@@ -292,8 +296,9 @@ class _Planner:
                     fix=f"Write drop: [{by_role[role]}] beside it.",
                 )
             by_role[role] = spec.name
-        modes = self.suite.measures.modes
-        if (not modes or "train" in modes) and "optimizer" not in by_role:
+        measures = self.suite.measures
+        trains = measures.learning or measures.health or not measures.modes or "train" in measures.modes
+        if trains and "optimizer" not in by_role:
             parts = self.catalog.entries(Optimization)
             known = [name for name, entry in parts.items() if entry.part.role == "optimizer"]
             where = self.suite.source.place(("base",), key=True)

@@ -15,11 +15,12 @@ SCHEMA = 1
 #: The variable that says on how many threads a child computes; one where it is not set.
 THREADS = "HARNESS_THREADS"
 
-Outcome = Literal["ok", "invalid", "failed", "skipped"]
+#: A run that diverged is a result, not a failure.
+Outcome = Literal["ok", "diverged", "invalid", "failed", "skipped"]
 Role = Literal["variant", "control"]
 
 #: Measures taken after the clock, of one trial in a process of its own. One that fails says nothing about the times.
-AFTER_THE_CLOCK = ("memory", "resident", "cost", "cold", "profile")
+AFTER_THE_CLOCK = ("memory", "resident", "cost", "cold", "profile", "learning", "health")
 
 
 def canonical_json(value: Any) -> str:
@@ -111,6 +112,45 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """How trials are trained and judged on held-out examples, over `seeds`; one of `steps`, `epochs` and `seconds` is
+    given and says how long.
+
+    Each run is evaluated before its first step and `evaluations` times after, evenly. `metric` is the score that the
+    verdict is about, `margin` what still counts as equal in it (a share of a ratio or a difference, as `margin_of`
+    says; 0 for none given), `target` what a run is to reach. A loss of more than `explodes` times the first one has
+    diverged. Every `checkpoint` seconds a run is saved. `planned` is how many of the seeds were fixed before the first
+    look. `scores` says of each score which way is better and how it is compared (see `parts.Score`)."""
+
+    seeds: tuple[int, ...] = tuple(range(10))
+    steps: int = 0
+    epochs: float = 0.0
+    seconds: float = 0.0
+    evaluations: int = 20
+    metric: str = "loss"
+    margin: float = 0.0
+    margin_of: Literal["ratio", "difference", ""] = ""
+    target: float | None = None
+    explodes: float = 100.0
+    checkpoint: float = 60.0
+    planned: int = 0
+    scores: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def extended(self) -> bool:
+        """Whether seeds were added after a look at the others."""
+        return 0 < self.planned < len(self.seeds)
+
+
+@dataclass(frozen=True)
+class Health:
+    """A training run of `steps` steps looked at closely, `looks` times on the way, and never with a clock."""
+
+    steps: int = 200
+    looks: int = 5
+
+
+@dataclass(frozen=True)
 class Measures:
     """What is measured of a block. `limit` is the most seconds one step, or building a model, may take."""
 
@@ -118,11 +158,13 @@ class Measures:
     memory: Memory | None = None
     cost: Cost | None = None
     profile: Profile | None = None
+    learning: Learning | None = None
+    health: Health | None = None
     limit: float = 60.0
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes that some measure asks for."""
+        """The modes that some measure of single steps asks for."""
         return tuple(dict.fromkeys(mode for one in (self.speed, self.memory, self.cost) if one for mode in one.of))
 
 
@@ -194,7 +236,9 @@ class Block:
     def from_json(cls, data: Mapping[str, Any]) -> Block:
         """The block that `to_json` wrote."""
         measures = data["measures"]
-        kinds = {"speed": Speed, "memory": Memory, "cost": Cost, "profile": Profile}
+        kinds = {
+            "speed": Speed, "memory": Memory, "cost": Cost, "profile": Profile, "learning": Learning, "health": Health,
+        }  # fmt: skip
         given = {name: measures.get(name) for name in kinds}
         return cls(
             context=data["context"],
@@ -226,17 +270,19 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the suite that an interval settles. `expect` is one of lower, higher, equal; `by` the
-    share; `inside` is "all" or "any" of the contexts that `where` leaves."""
+    """A sentence of the suite that an interval settles. `by` is a share of a ratio or a difference, as `scale` says;
+    `inside` is "all" or "any" of the contexts that `where` leaves. The planner turns better and worse into higher or
+    lower, and says of which measure's mode the metric is."""
 
     says: str
     level: str
     metric: str
-    expect: Literal["lower", "higher", "equal"]
+    expect: Literal["lower", "higher", "equal", "better", "worse"]
     by: float
     of: str
     where: Mapping[str, tuple[str, ...]]
     inside: Literal["all", "any"]
+    scale: Literal["ratio", "difference", ""] = ""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Run:
     folder: Path
     files: Sequence[Path]
     met: Callable[[Mapping[str, Any]], None]
+    jobs: int = 1
 
 
 class Watcher:
@@ -57,19 +58,20 @@ def run_plan(
     watcher: Watcher,
     where: Path,
     confirm: bool = False,
+    jobs: int = 1,
 ) -> list[Record]:
     """Measure what is not yet in the store; returns all records. `where` is whose git commit is recorded; with
-    `confirm`, what a claim fails by is measured once more."""
+    `confirm`, what a claim fails by is measured once more; `jobs` is how many train at a time, where no clock runs."""
     entry = catalog.find(Executor, executor)
     store.lock()
     try:
-        return _measure(plan, store, catalog, entry, watcher, where, confirm)
+        return _measure(plan, store, catalog, entry, watcher, where, confirm, jobs)
     finally:
         store.unlock()
 
 
 def _measure(
-    plan: Plan, store: Store, catalog: Catalog, entry: Entry, watcher: Watcher, where: Path, confirm: bool
+    plan: Plan, store: Store, catalog: Catalog, entry: Entry, watcher: Watcher, where: Path, confirm: bool, jobs: int
 ) -> list[Record]:
     hook = catalog.plugins.manager.hook
     records = store.records()
@@ -92,7 +94,7 @@ def _measure(
         if not known:
             store.write("machine.json", json.dumps({**facts, "git": git_facts(where)}, indent=1, ensure_ascii=False))
 
-    run = Run(store.folder, catalog.plugins.files, met)
+    run = Run(store.folder, catalog.plugins.files, met, jobs)
     with catalog.code(entry)(run) as execute:
 
         def keep(new: list[Record]) -> None:

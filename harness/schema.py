@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 
 def _share(value: Any) -> float:
@@ -25,6 +34,21 @@ def _duration(value: Any) -> float:
     raise ValueError("it takes a time with its unit, such as 60 s or 2 min")
 
 
+def _amount(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(AMOUNT, value.strip()):
+        return value.strip()
+    raise ValueError("it takes an amount such as 2% of a loss, or 1 point of an accuracy (a hundredth)")
+
+
+def _seeds(value: Any) -> list[int]:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return list(range(value))
+    whole = isinstance(value, list) and all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in value)
+    if whole and value and len(set(value)) == len(value):
+        return list(value)
+    raise ValueError("it takes how many seeds, such as 10, or a list of different whole numbers")
+
+
 def _nothing_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
@@ -33,6 +57,14 @@ def _one_is_a_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+#: A number with what it counts: shares of a ratio, or hundredths of a difference.
+AMOUNT = r"[0-9.]+ ?(%|points?)"
+Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": f"^{AMOUNT}$"})]
+Seeds = Annotated[
+    list[int],
+    BeforeValidator(_seeds),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+]
 Share = Annotated[
     float,
     BeforeValidator(_share),
@@ -163,6 +195,34 @@ class ProfileSchema(_Strict):
     steps: int = Field(3, ge=1, le=50)
 
 
+class LearningSchema(_Strict):
+    """Training under several seeds, judged on held-out examples: does it learn better?"""
+
+    seeds: Seeds = Field(list(range(10)), description="how many, or which; at least five for a verdict")
+    steps: int | None = Field(None, ge=1, description="training steps of a run; or give epochs, or seconds")
+    epochs: float | None = Field(None, gt=0, description="passes over the training examples")
+    seconds: Duration | None = Field(None, description="training time; such runs do not repeat to the bit")
+    evaluations: int = Field(20, ge=1, le=1000, description="how often a run is evaluated, evenly; and before it")
+    metric: str = Field("loss", description="the score that decides: loss, or one that the dataset gives")
+    margin: Amount | None = Field(None, description="what still counts as equal: 1 point, or 2% of a loss")
+    target: float | None = Field(None, description="a value of the metric; how long until a run reaches it?")
+    explodes: float = Field(100.0, gt=1, description="a loss of so many times the first has diverged")
+    checkpoint: Duration = Field(60.0, description="how often a run is saved, to be taken up again")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> LearningSchema:
+        if sum(length is not None for length in (self.steps, self.epochs, self.seconds)) != 1:
+            raise ValueError("it takes one of steps, epochs and seconds: how long a run trains")
+        return self
+
+
+class HealthSchema(_Strict):
+    """A short training run looked at closely: gradients by time lag, gates, clipping. Never with a clock."""
+
+    steps: int = Field(200, ge=1)
+    looks: int = Field(5, ge=1, le=100, description="how often the model is looked into on the way")
+
+
 class MeasureSchema(_Strict):
     """What is measured. Verification always is."""
 
@@ -170,7 +230,15 @@ class MeasureSchema(_Strict):
     memory: Annotated[MemorySchema, BeforeValidator(_nothing_is_empty)] | None = None
     cost: Annotated[CostSchema, BeforeValidator(_nothing_is_empty)] | None = None
     profile: Annotated[ProfileSchema, BeforeValidator(_nothing_is_empty)] | None = None
+    learning: Annotated[LearningSchema, BeforeValidator(_nothing_is_empty)] | None = None
+    health: Annotated[HealthSchema, BeforeValidator(_nothing_is_empty)] | None = None
     limit: Duration = Field(60.0, description="the most one step, or building a model, may take")
+
+
+def _expectation(value: Any) -> Any:
+    if isinstance(value, str) and value.strip() == "equal":
+        raise ValueError("equal needs a margin, as in: equal within 2%, or: equal within 1 point")
+    return value
 
 
 class ClaimSchema(_Strict):
@@ -179,12 +247,12 @@ class ClaimSchema(_Strict):
     says: str
     level: str = Field(description="a level of the compared axis")
     metric: str = "step_time"
-    of: Literal["train", "inference"] | None = None
+    of: Literal["train", "inference", "learning"] | None = None
     where: dict[str, LevelNames] = Field({}, description="axis: level; the contexts it speaks of")
     inside: Literal["all", "any"] = Field("all", alias="in")
-    expect: str = Field(
-        description="lower, higher, lower by 5%, higher by 5% or equal within 2%, of the ratio to the baseline",
-        pattern=r"^(lower|higher)( by [0-9.]+ ?%)?$|^equal within [0-9.]+ ?%$",
+    expect: Annotated[str, BeforeValidator(_expectation)] = Field(
+        description="lower, higher, better or worse, with or without by 5% (or by 1 point), or equal within 2%",
+        pattern=rf"^(lower|higher|better|worse)( by {AMOUNT})?$|^equal within {AMOUNT}$",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 
@@ -15,6 +15,8 @@ from harness.schema import (
     ClaimSchema,
     CompareSchema,
     CostSchema,
+    HealthSchema,
+    LearningSchema,
     MeasureSchema,
     MemorySchema,
     PatchSchema,
@@ -125,6 +127,8 @@ _FIELDS_AT: dict[tuple[str, ...], type[pydantic.BaseModel]] = {
     ("measure", "memory"): MemorySchema,
     ("measure", "cost"): CostSchema,
     ("measure", "profile"): ProfileSchema,
+    ("measure", "learning"): LearningSchema,
+    ("measure", "health"): HealthSchema,
     ("claims",): ClaimSchema,
 }
 
@@ -170,8 +174,38 @@ def measures_of(schema: MeasureSchema) -> records.Measures:
         memory=records.Memory(modes(memory.of)) if memory else None,
         cost=records.Cost(modes(cost.of)) if cost else None,
         profile=records.Profile(**profile.model_dump()) if profile else None,
+        learning=learning_of(schema.learning) if schema.learning else None,
+        health=records.Health(**schema.health.model_dump()) if schema.health else None,
         limit=schema.limit,
     )
+
+
+def learning_of(schema: LearningSchema) -> records.Learning:
+    """The same as the planner has it; which scores there are is the dataset's to say."""
+    return records.Learning(
+        seeds=tuple(schema.seeds),
+        steps=schema.steps or 0,
+        epochs=schema.epochs or 0.0,
+        seconds=schema.seconds or 0.0,
+        evaluations=min(schema.evaluations, schema.steps or schema.evaluations),
+        metric=schema.metric,
+        margin=amount_of(schema.margin) if schema.margin else 0.0,
+        margin_of=kind_of(schema.margin) if schema.margin else "",
+        target=schema.target,
+        explodes=schema.explodes,
+        checkpoint=schema.checkpoint,
+        planned=len(schema.seeds),
+    )
+
+
+def amount_of(text: str) -> float:
+    """An amount in hundredths as a number: 2%, or 2 points, is 0.02."""
+    return float(text.rstrip("%points ")) / 100
+
+
+def kind_of(text: str) -> Literal["ratio", "difference"]:
+    """What an amount is of: % of a ratio, points of a difference."""
+    return "ratio" if text.endswith("%") else "difference"
 
 
 class _Reader:
@@ -286,16 +320,16 @@ class _Reader:
                         self.complain((*at, axis), what, did_you_mean(level, axes[axis]))
 
     def claim(self, claim: ClaimSchema) -> records.Claim:
-        word, _, amount = claim.expect.partition(" ")
-        share = float(amount.split()[1].rstrip("%")) / 100 if amount else 0.0
-        speed = self.schema.measure.speed
+        word, _, rest = claim.expect.partition(" ")
+        amount = rest.partition(" ")[2]
         return records.Claim(
             says=claim.says,
             level=claim.level,
             metric=claim.metric,
-            expect=word,  # type: ignore[arg-type]  # the pattern allows these three
-            by=share,
-            of=claim.of or (speed.of[0] if speed else "train"),
+            expect=word,  # type: ignore[arg-type]  # the pattern allows these five
+            by=amount_of(amount) if amount else 0.0,
+            scale=kind_of(amount) if amount else "",
+            of=claim.of or "",
             where={axis: tuple(levels) for axis, levels in claim.where.items()},
             inside=claim.inside,
         )

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from harness import stats
 from harness.baton import make_ring, start
 from harness.compare import Measured, decide, looks_of
 from harness.errors import UserError
-from harness.records import Block, Outcome, Record, Role, replicates
+from harness.records import Block, Learning, Outcome, Record, Role, Trial, replicates
 
 Keep = Callable[[list[Record]], None]
 
@@ -107,6 +108,8 @@ class Servers:
     folder: Path
     plugins: Sequence[Path] = ()
     met: Callable[[Mapping[str, Any]], None] = lambda facts: None
+    #: How many may compute at a time where no clock runs.
+    jobs: int = 1
     _running: dict[Any, Server] = field(default_factory=dict)
 
     def __enter__(self) -> Servers:
@@ -168,6 +171,10 @@ class _Worker:
             self.alone(f"cold.{mode}", PROCESSES)
         if measures.profile:
             self.alone("profile", traces=str((self.servers.folder / "traces").resolve()))
+        if measures.health:
+            self.alone("health")
+        if measures.learning:
+            self.learning(measures.learning)
 
     def ask(self, **message: Any) -> dict[str, Any]:
         """The server's answer, in the environment of the trial that is spoken of, or the baseline's. A server that dies
@@ -358,6 +365,68 @@ class _Worker:
             self.finish(
                 [self.record(trial.level, measure, number, outcome, answer.get("reason", ""), answer.get("data"))]
             )
+
+    def learning(self, settings: Learning) -> None:
+        """Train every trial under every seed, each in a process of its own and several at a time, seed after seed. A
+        trial that fails under one seed is not tried under others; one that diverges is."""
+        trials = self.block.trials
+        done = {record.replicate: record for record in self.records if record.measure == "learning"}
+        over = {record.level for record in done.values() if record.outcome == "failed"}
+        turns = [(seed, trial) for seed in settings.seeds for trial in trials]
+        todo = deque((number, *turn) for number, turn in enumerate(turns) if number not in done)
+        jobs = 1 if settings.seconds else self.servers.jobs  # time is shared fairly by one alone
+        seats = list(range(jobs))
+        waiting: dict[Server, tuple[int, Trial, int, int, Path]] = {}
+        while todo or waiting:
+            while todo and seats:
+                number, seed, trial = todo.popleft()
+                if trial.level in self.broken or trial.level in over:
+                    continue
+                file = self.servers.folder / "checkpoints" / f"{self.block.id}.{number}.pt"
+                server, refused = self.begin(trial, seats[-1], do="learning", seed=seed, checkpoint=str(file.resolve()))
+                if server is None:
+                    over.add(trial.level)
+                    self.learned(number, trial, seed, refused)
+                else:
+                    waiting[server] = (number, trial, seed, seats.pop(), file)
+            for server in select.select(list(waiting), [], [])[0] if waiting else ():
+                number, trial, seed, seat, file = waiting.pop(server)
+                seats.append(seat)
+                try:
+                    answer = server.receive()
+                except ServerDied as death:
+                    answer = self.buried(server, death)
+                if "failed" in answer:
+                    over.add(trial.level)
+                self.learned(number, trial, seed, answer)
+                file.unlink(missing_ok=True)
+
+    def begin(self, trial: Trial, seat: int, **message: Any) -> tuple[Server | None, dict[str, Any]]:
+        """Send a message about a trial to the server in a seat, which then answers; or no server, and why not."""
+        server = None
+        try:
+            server = self.servers.get(trial.environment, seat)
+            refused = self.prepare(server)
+            if refused:
+                return None, refused
+            server.send({**message, "level": trial.level})
+            return server, {}
+        except ServerDied as death:
+            return None, self.buried(server, death)
+        except UserError as error:
+            if not trial.environment:
+                raise
+            return None, {"failed": "", "reason": str(error)}
+
+    def learned(self, number: int, trial: Trial, seed: int, answer: Mapping[str, Any]) -> None:
+        """Keep what became of a trial under a seed."""
+        data = answer.get("data", {})
+        outcome: Outcome = (
+            "failed" if "failed" in answer else "diverged" if data.get("diverged_at") is not None else "ok"
+        )
+        reason = answer.get("reason", data.get("why", ""))
+        kept = {"seed": seed, "seconds": answer.get("seconds", 0.0), **data}
+        self.finish([self.record(trial.level, "learning", number, outcome, reason, kept)])
 
     def levels(self) -> list[str]:
         """The trials that can still be measured."""

@@ -42,12 +42,16 @@ class Live:
         batch = self.collate(examples)
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
-    def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
-        """The examples cut into this trial's own batches; each is in exactly one, or ValueError is raised."""
+    def cut(self, examples: Sequence[Any], random: Random) -> list[list[int]]:
+        """Positions of the examples in this trial's own batches; each is in exactly one, or ValueError is raised."""
         cut = self.order(examples, self.trial.batch_size, random)
         if sorted(position for batch in cut for position in batch) != list(range(len(examples))):
             raise ValueError("its order does not hold each example exactly once")
-        return [[examples[position] for position in batch] for batch in cut]
+        return cut
+
+    def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
+        """The examples themselves in this trial's own batches."""
+        return [[examples[position] for position in batch] for batch in self.cut(examples, random)]
 
 
 class Kitchen:

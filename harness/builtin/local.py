@@ -12,7 +12,7 @@ from harness.worker import Keep, Servers, measure_block
 
 @contextmanager
 def execute(run: Any) -> Iterator[Callable[[Block, list[Record], Keep], None]]:
-    """Yields ``execute(block, done, keep)``. `run` has the run's `folder`, its plugin `files`, and `met`, which is
-    told the machine's facts."""
-    with Servers(run.folder, run.files, run.met) as servers:
+    """Yields ``execute(block, done, keep)``. `run` has the run's `folder`, its plugin `files`, `met`, which is
+    told the machine's facts, and `jobs`, how many may compute at a time where no clock runs."""
+    with Servers(run.folder, run.files, run.met, run.jobs) as servers:
         yield lambda block, done, keep: measure_block(block, done, keep, servers)

@@ -1,0 +1,92 @@
+"""A short training run looked at closely: why clipping, a bias or an initialiser helped, or did not.
+
+What is looked at in every model: the gradient's norm before and after whatever the update does to it, and the first
+step at which something was no longer a number. What a model knows of itself it says in ``health(batch)``, named numbers
+and lists of numbers: gates, and how far back gradients reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import torch
+
+from harness.bench.assemble import Kitchen
+from harness.bench.failure import blaming
+from harness.bench.guard import Guard
+from harness.bench.train import Run, gradient_norm
+from harness.records import Block, Health, Learning
+
+#: A gradient that is shorter by more than this share when the optimizer gets it was clipped.
+SHORTER = 1e-4
+
+
+def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
+    """Train one trial under its own seed as a learning measure would, and look. Returns JSON values; raises
+    TrialFailed."""
+    settings = block.measures.health or Health()
+    learning = block.measures.learning or Learning()
+    with blaming(level, "looking at its health"):
+        guard.doing(level, "building the model")
+        run = Run.of(block, level, block.baseline.seed, kitchen, guard, learning, None)
+        live, after = run.live, []
+        assert live.optimizer is not None
+        live.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(live.model))))
+        before: list[float] = []
+        live.update = noting(live.update, before)
+        examples = [run.train_set[index] for index in range(min(live.trial.batch_size, len(run.train_set)))]
+        looks = {round(settings.steps * index / settings.looks) for index in range(settings.looks + 1)}
+        looked: list[int] = []
+        probes: dict[str, list[Any]] = {}
+        losses: list[float] = []
+        batches = run.batches(0)
+        for step in range(settings.steps + 1):
+            if step in looks:
+                guard.doing(level, "looking at its health")
+                looked.append(step)
+                for name, value in probed(live.model, live.batch(examples)).items():
+                    probes.setdefault(name, []).append(value)
+            if step == settings.steps:
+                break
+            guard.doing(level, "one training step")
+            losses.append(float(live.step(live, live.batch(next(batches)), lambda phase: None)))
+            run.norms.clear()
+            if not isfinite(losses[-1]) or not isfinite(before[-1] if before else 0.0):
+                break
+        guard.rest()
+    bad = next((s for s, loss in enumerate(losses) if not isfinite(loss)), None)
+    return {
+        "steps": len(losses),
+        "looked": looked,
+        "probes": probes,
+        "before": [float(f"{norm:.5g}") for norm in before],
+        "after": [float(f"{norm:.5g}") for norm in after],
+        "first_bad": bad if bad is not None else (len(losses) - 1 if len(losses) < settings.steps else None),
+    }
+
+
+def noting(update: Any, norms: list[float]) -> Any:
+    """An update that notes the norm of the gradient that it is handed."""
+
+    def noted(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        norms.append(float(gradient_norm(model)))
+        update(model, optimizer)
+
+    return noted
+
+
+def probed(model: torch.nn.Module, batch: Any) -> Mapping[str, Any]:
+    """What the model says of itself, nothing where it has nothing to say. Leaves gradients and generator alone."""
+    health = getattr(model, "health", None)
+    if not callable(health):
+        return {}
+    with torch.random.fork_rng(devices=[]):
+        found = {name: _plain(value) for name, value in health(batch).items()}
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return [float(f"{one:.5g}") for one in value] if isinstance(value, (list, tuple)) else float(f"{value:.5g}")
