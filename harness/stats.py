@@ -33,7 +33,7 @@ TRIM = 0.2
 
 def t_tail(t: float, df: float) -> float:
     """The probability above t >= 0 of Student's t with `df` degrees of freedom, to about 1e-14 relative."""
-    return 0.5 * _incomplete_beta(df / 2, 0.5, df / (df + t * t))
+    return 0.5 * incomplete_beta(df / 2, 0.5, df / (df + t * t))
 
 
 @lru_cache(maxsize=4096)
@@ -54,12 +54,12 @@ def _upper(tail: float, df: float) -> float:
     return middle
 
 
-def _incomplete_beta(a: float, b: float, x: float) -> float:
+def incomplete_beta(a: float, b: float, x: float) -> float:
     """Regularised incomplete beta function by Lentz's continued fraction (DLMF 8.17.22)."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):
-        return 1 - _incomplete_beta(b, a, 1 - x)
+        return 1 - incomplete_beta(b, a, 1 - x)
     log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     tiny = 1e-300
     c, d = 1.0, 1 / max(1 - (a + b) * x / (a + 1), tiny)
