@@ -45,7 +45,8 @@ class Spec:
 @dataclass(frozen=True)
 class Trial:
     """One fully specified point. `level` is its place on the compared axis, `changes` the weakest promise of
-    what sets it apart from the baseline, `environment` the variables that must exist before its process does."""
+    what sets it apart from the baseline, `environment` the variables that must exist before its process does. In an
+    ablation design its place is a combination, and `on` are the factors that are switched on."""
 
     level: str
     model: Spec
@@ -57,12 +58,13 @@ class Trial:
     fingerprint: str
     changes: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    on: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> str:
         """SHA-256 of all that determines the trial; where it stands in a suite is no part of it."""
         content = asdict(self)
-        del content["level"], content["changes"], content["environment"]  # the parts determine the last
+        del content["level"], content["on"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
 
 
@@ -213,7 +215,8 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trial(data: Mapping[str, Any]) -> Trial:
     specs = {key: Spec(**data[key]) for key in ("model", "dataset")}
-    return Trial(**{**data, **specs, "use": tuple(Spec(**spec) for spec in data["use"])})
+    use, on = tuple(Spec(**spec) for spec in data["use"]), tuple(data.get("on", ()))
+    return Trial(**{**data, **specs, "use": use, "on": on})
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,8 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the suite that an interval settles. `expect` is one of lower, higher, equal; `by` the
+    """A sentence of the suite that an interval settles. `level` is what it speaks of: a level of the compared axis, or
+    in an ablation design the name of an effect. `expect` is one of lower, higher, equal; `by` the
     share; `inside` is "all" or "any" of the contexts that `where` leaves."""
 
     says: str
@@ -251,6 +255,9 @@ class Plan:
     claims: tuple[Claim, ...] = ()
     #: What the command line changed: --set, --only, --device and so on, kept so that a resume does the same.
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: In an ablation design (`harness.designs`), the factors whose combinations the trials are.
+    design: str = "grid"
+    factors: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -271,6 +278,8 @@ class Plan:
             skipped=tuple(Skipped(**skipped) for skipped in data["skipped"]),
             claims=tuple(Claim(**claim) for claim in data["claims"]),
             overrides=data["overrides"],
+            design=data.get("design", "grid"),
+            factors=tuple(data.get("factors", ())),
         )
 
 
