@@ -5,13 +5,50 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness import stats
-from harness.compare import Comparison, alpha_of
-from harness.records import Claim, Plan
+from harness.compare import alpha_of
+from harness.records import Block, Claim, Plan
+from harness.stats import Estimate
 
 Answer = Literal["holds", "fails", "undecided"]
+
+
+class Evidence(Protocol):
+    """All that a claim asks of a comparison, or of an effect: what an interval says of `level` in one block."""
+
+    @property
+    def block(self) -> Block:
+        """Where it was measured."""
+
+    @property
+    def level(self) -> str:
+        """What it is about, as the claim calls it."""
+
+    @property
+    def mode(self) -> str:
+        """Of which mode."""
+
+    @property
+    def metric(self) -> str:
+        """By which metric."""
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """In log units; None where there is nothing to estimate."""
+
+    @property
+    def verdict(self) -> str:
+        """One that is invalid or unranked settles nothing."""
+
+    @property
+    def ratio(self) -> float | None:
+        """As people read it."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the ratio."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +62,7 @@ class ClaimResult:
     against: tuple[str, ...] = ()
 
 
-def settle(plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool) -> list[ClaimResult]:
+def settle(plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool) -> list[ClaimResult]:
     """Answer the suite's claims. Each is tried at every level; Holm's step-down says which level it may use."""
     cases = [_Case(claim, plan, comparisons, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
@@ -44,10 +81,10 @@ def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
 
 
 class _Case:
-    """A claim with the comparisons it speaks of."""
+    """A claim with the comparisons, or effects, that it speaks of."""
 
     def __init__(
-        self, claim: Claim, plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool
+        self, claim: Claim, plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool
     ) -> None:
         self.claim, self.floor, self.null_biased = claim, floor, null_biased
         self.blocks = [
@@ -97,17 +134,17 @@ class _Case:
             return "fails", self.range_in_words()
         return "undecided", self.why_not()
 
-    def holding(self, alpha: float) -> list[Comparison]:
+    def holding(self, alpha: float) -> list[Evidence]:
         """Those that speak for the claim. One among n that would decide alone pays alpha / n."""
         share = alpha if self.claim.inside == "all" else alpha / len(self.comparisons)
         return [c for c in self.comparisons if self.holds(c, share)]
 
-    def failing(self, alpha: float) -> list[Comparison]:
+    def failing(self, alpha: float) -> list[Evidence]:
         """Those that speak against it, at the same price."""
         share = alpha / len(self.comparisons) if self.claim.inside == "all" else alpha
         return [c for c in self.comparisons if self.fails(c, share)]
 
-    def against(self, comparison: Comparison) -> float:
+    def against(self, comparison: Evidence) -> float:
         """How far the comparison points away from the claim, in log units."""
         assert comparison.estimate is not None
         mean = comparison.estimate.mean
@@ -120,7 +157,7 @@ class _Case:
             return math.log1p(-claim.by) if claim.by else -self.floor
         return math.log1p(claim.by) if claim.by or claim.expect == "equal" else self.floor
 
-    def holds(self, comparison: Comparison, alpha: float) -> bool:
+    def holds(self, comparison: Evidence, alpha: float) -> bool:
         assert comparison.estimate is not None
         low, high = comparison.estimate.interval(1 - alpha)
         if self.claim.expect == "lower":
@@ -130,7 +167,7 @@ class _Case:
         low, high = comparison.estimate.interval(max(0.0, 1 - 2 * alpha))
         return low >= -self.bound() and high <= self.bound()
 
-    def fails(self, comparison: Comparison, alpha: float) -> bool:
+    def fails(self, comparison: Evidence, alpha: float) -> bool:
         assert comparison.estimate is not None
         low, high = comparison.estimate.interval(1 - alpha)
         if self.claim.expect == "lower":
@@ -160,7 +197,7 @@ class _Case:
         return f"from {_in_words(lowest)} ({lowest.block.name}) to {_in_words(highest)} ({highest.block.name})"
 
 
-def _in_words(comparison: Comparison) -> str:
+def _in_words(comparison: Evidence) -> str:
     assert comparison.interval is not None
     low, high = comparison.interval
     return f"{comparison.ratio:.3f} [{low:.3f}, {high:.3f}]"

@@ -229,6 +229,14 @@ class Measured:
                     fast[index] += np.quantile(seconds[samples.batch == j], 0.1)
         return float(means[1] / means[0]), float(fast[1] / fast[0])
 
+    def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
+        """The verdict and its reason, or why nothing can be decided here at all."""
+        if verdict in ("faster", "slower", "equivalent") and null_biased:
+            return "undecided", "the baseline differs from itself"
+        if verdict in ("faster", "slower", "equivalent") and self.contended:
+            return "undecided", "contended: cores were shared, and several threads have no CPU clock"
+        return verdict, reason
+
     def judge(self, comparison: Comparison, trial: Trial, null_biased: bool) -> Comparison:
         """What no interval can say: a failed trial, a broken promise, a biased null, another answer; and flags."""
         verdict, reason = comparison.verdict, comparison.reason
@@ -239,10 +247,8 @@ class Measured:
             verdict, reason = "invalid", "throttled: the GPU's clock was forced down; cool it, or limit its clock"
         elif verdict != "invalid" and trial.changes == "answer":
             verdict, reason = "unranked", "its answer is another one, on purpose"
-        elif verdict in ("faster", "slower", "equivalent") and null_biased:
-            verdict, reason = "undecided", "the baseline differs from itself"
-        elif verdict in ("faster", "slower", "equivalent") and self.contended:
-            verdict, reason = "undecided", "contended: cores were shared, and several threads have no CPU clock"
+        else:
+            verdict, reason = self.unless_blind(verdict, reason, null_biased)
         flags = []
         if verdict != "invalid" and comparison.estimate is not None:
             others = (comparison.ratio_of_means, comparison.ratio_of_fast)

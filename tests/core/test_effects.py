@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import SPEC
+from made import SPEC, record
 
 from harness import designs, stats
+from harness.effect_tables import effect_table
 from harness.effects import Effect, Judge, contrasts, effects_of
-from harness.records import Block, Measures, Speed, Trial
+from harness.findings import contested, find
+from harness.records import Block, Claim, Measures, Plan, Record, Skipped, Speed, Trial
 
 FACTORS = ("a", "b", "c")
 
@@ -213,3 +215,121 @@ def test_holm_over_contrasts_keeps_the_family_s_error(replicates):
         assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.2, design  # what it saves from
         first = [2 * stats.t_tail(float(x), replicates - 1) for x in t[0]]
         assert (min(stats.holm_adjusted(first)) <= 0.05) == (t[0].max() > critical)
+
+
+# in a run's findings
+
+
+def plan_of(design: str = "factorial", factors=("a", "b"), claims=(), without=(), **options) -> Plan:
+    this = block_of(design, factors, without)
+    return Plan("s", "q", designs.AXIS, (this,), claims=claims, design=design, factors=factors, **options)
+
+
+def speed_records(this: Block, times: dict[str, float], processes: int = 5, wobble: float = 0.001) -> list[Record]:
+    random = np.random.default_rng(1)
+    made = []
+    for number in range(processes):
+        made.append(record(this, this.baseline.level, number, [1e9 * times[this.baseline.level]] * 10, role="control"))
+        for trial in this.trials:
+            if trial.level in times:
+                made.append(
+                    record(this, trial.level, number, [1e9 * times[trial.level] * random.normal(1, wobble)] * 10)
+                )
+    return made
+
+
+#: a doubles the time, b makes 10 % less of it, and together they take 5 % more than that makes.
+TIMES = {"none": 1.0, "a": 2.0, "b": 0.9, "all": 2.0 * 0.9 * 1.05}
+
+
+def claim(effect: str, expect: str, by: float) -> Claim:
+    return Claim("says", effect, "step_time", expect, by, "train", {}, "all")
+
+
+def test_speed_s_effects_are_ratios_with_a_verdict(catalog):
+    plan = plan_of(claims=(claim("a", "higher", 0.5), claim("a x b", "higher", 0.02), claim("b", "higher", 0.0)))
+    found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
+    a, b, both = found.effects_in(plan.blocks[0], "train")
+    assert a.ratio == pytest.approx(2.0 * math.sqrt(1.05), rel=2e-3)
+    assert b.ratio == pytest.approx(0.9 * math.sqrt(1.05), rel=2e-3)
+    assert (both.level, both.kind) == ("a x b", designs.INTERACTION)
+    assert both.ratio == pytest.approx(1.05, rel=3e-3)
+    assert [effect.verdict for effect in (a, b, both)] == ["slower", "faster", "slower"]
+    assert all(effect.interval[0] < effect.ratio < effect.interval[1] for effect in (a, b, both))
+    assert [result.answer for result in found.claims] == ["holds", "holds", "fails"]
+    assert found.claims[2].against == (plan.blocks[0].id,)
+
+
+def test_a_claim_in_a_mirror_is_about_the_average_of_both(catalog):
+    plan = plan_of("mirror", claims=(claim("b", "lower", 0.07),))
+    found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
+    sizes = {effect.kind: effect.ratio for effect in found.effects_in(plan.blocks[0], "train") if effect.level == "b"}
+    assert sizes == pytest.approx(
+        {designs.ADDED: 0.9, designs.REMOVED: 0.945, designs.BOTH: 0.9 * math.sqrt(1.05), designs.REST: 1.05}, rel=3e-3
+    )
+    assert found.claims[0].answer == "holds"  # with removed from full, 0.945, it would fail
+    assert "0.922" in found.claims[0].reason
+
+
+def test_a_claim_about_an_effect_must_fail_twice(catalog):
+    plan = plan_of(claims=(claim("b", "higher", 0.0),))
+    first = speed_records(plan.blocks[0], TIMES)
+    (again,) = contested(plan, first, catalog)
+    assert find(plan, first + speed_records(again, TIMES), catalog).claims[0].answer == "fails"
+    other = speed_records(again, {**TIMES, "b": 1.2, "all": 2.4})
+    assert find(plan, first + other, catalog).claims[0].answer == "undecided"
+
+
+def test_few_processes_a_first_look_and_a_blind_run_decide_no_effect(catalog):
+    plan = plan_of()
+    (this,) = plan.blocks
+
+    def verdicts(records: list[Record], plan: Plan = plan) -> set[tuple[str, str]]:
+        found = find(plan, records, catalog).effects_in(plan.blocks[0], "train")
+        assert len(found) == 3
+        return {(effect.verdict, effect.reason) for effect in found}
+
+    assert verdicts(speed_records(this, TIMES, processes=4)) == {("invalid", "4 of at least 5 processes")}
+    biased = [
+        replace(r, data={**r.data, "wall": [2 * x for x in r.data["wall"]], "cpu": [2 * x for x in r.data["cpu"]]})
+        if r.role == "control" else r
+        for r in speed_records(this, TIMES)
+    ]  # fmt: skip
+    assert ("undecided", "the baseline differs from itself") in verdicts(biased)
+    quick = replace(plan, blocks=(replace(this, measures=Measures(speed=Speed(quick=True))),))
+    assert verdicts(speed_records(this, TIMES, processes=1), quick) == {("undecided", "one process")}
+    table = effect_table("t", find(quick, speed_records(this, TIMES, processes=1), catalog).effects)
+    assert [row[-1] for row in table.rows] == ["first look"] * 3
+
+
+def test_effects_without_a_combination_are_left_out_and_a_line_says_which(catalog):
+    three = ("a", "b", "c")
+    plan = plan_of("mirror", three, skipped=(Skipped({designs.AXIS: "all-b"}, "no time"),), without=("all-b",))
+    times = {trial.level: 1.0 for trial in plan.blocks[0].trials}
+    records = speed_records(plan.blocks[0], times)
+    broken = [record for record in records if record.level != "c"]
+    broken.append(Record(plan.blocks[0].id, "c", "c", "verify", "variant", 0, 1, "failed", "it raised"))
+    table = effect_table("all · train", find(plan, broken, catalog).effects_in(plan.blocks[0], "train"))
+    assert table.title == "all · train: effects"
+    assert [row[:2] for row in table.rows] == [
+        ("a", designs.ADDED), ("a", designs.REMOVED), ("a", designs.BOTH), ("a", designs.REST),
+        ("b", designs.ADDED), ("c", designs.REMOVED),
+    ]  # fmt: skip
+    assert table.notes == (
+        "Not estimated: removed from full of b, average of both of b, interaction with the rest of b (needs all-b: no time).",
+        "Not estimated: added to base of c, average of both of c, interaction with the rest of c "
+        "(needs c: failed: it raised).",
+    )
+
+
+def test_the_header_names_the_estimand(catalog):
+    plan = plan_of("leave-one-out")
+    times = {"all": 2.0, "all-a": 1.0, "all-b": 2.0}
+    table = effect_table(
+        "t", find(plan, speed_records(plan.blocks[0], times, wobble=0), catalog).effects_in(plan.blocks[0], "train")
+    )
+    assert table.title == "t: effects, removed from full"
+    assert table.headers == ("factors", "ratio", "95 % interval", "p (Holm)", "verdict")
+    assert table.rows[0][:2] == ("a", "2.000")
+    assert (table.rows[0][-1], table.rows[1][-1]) == ("slower", "equivalent")
+    assert effect_table("t", []) is None
