@@ -5,13 +5,50 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness import stats
-from harness.compare import Comparison, alpha_of
-from harness.records import Claim, Plan
+from harness.compare import alpha_of
+from harness.records import LEARNING, Block, Claim, Plan
+from harness.stats import Estimate
 
 Answer = Literal["holds", "fails", "undecided"]
+
+
+class Evidence(Protocol):
+    """All that a claim asks of a comparison, or of an effect: what an interval says of `level` in one block."""
+
+    @property
+    def block(self) -> Block:
+        """Where it was measured."""
+
+    @property
+    def level(self) -> str:
+        """What it is about, as the claim calls it."""
+
+    @property
+    def mode(self) -> str:
+        """Of which mode."""
+
+    @property
+    def metric(self) -> str:
+        """By which metric."""
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """In log units; None where there is nothing to estimate."""
+
+    @property
+    def verdict(self) -> str:
+        """One that is invalid or unranked settles nothing."""
+
+    @property
+    def ratio(self) -> float | None:
+        """As people read it."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the ratio."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +62,7 @@ class ClaimResult:
     against: tuple[str, ...] = ()
 
 
-def settle(plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool) -> list[ClaimResult]:
+def settle(plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool) -> list[ClaimResult]:
     """Answer the suite's claims. Each is tried at every level; Holm's step-down says which level it may use."""
     cases = [_Case(claim, plan, comparisons, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
@@ -44,12 +81,14 @@ def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
 
 
 class _Case:
-    """A claim with the comparisons it speaks of."""
+    """A claim with the comparisons, or effects, that it speaks of."""
 
     def __init__(
-        self, claim: Claim, plan: Plan, comparisons: Sequence[Comparison], floor: float, null_biased: bool
+        self, claim: Claim, plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool
     ) -> None:
-        self.claim, self.floor, self.null_biased = claim, floor, null_biased
+        # Of what was learned no clock is the judge.
+        timed = claim.of != LEARNING
+        self.claim, self.floor, self.null_biased = claim, floor if timed else 0.0, null_biased and timed
         self.blocks = [
             block
             for block in plan.blocks
@@ -65,8 +104,11 @@ class _Case:
             and c.estimate is not None
             and c.verdict not in ("invalid", "unranked")
         ]
-        self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
-        self.barred = self.quick or null_biased or not self.comparisons
+        speeds = [block.measures.speed for block in self.blocks if block.measures.speed]
+        self.quick = timed and any(speed.quick for speed in speeds)
+        if not timed:
+            self.quick = any(c.estimate is None or c.estimate.k < stats.LEAST for c in self.comparisons)
+        self.barred = self.quick or self.null_biased or not self.comparisons
 
     def result(self, level: float) -> ClaimResult:
         """What becomes of the claim at the level that it may use, 0 for none."""
@@ -87,40 +129,41 @@ class _Case:
         holding, failing = self.holding(alpha), self.failing(alpha)
         if every and failing:
             worst = max(failing, key=self.against)
-            return "fails", f"{worst.block.name}: {_in_words(worst)}"
+            return "fails", f"{worst.block.name}: {self.in_words(worst)}"
         if every and len(holding) == len(self.blocks):
             return "holds", self.range_in_words()
         if not every and holding:
             best = min(holding, key=self.against)
-            return "holds", f"{best.block.name}: {_in_words(best)}"
+            return "holds", f"{best.block.name}: {self.in_words(best)}"
         if not every and len(failing) == len(self.blocks):
             return "fails", self.range_in_words()
         return "undecided", self.why_not()
 
-    def holding(self, alpha: float) -> list[Comparison]:
+    def holding(self, alpha: float) -> list[Evidence]:
         """Those that speak for the claim. One among n that would decide alone pays alpha / n."""
         share = alpha if self.claim.inside == "all" else alpha / len(self.comparisons)
         return [c for c in self.comparisons if self.holds(c, share)]
 
-    def failing(self, alpha: float) -> list[Comparison]:
+    def failing(self, alpha: float) -> list[Evidence]:
         """Those that speak against it, at the same price."""
         share = alpha / len(self.comparisons) if self.claim.inside == "all" else alpha
         return [c for c in self.comparisons if self.fails(c, share)]
 
-    def against(self, comparison: Comparison) -> float:
+    def against(self, comparison: Evidence) -> float:
         """How far the comparison points away from the claim, in log units."""
         assert comparison.estimate is not None
         mean = comparison.estimate.mean
         return {"lower": mean, "higher": -mean, "equal": abs(mean)}[self.claim.expect]
 
     def bound(self) -> float:
-        """The log ratio the claim speaks of."""
+        """The log ratio, or the difference, that the claim speaks of."""
         claim = self.claim
-        if claim.expect == "lower":
-            return math.log1p(-claim.by) if claim.by else -self.floor
-        return math.log1p(claim.by) if claim.by or claim.expect == "equal" else self.floor
+        if not claim.by:
+            return {"lower": -self.floor, "higher": self.floor}[claim.expect]
+        by = -claim.by if claim.expect == "lower" else claim.by
+        return by if claim.scale == "difference" else math.log1p(by)
 
-    def holds(self, comparison: Comparison, alpha: float) -> bool:
+    def holds(self, comparison: Evidence, alpha: float) -> bool:
         assert comparison.estimate is not None
         low, high = comparison.estimate.interval(1 - alpha)
         if self.claim.expect == "lower":
@@ -130,7 +173,7 @@ class _Case:
         low, high = comparison.estimate.interval(max(0.0, 1 - 2 * alpha))
         return low >= -self.bound() and high <= self.bound()
 
-    def fails(self, comparison: Comparison, alpha: float) -> bool:
+    def fails(self, comparison: Evidence, alpha: float) -> bool:
         assert comparison.estimate is not None
         low, high = comparison.estimate.interval(1 - alpha)
         if self.claim.expect == "lower":
@@ -141,7 +184,7 @@ class _Case:
 
     def why_not(self) -> str:
         if self.quick:
-            return "a first look decides no claim"
+            return "a first look, or too few seeds, decides no claim"
         if not self.blocks:
             return "no context that it speaks of was planned"
         if self.null_biased:
@@ -155,12 +198,16 @@ class _Case:
     def range_in_words(self) -> str:
         lowest = min(self.comparisons, key=lambda c: c.ratio or 0.0)
         highest = max(self.comparisons, key=lambda c: c.ratio or 0.0)
+        words = self.in_words(lowest)
         if len(self.comparisons) == 1:
-            return _in_words(lowest)
-        return f"from {_in_words(lowest)} ({lowest.block.name}) to {_in_words(highest)} ({highest.block.name})"
+            return words
+        return f"from {words} ({lowest.block.name}) to {self.in_words(highest)} ({highest.block.name})"
 
-
-def _in_words(comparison: Comparison) -> str:
-    assert comparison.interval is not None
-    low, high = comparison.interval
-    return f"{comparison.ratio:.3f} [{low:.3f}, {high:.3f}]"
+    def in_words(self, comparison: Evidence) -> str:
+        """The size of what was found, with its interval."""
+        if comparison.ratio is None or comparison.interval is None:
+            return "no interval"
+        low, high = comparison.interval
+        if self.claim.scale == "difference":
+            return f"{100 * comparison.ratio:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+        return f"{comparison.ratio:.3f} [{low:.3f}, {high:.3f}]"

@@ -239,6 +239,7 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
 
         click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
         return
+    from harness.effect_tables import words as effect_words
     from harness.resource_tables import COST, MEMORY
 
     click.echo(f"\n{report.question}")
@@ -248,7 +249,10 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
     for table in report.comparisons:
         show_table(table)
-    for title, words, tables in (("Memory", MEMORY, report.memory), ("Cost", COST, report.cost)):
+    effects = effect_words(report.findings.plan)
+    for title, words, tables in (
+        ("Effects", effects, report.effects), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost)
+    ):  # fmt: skip
         if tables:
             click.echo(f"\n{title}. {words}")
         for table in tables:

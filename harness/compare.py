@@ -14,7 +14,7 @@ from harness import stats
 from harness.parts import Metric
 from harness.records import Block, Record, Speed, Trial, replicates
 from harness.samples import Clock, Samples
-from harness.stats import Estimate
+from harness.stats import Array, Estimate
 
 Verdict = Literal["faster", "slower", "equivalent", "undecided", "invalid", "unranked"]
 View = Callable[[Any], Any]
@@ -136,21 +136,34 @@ class Measured:
 
     def pairs(self, level: str, role: str) -> list[tuple[Samples, Samples]]:
         """The baseline's and a member's samples of every process that measured both, on the deciding clock."""
-        baseline = (self.block.baseline.level, "variant")
-        return [
-            (replace(process[baseline], clock=self.clock), replace(process[level, role], clock=self.clock))
-            for process in self.processes
-            if (level, role) in process
-        ]
+        return [pair for process in self.processes if (pair := self.pair(process, level, role))]
+
+    def pair(self, process: Process, level: str, role: str) -> tuple[Samples, Samples] | None:
+        """The same of one process; None where it did not measure the member."""
+        if (level, role) not in process:
+            return None
+        both = process[self.block.baseline.level, "variant"], process[level, role]
+        return replace(both[0], clock=self.clock), replace(both[1], clock=self.clock)
 
     def log_ratios(self, level: str, role: str, view: View | None = None) -> list[float]:
         """One log ratio of a member to the baseline a process; of step time, or of what `view` reads."""
-        values = []
-        for pair in self.pairs(level, role):
-            seconds = [samples.seconds if view is None else view(samples) for samples in pair]
-            if all(array is not None and len(array) and array.min() > 0 for array in seconds):
-                values.append(stats.log_ratio(seconds[0], seconds[1], pair[1].batch))
-        return values
+        found = [self.log_ratio(process, level, role, view) for process in self.processes]
+        return [value for value in found if value is not None]
+
+    def log_ratio(self, process: Process, level: str, role: str, view: View | None) -> float | None:
+        """The same of one process; None where it holds nothing to compare."""
+        pair = self.pair(process, level, role)
+        seconds = [samples.seconds if view is None else view(samples) for samples in pair or ()]
+        if pair and all(array is not None and len(array) and array.min() > 0 for array in seconds):
+            return stats.log_ratio(seconds[0], seconds[1], pair[1].batch)
+        return None
+
+    def aligned(self, levels: Sequence[str], view: View | None = None) -> dict[str, Array]:
+        """The log ratio of each level to the baseline (whose own is 0), shape (processes,), in the same order for all:
+        of every process that measured all of them."""
+        rows = [[self.log_ratio(process, level, "variant", view) for level in levels] for process in self.processes]
+        whole = np.array([row for row in rows if None not in row], dtype=float).reshape(-1, len(levels))
+        return {level: whole[:, index] for index, level in enumerate(levels)}
 
     def estimates(self) -> dict[str, Estimate]:
         """The estimate of each variant's step time against the baseline, as far as there are processes."""
@@ -216,6 +229,14 @@ class Measured:
                     fast[index] += np.quantile(seconds[samples.batch == j], 0.1)
         return float(means[1] / means[0]), float(fast[1] / fast[0])
 
+    def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
+        """The verdict and its reason, or why nothing can be decided here at all."""
+        if verdict in ("faster", "slower", "equivalent") and null_biased:
+            return "undecided", "the baseline differs from itself"
+        if verdict in ("faster", "slower", "equivalent") and self.contended:
+            return "undecided", "contended: cores were shared, and several threads have no CPU clock"
+        return verdict, reason
+
     def judge(self, comparison: Comparison, trial: Trial, null_biased: bool) -> Comparison:
         """What no interval can say: a failed trial, a broken promise, a biased null, another answer; and flags."""
         verdict, reason = comparison.verdict, comparison.reason
@@ -226,10 +247,8 @@ class Measured:
             verdict, reason = "invalid", "throttled: the GPU's clock was forced down; cool it, or limit its clock"
         elif verdict != "invalid" and trial.changes == "answer":
             verdict, reason = "unranked", "its answer is another one, on purpose"
-        elif verdict in ("faster", "slower", "equivalent") and null_biased:
-            verdict, reason = "undecided", "the baseline differs from itself"
-        elif verdict in ("faster", "slower", "equivalent") and self.contended:
-            verdict, reason = "undecided", "contended: cores were shared, and several threads have no CPU clock"
+        else:
+            verdict, reason = self.unless_blind(verdict, reason, null_biased)
         flags = []
         if verdict != "invalid" and comparison.estimate is not None:
             others = (comparison.ratio_of_means, comparison.ratio_of_fast)

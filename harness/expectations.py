@@ -9,13 +9,11 @@ from harness import stats
 from harness.catalog import Catalog
 from harness.errors import UserError, did_you_mean
 from harness.parts import Metric, Score
-from harness.records import Block, Claim, Learning
+from harness.records import LEARNING, Block, Claim, Learning
 from harness.scores import scores_of
 from harness.suite import Suite
 
 Complain = Callable[[UserError], None]
-#: Of a learning measure: no mode of single steps.
-LEARNING = "learning"
 
 
 def resolve_claims(suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain) -> tuple[Claim, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import stats
+from harness import designs, stats
 from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, confirmed, settle
-from harness.compare import Comparison, Measured, View
+from harness.compare import Comparison, Measured, View, alpha_of, decide, looks_of
+from harness.effects import Effect, Judge, effects_of
 from harness.parts import Metric
 from harness.records import Block, Plan, Record
 from harness.resources import Resources, find_resources
@@ -36,10 +36,15 @@ class Findings:
     floor: float
     null_biased: bool
     problems: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
         return {c.level: c for c in self.comparisons if (c.block.id, c.mode, c.metric) == (block.id, mode, metric)}
+
+    def effects_in(self, block: Block, mode: str, metric: str = "step_time") -> list[Effect]:
+        """The effects of one block, mode and metric."""
+        return [e for e in self.effects if (e.block.id, e.mode, e.metric) == (block.id, mode, metric)]
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
@@ -63,29 +68,35 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     again = controls_of(measured_of([block.alone() for block in plan.blocks], records))
     floor, biased = floor_of(controls), is_null_biased(controls) and (not again or is_null_biased(again))
     per_sample = [name for name, metric in metrics.items() if metric.per == "sample"]
-    comparisons = []
+    comparisons: list[Comparison] = []
+    effects: list[Effect] = []
     numbers = {}
+
+    def judged(one: Measured) -> tuple[list[Comparison], list[Effect]]:
+        """Everything that is compared of one block and mode."""
+        trials = one.block.trials[1:]
+        found = [one.compare(trial, name, views[name], floor, biased) for trial in trials for name in per_sample]
+        return found, effects_among(plan, one, found, views, floor, biased)
+
     for one in measured:
         for trial in one.block.trials:
             for name, metric in metrics.items():
                 value = one.number(trial.level, metric, views[name])
                 if value is not None:
                     numbers[one.block.id, trial.level, one.mode, name] = value
-        for trial in one.block.trials[1:]:
-            for name in per_sample:
-                comparison = one.compare(trial, name, views[name], floor, biased)
-                if comparison.estimate is not None or name == "step_time":
-                    comparisons.append(comparison)
+        found = judged(one)
+        comparisons += [c for c in found[0] if c.estimate is not None or c.metric == "step_time"]
+        effects += [e for e in found[1] if e.estimate is not None or e.metric == "step_time"]
     comparisons = discoveries(comparisons, floor)
-    claims = settle(plan, comparisons, floor, biased)
+    first = evidence(plan, comparisons, effects)
+    claims = settle(plan, first, floor, biased)
     fresh = {}
     for original in plan.blocks:
         for one in measured_of([original.again()], records):
-            for trial, name in itertools.product(one.block.trials[1:] if one.processes else (), per_sample):
-                comparison = one.compare(trial, name, views[name], floor, biased)
-                fresh[original.id, trial.level, one.mode, name] = replace(comparison, block=original)
+            for each in evidence(plan, *judged(one)) if one.processes else ():
+                fresh[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
     if fresh:
-        second = [fresh.get((c.block.id, c.level, c.mode, c.metric), c) for c in comparisons]
+        second = [fresh.get((e.block.id, e.level, e.mode, e.metric), e) for e in first]
         claims = list(map(confirmed, claims, settle(plan, second, floor, biased)))
     step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
     faster = {(c.block.id, c.level, c.mode) for c in comparisons if (c.metric, c.verdict) == ("step_time", "faster")}
@@ -103,7 +114,51 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         floor=floor,
         null_biased=biased,
         problems=tuple(problems),
+        effects=tuple(effects),
     )
+
+
+def evidence(
+    plan: Plan, comparisons: Sequence[Comparison], effects: Sequence[Effect]
+) -> Sequence[Comparison] | Sequence[Effect]:
+    """What the suite's claims speak of: levels of the compared axis, or the effects that are a design's own."""
+    if not plan.factors:
+        return comparisons
+    return [effect for effect in effects if effect.kind in designs.CLAIMED[plan.design]]
+
+
+def effects_among(
+    plan: Plan, one: Measured, compared: Sequence[Comparison], views: Mapping[str, View], floor: float, biased: bool
+) -> list[Effect]:
+    """The effects of an ablation design in one block and mode, by each metric that its levels were compared by."""
+    if not plan.factors:
+        return []
+    skipped = {
+        s.coordinates[plan.axis]: ("invalid", s.because)
+        for s in plan.skipped
+        if s.coordinates == {**one.block.context, plan.axis: s.coordinates[plan.axis]}
+    }
+
+    def decide_here(estimate: stats.Estimate) -> tuple[str, str]:
+        if one.settings.quick:
+            return "undecided", "one process"
+        return one.unless_blind(*decide(estimate, one.settings, floor, looks_of(one.block)[0]), biased)
+
+    found = []
+    for metric in dict.fromkeys(c.metric for c in compared):
+        levels = {c.level: c for c in compared if c.metric == metric}
+        there = [level for level, c in levels.items() if c.estimate is not None and level not in one.broken]
+        barred = {level: (c.verdict, c.reason) for level, c in levels.items() if c.verdict in ("invalid", "unranked")}
+        judge = Judge(
+            decide_here,
+            floor=floor,
+            confidence=1 - alpha_of(one.settings),
+            barred={**skipped, **barred},
+            flags={level: c.flags for level, c in levels.items()},
+        )
+        values = one.aligned([one.block.baseline.level, *there], views[metric])
+        found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
+    return found
 
 
 def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:

@@ -1,4 +1,4 @@
-"""What trials learned over seeds: paired comparisons with intervals and verdicts. Pure; docs/method.md gives the reasons."""
+"""What trials learned over seeds: paired comparisons with intervals and verdicts. Pure; docs/method.md says why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from harness import seeds, stats
 from harness.parts import Score
-from harness.records import Block, Learning, Record
+from harness.records import LEARNING, Block, Learning, Record
 from harness.scores import scores_of
 from harness.stats import Array, Estimate
 
@@ -22,7 +22,6 @@ FLAGS = {
     "diverged": "some of these seeds diverged; each counts with the score of the untrained model",
     "flips-disagree": "the sign-flip test and the t interval do not say the same: a few seeds decide",
 }
-LEARNING = "learning"
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,13 @@ class LearningComparison:
         return self.score.compared
 
     @property
-    def effect(self) -> float | None:
-        """The mean difference, or the ratio."""
+    def ratio(self) -> float | None:
+        """Its size as people read it: a ratio, or the mean difference."""
         return None if self.estimate is None else self.on_scale(self.estimate.mean)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the effect; None where there is too little for one."""
+        """The 95 % interval of `ratio`; None where there is too little for one."""
         if self.estimate is None or not math.isfinite(self.estimate.error):
             return None
         low, high = self.estimate.interval()
@@ -207,7 +206,7 @@ def steps_to_target(record: Record, settings: Learning) -> int | None:
     diverged later on."""
     if settings.target is None or record.outcome == "diverged":
         return None
-    better = "lower" if settings.scores[settings.metric]["better"] == "lower" else "higher"
+    better: seeds.Better = "lower" if settings.scores[settings.metric]["better"] == "lower" else "higher"
     data: Mapping[str, list[float]] = record.data["scores"]
     return seeds.first_reaching(record.data["evaluated"], data[settings.metric], settings.target, better)
 

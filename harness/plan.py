@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.catalog import Catalog, Entry, resolve
+from harness.designs import combinations
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.expectations import resolve_claims
 from harness.parameters import BATCH_SIZE, Parameter, check_values, parameters_of
@@ -33,8 +34,9 @@ def make_plan(
     until_decided: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The plan of a suite. `only` keeps the named levels of some axes (and the baseline); `quick` plans one
-    process a block, `until_decided` lets verdicts end it, and makes them pay for that.
+    """The plan of a suite. `only` keeps the named levels of some axes (and the baseline; a factor of which it keeps one
+    level becomes a context); `quick` plans one process a block, `until_decided` lets verdicts end it, and makes them
+    pay for that.
 
     Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
     """
@@ -60,6 +62,15 @@ class _Configuration:
         return [(leaf[1], where) for leaf, (value, where) in self.leaves.items() if len(leaf) == 2 and value is PRESENT]
 
 
+@dataclass(frozen=True)
+class _Point:
+    """A place in a block: its name, the levels that make it, and in an ablation design the factors that are on."""
+
+    level: str
+    coordinates: Mapping[str, str]
+    on: tuple[str, ...] = ()
+
+
 class _Planner:
     def __init__(
         self, suite: Suite, catalog: Catalog, only: Mapping[str, Sequence[str]], quick: bool, until_decided: bool
@@ -70,6 +81,10 @@ class _Planner:
         self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
         self.fingerprints: dict[str, str] = {}
         self.axes = self.chosen_axes(only)
+        self.factors = tuple(factor for factor in suite.factors if len(self.axes[factor]) == 2)
+        if suite.factors and not self.factors:
+            fix = "Leave one of them both its levels."
+            raise UserError("--only leaves no factor that varies.", where=suite.source.name, fix=fix)
 
     def chosen_axes(self, only: Mapping[str, Sequence[str]]) -> dict[str, dict[str, tuple[Assignment, ...]]]:
         axes = {axis: dict(levels) for axis, levels in self.suite.axes.items()}
@@ -88,12 +103,11 @@ class _Planner:
         return axes
 
     def plan(self, overrides: Mapping[str, Any]) -> Plan:
-        compared = self.axes[self.suite.axis]
-        levels = [self.suite.baseline, *(level for level in compared if level != self.suite.baseline)]
-        contexts = [axis for axis in self.axes if axis != self.suite.axis]
+        points = list(self.points())
+        contexts = [axis for axis in self.axes if axis not in (self.factors or (self.suite.axis,))]
         blocks = []
         for chosen in itertools.product(*(self.axes[axis] for axis in contexts)):
-            block = self.block(dict(zip(contexts, chosen, strict=True)), levels)
+            block = self.block(dict(zip(contexts, chosen, strict=True)), points)
             if block is not None:
                 blocks.append(block)
         claims = resolve_claims(self.suite, blocks, self.catalog, self.complain)
@@ -110,29 +124,42 @@ class _Planner:
             skipped=tuple(self.skipped),
             claims=claims,
             overrides=dict(overrides),
+            design=self.suite.design,
+            factors=self.factors,
         )
 
-    def complain(self, error: UserError) -> None:
-        self.errors.setdefault(str(error), error)
+    def points(self) -> Iterator[_Point]:
+        """The places in a block, the baseline's first."""
+        if not self.factors:
+            others = [level for level in self.axes[self.suite.axis] if level != self.suite.baseline]
+            for level in [self.suite.baseline, *others]:
+                yield _Point(level, {self.suite.axis: level})
+            return
+        off_and_on = {factor: tuple(self.axes[factor]) for factor in self.factors}
+        for name, on in combinations(self.suite.design, self.factors).items():
+            levels = {factor: off_and_on[factor][factor in on] for factor in self.factors}
+            yield _Point(name, levels, tuple(factor for factor in self.factors if factor in on))
 
-    def block(self, context: dict[str, str], levels: Sequence[str]) -> Block | None:
+    def complain(self, error: UserError) -> None:
+        """Once for each mistake, also where several points make it."""
+        self.errors.setdefault(f"{error.where}: {error.what.partition(' (in ')[0]}", error)
+
+    def block(self, context: dict[str, str], points: Sequence[_Point]) -> Block | None:
         trials: list[Trial] = []
-        for level in levels:
-            coordinates = {**context, self.suite.axis: level}
+        for point in points:
             try:
-                trials.append(self.trial(coordinates, baseline=trials[0] if trials else None))
+                trials.append(self.trial(context, point, baseline=trials[0] if trials else None))
             except Skip as skip:
-                self.skipped.append(Skipped(coordinates, str(skip)))
+                self.skipped.append(Skipped({**context, self.suite.axis: point.level}, str(skip)))
             except UserError as error:
                 for one in error.errors if isinstance(error, UserErrors) else (error,):
                     self.complain(one)
             if not trials:  # without a baseline there is nothing to compare the others with
                 reason = self.skipped[-1].because if self.skipped else "it is wrong"
-                rest = [level for level in levels if level != self.suite.baseline]
                 if not self.errors:
                     self.skipped += [
-                        Skipped({**context, self.suite.axis: other}, f"its baseline is skipped: {reason}")
-                        for other in rest
+                        Skipped({**context, self.suite.axis: other.level}, f"its baseline is skipped: {reason}")
+                        for other in points[1:]
                     ]
                 return None
         if len(trials) < 2:
@@ -167,7 +194,8 @@ class _Planner:
             self.complain(UserError(what, where=place(("measure", "learning", "margin")), fix=fix))
         return settings
 
-    def trial(self, coordinates: Mapping[str, str], baseline: Trial | None) -> Trial:
+    def trial(self, context: Mapping[str, str], point: _Point, baseline: Trial | None) -> Trial:
+        coordinates = {**context, **point.coordinates}
         for rule, because in self.suite.skip:
             if all(coordinates[axis] in levels for axis, levels in rule.items()):
                 raise Skip(because)
@@ -189,7 +217,7 @@ class _Planner:
         if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
             raise UserError(f"there is no device {device!r}.", where=device_place, fix="Known: cpu, cuda, cuda:1.")
         trial = Trial(
-            level=coordinates[self.suite.axis],
+            level=point.level,
             model=model,
             dataset=dataset,
             use=tuple(spec for spec, _, _ in used),
@@ -199,6 +227,7 @@ class _Planner:
             fingerprint=self.fingerprint(dataset, dataset_entry, dataset_places["name"]),
             changes="rounding",
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
+            on=point.on,
         )
         if baseline is not None:
             self.check_same_examples(trial, baseline)
@@ -325,12 +354,24 @@ class _Planner:
         """Levels are compared on the same examples: what decides these may not vary along the compared axis."""
         for field in ("dataset", "batch_size", "seed", "device"):
             if getattr(trial, field) != getattr(baseline, field):
-                raise UserError(
-                    f"level {trial.level!r} changes the {field} of its baseline, so they cannot be compared on the "
-                    "same examples.",
-                    where=self.suite.source.place(("axes", self.suite.axis, trial.level), key=True),
-                    fix="Make it an axis of its own, beside the compared one.",
-                )
+                place = self.suite.source.place
+                what, where = f"level {trial.level!r}", place(("axes", self.suite.axis, trial.level), key=True)
+                fix = "Make it an axis of its own, beside the compared one."
+                if self.factors:
+                    factor = self.who_sets(field)
+                    what, where = f"factor {factor}", place(("axes", factor), key=True)
+                    fix = "Leave it out of design.factors, and it becomes a context."
+                what += f" changes the {field} of its baseline, so they cannot be compared on the same examples."
+                raise UserError(what, where=where, fix=fix)
+
+    def who_sets(self, field: str) -> str:
+        """The first factor that sets this field of a trial."""
+        for factor in self.factors:
+            for assignment in itertools.chain(*self.axes[factor].values()):
+                of, *rest = assignment.path
+                if field == ("batch_size" if rest == ["batch_size"] else of):
+                    return factor
+        raise AssertionError(f"no factor sets {field}")
 
     def weakest_promise(self, trial: Trial, baseline: Trial) -> str:
         """What the differences between a trial and its baseline may change, by the parts' own promises."""

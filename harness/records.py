@@ -19,6 +19,9 @@ THREADS = "HARNESS_THREADS"
 Outcome = Literal["ok", "diverged", "invalid", "failed", "skipped"]
 Role = Literal["variant", "control"]
 
+#: The mode of what is learned over seeds, where others are of single steps.
+LEARNING = "learning"
+
 #: Measures taken after the clock, of one trial in a process of its own. One that fails says nothing about the times.
 AFTER_THE_CLOCK = ("memory", "resident", "cost", "cold", "profile", "learning", "health")
 
@@ -46,7 +49,8 @@ class Spec:
 @dataclass(frozen=True)
 class Trial:
     """One fully specified point. `level` is its place on the compared axis, `changes` the weakest promise of
-    what sets it apart from the baseline, `environment` the variables that must exist before its process does."""
+    what sets it apart from the baseline, `environment` the variables that must exist before its process does. In an
+    ablation design its place is a combination, and `on` are the factors that are switched on."""
 
     level: str
     model: Spec
@@ -58,12 +62,13 @@ class Trial:
     fingerprint: str
     changes: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    on: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> str:
         """SHA-256 of all that determines the trial; where it stands in a suite is no part of it."""
         content = asdict(self)
-        del content["level"], content["changes"], content["environment"]  # the parts determine the last
+        del content["level"], content["on"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
 
 
@@ -257,7 +262,8 @@ def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trial(data: Mapping[str, Any]) -> Trial:
     specs = {key: Spec(**data[key]) for key in ("model", "dataset")}
-    return Trial(**{**data, **specs, "use": tuple(Spec(**spec) for spec in data["use"])})
+    use, on = tuple(Spec(**spec) for spec in data["use"]), tuple(data.get("on", ()))
+    return Trial(**{**data, **specs, "use": use, "on": on})
 
 
 @dataclass(frozen=True)
@@ -270,9 +276,10 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the suite that an interval settles. `by` is a share of a ratio or a difference, as `scale` says;
-    `inside` is "all" or "any" of the contexts that `where` leaves. The planner turns better and worse into higher or
-    lower, and says of which measure's mode the metric is."""
+    """A sentence of the suite that an interval settles. `level` is what it speaks of: a level of the compared axis, or
+    in an ablation design the name of an effect. `by` is a share of a ratio or a difference, as `scale` says; `inside`
+    is "all" or "any" of the contexts that `where` leaves. The planner turns better and worse into higher or lower, and
+    says of which measure's mode the metric is."""
 
     says: str
     level: str
@@ -297,6 +304,9 @@ class Plan:
     claims: tuple[Claim, ...] = ()
     #: What the command line changed: --set, --only, --device and so on, kept so that a resume does the same.
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: In an ablation design (`harness.designs`), the factors whose combinations the trials are.
+    design: str = "grid"
+    factors: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -317,6 +327,8 @@ class Plan:
             skipped=tuple(Skipped(**skipped) for skipped in data["skipped"]),
             claims=tuple(Claim(**claim) for claim in data["claims"]),
             overrides=data["overrides"],
+            design=data.get("design", "grid"),
+            factors=tuple(data.get("factors", ())),
         )
 
 

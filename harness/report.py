@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
+from harness.effect_tables import effect_table
 from harness.findings import Findings, find
 from harness.records import Block, Plan, Record
 from harness.resource_tables import cost_table, memory_table, peaks_table
@@ -24,6 +25,7 @@ class Report:
     first_look: bool
     machine: str
     comparisons: tuple[Table, ...]
+    effects: tuple[Table, ...]
     phases: tuple[Table, ...]
     memory: tuple[Table, ...]
     peaks: tuple[Table, ...]
@@ -61,6 +63,11 @@ def report_of(
         first_look=first_look,
         machine=machine_line(facts),
         comparisons=tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan)),
+        effects=tuple(
+            t
+            for block, mode in _measured(plan)
+            if (t := effect_table(block_title(block, mode), findings.effects_in(block, mode)))
+        ),
         phases=tuple(t for block, mode in _measured(plan) if (t := phase_table(findings, block, mode))),
         memory=resource_tables(findings, memory_table),
         peaks=resource_tables(findings, peaks_table),
@@ -278,6 +285,24 @@ def to_json(report: Report) -> dict[str, Any]:
                 "verdict": q.verdict,
             }
             for q in findings.resources.quantities
+        ],
+        "effects": [
+            {
+                "context": dict(e.block.context),
+                "mode": e.mode,
+                "metric": e.metric,
+                "estimand": e.kind,
+                "factors": list(e.factors),
+                e.scale: e.ratio,
+                "interval": list(e.interval) if e.interval else None,
+                "confidence": e.confidence,
+                "p_adjusted": e.adjusted,
+                "replicates": len(e.values),
+                "verdict": e.verdict,
+                "reason": e.reason,
+                "flags": list(e.flags),
+            }
+            for e in findings.effects
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
         "failures": list(report.failures),

@@ -151,6 +151,46 @@ AxisSchema = Annotated[
 ]
 
 
+def _kind_alone(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"kind": value}
+    if not isinstance(value, dict):
+        raise ValueError("it takes a design's name, or a mapping with kind and factors")
+    return value
+
+
+_DESIGNS = ["grid", "leave-one-out", "mirror", "factorial"]
+
+
+class DesignSchema(_Strict):
+    """Which combinations of the axes are measured together, and what is asked of them."""
+
+    kind: Literal["grid", "leave-one-out", "mirror", "factorial"]
+    factors: list[str] | None = Field(None, min_length=1)
+
+
+Design = Annotated[
+    DesignSchema,
+    BeforeValidator(_kind_alone),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": _DESIGNS},
+                {
+                    "type": "object",
+                    "properties": {
+                        "kind": {"enum": _DESIGNS},
+                        "factors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                    },
+                    "required": ["kind"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+
+
 class CompareSchema(_Strict):
     """Which axis is compared, and with which of its levels the others are."""
 
@@ -245,7 +285,8 @@ class ClaimSchema(_Strict):
     """A sentence that an interval settles."""
 
     says: str
-    level: str = Field(description="a level of the compared axis")
+    level: str | None = Field(None, description="a level of the compared axis")
+    effect: str | None = Field(None, description="in an ablation design: a factor, or two with an x between them")
     metric: str = "step_time"
     of: Literal["train", "inference", "learning"] | None = None
     where: dict[str, LevelNames] = Field({}, description="axis: level; the contexts it speaks of")
@@ -270,7 +311,12 @@ class SuiteSchema(_Strict):
     question: str = Field(min_length=1)
     base: PatchSchema
     axes: dict[str, AxisSchema] = Field(min_length=1)
-    compare: CompareSchema
+    compare: CompareSchema | None = None
+    design: Design = Field(
+        DesignSchema(kind="grid", factors=None),
+        description="grid compares the levels of one axis; the others estimate effects of factors, "
+        "which are axes of two levels: off, then on",
+    )
     measure: MeasureSchema
     claims: list[ClaimSchema] = []
     skip: list[SkipSchema] = []

@@ -217,6 +217,16 @@ def holm(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
     return levels
 
 
+def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values: calling all at most q different makes a false one among them with probability at most q
+    (Holm 1979)."""
+    adjusted, most = [1.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        most = max(most, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = most
+    return adjusted
+
+
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values: calling all below q different makes at most a share q of false discoveries (Benjamini and
     Hochberg 1995)."""

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 import pydantic
 
-from harness import records
+from harness import designs, records
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.schema import (
     ClaimSchema,
     CompareSchema,
     CostSchema,
+    DesignSchema,
     HealthSchema,
     LearningSchema,
     MeasureSchema,
@@ -44,7 +45,8 @@ PRESENT, ABSENT = "present", "absent"
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as written, checked for form. Names are looked up when it is planned."""
+    """A suite as written, checked for form. Names are looked up when it is planned. In an ablation design the trials
+    differ in `factors`, each an axis of two levels, and `axis` is only what their combinations are called."""
 
     name: str
     question: str
@@ -52,6 +54,8 @@ class Suite:
     axes: Mapping[str, Mapping[str, tuple[Assignment, ...]]]
     axis: str
     baseline: str
+    design: str
+    factors: tuple[str, ...]
     measures: records.Measures
     claims: tuple[records.Claim, ...]
     skip: tuple[tuple[Mapping[str, Sequence[str]], str], ...]
@@ -122,6 +126,7 @@ _FIELDS_AT: dict[tuple[str, ...], type[pydantic.BaseModel]] = {
     ("base",): PatchSchema,
     ("axes",): PatchSchema,
     ("compare",): CompareSchema,
+    ("design",): DesignSchema,
     ("measure",): MeasureSchema,
     ("measure", "speed"): SpeedSchema,
     ("measure", "memory"): MemorySchema,
@@ -223,7 +228,8 @@ class _Reader:
         if schema.base.drop:
             self.complain(("base", "drop"), "base has nothing to drop from.", "Leave the optimization out of use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
-        self.check_names(axes)
+        design, factors = schema.design.kind, self.factors(axes)
+        self.check_names(axes, factors)
         if self.errors:
             raise UserErrors(self.errors)
         return Suite(
@@ -231,10 +237,12 @@ class _Reader:
             question=schema.question,
             base=tuple(self.assignments(schema.base, ("base",))),
             axes=axes,
-            axis=schema.compare.axis,
-            baseline=schema.compare.baseline,
+            axis=schema.compare.axis if schema.compare else designs.AXIS,
+            baseline=schema.compare.baseline if schema.compare else designs.BASELINES[design],
+            design=design,
+            factors=factors,
             measures=measures_of(schema.measure),
-            claims=tuple(self.claim(claim) for claim in schema.claims),
+            claims=tuple(self.claim(claim, factors) for claim in schema.claims),
             skip=tuple((dict(rule.__pydantic_extra__), rule.because) for rule in schema.skip),
             source=self.source,
             text=text,
@@ -280,11 +288,55 @@ class _Reader:
     def parameter_place(self, path: Path_) -> Place:
         return self.source.place(path, key=path[-1] != "name")
 
-    def check_names(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
-        compare = self.schema.compare
+    def factors(self, axes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+        """The factors of an ablation design, in the order of the axes; none in a grid."""
+        design = self.schema.design
+        if design.kind == "grid":
+            if design.factors is not None:
+                fix = f"Leave them out, or choose {', '.join(designs.BASELINES)}."
+                self.complain(("design", "factors"), "a grid has no factors.", fix, key=True)
+            return ()
+        named = design.factors if design.factors is not None else list(axes)
+        for index, axis in enumerate(named):
+            here: Path_ = ("design", "factors", index)
+            if axis not in axes:
+                self.complain(here, f"there is no axis {axis!r}.", did_you_mean(axis, axes))
+            elif axis in named[:index]:
+                self.complain(here, f"factor {axis} is named twice.", "Once will do.")
+        factors = tuple(axis for axis in axes if axis in named)
+        for axis in factors:
+            if len(axes[axis]) != 2:
+                what = f"a factor has two levels, off and then on, and axis {axis} has {len(axes[axis])}."
+                fix = f"If it is a context, name the factors: design: {{kind: {design.kind}, factors: [...]}}."
+                self.complain(("axes", axis), what, fix, key=True)
+            if axis in ("none", "all") or axis.startswith("all-") or "+" in axis or " x " in axis:
+                what = f"no factor can be called {axis!r}: combinations are, such as none, a+b and all-a."
+                self.complain(("axes", axis), what, "Choose another name.", key=True)
+        most = designs.MOST.get(design.kind, len(factors))
+        if not designs.FEWEST <= len(factors) <= most and set(named) <= set(axes):
+            wanted = f"{designs.FEWEST} to {most}" if design.kind in designs.MOST else f"at least {designs.FEWEST}"
+            fix = "Axes that design.factors does not name are contexts." if len(factors) > most else ""
+            self.complain(("design",), f"{design.kind} takes {wanted} factors, and here it has {len(factors)}.", fix)
+        return factors
+
+    def check_names(self, axes: Mapping[str, Mapping[str, Any]], factors: tuple[str, ...]) -> None:
         for axis, levels in axes.items():
             if "because" in (axis, *levels):
                 self.complain(("axes", axis), "'because' is reserved for skip.", "Choose another name.", key=True)
+        if self.schema.design.kind == "grid":
+            self.check_compared(axes)
+        else:
+            self.check_effects(axes, factors)
+        for index, rule in enumerate(self.schema.skip):
+            self.check_coordinates(rule.__pydantic_extra__, axes, ("skip", index))
+
+    def check_compared(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
+        """The compared axis, and claims about its levels."""
+        compare = self.schema.compare
+        if compare is None:
+            fix = "Write compare: {axis: ..., baseline: ...}, or choose another design than grid."
+            self.complain((), "the suite lacks 'compare'.", fix)
+            return
         if compare.axis not in axes:
             fix = did_you_mean(compare.axis, axes)
             self.complain(("compare", "axis"), f"there is no axis {compare.axis!r}.", fix)
@@ -295,36 +347,60 @@ class _Reader:
             self.complain(("compare", "baseline"), what, did_you_mean(compare.baseline, levels))
         elif len(levels) < 2:
             self.complain(("axes", compare.axis), f"axis {compare.axis} has one level: nothing to compare.", key=True)
+        others = [level for level in levels if level != compare.baseline]
         for index, claim in enumerate(self.schema.claims):
             here: Path_ = ("claims", index)
-            others = [level for level in levels if level != compare.baseline]
-            if claim.level not in others:
+            if claim.effect is not None:
+                what = "a grid compares levels and has no effects."
+                self.complain((*here, "effect"), what, "Write level, or choose another design.", key=True)
+            elif claim.level is None:
+                self.complain(here, "the claim lacks 'level'.", f"It speaks of a level of {compare.axis}.")
+            elif claim.level not in others:
                 what = f"{claim.level!r} is not a level of {compare.axis} beside its baseline."
                 self.complain((*here, "level"), what, did_you_mean(claim.level, others))
-            self.check_coordinates(claim.where, axes, (*here, "where"), without=compare.axis)
-        for index, rule in enumerate(self.schema.skip):
-            self.check_coordinates(rule.__pydantic_extra__, axes, ("skip", index))
+            self.check_coordinates(claim.where, axes, (*here, "where"), without=(compare.axis,))
+
+    def check_effects(self, axes: Mapping[str, Mapping[str, Any]], factors: tuple[str, ...]) -> None:
+        """That nothing else is compared, and claims about effects."""
+        design = self.schema.design.kind
+        if self.schema.compare is not None:
+            off_or_on = {"none": "all factors off", "all": "all factors on"}[designs.BASELINES[design]]
+            what = f"the design is {design}, whose baseline is {designs.BASELINES[design]}: {off_or_on}."
+            self.complain(("compare",), what, "Leave compare out.", key=True)
+        known = designs.effect_names(design, factors)
+        for index, claim in enumerate(self.schema.claims):
+            here: Path_ = ("claims", index)
+            if claim.level is not None:
+                fix = "Write effect alone." if claim.effect else f"Write effect. {did_you_mean(claim.level, known)}"
+                self.complain((*here, "level"), f"a claim in a {design} design is about an effect.", fix, key=True)
+            elif claim.effect is None:
+                self.complain(here, "the claim lacks 'effect'.", did_you_mean("", known))
+            elif designs.effect_called(claim.effect, factors) not in known:
+                what = f"{claim.effect!r} is no effect of this {design} design."
+                self.complain((*here, "effect"), what, did_you_mean(claim.effect, known))
+            self.check_coordinates(claim.where, axes, (*here, "where"), without=factors)
 
     def check_coordinates(
-        self, chosen: Mapping[str, Any], axes: Mapping[str, Mapping[str, Any]], at: Path_, without: str = ""
+        self, chosen: Mapping[str, Any], axes: Mapping[str, Mapping[str, Any]], at: Path_, without: Sequence[str] = ()
     ) -> None:
         for axis, levels in chosen.items():
             if axis not in axes:
                 self.complain((*at, axis), f"there is no axis {axis!r}.", did_you_mean(axis, axes), key=True)
-            elif axis == without:
-                self.complain((*at, axis), f"{axis} is the compared axis; where names the others.", key=True)
+            elif axis in without:
+                role = "the compared axis" if self.schema.design.kind == "grid" else "a factor"
+                self.complain((*at, axis), f"{axis} is {role}; where names the others.", key=True)
             else:
                 for level in levels:
                     if level not in axes[axis]:
                         what = f"axis {axis} has no level {level!r}."
                         self.complain((*at, axis), what, did_you_mean(level, axes[axis]))
 
-    def claim(self, claim: ClaimSchema) -> records.Claim:
+    def claim(self, claim: ClaimSchema, factors: tuple[str, ...]) -> records.Claim:
         word, _, rest = claim.expect.partition(" ")
         amount = rest.partition(" ")[2]
         return records.Claim(
             says=claim.says,
-            level=claim.level,
+            level=designs.effect_called(claim.effect, factors) if claim.effect else claim.level or "",
             metric=claim.metric,
             expect=word,  # type: ignore[arg-type]  # the pattern allows these five
             by=amount_of(amount) if amount else 0.0,

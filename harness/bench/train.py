@@ -103,7 +103,13 @@ def learn(
         del curve["learning_rate"][1:]
     for name in ("loss", "gradient_norm"):  # JSON has no word for what is no number
         curve[name] = [value if isfinite(value) else None for value in curve[name]]
-    return {**curve, "steps": run.step, "train": len(run.train_set), "test": len(run.test_set)}
+    return {
+        **curve,
+        "steps": run.step,
+        "planned_steps": run.total,
+        "train": len(run.train_set),
+        "test": len(run.test_set),
+    }
 
 
 def live_under(block: Block, level: str, seed: int, kitchen: Kitchen) -> Live:
@@ -119,7 +125,7 @@ def live_under(block: Block, level: str, seed: int, kitchen: Kitchen) -> Live:
 
 @dataclass
 class Run:
-    """A trial under way. `step` is how many steps are done."""
+    """A trial under way. `step` is how many steps are done of the `total`, which is 0 where time ends it."""
 
     live: Live
     data: Data
@@ -131,6 +137,7 @@ class Run:
     checkpoint: Path | None
     key: str
     step: int = 0
+    total: int = 0
     spent: float = 0.0
     curve: Curve = field(default_factory=Curve)
     norms: list[torch.Tensor] = field(default_factory=list)
@@ -163,7 +170,7 @@ class Run:
         if not curve.evaluated:
             self.evaluate()
         batches = self.batches(self.step)
-        total = settings.steps or ceil(settings.epochs * self.steps_an_epoch())
+        total = self.total = settings.steps or ceil(settings.epochs * self.steps_an_epoch())
         due = {round(total * index / settings.evaluations) for index in range(settings.evaluations + 1)}
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from harness.effect_tables import words as effect_words
 from harness.report import Report
 from harness.resource_tables import COST, MEMORY
 from harness.table import Table
@@ -36,6 +37,9 @@ def render(report: Report) -> str:
     for table in report.comparisons:
         lines += section(table)
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
+    if report.effects:
+        lines += ["## Effects", "", effect_words(report.findings.plan), ""]
+        lines += [line for table in report.effects for line in section(table)]
     for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]

@@ -11,7 +11,8 @@ from harness.report import Report
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv."""
+    """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv, and in an
+    ablation design tables/effects.csv."""
     findings = report.findings
     axes = sorted({axis for block in findings.plan.blocks for axis in block.context})
     blocks = {block.id: block for block in findings.plan.blocks}
@@ -36,6 +37,14 @@ def write(report: Report, folder: Path) -> list[Path]:
         ]
         for q in findings.resources.quantities
     ]  # fmt: skip
+    effects = [
+        [
+            *(e.block.context.get(axis, "") for axis in axes), e.mode, e.metric, e.kind, e.level,
+            e.scale, e.ratio, *(e.interval or ("", "")), e.confidence, e.adjusted, len(e.values), e.verdict, e.reason,
+            " ".join(flag.replace(" ", "-") for flag in e.flags), " ".join(f"{value:.6g}" for value in e.values),
+        ]
+        for e in findings.effects
+    ]  # fmt: skip
     claims = [[r.claim.says, r.answer, r.reason] for r in findings.claims]
     folder = folder / "tables"
     folder.mkdir(exist_ok=True)
@@ -54,6 +63,12 @@ def write(report: Report, folder: Path) -> list[Path]:
             resources,
         ),
         _write(folder / "claims.csv", ["claim", "answer", "reason"], claims),
+        *([_write(
+            folder / "effects.csv",
+            [*axes, "mode", "metric", "estimand", "factors", "scale", "effect", "low", "high", "confidence",
+             "p_adjusted", "replicates", "verdict", "reason", "flags", "contrast_of_each_replicate"],
+            effects,
+        )] if effects else []),
     ]  # fmt: skip
 
 

@@ -233,3 +233,107 @@ def test_a_core_without_plugins_says_what_is_missing():
             plugins.manager.unregister(plugin)
     with pytest.raises(UserError, match="is rnn-harness-plugins installed"):
         make_plan(read(SUITE), Catalog(plugins))
+
+
+# ablation designs
+
+ABLATION = """
+question: What does each do?
+base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}
+axes:
+  size: {path: dataset.size, values: [300, 400]}
+  turned: {off: {}, on: {use: [spin]}}
+  order: {kept: {}, reversed: {use: [reverse]}}
+  rate: {low: {}, high: {use: [{name: descent, lr: 1}]}}
+design: {kind: mirror, factors: [turned, order, rate]}
+measure: {speed: {}}
+"""
+TWO = ABLATION.replace("turned, order, rate", "turned, order").replace("  rate:", "  #")
+
+
+def test_a_design_s_trials_are_named_combinations(planned):
+    plan = planned(text=ABLATION)
+    assert (plan.design, plan.factors, plan.axis) == ("mirror", ("turned", "order", "rate"), "factors")
+    assert [block.context for block in plan.blocks] == [{"size": "300"}, {"size": "400"}]
+    (block, _) = plan.blocks
+    on = {trial.level: trial.on for trial in block.trials}
+    assert on == {
+        "none": (), "turned": ("turned",), "order": ("order",), "rate": ("rate",), "all-turned": ("order", "rate"),
+        "all-order": ("turned", "rate"), "all-rate": ("turned", "order"), "all": ("turned", "order", "rate"),
+    }  # fmt: skip
+    assert block.baseline.level == "none"
+    uses = {trial.level: [spec.name for spec in trial.use] for trial in block.trials}
+    assert uses["all-rate"] == ["descent", "spin", "reverse"]
+    promises = {trial.level: trial.changes for trial in block.trials}
+    assert (promises["turned"], promises["all-rate"], promises["all"]) == ("rounding", "order", "update")
+    assert block.trials[-1].id == replace(block.trials[-1], on=()).id  # as a level, it is no part of the trial
+
+
+@pytest.mark.parametrize(
+    ("design", "levels"),
+    [
+        ("mirror", ["none", "turned", "order", "all"]),  # of two, one alone is all but the other
+        ("factorial", ["none", "turned", "order", "all"]),
+        ("leave-one-out", ["all", "all-turned", "all-order"]),
+    ],
+)
+def test_a_combination_is_measured_once(planned, design, levels):
+    (block, _) = planned(text=TWO.replace("mirror", design)).blocks
+    assert [trial.level for trial in block.trials] == levels
+
+
+def test_a_factorial_holds_every_combination(planned):
+    (block, _) = planned(text=ABLATION.replace("mirror", "factorial")).blocks
+    assert [trial.level for trial in block.trials] == [
+        "none", "turned", "order", "rate", "turned+order", "turned+rate", "order+rate", "all"
+    ]  # fmt: skip
+
+
+def test_a_design_survives_json(planned):
+    plan = planned(text=ABLATION)
+    again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again.blocks == plan.blocks
+    assert (again.design, again.factors) == (plan.design, plan.factors)
+    old = planned().to_json()
+    for key in ("design", "factors"):
+        del old[key]
+    for trial in old["blocks"][0]["trials"]:
+        del trial["on"]
+    assert Plan.from_json(old).design == "grid"  # written before there were designs
+
+
+def test_a_skipped_combination_leaves_the_rest(planned):
+    rule = "skip: [{turned: on, order: reversed, because: they clash}]\nmeasure:"
+    plan = planned(text=ABLATION.replace("measure:", rule), only={"size": ["300"]})
+    assert [trial.level for trial in plan.blocks[0].trials] == [
+        "none", "turned", "order", "rate", "all-turned", "all-order"
+    ]  # fmt: skip
+    assert [(s.coordinates, s.because) for s in plan.skipped] == [
+        ({"size": "300", "factors": "all-rate"}, "they clash"),
+        ({"size": "300", "factors": "all"}, "they clash"),
+    ]
+
+
+def test_only_one_level_of_a_factor_makes_it_a_context(planned):
+    plan = planned(text=ABLATION, only={"rate": ["high"], "size": ["300"]})
+    assert plan.factors == ("turned", "order")
+    (block,) = plan.blocks
+    assert block.context == {"size": "300", "rate": "high"}
+    assert [trial.level for trial in block.trials] == ["none", "turned", "order", "all"]
+    assert {trial.use[0].parameters["lr"] for trial in block.trials} == {1.0}
+    (block,) = planned(text=TWO.replace("mirror", "leave-one-out"), only={"turned": ["off"], "size": ["300"]}).blocks
+    assert [trial.level for trial in block.trials] == ["all", "all-order"]
+    fixed = {"turned": ["on"], "order": ["kept"]}
+    assert "--only leaves no factor that varies." in complaint(planned, text=TWO, only=fixed)
+
+
+def test_a_factor_meets_the_same_examples_and_one_mistake_is_told_once(planned):
+    text = ABLATION.replace("factors: [turned, order, rate]", "factors: [turned, order, rate, small]").replace(
+        "design:", "  small: {no: {}, yes: {dataset: {batch_size: 4}}}\ndesign:"
+    )
+    assert complaint(planned, text=text) == (
+        "suite.yaml:9:3: factor small changes the batch_size of its baseline, so they cannot be compared on the same "
+        "examples. Leave it out of design.factors, and it becomes a context."
+    )
+    message = complaint(planned, text=ABLATION.replace("[spin]", "[spn]").replace("lr: 1", "lr: often"))
+    assert [line.split(": ")[0] for line in message.splitlines()] == ["suite.yaml:6:32", "suite.yaml:8:48"]

@@ -153,6 +153,97 @@ def test_set_says_where_it_went_wrong():
 def test_the_json_schema_knows_every_field():
     schema = json_schema()
     json.dumps(schema)
-    assert set(schema["properties"]) == {"question", "base", "axes", "compare", "measure", "claims", "skip"}
+    assert set(schema["properties"]) == {
+        "question", "base", "axes", "compare", "design", "measure", "claims", "skip",
+    }  # fmt: skip
     assert "in" in schema["$defs"]["ClaimSchema"]["properties"]
     assert schema["additionalProperties"] is False
+
+
+# ablation designs
+
+ABLATION = """
+question: What does each do?
+base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}
+axes:
+  clipping: {off: {}, norm: {use: [spin]}}
+  bias: {without: {model: {bias: false}}, with: {}}
+  size: {path: dataset.size, values: [300, 400, 500]}
+design: {kind: factorial, factors: [bias, clipping]}
+measure: {speed: {}}
+"""
+
+
+def test_a_design_needs_no_compare_and_names_its_factors():
+    suite = read(ABLATION)
+    assert (suite.design, suite.factors) == ("factorial", ("clipping", "bias"))  # in the order of the axes
+    assert (suite.axis, suite.baseline) == ("factors", "none")
+    two = ABLATION.replace("  size: {path: dataset.size, values: [300, 400, 500]}\n", "")
+    assert read(two.replace("{kind: factorial, factors: [bias, clipping]}", "mirror")).factors == ("clipping", "bias")
+    assert read(two.replace("{kind: factorial, factors: [bias, clipping]}", "leave-one-out")).baseline == "all"
+    assert read(SUITE).design == read(SUITE + "design: grid").design == "grid"
+
+
+def test_the_effect_a_claim_names_is_one_whatever_the_order():
+    claims = "claims: [{says: s, effect: bias x clipping, expect: lower}, {says: s, effect: bias, expect: lower}]"
+    assert [claim.level for claim in read(ABLATION + claims).claims] == ["clipping x bias", "bias"]
+
+
+def test_all_mistakes_in_a_design_at_once():
+    text = (
+        ABLATION.replace("[bias, clipping]", "[bias, clpping, bias, size]")
+        + """
+compare: {axis: clipping, baseline: off}
+claims:
+  - {says: x, level: clipping, expect: lower}
+  - {says: x, effect: bais, expect: lower}
+  - {says: x, expect: lower}
+  - {says: x, effect: bias, level: bias, expect: lower}
+  - {says: x, effect: bias, where: {size: 300, bias: with}, expect: lower}
+"""
+    )
+    assert complaints(text) == [
+        "suite.yaml:8:43: there is no axis 'clpping'. Did you mean clipping?",
+        "suite.yaml:8:52: factor bias is named twice. Once will do.",
+        "suite.yaml:7:3: a factor has two levels, off and then on, and axis size has 3. If it is a context, name the "
+        "factors: design: {kind: factorial, factors: [...]}.",
+        "suite.yaml:11:1: the design is factorial, whose baseline is none: all factors off. Leave compare out.",
+        "suite.yaml:13:15: a claim in a factorial design is about an effect. Write effect. Known: bias, bias x size, size.",
+        "suite.yaml:14:23: 'bais' is no effect of this factorial design. Did you mean bias?",
+        "suite.yaml:15:5: the claim lacks 'effect'. Known: bias, bias x size, size.",
+        "suite.yaml:16:29: a claim in a factorial design is about an effect. Write effect alone.",
+        "suite.yaml:17:37: size is a factor; where names the others.",
+        "suite.yaml:17:48: bias is a factor; where names the others.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("{kind: factorial, factors: [bias, clipping]}", "factoral"), "suite.yaml:8:9: kind: input should be 'grid', 'leave-one-out', 'mirror' or 'factorial'."),
+        (("{kind: factorial, factors: [bias, clipping]}", "3"), "suite.yaml:8:9: design: it takes a design's name, or a mapping with kind and factors."),
+        (("kind: factorial, ", ""), "suite.yaml:8:9: design lacks 'kind'."),
+        (("factors:", "factor:"), "suite.yaml:8:27: there is no field 'factor' here. Did you mean factors?"),
+        (("kind: factorial", "kind: grid"), "suite.yaml:8:22: a grid has no factors. Leave them out, or choose leave-one-out, mirror, factorial."),
+        (("{kind: factorial, factors: [bias, clipping]}", "grid"), "suite.yaml:2:1: the suite lacks 'compare'."),
+        (("[bias, clipping]", "[bias]"), "suite.yaml:8:9: factorial takes 2 to 5 factors, and here it has 1."),
+        (("kind: factorial, factors: [bias, clipping]", "kind: mirror, factors: [bias]"), "mirror takes at least 2 factors, and here it has 1."),
+        (("  clipping:", "  all:"), "suite.yaml:5:3: no factor can be called 'all'"),
+        (("bias:", "a+b:"), "suite.yaml:6:3: no factor can be called 'a+b'"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_design(change, message):
+    assert change[0] in ABLATION
+    text = ABLATION.replace(*change)
+    for name in ("all", "a+b"):
+        if f"  {name}:" in text:
+            text = text.replace("[bias, clipping]", f"[bias, clipping, {name}]")
+    assert any(message in line for line in complaints(text)), complaints(text)
+
+
+def test_a_grid_has_no_effects():
+    text = SUITE + "claims: [{says: s, effect: backwards, expect: lower}, {says: s, expect: lower}]"
+    assert complaints(text) == [
+        "suite.yaml:14:20: a grid compares levels and has no effects. Write level, or choose another design.",
+        "suite.yaml:14:55: the claim lacks 'level'. It speaks of a level of what.",
+    ]
