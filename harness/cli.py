@@ -240,6 +240,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
         return
     from harness.effect_tables import words as effect_words
+    from harness.health_tables import WORDS as HEALTH
+    from harness.learning_tables import WORDS as LEARNT
     from harness.resource_tables import COST, MEMORY
 
     click.echo(f"\n{report.question}")
@@ -251,7 +253,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         show_table(table)
     effects = effect_words(report.findings.plan)
     for title, words, tables in (
-        ("Effects", effects, report.effects), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost)
+        ("Learning", LEARNT, [*report.learning, *report.pareto]), ("Effects", effects, report.effects),
+        ("Health", HEALTH, report.health), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost),
     ):  # fmt: skip
         if tables:
             click.echo(f"\n{title}. {words}")
@@ -269,7 +272,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         for says, answer, reason in report.claims:
             click.echo(f"  {answer.upper()}: {says} ({reason})")
     click.echo(f"\nReport: {store.folder / 'report.md'}")
-    click.echo(report.last_line)
+    if report.last_line:
+        click.echo(report.last_line)
 
 
 def show_table(table: Table) -> None:

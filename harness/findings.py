@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, looks_of
 from harness.effects import Effect, Judge, effects_of
+from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
 from harness.records import Block, Plan, Record
 from harness.resources import Resources, find_resources
@@ -37,6 +38,8 @@ class Findings:
     null_biased: bool
     problems: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
+    lessons: Lessons = field(default_factory=Lessons)
+    health: tuple[Record, ...] = ()
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
@@ -88,7 +91,9 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         comparisons += [c for c in found[0] if c.estimate is not None or c.metric == "step_time"]
         effects += [e for e in found[1] if e.estimate is not None or e.metric == "step_time"]
     comparisons = discoveries(comparisons, floor)
-    first = evidence(plan, comparisons, effects)
+    lessons = find_lessons(plan, records, measured)
+    effects += lessons.effects
+    first = [*evidence(plan, comparisons, effects), *lessons.comparisons]
     claims = settle(plan, first, floor, biased)
     fresh = {}
     for original in plan.blocks:
@@ -115,6 +120,8 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         null_biased=biased,
         problems=tuple(problems),
         effects=tuple(effects),
+        lessons=lessons,
+        health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
     )
 
 
@@ -233,9 +240,9 @@ def is_null_biased(controls: Sequence[float]) -> bool:
 
 
 def first_failures(records: Sequence[Record]) -> list[Record]:
-    """The first failed, invalid or skipped record of each trial of each block."""
+    """The first failed, invalid or skipped record of each trial of each block; to diverge is no failure."""
     found: dict[tuple[str, str], Record] = {}
     for record in records:
-        if record.outcome != "ok":
+        if record.outcome not in ("ok", "diverged"):
             found.setdefault((record.block, record.level), record)
     return list(found.values())

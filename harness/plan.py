@@ -434,6 +434,12 @@ def estimated_seconds(block: Block) -> tuple[float, float]:
         least += 3.0 * len(block.trials) * len(after.of) if after else 0.0
     if block.measures.profile:
         least += 2.0 * len(block.trials)
+    if block.measures.health:
+        least += 5.0 * len(block.trials)
+    learning = block.measures.learning
+    if learning:
+        each = learning.seconds or 0.01 * (learning.steps or 1000)  # steps of some milliseconds, one run at a time
+        least += each * len(learning.seeds) * len(block.trials)
     if speed is None:
         return least, least
     processes = 1 if speed.quick else 10 if block.takes_turns else 5

@@ -10,8 +10,10 @@ from typing import TextIO
 
 from harness.compare import Measured, alpha_of, decide, looks_of
 from harness.findings import floor_of
+from harness.learning import Learned
+from harness.learning_tables import size_text
 from harness.plan import estimated_seconds
-from harness.records import Block, Plan, Record
+from harness.records import LEARNING, Block, Plan, Record
 from harness.run import Watcher
 from harness.stats import Estimate
 
@@ -26,6 +28,8 @@ class Progress(Watcher):
         self.drawn = 0
         self.written: list[str] = []
         self.problems: set[str] = set()
+        #: When the first run of a block was done, and how many were by then.
+        self.learning_begun: dict[str, tuple[float, int]] = {}
         self.taken = self.expected = self.block_begun = 0.0
         names = [f"{b.name} · {mode}" for b in plan.blocks for mode in _modes(b)]
         self.width = max(map(len, names), default=0)
@@ -42,7 +46,10 @@ class Progress(Watcher):
 
     def stored(self, block: Block, records: Sequence[Record]) -> None:
         """Redraw the block's comparisons."""
-        if records[-1].after_the_clock:
+        if records[-1].measure == LEARNING:
+            if self.live or self._a_seed_is_done(block, records):
+                self._draw(self._lines(block, records))
+        elif records[-1].after_the_clock:
             self._draw([*self._lines(block, records), f"{block.name}: {records[-1].measure}"], only_live=True)
         elif self.live or self._at_a_look(block, records):
             self._draw(self._lines(block, records))
@@ -72,6 +79,11 @@ class Progress(Watcher):
         mode = records[-1].measure.removeprefix("speed.")
         return mode in _modes(block) and len(Measured(block, records, mode).processes) in looks_of(block)
 
+    def _a_seed_is_done(self, block: Block, records: Sequence[Record]) -> bool:
+        """Whether the run that just ended completes a multiple of five seeds."""
+        runs = sum(record.block == block.id and record.measure == LEARNING for record in records)
+        return runs % (5 * len(block.trials)) == 0
+
     def _lines(self, block: Block, records: Sequence[Record], *, finished: bool = False) -> list[str]:
         lines = []
         for mode in _modes(block):
@@ -96,7 +108,33 @@ class Progress(Watcher):
                     if self.live and not finished:
                         words.append(self._left(block, measured))
                     lines.append("  ".join([head, *words]))
+        if block.measures.learning:
+            lines += self._learning_lines(block, records, finished=finished)
         return lines or [f"{block.name}: verified"]
+
+    def _learning_lines(self, block: Block, records: Sequence[Record], *, finished: bool) -> list[str]:
+        """How far the seeds are, and what they show so far."""
+        one = Learned(block, records)
+        runs = [record for record in records if record.block == block.id and record.measure == LEARNING]
+        if not runs and not finished:
+            return []
+        due = len(one.settings.seeds) * len(block.trials)
+        head = f"{block.name} · learning: {len(runs)} of {due} runs"
+        if self.live and not finished and runs:
+            first = self.learning_begun.setdefault(block.id, (time.monotonic(), len(runs)))
+            pace = (time.monotonic() - first[0]) / max(1, len(runs) - first[1])
+            here = pace * (due - len(runs))
+            after = self._remaining(self.plan.blocks.index(block) + 1)
+            head += f", {_clock(here)} left here, {_clock(here + after)} in all"
+        lines = [head]
+        for trial in block.trials[1:]:
+            compared = one.compare(trial.level, one.settings.metric)
+            if compared.interval is not None:
+                low, high = (size_text(bound, compared.score) for bound in compared.interval)
+                size = size_text(compared.ratio or 0.0, compared.score)
+                words = f"{one.settings.metric} {size} [{low}, {high}]  {len(compared.seeds)} seeds"
+                lines.append(f"  {trial.level:<{self.level_width}}  {words}  {compared.verdict}")
+        return lines
 
     def _left(self, block: Block, measured: Measured) -> str:
         """Time left: here until the widths are looked at next, and at least in all the blocks after this."""

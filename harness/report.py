@@ -10,7 +10,11 @@ from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
 from harness.findings import Findings, find
-from harness.records import Block, Plan, Record
+from harness.health_tables import health_table
+from harness.learning import FLAGS as LEARNING_FLAGS
+from harness.learning import Learned
+from harness.learning_tables import learning_table, other_scores_table, pareto_table
+from harness.records import LEARNING, Block, Plan, Record
 from harness.resource_tables import cost_table, memory_table, peaks_table
 from harness.store import Store
 from harness.table import Table
@@ -26,6 +30,10 @@ class Report:
     machine: str
     comparisons: tuple[Table, ...]
     effects: tuple[Table, ...]
+    learning: tuple[Table, ...]
+    other_scores: tuple[Table, ...]
+    pareto: tuple[Table, ...]
+    health: tuple[Table, ...]
     phases: tuple[Table, ...]
     memory: tuple[Table, ...]
     peaks: tuple[Table, ...]
@@ -52,11 +60,11 @@ def report_of(
 ) -> Report:
     """The report of a plan and the records there are so far."""
     findings = find(plan, records, catalog)
+    lessons, axis = findings.lessons, plan.axis
     speeds = [block.measures.speed for block in plan.blocks]
     first_look = any(speed.quick for speed in speeds if speed)
-    seen = {
-        flag for comparison in findings.comparisons if comparison.metric == "step_time" for flag in comparison.flags
-    }
+    seen = {flag for c in findings.comparisons if c.metric == "step_time" for flag in c.flags}
+    seen |= {flag for c in lessons.comparisons for flag in c.flags}
     return Report(
         run=run,
         question=plan.question,
@@ -65,9 +73,15 @@ def report_of(
         comparisons=tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan)),
         effects=tuple(
             t
-            for block, mode in _measured(plan)
-            if (t := effect_table(block_title(block, mode), findings.effects_in(block, mode)))
+            for block, mode, metric in _with_effects(plan)
+            if (t := effect_table(block_title(block, mode), findings.effects_in(block, mode, metric)))
         ),
+        learning=tuple(learning_table(lessons, one, axis) for one in lessons.learned),
+        other_scores=tuple(t for one in lessons.learned if (t := other_scores_table(lessons, one, axis))),
+        pareto=tuple(
+            t for one in lessons.learned if (t := pareto_table(lessons, one, axis, step_time_cells(findings, one)))
+        ),
+        health=tuple(t for block in plan.blocks if (t := health_table(axis, block, findings.health))),
         phases=tuple(t for block, mode in _measured(plan) if (t := phase_table(findings, block, mode))),
         memory=resource_tables(findings, memory_table),
         peaks=resource_tables(findings, peaks_table),
@@ -76,7 +90,7 @@ def report_of(
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
-        flags=tuple(f"{flag}: {FLAGS[flag]}." for flag in FLAGS if flag in seen),
+        flags=tuple(f"{flag}: {text}." for flag, text in {**FLAGS, **LEARNING_FLAGS}.items() if flag in seen),
         problems=findings.problems,
         last_line=last_line(findings),
         findings=findings,
@@ -88,6 +102,27 @@ def _measured(plan: Plan) -> list[tuple[Block, str]]:
     return [
         (block, mode) for block in plan.blocks for mode in (block.measures.speed.of if block.measures.speed else ())
     ]
+
+
+def _with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
+    """Each block, mode and metric whose effects have a table."""
+    learned = [(block, LEARNING, block.measures.learning.metric) for block in plan.blocks if block.measures.learning]
+    return [*((block, mode, "step_time") for block, mode in _measured(plan)), *learned]
+
+
+def step_time_cells(findings: Findings, one: Learned) -> dict[str, tuple[str, str]]:
+    """A training step's time and its ratio to the baseline's, by level; nothing where no step was timed."""
+    speed = one.block.measures.speed
+    if speed is None or "train" not in speed.of:
+        return {}
+    compared = findings.of(one.block, "train")
+    return {
+        trial.level: (
+            number_cell(findings, one.block, trial.level, "train", "step_time"),
+            " ".join(ratio_cells(compared[trial.level])) if trial.level in compared else "1",
+        )
+        for trial in one.block.trials
+    }
 
 
 def resource_tables(findings: Findings, make: Callable[..., Table | None]) -> tuple[Table, ...]:
@@ -240,7 +275,7 @@ def last_line(findings: Findings) -> str:
     """What the run could have seen."""
     sizes = findings.smallest_visible()
     if sizes is None:
-        return "No times were compared."
+        return "" if findings.lessons.learned else "No times were compared."
     typical, worst = sizes
     return (
         f"The smallest difference this run could have seen (in 8 of 10 cases): {typical:.1%} in its typical "
@@ -303,6 +338,24 @@ def to_json(report: Report) -> dict[str, Any]:
                 "flags": list(e.flags),
             }
             for e in findings.effects
+        ],
+        "learning": [
+            {
+                "context": dict(c.block.context),
+                "level": c.level,
+                "metric": c.metric,
+                c.scale: c.ratio,
+                "interval": list(c.interval) if c.interval else None,
+                "seeds": list(c.seeds),
+                "baseline": list(c.baseline),
+                "variant": list(c.variant),
+                "p_sign_flip": c.sign_flip,
+                "p_adjusted": c.adjusted,
+                "verdict": c.verdict,
+                "reason": c.reason,
+                "flags": list(c.flags),
+            }
+            for c in findings.lessons.comparisons
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
         "failures": list(report.failures),

@@ -19,9 +19,6 @@ from harness.bench.guard import Guard
 from harness.bench.train import Run, gradient_norm
 from harness.records import Block, Health, Learning
 
-#: A gradient that is shorter by more than this share when the optimizer gets it was clipped.
-SHORTER = 1e-4
-
 
 def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
     """Train one trial under its own seed as a learning measure would, and look. Returns JSON values; raises

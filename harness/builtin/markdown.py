@@ -8,6 +8,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.effect_tables import words as effect_words
+from harness.health_tables import WORDS as HEALTH
+from harness.learning_tables import WORDS as LEARNT
 from harness.report import Report
 from harness.resource_tables import COST, MEMORY
 from harness.table import Table
@@ -36,16 +38,20 @@ def render(report: Report) -> str:
         lines += ["## Comparisons", "", "Ratio: time for the same examples over the baseline's; below 1 is faster.", ""]
     for table in report.comparisons:
         lines += section(table)
+    learned = (*report.learning, *report.pareto, *report.other_scores)
+    for title, words, tables in (
+        ("Learning", LEARNT, learned), ("Effects", effect_words(report.findings.plan), report.effects)
+    ):  # fmt: skip
+        if tables:
+            lines += [f"## {title}", "", words, "", *(line for table in tables for line in section(table))]
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
-    if report.effects:
-        lines += ["## Effects", "", effect_words(report.findings.plan), ""]
-        lines += [line for table in report.effects for line in section(table)]
     for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += [report.last_line, ""]
     own = "A run of its own, after the clock; its times are not the clock's."
     for title, words, tables in (
+        ("Health", HEALTH, report.health),
         ("Memory", MEMORY, (*report.memory, *report.peaks)),
         ("Cost", COST, report.cost),
         ("Where the time goes", "", report.phases),

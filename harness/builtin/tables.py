@@ -11,8 +11,8 @@ from harness.report import Report
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv, and in an
-    ablation design tables/effects.csv."""
+    """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv; of an
+    ablation design tables/effects.csv, and of what was learned tables/learning.csv."""
     findings = report.findings
     axes = sorted({axis for block in findings.plan.blocks for axis in block.context})
     blocks = {block.id: block for block in findings.plan.blocks}
@@ -45,6 +45,14 @@ def write(report: Report, folder: Path) -> list[Path]:
         ]
         for e in findings.effects
     ]  # fmt: skip
+    lessons = [
+        [
+            *(c.block.context.get(axis, "") for axis in axes), c.level, c.metric, c.scale, c.ratio,
+            *(c.interval or ("", "")), c.sign_flip, c.adjusted, len(c.seeds), c.verdict, c.reason,
+            " ".join(c.flags), *(" ".join(f"{v:.6g}" for v in values) for values in (c.seeds, c.baseline, c.variant)),
+        ]
+        for c in findings.lessons.comparisons
+    ]  # fmt: skip
     claims = [[r.claim.says, r.answer, r.reason] for r in findings.claims]
     folder = folder / "tables"
     folder.mkdir(exist_ok=True)
@@ -69,6 +77,12 @@ def write(report: Report, folder: Path) -> list[Path]:
              "p_adjusted", "replicates", "verdict", "reason", "flags", "contrast_of_each_replicate"],
             effects,
         )] if effects else []),
+        *([_write(
+            folder / "learning.csv",
+            [*axes, findings.plan.axis, "score", "scale", "size", "low", "high", "p_sign_flip", "p_adjusted", "seeds",
+             "verdict", "reason", "flags", "each_seed", "baseline_of_each", "level_of_each"],
+            lessons,
+        )] if lessons else []),
     ]  # fmt: skip
 
 

@@ -1,0 +1,134 @@
+"""What a run's learning measures taught: comparisons over seeds, adjusted for their number, effects, and speed beside
+quality. Pure: no torch, no printing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness import seeds, stats
+from harness.compare import Measured
+from harness.effects import Effect, Judge, effects_of
+from harness.learning import Learned, LearningComparison
+from harness.records import LEARNING, Plan, Record
+from harness.scores import scores_of
+from harness.stats import Estimate
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What was learned in each block that was to learn, its comparisons, and the effects of an ablation design."""
+
+    learned: tuple[Learned, ...] = ()
+    comparisons: tuple[LearningComparison, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    #: For each (block id, level) that another one beats in speed or quality, and in neither falls behind: that other.
+    dominated: dict[tuple[str, str], str] | None = None
+
+    def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
+        """The comparisons of one block by one score, by default the one that decides, by level."""
+        wanted = (learned.block.id, metric or learned.settings.metric)
+        return {c.level: c for c in self.comparisons if (c.block.id, c.metric) == wanted}
+
+
+def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> Lessons:
+    """Read what was learned; `measured` are the times of the same run."""
+    learned = [Learned(block, records) for block in plan.blocks if block.measures.learning]
+    comparisons: list[LearningComparison] = []
+    effects: list[Effect] = []
+    dominated: dict[tuple[str, str], str] = {}
+    for one in learned:
+        comparisons += one.comparisons()
+        times = next((m for m in measured if m.block.id == one.block.id and m.mode == "train"), None)
+        if times is not None:
+            comparisons += times_to_target(one, times)
+            dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
+        if plan.factors:
+            effects += effects_among(plan, one)
+    return Lessons(tuple(learned), tuple(as_families(comparisons)), tuple(effects), dominated)
+
+
+def as_families(comparisons: Sequence[LearningComparison]) -> list[LearningComparison]:
+    """The comparisons with p values adjusted for all of the same score; what could be chance is marked."""
+    found = list(comparisons)
+    for metric in dict.fromkeys(c.metric for c in found):
+        p_values = {i: c.estimate.p_value() for i, c in enumerate(found) if c.metric == metric and c.estimate}
+        for i, value in zip(p_values, stats.benjamini_hochberg(list(p_values.values())), strict=True):
+            doubtful = value > 0.05 and found[i].verdict in ("better", "worse")
+            flags = (*found[i].flags, "one-of-many") if doubtful else found[i].flags
+            found[i] = replace(found[i], adjusted=value, flags=flags)
+    return found
+
+
+def effects_among(plan: Plan, one: Learned) -> list[Effect]:
+    """The effects of an ablation design on every score, over the seeds under which all its levels ran."""
+    there = [trial.level for trial in one.block.trials if one.runs[trial.level] and trial.level not in one.broken]
+    under = one.seeds_of(*there)
+    found = []
+    for metric, score in one.scores.items():
+        values = {level: one.values(level, metric, under) for level in there}
+        if score.compared == "ratio":
+            values = {level: np.log(np.maximum(array, seeds.SMALLEST)) for level, array in values.items()}
+
+        def decide(estimate: Estimate, metric: str = metric) -> tuple[str, str]:
+            return seeds.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
+
+        judge = Judge(
+            decide,
+            significant=("better", "worse"),
+            barred={level: ("invalid", record.reason) for level, record in one.broken.items()},
+            flags=dict.fromkeys(there, ("extended",) if one.settings.extended else ()),
+        )
+        found += effects_of(one.block, LEARNING, metric, plan.design, plan.factors, values, score.compared, judge)
+    return found
+
+
+def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
+    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their errors."""
+    if one.settings.target is None:
+        return []
+    step_times = times.estimates()
+    found = []
+    for trial in one.block.trials[1:]:
+        steps = one.compare(trial.level, "steps_to_target")
+        score = scores_of(one.settings, timed=True)["time_to_target"]
+        joined = replace(steps, metric="time_to_target", score=score, sign_flip=None, survivors=None)
+        step_time = step_times.get(trial.level)
+        if steps.estimate is not None and step_time is not None and step_time.k >= stats.LEAST:
+            estimate = product(steps.estimate, step_time)
+            verdict, reason = seeds.decide_seeds(estimate, None, score.better)
+            found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))
+    return found
+
+
+def product(one: Estimate, other: Estimate) -> Estimate:
+    """The estimate of a product from independent ones of its factors' logs (degrees of freedom by Welch 1947)."""
+    variance = one.error**2 + other.error**2
+    parts = [(e.error**4, e.df) for e in (one, other) if e.df > 0]
+    df = variance**2 / sum(part / df for part, df in parts) if variance else min(one.df, other.df)
+    return Estimate(one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k))
+
+
+def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
+    """The levels that another level dominates: it is no slower and scores no worse, and in one of the two it is clear
+    of the other by a 95 % interval."""
+    levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
+    metric, found = one.settings.metric, dict[str, str]()
+    score = one.scores[metric]
+    speeds = times.aligned(levels)
+    for loser, winner in itertools.permutations(levels, 2):
+        under = one.seeds_of(loser, winner)
+        if not under or not len(speeds.get(loser, ())):
+            continue
+        gain = seeds.differences(one.values(loser, metric, under), one.values(winner, metric, under), score.compared)
+        gained = stats.estimate((gain if score.better == "higher" else -gain).tolist())
+        saved = stats.estimate((speeds[loser] - speeds[winner]).tolist())
+        both = (gained, saved)
+        clear = any(e.k >= stats.LEAST and e.interval()[0] > 0 for e in both)
+        if loser not in found and clear and all(e.mean >= 0 for e in both):
+            found[loser] = winner
+    return found
