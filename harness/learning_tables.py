@@ -14,7 +14,8 @@ from harness.table import Table
 
 WORDS = (
     "A seed is a paired block: same split, order and, where shapes match, weights. Intervals are of the mean over "
-    "seeds; p by flips is the sign-flip test beside it. A run that diverged counts with the score of its untrained model."
+    "seeds; p by flips is the sign-flip test beside it. A run that diverged counts with the score of its untrained "
+    "model."
 )
 
 
