@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from harness.builtin.plots import how_to_get_them, plots_of
 from harness.effect_tables import words as effect_words
 from harness.report import Report
 from harness.resource_tables import COST, MEMORY
@@ -40,6 +41,12 @@ def render(report: Report) -> str:
     if report.effects:
         lines += ["## Effects", "", effect_words(report.findings.plan), ""]
         lines += [line for table in report.effects for line in section(table)]
+    if missing := how_to_get_them(report):
+        lines += [missing, ""]
+    elif plots := plots_of(report):
+        lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
+        links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
+        lines += [f"As SVG: {links}.", ""]
     for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
