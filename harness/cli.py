@@ -239,6 +239,7 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
 
         click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
         return
+    from harness.builtin.plots import how_to_get_them
     from harness.effect_tables import words as effect_words
     from harness.health_tables import WORDS as HEALTH
     from harness.learning_tables import WORDS as LEARNT
@@ -272,6 +273,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         for says, answer, reason in report.claims:
             click.echo(f"  {answer.upper()}: {says} ({reason})")
     click.echo(f"\nReport: {store.folder / 'report.md'}")
+    if missing := how_to_get_them(report):
+        click.echo(missing)
     if report.last_line:
         click.echo(report.last_line)
 

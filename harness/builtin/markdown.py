@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from harness.builtin.plots import how_to_get_them, plots_of
 from harness.effect_tables import words as effect_words
 from harness.health_tables import WORDS as HEALTH
 from harness.learning_tables import WORDS as LEARNT
@@ -45,6 +46,12 @@ def render(report: Report) -> str:
         if tables:
             lines += [f"## {title}", "", words, "", *(line for table in tables for line in section(table))]
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
+    if missing := how_to_get_them(report):
+        lines += [missing, ""]
+    elif plots := plots_of(report):
+        lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
+        links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
+        lines += [f"As SVG: {links}.", ""]
     for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]

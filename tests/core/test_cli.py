@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -406,3 +407,37 @@ def test_fast_verbs_do_not_import_torch(here, arguments):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True, timeout=60)
     assert done.stderr.strip().endswith("False"), done.stderr
+
+
+def test_a_factorial_ends_with_its_effects(here):
+    text = SUITE.replace(
+        "  what:\n    plain: {}\n    backwards: {use: [reverse]}\ncompare: {axis: what, baseline: plain}",
+        """\
+  turned: {off: {}, on: {use: [{name: spin, share: 3.0}]}}
+  order: {kept: {}, reversed: {use: [reverse]}}
+design: factorial""",
+    )
+    claim = "claims:\n  - {says: Spinning is dear, effect: turned, expect: higher by 20%}\n"
+    (here / "toy.yaml").write_text(text.replace("margin: 99%", "margin: 50%") + claim)
+    done = harness("run", "toy.yaml", cwd=here)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    table = lines[lines.index("all · train: effects") + 1 :][:5]
+    assert table[0].split("  ")[0] == "factors"
+    assert [re.split("  +", line)[:2] for line in table[2:]] == [
+        ["turned", "average over contexts"], ["order", "average over contexts"], ["turned x order", "interaction"]
+    ]  # fmt: skip
+    assert "slower" in table[2]
+    assert any(line.strip().startswith("HOLDS: Spinning is dear") for line in lines)
+    folder = the_run(here)
+    assert (folder / "plots" / "effects-all-train.png").exists()
+    assert "## Effects" in (folder / "report.md").read_text()
+    rows = (folder / "tables" / "effects.csv").read_text().splitlines()
+    assert rows[0].startswith("mode,metric,estimand,factors,scale,effect,low,high,")
+    assert "train,step_time,interaction,turned x order,ratio," in "\n".join(rows)
+    found = json.loads(harness("report", folder, "--json", cwd=here).stdout)["effects"]
+    (turned,) = (e for e in found if (e["factors"], e["metric"]) == (["turned"], "step_time"))
+    assert turned["interval"][0] < turned["ratio"] < turned["interval"][1]
+    before = (folder / "records.jsonl").read_text()
+    assert harness("run", "--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to do
+    assert (folder / "records.jsonl").read_text() == before
