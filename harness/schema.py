@@ -319,6 +319,9 @@ class SuiteSchema(_Strict):
     )
     measure: MeasureSchema
     claims: list[ClaimSchema] = []
+    presets: dict[str, dict[str, Any]] = Field(
+        {}, description="by name, what --preset NAME overrides: paths such as measure.learning.seeds, and values"
+    )
     skip: list[SkipSchema] = []
 
 
