@@ -63,6 +63,21 @@ def provide_datasets() -> Iterator[harness.Dataset]:
         "lengths", f"{here}.lengths:lengths", "random tokens in sequences of a chosen distribution of lengths",
         fingerprint=f"{here}.lengths:fingerprint", offers={"sequences"}, scores=_CLASS,
     )  # fmt: skip
+    yield harness.Dataset(
+        "adding", f"{here}.adding:adding", "the sum of two marked numbers, far apart",
+        source="Hochreiter and Schmidhuber 1997, section 5.4; Arjovsky et al. 2016, section 4.2",
+        fingerprint=f"{here}.adding:fingerprint", offers={"sequences"},
+        scores={"solved": harness.Score(summary="share of sums that are off by less than 0.04 of their range")},
+    )  # fmt: skip
+    yield harness.Dataset(
+        "copy_memory", f"{here}.copy_memory:copy_memory", "ten symbols to be repeated after a long pause",
+        source="Arjovsky et al. 2016, section 4.1, after Hochreiter and Schmidhuber 1997",
+        fingerprint=f"{here}.copy_memory:fingerprint", offers={"sequences"},
+        scores={
+            "step_accuracy": harness.Score(summary="share of the symbols that are repeated right"),
+            "whole": harness.Score(summary="share of sequences with all ten symbols right"),
+        },
+    )  # fmt: skip
 
 
 @harness.hookimpl
