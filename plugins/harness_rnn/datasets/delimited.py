@@ -152,7 +152,9 @@ def table_records(content: str, path: Path, table: Table) -> Iterator[Example]:
                     continue
             for part, column in at.items():
                 if column >= len(record):
-                    raise ValueError(f"{where}: there are {len(record)} columns, and {part} would be number {column}")
+                    raise ValueError(
+                        f"{where}: there is no column {column}, where the {part} would be (the first is 0)"
+                    )
             yield Example(record[at["text"]], record[at["label"]], where)
     except csv.Error as error:
         raise ValueError(f"{path}:{begins}: {error}") from error
