@@ -6,7 +6,7 @@ import harness
 
 _TORCH = "harness_rnn.models.torch_rnn"
 _SCRATCH = "harness_rnn.models.scratch"
-_BOTH = {"sequence", "layers"}
+_BOTH = {"sequence", "layers", "carry"}
 #: What a task is scored by beside its loss; `contract.SCORERS` computes them.
 _CLASS = {"accuracy": harness.Score(summary="share of sequences whose class is right")}
 _VALUE = {"solved": harness.Score(summary="share of sequences whose number is off by less than 0.04")}
@@ -117,6 +117,18 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         source="Pascanu et al. 2013",
         changes="update",
     )
+    yield harness.Optimization(
+        "schedule", f"{here}.schedule:schedule", "a learning rate that warms up and falls with the updates",
+        source="Goyal et al. 2017; Loshchilov and Hutter 2017; torch.optim.lr_scheduler.LambdaLR", changes="update",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "tbptt", f"{here}.tbptt:tbptt", "backpropagation through a window of time, the state carried on",
+        source="Williams and Peng 1990", changes="model", needs={"carry"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "dropout", f"{here}.dropout:dropout", "dropout on what the head reads, and on embeddings",
+        source="Srivastava et al. 2014", changes="model", needs={"sequence"},
+    )  # fmt: skip
     yield harness.Optimization(
         "forget_bias", f"{here}.forget_bias:forget_bias", "the forget gate's total bias at the start",
         source="Jozefowicz et al. 2015; Tallec and Ollivier 2018", changes="model", needs={"forget_gate"},
