@@ -263,6 +263,13 @@ class SequenceModel(nn.Module):
             logits = at_valid(logits, batch.lengths)
         return {"outputs": outputs, "final": final, "logits": logits}
 
+    def health(self, batch: SequenceBatch) -> Mapping[str, float | list[float]]:
+        """What one batch tells of the model as it stands, without dropout: `lags` with `gradient_by_lag`, and what
+        `gate_statistics` finds of recurrent modules. It changes no weights, gradients, buffers or random numbers."""
+        from harness_rnn.health import health  # which reads this module in turn
+
+        return health(self, batch)
+
 
 def at_valid(values: Tensor, lengths: Tensor) -> Tensor:
     """Values (B, T, *) of the steps that some row has, zero where a row has none, however far the batch is padded."""
