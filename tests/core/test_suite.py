@@ -154,7 +154,7 @@ def test_the_json_schema_knows_every_field():
     schema = json_schema()
     json.dumps(schema)
     assert set(schema["properties"]) == {
-        "question", "base", "axes", "compare", "design", "measure", "claims", "skip",
+        "question", "base", "axes", "compare", "design", "measure", "claims", "presets", "skip",
     }  # fmt: skip
     assert "in" in schema["$defs"]["ClaimSchema"]["properties"]
     assert schema["additionalProperties"] is False
