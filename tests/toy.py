@@ -151,12 +151,12 @@ def descent(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
     return recipe.replace("optimizer", lambda model: torch.optim.SGD(model.parameters(), lr=lr))
 
 
-def adam(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
+def adaptive(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
     """Adam, which remembers."""
     return recipe.replace("optimizer", lambda model: torch.optim.Adam(model.parameters(), lr=lr))
 
 
-def decay(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
+def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
     """A learning rate that shrinks with every update; the schedule is part of what a run depends on."""
     schedules: list[Any] = []
 
@@ -179,7 +179,7 @@ def decay(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
     return recipe.wrap("state", lambda state: lambda live: [*state(live), schedules[-1]])
 
 
-def clip(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
+def shorten(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
     """A gradient no longer than this."""
 
     def update(inner: Any) -> Any:
@@ -345,9 +345,9 @@ def provide_datasets():
 def provide_optimizations():
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
     yield harness.Optimization("second_descent", descent, "the same again", changes="update", role="optimizer")
-    yield harness.Optimization("adam", adam, "Adam", changes="update", role="optimizer")
-    yield harness.Optimization("decay", decay, "a shrinking learning rate", changes="update")
-    yield harness.Optimization("clip", clip, "clipping", changes="update")
+    yield harness.Optimization("adaptive", adaptive, "Adam", changes="update", role="optimizer")
+    yield harness.Optimization("fade", fade, "a shrinking learning rate", changes="update")
+    yield harness.Optimization("shorten", shorten, "clipping", changes="update")
     yield harness.Optimization("null", null, "nothing", changes="rounding")
     yield harness.Optimization("shuffled", shuffled, "another random order", changes="order", role="order")
     yield harness.Optimization("harmful", harmful, "learns worse", changes="update")
