@@ -58,7 +58,7 @@ def _one_is_a_list(value: Any) -> Any:
 
 
 #: A number with what it counts: shares of a ratio, or hundredths of a difference.
-AMOUNT = r"[0-9.]+ ?(%|points?)"
+AMOUNT = r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(%|points?)"
 Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": f"^{AMOUNT}$"})]
 Seeds = Annotated[
     list[int],

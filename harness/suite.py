@@ -181,7 +181,7 @@ def _complaints(error: pydantic.ValidationError, source: Source) -> Iterator[Use
         else:
             message = message.removeprefix("Value error, ")
             if kind == "string_pattern_mismatch":
-                message = "it takes lower, higher, 'lower by 5%', 'higher by 5%' or 'equal within 2%'"
+                message = "it takes lower, higher, better or worse, with or without 'by 5%', or 'equal within 2%'"
             yield UserError(f"{name}: {message[0].lower()}{message[1:]}.", where=source.place(tuple(path)))
 
 
