@@ -58,8 +58,8 @@ def notes(one: Learned, compared: Sequence[LearningComparison]) -> list[str]:
         found[0] += f"; {runs[0].data['train']:,} examples to learn from, {runs[0].data['test']:,} held out"
     sizes = [size for c in compared if (size := visible(c)) is not None]
     if sizes:
-        words = dict.fromkeys(size_in_words(size, one.scores[settings.metric]) for size in (min(sizes), max(sizes)))
-        found[0] += f". So many seeds with this scatter would have shown {' to '.join(words)} in 8 of 10 cases"
+        words = size_in_words(min(sizes), max(sizes), one.scores[settings.metric])
+        found[0] += f". So many seeds with this scatter would have shown {words} in 8 of 10 cases"
     found[0] += "."
     for c in compared:
         if c.survivors is not None:
@@ -148,9 +148,11 @@ def size_text(value: float, score: Score) -> str:
     return f"{100 * value:+.1f}" if score.compared == "difference" else f"{value:.3f}"
 
 
-def size_in_words(value: float, score: Score) -> str:
-    """A smallest difference (or log ratio) in words."""
-    return f"{100 * value:.1f} points" if score.compared == "difference" else f"a difference of {np.expm1(value):.1%}"
+def size_in_words(low: float, high: float, score: Score) -> str:
+    """The smallest differences (or log ratios) that could be seen, in the best and the worst case."""
+    points = score.compared == "difference"
+    sizes = [f"{100 * size:.1f}" if points else f"{100 * np.expm1(size):.0f}" for size in (low, high)]
+    return f"a difference of {' to '.join(dict.fromkeys(sizes))} {'points' if points else '%'}"
 
 
 def size_cells(comparison: LearningComparison) -> tuple[str, str]:

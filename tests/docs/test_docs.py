@@ -113,7 +113,7 @@ def test_the_readme_names_what_there_is():
         assert (ROOT / link).exists(), link
 
 
-@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "suites").glob("*.md")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "suites").rglob("*.md")], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path):
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link

@@ -20,7 +20,7 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400)
 
 
-@pytest.mark.parametrize("suite", sorted(SUITES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_each_suite_is_fine_and_has_a_reading_beside_it(suite, tmp_path):
     done = harness("check", suite, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
