@@ -85,8 +85,9 @@ def settle(plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biase
 
 
 def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
-    """A claim that failed, after what spoke against it was measured once more: it fails if both say so."""
-    if first.answer != "fails":
+    """A claim that failed, after what spoke against it was measured once more: it fails if both say so. The same seeds
+    would learn the same again, so of learning the first answer stands."""
+    if first.answer != "fails" or first.claim.of == LEARNING:
         return first
     if second.answer == "fails":
         return replace(first, reason=f"{first.reason}; once more: {second.reason}")

@@ -37,7 +37,8 @@ class _Resolver:
         self.suite, self.index, self.claim, self.catalog = suite, index, claim, catalog
         self.blocks = spoken_of(claim, blocks)
         self.learning = suite.measures.learning
-        timed = suite.measures.speed is not None and "train" in suite.measures.speed.of
+        speed = suite.measures.speed
+        timed = speed is not None and "train" in speed.of and not suite.factors  # no effect is of two measures
         self.scores = [scores_of(b.measures.learning, timed=timed) for b in self.blocks if b.measures.learning]
 
     def error(self, field: str, what: str, fix: str = "") -> UserError:
@@ -58,7 +59,7 @@ class _Resolver:
             if claim.metric not in scores:
                 fix = did_you_mean(claim.metric, scores)
                 if claim.metric in TARGETED:
-                    untimed = "Measure the speed of training, too."
+                    untimed = "Claim steps_to_target." if self.suite.factors else "Measure the speed of training, too."
                     fix = "Give measure.learning.target." if learning.target is None else untimed
                 raise self.error("metric", f"{block.baseline.dataset.name} has no score {claim.metric!r}.", fix)
         if len(learning.seeds) < stats.LEAST:

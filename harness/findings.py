@@ -16,7 +16,7 @@ from harness.compare import Comparison, Measured, View, alpha_of, decide, looks_
 from harness.effects import Effect, Judge, effects_of
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
-from harness.records import Block, Plan, Record
+from harness.records import LEARNING, Block, Plan, Record
 from harness.resources import Resources, find_resources
 
 
@@ -93,7 +93,8 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     comparisons = discoveries(comparisons, floor)
     lessons = find_lessons(plan, records, measured)
     effects += lessons.effects
-    first = [*evidence(plan, comparisons, effects), *lessons.comparisons]
+    # In a design a level may be called as an effect is, and claims are about effects.
+    first = [*evidence(plan, comparisons, effects), *(() if plan.factors else lessons.comparisons)]
     claims = settle(plan, first, floor, biased)
     fresh = {}
     for original in plan.blocks:
@@ -220,8 +221,9 @@ def suspects(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block
 
 
 def contested(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
-    """The blocks that a claim fails by, to be measured once more before it is said to fail."""
-    against = {block for result in find(plan, records, catalog).claims for block in result.against}
+    """The blocks that a claim about a clock fails by, to be measured once more before it is said to fail."""
+    timed = [result for result in find(plan, records, catalog).claims if result.claim.of != LEARNING]
+    against = {block for result in timed for block in result.against}
     return [block.again() for block in plan.blocks if block.id in against]
 
 

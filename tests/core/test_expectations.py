@@ -142,6 +142,16 @@ def test_a_claim_of_learning_where_nothing_learns(planned):
         planned(text=text)
 
 
+def test_no_effect_is_of_steps_and_times_together(planned):
+    text = suite("steps: 9, target: 0.5", "metric: time_to_target\n    expect: better", "  speed: {}\n")
+    text = text.replace("{what: {plain: {}, other: {use: [shuffled]}}}", "{a: {o: {}, i: {}}, b: {o: {}, i: {}}}")
+    text = text.replace("compare: {axis: what, baseline: plain}", "design: factorial").replace(
+        "level: other", "effect: a"
+    )
+    with pytest.raises(UserErrors, match=r"14:13: cloud has no score 'time_to_target'. Claim steps_to_target."):
+        planned(text=text)
+
+
 def test_seeds_are_a_number_or_a_list(planned):
     for text, seeds in (("5", (0, 1, 2, 3, 4)), ("[7, 3, 9, 1, 4]", (7, 3, 9, 1, 4))):
         (block,) = planned(text=suite(f"steps: 9, seeds: {text}", "metric: loss\n    expect: better")).blocks
