@@ -181,6 +181,7 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         return
     from harness.builtin.plots import how_to_get_them
     from harness.effect_tables import words as effect_words
+    from harness.growth import WORDS as GROWTH
     from harness.health_tables import WORDS as HEALTH
     from harness.learning_tables import WORDS as LEARNT
     from harness.resource_tables import COST, MEMORY
@@ -196,6 +197,7 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
     for title, words, tables in (
         ("Learning", LEARNT, [*report.learning, *report.pareto]), ("Effects", effects, report.effects),
         ("Health", HEALTH, report.health), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost),
+        ("Growth", GROWTH, report.growth),
     ):  # fmt: skip
         if tables:
             click.echo(f"\n{title}. {words}")

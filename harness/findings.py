@@ -11,9 +11,10 @@ import numpy as np
 
 from harness import designs, stats
 from harness.catalog import Catalog, Entry
-from harness.claims import ClaimResult, confirmed, settle
+from harness.claims import ClaimResult, Evidence, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, looks_of
 from harness.effects import Effect, Judge, effects_of
+from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
 from harness.records import LEARNING, Block, Plan, Record
@@ -40,6 +41,7 @@ class Findings:
     effects: tuple[Effect, ...] = ()
     lessons: Lessons = field(default_factory=Lessons)
     health: tuple[Record, ...] = ()
+    growth: tuple[Growth, ...] = ()
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
@@ -93,8 +95,15 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     comparisons = discoveries(comparisons, floor)
     lessons = find_lessons(plan, records, measured)
     effects += lessons.effects
+    step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
+    of_steps = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
+    faster = frozenset(place for place, verdict in of_steps.items() if verdict == "faster")
+    resources = find_resources(plan, records, step_times, faster)
+    valid = {place: time for place, time in step_times.items() if of_steps.get(place) != "invalid"}
+    growth = find_growth(plan, resources, valid)
     # In a design a level may be called as an effect is, and claims are about effects.
-    first = [*evidence(plan, comparisons, effects), *(() if plan.factors else lessons.comparisons)]
+    learned = () if plan.factors else lessons.comparisons
+    first: list[Evidence] = [*evidence(plan, comparisons, effects), *learned, *resources.quantities, *growth]
     claims = settle(plan, first, floor, biased)
     fresh = {}
     for original in plan.blocks:
@@ -104,8 +113,6 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     if fresh:
         second = [fresh.get((e.block.id, e.level, e.mode, e.metric), e) for e in first]
         claims = list(map(confirmed, claims, settle(plan, second, floor, biased)))
-    step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
-    faster = {(c.block.id, c.level, c.mode) for c in comparisons if (c.metric, c.verdict) == ("step_time", "faster")}
     return Findings(
         plan=plan,
         metrics=metrics,
@@ -114,7 +121,7 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         numbers=numbers,
         failures=tuple(first_failures(records)),
         verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
-        resources=find_resources(plan, records, step_times, frozenset(faster)),
+        resources=resources,
         profiles=tuple(r for r in records if r.measure == "profile" and r.outcome == "ok"),
         claims=tuple(claims),
         floor=floor,
@@ -123,6 +130,7 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         effects=tuple(effects),
         lessons=lessons,
         health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
+        growth=growth,
     )
 
 

@@ -19,7 +19,7 @@ from harness.table import Table
 
 NAME = "page.json"
 #: What a claim is compared by where no unit says so.
-UNITS = {"difference": " points", "ratio": " times"}
+UNITS = {"difference": " points", "ratio": " times", "exponent": " in the exponent"}
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str
         "",
         f"Of {len(answers)} claims {counts}. Run on {'; '.join(machines)}.",
         "",
-        "An effect is of the level that the claim names against its baseline: a ratio of times, losses or bytes, or a "
-        "difference of shares in points. Of several contexts the one that decides is shown: the least favourable, or "
-        "for claims about any context the most favourable.",
+        "An effect is of the level that the claim names against its baseline: a ratio of times, losses or bytes, a "
+        "difference of shares in points, or one of exponents. Of several contexts the one that decides is shown: the "
+        "least favourable, or for claims about any context the most favourable.",
         "",
         tabulate(table.rows, table.headers, tablefmt="github", disable_numparse=True),
         "",

@@ -283,8 +283,9 @@ class Skipped:
 class Claim:
     """A sentence of the suite that an interval settles. `level` is what it speaks of: a level of the compared axis, or
     in an ablation design the name of an effect. `by` is a share of a ratio or a difference, as `scale` says; `inside`
-    is "all" or "any" of the contexts that `where` leaves. The planner turns better and worse into higher or lower, and
-    says of which measure's mode the metric is."""
+    is "all" or "any" of the contexts that `where` leaves. With `along`, an axis, it speaks of the exponent that the
+    metric grows by along it. The planner turns better and worse into higher or lower, says of which measure's mode the
+    metric is, and whether it is `exact`: the same in every process, so that no clock is its judge."""
 
     says: str
     level: str
@@ -294,7 +295,9 @@ class Claim:
     of: str
     where: Mapping[str, tuple[str, ...]]
     inside: Literal["all", "any"]
-    scale: Literal["ratio", "difference", ""] = ""
+    scale: Literal["ratio", "difference", "exponent", ""] = ""
+    along: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True)

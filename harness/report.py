@@ -10,6 +10,7 @@ from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
 from harness.findings import Findings, find
+from harness.growth import growth_tables
 from harness.health_tables import health_table
 from harness.learning import FLAGS as LEARNING_FLAGS
 from harness.learning import Learned
@@ -38,6 +39,7 @@ class Report:
     memory: tuple[Table, ...]
     peaks: tuple[Table, ...]
     cost: tuple[Table, ...]
+    growth: tuple[Table, ...]
     operators: tuple[Table, ...]
     skipped: tuple[str, ...]
     failures: tuple[str, ...]
@@ -86,6 +88,7 @@ def report_of(
         memory=resource_tables(findings, memory_table),
         peaks=resource_tables(findings, peaks_table),
         cost=resource_tables(findings, cost_table),
+        growth=growth_tables(findings.growth, axis),
         operators=tuple(operator_table(plan, record) for record in findings.profiles),
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
@@ -320,6 +323,21 @@ def to_json(report: Report) -> dict[str, Any]:
                 "verdict": q.verdict,
             }
             for q in findings.resources.quantities
+        ],
+        "growth": [
+            {
+                "context": g.context,
+                "along": g.axis,
+                "mode": g.mode,
+                "level": g.level,
+                "quantity": g.quantity,
+                "contexts": g.fitted,
+                "exponent": g.exponent.mean,
+                "interval": list(g.exponent.interval()),
+                "difference": g.ratio,
+                "difference_interval": list(g.interval) if g.interval else None,
+            }
+            for g in findings.growth
         ],
         "effects": [
             {

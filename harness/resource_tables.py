@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.records import Block
-from harness.resources import SUBNORMAL, Quantity, Resources
+from harness.resources import PHASES, SUBNORMAL, Quantity, Resources
 from harness.table import Table
 
 MEMORY = (
@@ -44,7 +44,7 @@ def memory_table(resources: Resources, axis: str, block: Block, mode: str) -> Ta
 
 def peaks_table(resources: Resources, axis: str, block: Block, mode: str) -> Table | None:
     """The peak of each phase of a step."""
-    phases = [f"{phase}_peak_bytes" for phase in ("collate", "forward", "backward", "update")]
+    phases = [f"{phase}_peak_bytes" for phase in PHASES]
     return _table(resources, axis, block, mode, phases, "peak of each phase")
 
 
@@ -117,9 +117,12 @@ def cell(quantity: Quantity | None) -> str:
         return text
     if quantity.verdict == "same" or quantity.ratio is None:
         return f"{text} ({quantity.verdict})"
-    # More is never shown as × 1.
-    ratio = next(words for digits in range(3, 18) if (words := f"{quantity.ratio:.{digits}g}") != "1")
-    return f"{text} (× {ratio}, {quantity.verdict})"
+    return f"{text} (× {ratio_in_words(quantity.ratio)}, {quantity.verdict})"
+
+
+def ratio_in_words(ratio: float) -> str:
+    """A ratio with as many digits as it takes: more is never shown as 1."""
+    return next((words for digits in range(3, 18) if (words := f"{ratio:.{digits}g}") != "1"), "1")
 
 
 def in_words(value: float, unit: str) -> str:

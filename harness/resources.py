@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.records import Block, Plan, Record
+from harness.stats import Estimate
 
 Verdict = Literal["same", "more", "less", "noisy", "unranked", ""]
 
@@ -16,6 +18,16 @@ Verdict = Literal["same", "more", "less", "noisy", "unranked", ""]
 SAME_BYTES, SAME_SHARE = 2**20, 0.02
 #: From this share of subnormal numbers in a backward pass on, a report warns.
 SUBNORMAL = 0.001
+
+#: The phases of a step; the first two are those of inference.
+PHASES = ("collate", "forward", "backward", "update")
+#: What is also given over each amount that the dataset counts, as in kept_bytes/tokens.
+OVER_AMOUNTS = ("peak_bytes", "kept_bytes", "flops")
+#: What differs from process to process.
+INEXACT = (
+    "resident_rise", "page_faults", "flops_per_second", "share_of_gemm_peak", "subnormal_share", "built", "first_step",
+    "pay_back",
+)  # fmt: skip
 
 Values = dict[str, float]
 Place = tuple[str, str, str]
@@ -38,6 +50,25 @@ class Quantity:
     ratio: float | None = None
     verdict: Verdict = ""
     values: tuple[float, ...] = ()
+
+    @property
+    def metric(self) -> str:
+        """What a claim calls it."""
+        return self.name
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The log of the ratio, without error; None for the baseline and for what is not exact."""
+        if not self.verdict or not exact(self.name):
+            return None
+        if self.ratio is None:  # the baseline takes none of it
+            return Estimate(math.inf if self.value else 0.0, 0.0, math.inf, 1)
+        return Estimate(math.log(self.ratio) if self.ratio else -math.inf, 0.0, math.inf, 1)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ratio itself, twice."""
+        return None if self.ratio is None or self.estimate is None else (self.ratio, self.ratio)
 
 
 @dataclass(frozen=True)
@@ -205,6 +236,16 @@ def pay_back(
 def exact(name: str) -> bool:
     """Whether a quantity is the same in every process that measures it."""
     return unit_of(name) in ("bytes", "FLOP") or name == "parameters"
+
+
+def exact_names(measure: Literal["memory", "cost"], mode: str) -> tuple[str, ...]:
+    """The names of what a measure says exactly of a mode, without those over amounts."""
+    training = mode == "train"
+    phases = PHASES if training else PHASES[:2]
+    if measure == "cost":
+        return ("flops", *(f"{phase}_flops" for phase in phases))
+    names = ("parameters", "parameter_bytes", "peak_bytes", *(f"{phase}_peak_bytes" for phase in phases))
+    return (*names, "optimizer_bytes", "kept_bytes") if training else names
 
 
 def unit_of(name: str) -> str:

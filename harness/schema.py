@@ -282,13 +282,16 @@ def _expectation(value: Any) -> Any:
 
 
 class ClaimSchema(_Strict):
-    """A sentence that an interval settles."""
+    """A sentence that an interval settles, or a number that is exact."""
 
     says: str
     level: str | None = Field(None, description="a level of the compared axis")
     effect: str | None = Field(None, description="in an ablation design: a factor, or two with an x between them")
-    metric: str = "step_time"
+    metric: str = Field("step_time", description="a time, a score, or an exact resource such as kept_bytes")
     of: Literal["train", "inference", "learning"] | None = None
+    along: str | None = Field(
+        None, description="an axis whose levels are numbers; the claim is about the exponent by which the metric grows"
+    )
     where: dict[str, LevelNames] = Field({}, description="axis: level; the contexts it speaks of")
     inside: Literal["all", "any"] = Field("all", alias="in")
     expect: Annotated[str, BeforeValidator(_expectation)] = Field(

@@ -117,7 +117,8 @@ def log_ratio_error(baseline: Array, variant: Array, batch: NDArray[np.int64]) -
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over processes of log ratios (k of them) with the standard error and its degrees of freedom."""
+    """A mean over processes of log ratios (k of them), or a slope through k points, with the standard error and its
+    degrees of freedom. What is exact has an error of 0."""
 
     mean: float
     error: float
@@ -125,11 +126,14 @@ class Estimate:
     k: int
 
     def half_width(self, confidence: float = 0.95) -> float:
-        """Half of the interval of this confidence, in log units."""
-        return t_quantile(0.5 + confidence / 2, self.df) * self.error if self.df > 0 else math.inf
+        """Half of the interval of this confidence, in the units of the mean."""
+        if self.df <= 0:
+            return math.inf
+        # Without error there is nothing to widen, and df may be infinite, for which there is no quantile here.
+        return t_quantile(0.5 + confidence / 2, self.df) * self.error if self.error else 0.0
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """The interval in log units."""
+        """The interval in the units of the mean."""
         half = self.half_width(confidence)
         return self.mean - half, self.mean + half
 

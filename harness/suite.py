@@ -426,4 +426,5 @@ class _Reader:
             of=claim.of or "",
             where={axis: tuple(levels) for axis, levels in claim.where.items()},
             inside=claim.inside,
+            along=claim.along or "",
         )

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from harness.builtin.plots import how_to_get_them, plots_of
 from harness.effect_tables import words as effect_words
+from harness.growth import WORDS as GROWTH
 from harness.health_tables import WORDS as HEALTH
 from harness.learning_tables import WORDS as LEARNT
 from harness.report import Report
@@ -61,6 +62,7 @@ def render(report: Report) -> str:
         ("Health", HEALTH, report.health),
         ("Memory", MEMORY, (*report.memory, *report.peaks)),
         ("Cost", COST, report.cost),
+        ("Growth", GROWTH, report.growth),
         ("Where the time goes", "", report.phases),
         ("Under the profiler", own, report.operators),
     ):

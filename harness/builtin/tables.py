@@ -12,7 +12,7 @@ from harness.report import Report
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv; of an
-    ablation design tables/effects.csv, and of what was learned tables/learning.csv."""
+    ablation design tables/effects.csv, of what was learned tables/learning.csv, and of exponents tables/growth.csv."""
     findings = report.findings
     axes = sorted({axis for block in findings.plan.blocks for axis in block.context})
     blocks = {block.id: block for block in findings.plan.blocks}
@@ -53,6 +53,13 @@ def write(report: Report, folder: Path) -> list[Path]:
         ]
         for c in findings.lessons.comparisons
     ]  # fmt: skip
+    growth = [
+        [
+            *(g.context.get(axis, "") for axis in axes), g.axis, g.mode, g.level, g.quantity, g.fitted,
+            g.exponent.mean, *g.exponent.interval(), g.ratio, *(g.interval or ("", "")),
+        ]
+        for g in findings.growth
+    ]  # fmt: skip
     claims = [[r.claim.says, r.answer, r.reason] for r in findings.claims]
     folder = folder / "tables"
     folder.mkdir(exist_ok=True)
@@ -83,6 +90,12 @@ def write(report: Report, folder: Path) -> list[Path]:
              "verdict", "reason", "flags", "each_seed", "baseline_of_each", "level_of_each"],
             lessons,
         )] if lessons else []),
+        *([_write(
+            folder / "growth.csv",
+            [*axes, "along", "mode", findings.plan.axis, "quantity", "contexts", "exponent", "low", "high",
+             "difference", "difference_low", "difference_high"],
+            growth,
+        )] if growth else []),
     ]  # fmt: skip
 
 
