@@ -60,6 +60,20 @@ class ClaimResult:
     reason: str
     #: The ids of the blocks that speak against it, where it fails.
     against: tuple[str, ...] = ()
+    #: What decides, of the `contexts` that the claim speaks of: where it fails or nearly does, or holds best for "any".
+    decisive: Evidence | None = None
+    contexts: int = 0
+
+    @property
+    def size(self) -> str:
+        """What was found where it decides, in words, without its interval."""
+        return "" if self.decisive is None else size_in_words(self.decisive.ratio, self.claim)
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval of that, in words."""
+        bounds = self.decisive.interval if self.decisive else None
+        return "" if bounds is None else " to ".join(size_in_words(bound, self.claim) for bound in bounds)
 
 
 def settle(plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool) -> list[ClaimResult]:
@@ -77,7 +91,7 @@ def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
     if second.answer == "fails":
         return replace(first, reason=f"{first.reason}; once more: {second.reason}")
     reason = f"failed at first, {first.reason}, and not when measured once more, {second.reason}"
-    return ClaimResult(first.claim, "undecided", reason)
+    return replace(first, answer="undecided", reason=reason, against=())
 
 
 class _Case:
@@ -113,10 +127,16 @@ class _Case:
     def result(self, level: float) -> ClaimResult:
         """What becomes of the claim at the level that it may use, 0 for none."""
         if not level:
-            return ClaimResult(self.claim, "undecided", self.why_not())
+            return self.told("undecided", self.why_not())
         answer, reason = self.answer(level)
         against = self.failing(level) if answer == "fails" else ()
-        return ClaimResult(self.claim, answer, reason, tuple(c.block.id for c in against))
+        return self.told(answer, reason, tuple(c.block.id for c in against))
+
+    def told(self, answer: Answer, reason: str, against: tuple[str, ...] = ()) -> ClaimResult:
+        """The result, with the comparison that decides."""
+        worst = max if self.claim.inside == "all" else min
+        decisive = worst(self.comparisons, key=self.against, default=None)
+        return ClaimResult(self.claim, answer, reason, against, decisive, len(self.blocks))
 
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != "undecided"
@@ -207,7 +227,13 @@ class _Case:
         """The size of what was found, with its interval."""
         if comparison.ratio is None or comparison.interval is None:
             return "no interval"
-        low, high = comparison.interval
-        if self.claim.scale == "difference":
-            return f"{100 * comparison.ratio:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
-        return f"{comparison.ratio:.3f} [{low:.3f}, {high:.3f}]"
+        low, high = (size_in_words(bound, self.claim) for bound in comparison.interval)
+        unit = " points" if self.claim.scale == "difference" else ""
+        return f"{size_in_words(comparison.ratio, self.claim)}{unit} [{low}, {high}]"
+
+
+def size_in_words(size: float | None, claim: Claim) -> str:
+    """A ratio, or a difference in points."""
+    if size is None:
+        return "-"
+    return f"{100 * size:+.1f}" if claim.scale == "difference" else f"{size:.3f}"

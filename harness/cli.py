@@ -1,4 +1,4 @@
-"""The command line: verbs to functions. With `harness.cli_trust` the only place that prints or picks an exit code.
+"""The command line: verbs to functions. With the modules `cli_*` the only place that prints or picks an exit code.
 
 What a verb needs is imported inside it, so that ``--help`` and ``list`` stay fast and free of torch.
 """
@@ -8,53 +8,33 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from harness.cli_common import (
+    Asked,
+    Context,
+    catalog_of,
+    device_option,
+    finish,
+    only_option,
+    plan_of,
+    plugin_option,
+    preset_option,
+    quick_option,
+    results_option,
+    set_option,
+    show,
+    show_page,
+    suite_argument,
+    went_wrong,
+)  # fmt: skip
+from harness.cli_run import run
 from harness.cli_trust import as_json_option as as_json
 from harness.cli_trust import doctor, selftest
-from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.catalog import Catalog
-    from harness.records import Plan
-    from harness.report import Report
-    from harness.store import Store
-    from harness.suite import Suite
-    from harness.table import Table
-
-Context = click.Context
-suite_argument = click.argument("suite", type=click.Path(path_type=Path))
-set_option = click.option(
-    "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
-)
-only_option = click.option(
-    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Keep only these levels of an axis (and the baseline)."
-)
-device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
-quick_option = click.option("--quick", is_flag=True, help="One process a block: a first look, never a verdict.")
-until_decided_option = click.option(
-    "--until-decided", is_flag=True, help="End a block when all its verdicts are in; their intervals pay for it."
-)
-results_option = click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where runs land."
-)
-
-
-def _more_plugins(context: Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
-    context.obj = (*(context.obj or ()), *files)
-
-
-#: Before the verb or after it: both work.
-plugin_option = click.option(
-    "-p", "--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file.",
-    expose_value=False, callback=_more_plugins,
-)  # fmt: skip
+from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -72,236 +52,20 @@ def cli() -> None:
     """
 
 
-def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
-    """The catalog with the plugin files of the command line, or else `files`."""
-    from harness.catalog import Catalog
-    from harness.plugins import load_plugins
-
-    return Catalog(load_plugins(context.obj or [Path(file) for file in files]))
-
-
-@cli.command()
-@plugin_option
-@click.argument("suite", type=click.Path(path_type=Path), required=False)
-@set_option
-@only_option
-@device_option
-@quick_option
-@until_decided_option
-@results_option
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="How many runs train at a time (all cores); no clock runs then."
-)
-@click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
-@click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
-@as_json
-@click.pass_context
-def run(
-    context: Context,
-    suite: Path | None,
-    settings: tuple[str, ...],
-    only: tuple[str, ...],
-    device: str | None,
-    quick: bool,
-    until_decided: bool,
-    results: Path,
-    resume: Path | None,
-    jobs: int | None,
-    gate: bool,
-    executor: str,
-    as_json: bool,
-) -> None:
-    """Measure a suite and say what it shows.
-
-    Records are kept in results/<suite>/<run>/ as they are measured; Ctrl-C loses nothing, and --resume DIR goes on.
-    The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and changes nothing,
-    unless --gate is given.
-    """
-    from harness.parts import Executor
-    from harness.progress import Progress
-    from harness.run import run_plan, tell
-    from harness.store import Store
-
-    if (suite is None) == (resume is None):
-        raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
-    if resume is not None:
-        if settings or only or device or quick or until_decided:
-            fix = "Leave out --set, --only, --device, --quick, --until-decided."
-            raise UserError("a resumed run goes on as it was planned.", fix=fix)
-        store = Store.open(resume)
-        catalog = catalog_of(context, store.plan().overrides["plugins"])
-        plan = replan(store, catalog)
-    else:
-        assert suite is not None
-        if quick and until_decided:
-            raise UserError("--quick never decides, so it cannot run --until-decided.", fix="Leave one of them out.")
-        loaded, catalog, plan = plan_of(
-            context, suite, settings, only, device, quick=quick, until_decided=until_decided
-        )
-        catalog.find(Executor, executor)
-        store = Store.create(results, plan, loaded.text)
-    watcher = Progress(plan, sys.stderr)
-    where = suite.parent if suite else Path()
-    try:
-        jobs = jobs or len(os.sched_getaffinity(0))
-        run_plan(plan, store, catalog, executor=executor, watcher=watcher, where=where, confirm=gate, jobs=jobs)
-    except UserError:
-        store.discard_if_empty()
-        raise
-    except KeyboardInterrupt:
-        click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
-        for problem in finish(store, catalog).problems:
-            click.echo(problem, err=True)
-        sys.exit(INTERRUPTED)
-    report = finish(store, catalog)
-    show(report, store, as_json=as_json)
-    tell(catalog, "run_finished", watcher, folder=store.folder)
-    if went_wrong(report) or watcher.problems:
-        sys.exit(FAILED)
-    if gate and any(claim.answer == "fails" for claim in report.findings.claims):
-        sys.exit(CLAIM_FAILED)
-
-
-def plan_of(
-    context: Context, path: Path, settings: Sequence[str], only: Sequence[str], device: str | None, **how: bool
-) -> tuple[Suite, Catalog, Plan]:
-    """The suite, the catalog and the plan, with what the command line changes. `how` is for `make_plan`."""
-    from harness.plan import make_plan
-    from harness.suite import load_suite
-
-    if device:
-        settings = [*settings, f"base.device={device}"]
-    suite = load_suite(path, settings)
-    catalog = catalog_of(context)
-    plugins = [str(file) for file in catalog.plugins.files]
-    overrides = {"set": list(settings), "only": list(only), "plugins": plugins, **how}
-    plan = make_plan(suite, catalog, only=chosen(only), **how, overrides=overrides)
-    return suite, catalog, plan
-
-
-def replan(store: Store, catalog: Catalog) -> Plan:
-    """The plan of an earlier run, made anew; raises UserError where plugins or data are no longer the same."""
-    from harness.plan import make_plan
-    from harness.suite import parse_suite
-    from harness.yaml_source import read_file
-
-    stored = store.plan()
-    overrides = stored.overrides
-    text, source = read_file(store.folder / "suite.yaml")
-    suite = parse_suite(source, stored.suite, text, overrides["set"])
-    how = {name: overrides[name] for name in ("quick", "until_decided") if name in overrides}
-    plan = make_plan(suite, catalog, only=chosen(overrides["only"]), **how, overrides=overrides)
-    if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
-        raise UserError(
-            "plugins or data have changed since this run began, so new records could not be compared with it.",
-            where=str(store.folder),
-            fix="Start a new run.",
-        )
-    return plan
-
-
-def chosen(only: Sequence[str]) -> dict[str, list[str]]:
-    """--only AXIS=LEVEL,LEVEL as a mapping; given twice for an axis, it keeps both."""
-    found: dict[str, list[str]] = {}
-    for text in only:
-        axis, equals, levels = text.partition("=")
-        if not equals or not levels:
-            raise UserError("it takes AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
-        found.setdefault(axis, []).extend(levels.split(","))
-    return found
-
-
-def finish(store: Store, catalog: Catalog) -> Report:
-    """Make the report and let every reporter write it. One that fails is among the report's problems."""
-    from harness.parts import Reporter
-    from harness.report import make_report
-
-    report = make_report(store, catalog)
-    problems = []
-    for name, entry in catalog.entries(Reporter).items():
-        try:
-            catalog.code(entry)(report, store.folder)
-        except Exception as error:  # a plugin may raise anything, and the folder may be read-only
-            problems.append(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}")
-    return replace(report, problems=(*report.problems, *problems))
-
-
-def went_wrong(report: Report) -> bool:
-    """Whether a trial failed or broke its promise, or a metric or reporter could not do its work."""
-    return bool(report.problems) or any(r.outcome in ("failed", "invalid") for r in report.findings.failures)
-
-
-def show(report: Report, store: Store, *, as_json: bool) -> None:
-    """Print a report's comparisons, skips, failures and claims."""
-    if as_json:
-        from harness.report import to_json
-
-        click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
-        return
-    from harness.builtin.plots import how_to_get_them
-    from harness.effect_tables import words as effect_words
-    from harness.health_tables import WORDS as HEALTH
-    from harness.learning_tables import WORDS as LEARNT
-    from harness.resource_tables import COST, MEMORY
-
-    click.echo(f"\n{report.question}")
-    if report.first_look:
-        click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
-    if report.comparisons:
-        click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
-    for table in report.comparisons:
-        show_table(table)
-    effects = effect_words(report.findings.plan)
-    for title, words, tables in (
-        ("Learning", LEARNT, [*report.learning, *report.pareto]), ("Effects", effects, report.effects),
-        ("Health", HEALTH, report.health), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost),
-    ):  # fmt: skip
-        if tables:
-            click.echo(f"\n{title}. {words}")
-        for table in tables:
-            show_table(table)
-    for flag in report.flags:
-        click.echo(f"  {flag}")
-    for title, lines in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
-        if lines:
-            click.echo(f"\n{title}")
-            for line in lines:
-                click.echo(f"  {line}")
-    if report.claims:
-        click.echo("\nClaims")
-        for says, answer, reason in report.claims:
-            click.echo(f"  {answer.upper()}: {says} ({reason})")
-    click.echo(f"\nReport: {store.folder / 'report.md'}")
-    if missing := how_to_get_them(report):
-        click.echo(missing)
-    if report.last_line:
-        click.echo(report.last_line)
-
-
-def show_table(table: Table) -> None:
-    """Print one table."""
-    from tabulate import tabulate
-
-    click.echo(f"\n{table.title}")
-    click.echo(tabulate(table.rows, table.headers, tablefmt="simple", disable_numparse=True))
-    for note in table.notes:
-        click.echo(note)
-
-
 @cli.command()
 @plugin_option
 @suite_argument
+@preset_option
 @set_option
 @only_option
 @device_option
 @click.pass_context
-def check(context: Context, suite: Path, settings: tuple[str, ...], only: tuple[str, ...], device: str | None) -> None:
+def check(context: Context, /, suite: Path, **changes: Any) -> None:
     """Check a suite without measuring anything.
 
     Names, parameters, axes, claims and how the optimizations fit together; every complaint says file:line:col.
     """
-    _, _, plan = plan_of(context, suite, settings, only, device)
+    _, _, plan = plan_of(context, suite, Asked.of(**changes))
     trials = sum(len(block.trials) for block in plan.blocks)
     click.echo(f"{suite}: fine: {len(plan.blocks)} blocks, {trials} trials, {len(plan.skipped)} skipped.")
 
@@ -309,25 +73,18 @@ def check(context: Context, suite: Path, settings: tuple[str, ...], only: tuple[
 @cli.command()
 @plugin_option
 @suite_argument
+@preset_option
 @set_option
 @only_option
 @device_option
 @quick_option
 @as_json
 @click.pass_context
-def plan(
-    context: Context,
-    suite: Path,
-    settings: tuple[str, ...],
-    only: tuple[str, ...],
-    device: str | None,
-    quick: bool,
-    as_json: bool,
-) -> None:
+def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> None:
     """Show what a suite would measure: blocks, trials, what is skipped and why, and for how long."""
     from harness.plan import estimated_seconds
 
-    _, _, made = plan_of(context, suite, settings, only, device, quick=quick)
+    _, _, made = plan_of(context, suite, Asked.of(**changes))
     if as_json:
         click.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
         return
@@ -420,9 +177,16 @@ def describe(context: Context, name: str, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def report(context: Context, folder: Path | None, results: Path, as_json: bool) -> None:
-    """Rebuild a run's report from its records (the latest run by default). Needs no torch."""
+    """Rebuild a run's report from its records (the latest run by default), or a folder's page. Needs no torch."""
+    from harness.page import Page
     from harness.store import Store
 
+    if folder and Page.is_one(folder):
+        page, catalog = Page.open(folder), catalog_of(context)
+        reports = {name: finish(Store.open(run), catalog) for name, run in page.runs.items()}
+        page.write(reports)
+        show_page(page, reports, as_json=as_json)
+        sys.exit(FAILED if any(map(went_wrong, reports.values())) else 0)
     store = Store.open(folder) if folder else Store.latest(results)
     made = finish(store, catalog_of(context))
     show(made, store, as_json=as_json)
@@ -430,6 +194,7 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
         sys.exit(FAILED)
 
 
+cli.add_command(run)
 cli.add_command(doctor)
 cli.add_command(selftest)
 

@@ -10,7 +10,7 @@ from harness.catalog import Catalog
 from harness.errors import UserError, did_you_mean
 from harness.parts import Metric, Score
 from harness.records import LEARNING, Block, Claim, Learning
-from harness.scores import scores_of
+from harness.scores import TARGETED, scores_of
 from harness.suite import Suite
 
 Complain = Callable[[UserError], None]
@@ -37,8 +37,8 @@ class _Resolver:
         self.suite, self.index, self.claim, self.catalog = suite, index, claim, catalog
         self.blocks = spoken_of(claim, blocks)
         self.learning = suite.measures.learning
-        self.scores = [scores_of(b.measures.learning, timed=b.measures.speed is not None)
-                       for b in self.blocks if b.measures.learning]  # fmt: skip
+        timed = suite.measures.speed is not None and "train" in suite.measures.speed.of
+        self.scores = [scores_of(b.measures.learning, timed=timed) for b in self.blocks if b.measures.learning]
 
     def error(self, field: str, what: str, fix: str = "") -> UserError:
         return UserError(what, where=self.suite.source.place(("claims", self.index, field)), fix=fix)
@@ -46,7 +46,7 @@ class _Resolver:
     def resolve(self) -> Claim:
         claim = self.claim
         known = {name for scores in self.scores for name in scores}
-        if self.learning and (claim.of == LEARNING or (not claim.of and claim.metric in known)):
+        if self.learning and (claim.of == LEARNING or (not claim.of and claim.metric in {*known, *TARGETED})):
             return self.of_learning(self.learning)
         if claim.of == LEARNING:
             raise self.error("of", "learning is not measured.", "Add measure.learning.")
@@ -57,8 +57,9 @@ class _Resolver:
         for block, scores in zip(self.blocks, self.scores, strict=True):
             if claim.metric not in scores:
                 fix = did_you_mean(claim.metric, scores)
-                if claim.metric in ("reached", "steps_to_target", "time_to_target") and learning.target is None:
-                    fix = "Give measure.learning.target."
+                if claim.metric in TARGETED:
+                    untimed = "Measure the speed of training, too."
+                    fix = "Give measure.learning.target." if learning.target is None else untimed
                 raise self.error("metric", f"{block.baseline.dataset.name} has no score {claim.metric!r}.", fix)
         if len(learning.seeds) < stats.LEAST:
             what = f"{len(learning.seeds)} seeds settle no claim."
@@ -69,6 +70,8 @@ class _Resolver:
     def of_steps(self, known: set[str]) -> Claim:
         claim, speed = self.claim, self.suite.measures.speed
         metrics = self.catalog.entries(Metric)
+        if claim.metric in known - set(metrics):
+            raise self.error("of", f"{claim.metric} is of learning.", "Leave of out.")
         if claim.metric not in metrics:
             where = self.suite.source.place(("claims", self.index, "metric"))
             what = f"there is no metric named {claim.metric!r}."

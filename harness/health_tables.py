@@ -46,15 +46,15 @@ def health_table(axis: str, block: Block, records: Sequence[Record]) -> Table | 
     return Table(f"{block.name}: health", headers, tuple(rows), (" ".join(text),))
 
 
-def norms_cell(norms: Sequence[float]) -> str:
-    """Median and 99th percentile."""
-    finite = [norm for norm in norms if np.isfinite(norm)]
+def norms_cell(norms: Sequence[float | None]) -> str:
+    """Median and 99th percentile; None is what was no number."""
+    finite = [norm for norm in norms if norm is not None]
     return f"{np.median(finite):.3g}, {np.quantile(finite, 0.99):.3g}" if finite else "-"
 
 
-def clipped_cell(before: Sequence[float], after: Sequence[float]) -> str:
+def clipped_cell(before: Sequence[float | None], after: Sequence[float | None]) -> str:
     """In how many updates the gradient came out shorter, and how much of it was left."""
-    pairs = [(b, a) for b, a in zip(before, after, strict=False) if np.isfinite(b) and np.isfinite(a) and b > 0]
+    pairs = [(b, a) for b, a in zip(before, after, strict=False) if b and a is not None]
     kept = [a / b for b, a in pairs if a < b * (1 - SHORTER)]
     if not pairs:
         return "-"
@@ -66,11 +66,15 @@ def probe_cell(looks: Sequence[Any] | None) -> str:
     if not looks:
         return "-"
     if isinstance(looks[-1], list):
-        return " ".join(f"{value:.2g}" for value in _some(looks[-1]))
-    return f"{looks[0]:.3g} to {looks[-1]:.3g}"
+        return " ".join(_number(value, ".2g") for value in _some(looks[-1]))
+    return f"{_number(looks[0], '.3g')} to {_number(looks[-1], '.3g')}"
 
 
-def _some(values: Sequence[float]) -> list[float]:
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _some(values: Sequence[Any]) -> list[Any]:
     """At most `SHOWN` of the values, evenly, the first and the last among them."""
     if len(values) <= SHOWN:
         return list(values)

@@ -123,9 +123,14 @@ class Learned:
         """The seeds under which all of these levels have run, in the order of the settings."""
         return tuple(seed for seed in self.settings.seeds if all(seed in self.runs[level] for level in levels))
 
+    @cached_property
+    def limit(self) -> int:
+        """How many steps a run was to have; where time ends them, the most that any run made."""
+        return max((total_steps(record) for runs in self.runs.values() for record in runs.values()), default=0)
+
     def values(self, level: str, metric: str, under: Sequence[int]) -> Array:
         """A score of a level, a value a seed."""
-        return np.array([value_of(self.runs[level][seed], metric, self.settings) for seed in under])
+        return np.array([value_of(self.runs[level][seed], metric, self.settings, self.limit) for seed in under])
 
     def diverged(self, level: str, under: Sequence[int]) -> list[bool]:
         """Which seeds diverged."""
@@ -185,19 +190,22 @@ class Learned:
         return [steps_to_target(self.runs[level][seed], settings) for seed in self.seeds_of(level)]
 
 
-def value_of(record: Record, metric: str, settings: Learning) -> float:
-    """A score of one run. A run that diverged is worth what it was before its first step."""
+def value_of(record: Record, metric: str, settings: Learning, limit: int) -> float:
+    """A score of one run. A run that diverged is worth what it was before its first step, and one that never reached
+    the target took the `limit`: its own length would reward it for making few steps in its time."""
     data, diverged = record.data, record.outcome == "diverged"
     if metric == "diverged":
         return float(diverged)
     if metric in ("reached", "steps_to_target"):
         step = steps_to_target(record, settings)
-        return float(step is not None) if metric == "reached" else float(total_steps(record) if step is None else step)
+        if metric == "reached":
+            return float(step is not None)
+        return float(limit if step is None else max(step, 1))  # a ratio to no step at all would be infinite
     if metric in data["scores"]:
         series = data["scores"][metric]
         return float(series[0] if diverged else series[-1])
     series = data["scores"][metric.removeprefix("mean_")]
-    missing = settings.evaluations - len(series) + 1 if diverged else 0
+    missing = min(settings.evaluations, limit) - len(series) + 1 if diverged else 0
     return float(np.mean([*series[1:], *[series[0]] * missing]))
 
 
@@ -212,7 +220,7 @@ def steps_to_target(record: Record, settings: Learning) -> int | None:
 
 
 def total_steps(record: Record) -> int:
-    """How many steps the run was to have: where it diverged, as many as an evaluated one would have had at its end."""
+    """How many steps the run was to have, or did have where time ends it."""
     planned = record.data.get("planned_steps") or record.data["steps"]
     return int(planned)
 

@@ -32,15 +32,16 @@ def make_plan(
     only: Mapping[str, Sequence[str]] | None = None,
     quick: bool = False,
     until_decided: bool = False,
+    seeds: int | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of a suite. `only` keeps the named levels of some axes (and the baseline; a factor of which it keeps one
     level becomes a context); `quick` plans one process a block, `until_decided` lets verdicts end it, and makes them
-    pay for that.
+    pay for that. `seeds` adds some to the suite's until there are so many; what they are part of is marked as extended.
 
     Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
     """
-    return _Planner(suite, catalog, only or {}, quick, until_decided).plan(overrides or {})
+    return _Planner(suite, catalog, only or {}, quick, until_decided, seeds).plan(overrides or {})
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,16 @@ class _Point:
 
 class _Planner:
     def __init__(
-        self, suite: Suite, catalog: Catalog, only: Mapping[str, Sequence[str]], quick: bool, until_decided: bool
+        self,
+        suite: Suite,
+        catalog: Catalog,
+        only: Mapping[str, Sequence[str]],
+        quick: bool,
+        until_decided: bool,
+        seeds: int | None,
     ) -> None:
         self.suite, self.catalog, self.quick, self.until_decided = suite, catalog, quick, until_decided
+        self.seeds = seeds
         self.errors: dict[str, UserError] = {}
         self.skipped: list[Skipped] = []
         self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
@@ -182,7 +190,7 @@ class _Planner:
         """The settings with the dataset's scores; complains of a metric or margin that these do not fit."""
         place = self.suite.source.place
         dataset = self.catalog.find(Dataset, baseline.dataset.name).part
-        settings = replace(settings, scores=declared(dataset.scores))
+        settings = replace(settings, scores=declared(dataset.scores), seeds=self.with_more(settings.seeds))
         if settings.metric not in settings.scores:
             fix = did_you_mean(settings.metric, settings.scores)
             what = f"{dataset.name} has no score {settings.metric!r}."
@@ -193,6 +201,11 @@ class _Planner:
             fix = f"Write its margin in {by[settings.scores[settings.metric]['compared']]}."
             self.complain(UserError(what, where=place(("measure", "learning", "margin")), fix=fix))
         return settings
+
+    def with_more(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        """The suite's seeds, and after them the smallest others until there are as many as asked for."""
+        others = (seed for seed in itertools.count() if seed not in seeds)
+        return (*seeds, *itertools.islice(others, max(0, (self.seeds or 0) - len(seeds))))
 
     def trial(self, context: Mapping[str, str], point: _Point, baseline: Trial | None) -> Trial:
         coordinates = {**context, **point.coordinates}

@@ -58,7 +58,7 @@ def _one_is_a_list(value: Any) -> Any:
 
 
 #: A number with what it counts: shares of a ratio, or hundredths of a difference.
-AMOUNT = r"[0-9.]+ ?(%|points?)"
+AMOUNT = r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(%|points?)"
 Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": f"^{AMOUNT}$"})]
 Seeds = Annotated[
     list[int],
@@ -319,6 +319,9 @@ class SuiteSchema(_Strict):
     )
     measure: MeasureSchema
     claims: list[ClaimSchema] = []
+    presets: dict[str, dict[str, Any]] = Field(
+        {}, description="by name, what --preset NAME overrides: paths such as measure.learning.seeds, and values"
+    )
     skip: list[SkipSchema] = []
 
 

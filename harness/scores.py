@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from harness.parts import Score
 from harness.records import Learning
 
+#: What a target adds.
+TARGETED = ("reached", "steps_to_target", "time_to_target")
 #: Every model has a loss.
 LOSS = Score("lower", "ratio", "mean loss on the test examples")
 

@@ -27,25 +27,31 @@ class Store:
     @classmethod
     def create(cls, results: Path, plan: Plan, suite_text: str) -> Store:
         """A new run's folder. Raises UserError where it cannot be written."""
+        try:
+            store = cls(cls.new_folder(results / plan.suite))
+            store.write("suite.yaml", suite_text)
+            store.keep(plan)
+            store.write(RECORDS, "")
+        except OSError as error:
+            raise _cannot_write(results, error) from error
+        return store
+
+    @staticmethod
+    def new_folder(parent: Path) -> Path:
+        """A folder named by the time, below `parent`. Raises UserError where it cannot be made."""
         stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
         try:
             for attempt in range(100):
-                folder = results / plan.suite / (stamp if attempt == 0 else f"{stamp}-{attempt}")
+                folder = parent / (stamp if attempt == 0 else f"{stamp}-{attempt}")
                 try:
                     folder.mkdir(parents=True)
                     break
                 except FileExistsError:
                     if not folder.parent.is_dir():
                         raise
-            store = cls(folder)
-            store.write("suite.yaml", suite_text)
-            store.write("plan.json", json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
-            store.write(RECORDS, "")
         except OSError as error:
-            raise UserError(
-                f"cannot write results there: {error.strerror}.", where=str(results), fix="Choose --results DIR."
-            ) from error
-        return store
+            raise _cannot_write(parent, error) from error
+        return folder
 
     @classmethod
     def open(cls, folder: Path) -> Store:
@@ -66,6 +72,10 @@ class Store:
         """Remove a run that could not begin: nothing was measured, so nothing is lost."""
         if not (self.folder / RECORDS).stat().st_size:
             shutil.rmtree(self.folder)
+
+    def keep(self, plan: Plan) -> None:
+        """Write the plan, also in place of an earlier one."""
+        self.write("plan.json", json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
 
     def write(self, name: str, text: str) -> Path:
         """Write a whole file of the run at once (through a temporary name, so that no half of it is ever seen)."""
@@ -167,3 +177,7 @@ class Store:
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"cannot be read: {error}.", where=str(self.folder / name)) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write results there: {error.strerror}.", where=str(folder), fix="Choose --results DIR.")

@@ -63,16 +63,19 @@ class Suite:
     text: str
 
 
-def load_suite(path: Path, settings: Sequence[str] = ()) -> Suite:
-    """The suite in a file, with ``path=value`` settings applied. Raises UserError or UserErrors."""
+def load_suite(path: Path, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
+    """The suite in a file, with one of its presets and then ``path=value`` settings applied. Raises UserError or
+    UserErrors."""
     text, source = read_file(path)
-    return parse_suite(source, path.stem, text, settings)
+    return parse_suite(source, path.stem, text, settings, preset)
 
 
-def parse_suite(source: Source, name: str, text: str, settings: Sequence[str] = ()) -> Suite:
+def parse_suite(source: Source, name: str, text: str, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
     """The suite in values that were read already."""
     if not isinstance(source.value, dict):
         raise UserError("is not a suite.", where=source.place(()), fix="A suite is a mapping; see docs/suites.md.")
+    if preset is not None:
+        _apply_preset(source, preset)
     for setting in settings:
         _apply_setting(source, setting)
     try:
@@ -82,14 +85,29 @@ def parse_suite(source: Source, name: str, text: str, settings: Sequence[str] = 
     return _Reader(source, schema).suite(name, text)
 
 
+def _apply_preset(source: Source, preset: str) -> None:
+    """Override what a preset of the suite says."""
+    presets = source.value.get("presets") or {}
+    if not isinstance(presets, dict) or not isinstance(presets.get(preset), dict):
+        known = presets if isinstance(presets, dict) else {}
+        fix = did_you_mean(preset, known) if known else "This suite has none."
+        raise UserError(f"there is no preset {preset!r}.", where=Place(f"--preset {preset}"), fix=fix)
+    for path, value in presets[preset].items():
+        _override(source, str(path), value, source.place(("presets", preset, path)))
+
+
 def _apply_setting(source: Source, setting: str) -> None:
-    """Override one field of the file's values; `use` is entered by name, everything else by key."""
+    """Override one field of the file's values by ``path=value``."""
     where = Place(f"--set {setting}")
-    path_text, equals, value_text = setting.partition("=")
-    keys = path_text.split(".")
-    if not equals or not all(keys):
+    path, equals, text = setting.partition("=")
+    if not equals or not all(path.split(".")):
         raise UserError("it takes path=value.", where=where, fix="For example --set base.model.hidden_size=64.")
-    value = read_text(value_text, str(where)).value if value_text.strip() else None
+    _override(source, path, read_text(text, str(where)).value if text.strip() else None, where)
+
+
+def _override(source: Source, dotted: str, value: Any, where: Place) -> None:
+    """Put a value at a path such as base.model.hidden_size; `use` is entered by name, everything else by key."""
+    keys = dotted.split(".")
     path: Path_ = ()
     inside = source.value
     for index, key in enumerate(keys):
@@ -163,7 +181,7 @@ def _complaints(error: pydantic.ValidationError, source: Source) -> Iterator[Use
         else:
             message = message.removeprefix("Value error, ")
             if kind == "string_pattern_mismatch":
-                message = "it takes lower, higher, 'lower by 5%', 'higher by 5%' or 'equal within 2%'"
+                message = "it takes lower, higher, better or worse, with or without 'by 5%', or 'equal within 2%'"
             yield UserError(f"{name}: {message[0].lower()}{message[1:]}.", where=source.place(tuple(path)))
 
 

@@ -1,8 +1,15 @@
-"""Blocks and records made by hand, so that what is known of their times can be asked of the analysis."""
+"""Blocks and records made by hand, so that what is known of their times and scores can be asked of the analysis."""
 
 from __future__ import annotations
 
-from harness.records import Block, Measures, Record, Spec, Speed, Trial
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from harness.parts import Score
+from harness.records import Block, Learning, Measures, Record, Spec, Speed, Trial
+from harness.scores import declared
 
 SPEC = Spec("x", {}, "test", "0")
 
@@ -25,3 +32,38 @@ def record(block: Block, level: str, number: int, wall, cpu=None, *, role="varia
         "switches": [0] * n, "phases": {}, "counts": {}, "seconds": 1.0, **data,
     }  # fmt: skip
     return Record(block.id, level, level, "speed.train", role, number, 2, "ok", "", samples)
+
+
+#: One score of each kind: a share, where more is better, and an amount, where less is. Every model has a loss, too.
+SCORES = {"close": Score("higher", "difference", "share that is close"), "error": Score("lower", "ratio", "error")}
+
+
+def learning_block(*levels: str, on: Mapping[str, tuple[str, ...]] | None = None, speed=None, **settings) -> Block:
+    """A block that learns: 20 steps, evaluated four times, under ten seeds, unless the settings say otherwise."""
+    given = {"metric": "close", "steps": 20, "evaluations": 4, "scores": declared(SCORES), "planned": 10, **settings}
+    trials = tuple(replace(trial(level), on=(on or {}).get(level, ())) for level in levels)
+    return Block({}, trials, Measures(speed=speed, learning=Learning(**given)))
+
+
+def run(
+    block: Block, level: str, seed: int, *, diverged_at: int | None = None, evaluated=(0, 5, 10, 15, 20), steps=None,
+    planned=20, **scores,
+) -> Record:  # fmt: skip
+    """A run with these scores, each a series or the value after the last step (before the first it is 0.1)."""
+    series = {name: [0.1] * (len(evaluated) - 1) + [v] if np.isscalar(v) else list(v) for name, v in scores.items()}
+    length = max(map(len, series.values()))
+    data = {
+        "seed": seed, "scores": {name: series.get(name, [0.1] * length) for name in ("loss", *SCORES)},
+        "evaluated": list(evaluated[:length]), "steps": evaluated[length - 1] if steps is None else steps,
+        "planned_steps": planned, "train": 48, "test": 24, "diverged_at": diverged_at,
+    }  # fmt: skip
+    outcome = "ok" if diverged_at is None else "diverged"
+    levels = [trial.level for trial in block.trials]
+    number = seed * len(levels) + levels.index(level)
+    return Record(block.id, level, level, "learning", "variant", number, 1, outcome, "", data)
+
+
+def runs(block: Block, level: str, **scores) -> list[Record]:
+    """A run for each value of these scores, under the seeds 0, 1 and so on."""
+    each = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
+    return [run(block, level, seed, **these) for seed, these in enumerate(each)]

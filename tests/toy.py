@@ -59,6 +59,26 @@ def points(*, size: int = 512, features: int = 8) -> harness.Data:
     return harness.Data(rows, rows[:8], collate, features, count)
 
 
+def cloud(
+    *, size: int = 48, held_out: int = 24, features: int = 4, noise: float = 0.3, exchangeable: bool = True
+) -> harness.Data:
+    """Points about a plane, some of them held out, and what a prediction within 0.5 is worth."""
+    random = Random(1)
+    rows = []
+    for index in range(size + held_out):
+        x = [random.gauss(0, 1) for _ in range(features)]
+        rows.append((index, x, sum(x) + random.gauss(0, noise)))
+
+    def collate(examples: list[tuple[int, list[float], float]]) -> Points:
+        ids, x, y = zip(*examples, strict=True)
+        return Points(torch.tensor(ids), torch.tensor(x), torch.tensor(y))
+
+    def close(predictions: torch.Tensor, batch: Points) -> torch.Tensor:
+        return ((predictions[:, 0] - batch.y).abs() < 0.5).float()
+
+    return harness.Data(rows[:size], rows[size:], collate, features, scores={"close": close}, exchangeable=exchangeable)
+
+
 def linear(features: int, *, bias: bool = True) -> Regression:
     """One linear map."""
     return Regression(nn.Sequential(nn.Linear(features, 1, bias=bias)))
@@ -104,6 +124,20 @@ def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
     return model
 
 
+class Frank(Regression):
+    """One linear map that draws, takes gradients and says what it saw when asked for its health."""
+
+    def health(self, batch: Points) -> dict[str, Any]:
+        self.loss(batch).backward()
+        weight = self.layers[0].weight
+        return {"drawn": float(torch.rand(())), "lags": [2.0, 1.0, 0.0], "rows": weight.grad[0].tolist()}
+
+
+def frank(features: int) -> Frank:
+    """A model that tells its health."""
+    return Frank(nn.Sequential(nn.Linear(features, 1)))
+
+
 def other(features: int) -> Regression:
     """Says it computes what linear computes, and does not."""
     model = linear(features)
@@ -115,6 +149,108 @@ def other(features: int) -> Regression:
 def descent(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
     """Gradient descent."""
     return recipe.replace("optimizer", lambda model: torch.optim.SGD(model.parameters(), lr=lr))
+
+
+def adaptive(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
+    """Adam, which remembers."""
+    return recipe.replace("optimizer", lambda model: torch.optim.Adam(model.parameters(), lr=lr))
+
+
+def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
+    """A learning rate that shrinks with every update; the schedule is part of what a run depends on."""
+    schedules: list[Any] = []
+
+    def optimizer(inner: Any) -> Any:
+        def build(model: nn.Module) -> Any:
+            made = inner(model)
+            schedules.append(torch.optim.lr_scheduler.ExponentialLR(made, gamma))
+            return made
+
+        return build
+
+    def update(inner: Any) -> Any:
+        def run(model: nn.Module, optimizer: Any) -> None:
+            inner(model, optimizer)
+            schedules[-1].step()
+
+        return run
+
+    recipe = recipe.wrap("optimizer", optimizer).wrap("update", update)
+    return recipe.wrap("state", lambda state: lambda live: [*state(live), schedules[-1]])
+
+
+def shorten(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
+    """A gradient no longer than this."""
+
+    def update(inner: Any) -> Any:
+        def run(model: nn.Module, optimizer: Any) -> None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            inner(model, optimizer)
+
+        return run
+
+    return recipe.wrap("update", update)
+
+
+def null(recipe: harness.Recipe) -> harness.Recipe:
+    """Nothing but its name."""
+    return recipe
+
+
+def shuffled(recipe: harness.Recipe) -> harness.Recipe:
+    """Another random order, no better and no worse than the first."""
+
+    def order(examples: Any, batch_size: int, random: Random) -> list[list[int]]:
+        positions = random.sample(range(len(examples)), len(examples))
+        return [positions[at : at + batch_size] for at in range(0, len(positions), batch_size)]
+
+    return recipe.replace("order", order)
+
+
+def harmful(recipe: harness.Recipe, *, share: float = 0.3) -> harness.Recipe:
+    """A share of the updates, drawn from torch's generator, goes the wrong way."""
+
+    def update(inner: Any) -> Any:
+        def run(model: nn.Module, optimizer: Any) -> None:
+            if float(torch.rand(())) < share:
+                for parameter in model.parameters():
+                    parameter.grad.neg_()
+            inner(model, optimizer)
+
+        return run
+
+    return recipe.wrap("update", update)
+
+
+def spoil(recipe: harness.Recipe, *, how: str = "nan", at: int = 3) -> harness.Recipe:
+    """One step, after `at` others, that goes wrong."""
+
+    def around(step: Any) -> Any:
+        taken = [0]
+
+        def run(live: Any, batch: Points, mark: Any) -> torch.Tensor:
+            taken[0] += 1
+            if taken[0] != at + 1:
+                return step(live, batch, mark)
+            if how == "raises":
+                raise RuntimeError("the step is broken")
+            if how == "hangs":
+                time.sleep(3600)
+            if how == "nan":
+                return step(live, batch, mark) * float("nan")
+            loss = live.forward(live.model, batch)
+            live.backward(live.model, loss)
+            parameter = next(live.model.parameters())
+            if how == "gradient":
+                parameter.grad.fill_(float("inf"))
+            live.update(live.model, live.optimizer)
+            if how == "weights":
+                parameter.data.fill_(float("nan"))
+            return loss.detach()
+
+        return run
+
+    return recipe.wrap("step", around)
 
 
 def reverse(recipe: harness.Recipe) -> harness.Recipe:
@@ -191,6 +327,7 @@ def variables(*, threads: int, preload: str) -> dict[str, str]:
 def provide_models():
     yield harness.Model("linear", linear, "one linear map", offers={"plane"}, computes="linear")
     yield harness.Model("mlp", mlp, "two linear maps")
+    yield harness.Model("frank", frank, "tells its health", computes="linear")
     yield harness.Model("broken", f"{HERE}:broken", "goes wrong")
     yield harness.Model("other", f"{HERE}:other", "breaks its promise", computes="linear")
 
@@ -198,12 +335,23 @@ def provide_models():
 @harness.hookimpl
 def provide_datasets():
     yield harness.Dataset("points", points, "points on a plane", fingerprint=lambda **parameters: "points 1")
+    scores = {"close": harness.Score("higher", "difference", "share of predictions within 0.5")}
+    yield harness.Dataset("cloud", cloud, "points about a plane", scores=scores)
+    broken = {"close": harness.Score(), "far": harness.Score()}
+    yield harness.Dataset("boastful", cloud, "says it has a score that it does not compute", scores=broken)
 
 
 @harness.hookimpl
 def provide_optimizations():
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
     yield harness.Optimization("second_descent", descent, "the same again", changes="update", role="optimizer")
+    yield harness.Optimization("adaptive", adaptive, "Adam", changes="update", role="optimizer")
+    yield harness.Optimization("fade", fade, "a shrinking learning rate", changes="update")
+    yield harness.Optimization("shorten", shorten, "clipping", changes="update")
+    yield harness.Optimization("null", null, "nothing", changes="rounding")
+    yield harness.Optimization("shuffled", shuffled, "another random order", changes="order", role="order")
+    yield harness.Optimization("harmful", harmful, "learns worse", changes="update")
+    yield harness.Optimization("spoil", spoil, "one step goes wrong", changes="model")
     yield harness.Optimization("spin", waste, "waste time", changes="rounding")
     yield harness.Optimization("reverse", reverse, "examples from the end", changes="order", role="order")
     yield harness.Optimization("forgetful", forgetful, "loses examples", changes="order")

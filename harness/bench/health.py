@@ -37,7 +37,7 @@ def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> 
         looks = {round(settings.steps * index / settings.looks) for index in range(settings.looks + 1)}
         looked: list[int] = []
         probes: dict[str, list[Any]] = {}
-        losses: list[float] = []
+        taken, bad = 0, None
         batches = run.batches(0)
         for step in range(settings.steps + 1):
             if step in looks:
@@ -48,19 +48,20 @@ def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> 
             if step == settings.steps:
                 break
             guard.doing(level, "one training step")
-            losses.append(float(live.step(live, live.batch(next(batches)), lambda phase: None)))
+            loss = float(live.step(live, live.batch(next(batches)), lambda phase: None))
             run.norms.clear()
-            if not isfinite(losses[-1]) or not isfinite(before[-1] if before else 0.0):
+            taken += 1
+            if not isfinite(loss) or not isfinite(before[-1] if before else 0.0):
+                bad = step
                 break
         guard.rest()
-    bad = next((s for s, loss in enumerate(losses) if not isfinite(loss)), None)
     return {
-        "steps": len(losses),
+        "steps": taken,
         "looked": looked,
         "probes": probes,
-        "before": [float(f"{norm:.5g}") for norm in before],
-        "after": [float(f"{norm:.5g}") for norm in after],
-        "first_bad": bad if bad is not None else (len(losses) - 1 if len(losses) < settings.steps else None),
+        "before": _plain(before),
+        "after": _plain(after),
+        "first_bad": bad,
     }
 
 
@@ -79,11 +80,16 @@ def probed(model: torch.nn.Module, batch: Any) -> Mapping[str, Any]:
     health = getattr(model, "health", None)
     if not callable(health):
         return {}
+    gathered = [parameter.grad for parameter in model.parameters()]
+    model.zero_grad(set_to_none=True)
     with torch.random.fork_rng(devices=[]):
         found = {name: _plain(value) for name, value in health(batch).items()}
-    model.zero_grad(set_to_none=True)
+    for parameter, gradient in zip(model.parameters(), gathered, strict=True):
+        parameter.grad = gradient
     return found
 
 
 def _plain(value: Any) -> Any:
-    return [float(f"{one:.5g}") for one in value] if isinstance(value, (list, tuple)) else float(f"{value:.5g}")
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return float(f"{value:.5g}") if isfinite(value) else None  # JSON has no word for what is no number

@@ -150,6 +150,9 @@ class Run:
         """A run that has not begun."""
         live = live_under(block, level, seed, kitchen)
         data = kitchen.data(live.trial.dataset)
+        for name in settings.scores:
+            if name != "loss" and name not in data.scores:
+                raise ValueError(f"{live.trial.dataset.name} says it has a score {name}, and does not compute it")
         key = f"{block.id} {level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
         run = cls(live, data, *split(data, seed), settings, seed, guard, checkpoint, key)
         live.update = run.watching(live.update)
@@ -181,7 +184,7 @@ class Run:
             assert self.live.optimizer is not None
             curve.learning_rate.append(float(self.live.optimizer.param_groups[0]["lr"]))
             losses.append(self.live.step(self.live, self.live.batch(next(batches)), lambda phase: None))
-            norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan))
+            norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.live.device))
             self.norms.clear()
             self.step += 1
             self.spent += time.perf_counter() - begun
@@ -281,11 +284,15 @@ class Run:
         part.replace(self.checkpoint)
 
     def take_up(self) -> None:
-        """Go on where a run like this was saved."""
+        """Go on where a run like this was saved. A file that cannot be read, or is of another run, costs time alone:
+        the run begins anew."""
         if self.checkpoint is None or not self.checkpoint.is_file():
             return
-        state = torch.load(self.checkpoint, weights_only=True)  # tensors and plain values only: no code is run
-        if state["key"] != self.key:
+        try:
+            state = torch.load(self.checkpoint, weights_only=True)  # tensors and plain values only: no code is run
+        except Exception:  # of a damaged file torch raises whatever comes up
+            return
+        if not isinstance(state, dict) or state.get("key") != self.key:
             return
         for thing, saved in zip(self.live.state(self.live), state["states"], strict=True):
             thing.load_state_dict(saved)
@@ -305,5 +312,5 @@ def gradient_norm(model: torch.nn.Module) -> torch.Tensor:
     """The Euclidean norm of all gradients together, a scalar."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     if not gradients:
-        return torch.tensor(nan)
+        return torch.tensor(nan, device=next(model.parameters()).device)
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients]))

@@ -60,9 +60,9 @@ class Run:
         edges = [*data["evaluated"], *([data["steps"]] if end is not None else [])]
         norms = np.full(max(0, len(x) - 1), np.nan)
         for i, (begin, stop) in enumerate(itertools.pairwise(edges)):
-            if there := [norm for norm in data["gradient_norm"][begin:stop] if norm is not None]:
+            if there := [norm for norm in data.get("gradient_norm", ())[begin:stop] if norm is not None]:
                 norms[i] = np.median(there)
-        return cls(x, scores, seen, end, norms, data["learning_rate"])
+        return cls(x, scores, seen, end, norms, data.get("learning_rate", ()))
 
 
 def across(series: Sequence[Array]) -> Array:
@@ -112,9 +112,9 @@ class Curves:
         """What draws each panel below the score's, and its height in inches."""
         records = [record for runs in self.one.runs.values() for record in runs.values()]
         found: list[tuple[Any, float]] = []
-        if any(norm is not None for record in records for norm in record.data["gradient_norm"]):
+        if any(norm is not None for record in records for norm in record.data.get("gradient_norm", ())):
             found.append((draw_norms, 1.5))
-        if any(len(record.data["learning_rate"]) > 1 for record in records):
+        if any(len(record.data.get("learning_rate", ())) > 1 for record in records):
             found.append((draw_rates, 1.0))
         return found
 

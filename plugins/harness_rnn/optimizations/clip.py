@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -10,9 +11,16 @@ from torch import nn
 from harness import Recipe
 
 
-def clip(recipe: Recipe, *, max_norm: float | None = None, max_value: float | None = None) -> Recipe:
+def clip(
+    recipe: Recipe,
+    *,
+    max_norm: float | None = None,
+    max_value: float | None = None,
+    norm_type: Literal[2, "inf"] = 2,
+) -> Recipe:
     """Before each update, scale all gradients down to a total norm of `max_norm` (Pascanu et al. 2013), or cut each
-    element to -`max_value`..`max_value`; with neither given, to a norm of 1. With both, the values first."""
+    element to -`max_value`..`max_value`; with neither given, to a norm of 1. With both, the values first. The norm is
+    Euclidean or, with `norm_type` inf, the largest element's size: then all shrink alike, which cutting does not do."""
     if max_norm is None and max_value is None:
         max_norm = 1.0
     for name, bound in (("max_norm", max_norm), ("max_value", max_value)):
@@ -24,7 +32,7 @@ def clip(recipe: Recipe, *, max_norm: float | None = None, max_value: float | No
             if max_value is not None:
                 nn.utils.clip_grad_value_(model.parameters(), max_value)
             if max_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+                nn.utils.clip_grad_norm_(model.parameters(), max_norm, math.inf if norm_type == "inf" else 2.0)
             update(model, optimizer)
 
         return clip_and_update

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch.nn import functional as F
 
 from harness import Recipe
-from harness_rnn.contract import PADDING, SequenceBatch, SequenceExample
+from harness_rnn.contract import NO_LABEL, PADDING, SequenceBatch, SequenceExample
 
 
 def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
@@ -24,7 +24,11 @@ def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
         def collate_and_pad(examples: Sequence[SequenceExample]) -> SequenceBatch:
             batch = collate(examples)
             missing = max(0, length - batch.tokens.shape[1])
-            return batch._replace(tokens=F.pad(batch.tokens, (0, missing), value=PADDING))
+            before = (0, 0) * (batch.tokens.ndim - 2)  # F.pad begins with the last dimension: features stay as they are
+            tokens = F.pad(batch.tokens, (*before, 0, missing), value=PADDING)
+            of_steps = batch.labels.ndim == 2
+            labels = F.pad(batch.labels, (0, missing), value=NO_LABEL) if of_steps else batch.labels
+            return batch._replace(tokens=tokens, labels=labels)
 
         return collate_and_pad
 

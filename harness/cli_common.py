@@ -1,0 +1,242 @@
+"""What verbs share: options, the catalog and the plan they name, and how a report is shown.
+
+What a verb needs is imported inside functions, so that ``--help`` and ``list`` stay fast and free of torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog
+    from harness.page import Page
+    from harness.records import Plan
+    from harness.report import Report
+    from harness.store import Store
+    from harness.suite import Suite
+    from harness.table import Table
+
+Context = click.Context
+suite_argument = click.argument("suite", type=click.Path(path_type=Path))
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
+)
+only_option = click.option(
+    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Keep only these levels of an axis (and the baseline)."
+)
+device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
+preset_option = click.option("--preset", metavar="NAME", help="One of the suite's presets, such as full.")
+quick_option = click.option("--quick", is_flag=True, help="One process a block: a first look, never a verdict.")
+until_decided_option = click.option(
+    "--until-decided", is_flag=True, help="End a block when all its verdicts are in; their intervals pay for it."
+)
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where runs land."
+)
+
+
+def _more_plugins(context: Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
+    context.obj = (*(context.obj or ()), *files)
+
+
+#: Before the verb or after it: both work.
+plugin_option = click.option(
+    "-p", "--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file.",
+    expose_value=False, callback=_more_plugins,
+)  # fmt: skip
+
+
+def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
+    """The catalog with the plugin files of the command line, or else `files`."""
+    from harness.catalog import Catalog
+    from harness.plugins import load_plugins
+
+    return Catalog(load_plugins(context.obj or [Path(file) for file in files]))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line changes in a suite. `seeds` adds seeds to those it has."""
+
+    settings: Sequence[str] = ()
+    only: Sequence[str] = ()
+    preset: str | None = None
+    quick: bool = False
+    until_decided: bool = False
+    seeds: int | None = None
+
+    @classmethod
+    def of(
+        cls, settings: Sequence[str], only: Sequence[str], device: str | None, preset: str | None, **how: bool
+    ) -> Asked:
+        """From the options of a verb."""
+        return cls([*settings, *([f"base.device={device}"] if device else [])], only, preset, **how)
+
+    @classmethod
+    def from_overrides(cls, overrides: Mapping[str, Any]) -> Asked:
+        """What an earlier run was asked for, as its plan keeps it."""
+        known = {"settings": overrides["set"], **overrides}
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
+
+    def where_possible(self, suite: Path) -> Asked:
+        """The same without the preset where a suite has no such one: of a folder, not every suite needs it."""
+        from harness.yaml_source import read_file
+
+        source = read_file(suite)[1].value
+        has_it = isinstance(source, dict) and self.preset in (source.get("presets") or {})
+        return self if has_it else replace(self, preset=None)
+
+    def overrides(self, catalog: Catalog) -> dict[str, Any]:
+        """The same, as a plan keeps it."""
+        changed = {name: value for name, value in vars(self).items() if value and name not in ("settings", "only")}
+        plugins = [str(file) for file in catalog.plugins.files]
+        return {"set": list(self.settings), "only": list(self.only), "plugins": plugins, **changed}
+
+    def plan(self, suite: Suite, catalog: Catalog) -> Plan:
+        """The plan of a suite that was read with the same settings."""
+        from harness.plan import make_plan
+
+        return make_plan(
+            suite, catalog, only=chosen(self.only), quick=self.quick, until_decided=self.until_decided,
+            seeds=self.seeds, overrides=self.overrides(catalog),
+        )  # fmt: skip
+
+
+def plan_of(context: Context, path: Path, asked: Asked) -> tuple[Suite, Catalog, Plan]:
+    """The suite, the catalog and the plan, with what the command line changes."""
+    from harness.suite import load_suite
+
+    suite = load_suite(path, asked.settings, asked.preset)
+    catalog = catalog_of(context)
+    return suite, catalog, asked.plan(suite, catalog)
+
+
+def replan(store: Store, catalog: Catalog, seeds: int | None = None) -> Plan:
+    """The plan of an earlier run, made anew, with more seeds if so asked, and kept; raises UserError where plugins or
+    data are no longer the same."""
+    from harness.suite import parse_suite
+    from harness.yaml_source import read_file
+
+    stored = store.plan()
+    asked = Asked.from_overrides(stored.overrides)
+    asked = replace(asked, seeds=max(seeds or 0, asked.seeds or 0) or None)
+    text, source = read_file(store.folder / "suite.yaml")
+    plan = asked.plan(parse_suite(source, stored.suite, text, asked.settings, asked.preset), catalog)
+    if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
+        raise UserError(
+            "plugins or data have changed since this run began, so new records could not be compared with it.",
+            where=str(store.folder),
+            fix="Start a new run.",
+        )
+    if plan != stored:
+        store.keep(plan)
+    return plan
+
+
+def chosen(only: Sequence[str]) -> dict[str, list[str]]:
+    """--only AXIS=LEVEL,LEVEL as a mapping; given twice for an axis, it keeps both."""
+    found: dict[str, list[str]] = {}
+    for text in only:
+        axis, equals, levels = text.partition("=")
+        if not equals or not levels:
+            raise UserError("it takes AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
+        found.setdefault(axis, []).extend(levels.split(","))
+    return found
+
+
+def finish(store: Store, catalog: Catalog) -> Report:
+    """Make the report and let every reporter write it. One that fails is among the report's problems."""
+    from harness.parts import Reporter
+    from harness.report import make_report
+
+    report = make_report(store, catalog)
+    problems = []
+    for name, entry in catalog.entries(Reporter).items():
+        try:
+            catalog.code(entry)(report, store.folder)
+        except Exception as error:  # a plugin may raise anything, and the folder may be read-only
+            problems.append(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}")
+    return replace(report, problems=(*report.problems, *problems))
+
+
+def went_wrong(report: Report) -> bool:
+    """Whether a trial failed or broke its promise, or a metric or reporter could not do its work."""
+    return bool(report.problems) or any(r.outcome in ("failed", "invalid") for r in report.findings.failures)
+
+
+def show(report: Report, store: Store, *, as_json: bool) -> None:
+    """Print a report's comparisons, skips, failures and claims."""
+    if as_json:
+        from harness.report import to_json
+
+        click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
+        return
+    from harness.builtin.plots import how_to_get_them
+    from harness.effect_tables import words as effect_words
+    from harness.health_tables import WORDS as HEALTH
+    from harness.learning_tables import WORDS as LEARNT
+    from harness.resource_tables import COST, MEMORY
+
+    click.echo(f"\n{report.question}")
+    if report.first_look:
+        click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
+    if report.comparisons:
+        click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
+    for table in report.comparisons:
+        show_table(table)
+    effects = effect_words(report.findings.plan)
+    for title, words, tables in (
+        ("Learning", LEARNT, [*report.learning, *report.pareto]), ("Effects", effects, report.effects),
+        ("Health", HEALTH, report.health), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost),
+    ):  # fmt: skip
+        if tables:
+            click.echo(f"\n{title}. {words}")
+        for table in tables:
+            show_table(table)
+    for flag in report.flags:
+        click.echo(f"  {flag}")
+    for title, lines in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
+        if lines:
+            click.echo(f"\n{title}")
+            for line in lines:
+                click.echo(f"  {line}")
+    if report.claims:
+        click.echo("\nClaims")
+        for says, answer, reason in report.claims:
+            click.echo(f"  {answer.upper()}: {says} ({reason})")
+    click.echo(f"\nReport: {store.folder / 'report.md'}")
+    if missing := how_to_get_them(report):
+        click.echo(missing)
+    if report.last_line:
+        click.echo(report.last_line)
+
+
+def show_table(table: Table) -> None:
+    """Print one table."""
+    from tabulate import tabulate
+
+    click.echo(f"\n{table.title}")
+    click.echo(tabulate(table.rows, table.headers, tablefmt="simple", disable_numparse=True))
+    for note in table.notes:
+        click.echo(note)
+
+
+def show_page(page: Page, reports: Mapping[str, Report], *, as_json: bool) -> None:
+    """Print the claims of all suites of a folder."""
+    from harness.page import claims_table
+    from harness.report import to_json
+
+    if as_json:
+        suites = {name: {"folder": str(page.runs[name]), **to_json(report)} for name, report in reports.items()}
+        click.echo(json.dumps({"folder": str(page.folder), "suites": suites}, indent=1, ensure_ascii=False))
+        return
+    show_table(claims_table(reports))
+    click.echo(f"\nPage: {page.folder / 'claims.md'}")

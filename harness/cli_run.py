@@ -1,0 +1,184 @@
+"""The verb run: one suite, or a folder of suites that ends with one page of claims."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli_common import (
+    Asked,
+    Context,
+    catalog_of,
+    device_option,
+    finish,
+    only_option,
+    plan_of,
+    plugin_option,
+    preset_option,
+    quick_option,
+    replan,
+    results_option,
+    set_option,
+    show,
+    show_page,
+    until_decided_option,
+    went_wrong,
+)  # fmt: skip
+from harness.cli_trust import as_json_option as as_json
+from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog
+    from harness.page import Page
+    from harness.records import Plan
+    from harness.report import Report
+    from harness.store import Store
+
+
+@dataclass(frozen=True)
+class How:
+    """How plans are carried out, whatever is in them."""
+
+    executor: str
+    jobs: int
+    gate: bool
+
+
+@click.command()
+@plugin_option
+@click.argument("suite", type=click.Path(path_type=Path), required=False)
+@preset_option
+@set_option
+@only_option
+@device_option
+@quick_option
+@until_decided_option
+@results_option
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
+@click.option(
+    "--seeds", type=click.IntRange(1), metavar="N",
+    help="With --resume: go on to N seeds. Looked at before, what they are part of is marked as extended.",
+)  # fmt: skip
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N",
+    help="How many runs of a learning measure train at a time (as many as there are cores). No clock runs then.",
+)  # fmt: skip
+@click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
+@click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
+@as_json
+@click.pass_context
+def run(
+    context: Context,
+    /,
+    suite: Path | None,
+    resume: Path | None,
+    results: Path,
+    seeds: int | None,
+    executor: str,
+    jobs: int | None,
+    gate: bool,
+    as_json: bool,
+    **changes: Any,
+) -> None:
+    """Measure a suite, or every suite of a folder, and say what it shows.
+
+    Records are kept in results/<suite>/<run>/ as they are measured; Ctrl-C loses nothing, and --resume DIR goes on. A
+    folder ends with one page: each claim with its verdict, effect and interval.
+
+    The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and changes nothing,
+    unless --gate is given.
+    """
+    asked, how = Asked.of(**changes), How(executor, jobs or len(os.sched_getaffinity(0)), gate)
+    if (suite is None) == (resume is None):
+        raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
+    if seeds is not None and resume is None:
+        raise UserError("--seeds adds to a run that was looked at.", fix="Use --set measure.learning.seeds=N instead.")
+    if resume is not None and asked != Asked([]):
+        fix = "Leave out --preset, --set, --only, --device, --quick, --until-decided."
+        raise UserError("a resumed run goes on as it was planned.", fix=fix)
+    if asked.quick and asked.until_decided:
+        raise UserError("--quick never decides, so it cannot run --until-decided.", fix="Leave one of them out.")
+    from harness.page import Page
+
+    if resume is not None and Page.is_one(resume):
+        run_page(context, Page.open(resume), how, as_json=as_json)
+    elif suite is not None and suite.is_dir():
+        run_page(context, Page.create(results, suite, vars(asked)), how, as_json=as_json)
+    else:
+        store, catalog, plan = begun(context, suite, resume, asked, results, seeds, executor)
+        report, code = carried_out(store, catalog, plan, how, suite.parent if suite else Path())
+        show(report, store, as_json=as_json)
+        sys.exit(code)
+
+
+def begun(
+    context: Context, suite: Path | None, resume: Path | None, asked: Asked, results: Path, seeds: int | None,
+    executor: str,
+) -> tuple[Store, Catalog, Plan]:  # fmt: skip
+    """The store, catalog and plan of a new run, or of one to go on with."""
+    from harness.parts import Executor
+    from harness.store import Store
+
+    if resume is not None:
+        store = Store.open(resume)
+        catalog = catalog_of(context, store.plan().overrides["plugins"])
+        return store, catalog, replan(store, catalog, seeds)
+    assert suite is not None
+    loaded, catalog, plan = plan_of(context, suite, asked)
+    catalog.find(Executor, executor)
+    return Store.create(results, plan, loaded.text), catalog, plan
+
+
+def carried_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Path) -> tuple[Report, int]:
+    """Measure, report, and say with which code to end. Interrupted, it says how to go on, and ends."""
+    from harness.progress import Progress
+    from harness.run import run_plan, tell
+
+    watcher = Progress(plan, sys.stderr)
+    try:
+        run_plan(
+            plan, store, catalog, executor=how.executor, watcher=watcher, where=where, confirm=how.gate, jobs=how.jobs
+        )
+    except UserError:
+        store.discard_if_empty()
+        raise
+    except KeyboardInterrupt:
+        click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
+        for problem in finish(store, catalog).problems:
+            click.echo(problem, err=True)
+        sys.exit(INTERRUPTED)
+    report = finish(store, catalog)
+    tell(catalog, "run_finished", watcher, folder=store.folder)
+    if went_wrong(report) or watcher.problems:
+        return report, FAILED
+    failing = how.gate and any(claim.answer == "fails" for claim in report.findings.claims)
+    return report, CLAIM_FAILED if failing else 0
+
+
+def run_page(context: Context, page: Page, how: How, *, as_json: bool) -> None:
+    """Every suite of a page, one after another; all are planned before the first is measured."""
+    asked = {suite: Asked(**page.asked).where_possible(suite) for suite in page.suites}
+    for suite in page.suites:
+        plan_of(context, suite, asked[suite])
+    codes, reports = [], {}
+    for number, suite in enumerate(page.suites, 1):
+        known = page.runs.get(suite.name)
+        click.echo(f"\n{suite.name} ({number} of {len(page.suites)})", err=True)
+        store, catalog, plan = begun(context, suite, known, asked[suite], page.results, None, how.executor)
+        page = page.with_run(suite, store.folder)
+        try:
+            reports[suite.name], code = carried_out(store, catalog, plan, how, suite.parent)
+        except SystemExit:
+            click.echo(f"With the rest of the folder: harness run --resume {page.folder}", err=True)
+            raise
+        codes.append(code)
+        page.write(reports)
+        if not as_json:
+            show(reports[suite.name], store, as_json=False)
+    show_page(page, reports, as_json=as_json)
+    sys.exit(FAILED if FAILED in codes else CLAIM_FAILED if CLAIM_FAILED in codes else 0)

@@ -1,0 +1,90 @@
+"""Who says /ae/? Two Japanese vowels of nine speakers, out of an installed package that brings them."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+
+import torch
+
+from harness import Data
+from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
+from harness_rnn.datasets.text import hash_of_text, read_text
+
+#: Packages that bring the two files, and where in them.
+PACKAGES = ("aeon", "sktime")
+INSIDE = "datasets/data/JapaneseVowels"
+NAME = "JapaneseVowels_{part}.ts"
+#: Coefficients at each step, and speakers.
+FEATURES, SPEAKERS = 12, 9
+
+Utterance = tuple[list[list[float]], int]
+
+
+def japanese_vowels(*, path: str | None = None) -> Data:
+    """640 utterances of 7 to 29 steps with 12 LPC cepstrum coefficients each, to one of nine speakers.
+
+    Features are (L, 12). Kudo, Toyama and Shimbo (1999), from the UCI archive, in its official split: 270 to train on
+    and 370 to test on. The files are those in an installed `aeon` or `sktime`, which is not imported, or in the folder
+    `path`: JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts.
+    """
+    train, test = (read_ts(find(path, part)) for part in ("TRAIN", "TEST"))
+    train = Random("japanese_vowels order").sample(train, len(train))  # the file has one speaker after the other
+
+    def sequences(part: list[Utterance], first_id: int) -> Sequences:
+        return Sequences([torch.tensor(steps) for steps, _ in part], [speaker for _, speaker in part], first_id)
+
+    facts = SequenceFacts(vocabulary=0, classes=SPEAKERS, features=FEATURES)
+    return sequence_data(sequences(train, 0), sequences(test, len(train)), facts, exchangeable=False)
+
+
+def fingerprint(*, path: str | None) -> str:
+    """A hash of what the two files say."""
+    return hash_of_text(repr(read_ts(find(path, part))) for part in ("TRAIN", "TEST"))
+
+
+def find(path: str | None, part: str) -> Path:
+    """The file of one part; raises ValueError saying where it was looked for."""
+    name = NAME.format(part=part)
+    if path is not None:
+        if not (Path(path) / name).is_file():
+            raise ValueError(f"{path} has no file {name}")
+        return Path(path) / name
+    for package in PACKAGES:
+        found = find_spec(package)
+        for place in (found.submodule_search_locations if found else None) or []:
+            if (Path(place) / INSIDE / name).is_file():
+                return Path(place) / INSIDE / name
+    what = f"{name} is in no installed package ({', '.join(PACKAGES)})"
+    raise ValueError(f'{what}; pip install "rnn-harness-plugins[vowels]", or set path to its folder')
+
+
+def read_ts(path: Path) -> list[Utterance]:
+    """Steps (L, 12) and speaker (0 to 8) of each line after @data: coefficients between colons, the values of each
+    between commas, the label (1 to 9) last. Raises ValueError naming the first line that is none."""
+    found = []
+    data = False
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not data or not line.strip():
+            data = data or line.strip().lower() == "@data"
+            continue
+        where = f"{path}:{number}"
+        *columns, label = line.strip().split(":")
+        try:
+            features = [[float(value) for value in column.split(",")] for column in columns]
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        if len(features) != FEATURES:
+            raise ValueError(f"{where}: {len(features)} coefficients where {FEATURES} are due")
+        if len({len(feature) for feature in features}) > 1:
+            raise ValueError(f"{where}: its coefficients have different numbers of steps")
+        if not all(math.isfinite(value) for feature in features for value in feature):
+            raise ValueError(f"{where}: a value is not finite")
+        if label not in {str(speaker + 1) for speaker in range(SPEAKERS)}:
+            raise ValueError(f"{where}: {label!r} is no speaker (1 to {SPEAKERS})")
+        found.append(([list(step) for step in zip(*features, strict=True)], int(label) - 1))
+    if not found:
+        raise ValueError(f"{path} has no line after @data")
+    return found

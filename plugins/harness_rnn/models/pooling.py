@@ -1,0 +1,24 @@
+"""From what a core returns of a sequence to the one vector that the head reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Pooling = Literal["last", "mean", "max", "first"]
+
+
+def pooled(how: Pooling, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
+    """Outputs (B, T, W) and final (B, W) -> (B, W): `final`, the mean or the largest value of each feature over the
+    valid steps, or the first step. Pads have no say, however many there are."""
+    if how == "last":
+        return final
+    if how == "first":
+        return outputs[:, 0]
+    lengths = lengths.to(outputs.device)
+    pads = (torch.arange(outputs.shape[1], device=outputs.device) >= lengths[:, None])[..., None]
+    if how == "max":
+        return outputs.masked_fill(pads, -torch.inf).amax(1)
+    return outputs.masked_fill(pads, 0.0).sum(1) / lengths[:, None].to(outputs)

@@ -1,0 +1,161 @@
+"""What a suite says of learning, and claims of it: each mistake with its place and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import UserError, UserErrors
+
+TEXT = """\
+question: Which learns?
+base:
+  model: linear
+  dataset: {name: cloud, batch_size: 8}
+  use: [descent]
+axes: {what: {plain: {}, other: {use: [shuffled]}}}
+compare: {axis: what, baseline: plain}
+measure:
+  learning: {LEARNING}
+claims:
+  - says: It learns
+    level: other
+    CLAIM
+"""
+
+
+def suite(learning: str = "steps: 9", claim: str = "expect: better", more: str = "") -> str:
+    return TEXT.replace("LEARNING", learning).replace("CLAIM", claim).replace("claims:", f"{more}claims:")
+
+
+@pytest.fixture
+def claimed(planned):
+    """The claim as it is planned."""
+
+    def plan(learning: str, claim: str, more: str = ""):
+        (found,) = planned(text=suite(learning, claim, more)).claims
+        return found
+
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("claim", "expect", "by", "scale"),
+    [
+        ("{metric: loss, expect: better}", "lower", 0, "ratio"),
+        ("{metric: loss, expect: worse by 5%}", "higher", 0.05, "ratio"),
+        ("{metric: close, expect: better by 2 points}", "higher", 0.02, "difference"),
+        ("{metric: close, expect: worse}", "lower", 0, "difference"),
+        ("{metric: close, expect: lower by 1 point}", "lower", 0.01, "difference"),
+        ("{metric: mean_close, expect: higher}", "higher", 0, "difference"),
+        ("{metric: mean_loss, expect: equal within 3%}", "equal", 0.03, "ratio"),
+        ("{metric: close, expect: equal within .5 points}", "equal", 0.005, "difference"),
+        ("{metric: diverged, expect: better by 20 points}", "lower", 0.2, "difference"),
+        ("{metric: reached, expect: better}", "higher", 0, "difference"),
+        ("{metric: steps_to_target, expect: better by 10%}", "lower", 0.1, "ratio"),
+        ("{metric: loss, of: learning, expect: lower}", "lower", 0, "ratio"),
+    ],
+)
+def test_better_and_worse_become_a_direction(claimed, claim, expect, by, scale):
+    found = claimed("steps: 9, target: 0.5", claim.strip("{}").replace(", ", "\n    "))
+    assert (found.of, found.expect, found.scale) == ("learning", expect, scale)
+    assert found.by == pytest.approx(by)
+
+
+def test_speed_and_learning_are_claimed_side_by_side(claimed):
+    speed = "  speed: {budget: 1 s}\n"
+    assert claimed("steps: 9", "expect: better", speed).of == "train"
+    assert claimed("steps: 9", "expect: better", speed).expect == "lower"
+    assert claimed("steps: 9", "metric: loss\n    expect: better", speed).of == "learning"
+    timed = claimed("steps: 9, target: 0.5", "metric: time_to_target\n    expect: better", speed)
+    assert (timed.of, timed.expect, timed.scale) == ("learning", "lower", "ratio")
+
+
+@pytest.mark.parametrize(
+    ("learning", "claim", "message"),
+    [
+        ("steps: 9", "metric: clse\n    expect: better", "13:13: there is no metric named 'clse'. Did you mean close"),
+        (
+            "steps: 9",
+            "{metric: clse, of: learning, expect: better}",
+            "13:13: cloud has no score 'clse'. Did you mean close",
+        ),
+        ("steps: 9", "{metric: loss, expect: better by 1 point}", "14:13: loss is compared by its ratio: write %."),
+        (
+            "steps: 9",
+            "{metric: close, expect: equal within 2%}",
+            "14:13: close is compared by its difference: write points, such as 1 point.",
+        ),
+        ("steps: 9", "{metric: close, expect: equal}", "14:13: expect: equal needs a margin, as in: equal within 2%"),
+        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: it takes lower, higher, better or worse, with"),
+        ("steps: 9", "{metric: close, expect: better by 1.2.3%}", "14:13: expect: it takes lower, higher"),
+        (
+            "steps: 9, seeds: 4",
+            "{metric: close, expect: better}",
+            "11:11: 4 seeds settle no claim. Give measure.learning.seeds at least 5; 10 is the default.",
+        ),
+        (
+            "steps: 9",
+            "{metric: steps_to_target, of: learning, expect: better}",
+            "13:13: cloud has no score 'steps_to_target'. Give measure.learning.target.",
+        ),
+        (
+            "steps: 9",
+            "{metric: reached, expect: better}",
+            "13:13: cloud has no score 'reached'. Give measure.learning.target.",
+        ),
+        (
+            "steps: 9, target: 0.5",
+            "{metric: time_to_target, expect: better}",
+            "13:13: cloud has no score 'time_to_target'. Measure the speed of training, too.",
+        ),
+        ("steps: 9", "{metric: step_time, expect: better}", "13:13: step_time is not measured"),
+        ("steps: 9", "{metric: close, of: train, expect: better}", "14:9: close is of learning. Leave of out."),
+        ("steps: 9, metric: clse", "{metric: close, expect: better}", "9:32: cloud has no score 'clse'. Did you mean"),
+        (
+            "steps: 9, margin: 1 point",
+            "{metric: close, expect: better}",
+            "9:32: loss is compared by its ratio. Write its margin in %, such as 2%.",
+        ),
+        (
+            "steps: 9, metric: close, margin: 2%",
+            "{metric: close, expect: better}",
+            "9:47: close is compared by its difference. Write its margin in points, such as 1 point.",
+        ),
+        ("steps: 9, margin: 1", "{metric: close, expect: better}", "9:32: margin: it takes an amount such as 2% of"),
+        ("steps: 9, margin: 1..2%", "{metric: close, expect: better}", "9:32: margin: it takes an amount such as 2%"),
+        ("steps: 9, epochs: 2", "{metric: close, expect: better}", "9:13: learning: it takes one of steps, epochs"),
+        ("seeds: 9", "{metric: close, expect: better}", "9:13: learning: it takes one of steps, epochs and seconds"),
+        ("steps: 9, seeds: 0", "{metric: close, expect: better}", "9:31: seeds: it takes how many seeds, such as 10"),
+        ("steps: 9, seeds: [1, 1]", "{metric: close, expect: better}", "9:31: seeds: it takes how many seeds"),
+        ("step: 9", "{metric: close, expect: better}", "9:14: there is no field 'step' here. Did you mean steps"),
+    ],
+)
+def test_mistakes_say_where_and_what_to_do(planned, learning, claim, message):
+    with pytest.raises((UserError, UserErrors)) as caught:
+        planned(text=suite(learning, claim.strip("{}").replace(", ", "\n    ")))
+    assert f"suite.yaml:{message}" in str(caught.value)
+
+
+def test_a_claim_of_learning_where_nothing_learns(planned):
+    text = suite("steps: 9", "of: learning\n    expect: better").replace("learning: {steps: 9}", "speed: {}")
+    with pytest.raises(UserErrors, match=r"suite.yaml:13:9: learning is not measured. Add measure.learning."):
+        planned(text=text)
+
+
+def test_seeds_are_a_number_or_a_list(planned):
+    for text, seeds in (("5", (0, 1, 2, 3, 4)), ("[7, 3, 9, 1, 4]", (7, 3, 9, 1, 4))):
+        (block,) = planned(text=suite(f"steps: 9, seeds: {text}", "metric: loss\n    expect: better")).blocks
+        assert block.measures.learning.seeds == seeds
+        assert not block.measures.learning.extended
+
+
+def test_a_quick_look_takes_two_seeds(planned):
+    (block,) = planned(text=suite("steps: 9", "metric: loss\n    expect: better"), quick=True).blocks
+    assert block.measures.learning.seeds == (0, 1)
+    assert not block.measures.learning.extended
+
+
+def test_no_more_evaluations_than_steps(planned):
+    (block,) = planned(text=suite("steps: 9", "metric: loss\n    expect: better")).blocks
+    assert block.measures.learning.evaluations == 9
+    assert list(block.measures.learning.scores) == ["loss", "close"]

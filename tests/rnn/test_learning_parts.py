@@ -1,0 +1,259 @@
+"""Dropout, schedules and truncated backpropagation, against what they say of themselves."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from harness_rnn.contract import NO_LABEL, SequenceExample, SequenceFacts, collate
+from harness_rnn.models.scratch import scratch_gru, scratch_lstm
+from harness_rnn.models.torch_rnn import gru, lstm, rnn
+from harness_rnn.optimizations import autocast
+from harness_rnn.optimizations.dropout import dropout
+from harness_rnn.optimizations.optimizers import adam, sgd
+from harness_rnn.optimizations.pack import pack
+from harness_rnn.optimizations.pool import pool
+from harness_rnn.optimizations.schedule import schedule
+from harness_rnn.optimizations.segment import segment
+from harness_rnn.optimizations.tbptt import tbptt
+from test_optimizations import base
+
+from harness.bench.assemble import patch, step, update
+from harness.errors import UserError
+from harness.parts import Recipe
+from harness.testing import find_out
+
+SIZES = [11, 4, 7, 1, 8]
+TASKS = [
+    SequenceFacts(20, 3),
+    SequenceFacts(0, 1, features=2, task="value"),
+    SequenceFacts(20, 3, task="steps"),
+]
+
+
+def batch_of(facts, dtype=torch.float64, sizes=SIZES):
+    def label(n):
+        return {"class": n % 3, "value": n / 7}.get(facts.task, torch.arange(n) % 3)
+
+    tokens = [torch.randn(n, 2) if facts.features else torch.randint(2, 20, (n,)) for n in sizes]
+    batch = collate([SequenceExample(i, t, label(len(t))) for i, t in enumerate(tokens)])
+    return batch._replace(
+        tokens=batch.tokens.to(dtype) if facts.features else batch.tokens,
+        labels=batch.labels.to(dtype) if facts.task == "value" else batch.labels,
+    )
+
+
+def live_of(recipe, build, facts, dtype=torch.float64, **more):
+    """As the kitchen puts a trial together, with every random number from one seed."""
+    torch.manual_seed(0)
+    model = recipe.seam("build", lambda: build(facts, hidden_size=6, **more))().to(dtype)
+    recipe.seam("init", lambda model: None)(model)
+    for method in recipe.of_model():
+        patch(model, method, recipe, None)
+    return SimpleNamespace(
+        model=model,
+        optimizer=recipe.seam("optimizer", lambda model: None)(model),
+        forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
+        backward=recipe.seam("backward", lambda model, loss: loss.backward()),
+        update=recipe.seam("update", update),
+        step=recipe.seam("step", step),
+        state=recipe.seam("state", lambda live: [live.model, live.optimizer]),
+    )
+
+
+def after_a_step(recipe, build, facts, batch):
+    """The loss, the weights, and the phases that were marked."""
+    live, phases = live_of(sgd(recipe, lr=0.5), build, facts), []
+    loss = live.step(live, batch, phases.append)
+    assert not loss.requires_grad
+    return loss, list(live.model.parameters()), phases
+
+
+@pytest.mark.parametrize("facts", TASKS, ids=lambda facts: facts.task)
+@pytest.mark.parametrize("build", [lstm, gru, rnn, scratch_lstm, scratch_gru])
+def test_one_window_over_everything_is_the_default_step(facts, build):
+    batch = batch_of(facts)
+    loss, weights, phases = after_a_step(Recipe(), build, facts, batch)
+    for window in (11, 64):
+        ours, ours_weights, ours_phases = after_a_step(tbptt(Recipe(), window=window), build, facts, batch)
+        torch.testing.assert_close(ours, loss, rtol=1e-12, atol=0)
+        assert ours_phases == phases == ["forward", "backward", "update"]
+        for mine, theirs in zip(ours_weights, weights, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("build", "packed"), [(lstm, False), (lstm, True), (scratch_gru, False)])
+def test_windows_of_steps_are_a_loop_with_detach(build, packed):
+    """Each window that has labels makes an update from its own; the others only carry the state."""
+    facts = TASKS[2]
+    batch = batch_of(facts)
+    batch.labels[:, 3:6] = NO_LABEL
+    recipe = tbptt(pack(Recipe()) if packed else Recipe(), window=3)
+    loss, weights, phases = after_a_step(recipe, build, facts, batch)
+    live = live_of(sgd(Recipe(), lr=0.5), build, facts)
+    model, state, losses = live.model, None, []
+    for start in (0, 3, 6, 9):
+        outputs, state = model.encoder.rnn(model.embed(batch.tokens[:, start : start + 3]), state)
+        state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        asked = batch.labels[:, start : start + 3] != NO_LABEL
+        if asked.any():
+            mine = torch.nn.functional.cross_entropy(
+                model.head(outputs)[asked], batch.labels[:, start : start + 3][asked]
+            )
+            mine.backward()
+            live.update(model, live.optimizer)
+            losses.append((float(mine.detach()), int(asked.sum())))
+    assert phases == ["forward", "backward", "update", "forward"] + ["forward", "backward", "update"] * 2
+    assert float(loss) == pytest.approx(sum(a * n for a, n in losses) / sum(n for _, n in losses), rel=1e-6)
+    for ours, theirs in zip(weights, model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("facts", TASKS[:2], ids=lambda facts: facts.task)
+@pytest.mark.parametrize("how", ["last", "mean"])
+@pytest.mark.parametrize("build", [lstm, scratch_gru])
+def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, how, build):
+    """One update from the mean over all rows, each cut from its own past at the window in which it ends."""
+    batch = batch_of(facts)
+    loss, weights, phases = after_a_step(tbptt(pool(Recipe(), how=how), window=4), build, facts, batch)
+    live = live_of(sgd(Recipe(), lr=0.5), build, facts)
+    model, predicted = live.model, []
+    for row, length in enumerate(SIZES):
+        x = model.embed(batch.tokens[row : row + 1, :length])
+        begin = (length - 1) // 4 * 4  # of the window in which the row ends
+        parts, state = [], None
+        if begin:
+            with torch.no_grad():
+                before, state = model.encoder.rnn(x[:, :begin])
+            parts.append(before[0])
+        parts.append(model.encoder.rnn(x[:, begin:], state)[0][0])
+        predicted.append(model.head(parts[-1][-1] if how == "last" else torch.cat(parts).mean(0)))
+    expected = model.criterion(torch.stack(predicted), batch.labels)
+    expected.backward()
+    live.update(model, live.optimizer)
+    torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=0)
+    assert phases.count("update") == 1
+    for ours, theirs in zip(weights, model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_windows_run_where_forward_was_wrapped(monkeypatch):
+    """What changes `forward` gets each window; here autocast."""
+    monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: True)
+    seen = []
+
+    def core(model, x, lengths, carry=None):
+        seen.append((tuple(x.shape), torch.is_autocast_enabled("cpu"), torch.is_grad_enabled()))
+        return model.encoder(x, lengths, carry)
+
+    facts = TASKS[0]
+    live = live_of(
+        adam(tbptt(autocast.autocast(Recipe().replace("model.core", core)), window=4)), gru, facts, torch.float32
+    )
+    live.step(live, batch_of(facts, torch.float32, [9, 10]), lambda phase: None)
+    assert seen == [((2, 4, 64), True, False), ((2, 4, 64), True, False), ((2, 2, 64), True, True)]
+
+
+def test_truncation_is_for_one_direction_and_a_state_that_is_handed_on(catalog):
+    with pytest.raises(UserError, match="tbptt needs carry, which transformer does not offer"):
+        find_out({**base("lstm"), "model": "transformer"}, {"use": ["tbptt"]}, catalog=catalog)
+    finding = find_out(base("lstm", bidirectional=True), {"use": ["tbptt"]}, catalog=catalog)
+    assert finding["outcome"] == "failed"
+    assert "a backward direction begins at the right end" in finding["reason"]
+    finding = find_out(base("scratch_rnn"), {"use": [{"name": "tbptt", "window": 5}]}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
+    live = live_of(sgd(tbptt(segment(Recipe(), overhead=0), window=4)), lstm, TASKS[0], torch.float32)
+    with pytest.raises(ValueError, match="this core \\(segment's\\?\\) returns none"):
+        live.step(live, batch_of(TASKS[0], torch.float32, [9, 6, 2]), lambda phase: None)
+    with pytest.raises(ValueError, match="window = 0 is less than one step"):
+        tbptt(Recipe(), window=0)
+
+
+EXPECTED = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1 - 0.9 * done,
+    "cosine": lambda done: 0.1 + 0.45 * (1 + math.cos(math.pi * done)),
+    "step": lambda done: 1.0 if done < 1 / 3 else 0.1**0.5 if done < 2 / 3 else 0.1,
+}
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+@pytest.mark.parametrize("warm_up", [0, 4])
+def test_rates_by_update(kind, warm_up):
+    recipe = schedule(adam(Recipe(), lr=0.02), kind=kind, warm_up=warm_up, total=16, final=0.1)
+    live, rates = live_of(recipe, gru, TASKS[0], torch.float32), []
+    for _ in range(20):
+        rates.append(live.optimizer.param_groups[0]["lr"])
+        live.update(live.model, live.optimizer)
+    for number, rate in enumerate(rates):
+        if number < warm_up:
+            expected = (number + 1) / warm_up
+        else:
+            expected = EXPECTED[kind](min(1.0, (number - warm_up) / (16 - warm_up)))
+        assert rate == pytest.approx(0.02 * expected, rel=1e-9), number
+
+
+def test_a_schedule_is_put_back_with_its_optimizer():
+    """From a saved state the same steps lead to the same weights."""
+    from harness.bench.speed import clone, put_back
+
+    recipe = schedule(adam(Recipe()), kind="linear", warm_up=2, total=6)
+    live, batch = live_of(recipe, gru, TASKS[0], torch.float32), batch_of(TASKS[0], torch.float32)
+    assert len(live.state(live)) == 3
+
+    def steps():
+        for _ in range(3):
+            live.step(live, batch, lambda phase: None)
+        return live.optimizer.param_groups[0]["lr"], [p.detach().clone() for p in live.model.parameters()]
+
+    live.step(live, batch, lambda phase: None)
+    saved = [clone(thing.state_dict()) for thing in live.state(live)]
+    rate, weights = steps()
+    for thing, state in zip(live.state(live), saved, strict=True):
+        put_back(thing, state)
+    again, weights_again = steps()
+    assert again == rate
+    assert all(torch.equal(one, other) for one, other in zip(weights, weights_again, strict=True))
+
+
+def test_a_schedule_changes_the_update(catalog):
+    finding = find_out(base("lstm"), {"use": [{"name": "schedule", "warm_up": 1, "total": 3}]}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == ("ok", "update"), finding
+    with pytest.raises(UserError, match="Write adam before schedule"):
+        find_out({**base("lstm"), "use": ["schedule", "adam"]}, {"use": ["clip"]}, catalog=catalog)
+    for wrong in ({"warm_up": 9, "total": 9}, {"final": 1.5}, {"kind": "step", "final": 0.0}):
+        with pytest.raises(ValueError, match=r"must lie from|is no share|do not lead to"):
+            schedule(Recipe(), **wrong)
+
+
+@pytest.mark.parametrize("facts", TASKS, ids=lambda facts: facts.task)
+def test_dropout_acts_on_what_is_read_while_training(facts):
+    """Dropped elements are zero, the others grow; evaluation is the plain model's."""
+    recipe = dropout(Recipe(), features=0.25, embedding=0.5)
+    model, plain = live_of(recipe, gru, facts).model, live_of(Recipe(), gru, facts).model
+    batch = batch_of(facts, sizes=[40] * 8)
+    assert list(model.state_dict()) == list(plain.state_dict())
+    x, ours = plain.embed(batch.tokens), model.embed(batch.tokens)
+    assert bool(((ours == 0) | (ours == 2 * x)).all())
+    assert float((ours == 0).double().mean()) == pytest.approx(0.5, abs=0.1)
+    read = torch.randn(400, 6, dtype=torch.float64)
+    model.classifier = plain.classifier = torch.nn.Identity()
+    ours = model.head(read)
+    assert float((ours == 0).double().mean()) == pytest.approx(0.25, abs=0.05)
+    assert bool(((ours == 0) | ((ours - read / 0.75).abs() < 1e-12)).all())
+    model.eval()
+    assert torch.equal(model.predict(batch), plain.predict(batch))
+
+
+def test_dropout_is_another_model_and_wants_a_share(catalog):
+    for use in (["dropout"], ["from_scratch", {"name": "dropout", "embedding": 0.2}, "segment"]):
+        finding = find_out(base("lstm"), {"use": use}, catalog=catalog)
+        assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
+    both = {**base("lstm"), "use": ["adam", "dropout"]}
+    finding = find_out(both, {"use": ["pack"]}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
+    for wrong in ({"features": 1.0}, {"embedding": -0.1}, {"features": 0.0}):
+        with pytest.raises(ValueError, match=r"is no share|nothing is dropped"):
+            dropout(Recipe(), **wrong)
