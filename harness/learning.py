@@ -174,7 +174,7 @@ class Learned:
 
     def margin(self, metric: str) -> float | None:
         """What still counts as equal, in the estimate's units; the suite gives it for its own metric alone."""
-        if not self.settings.margin or metric not in (self.settings.metric, f"mean_{self.settings.metric}"):
+        if not self.settings.margin or metric.removeprefix("mean_") != self.settings.score:
             return None
         return math.log1p(self.settings.margin) if self.settings.margin_of == "ratio" else self.settings.margin
 
@@ -214,9 +214,9 @@ def steps_to_target(record: Record, settings: Learning) -> int | None:
     diverged later on."""
     if settings.target is None or record.outcome == "diverged":
         return None
-    better: seeds.Better = "lower" if settings.scores[settings.metric]["better"] == "lower" else "higher"
+    better: seeds.Better = "lower" if settings.scores[settings.score]["better"] == "lower" else "higher"
     data: Mapping[str, list[float]] = record.data["scores"]
-    return seeds.first_reaching(record.data["evaluated"], data[settings.metric], settings.target, better)
+    return seeds.first_reaching(record.data["evaluated"], data[settings.score], settings.target, better)
 
 
 def total_steps(record: Record) -> int:

@@ -18,7 +18,7 @@ from harness.expectations import resolve_claims
 from harness.parameters import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.parts import CHANGES, Dataset, Model, Optimization, Part, Recipe, Skip
 from harness.records import Block, Learning, Measures, Plan, Skipped, Spec, Trial, digest
-from harness.scores import declared
+from harness.scores import TARGETED, declared, scores_of
 from harness.suite import ABSENT, PRESENT, Assignment, Suite
 
 #: A quick look at learning takes so many seeds, and decides nothing.
@@ -191,14 +191,15 @@ class _Planner:
         place = self.suite.source.place
         dataset = self.catalog.find(Dataset, baseline.dataset.name).part
         settings = replace(settings, scores=declared(dataset.scores), seeds=self.with_more(settings.seeds))
-        if settings.metric not in settings.scores:
-            fix = did_you_mean(settings.metric, settings.scores)
+        known = scores_of(settings)
+        if settings.metric not in known or settings.metric in (*TARGETED, "diverged"):
+            fix = did_you_mean(settings.metric, [name for name in known if name not in (*TARGETED, "diverged")])
             what = f"{dataset.name} has no score {settings.metric!r}."
             self.complain(UserError(what, where=place(("measure", "learning", "metric")), fix=fix))
-        elif settings.margin and settings.margin_of != settings.scores[settings.metric]["compared"]:
+        elif settings.margin and settings.margin_of != known[settings.metric].compared:
             by = {"difference": "points, such as 1 point", "ratio": "%, such as 2%"}
-            what = f"{settings.metric} is compared by its {settings.scores[settings.metric]['compared']}."
-            fix = f"Write its margin in {by[settings.scores[settings.metric]['compared']]}."
+            what = f"{settings.metric} is compared by its {known[settings.metric].compared}."
+            fix = f"Write its margin in {by[known[settings.metric].compared]}."
             self.complain(UserError(what, where=place(("measure", "learning", "margin")), fix=fix))
         return settings
 

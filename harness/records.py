@@ -142,6 +142,11 @@ class Learning:
     scores: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
+    def score(self) -> str:
+        """The score that `metric` is, or is the mean over the run of."""
+        return self.metric.removeprefix("mean_")
+
+    @property
     def extended(self) -> bool:
         """Whether seeds were added after a look at the others."""
         return 0 < self.planned < len(self.seeds)
