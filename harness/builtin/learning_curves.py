@@ -229,6 +229,7 @@ def draw_norms(axes: Any, runs: Mapping[str, Sequence[Run]], styles: Mapping[str
 def draw_rates(axes: Any, runs: Mapping[str, Sequence[Run]], styles: Mapping[str, Style]) -> None:
     """The learning rate of each level, by the run that had the most steps; grey where several have the same."""
     longest = {level: max(each, key=lambda run: len(run.rates)) for level, each in runs.items()}
+    longest = {level: run for level, run in longest.items() if len(run.rates)}
     peaks = [max(run.rates) for run in longest.values()]
     for level, run in longest.items():
         alike = [other for other, its in longest.items() if its.rates == run.rates]
