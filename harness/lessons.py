@@ -118,6 +118,8 @@ def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
     of the other by a 95 % interval."""
     levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
     metric, found = one.settings.metric, dict[str, str]()
+    if not levels:  # timed already, but not trained yet
+        return found
     score = one.scores[metric]
     speeds = times.aligned(levels)
     for loser, winner in itertools.permutations(levels, 2):

@@ -11,7 +11,7 @@ from made import block, record
 from test_effects import TIMES, block_of, effects, plan_of, speed_records
 
 from harness import designs
-from harness.builtin import markdown, plots
+from harness.builtin import effect_plots, markdown, plots
 from harness.records import Plan
 from harness.report import report_of
 
@@ -71,8 +71,9 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(design, factors, spread
     found = effects(design, values, this)
     for scale in ("ratio", "difference"):
         shown = [replace(effect, scale=scale) for effect in found]
-        figure = Figure(figsize=plots.size_of(shown), layout="constrained")
-        plots.draw_effects(figure, "some block · train: effects on step time", shown)
+        forest = effect_plots.forest_of("some block · train: effects on step time", shown)
+        figure = Figure(figsize=forest.size, layout="constrained")
+        forest.draw(figure)
         figure.draw_without_rendering()
         box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
         assert box.x0 >= -0.01
@@ -87,4 +88,4 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(design, factors, spread
 
 
 def test_every_estimand_has_a_colour():
-    assert set(plots.COLOURS) == set(designs.WORDS)
+    assert set(effect_plots.COLOURS) == set(designs.WORDS)
