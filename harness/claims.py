@@ -227,7 +227,7 @@ class _Case:
 
     def why_not(self) -> str:
         if self.quick:
-            return "a first look, or too few seeds, decides no claim"
+            return "a first look decides no claim" if self.claim.of != LEARNING else "too few seeds decide no claim"
         if not self.blocks:
             return "no context that it speaks of was planned"
         if self.null_biased:

@@ -153,7 +153,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
 
 
 def test_only_given_twice_keeps_both():
-    from harness.cli import chosen
+    from harness.cli_common import chosen
 
     assert chosen(["cell=lstm", "data=words", "cell=gru,rnn"]) == {"cell": ["lstm", "gru", "rnn"], "data": ["words"]}
 
@@ -257,13 +257,14 @@ def test_resume_refuses_what_has_changed(here):
     [
         (["run", "nothing.yaml"], "nothing.yaml: there is no such file."),
         (["run", "ty.yaml"], "Did you mean toy.yaml"),
-        (["run", "."], "is a directory, not a suite. Name one YAML file in it."),
+        (["run", "empty"], "empty: there is no suite in it. A suite is a file named *.yaml."),
+        (["check", "."], "is a directory, not a suite. Name one YAML file in it."),
         (["run", "empty.yaml"], "empty.yaml: is empty."),
         (["run", "broken.yaml"], "broken.yaml:1:6: is not YAML: "),
         (["run", "binary.yaml"], "is not UTF-8 text"),
         (["run"], "give a suite, or --resume with the folder of a run."),
         (["run", "--resume", "nowhere"], "nowhere: is not the folder of a run."),
-        (["run", "toy.yaml", "--results", "toy.yaml"], "toy.yaml: cannot write results there"),
+        (["run", "toy.yaml", "--results", "toy.yaml"], "toy.yaml/toy: cannot write results there"),
         (["run", "toy.yaml", "--set", "base.model=liner"], "--set base.model=liner: there is no model named 'liner'"),
         (["run", "toy.yaml", "--only", "what"], "--only what: it takes AXIS=LEVEL"),
         (["run", "toy.yaml", "--executor", "lcal"], "there is no executor named 'lcal'. Did you mean local?"),
@@ -276,6 +277,7 @@ def test_resume_refuses_what_has_changed(here):
     ],
 )  # fmt: skip
 def test_mistakes_are_a_sentence_and_exit_code_2(here, arguments, message):
+    (here / "empty").mkdir()
     (here / "empty.yaml").write_text("")
     (here / "broken.yaml").write_text("a: [1")
     (here / "binary.yaml").write_bytes(b"\xff\xfe\x00")
