@@ -162,7 +162,8 @@ class Measured:
         """The log ratio of each level to the baseline (whose own is 0), shape (processes,), in the same order for all:
         of every process that measured all of them."""
         rows = [[self.log_ratio(process, level, "variant", view) for level in levels] for process in self.processes]
-        whole = np.array([row for row in rows if None not in row], dtype=float).reshape(-1, len(levels))
+        kept = [row for row in rows if None not in row]
+        whole = np.array(kept, dtype=float).reshape(len(kept), len(levels))
         return {level: whole[:, index] for index, level in enumerate(levels)}
 
     def estimates(self) -> dict[str, Estimate]:

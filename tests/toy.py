@@ -53,10 +53,12 @@ def points(*, size: int = 512, features: int = 8) -> harness.Data:
         x = torch.tensor([row for _, row in examples])
         return Points(torch.tensor([index for index, _ in examples]), x, x.sum(1))
 
-    def count(batch: Points) -> dict[str, float]:
-        return {"points": float(len(batch.ids))}
-
     return harness.Data(rows, rows[:8], collate, features, count)
+
+
+def count(batch: Points) -> dict[str, float]:
+    """How many points a batch has."""
+    return {"points": float(len(batch.ids))}
 
 
 def cloud(
@@ -76,7 +78,9 @@ def cloud(
     def close(predictions: torch.Tensor, batch: Points) -> torch.Tensor:
         return ((predictions[:, 0] - batch.y).abs() < 0.5).float()
 
-    return harness.Data(rows[:size], rows[size:], collate, features, scores={"close": close}, exchangeable=exchangeable)
+    return harness.Data(
+        rows[:size], rows[size:], collate, features, count, scores={"close": close}, exchangeable=exchangeable
+    )
 
 
 def linear(features: int, *, bias: bool = True) -> Regression:

@@ -11,7 +11,7 @@ from made import learning_block, record, run, runs
 
 from harness import designs, seeds, stats
 from harness.findings import contested, find, measured_of
-from harness.learning_tables import pareto_table
+from harness.learning_tables import learning_table, pareto_table
 from harness.lessons import Lessons, find_lessons, product
 from harness.records import Block, Claim, Plan, Record, Speed
 from harness.stats import Estimate
@@ -146,6 +146,18 @@ def test_a_level_that_failed_neither_dominates_nor_is_dominated():
         runs(block, "c", close=BASE + 0.2), times(block, b=0.5, c=0.9),
     )  # fmt: skip
     assert found.dominated == {(block.id, "a"): "c"}
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_run_that_was_stopped_before_it_taught_anything_has_a_report(catalog, timed):
+    block = learning_block("a", "b", target=0.5, speed=Speed())
+    found = find(plan_of(block, claim("b", "close", "higher")), times(block) if timed else [], catalog)
+    assert {c.verdict for c in found.lessons.comparisons} == {"invalid"}
+    assert found.lessons.dominated == {}
+    assert [result.answer for result in found.claims] == ["undecided"]
+    assert [row[-1] for row in learning_table(found.lessons, found.lessons.learned[0], "what").rows] == [
+        "baseline", "invalid (not trained)",
+    ]  # fmt: skip
 
 
 # Ablation designs

@@ -96,7 +96,9 @@ def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, kitc
     for level in ("plain", "other"):
         live_under(one, level, 5, kitchen)
         assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(5))), level
-    assert ids(begun(one, "plain", 5, kitchen).train_set) == ids(begun(one, "other", 5, kitchen).train_set)
+    plain, other = (begun(one, level, 5, kitchen) for level in ("plain", "other"))
+    assert ids(plain.train_set) == ids(other.train_set)
+    assert torch.equal(plain.live.model.layers[3].bias, other.live.model.layers[3].bias), "the one that fits is copied"
 
 
 def test_each_seed_splits_exchangeable_examples_anew(block, kitchen):
