@@ -93,7 +93,7 @@ class Curves:
     @property
     def runs(self) -> dict[str, list[Run]]:
         """Those of the levels that have any."""
-        metric, settings = self.one.settings.metric, self.one.settings
+        metric, settings = self.one.settings.score, self.one.settings
         return {
             level: [Run.of(runs[seed], metric, settings) for seed in self.one.seeds_of(level)]
             for level, runs in self.one.runs.items()
@@ -140,7 +140,7 @@ class Curves:
         grey, counts = "#777777", [len(each) for each in runs.values()]
         many = max(counts) >= stats.LEAST
         number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-        mean = "geometric mean" if self.one.scores[self.one.settings.metric].compared == "ratio" else "mean"
+        mean = "geometric mean" if self.one.scores[self.one.settings.score].compared == "ratio" else "mean"
         legend: list[Any] = [
             Line2D([], [], color=grey, linewidth=2, label=f"{mean} of {number} seed{'s' if max(counts) > 1 else ''}")
         ]
@@ -154,7 +154,7 @@ class Curves:
         figure.legend(handles=legend, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
 
     def _draw_scores(self, axes: Any, runs: Mapping[str, Sequence[Run]], styles: Mapping[str, Style]) -> None:
-        score, target = self.one.scores[self.one.settings.metric], self.one.settings.target
+        score, target = self.one.scores[self.one.settings.score], self.one.settings.target
         ends: list[tuple[str, float, Style]] = []
         shown: list[float] = [] if target is None else [target]
         for level, each in runs.items():
@@ -177,7 +177,7 @@ class Curves:
             text = textwrap.fill(level, 22) + (f"\n{len(gone)} of {len(each)} diverged" if gone else "")
             ends.append((text, bands[-1, 0], style))
         axes.set_xlim(0, max(run.x[-1] for each in runs.values() for run in each))
-        score_axis(axes, self.one.settings.metric, score, shown)
+        score_axis(axes, self.one.settings.score, score, shown)
         if target is not None:
             axes.axhline(target, color="#444444", linewidth=1, linestyle=(0, (6, 3)), zorder=1)
             axes.annotate(
