@@ -14,8 +14,8 @@ from harness.table import Table
 
 WORDS = (
     "A seed is a paired block: same split, order and, where shapes match, weights. Intervals are of the mean over "
-    "seeds; p by flips is the sign-flip test beside it. A run that diverged counts with the score of its untrained "
-    "model."
+    "seeds, the geometric mean where ratios are compared; p by flips is the sign-flip test beside it. A run that "
+    "diverged counts with the score of its untrained model."
 )
 
 
@@ -121,14 +121,17 @@ def _in_brackets(comparison: LearningComparison) -> tuple[str, str]:
 
 
 def mean_cell(one: Learned, level: str, metric: str) -> str:
-    """The mean over a level's seeds; of fewer than five seeds, each one's value."""
+    """The mean over a level's seeds, the geometric one where ratios are compared; of fewer than five seeds, each one's
+    value."""
     under = one.seeds_of(level)
     if not under:
         return "-"
     values = one.values(level, metric, under)
     if len(values) < stats.LEAST:
         return " ".join(value_text(float(value), metric, one.scores[metric]) for value in values)
-    return value_text(float(np.mean(values)), metric, one.scores[metric])
+    score = one.scores[metric]
+    mean = np.exp(np.log(np.maximum(values, seeds.SMALLEST)).mean()) if score.compared == "ratio" else values.mean()
+    return value_text(float(mean), metric, score)
 
 
 def value_text(value: float, metric: str, score: Score) -> str:

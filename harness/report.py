@@ -75,7 +75,7 @@ def report_of(
         comparisons=tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan)),
         effects=tuple(
             t
-            for block, mode, metric in _with_effects(plan)
+            for block, mode, metric in with_effects(plan)
             if (t := effect_table(block_title(block, mode), findings.effects_in(block, mode, metric)))
         ),
         learning=tuple(learning_table(lessons, one, axis) for one in lessons.learned),
@@ -107,7 +107,7 @@ def _measured(plan: Plan) -> list[tuple[Block, str]]:
     ]
 
 
-def _with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
+def with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
     """Each block, mode and metric whose effects have a table."""
     learned = [(block, LEARNING, block.measures.learning.metric) for block in plan.blocks if block.measures.learning]
     return [*((block, mode, "step_time") for block, mode in _measured(plan)), *learned]

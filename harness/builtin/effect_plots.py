@@ -1,4 +1,4 @@
-"""The effects of an ablation design as forest plots, one for each block and mode."""
+"""The effects of an ablation design as forest plots, one for each of their tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from harness import designs
 from harness.builtin.figures import DECIDED, Plot, file_name
 from harness.builtin.forest import Forest, Row
 from harness.effects import Effect
-from harness.report import Report, block_title
+from harness.records import LEARNING
+from harness.report import Report, block_title, with_effects
 
 #: Colours of estimands that people with any kind of colour vision tell apart (Okabe and Ito 2008).
 COLOURS = {
@@ -22,21 +23,22 @@ COLOURS = {
 
 
 def effect_plots(report: Report) -> Iterator[Plot]:
-    """What factors do to step time."""
+    """What factors do to step time, and to what is learned."""
     findings = report.findings
-    for block in findings.plan.blocks:
-        for mode in block.measures.speed.of if block.measures.speed else ():
-            effects = [effect for effect in findings.effects_in(block, mode) if effect.estimate is not None]
-            if effects:
-                forest = forest_of(f"{block_title(block, mode)}: effects on step time", effects)
-                yield Plot(file_name("effects", block.name, mode), forest.title, forest.size, forest.draw)
+    for block, mode, metric in with_effects(findings.plan):
+        effects = [effect for effect in findings.effects_in(block, mode, metric) if effect.estimate is not None]
+        if effects:
+            title = f"{block_title(block, mode)}: effects on {metric.replace('_', ' ')}"
+            forest = forest_of(title, effects)
+            yield Plot(file_name("effects", block.name, mode), title, forest.size, forest.draw)
 
 
 def forest_of(title: str, effects: Sequence[Effect]) -> Forest:
     """The effects of one block, mode and metric, grouped by factor and coloured by estimand."""
-    ratio, speed = effects[0].scale == "ratio", effects[0].block.measures.speed
+    ratio, learned = effects[0].scale == "ratio", effects[0].mode == LEARNING
+    speed = None if learned else effects[0].block.measures.speed
     margin = None
-    if ratio and speed:
+    if speed:
         margin = f"within the margin of {100 * speed.margin:.3g} %", 1 / (1 + speed.margin), 1 + speed.margin
     metric = effects[0].metric.replace("_", " ")
     rows = [
@@ -44,5 +46,6 @@ def forest_of(title: str, effects: Sequence[Effect]) -> Forest:
         for effect in effects
         if effect.ratio is not None
     ]
-    unit = f"{metric}, on over off (ratio; below 1 is faster)" if ratio else f"{metric}, on minus off"
+    below = "better" if learned else "faster"
+    unit = f"{metric}, on over off (ratio; below 1 is {below})" if ratio else f"{metric}, on minus off"
     return Forest(title, rows, COLOURS, ratio, unit, margin, ("{:.3f}" if ratio else "{:+.3g}").format)
