@@ -45,6 +45,10 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         "role": getattr(part, "role", None),
         "computes": getattr(part, "computes", None),
         "source": part.source,
+        "scores": {
+            name: f"{score.summary or name} ({score.better} is better)"
+            for name, score in getattr(part, "scores", {}).items()
+        },
         "needs": sorted(part.needs),
         "offers": sorted(part.offers),
         "doc": inspect.getdoc(code) or "",
@@ -57,6 +61,7 @@ def in_words(row: dict[str, Any]) -> str:
     lines = [f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})"]
     lines += [f"  {key}: {row[key]}" for key in ("changes", "role", "computes", "source") if row[key]]
     lines += [f"  {key}: {', '.join(row[key])}" for key in ("needs", "offers") if row[key]]
+    lines += [f"  score {name}: {text}" for name, text in row["scores"].items()]
     if row["doc"]:
         lines += ["", *(f"  {line}".rstrip() for line in row["doc"].splitlines())]
     if row["parameters"]:
