@@ -177,11 +177,11 @@ def sequence_data(
     test: Sequence[SequenceExample],
     facts: SequenceFacts,
     *,
-    exchangeable: bool = True,
+    exchangeable: bool = False,
     scores: Mapping[str, Any] | None = None,
 ) -> Data:
-    """The dataset that models of this contract take. `exchangeable`: nothing but chance split train from test. `scores`
-    are scorers beside its task's own."""
+    """The dataset that models of this contract take. `exchangeable`: nothing but chance split train from test, so that
+    each seed may split them anew. `scores` are scorers beside its task's own."""
     return Data(
         train, test, collate, facts, count, lambda seed: probes(train, seed),
         scores={**SCORERS[facts.task], **(scores or {})}, exchangeable=exchangeable,

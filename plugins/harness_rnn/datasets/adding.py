@@ -46,7 +46,9 @@ def adding(
 
     facts = SequenceFacts(vocabulary=0, classes=1, features=2, task="value")
     scores = {"solved": solved_fixed} if variant == "fixed" else {}
-    return sequence_data(sequences(examples, 0), sequences(test_examples, examples), facts, scores=scores)
+    return sequence_data(
+        sequences(examples, 0), sequences(test_examples, examples), facts, exchangeable=True, scores=scores
+    )
 
 
 def fingerprint(*, length: int, examples: int, test_examples: int, variant: Variant, seed: int) -> str:

@@ -48,7 +48,7 @@ def char_lm(*, path: str | None = None, length: int = 100, vocabulary: int = 256
     facts = SequenceFacts(vocabulary=len(ids) + 2, classes=len(ids), task="steps")
     scores = {"bits_per_character": bits_per_character}
     # The test set is the text's end, and stretches that follow each other are alike: nothing to be drawn anew.
-    return sequence_data(train, sequences(parts[1], len(train)), facts, exchangeable=False, scores=scores)
+    return sequence_data(train, sequences(parts[1], len(train)), facts, scores=scores)
 
 
 def fingerprint(*, path: str | None, length: int, vocabulary: int, test_share: float) -> str:

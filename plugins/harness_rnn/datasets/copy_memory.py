@@ -51,7 +51,9 @@ def copy_memory(
 
     facts = SequenceFacts(vocabulary=SYMBOLS + 4, classes=SYMBOLS + 1, task="steps")
     scores = {"step_accuracy": step_accuracy, "whole": whole}
-    return sequence_data(sequences(examples, 0), sequences(test_examples, examples), facts, scores=scores)
+    return sequence_data(
+        sequences(examples, 0), sequences(test_examples, examples), facts, exchangeable=True, scores=scores
+    )
 
 
 def fingerprint(*, lag: int, examples: int, test_examples: int, ask: str, seed: int) -> str:

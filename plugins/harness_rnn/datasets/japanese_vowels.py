@@ -37,7 +37,7 @@ def japanese_vowels(*, path: str | None = None) -> Data:
         return Sequences([torch.tensor(steps) for steps, _ in part], [speaker for _, speaker in part], first_id)
 
     facts = SequenceFacts(vocabulary=0, classes=SPEAKERS, features=FEATURES)
-    return sequence_data(sequences(train, 0), sequences(test, len(train)), facts, exchangeable=False)
+    return sequence_data(sequences(train, 0), sequences(test, len(train)), facts)
 
 
 def fingerprint(*, path: str | None) -> str:

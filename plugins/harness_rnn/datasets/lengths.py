@@ -69,7 +69,7 @@ def lengths(
         return Sequences(tokens, [sequence[0] % classes for sequence in tokens], first_id)
 
     facts = SequenceFacts(vocabulary, classes)
-    return sequence_data(sequences(examples, 0), sequences(max(1, examples // 8), examples), facts)
+    return sequence_data(sequences(examples, 0), sequences(max(1, examples // 8), examples), facts, exchangeable=True)
 
 
 def read_lengths(path: Path) -> list[int]:

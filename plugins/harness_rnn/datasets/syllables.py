@@ -26,7 +26,7 @@ def syllables(*, most: int = 6, test_share: float = 0.1) -> Data:
         letters = [[ord(letter) - ord("a") + 2 for letter in word] for word, _ in part]
         return Sequences(letters, [min(int(count), most) - 1 for _, count in part], first_id)
 
-    return sequence_data(sequences(train, 0), sequences(test, len(train)), SequenceFacts(28, most))
+    return sequence_data(sequences(train, 0), sequences(test, len(train)), SequenceFacts(28, most), exchangeable=True)
 
 
 def fingerprint(*, most: int, test_share: float) -> str:
