@@ -118,7 +118,12 @@ class Progress(Watcher):
         runs = [record for record in records if record.block == block.id and record.measure == LEARNING]
         if not runs and not finished:
             return []
-        due = len(one.settings.seeds) * len(block.trials)
+        due = len(runs) + sum(
+            seed not in one.runs[trial.level]
+            for trial in block.trials
+            for seed in one.settings.seeds
+            if trial.level not in one.broken
+        )
         head = f"{block.name} · learning: {len(runs)} of {due} runs"
         if self.live and not finished and runs:
             first = self.learning_begun.setdefault(block.id, (time.monotonic(), len(runs)))

@@ -64,7 +64,7 @@ def report_of(
     findings = find(plan, records, catalog)
     lessons, axis = findings.lessons, plan.axis
     speeds = [block.measures.speed for block in plan.blocks]
-    first_look = any(speed.quick for speed in speeds if speed)
+    first_look = bool(plan.overrides.get("quick")) or any(speed.quick for speed in speeds if speed)
     seen = {flag for c in findings.comparisons if c.metric == "step_time" for flag in c.flags}
     seen |= {flag for c in lessons.comparisons for flag in c.flags}
     return Report(

@@ -120,6 +120,13 @@ def _override(source: Source, dotted: str, value: Any, where: Place) -> None:
             position = names.index(key)
             if not isinstance(inside[position], dict):
                 inside[position] = {"name": key}
+            if last:
+                if not isinstance(value, dict):
+                    fix = f"For example {dotted}.lr=0.1."
+                    raise UserError(f"{key} takes its parameters, not {value!r}.", where=where, fix=fix)
+                inside[position] = {**value, "name": key}
+                for name in value:
+                    source.places[(*path, position, name)] = source.keys[(*path, position, name)] = where
             path, inside = (*path, position), inside[position]
             continue
         if not isinstance(inside, dict):

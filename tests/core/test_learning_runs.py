@@ -166,7 +166,14 @@ def test_one_at_a_time_and_two_give_the_same_bits(here):
     assert done.returncode == 0, done.stderr
     (folder,) = (here / "one" / "toy").iterdir()
     assert len(of_learning(folder)) == 20
-    assert timeless(of_learning(folder)) == timeless(of_learning(the_run(here)))
+    first = timeless(of_learning(folder))
+    assert first == timeless(of_learning(the_run(here)))
+    # Seeds added to a run that one has looked at leave the others as they were, and are told.
+    done = harness("run", "--resume", folder, "--seeds", "6", "--json", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert {key: r for key, r in timeless(of_learning(folder)).items() if key in first} == first
+    told = [c for c in json.loads(done.stdout)["learning"] if c["level"] == "other"]
+    assert {(tuple(c["seeds"]), "extended" in c["flags"]) for c in told} == {((0, 1, 2, 3, 4, 5), True)}
 
 
 def test_records_are_strict_json(here):

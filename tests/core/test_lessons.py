@@ -295,7 +295,7 @@ def test_too_few_seeds_and_what_failed_settle_nothing(catalog):
     block = learning_block("a", "b")
     few = runs(block, "a", close=BASE[:4]) + runs(block, "b", close=BASE[:4] + 0.3)
     wanted = claim("b", "close", "higher")
-    assert claimed(catalog, block, few, wanted) == [("undecided", "a first look, or too few seeds, decides no claim")]
+    assert claimed(catalog, block, few, wanted) == [("undecided", "too few seeds decide no claim")]
     failed = replace(run(block, "b", 3, close=0.1), outcome="failed", reason="it broke", data={"seed": 3})
     broken = [*few[:4], failed]
     assert claimed(catalog, block, broken, wanted) == [("undecided", "no verdict for all")]
