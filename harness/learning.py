@@ -192,7 +192,8 @@ class Learned:
 
 def value_of(record: Record, metric: str, settings: Learning, limit: int) -> float:
     """A score of one run. A run that diverged is worth what it was before its first step, and one that never reached
-    the target took the `limit`: its own length would reward it for making few steps in its time."""
+    the target took the `limit` (so that means are restricted ones, Royston and Parmar 2013): its own length would
+    reward it for making few steps in its time."""
     data, diverged = record.data, record.outcome == "diverged"
     if metric == "diverged":
         return float(diverged)
@@ -223,11 +224,6 @@ def total_steps(record: Record) -> int:
     """How many steps the run was to have, or did have where time ends it."""
     planned = record.data.get("planned_steps") or record.data["steps"]
     return int(planned)
-
-
-def in_points(value: float) -> str:
-    """A difference of shares in words: hundredths, signed."""
-    return f"{100 * value:+.1f}"
 
 
 def visible(comparison: LearningComparison) -> float | None:

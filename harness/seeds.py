@@ -123,15 +123,6 @@ def first_reaching(steps: Sequence[int], values: Sequence[float], target: float,
     return None
 
 
-def restricted(reached: Sequence[int | None], limit: int) -> Array:
-    """Steps to the target, shape (seeds,), where a run that took longer than `limit`, or was censored, counts as it.
-
-    Their mean is the restricted mean survival time (Royston and Parmar 2013): steps of the first `limit` that are
-    spent short of the target. Nothing is assumed about the runs that never got there.
-    """
-    return np.array([limit if step is None else min(step, limit) for step in reached], dtype=float)
-
-
 def decide_seeds(estimate: Estimate, margin: float | None, better: Better, least: int = LEAST) -> tuple[Verdict, str]:
     """The verdict on the mean of per-seed differences, and the reason where there is none.
 

@@ -120,19 +120,6 @@ def test_a_run_that_was_never_evaluated_reaches_nothing():
     assert seeds.first_reaching([], [], 0.5, "higher") is None
 
 
-def test_censored_runs_count_as_the_limit():
-    assert list(seeds.restricted([10, None, 300, 400, 0], 300)) == [10, 300, 300, 300, 0]
-    assert list(seeds.restricted([None, None], 300)) == [300, 300]
-    assert len(seeds.restricted([], 300)) == 0
-
-
-def test_the_restricted_mean_is_the_area_under_the_share_not_there_yet():
-    reached = [10, None, 250, 400, 40]
-    times = [math.inf if step is None else step for step in reached]
-    area = sum(np.mean([time > step for time in times]) for step in range(300))
-    assert seeds.restricted(reached, 300).mean() == pytest.approx(area)
-
-
 def estimate(low, high, k=10, confidence=0.95):
     """One whose interval at this confidence is (low, high)."""
     return stats.Estimate((low + high) / 2, (high - low) / 2 / oracle.t.ppf(0.5 + confidence / 2, k - 1), k - 1, k)
