@@ -94,6 +94,8 @@ def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> Non
         low, high = estimated_seconds(block)
         least, most = least + low, most + high
         modes = ", ".join(block.measures.speed.of) if block.measures.speed else "no clock"
+        if block.measures.learning:
+            modes += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"
         click.echo(f"\n{block.name} ({modes}; {low:.0f} s at least, budget {high:.0f} s)")
         for trial in block.trials:
             parts = [trial.model.name, trial.dataset.name, *(spec.name for spec in trial.use)]

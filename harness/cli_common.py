@@ -34,7 +34,9 @@ only_option = click.option(
 )
 device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
 preset_option = click.option("--preset", metavar="NAME", help="One of the suite's presets, such as full.")
-quick_option = click.option("--quick", is_flag=True, help="One process a block: a first look, never a verdict.")
+quick_option = click.option(
+    "--quick", is_flag=True, help="One process a block, two seeds: a first look, never a verdict."
+)
 until_decided_option = click.option(
     "--until-decided", is_flag=True, help="End a block when all its verdicts are in; their intervals pay for it."
 )

@@ -50,10 +50,9 @@ def notes(one: Learned, compared: Sequence[LearningComparison]) -> list[str]:
     """How long was trained on how much, and what the run could have seen."""
     settings, level = one.settings, one.block.baseline.level
     runs = list(one.runs[level].values())
-    length = f"{settings.steps} steps" if settings.steps else f"{settings.epochs:g} epochs"
+    found = [f"{len(one.seeds_of(level))} seeds, {settings.length}"]
     if settings.seconds:
-        length = f"{settings.seconds:g} s, so these numbers do not repeat to the bit"
-    found = [f"{len(one.seeds_of(level))} seeds, {length}"]
+        found[0] += ", so these numbers do not repeat to the bit"
     if runs:
         found[0] += f"; {runs[0].data['train']:,} examples to learn from, {runs[0].data['test']:,} held out"
     sizes = [size for c in compared if (size := visible(c)) is not None]

@@ -142,6 +142,13 @@ class Learning:
     scores: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
+    def length(self) -> str:
+        """How long a run trains, in words."""
+        if self.seconds:
+            return f"{self.seconds:g} s"
+        return f"{self.steps} steps" if self.steps else f"{self.epochs:g} epochs"
+
+    @property
     def score(self) -> str:
         """The score that `metric` is, or is the mean over the run of."""
         return self.metric.removeprefix("mean_")
