@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from harness.stats import Array, Estimate
 Verdict = Literal["faster", "slower", "equivalent", "undecided", "invalid", "unranked"]
 View = Callable[[Any], Any]
 Process = Mapping[tuple[str, str], Samples]
+#: Of times, or of what was learned: what has a metric, an estimate, a verdict, flags and an adjusted p value.
+Compared = TypeVar("Compared")
 
 #: Below this share of CPU time in wall time, something else ran on the measuring core.
 CPU_SHARE = 0.90
@@ -296,3 +298,16 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
     if half > settings.half_width:
         return "undecided", f"noisy: ±{half:.1%} where ±{settings.half_width:.1%} is wanted"
     return "undecided", "close: the interval holds both no difference and more than the margin"
+
+
+def discoveries(comparisons: Sequence[Compared], floor: float, decided: Sequence[str]) -> list[Compared]:
+    """The comparisons with p values adjusted within each metric; one of the `decided` verdicts that could be chance
+    among so many is marked."""
+    found: list[Any] = list(comparisons)
+    for metric in dict.fromkeys(c.metric for c in found):
+        p_values = {i: c.estimate.p_value(floor) for i, c in enumerate(found) if c.metric == metric and c.estimate}
+        for i, value in zip(p_values, stats.benjamini_hochberg(list(p_values.values())), strict=True):
+            doubtful = value > 0.05 and found[i].verdict in decided
+            flags = (*found[i].flags, "one-of-many") if doubtful else found[i].flags
+            found[i] = replace(found[i], adjusted=value, flags=flags)
+    return found

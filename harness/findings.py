@@ -12,7 +12,7 @@ import numpy as np
 from harness import designs, stats
 from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, Evidence, confirmed, settle
-from harness.compare import Comparison, Measured, View, alpha_of, decide, looks_of
+from harness.compare import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.effects import Effect, Judge, effects_of
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
@@ -92,7 +92,7 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         found = judged(one)
         comparisons += [c for c in found[0] if c.estimate is not None or c.metric == "step_time"]
         effects += [e for e in found[1] if e.estimate is not None or e.metric == "step_time"]
-    comparisons = discoveries(comparisons, floor)
+    comparisons = discoveries(comparisons, floor, ("faster", "slower"))
     lessons = find_lessons(plan, records, measured)
     effects += lessons.effects
     step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
@@ -190,18 +190,6 @@ def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
             return None
 
     return view
-
-
-def discoveries(comparisons: Sequence[Comparison], floor: float) -> list[Comparison]:
-    """The comparisons with p values adjusted within each metric; faster or slower that could be chance is marked."""
-    found = list(comparisons)
-    for metric in {c.metric for c in found}:
-        p_values = {i: c.estimate.p_value(floor) for i, c in enumerate(found) if c.metric == metric and c.estimate}
-        for i, value in zip(p_values, stats.benjamini_hochberg(list(p_values.values())), strict=True):
-            doubtful = value > 0.05 and found[i].verdict in ("faster", "slower")
-            flags = (*found[i].flags, "one-of-many") if doubtful else found[i].flags
-            found[i] = replace(found[i], adjusted=value, flags=flags)
-    return found
 
 
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:

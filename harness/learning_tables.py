@@ -103,7 +103,7 @@ def pareto_table(lessons: Lessons, one: Learned, axis: str, step_times: Mapping[
         if one.settings.target is not None:
             time = times.get(trial.level)
             cells.append("" if time is None else " ".join(_in_brackets(time)))
-        by = (lessons.dominated or {}).get((one.block.id, trial.level))
+        by = lessons.dominated.get((one.block.id, trial.level))
         cells.append(f"dominated by {by}" if by else "on the front")
         rows.append(tuple(cells))
     headers = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness import seeds, stats
-from harness.compare import Measured
+from harness.compare import Measured, discoveries
 from harness.effects import Effect, Judge, effects_of
 from harness.learning import Learned, LearningComparison
 from harness.records import LEARNING, Plan, Record
@@ -27,7 +27,7 @@ class Lessons:
     comparisons: tuple[LearningComparison, ...] = ()
     effects: tuple[Effect, ...] = ()
     #: For each (block id, level) that another one beats in speed or quality, and in neither falls behind: that other.
-    dominated: dict[tuple[str, str], str] | None = None
+    dominated: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
         """The comparisons of one block by one score, by default the one that decides, by level."""
@@ -49,19 +49,8 @@ def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measu
             dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
         if plan.factors:
             effects += effects_among(plan, one)
-    return Lessons(tuple(learned), tuple(as_families(comparisons)), tuple(effects), dominated)
-
-
-def as_families(comparisons: Sequence[LearningComparison]) -> list[LearningComparison]:
-    """The comparisons with p values adjusted for all of the same score; what could be chance is marked."""
-    found = list(comparisons)
-    for metric in dict.fromkeys(c.metric for c in found):
-        p_values = {i: c.estimate.p_value() for i, c in enumerate(found) if c.metric == metric and c.estimate}
-        for i, value in zip(p_values, stats.benjamini_hochberg(list(p_values.values())), strict=True):
-            doubtful = value > 0.05 and found[i].verdict in ("better", "worse")
-            flags = (*found[i].flags, "one-of-many") if doubtful else found[i].flags
-            found[i] = replace(found[i], adjusted=value, flags=flags)
-    return found
+    marked = discoveries(comparisons, 0.0, ("better", "worse"))
+    return Lessons(tuple(learned), tuple(marked), tuple(effects), dominated)
 
 
 def effects_among(plan: Plan, one: Learned) -> list[Effect]:

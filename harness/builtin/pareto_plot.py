@@ -54,7 +54,7 @@ class Plane:
                 continue
             score, low, high = middle(one.values(trial.level, metric, under), one.scores[metric])
             times = comparison.interval if comparison else None
-            dominated = (one.block.id, trial.level) in (lessons.dominated or {})
+            dominated = (one.block.id, trial.level) in lessons.dominated
             scores = None if math.isnan(low) else (low, high)
             points.append(Point(trial.level, time, times, score, scores, dominated))
         confidence = next((comparison.confidence for comparison in timed.values()), 0.95)
