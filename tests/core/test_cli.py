@@ -351,6 +351,7 @@ def test_the_self_test_replays_and_says_what_holds(here):
     assert harness("selftest", "--traces", "nowhere.npz", cwd=here).returncode == 2
 
 
+@pytest.mark.slow
 def test_noise_is_recorded_and_replayed(here):
     done = harness("selftest", "--record", "mine.npz", "--count", "1", "--seconds", "0.5", cwd=here)
     assert done.returncode == 0, done.stderr
@@ -365,6 +366,7 @@ def test_noise_is_recorded_and_replayed(here):
     assert "Fewer than 60 traces of an environment say little about it." in again.stdout
 
 
+@pytest.mark.slow
 def test_the_doctor_looks_and_measures(here):
     found = json.loads(harness("doctor", "--json", cwd=here).stdout)
     names = [finding["name"] for finding in found]

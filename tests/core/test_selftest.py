@@ -31,6 +31,7 @@ def test_every_bar_is_met_on_the_shipped_recording(traces):
     ]
 
 
+@pytest.mark.slow
 def test_errors_are_as_rare_on_another_machine_s_recording():
     """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: quiet, and with a burner."""
     traces = load_traces(Path(__file__).parents[1] / "data" / "noise_epyc.npz")

@@ -126,6 +126,7 @@ def test_trials_of_different_environments_take_turns(measured, planned):
         assert len(rounds.pop()) >= 40
 
 
+@pytest.mark.slow
 def test_several_threads_in_turns_stop_each_other_and_all_come_home(measured):
     records = measured("two: {use: [{name: elsewhere, threads: 2}]}")
     assert len(replicates(records, records[0].block, "speed.train")) == 10
@@ -270,6 +271,7 @@ def test_the_server_dying_is_a_record(planned, tmp_path: Path):
     assert "the measuring process ended" in records[0].reason
 
 
+@pytest.mark.slow
 def test_cold_caches_are_off_the_clock(measured):
     """A cache of 64 MiB is overwritten before each sample, which takes longer than the whole step."""
     warm = measured("backwards: {use: [reverse]}", "measure.speed.visits=5")
