@@ -108,7 +108,7 @@ def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str
     answers = [result.answer for report in reports.values() for result in report.findings.claims]
     counts = ", ".join(f"{answers.count(word)} {text}" for word, text in (  # type: ignore[arg-type]
         ("holds", "hold"), ("fails", "fail"), ("undecided", "are undecided")))  # fmt: skip
-    machines = list(dict.fromkeys(report.machine for report in reports.values()))
+    machines = list(dict.fromkeys(report.machine.partition(", commit")[0] for report in reports.values()))
     table = claims_table(reports)
     lines = [
         "# What the claims come to",
