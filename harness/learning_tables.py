@@ -102,7 +102,7 @@ def pareto_table(lessons: Lessons, one: Learned, axis: str, step_times: Mapping[
         cells.append("" if comparison is None else " ".join(_in_brackets(comparison)))
         if one.settings.target is not None:
             time = times.get(trial.level)
-            cells.append("" if time is None else " ".join(_in_brackets(time)))
+            cells.append("" if time is None else time.reason if time.ratio is None else " ".join(_in_brackets(time)))
         by = lessons.dominated.get((one.block.id, trial.level))
         cells.append(f"dominated by {by}" if by else "on the front")
         rows.append(tuple(cells))

@@ -77,7 +77,8 @@ def effects_among(plan: Plan, one: Learned) -> list[Effect]:
 
 
 def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
-    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their errors."""
+    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their errors.
+    Only where every run got there: one that did not would count for less the faster its steps are."""
     if one.settings.target is None:
         return []
     step_times = times.estimates()
@@ -87,7 +88,12 @@ def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
         score = scores_of(one.settings, timed=True)["time_to_target"]
         joined = replace(steps, metric="time_to_target", score=score, sign_flip=None, survivors=None)
         step_time = step_times.get(trial.level)
-        if steps.estimate is not None and step_time is not None and step_time.k >= stats.LEAST:
+        levels = (one.block.baseline.level, trial.level)
+        late = sum(step is None for level in levels for step in one.reached(level))
+        if late:
+            reason = f"{late} runs never reached the target"
+            found.append(replace(joined, estimate=None, verdict="undecided", reason=reason))
+        elif steps.estimate is not None and step_time is not None and step_time.k >= stats.LEAST:
             estimate = product(steps.estimate, step_time)
             verdict, reason = seeds.decide_seeds(estimate, None, score.better)
             found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))

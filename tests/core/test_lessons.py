@@ -108,6 +108,11 @@ def test_time_to_target_is_steps_times_the_time_of_one():
     assert found.of(Found(block), "steps_to_target")["b"].ratio == pytest.approx(0.5)
     untimed = lessons(learning_block("a", "b", target=0.5), slow, fast)
     assert untimed.of(Found(block), "time_to_target") == {}
+    # Never to arrive, in cheap steps, is no saving.
+    never = [run(block, "b", s, close=[0.1, 0.1, 0.1, 0.1, 0.1]) for s in range(10)]
+    cheap = lessons(block, slow, never, times(block, b=0.5, spread=0.01)).of(Found(block), "time_to_target")["b"]
+    assert (cheap.estimate, cheap.verdict) == (None, "undecided")
+    assert cheap.reason == "10 runs never reached the target"
 
 
 @pytest.mark.parametrize(
