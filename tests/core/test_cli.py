@@ -176,11 +176,17 @@ SLOW = [
 ]
 
 
+def heed_ctrl_c() -> None:
+    """In a process about to start: a shell that runs its jobs in the background has them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def started(here: Path) -> tuple[subprocess.Popen[str], Path]:
     """A run with at least one replicate on disk and more to come."""
     process = subprocess.Popen(
-        [*COMMAND, "run", "toy.yaml", *SLOW], cwd=here, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        [*COMMAND, "run", "toy.yaml", *SLOW], cwd=here, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         folders = list(here.glob("results/toy/*"))

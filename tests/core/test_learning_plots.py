@@ -260,6 +260,7 @@ def test_labels_keep_their_distance_and_stay_where_there_is_room():
     assert places == pytest.approx([0.9, 1.0, 0.8, 0.0])
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_and_no_label_lies_on_another(catalog):
     levels = (*LEVELS, "a level whose name is a sentence of its own", *"efgh")
     blocks = [block_of(*levels, context={"lag": str(lag)}) for lag in (1, 2, 3)]

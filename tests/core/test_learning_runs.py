@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import TOY
 from made import learning_block, run, runs
-from test_cli import COMMAND, harness, lines_of, the_run
+from test_cli import COMMAND, harness, heed_ctrl_c, lines_of, the_run
 
 from harness.bench.assemble import Kitchen
 from harness.bench.guard import Guard
@@ -287,7 +287,11 @@ def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest_alike(tmp_path, planned
     text = text.replace("[shuffled]}\n", "[shuffled]}\n    bad: {use: [{name: spoil, how: raises}]}\n")
     (tmp_path / "toy.yaml").write_text(text)
     process = subprocess.Popen(
-        [*COMMAND, "run", "toy.yaml", "--jobs", "1"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*COMMAND, "run", "toy.yaml", "--jobs", "1"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
     deadline = time.monotonic() + 120
     while not {path.name.split(".")[1] for path in tmp_path.glob("results/toy/*/checkpoints/*.pt")} & {*"134567"}:

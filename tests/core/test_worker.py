@@ -133,6 +133,7 @@ def test_several_threads_in_turns_stop_each_other_and_all_come_home(measured):
     assert all(r.outcome == "ok" for r in records)
 
 
+@pytest.mark.slow
 def test_whoever_hangs_in_turns_is_left_out_and_the_others_are_not_kept_waiting(measured):
     bad = f"{AWAY}\n    bad: {{model: {{name: broken, how: hangs, at: 60}}, use: [{{name: elsewhere, threads: 1}}]}}"
     records = measured(bad, "measure.limit=1 s")
