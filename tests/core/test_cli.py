@@ -241,6 +241,7 @@ def test_a_killed_run_leaves_no_process_behind_and_can_be_resumed(here):
     assert [r for r in lines_of(folder) if r["measure"] == "speed.train"][: len(kept)] == kept
 
 
+@pytest.mark.slow
 def test_resume_refuses_what_has_changed(here):
     toy = here / "my_toy.py"
     toy.write_text(TOY.read_text().replace('HERE = "toy"', 'HERE = "my_toy"'))
