@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from harness import stats
 from harness.compare import alpha_of
+from harness.expectations import spoken_of
 from harness.growth import FEWEST, Growth, groups_along, name_of
 from harness.records import LEARNING, Block, Claim, Plan
 from harness.resource_tables import ratio_in_words
@@ -122,20 +123,16 @@ class _Case:
         self.claim, self.null_biased = claim, null_biased and timed
         self.floor = floor if timed and not claim.along else 0.0
         self.slack = ROUNDING if is_certain(claim) and claim.by else 0.0
-        self.blocks = [
-            block
-            for block in plan.blocks
-            if all(block.context.get(axis) in levels for axis, levels in claim.where.items())
-        ]
+        self.blocks = spoken_of(claim, plan.blocks)
         if claim.along:
             self.blocks = [group[-1] for group in groups_along(claim.along, self.blocks)]
-        spoken_of = {block.id for block in self.blocks}
+        ids = {block.id for block in self.blocks}
         wanted = (claim.level, claim.of, name_of(claim.metric, claim.along) if claim.along else claim.metric)
         self.comparisons = [
             c
             for c in comparisons
             if (c.level, c.mode, c.metric) == wanted
-            and c.block.id in spoken_of
+            and c.block.id in ids
             and c.estimate is not None
             and c.verdict not in ("invalid", "unranked")
         ]

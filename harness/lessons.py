@@ -7,8 +7,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-import numpy as np
+from functools import cached_property
 
 from harness import seeds, stats
 from harness.compare import Measured, discoveries
@@ -31,8 +30,15 @@ class Lessons:
 
     def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
         """The comparisons of one block by one score, by default the one that decides, by level."""
-        wanted = (learned.block.id, metric or learned.settings.metric)
-        return {c.level: c for c in self.comparisons if (c.block.id, c.metric) == wanted}
+        return self._by_place.get((learned.block.id, metric or learned.settings.metric), {})
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], dict[str, LearningComparison]]:
+        """The comparisons by block id and score, then by level: each table asks for its own."""
+        found: dict[tuple[str, str], dict[str, LearningComparison]] = {}
+        for comparison in self.comparisons:
+            found.setdefault((comparison.block.id, comparison.metric), {})[comparison.level] = comparison
+        return found
 
 
 def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> Lessons:
@@ -59,9 +65,7 @@ def effects_among(plan: Plan, one: Learned) -> list[Effect]:
     under = one.seeds_of(*there)
     found = []
     for metric, score in one.scores.items():
-        values = {level: one.values(level, metric, under) for level in there}
-        if score.compared == "ratio":
-            values = {level: np.log(np.maximum(array, seeds.SMALLEST)) for level, array in values.items()}
+        values = {level: seeds.as_estimated(one.values(level, metric, under), score.compared) for level in there}
 
         def decide(estimate: Estimate, metric: str = metric) -> tuple[str, str]:
             return seeds.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)

@@ -36,9 +36,12 @@ def differences(baseline: Array, variant: Array, scale: Scale) -> Array:
     """
     if baseline.shape != variant.shape:
         raise ValueError(f"{baseline.shape} and {variant.shape} are not the same seeds")
-    if scale == "ratio":
-        baseline, variant = np.log(np.maximum(baseline, SMALLEST)), np.log(np.maximum(variant, SMALLEST))
-    return variant - baseline
+    return as_estimated(variant, scale) - as_estimated(baseline, scale)
+
+
+def as_estimated(values: Array, scale: Scale) -> Array:
+    """Values as their means are taken: as they are, or where ratios are compared their logs."""
+    return np.log(np.maximum(values, SMALLEST)) if scale == "ratio" else values
 
 
 def sign_flip(differences: Array) -> float | None:

@@ -180,17 +180,34 @@ class _Worker:
         """The server's answer, in the environment of the trial that is spoken of, or the baseline's. A server that dies
         or cannot prepare the block fails all trials that are left."""
         level = message.get("level", self.block.baseline.level)
-        environment = next(trial.environment for trial in self.block.trials if trial.level == level)
+        trial = next(trial for trial in self.block.trials if trial.level == level)
+        server, refused = self.begin(trial, 0, **message)
+        return refused if server is None else self.answer(server)
+
+    def begin(self, trial: Trial, seat: int, **message: Any) -> tuple[Server | None, dict[str, Any]]:
+        """Send a message to the server in a seat, in the environment of a trial; it then answers. Or no server, and the
+        answer that this is."""
         server = None
         try:
-            server = self.servers.get(environment)
-            return self.prepare(server) or server.ask(**message)
+            server = self.servers.get(trial.environment, seat)
+            refused = self.prepare(server)
+            if refused:
+                return None, refused
+            server.send(message)
+            return server, {}
+        except ServerDied as death:
+            return None, self.buried(server, death)
+        except UserError as error:
+            if not trial.environment:
+                raise
+            return None, {"failed": "", "reason": str(error)}  # of the variables that it asks for
+
+    def answer(self, server: Server) -> dict[str, Any]:
+        """What a server says to the message that it was sent."""
+        try:
+            return server.receive()
         except ServerDied as death:
             return self.buried(server, death)
-        except UserError as error:
-            if not environment:
-                raise
-            return {"failed": "", "reason": str(error)}  # of the variables that it asks for
 
     def prepare(self, server: Server) -> dict[str, Any] | None:
         """Have the server load the block; returns an answer only where it cannot."""
@@ -383,7 +400,8 @@ class _Worker:
                 if trial.level in self.broken or trial.level in over:
                     continue
                 file = self.servers.folder / "checkpoints" / f"{self.block.id}.{number}.pt"
-                server, refused = self.begin(trial, seats[-1], do="learning", seed=seed, checkpoint=str(file.resolve()))
+                message = {"do": "learning", "level": trial.level, "seed": seed, "checkpoint": str(file.resolve())}
+                server, refused = self.begin(trial, seats[-1], **message)
                 if server is None:
                     over.add(trial.level)
                     self.learned(number, trial, seed, refused)
@@ -392,31 +410,11 @@ class _Worker:
             for server in select.select(list(waiting), [], [])[0] if waiting else ():
                 number, trial, seed, seat, file = waiting.pop(server)
                 seats.append(seat)
-                try:
-                    answer = server.receive()
-                except ServerDied as death:
-                    answer = self.buried(server, death)
+                answer = self.answer(server)
                 if "failed" in answer:
                     over.add(trial.level)
                 self.learned(number, trial, seed, answer)
                 file.unlink(missing_ok=True)
-
-    def begin(self, trial: Trial, seat: int, **message: Any) -> tuple[Server | None, dict[str, Any]]:
-        """Send a message about a trial to the server in a seat, which then answers; or no server, and why not."""
-        server = None
-        try:
-            server = self.servers.get(trial.environment, seat)
-            refused = self.prepare(server)
-            if refused:
-                return None, refused
-            server.send({**message, "level": trial.level})
-            return server, {}
-        except ServerDied as death:
-            return None, self.buried(server, death)
-        except UserError as error:
-            if not trial.environment:
-                raise
-            return None, {"failed": "", "reason": str(error)}
 
     def learned(self, number: int, trial: Trial, seed: int, answer: Mapping[str, Any]) -> None:
         """Keep what became of a trial under a seed."""

@@ -32,7 +32,6 @@ def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> 
         assert live.optimizer is not None
         live.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(live.model))))
         before: list[float] = []
-        live.update = noting(live.update, before)
         examples = [run.train_set[index] for index in range(min(live.trial.batch_size, len(run.train_set)))]
         looks = {round(settings.steps * index / settings.looks) for index in range(settings.looks + 1)}
         looked: list[int] = []
@@ -49,6 +48,7 @@ def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> 
                 break
             guard.doing(level, "one training step")
             loss = float(live.step(live, live.batch(next(batches)), lambda phase: None))
+            before += [float(norm) for norm in run.norms]
             run.norms.clear()
             taken += 1
             if not isfinite(loss) or not isfinite(before[-1] if before else 0.0):
@@ -63,16 +63,6 @@ def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> 
         "after": _plain(after),
         "first_bad": bad,
     }
-
-
-def noting(update: Any, norms: list[float]) -> Any:
-    """An update that notes the norm of the gradient that it is handed."""
-
-    def noted(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        norms.append(float(gradient_norm(model)))
-        update(model, optimizer)
-
-    return noted
 
 
 def probed(model: torch.nn.Module, batch: Any) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from harness.builtin.figures import Style, bare, heading, label_ends, log_scale,
 from harness.learning import Learned, total_steps
 from harness.parts import Score
 from harness.records import Learning, Record
-from harness.seeds import SMALLEST
+from harness.seeds import SMALLEST, as_estimated
 from harness.stats import Array
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def middle(values: Array, score: Score) -> tuple[float, float, float]:
     """The mean over seeds and its 95 % t interval, of what is compared by ratio the geometric ones; the interval is nan
     below five seeds, where each seed says more."""
     ratio = score.compared == "ratio"
-    estimate = stats.estimate((np.log(np.maximum(values, SMALLEST)) if ratio else values).tolist())
+    estimate = stats.estimate(as_estimated(values, score.compared).tolist())
     low, high = estimate.interval() if estimate.k >= stats.LEAST else (np.nan, np.nan)
     found = (estimate.mean, low, high)
     return tuple(map(float, np.exp(found) if ratio else found))  # type: ignore[return-value]

@@ -28,15 +28,14 @@ def plots_of(report: Report) -> list[Plot]:
 
 def how_to_get_them(report: Report) -> str:
     """A line where there is something to draw and nothing to draw it with; empty otherwise."""
-    if not plots_of(report) or find_spec("matplotlib"):
+    if find_spec("matplotlib") or not plots_of(report):
         return ""
     return 'There are plots of this run where matplotlib is: pip install "rnn-harness[plot]", then harness report.'
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write plots/NAME.png and plots/NAME.svg for each plot; nothing where matplotlib is not installed."""
-    plots = plots_of(report)
-    if not plots or not find_spec("matplotlib"):
+    if not find_spec("matplotlib") or not (plots := plots_of(report)):
         return []
     import matplotlib
     from matplotlib.figure import Figure
