@@ -6,7 +6,7 @@ import os
 # take minutes for what takes seconds.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,17 @@ compare: {axis: what, baseline: plain}
 measure:
   speed: {warm_up: 1 ms, seconds: 10 ms, budget: 1 s, half_width: 50%, margin: 99%}
 """
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Double precision by default, and torch's generator at a known place."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture(scope="session")

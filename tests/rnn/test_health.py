@@ -21,14 +21,7 @@ H = 4
 CLASSES = SequenceFacts(20, 3)
 SIZES = [6, 1, 11, 3, 6]
 BUILDS = {name: (getattr(torch_rnn, name), getattr(scratch, f"scratch_{name}")) for name in ("rnn", "lstm", "gru")}
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def batch_of(facts=CLASSES):

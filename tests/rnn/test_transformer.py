@@ -14,14 +14,7 @@ from harness.testing import assert_promises, find_out
 SMALL = {"hidden_size": 12, "heads": 2, "feedforward": 20, "dropout": 0.0}
 CLASSES = SequenceFacts(50, 3)
 STEPS = SequenceFacts(0, 3, features=2, task="steps")
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def batch_of(facts):
