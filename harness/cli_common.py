@@ -182,28 +182,14 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
         return
     from harness.builtin.plots import how_to_get_them
-    from harness.effect_tables import words as effect_words
-    from harness.growth import WORDS as GROWTH
-    from harness.health_tables import WORDS as HEALTH
-    from harness.learning_tables import WORDS as LEARNT
-    from harness.resource_tables import COST, MEMORY
 
     click.echo(f"\n{report.question}")
     if report.first_look:
         click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
-    if report.comparisons:
-        click.echo("Ratio: time for the same examples over the baseline's; below 1 is faster.")
-    for table in report.comparisons:
-        show_table(table)
-    effects = effect_words(report.findings.plan)
-    for title, words, tables in (
-        ("Learning", LEARNT, [*report.learning, *report.pareto]), ("Effects", effects, report.effects),
-        ("Health", HEALTH, report.health), ("Memory", MEMORY, report.memory), ("Cost", COST, report.cost),
-        ("Growth", GROWTH, report.growth),
-    ):  # fmt: skip
-        if tables:
-            click.echo(f"\n{title}. {words}")
-        for table in tables:
+    for section in report.sections:
+        if section.tables:
+            click.echo(f"\n{section.title}. {section.words}")
+        for table in section.tables:
             show_table(table)
     for flag in report.flags:
         click.echo(f"  {flag}")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
+from harness.effect_tables import words as effect_words
 from harness.findings import Findings, find
+from harness.growth import WORDS as GROWTH
 from harness.growth import growth_tables
+from harness.health_tables import WORDS as HEALTH
 from harness.health_tables import health_table
 from harness.learning import FLAGS as LEARNING_FLAGS
 from harness.learning import Learned
+from harness.learning_tables import WORDS as LEARNT
 from harness.learning_tables import learning_table, other_scores_table, pareto_table
 from harness.records import LEARNING, Block, Plan, Record
-from harness.resource_tables import cost_table, memory_table, peaks_table
+from harness.resource_tables import COST, MEMORY, cost_table, memory_table, peaks_table
 from harness.store import Store
-from harness.table import Table
+from harness.table import Section, Table
+
+COMPARED = "Ratio: time for the same examples over the baseline's; below 1 is faster."
 
 
 @dataclass(frozen=True)
@@ -29,18 +35,8 @@ class Report:
     question: str
     first_look: bool
     machine: str
-    comparisons: tuple[Table, ...]
-    effects: tuple[Table, ...]
-    learning: tuple[Table, ...]
-    other_scores: tuple[Table, ...]
-    pareto: tuple[Table, ...]
-    health: tuple[Table, ...]
-    phases: tuple[Table, ...]
-    memory: tuple[Table, ...]
-    peaks: tuple[Table, ...]
-    cost: tuple[Table, ...]
-    growth: tuple[Table, ...]
-    operators: tuple[Table, ...]
+    #: In the order to be read in. What answers the question comes first.
+    sections: tuple[Section, ...]
     skipped: tuple[str, ...]
     failures: tuple[str, ...]
     claims: tuple[tuple[str, str, str], ...]
@@ -62,7 +58,7 @@ def report_of(
 ) -> Report:
     """The report of a plan and the records there are so far."""
     findings = find(plan, records, catalog)
-    lessons, axis = findings.lessons, plan.axis
+    lessons = findings.lessons
     speeds = [block.measures.speed for block in plan.blocks]
     first_look = bool(plan.overrides.get("quick")) or any(speed.quick for speed in speeds if speed)
     seen = {flag for c in findings.comparisons if c.metric == "step_time" for flag in c.flags}
@@ -72,24 +68,7 @@ def report_of(
         question=plan.question,
         first_look=first_look,
         machine=machine_line(facts),
-        comparisons=tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan)),
-        effects=tuple(
-            t
-            for block, mode, metric in with_effects(plan)
-            if (t := effect_table(block_title(block, mode), findings.effects_in(block, mode, metric)))
-        ),
-        learning=tuple(learning_table(lessons, one, axis) for one in lessons.learned),
-        other_scores=tuple(t for one in lessons.learned if (t := other_scores_table(lessons, one, axis))),
-        pareto=tuple(
-            t for one in lessons.learned if (t := pareto_table(lessons, one, axis, step_time_cells(findings, one)))
-        ),
-        health=tuple(t for block in plan.blocks if (t := health_table(axis, block, findings.health))),
-        phases=tuple(t for block, mode in _measured(plan) if (t := phase_table(findings, block, mode))),
-        memory=resource_tables(findings, memory_table),
-        peaks=resource_tables(findings, peaks_table),
-        cost=resource_tables(findings, cost_table),
-        growth=growth_tables(findings.growth, axis),
-        operators=tuple(operator_table(plan, record) for record in findings.profiles),
+        sections=sections_of(findings),
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
@@ -99,6 +78,60 @@ def report_of(
         findings=findings,
         facts=facts,
     )
+
+
+def sections_of(findings: Findings) -> tuple[Section, ...]:
+    """The tables of a run under their headings, without the sections that would be empty."""
+    plan, lessons, axis = findings.plan, findings.lessons, findings.plan.axis
+    learned = lessons.learned
+    sections = (
+        Section(
+            "Comparisons", COMPARED, tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan))
+        ),
+        Section(
+            "Effects",
+            effect_words(plan),
+            present(
+                effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
+                for block, mode, metric in with_effects(plan)
+            ),
+        ),
+        Section(
+            "Learning",
+            LEARNT,
+            (
+                *(learning_table(lessons, one, axis) for one in learned),
+                *present(pareto_table(lessons, one, axis, step_time_cells(findings, one)) for one in learned),
+            ),
+            present(other_scores_table(lessons, one, axis) for one in learned),
+        ),
+        Section(
+            "Where the time goes",
+            "",
+            details=present(phase_table(findings, block, mode) for block, mode in _measured(plan)),
+            why=True,
+        ),
+        Section(
+            "Memory", MEMORY, resource_tables(findings, memory_table), resource_tables(findings, peaks_table), why=True
+        ),
+        Section("Cost", COST, resource_tables(findings, cost_table), why=True),
+        Section("Growth", GROWTH, growth_tables(findings.growth, axis), why=True),
+        Section(
+            "Health", HEALTH, present(health_table(axis, block, findings.health) for block in plan.blocks), why=True
+        ),
+        Section(
+            "Under the profiler",
+            "A run of its own, after the clock; its times are not the clock's.",
+            details=tuple(operator_table(plan, record) for record in findings.profiles),
+            why=True,
+        ),
+    )
+    return tuple(section for section in sections if section.tables or section.details)
+
+
+def present(tables: Iterable[Table | None]) -> tuple[Table, ...]:
+    """The tables that there are."""
+    return tuple(table for table in tables if table)
 
 
 def _measured(plan: Plan) -> list[tuple[Block, str]]:
@@ -131,8 +164,7 @@ def step_time_cells(findings: Findings, one: Learned) -> dict[str, tuple[str, st
 def resource_tables(findings: Findings, make: Callable[..., Table | None]) -> tuple[Table, ...]:
     """One such table for each block and mode that has anything to show in it."""
     plan = findings.plan
-    tables = [make(findings.resources, plan.axis, b, mode) for b in plan.blocks for mode in b.measures.modes]
-    return tuple(table for table in tables if table)
+    return present(make(findings.resources, plan.axis, b, mode) for b in plan.blocks for mode in b.measures.modes)
 
 
 def block_title(block: Block, mode: str) -> str:

@@ -1,4 +1,4 @@
-"""A table of text, as every way of showing a report draws it."""
+"""A table of text and a section of tables, as every way of showing a report draws them."""
 
 from __future__ import annotations
 
@@ -13,3 +13,15 @@ class Table:
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Tables under one heading, with words on how to read them. `details` are tables for where there is room: not for
+    the terminal. `why` says that they give reasons, where the others give answers."""
+
+    title: str
+    words: str
+    tables: tuple[Table, ...] = ()
+    details: tuple[Table, ...] = ()
+    why: bool = False

@@ -130,7 +130,7 @@ LEVELS = """\
     plain: {}
     other: {use: [shuffled]}
     frank: {model: frank}
-    wild: {use: [{name: descent, lr: 5.0}]}
+    wild: {use: [{name: descent, lr: 5.0}, {name: shorten, max_norm: 1000.0}]}  # far off, and never infinite
 """
 CLAIMS = """\
 claims:
