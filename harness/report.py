@@ -174,7 +174,7 @@ def block_title(block: Block, mode: str) -> str:
 
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
     """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
-    counted = {name for (where, _, _, name) in findings.numbers if where == block.id}
+    counted = findings.counted.get(block.id, ())
     shown = ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in counted)]
     by_level = findings.of(block, mode)
     rows = []
