@@ -186,6 +186,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
     click.echo(f"\n{report.question}")
     if report.first_look:
         click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
+    for sentence in report.answer:
+        click.echo(sentence)
     for section in report.sections:
         if section.tables:
             click.echo(f"\n{section.title}. {section.words}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.answer import answer_of
 from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
@@ -33,6 +34,8 @@ class Report:
 
     run: str
     question: str
+    #: The answer in sentences, the most telling first.
+    answer: tuple[str, ...]
     first_look: bool
     machine: str
     #: In the order to be read in. What answers the question comes first.
@@ -66,6 +69,7 @@ def report_of(
     return Report(
         run=run,
         question=plan.question,
+        answer=answer_of(findings),
         first_look=first_look,
         machine=machine_line(facts),
         sections=sections_of(findings),
@@ -323,6 +327,7 @@ def to_json(report: Report) -> dict[str, Any]:
     findings = report.findings
     return {
         "question": report.question,
+        "answer": list(report.answer),
         "first_look": report.first_look,
         "comparisons": [
             {
