@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.answer import answer_of
+from harness.break_even import WORDS as BREAK_EVEN
+from harness.break_even import break_even_tables, find_break_evens
 from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
@@ -92,6 +94,7 @@ def sections_of(findings: Findings) -> tuple[Section, ...]:
         Section(
             "Comparisons", COMPARED, tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan))
         ),
+        Section("Break-even", BREAK_EVEN, break_even_tables(find_break_evens(findings), axis)),
         Section(
             "Effects",
             effect_words(plan),
