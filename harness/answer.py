@@ -25,6 +25,8 @@ IS = {
     "unranked": ("not ranked", "against"),
     "invalid": ("not compared", "with"),
 }
+#: What the size of a claim's effect is of, by its scale.
+UNITS = {"difference": " points", "ratio": " times", "exponent": " in the exponent"}
 ANSWERS = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided"}
 
 
@@ -75,10 +77,9 @@ def claim_in_words(result: ClaimResult) -> str:
     says = result.claim.says.rstrip(". ")
     if not result.size or result.decisive is None:
         return f"{says} ({result.reason})" if result.reason else says
-    unit = " points" if result.claim.scale == "difference" else ""
-    interval = {"exactly": " exactly", "": ""}.get(result.interval, f", {result.interval}")
-    place = f" in {place_of(result.decisive)}" if result.contexts > 1 else ""
-    return f"{says} ({result.size}{unit}{interval}{place})"
+    unit = UNITS.get(result.claim.scale, "")
+    where = f"in {place_of(result.decisive)}" if result.contexts > 1 else ""
+    return f"{says} ({', '.join(part for part in (result.size + unit, result.interval, where) if part)})"
 
 
 def told_of(findings: Findings) -> list[Told]:

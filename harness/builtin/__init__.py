@@ -23,6 +23,7 @@ def provide_metrics() -> Iterator[harness.Metric]:
 @harness.hookimpl
 def provide_reporters() -> Iterator[harness.Reporter]:
     """What a run's folder gets."""
+    yield harness.Reporter("html", "harness.builtin.html:write", "report.html: one file to read offline, with plots")
     yield harness.Reporter("markdown", "harness.builtin.markdown:write", "report.md: tables, claims, machine")
     yield harness.Reporter("plots", "harness.builtin.plots:write", "plots/*: PNG and SVG (needs matplotlib)")
     yield harness.Reporter("csv", "harness.builtin.tables:write", "tables/*.csv: the same as numbers")

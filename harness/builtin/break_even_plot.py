@@ -43,7 +43,7 @@ def break_even_plots(report: Report) -> Iterator[Plot]:
         for along in those[:MOST]:
             lines = Lines(along)
             name = file_name("break-even", along.what, *along.rest.values(), along.mode)
-            yield Plot(name, lines.title, lines.size, lines.draw)
+            yield Plot(name, lines.title, lines.size, lines.draw, "Break-even")
 
 
 @dataclass(frozen=True)
@@ -154,4 +154,4 @@ def ticks_of(along: Along) -> list[float]:
     numbers = along.numbers
     if len(numbers) <= 8 and not any(number % 1 for number in numbers):
         return numbers
-    return [float(t) for t in MaxNLocator(7).tick_values(numbers[0], numbers[-1])]
+    return [float(t) for t in MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(numbers[0], numbers[-1])]

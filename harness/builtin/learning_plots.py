@@ -46,18 +46,19 @@ def learning_plots(report: Report) -> Iterator[Plot]:
     learned = [one for one in lessons.learned if any(one.runs.values())]
     for one in learned:
         curves = Curves(one, title_of(one))
-        yield Plot(file_name("curves", one.block.name), curves.title, curves.size, curves.draw)
+        yield Plot(file_name("curves", one.block.name), curves.title, curves.size, curves.draw, "Learning")
     for one in learned:
         if one.block.measures.speed and "train" in one.block.measures.speed.of:
             plane = Plane.of(lessons, one, findings.of(one.block, "train"))
             if len(plane.points) > 1:
-                yield Plot(file_name("pareto", one.block.name), plane.title, plane.size, plane.draw)
+                yield Plot(file_name("pareto", one.block.name), plane.title, plane.size, plane.draw, "Learning")
     for along in alongs(lessons, learned):
         name = file_name("score", along.axis, *along.rest.values())
-        yield Plot(name, along.title, along.size, along.draw)
+        yield Plot(name, along.title, along.size, along.draw, "Learning")
     if not findings.plan.factors:
         for forest in forests(lessons, learned):
-            yield Plot(file_name("comparisons", *forest.title.split(":")[:1]), forest.title, forest.size, forest.draw)
+            name = file_name("comparisons", *forest.title.split(":")[:1])
+            yield Plot(name, forest.title, forest.size, forest.draw, "Learning")
 
 
 def is_clear(comparison: LearningComparison) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.builtin.break_even_plot import break_even_plots
 from harness.builtin.effect_plots import effect_plots
-from harness.builtin.figures import Plot
+from harness.builtin.figures import DRAWN, Plot
 from harness.builtin.learning_plots import learning_plots
 from harness.builtin.speed_plots import speed_plots
 from harness.report import Report
@@ -46,8 +46,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     folder = folder / "plots"
     folder.mkdir(exist_ok=True)
     written = []
-    # The same data give the same file: no date, and ids in the SVG that are not drawn by chance.
-    with matplotlib.rc_context({"svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True}):
+    with matplotlib.rc_context(DRAWN):
         for plot in plots:
             figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
             plot.draw(figure)

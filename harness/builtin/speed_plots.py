@@ -34,7 +34,7 @@ def speed_plots(report: Report) -> Iterator[Plot]:
         if len(those) < 2:
             continue
         figure = forest_of(mode, those) if len(those) <= READABLE else Spread(title_of(mode, those), those)
-        yield Plot(file_name("speed", mode), figure.title, figure.size, figure.draw)
+        yield Plot(file_name("speed", mode), figure.title, figure.size, figure.draw, "Comparisons")
 
 
 def title_of(mode: str, comparisons: Sequence[Comparison]) -> str:

@@ -91,14 +91,14 @@ def test_claims_answer_for_themselves(catalog):
         for says, expect in (("It pays.", "lower"), ("It costs", "higher"))
     )
     assert sentences(catalog, timed("a", "b", times={"b": 2.0}), claims=claims) == (
-        "Holds: It costs (2.000, 2.000 to 2.000).", "Fails: It pays (2.000, 2.000 to 2.000)."
+        "Holds: It costs (2.000 times, 2.000 to 2.000).", "Fails: It pays (2.000 times, 2.000 to 2.000)."
     )  # fmt: skip
 
 
 def test_where_no_claim_is_decided_the_comparisons_are_told_too(catalog):
     claim = Claim("It pays", "b", "step_time", "lower", 0.0, "train", {}, "all", "ratio")
     found = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True), claims=(claim,))
-    assert found[0].startswith("Undecided: It pays (2.000, 1.9")
+    assert found[0].startswith("Undecided: It pays (2.000 times, 1.9")
     assert found[1].startswith("A first look")
 
 
