@@ -112,7 +112,7 @@ class Lines:
         legend += [
             Line2D([], [], color=style.colour, marker="|", markersize=11, linewidth=4, alpha=0.6, label=text)
             for one, style, level in written
-            if (text := textwrap.fill(break_even_in_words(level, one, along), 60))
+            if (text := textwrap.fill(break_even_in_words(level, one, along), 44))
         ]
         if many:
             text = "crosses 1 more than twice: see the table"

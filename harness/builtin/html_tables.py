@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.table import Table
 
@@ -24,6 +25,8 @@ KINDS = {
     "invalid": "void", "unranked": "void", "baseline": "base", "holds": "good", "fails": "bad", "same": "same",
     "more": "more", "less": "less", "noisy": "open",
 }  # fmt: skip
+#: A column with a text of more characters than this is broken into lines.
+LONG = 36
 FIRST_LOOK = "first look"
 
 
@@ -40,10 +43,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head, and whether its cells are numbers."""
+    """A column's head, and what its cells are: numbers, verdicts, or text, which may be long."""
 
     title: str
-    numbers: bool
+    look: Literal["", "n", "v", "w"] = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,11 @@ def grid_of(table: Table) -> Grid:
         for row in table.rows
     )
     baselines = frozenset(n for n, row in enumerate(table.rows) if any(row[i] == "baseline" for i in verdicts))
-    columns = tuple(map(Column, table.headers, numbers))
+    long = [max((len(row[i]) for row in table.rows if i < len(row)), default=0) > LONG for i in range(len(numbers))]
+    columns = tuple(
+        Column(title, "v" if i in verdicts and long[i] else "n" if numbers[i] else "w" if long[i] else "")
+        for i, title in enumerate(table.headers)
+    )
     return Grid(table.title, columns, rows, table.notes, baselines)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from harness.builtin.plots import how_to_get_them, plots_of
+from harness.builtin.plots import how_to_get_them, not_drawn, plots_of
 from harness.report import Report
 from harness.table import Section, Table
 
@@ -38,7 +38,7 @@ def render(report: Report) -> str:
     elif plots := plots_of(report):
         lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
         links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
-        lines += [f"As SVG: {links}.", ""]
+        lines += [f"As SVG: {links}.", "", *([more, ""] if (more := not_drawn(report)) else [])]
     for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]

@@ -6,6 +6,7 @@ outlives them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +18,18 @@ from harness.builtin.learning_plots import learning_plots
 from harness.builtin.speed_plots import speed_plots
 from harness.report import Report
 
+#: A run of hundreds of blocks has more plots than anybody looks at, and each takes a part of a second.
+MOST = 60
+
 
 def plots_of(report: Report) -> list[Plot]:
+    """What is drawn of a run: all there is, or of very much the first plots of each section."""
+    every = all_plots(report)
+    chosen = {plot.name for plot in by_turns(every)[:MOST]}
+    return [plot for plot in every if plot.name in chosen]
+
+
+def all_plots(report: Report) -> list[Plot]:
     """What there is to draw of a run; blocks of the same name get numbers."""
     found: list[Plot] = []
     names: dict[str, int] = {}
@@ -27,6 +38,21 @@ def plots_of(report: Report) -> list[Plot]:
         again = names[plot.name] = names.get(plot.name, 0) + 1
         found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
     return found
+
+
+def by_turns(plots: Sequence[Plot]) -> list[Plot]:
+    """The first plot of each section, then the second of each, and so on: none crowds out the others."""
+    sections: dict[str, list[Plot]] = {}
+    for plot in plots:
+        sections.setdefault(plot.section, []).append(plot)
+    turns = max(map(len, sections.values()), default=0)
+    return [those[turn] for turn in range(turns) for those in sections.values() if turn < len(those)]
+
+
+def not_drawn(report: Report) -> str:
+    """A line where a run has more to draw than is drawn; empty otherwise."""
+    every = len(all_plots(report))
+    return f"Of {every} plots {MOST} are drawn, the first ones of each section." if every > MOST else ""
 
 
 def how_to_get_them(report: Report) -> str:

@@ -111,12 +111,12 @@ def test_open_ranges_and_long_names_stay_inside(xs):
         Point(x, m, m - 1, m + 1, "w", v)
         for x, m, v in zip(xs, (0.5, -0.1, -0.4), ("slower", "undecided", "faster"), strict=True)
     )
-    one = BreakEven(xs[1] * 0.9, None, None, "above")
+    one = BreakEven(xs[1] * 0.9, None, xs[1], "above")
     levels = [f"level {n} with a long name that takes lines" for n in range(9)]
     lines = tuple(Line(level, points, (one,) if n < 2 else (one, one, one)) for n, level in enumerate(levels))
     along = Along("share", {"cell": "lstm"}, "train", "plain", lines, "{:.3g}".format, xs[0] > 0)
     figure = figure_of(Lines(along))
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert len([text for text in legend if "anywhere" in text.replace("\n", " ")]) == 2
+    assert len([text for text in legend if "up to" in text.replace("\n", " ")]) == 2
     assert "crosses 1 more than twice: see the table" in legend
     assert "no verdict" in legend
