@@ -204,7 +204,8 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         click.echo("\nClaims")
         for says, answer, reason in report.claims:
             click.echo(f"  {answer.upper()}: {says} ({reason})")
-    click.echo(f"\nReport: {store.folder / 'report.md'}")
+    written = [path for name in ("report.html", "report.md") if (path := store.folder / name).is_file()]
+    click.echo(f"\nReport: {written[0] if written else store.folder}")
     if missing := how_to_get_them(report):
         click.echo(missing)
     if report.last_line:
