@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.table import Table
@@ -106,8 +106,24 @@ def common(titles: Iterable[list[str]]) -> tuple[int, int]:
     return begin, shared([-i for i in range(1, shortest - begin + 1)])
 
 
+def verdict_beside_interval(table: Table) -> Table:
+    """The table with its verdicts right after the intervals that they are read from: on a small screen what comes last
+    is out of sight."""
+    at = next((i for i, title in enumerate(table.headers) if title.endswith("interval")), None)
+    if at is None or "verdict" not in table.headers:
+        return table
+    end = table.headers.index("verdict")
+    order = [*range(at + 1), end, *(i for i in range(at + 1, len(table.headers)) if i != end)]
+
+    def ordered(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cells[i] for i in order)
+
+    return replace(table, headers=ordered(table.headers), rows=tuple(map(ordered, table.rows)))
+
+
 def grid_of(table: Table) -> Grid:
     """A table's cells with what they are."""
+    table = verdict_beside_interval(table)
     verdicts = {i for i, title in enumerate(table.headers) if title == "verdict"}
     numbers = [
         i not in verdicts and are_numbers([row[i] for row in table.rows if i < len(row)])
