@@ -38,8 +38,8 @@ def main() -> int:
     size = len(html.render(made).encode())
     page = time.process_time() - begun
     print(
-        f"findings of 500 trials {seconds[100]:.1f} s, of 2,000 {seconds[400]:.1f} s: {ratio:.1f} times (bar: {GROWTH:.0f}); "
-        f"the page {page:.1f} s and {size / 1e6:.1f} MB (bar: {BYTES / 1e6:.0f} MB)"
+        f"findings of 500 trials {seconds[100]:.1f} s, of 2,000 {seconds[400]:.1f} s: {ratio:.1f} times "
+        f"(bar: {GROWTH:.0f}); the page {page:.1f} s and {size / 1e6:.1f} MB (bar: {BYTES / 1e6:.0f} MB)"
     )
     return int(ratio > GROWTH or size > BYTES)
 

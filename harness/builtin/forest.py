@@ -93,8 +93,8 @@ class Forest:
                 [*places, *(high - 0.8 for high, _ in heads.values())],
                 [textwrap.shorten(text, 40, placeholder="…") for text in texts],
             )
-            for label in axes.get_yticklabels()[len(self.rows) :]:
-                label.set_fontweight("bold")
+            for head in axes.get_yticklabels()[len(self.rows) :]:
+                head.set_fontweight("bold")
         else:
             axes.set_yticks([(low + high) / 2 for low, high in bands], [textwrap.fill(name, 32) for name in names])
         axes.tick_params(axis="y", length=0)
