@@ -10,7 +10,10 @@ from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
 from harness.effect_tables import words as effect_words
+from harness.explain_tables import WORDS as WHY
+from harness.explain_tables import why_tables
 from harness.findings import Findings, find
+from harness.fingerprints import warnings
 from harness.growth import WORDS as GROWTH
 from harness.growth import growth_tables
 from harness.health_tables import WORDS as HEALTH
@@ -41,6 +44,8 @@ class Report:
     failures: tuple[str, ...]
     claims: tuple[tuple[str, str, str], ...]
     flags: tuple[str, ...]
+    #: What speaks against taking the ratios at their word; problems are what went wrong.
+    warnings: tuple[str, ...]
     problems: tuple[str, ...]
     last_line: str
     findings: Findings = field(repr=False)
@@ -73,6 +78,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=tuple(f"{flag}: {text}." for flag, text in {**FLAGS, **LEARNING_FLAGS}.items() if flag in seen),
+        warnings=tuple(warnings(plan.blocks, findings.profiles)),
         problems=findings.problems,
         last_line=last_line(findings),
         findings=findings,
@@ -119,12 +125,7 @@ def sections_of(findings: Findings) -> tuple[Section, ...]:
         Section(
             "Health", HEALTH, present(health_table(axis, block, findings.health) for block in plan.blocks), why=True
         ),
-        Section(
-            "Under the profiler",
-            "A run of its own, after the clock; its times are not the clock's.",
-            details=tuple(operator_table(plan, record) for record in findings.profiles),
-            why=True,
-        ),
+        Section("Why", WHY, *why_tables(findings), why=True),
     )
     return tuple(section for section in sections if section.tables or section.details)
 
@@ -272,19 +273,6 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
         rows.append(tuple(cells))
     headers = (findings.plan.axis, *(_title(name).removesuffix(" time") for name in phases))
     return Table(f"{block_title(block, mode)}: where the time goes", headers, tuple(rows))
-
-
-def operator_table(plan: Plan, record: Record) -> Table:
-    """The operators with the most self time under the profiler."""
-    block = next(block for block in plan.blocks if block.id == record.block)
-    data = record.data
-    rows = tuple(
-        (o["name"], f"{o['share']:.0%}", f"{o['microseconds'] / 1e3:.2f}", f"{o['calls']:.0f}")
-        for o in data["operators"]
-    )
-    title = f"{block_title(block, data['mode'])} · {record.level}: top operators"
-    note = f"{data['calls']:.0f} operator calls a step. Trace: traces/{data['trace']}"
-    return Table(title, ("operator", "share of self time", "ms a step", "calls a step"), rows, (note,))
 
 
 def failure_line(plan: Plan, record: Record) -> str:
