@@ -201,7 +201,10 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
             show_table(table)
     for flag in report.flags:
         click.echo(f"  {flag}")
-    for title, lines in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
+    for title, lines in (
+        ("Warnings", report.warnings), ("Failed", report.failures), ("Skipped", report.skipped),
+        ("Problems", report.problems),
+    ):  # fmt: skip
         if lines:
             click.echo(f"\n{title}")
             for line in lines:

@@ -107,7 +107,7 @@ def _notes(one: Explanation, inside: float) -> list[str]:
     found = one.plain_difference
     notes = [
         one.sentence,
-        f"{inside:.0%} of the difference lies in the rows that have a name here; of all of it {one.in_operators:.0%} in "
+        f"The rows named here make {inside:.0%} of the difference; of all of it, {one.in_operators:.0%} lies in "
         f"operators and {1 - one.in_operators:.0%} between them.",
         f"The plain steps beside the profiled ones differed by {found * 1e3:+.2f} ms.",
     ]

@@ -396,6 +396,7 @@ def to_json(report: Report) -> dict[str, Any]:
             for c in findings.lessons.comparisons
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
+        "warnings": list(report.warnings),
         "failures": list(report.failures),
         "skipped": list(report.skipped),
         "floor": findings.floor,

@@ -106,8 +106,7 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
             member.before()
             with profiling(member) as events:
                 wall = -clock.wall()
-                mark("step")
-                member.step(batch, mark)
+                marked_step(member, batch)
                 if clock.wait:
                     clock.wait()
                 wall += clock.wall()
@@ -123,10 +122,20 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
     return chosen, passes, plain, profiled
 
 
-def mark(phase: str) -> None:
-    """Say on the profiler's time line that a phase ends here."""
-    with record_function(MARK + phase):
-        pass
+def marked_step(member: LiveMember, batch: int) -> None:
+    """One step, with a mark on the profiler's time line where it begins and where each phase ends; what comes after the
+    last one belongs to it."""
+    last = "step"
+
+    def mark(phase: str) -> None:
+        nonlocal last
+        last = phase
+        with record_function(MARK + phase):
+            pass
+
+    mark(last)
+    member.step(batch, mark)
+    mark(last)
 
 
 @contextmanager
@@ -163,8 +172,7 @@ def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
         for index in range(steps):
             member.guard.doing(member.level, "one step under the profiler")
             with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin knows steps by
-                mark("step")
-                member.step(index % len(member.batches), mark)
+                marked_step(member, index % len(member.batches))
     member.guard.rest()  # writing a scratch loop's trace takes longer than its steps
     profiler.export_chrome_trace(str(plain))
     trace = json.loads(plain.read_text(encoding="utf-8", errors="replace"))
@@ -187,7 +195,7 @@ def dress(trace: dict[str, Any]) -> bool:
             "dur": end["ts"] - begin["ts"] - begin.get("dur", 0),
         }
         for begin, end in pairwise(marks)
-        if not end["name"].endswith(f"{MARK}step")
+        if end["name"] not in (f"{MARK}step", begin["name"])  # between steps, and after a step's last mark
     ]
     taken = {id(event) for event in marks}
     events = [event for event in trace["traceEvents"] if id(event) not in taken]

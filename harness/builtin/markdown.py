@@ -39,7 +39,10 @@ def render(report: Report) -> str:
         lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
         links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
         lines += [f"As SVG: {links}.", ""]
-    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
+    for title, texts in (
+        ("Warnings", report.warnings), ("Failed", report.failures), ("Skipped", report.skipped),
+        ("Problems", report.problems),
+    ):  # fmt: skip
         if texts:
             lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
     lines += [report.last_line, ""]
