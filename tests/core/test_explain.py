@@ -215,7 +215,7 @@ def toy(planned):
 def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
     data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
     assert json.loads(json.dumps(data)) == data
-    assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 3, 2, False)
+    assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
     assert data["phases"]["phase"] == ["collate", "forward", "backward", "update"]
     operators = data["operators"]
     calls = dict(zip(zip(operators["phase"], operators["name"], strict=True), operators["calls"], strict=True))
