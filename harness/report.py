@@ -24,6 +24,8 @@ from harness.resource_tables import COST, MEMORY, cost_table, memory_table, peak
 from harness.store import Store
 from harness.table import Section, Table
 
+#: Raised when what `to_json` gives changes its form; fields that are new do not.
+FORMAT = 1
 COMPARED = "Ratio: time for the same examples over the baseline's; below 1 is faster."
 
 
@@ -321,7 +323,10 @@ def last_line(findings: Findings) -> str:
 def to_json(report: Report) -> dict[str, Any]:
     """What a script wants of a report."""
     findings = report.findings
+    contexts = {block.id: dict(block.context) for block in findings.plan.blocks}
     return {
+        "format": FORMAT,
+        "run": report.run,
         "question": report.question,
         "first_look": report.first_look,
         "comparisons": [
@@ -408,8 +413,13 @@ def to_json(report: Report) -> dict[str, Any]:
             for c in findings.lessons.comparisons
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
+        "numbers": [
+            {"context": contexts[block], "mode": mode, "level": level, "metric": metric, "value": value}
+            for (block, level, mode, metric), value in findings.numbers.items()
+        ],
         "failures": list(report.failures),
         "skipped": list(report.skipped),
+        "problems": list(report.problems),
         "floor": findings.floor,
         "smallest_visible": findings.smallest_visible(),
     }
