@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 
 
 def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
-    """Print the text files that a reporter writes of these reports, each under its name where there are several. Files
-    that are no text are named on the other stream."""
+    """Print the text files that a reporter writes of these reports, each under its name where there are several. What
+    is no text is counted on the other stream."""
     from harness.parts import Reporter
 
     entry = catalog.find(Reporter, name)
+    code = catalog.code(entry)
     texts: dict[str, str] = {}
+    others = 0
     for suite, report in reports.items():
         with TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            code = catalog.code(entry)
             try:
-                written = code(report, folder)
+                code(report, folder)
             except Exception as error:  # a plugin may raise anything; it is named
                 click.echo(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}", err=True)
                 sys.exit(FAILED)
-            paths = [Path(path) for path in written or ()] or sorted(p for p in folder.rglob("*") if p.is_file())
-            for path in paths:
-                shown = path.relative_to(folder) if path.is_relative_to(folder) else path
-                shown = Path(Path(suite).stem) / shown if len(reports) > 1 else shown
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                shown = path.relative_to(folder)
                 text = text_of(path)
-                if text is None:
-                    click.echo(f"{shown} is no text, and is left out.", err=True)
-                else:
-                    texts[str(shown)] = text
+                others += text is None
+                if text is not None:
+                    texts[str(Path(suite).stem / shown if suite else shown)] = text
     if not texts:
         raise UserError(f"reporter {name} writes no text of this run.", fix="See: harness list reporters")
-    for shown_name, text in texts.items():
+    for shown_as, text in texts.items():
         if len(texts) > 1:
-            click.echo(f"==> {shown_name} <==")
+            click.echo(f"==> {shown_as} <==")
         click.echo(text, nl=not text.endswith("\n"))
         if len(texts) > 1:
             click.echo()
+    if others:
+        click.echo(f"Files that are no text, and not shown: {others}.", err=True)
 
 
 def text_of(path: Path) -> str | None:

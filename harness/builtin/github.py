@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from harness.builtin.gfm import escape, table
+from harness.records import digest
 from harness.report import Report
 
 #: The variable that names the file of the step's summary, and the most bytes that GitHub shows of one.
@@ -25,12 +26,16 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def append(report: Report, summary: Path) -> None:
-    """Add the report to a step's summary, once, and no more than there is room for."""
+    """Add the report to a step's summary, once, and no more than there is room for. A comment that nobody sees tells
+    whether the same report is there already."""
     before = summary.read_text(encoding="utf-8", errors="replace") if summary.exists() else ""
-    text = render(report, LIMIT - len(before.encode()) - 1)
-    if text not in before:
+    mark = f"<!-- harness {digest(render(report))} -->\n"
+    start = "" if not before or before.endswith("\n") else "\n"
+    room = LIMIT - len((before + start + mark).encode())
+    text = render(report, room)
+    if mark not in before and len(text.encode()) <= room:
         with summary.open("a", encoding="utf-8") as file:
-            file.write(f"{'' if not before or before.endswith(chr(10)) else chr(10)}{text}")
+            file.write(start + text + mark)
 
 
 def render(report: Report, room: int = LIMIT) -> str:
