@@ -25,8 +25,9 @@ from harness.records import Block, Plan, Record, Trial
 from harness.report import Report
 from harness.seeds import as_estimated
 
-#: The most steps a curve has; TensorBoard itself shows a thousand.
-MOST = 1000
+#: The most steps that a curve has, of which TensorBoard itself shows a thousand; and those that all curves share where
+#: they are many, though each keeps some: a report is to be written in about a second.
+MOST, TOGETHER, FEWEST = 1000, 50_000, 50
 Scalars = dict[int, tuple[float, dict[str, float]]]
 
 
@@ -61,6 +62,8 @@ def events_of(report: Report) -> dict[str, Events]:
     learned = {one.block.id: one for one in findings.lessons.learned}
     failed = {(record.block, record.level) for record in findings.failures if record.outcome in ("failed", "invalid")}
     numbers = numbers_of(report)
+    runs = sum(len(by_seed) for one in learned.values() for by_seed in one.runs.values())
+    points = max(FEWEST, min(MOST, TOGETHER // max(1, runs)))
     found = {}
     for block in plan.blocks:
         one = learned.get(block.id)
@@ -73,7 +76,7 @@ def events_of(report: Report) -> dict[str, Events]:
                 start = min(begin_of(record) for record in one.runs[trial.level].values())
                 for seed in one.seeds_of(trial.level):
                     record = one.runs[trial.level][seed]
-                    found[f"{names[place]}/seed-{seed}"] = Events(begin_of(record), dict(seed_curves(record)))
+                    found[f"{names[place]}/seed-{seed}"] = Events(begin_of(record), dict(seed_curves(record, points)))
             last = max(curves, default=0)
             time, values = curves.get(last, (start, {}))
             curves[last] = (time, {**values, **numbers.get(place, {})})
@@ -86,23 +89,25 @@ def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
     """A folder's name for each level of each block: the words of both, and the trial's id where these are no name or
     another has it already."""
     found: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
     for block in plan.blocks:
         context = file_name(*block.context.values()) if block.context else "all"
         for trial in block.trials:
             name = f"{context}.{file_name(trial.level)}"
-            if not file_name(trial.level) or len(name.encode()) > 200 or name in found.values():
+            if not file_name(trial.level) or len(name.encode()) > 200 or name in taken:
                 name = f"{name[:60]}.{block.id}.{trial.id}"
             found[block.id, trial.level] = name
+            taken.add(name)
     return found
 
 
-def seed_curves(record: Record) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
-    """The curves of one run: training by steps, of which so many are left out that `MOST` remain, and what was held
-    out where it was evaluated."""
+def seed_curves(record: Record, points: int = MOST) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
+    """The curves of one run: training by steps, of which so many are left out that so many `points` remain, and what
+    was held out where it was evaluated."""
     data, found = record.data, {}
     training = {f"train/{name}": data.get(name, ()) for name in ("loss", "gradient_norm", "learning_rate")}
     length = max((len(series) for series in training.values()), default=0)
-    every = max(1, -(-length // MOST))
+    every = max(1, -(-length // points))
     for index in range(0, length, every):
         values = {
             name: series[index]

@@ -116,6 +116,7 @@ def test_long_curves_are_thinned_and_end_where_they_end(catalog):
     data = {**one.data, "loss": [1.0] * 5000, "learning_rate": list(np.linspace(1, 0, 5000))}
     curves = dict(tensorboard.seed_curves(replace(one, data=data)))
     assert len(curves) <= tensorboard.MOST + 5
+    assert len(dict(tensorboard.seed_curves(replace(one, data=data), 50))) <= 55
     assert max(curves) == 5000
     assert "held out/close" in curves[5000][1]
     assert curves[1][1]["train/learning_rate"] == 1.0
