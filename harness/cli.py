@@ -34,6 +34,7 @@ from harness.cli_common import (
     went_wrong,
 )  # fmt: skip
 from harness.cli_explain import explain
+from harness.cli_plot import plot
 from harness.cli_run import run
 from harness.cli_trust import doctor, selftest
 from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
@@ -178,13 +179,29 @@ def describe(context: Context, name: str, as_json: bool) -> None:
 @plugin_option
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @results_option
+@click.option("--as", "reporter", metavar="NAME", help="Print what one reporter writes: latex, junit, github, csv, ...")
 @as_json_option
 @click.pass_context
-def report(context: Context, folder: Path | None, results: Path, as_json: bool) -> None:
-    """Rebuild a run's report from its records (the latest run by default), or a folder's page. Needs no torch."""
+def report(context: Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
+    """Rebuild a run's report from its records (the latest run by default), or a folder's page. Needs no torch.
+
+    With --as NAME nothing is rebuilt: the text that one reporter writes is printed, to be pasted or piped. Several
+    files come one after another, each under its name. harness list reporters names them.
+    """
+    from harness.cli_as import show_as
     from harness.page import Page
+    from harness.report import make_report
     from harness.store import Store
 
+    if reporter is not None:
+        if as_json:
+            raise UserError("--json and --as are two ways to print.", fix="Leave one of them out.")
+        catalog = catalog_of(context)
+        runs = Page.open(folder).runs if folder and Page.is_one(folder) else {}
+        stores = {name: Store.open(run) for name, run in runs.items()} or {"": run_of(folder, results)}
+        reports = {name: make_report(store, catalog) for name, store in stores.items()}
+        show_as(reporter, reports, catalog)
+        sys.exit(FAILED if any(map(went_wrong, reports.values())) else 0)
     if folder and Page.is_one(folder):
         page, catalog = Page.open(folder), catalog_of(context)
         reports = {name: finish(Store.open(run), catalog) for name, run in page.runs.items()}
@@ -200,6 +217,7 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
 
 cli.add_command(run)
 cli.add_command(explain)
+cli.add_command(plot)
 cli.add_command(doctor)
 cli.add_command(selftest)
 

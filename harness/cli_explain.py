@@ -17,7 +17,6 @@ from harness.cli_common import (
     plugin_option,
     results_option,
     run_of,
-    show_table,
 )  # fmt: skip
 from harness.errors import UserError, did_you_mean
 
@@ -57,6 +56,7 @@ def explain(
       harness explain latest padded packed
       harness explain results/packing/2026-01-31T120000 packed --only data=wide
     """
+    from harness.builtin import terminal
     from harness.explain_tables import MOST_ROWS, explanation_table, in_json
     from harness.findings import find
     from harness.fingerprints import warnings
@@ -71,7 +71,7 @@ def explain(
         click.echo(json.dumps({**answer, "warnings": told}, indent=1, ensure_ascii=False))
         return
     for one in found:
-        show_table(explanation_table(one, rows or MOST_ROWS, all_of_them=rows is not None))
+        click.echo("\n" + terminal.table(explanation_table(one, rows or MOST_ROWS, all_of_them=rows is not None)))
     for text in told:
         click.echo(f"\nWarning. {text}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import median
 from typing import Any
 
 from harness.records import Record
@@ -18,8 +19,8 @@ NOWHERE = ""
 class Profiled:
     """One trial's stored profile: per step of its work set, in seconds as the profiler saw them.
 
-    `own` and `device` are times by (phase, operator), `calls` numbers, `nowhere` the time of each phase in no operator,
-    `called` and `outermost` what the profiler's cost is taken off by."""
+    `own` and `on_device` are times by (phase, operator), `calls` numbers, `nowhere` the time of each phase in no
+    operator. `cost` is what the profiler took for an operator, and `called` and `outermost` what it is taken off by."""
 
     level: str
     mode: str
@@ -32,8 +33,8 @@ class Profiled:
     called: Mapping[tuple[str, str], float]
     nowhere: Mapping[str, float]
     outermost: Mapping[str, float]
+    cost: float
     plain: float
-    profiled: float
     counts: Mapping[str, float]
     fingerprint: Mapping[str, Any]
     trace: str
@@ -64,8 +65,8 @@ class Profiled:
             called=column("called"),
             nowhere=by_phase("between", 1e-9),
             outermost=by_phase("outermost"),
+            cost=data["cost"] * 1e-9,
             plain=data["plain"] * 1e-9 / steps,
-            profiled=data["profiled"] * 1e-9 / steps,
             counts={name: value / steps for name, value in data["counts"].items()},
             fingerprint=data["fingerprint"],
             trace=data["trace"],
@@ -97,8 +98,5 @@ class Profiled:
 
 
 def event_cost(profiles: Mapping[tuple[str, str], Sequence[Profiled]]) -> float:
-    """Seconds that the profiler takes for one operator on the host, from all profiles of a run together."""
-    everyone = [one for group in profiles.values() for one in group if one.device == "cpu"]
-    calls = sum(sum(one.calls.values()) for one in everyone)
-    extra = sum(one.profiled - one.plain for one in everyone)
-    return max(0.0, extra / calls) if calls else 0.0
+    """Seconds that the profiler takes for one operator on the host: the median over all profiles of a run."""
+    return median([one.cost for group in profiles.values() for one in group] or [0.0])

@@ -27,6 +27,8 @@ from harness.resource_tables import COST, MEMORY, cost_table, memory_table, peak
 from harness.store import Store
 from harness.table import Section, Table
 
+#: Raised when what `to_json` gives changes its form; fields that are new do not.
+FORMAT = 1
 COMPARED = "Ratio: time for the same examples over the baseline's; below 1 is faster."
 
 
@@ -50,6 +52,15 @@ class Report:
     last_line: str
     findings: Findings = field(repr=False)
     facts: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+    @property
+    def remarks(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What has to be said beside the tables, under its heading; without what there is none of."""
+        remarks = (
+            ("Warnings", self.warnings), ("Failed", self.failures), ("Skipped", self.skipped),
+            ("Problems", self.problems),
+        )  # fmt: skip
+        return [(title, texts) for title, texts in remarks if texts]
 
 
 def make_report(store: Store, catalog: Catalog) -> Report:
@@ -309,7 +320,10 @@ def last_line(findings: Findings) -> str:
 def to_json(report: Report) -> dict[str, Any]:
     """What a script wants of a report."""
     findings = report.findings
+    contexts = {block.id: dict(block.context) for block in findings.plan.blocks}
     return {
+        "format": FORMAT,
+        "run": report.run,
         "question": report.question,
         "first_look": report.first_look,
         "comparisons": [
@@ -397,8 +411,13 @@ def to_json(report: Report) -> dict[str, Any]:
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
         "warnings": list(report.warnings),
+        "numbers": [
+            {"context": contexts[block], "mode": mode, "level": level, "metric": metric, "value": value}
+            for (block, level, mode, metric), value in findings.numbers.items()
+        ],
         "failures": list(report.failures),
         "skipped": list(report.skipped),
+        "problems": list(report.problems),
         "floor": findings.floor,
         "smallest_visible": findings.smallest_visible(),
     }

@@ -1,13 +1,14 @@
 """A trial's work set under torch.profiler, and a trace of a few steps. Never in a process with the clock.
 
-The profiler makes every operator dearer, so each profiled step has a plain one of the same batch beside it: what the
-profiler costs is measured, and whoever reads the profile can take it off again.
+The profiler makes every operator dearer. By how much is measured on operators that do next to nothing, so that whoever
+reads the profile can take it off again; and each profiled step has a plain one of the same batch beside it.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.bench.assemble import Kitchen
@@ -42,7 +44,8 @@ def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: 
 
     All numbers are sums over the `batches` that were profiled, in nanoseconds: `operators` by phase (see
     `timeline.Row`), `phases`, `kernels` (on a device), `plain` and `profiled` the wall time of the same steps without
-    and under the profiler. `counts` are named amounts of the same batches. Raises TrialFailed."""
+    and under the profiler. `counts` are named amounts of the same batches, and `cost` is what the profiler takes for an
+    operator. Raises TrialFailed."""
     settings = block.measures.profile or Profile()
     member = lone_member(block, level, mode, kitchen, guard)
     with blaming(level, "profiling"), undisturbed(Random(0)):
@@ -61,6 +64,7 @@ def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: 
         "device": member.live.device.type,
         "batches": chosen,
         "passes": len(passes),
+        "cost": operator_cost(),
         "plain": _middle(plain),
         "profiled": _middle(profiled),
         **whole.columns(),
@@ -158,6 +162,26 @@ def events_of(profiler: Any) -> Iterator[Event]:
                 yield Event(event.name(), start, end, event.start_thread_id(), "operator", event.correlation_id())
         elif event.linked_correlation_id() > 0 and event.activity_type() != "gpu_user_annotation":
             yield Event(event.name(), start, end, kind="kernel", launched_by=event.linked_correlation_id())
+
+
+def operator_cost() -> float:
+    """Nanoseconds that the profiler takes for one operator on this machine, of tiny ones and the fastest of several
+    tries: whatever disturbs one only makes it slower."""
+    number = torch.zeros(1)
+
+    def tiny() -> int:
+        begun = time.perf_counter_ns()
+        for _ in range(500):
+            number.add_(1.0)
+        return time.perf_counter_ns() - begun
+
+    plain, profiled, operators = [tiny()], [], 1
+    for _ in range(7):
+        plain.append(tiny())
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            profiled.append(tiny())
+        operators = sum(1 for _ in events_of(profiler))
+    return max(0.0, (min(profiled) - min(plain)) / max(1, operators))
 
 
 def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:

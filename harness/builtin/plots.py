@@ -37,20 +37,22 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write plots/NAME.png and plots/NAME.svg for each plot; nothing where matplotlib is not installed."""
     if not find_spec("matplotlib") or not (plots := plots_of(report)):
         return []
+    folder = folder / "plots"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{plot.name}.{ending}" for plot in plots for ending in ("png", "svg")]
+    for plot, path in zip((plot for plot in plots for _ in range(2)), paths, strict=True):
+        save(plot, path)
+    return paths
+
+
+def save(plot: Plot, path: Path, *, dpi: int = 150) -> None:
+    """Draw one plot into a file, whose ending says of which kind."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    folder = folder / "plots"
-    folder.mkdir(exist_ok=True)
-    written = []
     # The same data give the same file: no date, and ids in the SVG that are not drawn by chance.
+    same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with matplotlib.rc_context({"svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True}):
-        for plot in plots:
-            figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
-            plot.draw(figure)
-            for path, metadata in (
-                (folder / f"{plot.name}.png", {"Software": None}), (folder / f"{plot.name}.svg", {"Date": None})
-            ):  # fmt: skip
-                figure.savefig(path, dpi=150, metadata=metadata)
-                written.append(path)
-    return written
+        figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
+        plot.draw(figure)
+        figure.savefig(path, dpi=dpi, metadata=same[path.suffix])
