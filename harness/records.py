@@ -382,6 +382,14 @@ class Record:
         return cls(**{key: value for key, value in data.items() if key != "schema"})
 
 
+def by_block(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The records of each block, by its id, in order: who asks for many blocks goes through all records once."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.block, []).append(record)
+    return found
+
+
 def replicates(records: Iterable[Record], block: str, measure: str) -> dict[int, list[Record]]:
     """The records of one block and measure, by replicate, in order."""
     found: dict[int, list[Record]] = {}

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.answer import answer_of
+from harness.break_even import WORDS as BREAK_EVEN
+from harness.break_even import break_even_tables, find_break_evens
 from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
@@ -38,6 +41,8 @@ class Report:
 
     run: str
     question: str
+    #: The answer in sentences, the most telling first.
+    answer: tuple[str, ...]
     first_look: bool
     machine: str
     #: In the order to be read in. What answers the question comes first.
@@ -82,6 +87,7 @@ def report_of(
     return Report(
         run=run,
         question=plan.question,
+        answer=answer_of(findings),
         first_look=first_look,
         machine=machine_line(facts),
         sections=sections_of(findings),
@@ -105,6 +111,7 @@ def sections_of(findings: Findings) -> tuple[Section, ...]:
         Section(
             "Comparisons", COMPARED, tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan))
         ),
+        Section("Break-even", BREAK_EVEN, break_even_tables(find_break_evens(findings), axis)),
         Section(
             "Effects",
             effect_words(plan),
@@ -186,7 +193,7 @@ def block_title(block: Block, mode: str) -> str:
 
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
     """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
-    counted = {name for (where, _, _, name) in findings.numbers if where == block.id}
+    counted = findings.counted.get(block.id, ())
     shown = ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in counted)]
     by_level = findings.of(block, mode)
     rows = []
@@ -325,6 +332,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "format": FORMAT,
         "run": report.run,
         "question": report.question,
+        "answer": list(report.answer),
         "first_look": report.first_look,
         "comparisons": [
             {

@@ -29,7 +29,7 @@ def render(report: Report) -> str:
             "**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**",
             "",
         ]
-    lines += [f"Run `{report.run}` on {report.machine}.", ""]
+    lines += [" ".join(report.answer), "", f"Run `{report.run}` on {report.machine}.", ""]
     if report.claims:
         lines += ["## Claims", ""]
         lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]

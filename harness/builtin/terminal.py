@@ -28,6 +28,7 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
     yield report.question
     if report.first_look:
         yield "A first look, one process a block: nothing here is a verdict. Run without --quick for those."
+    yield from report.answer
     for section in report.sections:
         if section.tables:
             yield f"\n{section.title}. {section.words}"
