@@ -1,0 +1,45 @@
+"""Does an exported script do what the trial does? Run in a process of its own, as whoever receives it would."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.bench.rehearse import Rehearsal
+
+#: On one machine, numbers of the same steps may differ by this share.
+TOLERANCE = 1e-5
+#: The most seconds that a script may take beyond those its steps may.
+PATIENCE = 120.0
+STEP = re.compile(r"^step \d+: (?:loss|mean size) (\S+)", re.MULTILINE)
+
+
+def complaint(text: str, rehearsal: Rehearsal, environment: Mapping[str, str], limit: float) -> str:
+    """What is wrong with a script, in a sentence; nothing where it fails as the trial does or gives its numbers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trial.py"
+        path.write_text(text, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", path], cwd=folder, env={**os.environ, **environment}, capture_output=True,
+                text=True, timeout=PATIENCE + limit * max(1, len(rehearsal.numbers)),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "" if "longer than" in rehearsal.failure else "it takes longer than the trial may"
+    if rehearsal.failure:
+        return "" if done.returncode else f"it runs, and the trial failed: {rehearsal.failure}"
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return f"it fails, and the trial does not: {last}"
+    numbers = [float(number) for number in STEP.findall(done.stdout)]
+    if len(numbers) != len(rehearsal.numbers):
+        return f"it takes {len(numbers)} steps and not {len(rehearsal.numbers)}"
+    for step, (ours, theirs) in enumerate(zip(rehearsal.numbers, numbers, strict=True), 1):
+        if not (abs(ours - theirs) <= TOLERANCE * abs(ours) or (ours != ours and theirs != theirs)):
+            return f"its step {step} comes to {theirs:.9g}, and the trial's to {ours:.9g}"
+    return ""
