@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +79,8 @@ def export(
         raise UserError("a run is as it was planned.", fix="Leave out --preset, --set, --device, or give a suite.")
     else:
         plan, catalog, report = of_a_run(context, run, results)
-    text = written(plan, catalog, report, trial, form, mode, check=check)
+    with redirect_stdout(sys.stderr):  # what plugins print must not get into what is exported
+        text = written(plan, catalog, report, trial, form, mode, check=check)
     if output is None:
         click.echo(text, nl=False)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.bench.assemble import Kitchen, in_turn
+from harness.bench.assemble import Kitchen, Live, in_turn
 from harness.bench.failure import TrialFailed, blaming
 from harness.bench.warm import use_threads, warm
 from harness.bench.workset import work_set
@@ -32,11 +32,15 @@ class Rehearsal:
 
 
 def work_batches(kitchen: Kitchen, block: Block, trial: Trial) -> list[Any]:
-    """The batches that the trial is timed on, collated as it collates them, on the CPU."""
+    """The batches that the trial is timed on, collated as it collates them, on the CPU; fewer where the training set
+    has no more, as what is not timed may."""
     torch.set_num_threads(1)
     data, recipe = kitchen.data(trial.dataset), kitchen.recipe(trial)
-    settings = block.measures.speed or Speed()
-    examples = work_set(data.train, trial.batch_size, settings.batches, trial.seed)
+    if not len(data.train):
+        raise ValueError("the training set is empty")
+    size = min(trial.batch_size, len(data.train))
+    batches = min((block.measures.speed or Speed()).batches, len(data.train) // size)
+    examples = work_set(data.train, size, batches, trial.seed)
     positions = recipe.seam("order", in_turn)(examples, trial.batch_size, Random(f"order {trial.seed}"))
     collate = recipe.seam("collate", data.collate)
     return [collate([examples[position] for position in batch]) for batch in positions]
@@ -51,50 +55,58 @@ def rehearse(kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, 
     if child == 0:
         try:
             os.close(reading)
-            answer = json.dumps(vars(_steps(kitchen, trial, batches, mode, limit)))
+            os.dup2(2, 1)  # what plugins print must not get into what is exported
             with os.fdopen(writing, "w") as pipe:
-                pipe.write(answer)
+                for said, what in _steps(kitchen, trial, batches, mode, limit):
+                    pipe.write(json.dumps([said, what]) + "\n")
+                    pipe.flush()  # a crash must not take along what came before it
         finally:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        text = pipe.read()
+        told = [json.loads(line) for line in pipe]
     _, status = os.waitpid(child, 0)
-    if text:
-        told = json.loads(text)
-        return Rehearsal(tuple(told["numbers"]), told["failure"], told["skipped"])
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
-        return Rehearsal(failure=f"took longer than its limit of {limit:g} s")
+    numbers = tuple(what for said, what in told if said == "number")
+    for said, what in told:
+        if said != "number":
+            return Rehearsal(numbers, **{said: what})
     if os.WIFSIGNALED(status):
-        return Rehearsal(failure=f"the process was killed by {signal.Signals(os.WTERMSIG(status)).name}")
-    return Rehearsal(failure="the process ended without an answer")
+        number = signal.Signals(os.WTERMSIG(status))
+        hung = f"took longer than its limit of {limit:g} s"
+        return Rehearsal(numbers, hung if number == signal.SIGALRM else f"the process was killed by {number.name}")
+    return Rehearsal(numbers, "" if len(numbers) == len(batches) else "the process ended before its last step")
 
 
-def _steps(kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Rehearsal:
+def _steps(
+    kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, limit: float
+) -> Iterator[tuple[str, float | str]]:
+    """In the child: the number of each step, and why there is no next one."""
     use_threads(int(trial.environment.get(THREADS, 1)))
-    numbers: list[float] = []
     try:
         with blaming(trial.level, "building the model"):
             signal.setitimer(signal.ITIMER_REAL, limit)
             live = kitchen.live(trial)
             if mode == "inference":
                 live.model.eval()
-        for batch in batches:
+        for step, batch in enumerate(batches, 1):
             signal.setitimer(signal.ITIMER_REAL, limit)
-            with blaming(trial.level, f"{mode} step {len(numbers) + 1}"):
-                batch = batch if live.device.type == "cpu" else batch.to(live.device)
-                if mode == "train":
-                    numbers.append(float(live.step(live, batch, lambda phase: None)))
-                else:
-                    with torch.inference_mode():
-                        numbers.append(mean_size(live.evaluate(live.model, batch)))
+            with blaming(trial.level, f"{mode} step {step}"):
+                number = one_step(live, batch, mode)
+            yield "number", number
     except TrialFailed as failure:
-        if isinstance(failure.__cause__, Skip):
-            return Rehearsal(skipped=str(failure.__cause__))
-        return Rehearsal(tuple(numbers), failure.reason)
+        skip = failure.__cause__
+        yield ("skipped", str(skip)) if isinstance(skip, Skip) else ("failure", failure.reason)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    return Rehearsal(tuple(numbers))
+
+
+def one_step(live: Live, batch: Any, mode: str) -> float:
+    """One step on a batch: its loss, or the mean size of what is predicted."""
+    batch = batch if live.device.type == "cpu" else batch.to(live.device)
+    if mode == "train":
+        return float(live.step(live, batch, lambda phase: None))
+    with torch.inference_mode():
+        return mean_size(live.evaluate(live.model, batch))
 
 
 def mean_size(predicted: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -31,15 +32,15 @@ def complaint(text: str, rehearsal: Rehearsal, environment: Mapping[str, str], l
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "" if "longer than" in rehearsal.failure else "it takes longer than the trial may"
+    numbers = [float(number) for number in STEP.findall(done.stdout)]
+    for step, (ours, theirs) in enumerate(zip(rehearsal.numbers, numbers, strict=False), 1):
+        if not (abs(ours - theirs) <= TOLERANCE * abs(ours) or (math.isnan(ours) and math.isnan(theirs))):
+            return f"its step {step} comes to {theirs:.9g}, and the trial's to {ours:.9g}"
     if rehearsal.failure:
         return "" if done.returncode else f"it runs, and the trial failed: {rehearsal.failure}"
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return f"it fails, and the trial does not: {last}"
-    numbers = [float(number) for number in STEP.findall(done.stdout)]
     if len(numbers) != len(rehearsal.numbers):
         return f"it takes {len(numbers)} steps and not {len(rehearsal.numbers)}"
-    for step, (ours, theirs) in enumerate(zip(rehearsal.numbers, numbers, strict=True), 1):
-        if not (abs(ours - theirs) <= TOLERANCE * abs(ours) or (ours != ours and theirs != theirs)):
-            return f"its step {step} comes to {theirs:.9g}, and the trial's to {ours:.9g}"
     return ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.catalog import Catalog
+from harness.catalog import Catalog, resolve
 from harness.errors import UserError, did_you_mean
+from harness.parts import Dataset
 from harness.plan import planned
 from harness.records import Block, Plan, Trial
 
@@ -48,13 +49,23 @@ def is_called(block: Block, trial: Trial, wanted: str) -> bool:
 
 
 def check_unchanged(plan: Plan, trial: Trial, catalog: Catalog) -> None:
-    """Raise UserError where a part of the trial comes from another version of its plugin than the plan was made with:
-    another script would be exported than was measured."""
+    """Raise UserError where a part of the trial comes from another version of its plugin than the plan was made with,
+    or its data are not the same: another trial would be exported than was measured."""
     here = catalog.plugins.versions
+    fix = "Export from the suite's YAML file to take what is here."
     for spec in (trial.model, trial.dataset, *trial.use):
         if here.get(spec.plugin) != spec.version:
             raise UserError(
                 f"{plan.suite} was planned with {spec.name} from {spec.plugin} {spec.version}, and here it is "
                 f"{here.get(spec.plugin, 'not installed')}.",
-                fix="Export from the suite's YAML file to take what is here.",
+                fix=fix,
             )
+    entry = catalog.find(Dataset, trial.dataset.name)
+    if entry.part.fingerprint is not None:
+        owner = f"dataset {trial.dataset.name} (plugin {entry.plugin})"
+        try:
+            now = str(resolve(entry.part.fingerprint, owner)(**trial.dataset.parameters))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{owner}: {error}.") from error
+        if now != trial.fingerprint:
+            raise UserError(f"the data of {trial.dataset.name} have changed since {plan.suite} was planned.", fix=fix)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from pathlib import Path
 
 from harness.errors import UserError
@@ -110,7 +110,7 @@ class Source:
         self.lines = self.bytes.splitlines(keepends=True)
         self.offsets: list[int] = [0, *accumulate(map(len, self.lines))]
         body = ast.parse(self.text).body
-        for node, after in zip(body, [*body[1:], None], strict=True):
+        for node, after in zip_longest(body, body[1:]):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
             elif not (is_text(node) or is_typing_only(node) or is_main(node)):
@@ -257,11 +257,13 @@ def in_order(modules: Modules, wanted: set[str]) -> list[str]:
     seen: set[str] = set()
 
     def visit(name: str) -> None:
-        if name in seen or not modules.is_inside(name):
+        if not modules.is_inside(name):
+            return
+        if "." in name:  # a package is imported before what is in it
+            visit(name.rpartition(".")[0])
+        if name in seen:
             return
         seen.add(name)
-        if "." in name:
-            visit(name.rpartition(".")[0])
         source = modules.find(name)
         if source is not None:
             for required in source.requires:

@@ -43,10 +43,13 @@ def locate(modules: Modules, code: Callable[..., Any] | type, owner: str) -> Mea
     home = sys.modules.get(module)
     names = [name, *(other for other, value in vars(home).items() if value is code)] if home else []
     for known in names:
-        if getattr(home, known, None) is not code:
+        there = getattr(home, known, None)
+        # A file that was loaded twice has two of each, and one source.
+        twin = (getattr(there, "__module__", ""), getattr(there, "__qualname__", "")) == (module, known)
+        if there is not code and not twin:
             continue
         if not modules.is_inside(module):
-            return Outside(f"{module}.{known}") if module != "builtins" else Outside(f"builtins.{known}")
+            return Outside(f"{module}.{known}")
         if modules.source(module).binding(known):
             return Unit(module, known)
     raise UserError(

@@ -168,6 +168,8 @@ class Author:
         why = f"has no hand on a step of {self.subject.mode_in_words}"
         if touched & BEFORE:
             why = "has made the batches what they are"
+        elif self.catalog.find(Optimization, spec.name).part.environment:
+            why = "acts before the process begins, by threads or variables"
         self.notes.append(f"{spec.name} is left out: it {why}.")
         return False
 
@@ -257,8 +259,8 @@ class Author:
         """What is done when the script is run."""
         noun = "loss" if self.subject.mode == "train" else "mean size"
         check = "".join(
-            f"    if os.environ.get({name!r}) != {value!r}:\n"
-            f"        print({f'note: it is measured with {name}={value} in the environment'!r})\n"
+            f"    if os.environ.get({quoted(name)}) != {quoted(value)}:\n"
+            f"        print({quoted(f'note: it is measured with {name}={value} in the environment')})\n"
             for name, value in self.subject.environment.items()
         )
         end = template.FAILS if rehearsal.failure else template.AGREES

@@ -56,7 +56,7 @@ class Shaker:
     `whole` keeps all classes whole."""
 
     modules: Modules
-    provided: Mapping[Unit, str] = field(default_factory=dict)
+    provided: Mapping[Meaning, str] = field(default_factory=dict)
     reserved: frozenset[str] = frozenset()
     mentioned: set[str] = field(default_factory=set)
     whole: bool = False
@@ -199,7 +199,7 @@ class Shaker:
     def choose_names(self, sources: list[Source]) -> None:
         """Give every kept name the one it has, or another where that is taken by something else."""
         taken = set(self.reserved) | self.builtins_used()
-        self.names: dict[Meaning, str] = {**self.provided}
+        self.names = dict(self.provided)
         for path, kept in sorted(self.imports.items()):
             meaning, own = Outside(path), path.rpartition(".")[2]
             wanted = min(kept.names, key=lambda name: (name in taken, name != own, name))
@@ -379,7 +379,7 @@ def end_of_statement(statement: Statement) -> int:
 def first_line(source: Source, node: ast.stmt) -> int:
     """The line a statement begins on, with its decorators and the comment above."""
     decorators = getattr(node, "decorator_list", [])
-    line = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    line: int = min([node.lineno, *(decorator.lineno for decorator in decorators)])
     while line > 1 and source.lines[line - 2].lstrip().startswith(b"#"):
         line -= 1
     return line

@@ -65,7 +65,7 @@ def timed(live: Any, batches: list, passes: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=len(EXPECTED) or 1, help="how many steps to take")
+    parser.add_argument("--steps", type=int, default=0, metavar="N", help="by default one for each batch")
     parser.add_argument("--time", type=int, default=0, metavar="N", help="then time N passes over the batches")
     parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--device", default=DEVICE)
@@ -80,7 +80,7 @@ STEPS = """\
     batches = embedded_batches()
     live = build_trial(torch.device(asked.device))
     largest = 0.0
-    for number in range(asked.steps):
+    for number in range(asked.steps or len(batches)):
         value = one_step(live, batches[number % len(batches)])
         line = f"step {number + 1}: {NOUN} {value:.9g}"
         if number < len(EXPECTED):
