@@ -66,7 +66,7 @@ def export(
     Before it is handed out it is run, and its losses are compared.
 
     \b
-    harness export packed suites/packing.yaml --script --output packed.py
+    harness export reviews/packed suites/packing.yaml --script --output packed.py
     harness export wide/packed results/packing/2026-11-26T120000 --issue
     """
     if form is None:
