@@ -109,8 +109,8 @@ class Source:
         self.bytes = self.text.encode()
         self.lines = self.bytes.splitlines(keepends=True)
         self.offsets: list[int] = [0, *accumulate(map(len, self.lines))]
-        body = ast.parse(self.text).body
-        for node, after in zip_longest(body, body[1:]):
+        self.body = ast.parse(self.text).body
+        for node, after in zip_longest(self.body, self.body[1:]):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
             elif not (is_text(node) or is_typing_only(node) or is_main(node)):

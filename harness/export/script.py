@@ -359,7 +359,7 @@ class Author:
         elif rehearsal.failure:
             expected = f"a failure. There it was: {rehearsal.failure}"
         else:
-            expected = "the numbers beside which each step's own is printed"
+            expected = "what EXPECTED says, which each step prints beside its own number"
         rows = [
             ("Trial", f"{subject.trial.id}: {subject.what}, {subject.mode_in_words}"),
             ("Suite", f"{subject.plan.suite}, {subject.place}"),
@@ -373,9 +373,9 @@ class Author:
             *(("Note", note) for note in self.notes),
         ]
         lines = ["One trial of a benchmark as a file of its own: it needs no harness, no plugin and no data.", ""]
-        for name, text in rows:
-            words = " ".join(text.split())
-            lines += textwrap.wrap(words, 116, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
+        for (name, text), (before, _) in zip(rows, [("", ""), *rows], strict=False):
+            label = f"{name if name != before else '':<10}"
+            lines += textwrap.wrap(" ".join(text.split()), 116, initial_indent=label, subsequent_indent=" " * 10)
         return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
     def packages(self, text: str) -> str:

@@ -273,7 +273,7 @@ class Shaker:
         for node in dropped:
             start = position(source, first_line(source, node), 0)
             edits.append((start, position(source, (node.end_lineno or node.lineno) + 1, 0), b""))
-        begin, end = position(source, first_line(source, statement.node), 0), end_of_statement(statement)
+        begin, end = begin_of_statement(statement), end_of_statement(statement)
         gone = [(start, stop) for start, stop, new in edits if not new]
         edits = [one for one in edits if not one[2] or not any(a <= one[0] < b for a, b in gone)]
         text = source.bytes
@@ -369,11 +369,20 @@ def end_of(source: Source, node: ast.expr | ast.stmt) -> int:
     return position(source, node.end_lineno or node.lineno, node.end_col_offset or 0)
 
 
+def begin_of_statement(statement: Statement) -> int:
+    """Where a statement begins, with decorators and the comment above; just itself where another ends on that line."""
+    source, node = statement.source, statement.node
+    if any(other.end_lineno == node.lineno for other in source.body if other is not node):
+        return position(source, node.lineno, node.col_offset)
+    return position(source, first_line(source, node), 0)
+
+
 def end_of_statement(statement: Statement) -> int:
-    """Where a statement ends, a comment on its last line included; just itself where another stands on that line."""
-    source, last = statement.source, statement.last_line
-    shared = any(other.node.lineno == last for other in source.statements if other is not statement)
-    return end_of(source, statement.node) if shared else position(source, last + 1, 0)
+    """Where a statement ends, a comment on its last line included; just itself where another begins on that line."""
+    source, node = statement.source, statement.node
+    if any(other.lineno == node.end_lineno for other in source.body if other is not node):
+        return end_of(source, node)
+    return position(source, statement.last_line + 1, 0)
 
 
 def first_line(source: Source, node: ast.stmt) -> int:

@@ -109,15 +109,23 @@ def test_one_name_for_two_things_is_renamed_wherever_it_is_used(package):
         "class Cut:\n    cut = 'mine'\n\ndef cut(x, depth=0):\n"
         "    if depth:\n        return cut(x, depth - 1)\n"
         "    LIMITS = [LIMIT for _ in range(1)]\n"
-        "    return one.cut(x) + short(x) + x[:LIMIT] + f'{LIMITS[0]}' + Cut.cut\n",
+        "    return one.cut(x) + short(x) + x[:LIMIT] + f'{LIMITS[0]}' + Cut.cut + f'a {LIMIT}{1}'\n",
     )
     found = shaken("parcel.two:cut")
     name = found.names[Unit("parcel.two", "cut")]
     assert name == "two_cut"
     names = run(found)
-    assert names[name]("abc", 1) == "aaab2mine"
+    assert names[name]("abc", 1) == "aaab2minea 21"
     assert (names["LIMIT"], names["two_LIMIT"]) == (1, 2)
     assert names["cut"]("xyz") == "x"
+
+
+def test_statements_that_share_a_line_are_told_apart(package):
+    package(a="import os; ONE = 1; TWO = ONE + 1; THREE = os  # three\n\ndef wanted():\n    return TWO\n")
+    found = shaken("parcel.a:wanted")
+    assert "ONE = 1\nTWO = ONE + 1\n" in found.code
+    assert "THREE" not in found.code
+    assert run(found)["wanted"]() == 2
 
 
 def test_what_a_local_name_hides_is_not_taken_for_the_modules(package):
