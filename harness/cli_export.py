@@ -119,7 +119,8 @@ def written(
         script = make_script(catalog, subject, whole=whole, **({"room": ROOM} if form == "issue" else {}))
         wrong = ""
         if check and script.was_run:
-            wrong = complaint(script.text, script.rehearsal, subject.environment, block.measures.limit)
+            limit = block.measures.limit
+            wrong = complaint(script.text, script.rehearsal, subject.environment, limit, script.taken_along)
         if not wrong:
             break
     if wrong:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.bench.rehearse import Rehearsal
@@ -20,15 +20,34 @@ PATIENCE = 120.0
 STEP = re.compile(r"^step \d+: (?:loss|mean size) (\S+)", re.MULTILINE)
 
 
-def complaint(text: str, rehearsal: Rehearsal, environment: Mapping[str, str], limit: float) -> str:
-    """What is wrong with a script, in a sentence; nothing where it fails as the trial does or gives its numbers."""
+#: Runs a script where packages cannot be imported that are only on the machine that exports.
+WITHOUT = """
+import runpy, sys
+
+class Without:
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] in {names}:
+            raise ModuleNotFoundError(name + " is not to be imported", name=name)
+
+sys.meta_path.insert(0, Without())
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def complaint(
+    text: str, rehearsal: Rehearsal, environment: Mapping[str, str], limit: float, without: Sequence[str] = ()
+) -> str:
+    """What is wrong with a script, in a sentence; nothing where it fails as the trial does or gives its numbers. It is
+    run with variables of its `environment`, and `without` the packages that were taken along."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trial.py"
         path.write_text(text, encoding="utf-8")
+        runner = WITHOUT.replace("{names}", repr(tuple(without)))
         try:
             done = subprocess.run(
-                [sys.executable, "-I", path], cwd=folder, env={**os.environ, **environment}, capture_output=True,
-                text=True, timeout=PATIENCE + limit * max(1, len(rehearsal.numbers)),
+                [sys.executable, "-I", "-c", runner, path], cwd=folder, env={**os.environ, **environment},
+                capture_output=True, text=True, timeout=PATIENCE + limit * max(1, len(rehearsal.numbers)),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "" if "longer than" in rehearsal.failure else "it takes longer than the trial may"

@@ -92,6 +92,7 @@ class Script:
     facts: dict[str, Any]
     was_run: bool
     needs: str
+    taken_along: tuple[str, ...]
 
     @property
     def outcome(self) -> str:
@@ -129,7 +130,9 @@ def make_script(catalog: Catalog, subject: Subject, *, whole: bool = False, room
     if rehearsal is not None and rehearsal.skipped:
         raise UserError(f"{subject.place} cannot run here: {rehearsal.skipped}.")
     text, needs = author.text(rehearsal)
-    return Script(text, rehearsal or Rehearsal(), facts, rehearsal is not None, needs)
+    return Script(
+        text, rehearsal or Rehearsal(), facts, rehearsal is not None, needs, tuple(sorted(author.modules.inside))
+    )
 
 
 @dataclass

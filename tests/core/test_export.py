@@ -145,6 +145,9 @@ def test_a_script_that_does_something_else_is_noticed():
     )
     assert complaint("", seen, {}, 60) == "it takes 0 steps and not 2"
     assert complaint("", Rehearsal(failure="RuntimeError"), {}, 60) == "it runs, and the trial failed: RuntimeError"
+    assert complaint("import toy", seen, {}, 60, ["toy"]) == (
+        "it fails, and the trial does not: ModuleNotFoundError: toy is not to be imported"
+    )
     assert complaint("import os; 1 / (os.environ['A'] == 'b')", Rehearsal(), {"A": "b"}, 60) == ""
 
 
@@ -401,3 +404,24 @@ def test_sizes_of_predictions_of_any_form():
     one = torch.tensor([-1.0, 3.0])
     assert rehearse.mean_size(one) == 2
     assert rehearse.mean_size({"a": one, "b": (one * 2, [one])}) == 2.5
+
+
+def test_what_plugins_print_is_not_in_the_script(here):
+    (here / "loud_toy.py").write_text(
+        "import harness\nfrom toy import linear, points as quiet\n\n"
+        "def points(*, size: int = 64) -> harness.Data:\n    print('loading')\n    return quiet(size=size)\n\n"
+        "def loud(features: int) -> object:\n    print('building')\n    return linear(features)\n\n"
+        "@harness.hookimpl\ndef provide_datasets():\n    yield harness.Dataset('loud_points', points)\n\n"
+        "@harness.hookimpl\ndef provide_models():\n    yield harness.Model('loud', loud)\n"
+    )
+    text = SUITE.replace("name: points", "name: loud_points").replace("model: linear", "model: loud")
+    (here / "toy.yaml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "-p", TOY, "-p", "loud_toy.py", "export", "plain", "toy.yaml", "--script"],
+        cwd=here, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("# One trial of a benchmark")
+    assert "loading" in done.stderr
+    assert "building" in done.stderr
+    assert "# From toy" in done.stdout

@@ -339,6 +339,10 @@ def test_what_is_provided_is_named_and_not_taken_along(package):
             "parcel.a uses the module parcel.b as a value",
         ),
         (
+            {"a": "def wanted():\n    from parcel.b import nowhere\n    return nowhere\n"},
+            "parcel.a uses parcel.b.nowhere, which no statement binds",
+        ),
+        (
             {"a": "from json import *\n\ndef wanted():\n    return dumps(1)\n"},
             "parcel.a imports everything from json, so where its dumps comes from cannot be said",
         ),
@@ -349,6 +353,11 @@ def test_what_cannot_be_told_from_source_is_refused(package, modules, says):
     with pytest.raises(UserError) as caught:
         shaken("parcel.a:wanted")
     assert says in str(caught.value)
+
+
+def test_a_module_without_source_is_named():
+    with pytest.raises(UserError, match=r"there is no Python source of a module parcel\.nowhere"):
+        shaken("parcel.nowhere:wanted")
 
 
 def test_mentions():

@@ -139,6 +139,7 @@ def test_it_runs_where_neither_harness_nor_plugins_can_be_imported(catalog, tmp_
 CELL = """
 # my_cell.py
 import torch
+import yaml
 from torch import nn
 
 import harness
@@ -153,7 +154,7 @@ class Leaky(nn.Module):
         self.inputs = nn.Linear(input_size, hidden_size)
 
     def forward(self, x, lengths, carry=None):
-        h = x.new_zeros(len(x), self.output_size)
+        h = x.new_zeros(len(x), yaml.safe_load(str(self.output_size)))
         outputs = []
         for step in self.inputs(x).unbind(1):
             h = (1 - self.leak) * h + self.leak * torch.tanh(step)
@@ -178,6 +179,8 @@ def test_a_plugin_in_one_file_comes_along(tmp_path):
     assert "return SequenceModel(facts, Leaky(6, hidden_size, leak), 6)" in made.text
     assert "return outputs, last_valid(outputs, lengths), h" in made.text
     assert "hookimpl" not in made.text
+    assert made.needs == "torch, yaml"
+    assert "my_leaky_cell" in made.taken_along
     assert "my_leaky_cell.py sha256:" in made.text
     assert numbers_of(made.text) == pytest.approx(made.rehearsal.numbers, rel=1e-6)
 
