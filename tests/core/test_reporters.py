@@ -13,10 +13,11 @@ import pytest
 from made import block, learning_block, record, runs
 from markdown_it import MarkdownIt
 from test_effects import TIMES, plan_of, speed_records
+from test_resources import memory
 
 from harness.builtin import github, json_report, junit, latex, markdown, tables, tensorboard, terminal
 from harness.parts import Reporter
-from harness.records import Claim, Plan, Record, Skipped
+from harness.records import Claim, Measures, Memory, Plan, Record, Skipped
 from harness.report import report_of
 from harness.table import Section, Table
 
@@ -267,6 +268,24 @@ def test_junit_says_what_passed_failed_and_was_skipped(nasty, tmp_path):
     broken = next(case for case in cases if case.get("name") == "broken|one")
     assert "\\x00\\x1b[31mred" in broken.find("error").get("message")
     assert broken.find("error").get("type") == "failed"
+
+
+def test_junit_of_a_run_that_measured_nothing_passes_nothing(catalog, tmp_path):
+    this = block("a", "b")
+    suite = suite_of(report_of(Plan("s", "q", "what", (this,)), [], catalog, {}), tmp_path)
+    assert [[c.tag for c in case if c.tag != "system-out"] for case in suite.findall("testcase")] == [["skipped"]] * 2
+
+
+def test_junit_of_what_is_not_timed_passes(catalog, tmp_path):
+    this = replace(block("a", "b"), measures=Measures(memory=Memory()))
+    records = [
+        Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "", memory([100, 300], [50, 60]))
+        for level in "ab"
+    ]
+    report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
+    assert report.findings.resources.quantities
+    suite = suite_of(report, tmp_path)
+    assert [[c.tag for c in case] for case in suite.findall("testcase")] == [["system-out"]] * 2
 
 
 def test_junit_of_a_baseline_that_failed_skips_the_others(catalog, tmp_path):
