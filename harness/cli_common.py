@@ -38,6 +38,7 @@ quick_option = click.option(
 until_decided_option = click.option(
     "--until-decided", is_flag=True, help="End a block when all its verdicts are in; their intervals pay for it."
 )
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where runs land."
 )
@@ -108,6 +109,13 @@ class Asked:
             suite, catalog, only=chosen(self.only), quick=self.quick, until_decided=self.until_decided,
             seeds=self.seeds, overrides=self.overrides(catalog),
         )  # fmt: skip
+
+
+def run_of(run: Path | None, results: Path) -> Store:
+    """The run in a folder; the newest one where it is not given, or "latest"."""
+    from harness.store import Store
+
+    return Store.latest(results) if run is None or run == Path("latest") else Store.open(run)
 
 
 def plan_of(context: Context, path: Path, asked: Asked) -> tuple[Suite, Catalog, Plan]:

@@ -24,6 +24,7 @@ def provide_metrics() -> Iterator[harness.Metric]:
 def provide_reporters() -> Iterator[harness.Reporter]:
     """What a run's folder gets."""
     for name, module, summary in (
+        ("html", "html", "report.html: one file to read offline, with plots"),
         ("markdown", "markdown", "report.md: everything, with plots where there are any"),
         ("terminal", "terminal", "report.txt: what the terminal shows"),
         ("plots", "plots", "plots/*: PNG and SVG (needs matplotlib)"),

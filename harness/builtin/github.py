@@ -47,14 +47,11 @@ def render(report: Report, room: int = LIMIT) -> str:
     if report.claims:
         rows = [f"- **{WORDS[answer]}**: {escape(says)} ({escape(reason)})" for says, answer, reason in report.claims]
         pieces.append([*rows, ""])
-    warnings = [
-        *(f"Failed: {text}" for text in report.failures),
-        *(f"Problem: {text}" for text in report.problems),
-        *(f"Note: {text}" for text in report.flags),
-        *(f"Skipped: {text}" for text in report.skipped),
-    ]
-    if warnings:
-        pieces.append([*(f"- {escape(text)}" for text in warnings), ""])
+    elif report.answer:
+        pieces.append([*(f"- {escape(sentence)}" for sentence in report.answer), ""])
+    remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]
+    if remarks:
+        pieces.append([*(f"- {escape(text)}" for text in remarks), ""])
     for section in report.sections:
         words = [escape(section.words), ""] if section.words else []
         lines = [f"### {escape(section.title)}", "", *words]

@@ -58,8 +58,7 @@ def render(report: Report) -> str:
         caption = one.title + (" (a first look: nothing here is a verdict)" if report.first_look else "")
         body += [*table(one, caption, f"tab:{label}"), ""]
     remarks = [f"Run {report.run} on {report.machine}.", *report.flags]
-    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problem", report.problems)):
-        remarks += [f"{title}: {text}" for text in texts]
+    remarks += [f"{title}: {text}" for title, texts in report.remarks for text in texts]
     head = ["% Into the preamble:", *(f"%   {line}" for line in PACKAGES)]
     if not _is_known("\n".join(body)):
         head += ["% Some names have characters that pdflatex does not know: use lualatex, with a font that has them."]

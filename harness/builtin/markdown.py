@@ -29,7 +29,7 @@ def render(report: Report) -> str:
             "**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**",
             "",
         ]
-    lines += [f"Run `{report.run}` on {report.machine}.", ""]
+    lines += [" ".join(report.answer), "", f"Run `{report.run}` on {report.machine}.", ""]
     if report.claims:
         lines += ["## Claims", ""]
         lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]
@@ -43,9 +43,8 @@ def render(report: Report) -> str:
         lines += [f"As SVG: {links}.", ""]
     if missing := tensorboard.how_to_get_them(report):
         lines += [missing, ""]
-    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
-        if texts:
-            lines += [f"## {title}", "", *(f"- {cell(text)}" for text in texts), ""]
+    for title, texts in report.remarks:
+        lines += [f"## {title}", "", *(f"- {cell(text)}" for text in texts), ""]
     lines += [report.last_line, ""]
     lines += [line for one in report.sections if one.why for line in section(one)]
     lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]

@@ -10,9 +10,11 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness.builtin.break_even_plot import break_even_plots
 from harness.builtin.effect_plots import effect_plots
-from harness.builtin.figures import Plot
+from harness.builtin.figures import DRAWN, Plot
 from harness.builtin.learning_plots import learning_plots
+from harness.builtin.speed_plots import speed_plots
 from harness.report import Report
 
 
@@ -20,7 +22,8 @@ def plots_of(report: Report) -> list[Plot]:
     """What there is to draw of a run; blocks of the same name get numbers."""
     found: list[Plot] = []
     names: dict[str, int] = {}
-    for plot in (*learning_plots(report), *effect_plots(report)):
+    kinds = (speed_plots, break_even_plots, learning_plots, effect_plots)
+    for plot in (plot for kind in kinds for plot in kind(report)):
         again = names[plot.name] = names.get(plot.name, 0) + 1
         found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
     return found
@@ -50,9 +53,9 @@ def save(plot: Plot, path: Path, *, dpi: int = 150) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    # The same data give the same file: no date, and ids in the SVG that are not drawn by chance.
+    # The same data give the same file: no date.
     same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with matplotlib.rc_context({"svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True}):
+    with matplotlib.rc_context(DRAWN):
         figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
         plot.draw(figure)
         figure.savefig(path, dpi=dpi, metadata=same[path.suffix])

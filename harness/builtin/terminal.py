@@ -28,6 +28,7 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
     yield report.question
     if report.first_look:
         yield "A first look, one process a block: nothing here is a verdict. Run without --quick for those."
+    yield from report.answer
     for section in report.sections:
         if section.tables:
             yield f"\n{section.title}. {section.words}"
@@ -35,10 +36,9 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
             yield f"\n{table(each)}"
     for flag in report.flags:
         yield f"  {flag}"
-    for title, lines in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
-        if lines:
-            yield f"\n{title}"
-            yield from (f"  {line}" for line in lines)
+    for title, lines in report.remarks:
+        yield f"\n{title}"
+        yield from (f"  {line}" for line in lines)
     if report.claims:
         yield "\nClaims"
         yield from (f"  {answer.upper()}: {says} ({reason})" for says, answer, reason in report.claims)

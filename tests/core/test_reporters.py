@@ -344,7 +344,7 @@ def test_a_summary_begins_with_the_claims_and_warns_in_plain_words(nasty):
     assert tokens[1].startswith(f"HOLDS: {NASTY} (") or tokens[1].startswith(f"HOLDS: {as_read(NASTY)} (")
     assert tokens[2].startswith("FAILS: not so line one line two")
     assert any(token.startswith("Failed: ") for token in tokens)
-    assert any(token.startswith("Problem: metric m | <x>") for token in tokens)
+    assert any(token.startswith("Problems: metric m | <x>") for token in tokens)
     assert "::" not in re.sub(r"\w::\w", "", text)  # no workflow commands
     assert "<i>" not in text
     assert "<b>" not in text

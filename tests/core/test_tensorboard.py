@@ -208,7 +208,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     pytest.importorskip("tensorboard", reason=NEEDED)
     pytest.importorskip("torch_tb_profiler", reason=NEEDED)
     (this,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
-    traced = profile_trial(this, "backwards", Kitchen(catalog), Guard(0.0), tmp_path / "traces")
+    traced = profile_trial(this, "backwards", "train", Kitchen(catalog), Guard(0.0), tmp_path / "traces")
     tensorboard.write(learnt(catalog), tmp_path)
     board = Board(tmp_path)
 
@@ -253,7 +253,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     trace = board.client.get(f"/data/{route}/trace", query_string=place)
     assert trace.status_code == 200
     plain = gzip.decompress(trace.data) if trace.data.startswith(b"\x1f\x8b") else trace.data
-    assert {"ProfilerStep#2", "ProfilerStep#3"} <= {event.get("name") for event in json.loads(plain)["traceEvents"]}
+    assert {"ProfilerStep#0", "ProfilerStep#1"} <= {event.get("name") for event in json.loads(plain)["traceEvents"]}
 
 
 def test_a_trial_that_failed_is_a_session_that_failed(catalog, tmp_path):
