@@ -34,6 +34,7 @@ from harness.cli_common import (
     went_wrong,
 )  # fmt: skip
 from harness.cli_explain import explain
+from harness.cli_export import export
 from harness.cli_plot import plot
 from harness.cli_run import run
 from harness.cli_trust import doctor, selftest
@@ -218,6 +219,7 @@ def report(context: Context, folder: Path | None, results: Path, reporter: str |
 cli.add_command(run)
 cli.add_command(explain)
 cli.add_command(plot)
+cli.add_command(export)
 cli.add_command(doctor)
 cli.add_command(selftest)
 
