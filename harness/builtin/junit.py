@@ -88,7 +88,8 @@ def cases_of(report: Report) -> list[Case]:
     facts = facts_of(report)
     ran = {(block, level) for block, level, *_ in findings.numbers}
     ran |= {(one.block.id, level) for one in findings.lessons.learned for level, runs in one.runs.items() if runs}
-    ran |= {(record.block, record.level) for record in (*findings.health, *findings.profiles)}
+    ran |= {(record.block, record.level) for record in findings.health}
+    ran |= {(block, one.level) for (block, _), profiles in findings.profiles.items() for one in profiles}
     failed = {(record.block, record.level): record for record in findings.failures}
     for block in plan.blocks:
         for trial in block.trials:

@@ -412,11 +412,11 @@ def test_csv_has_names_as_they_are(nasty, tmp_path):
 def test_the_text_is_the_terminal_s_without_where_it_lies(report, tmp_path):
     (path,) = terminal.write(report, tmp_path)
     text = path.read_text()
-    assert text == terminal.render(report) + "\n"
+    assert text == terminal.render(report).replace("\x1b[31m", "") + "\n"
     there = terminal.render(report, tmp_path)
-    assert there.replace(f"\nReport: {tmp_path / 'report.md'}", "").split() == text.split()
+    assert there.replace(f"\nReport: {tmp_path / 'report.md'}", "").replace("\x1b[31m", "").split() == text.split()
     assert text.startswith(report.question)
-    assert "\x1b" not in text or report.problems
+    assert "\x1b" not in text
 
 
 def test_all_reporters_are_fast_and_torch_free(catalog):
