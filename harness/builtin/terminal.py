@@ -12,7 +12,6 @@ from harness.builtin import plots, tensorboard
 from harness.report import Report
 from harness.table import Table
 
-
 #: What turns colour on and off, as a failure's reason may hold it.
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
