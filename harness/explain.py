@@ -82,13 +82,13 @@ class Explanation:
         return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
 
     def by_operator(self) -> list[Row]:
-        """The same with the phases of each operator in one row."""
+        """The same with the phases of each operator in one row, named by those where most of its difference is."""
         found: dict[str, list[Row]] = {}
         for row in self.rows:
             found.setdefault(row.operator, []).append(row)
         whole = [
             Row(
-                " and ".join(dict.fromkeys(row.phase for row in same)),
+                " and ".join(row.phase for row in same if abs(row.difference) >= 0.2 * abs(same[0].difference)),
                 operator,
                 (sum(row.seconds[0] for row in same), sum(row.seconds[1] for row in same)),
                 (sum(row.calls[0] for row in same), sum(row.calls[1] for row in same)),
@@ -160,6 +160,11 @@ def explanations(
             if variant is not baseline[0] and (explained := explain(one, baseline[0], variant, cost)):
                 found.append(explained)
     return found
+
+
+def largest(explained: Sequence[Explanation], most: int) -> list[Explanation]:
+    """The largest of the differences that are decided, at most so many."""
+    return sorted((one for one in explained if one.decided), key=lambda one: -abs(math.log(one.ratio)))[:most]
 
 
 def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explanation | None:

@@ -15,6 +15,7 @@ from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, Evidence, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.effects import Effect, Judge, effects_of
+from harness.explain import Explanation, explanations
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
@@ -72,6 +73,11 @@ class Findings:
     @cached_property
     def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
         return _by_place(self.effects)
+
+    @cached_property
+    def explained(self) -> list[Explanation]:
+        """Where the differences to the baseline come from, as far as there are profiles."""
+        return explanations(self.measured, self.profiles)
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its

@@ -6,6 +6,7 @@ reads the profile can take it off again; and each profiled step has a plain one 
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import time
@@ -89,6 +90,8 @@ def warm_up(member: LiveMember) -> None:
         member.save()  # from here on there is an optimizer state to go back to
     with profiling(member):
         pass
+    gc.collect()
+    gc.freeze()
 
 
 def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
@@ -115,6 +118,7 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
                     clock.wait()
                 wall += clock.wall()
             summaries.append(summary_of(events()))
+            gc.collect()  # a profiler is in a cycle, and its events fill gigabytes
             walls.append(wall)
             seen += summaries[-1].events
             if not passes and seen > MOST_EVENTS / 2:
