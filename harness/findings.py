@@ -15,9 +15,11 @@ from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, Evidence, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.effects import Effect, Judge, effects_of
+from harness.explain import Explanation, explanations
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
+from harness.profiled import Profiled
 from harness.records import LEARNING, Block, Plan, Record, by_block
 from harness.resources import Resources, find_resources
 
@@ -36,7 +38,9 @@ class Findings:
     failures: tuple[Record, ...]
     verified: tuple[Record, ...]
     resources: Resources
-    profiles: tuple[Record, ...]
+    #: By block id and mode, in the order of the block's trials.
+    profiles: Mapping[tuple[str, str], Sequence[Profiled]]
+    measured: tuple[Measured, ...]
     claims: tuple[ClaimResult, ...]
     floor: float
     null_biased: bool
@@ -69,6 +73,11 @@ class Findings:
     @cached_property
     def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
         return _by_place(self.effects)
+
+    @cached_property
+    def explained(self) -> list[Explanation]:
+        """Where the differences to the baseline come from, as far as there are profiles."""
+        return explanations(self.measured, self.profiles)
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
@@ -150,7 +159,8 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         failures=tuple(first_failures(records)),
         verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
         resources=resources,
-        profiles=tuple(r for r in records if r.measure == "profile" and r.outcome == "ok"),
+        profiles=profiles_of(plan, records),
+        measured=tuple(measured),
         claims=tuple(claims),
         floor=floor,
         null_biased=biased,
@@ -160,6 +170,23 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
         growth=growth,
     )
+
+
+def profiles_of(plan: Plan, records: Sequence[Record]) -> dict[tuple[str, str], list[Profiled]]:
+    """The profiles of each block and mode, in the order of its trials."""
+    stored = {
+        (r.block, r.measure, r.level): r for r in records if r.measure.startswith("profile.") and r.outcome == "ok"
+    }
+    found = {
+        (block.id, mode): [
+            Profiled.from_record(record)
+            for trial in block.trials
+            if (record := stored.get((block.id, f"profile.{mode}", trial.level)))
+        ]
+        for block in plan.blocks
+        for mode in (block.measures.profile.of if block.measures.profile else ())
+    }
+    return {place: group for place, group in found.items() if group}
 
 
 def evidence(

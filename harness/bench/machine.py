@@ -37,6 +37,11 @@ def describe() -> dict[str, Any]:
     return found
 
 
+def torch_build() -> str:
+    """How torch was built, in its own words."""
+    return str(torch.__config__.show()).strip()
+
+
 def processor() -> str:
     """The processor's own name for itself."""
     try:

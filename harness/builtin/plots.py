@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.builtin.break_even_plot import break_even_plots
+from harness.builtin.difference_plots import difference_plots
 from harness.builtin.effect_plots import effect_plots
 from harness.builtin.figures import DRAWN, Plot
 from harness.builtin.learning_plots import learning_plots
@@ -33,7 +34,7 @@ def all_plots(report: Report) -> list[Plot]:
     """What there is to draw of a run; blocks of the same name get numbers."""
     found: list[Plot] = []
     names: dict[str, int] = {}
-    kinds = (speed_plots, break_even_plots, learning_plots, effect_plots)
+    kinds = (speed_plots, break_even_plots, learning_plots, effect_plots, difference_plots)
     for plot in (plot for kind in kinds for plot in kind(report)):
         again = names[plot.name] = names.get(plot.name, 0) + 1
         found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
@@ -52,7 +53,8 @@ def by_turns(plots: Sequence[Plot]) -> list[Plot]:
 def not_drawn(report: Report) -> str:
     """A line where a run has more to draw than is drawn; empty otherwise."""
     every = len(all_plots(report))
-    return f"Of {every} plots {MOST} are drawn, the first ones of each section." if every > MOST else ""
+    words = f"Of {every} plots {MOST} are drawn, the first ones of each section; harness plot draws any of them."
+    return words if every > MOST else ""
 
 
 def how_to_get_them(report: Report) -> str:
@@ -66,19 +68,25 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write plots/NAME.png and plots/NAME.svg for each plot; nothing where matplotlib is not installed."""
     if not find_spec("matplotlib") or not (plots := plots_of(report)):
         return []
-    import matplotlib
-    from matplotlib.figure import Figure
-
     folder = folder / "plots"
     folder.mkdir(exist_ok=True)
     written = []
-    with matplotlib.rc_context(DRAWN):
-        for plot in plots:
-            figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
-            plot.draw(figure)
-            for path, metadata in (
-                (folder / f"{plot.name}.png", {"Software": None}), (folder / f"{plot.name}.svg", {"Date": None})
-            ):  # fmt: skip
-                figure.savefig(path, dpi=150, metadata=metadata)
-                written.append(path)
+    for plot in plots:
+        paths = [folder / f"{plot.name}.{ending}" for ending in ("png", "svg")]
+        save(plot, *paths)
+        written += paths
     return written
+
+
+def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
+    """Draw one plot into files, whose endings say of which kinds they are."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # The same data give the same file: no date.
+    same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with matplotlib.rc_context(DRAWN):
+        figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
+        plot.draw(figure)
+        for path in paths:
+            figure.savefig(path, dpi=dpi, metadata=same[path.suffix])
