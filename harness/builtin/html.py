@@ -80,7 +80,7 @@ def render(report: Report, suite: str = "") -> str:
         reasons=[part for part in parts if part.why],
         claims=[(says, answer, KINDS[answer], reason) for says, answer, reason in report.claims],
         counts=counts_of(report),
-        trouble=[(name, lines) for name, lines in troubles(report) if lines],
+        trouble=report.remarks,
         plots_missing=how_to_get_them(report) or not_drawn(report),
         facts=list(facts_in_rows(report.facts)),
         facts_text=json.dumps(report.facts, indent=1, ensure_ascii=False, default=str),
@@ -106,11 +106,6 @@ def environment() -> Environment:
 def asset(name: str) -> str:
     """A style sheet or script of our own."""
     return (files("harness.builtin") / "templates" / name).read_text(encoding="utf-8")
-
-
-def troubles(report: Report) -> list[tuple[str, tuple[str, ...]]]:
-    """What went wrong, or was left out."""
-    return report.remarks
 
 
 def counts_of(report: Report) -> list[tuple[str, str, int]]:
