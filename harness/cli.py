@@ -31,6 +31,7 @@ from harness.cli_common import (
     suite_argument,
     went_wrong,
 )  # fmt: skip
+from harness.cli_compare import compare, history
 from harness.cli_run import run
 from harness.cli_trust import as_json_option as as_json
 from harness.cli_trust import doctor, selftest
@@ -197,6 +198,8 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
 
 
 cli.add_command(run)
+cli.add_command(compare)
+cli.add_command(history)
 cli.add_command(doctor)
 cli.add_command(selftest)
 
