@@ -35,7 +35,7 @@ class Asked:
 class Across:
     """Run B held against run A. `failures` are B's, in words; `missing` and `new` are contexts that A or B alone has;
     `margin` is the smallest that was used, and by how much an amount may grow; `past_runs` is how many earlier runs say
-    how much runs differ."""
+    how much runs differ; `problems` are of metrics that could not read a run."""
 
     a: Side
     b: Side
@@ -50,6 +50,7 @@ class Across:
     new: tuple[str, ...]
     margin: float
     past_runs: int = 0
+    problems: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -109,6 +110,7 @@ def compare_runs(a: Side, b: Side, asked: Asked, past: Past | None = None, past_
         new=tuple(new),
         margin=margin,
         past_runs=past_runs,
+        problems=tuple(dict.fromkeys((*a.findings.problems, *b.findings.problems))),
     )
 
 
@@ -159,14 +161,13 @@ def failures_of(side: Side, pairs: Sequence[Pair], new: Sequence[Block]) -> list
     kept |= {block.id: tuple(trial.level for trial in block.trials) for block in new}
     names = {block.id: block.name for block in side.plan.blocks}
     known = set(names)
-    found = [
+    return [
         f"{names.get(record.block, 'measured once more')}, {record.level}: {record.outcome} in {record.measure}: "
         f"{record.reason}"
         for record in side.findings.failures
         if record.outcome in ("failed", "invalid")
         and (record.block not in known or record.level in kept.get(record.block, ()))
     ]
-    return [*found, *side.findings.problems]
 
 
 def gate(across: Across) -> Gate:
@@ -282,6 +283,7 @@ def to_json(across: Across, outcome: Gate) -> dict[str, Any]:
         "missing": list(across.missing),
         "new": list(across.new),
         "failures": list(across.failures),
+        "problems": list(across.problems),
         "gate": {
             "code": outcome.code, "answer": outcome.answer, "worse": list(outcome.worse), "open": list(outcome.open),
         },

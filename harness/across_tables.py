@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.across import STEP, Across, is_worse
 from harness.across_times import FLAGS
+from harness.comparability import shortened
 from harness.compare import FLAGS as TIMED_FLAGS
 from harness.history import Group, History, Series, Shift, Visit
 from harness.learning import FLAGS as LEARNING_FLAGS
@@ -82,11 +83,6 @@ def places_in_words(places: Sequence[str], most: int = 3) -> str:
     """The first places, and how many more there are."""
     more = len(places) - most
     return ", ".join(places[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def shortened(text: str, most: int = 40) -> str:
-    """Text that fits a cell."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def change_tables(changes: Sequence[Change], head: str) -> list[Table]:

@@ -77,7 +77,8 @@ def difference(a: Estimate, b: Estimate, spread: Spread) -> Estimate:
     parts = [(a.error**2, a.df), (b.error**2, b.df), (2 * spread.sd**2, spread.df)]
     variance = sum(part for part, _ in parts)
     lost = sum(part**2 / df for part, df in parts if df > 0)  # Welch and Satterthwaite
-    df = min(MANY, variance**2 / lost) if lost else MANY
+    # Rounded down, so that many comparisons ask for few quantiles of t.
+    df = min(MANY, math.floor(10 * variance**2 / lost + 1e-6) / 10) if lost else MANY
     return Estimate(b.mean - a.mean, math.sqrt(variance), df, min(a.k, b.k))
 
 

@@ -69,8 +69,8 @@ def find_changes(values: Sequence[float], variances: Sequence[float], alpha: flo
     """The changes in a sequence, each number with its variance (above 0).
 
     A stretch is split where the likelihood gains most by two means in place of one, if fewer than a share `alpha` of
-    simulated sequences without a change gain so much anywhere; both parts are then looked at in the same way. Fewer
-    than four numbers have no change.
+    simulated sequences without a change gain so much anywhere, and if that does not rest on any one number; both parts
+    are then looked at in the same way. Fewer than four numbers have no change.
     """
     y, v = np.asarray(values, dtype=float), np.asarray(variances, dtype=float)
     if y.shape != v.shape or (len(v) and v.min() <= 0):
@@ -85,7 +85,7 @@ def find_changes(values: Sequence[float], variances: Sequence[float], alpha: flo
         start, stop = stretches.pop()
         if stop - start < 2 * SIDE:
             continue
-        gains = likelihood_gains(y[None, start:stop], v[start:stop])[0] / scale**2
+        gains = gains_without_any_one(y[start:stop], 1 / v[start:stop]) / scale**2
         split = int(np.argmax(gains))
         p = p_value(float(gains[split]), v, start, stop)
         if (start, stop) == (0, len(y)):
@@ -104,20 +104,26 @@ def find_changes(values: Sequence[float], variances: Sequence[float], alpha: flo
     return Changes(tuple(points), tuple(segments), scale, clearest)
 
 
-def likelihood_gains(sequences: Array, variances: Array) -> Array:
+def likelihood_gains(sequences: Array, weights: Array) -> Array:
     """Twice the log-likelihood that two means gain on one, for each place to split, shape (sequences, splits).
 
-    `sequences` is (sequences, n), `variances` (n,). The first split leaves `SIDE` numbers before it, the last one as
-    many after it.
+    `sequences` and `weights` (one over the variance) are (sequences, n), or broadcast to it. The first split leaves
+    `SIDE` numbers before it, the last one as many after it.
     """
-    n = sequences.shape[1]
-    weights = 1 / variances
-    sums, total = np.cumsum(sequences * weights, axis=1), np.cumsum(weights)
-    at = np.arange(SIDE, n - SIDE + 1) - 1
-    left, right = total[at], total[-1] - total[at]
+    sequences, weights = np.broadcast_arrays(sequences, weights)
+    at = np.arange(SIDE, sequences.shape[1] - SIDE + 1) - 1
+    sums, totals = np.cumsum(sequences * weights, axis=1), np.cumsum(weights, axis=1)
+    left, right = totals[:, at], totals[:, -1:] - totals[:, at]
     gap = sums[:, at] / left - (sums[:, -1:] - sums[:, at]) / right
     gains: Array = gap**2 * left * right / (left + right)
     return gains
+
+
+def gains_without_any_one(values: Array, weights: Array) -> Array:
+    """What is left of the gain of each split, shape (splits,), whichever one number is left out: what rests on one run
+    alone is no change."""
+    found: Array = likelihood_gains(values[None], weights * (1 - np.eye(len(values)))).min(axis=0)
+    return found
 
 
 def scales(sequences: Array, variances: Array) -> Array:
@@ -141,7 +147,7 @@ def p_value(gain: float, variances: Array, start: int, stop: int) -> float:
     The larger share is the answer.
     """
     draws = np.random.default_rng(0).normal(size=(DRAWN, len(variances))) * np.sqrt(variances)
-    best = likelihood_gains(draws[:, start:stop], variances[start:stop]).max(axis=1)
+    best = likelihood_gains(draws[:, start:stop], 1 / variances[None, start:stop]).max(axis=1)
     estimated = np.maximum(scales(draws, variances), 1e-9)
     known = np.maximum(estimated, 1.0)
     return max((1 + int((best / scale**2 >= gain).sum())) / (1 + DRAWN) for scale in (known, estimated))

@@ -158,6 +158,7 @@ def show_comparison(across: Across, outcome: Gate) -> None:
         click.echo(f"  {flag}")
     for title, lines in (
         ("Failed in B", outcome.failed),
+        ("Problems", across.problems),
         ("Only in A", across.missing),
         ("Only in B", across.new),
         ("Worse", outcome.worse),

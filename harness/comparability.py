@@ -108,7 +108,12 @@ class Difference:
     @property
     def words(self) -> str:
         """The difference in one phrase."""
-        return f"{self.name} was {self.a} and is {self.b}"
+        return f"{self.name} was {shortened(self.a)} and is {shortened(self.b)}"
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """Text that fits a cell."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def parse_allowed(names: Iterable[str]) -> frozenset[str]:
@@ -182,7 +187,7 @@ def fields_of_run(facts: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, A
 
 def fields_of_trial(trial: Trial) -> dict[str, dict[str, Any]]:
     """The fields that its id is hashed from, and what follows from them."""
-    parts = (trial.model, trial.dataset, *trial.use)
+    parts = {"model": trial.model, "dataset": trial.dataset, **{spec.name: spec for spec in trial.use}}
     used: dict[str, Any] = {"": [spec.name for spec in trial.use]}
     for spec in trial.use:
         used |= {f"{spec.name}.{name}": value for name, value in spec.parameters.items()}
@@ -195,7 +200,7 @@ def fields_of_trial(trial: Trial) -> dict[str, dict[str, Any]]:
         "seed": {"": trial.seed},
         "device": {"": trial.device},
         "environment": dict(trial.environment),
-        "versions": {spec.name: f"{spec.plugin} {spec.version}" for spec in parts},
+        "versions": {place: f"{spec.plugin} {spec.version}" for place, spec in parts.items()},
         "changes": {"": trial.changes},
     }
 
