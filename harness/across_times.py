@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from harness import stats
 from harness.compare import CPU_SHARE, Comparison, Measured, alpha_of
 from harness.pairs import Change, Pair, Side, Verdict
+from harness.records import Record
 from harness.stats import Estimate
 
 #: The standard deviation of what a run gives to its own ratios, beyond what its processes show of it (log units): of
@@ -19,6 +21,8 @@ from harness.stats import Estimate
 ALIKE, UNLIKE = 0.004, 0.012
 #: How fast it rises from one to the other with the log of the ratio.
 RISE = 0.013
+#: Runs that began more than so many seconds apart are taken to differ by this times as much: machines do not stay.
+SOON, LATER = 3600.0, 2.0
 #: So many earlier runs say themselves how much runs differ.
 ENOUGH = 6
 #: Where no end to degrees of freedom is in sight; Student's t is then the normal distribution to three digits.
@@ -28,6 +32,7 @@ MANY = 1e4
 _CARRIED = ("cpu-clock", "not-stationary", "tail-effect", "another model", "another update", "another order")
 
 FLAGS = {
+    "far apart": "these runs began more than an hour apart, so twice the spread is assumed; --history measures it",
     "other machine": "ratios differ from machine to machine, so this says nothing of the code; --allow accepts a field",
 }
 
@@ -56,16 +61,26 @@ def where_of(context: Mapping[str, str], level: str, mode: str) -> Where:
     return tuple(sorted(context.items())), level, mode
 
 
-def assumed_spread(log_ratio: float) -> Spread:
-    """What is taken where no history says: the less alike two levels are, the more of the machine is in their ratio."""
-    return Spread(min(UNLIKE, ALIKE + RISE * abs(log_ratio)))
+def assumed_spread(log_ratio: float, *, far: bool = False) -> Spread:
+    """What is taken where no history says: the less alike two levels are, the more of the machine is in their ratio.
+    `far`: the runs are more than an hour apart."""
+    return Spread(min(UNLIKE, ALIKE + RISE * abs(log_ratio)) * (LATER if far else 1.0))
 
 
-def spread_of(past: Sequence[Estimate], log_ratio: float) -> Spread:
+def far_apart(a: Sequence[Record], b: Sequence[Record]) -> bool:
+    """Whether two runs began more than an hour apart; also where that is not known."""
+    try:
+        begun = [min(datetime.fromisoformat(record.at) for record in records) for records in (a, b)]
+        return abs((begun[1] - begun[0]).total_seconds()) > SOON
+    except (ValueError, TypeError):  # no records, without a time, or one of them without a zone
+        return True
+
+
+def spread_of(past: Sequence[Estimate], log_ratio: float, *, far: bool = False) -> Spread:
     """How much runs differ: as the earlier ones say where there are enough of them, else assumed. It is read from
     differences of runs that follow each other, so that a change of the code that came to stay is met once."""
     if len(past) < ENOUGH:
-        return assumed_spread(log_ratio)
+        return assumed_spread(log_ratio, far=far)
     means = np.array([estimate.mean for estimate in past])
     within = float(np.mean([estimate.error**2 for estimate in past]))
     between = float(np.mean(np.diff(means) ** 2)) / 2 - within
@@ -114,6 +129,7 @@ class Times:
         given = [one.margin for one in settings if one]
         self.margin = min(given) if margin is None else margin
         self.alpha = min(map(alpha_of, settings))
+        self.far = far_apart(a.records, b.records)
         self.floor = max(a.findings.floor, b.findings.floor)
 
     def ratio(self, level: str, metric: str) -> Change:
@@ -137,10 +153,10 @@ class Times:
         assert second is not None
         where = where_of(self.pair.b.context, level, self.mode)
         past = self.past.ratios.get(where, ()) if metric == "step_time" else ()
-        estimate = difference(first, second, spread_of(past, first.mean))
+        estimate = difference(first, second, spread_of(past, first.mean, far=self.far))
         verdict, reason = self._judged(estimate, [one for one in compared if one])
         return replace(
-            change, estimate=estimate, verdict=verdict, reason=reason, flags=self._flags(level, "ratios", compared)
+            change, estimate=estimate, verdict=verdict, reason=reason, flags=self._flags(level, compared, past)
         )
 
     def time(self, level: str, metric: str) -> Change:
@@ -196,12 +212,14 @@ class Times:
                 return "undecided", f"in {name} cores were shared, and several threads have no CPU clock"
         return decide(estimate, self.margin, self.floor, self.alpha)
 
-    def _flags(self, level: str, kind: Any, compared: Sequence[Comparison | None]) -> tuple[str, ...]:
+    def _flags(self, level: str, compared: Sequence[Comparison | None], past: Sequence[Estimate]) -> tuple[str, ...]:
         carried = {flag for one in compared if one for flag in one.flags}
         if self.clocks_differ:
             carried.add("cpu-clock")
-        marks = [flag for flag in _CARRIED if flag in carried]
-        return (*(["other machine"] if self.pair.marked(level, kind) else []), *marks)
+        marks = ["other machine"] if self.pair.marked(level, "ratios") else []
+        if self.far and len(past) < ENOUGH:
+            marks.append("far apart")
+        return (*marks, *(flag for flag in _CARRIED if flag in carried))
 
 
 def contended(comparison: Comparison) -> bool:

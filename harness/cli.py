@@ -50,6 +50,7 @@ def cli() -> None:
     and see         harness list            what there is to compare
                     harness describe lstm   what one part takes and promises
                     harness plan SUITE      what a suite would measure, and for how long
+                    harness compare A B     what became of it since an older run
     """
 
 

@@ -94,6 +94,10 @@ def compare(
         raise UserError("A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the one before the latest.")
     catalog = catalog_of(context)
     first, second = (Side.read(store_of(folder), catalog) for folder in folders)
+    if first.records and first.records == second.records:
+        raise UserError(
+            "A and B hold the same records.", where=str(folders[1]), fix="A copy of a run is no second one."
+        )
     past, runs = earlier_runs(*folders) if history else (None, 0)
     across = compare_runs(first, second, asked, past, runs)
     outcome = gate_of(across)
@@ -168,7 +172,7 @@ def show_comparison(across: Across, outcome: Gate) -> None:
             click.echo(f"\n{title}")
             for line in lines:
                 click.echo(f"  {line}")
-    click.echo(f"\nMargin {across.margin:.3g}. In all: {outcome.answer} (exit code {outcome.code} with --gate).")
+    click.echo(f"\nMargin {100 * across.margin:g} %. In all: {outcome.answer} (exit code {outcome.code} with --gate).")
 
 
 def show_sections(sections: Sequence[Section]) -> None:
@@ -211,7 +215,8 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(finite(history_to_json(found)), indent=1, ensure_ascii=False))
         return
-    click.echo(f"{found.suite}: {sum(len(group.visits) for group in found.groups)} runs in {len(found.groups)} groups")
+    runs, groups = sum(len(group.visits) for group in found.groups), len(found.groups)
+    click.echo(f"{found.suite}: {runs} run{'s' * (runs != 1)} in {groups} group{'s' * (groups != 1)}")
     if found.groups:
         show_sections(history_sections(found, last))
     for visit in found.left_out:

@@ -282,11 +282,13 @@ def shifts_between(before: Group, after: Group) -> list[Shift]:
 
 
 def shift_between(before: Series, after: Series, differs: Sequence[str]) -> Shift:
-    """The same of one level. With few runs on both sides it is mostly what is assumed of their spread."""
+    """The same of one level. With few runs on both sides it is mostly what is assumed of their spread, and that much
+    more is taken for what the time between two groups changes in a machine, which no number of runs averages out."""
     last, first = before.changes.segments[-1], after.changes.segments[0]
     k = runs_in(before, last) + runs_in(after, first)
     df = sum(e.df for series, s in ((before, last), (after, first)) for e in series.estimates[s.start : s.stop])
-    size = Estimate(first.mean - last.mean, math.hypot(last.error, first.error), min(MANY, df), k)
+    error = math.hypot(last.error, first.error, assumed_spread(last.mean).sd)
+    size = Estimate(first.mean - last.mean, error, min(MANY, df), k)
     verdict, _ = decide(size, after.margin, stats.FLOOR, 0.05)
     return Shift(
         after.place, after.level, before.visits[-1].name, after.visits[0].name, math.exp(last.mean),

@@ -24,7 +24,10 @@ FACTS = {
 }  # fmt: skip
 
 
-def timed(block: Block, ratios: Mapping[str, float], *, seed: int = 0, processes=5, noise=0.002, share=1.0) -> list:
+def timed(
+    block: Block, ratios: Mapping[str, float], *, seed: int = 0, processes=5, noise=0.002, share=1.0,
+    at="2030-01-01T00:00:00+00:00",
+) -> list:  # fmt: skip
     """Records of a block whose levels take these times the baseline's, with noise from process to process."""
     random = np.random.default_rng(seed)
     found = []
@@ -35,7 +38,7 @@ def timed(block: Block, ratios: Mapping[str, float], *, seed: int = 0, processes
             found.append(record(block, level, number, wall, share * wall))
         found.append(record(block, block.baseline.level, number, base, share * base, role="control"))
     members = len(ratios) + 2
-    return [replace(each, of=members) for each in found]
+    return [replace(each, of=members, at=at) for each in found]
 
 
 def plan(*blocks: Block, claims: tuple[Claim, ...] = (), **more) -> Plan:
@@ -205,6 +208,18 @@ def test_noise_is_undecided(run_of):
     assert verdicts == [("other", "undecided")]
     assert answer.code == 4
     assert "noisy" in answer.open[0]
+
+
+def test_runs_far_apart_are_taken_to_differ_by_more(run_of):
+    """And so are runs whose time is not known."""
+    now = compare_runs(run_of(1.1, 1), run_of(1.1, 2), Asked()).ratios[0]
+    for at in ("2030-01-02T00:00:00+00:00", "2030-01-01T00:00:00", ""):
+        later = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at=at), Asked()).ratios[0]
+        assert (later.verdict, later.flags) == ("undecided", ("far apart",))
+        assert later.estimate.half_width() == pytest.approx(2 * now.estimate.half_width(), rel=0.1)
+    past = Past({where_of({}, "other", "train"): [Estimate(0.1 + 0.001 * (i % 2), 0.001, 4, 5) for i in range(8)]})
+    measured = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at="2030-02-01T00:00:00+00:00"), Asked(), past).ratios[0]
+    assert (measured.verdict, measured.flags) == ("equivalent", ())
 
 
 def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
