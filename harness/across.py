@@ -84,8 +84,9 @@ def compare_runs(a: Side, b: Side, asked: Asked, past: Past | None = None, past_
     missing = [block.name for block in matched.missing]
     new = [block.name for block in matched.new]
     for pair in matched.pairs:
-        missing += in_one_alone(pair.name, pair.a, pair.b)
-        new += in_one_alone(pair.name, pair.b, pair.a)
+        if not asked.metrics:
+            missing += in_one_alone(pair.name, pair.a, pair.b)
+            new += in_one_alone(pair.name, pair.b, pair.a)
         for mode in modes_of(pair):
             here = Times(a, b, pair, mode, past or Past(), asked.margin)
             floor = max(floor, here.floor)

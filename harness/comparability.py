@@ -176,7 +176,7 @@ def fields_of_run(facts: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, A
         "packages": packages,
         "plugins": dict(facts.get("plugins", {})),
         "facts": added,
-        "commit": {"": git.get("commit")},
+        "commit": {"": (git.get("commit") or "")[:12] or None},
         "dirty": {"": git.get("dirty")},
         "axis": {"": plan.axis},
         "baseline": {"": list(baselines)},

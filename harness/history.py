@@ -136,7 +136,7 @@ def suites_in(results: Path) -> list[str]:
 
 def runs_of(results: Path, suite: str) -> list[Path]:
     """The folders of a suite's runs, the newest last. Raises UserError where there are none."""
-    found = list((results / suite).glob("*/plan.json")) if suite else []
+    found = list((results / suite).glob("*/plan.json")) if suite not in ("", "reference") else []
     if not found:
         known = suites_in(results)
         fix = did_you_mean(suite, known) if known else "Try: harness run suites/smoke.yaml"
