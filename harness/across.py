@@ -174,9 +174,9 @@ def failures_of(side: Side, pairs: Sequence[Pair], new: Sequence[Block]) -> list
 def gate(across: Across) -> Gate:
     """The answer for CI. What failed comes before what is worse, and that before what is open: a run that could not be
     measured says nothing, and one thing that is worse is enough."""
-    worse = [f"{c.place}: {c.verdict}, {size_in_words(c)}" for c in across.changes if is_worse(c, across.margin)]
+    worse = [f"{place_of(c)}: {c.verdict}, {size_in_words(c)}" for c in across.changes if is_worse(c, across.margin)]
     worse += [f"claim: {claim.says}: {claim.change}" for claim in across.claims if claim_is_worse(claim)]
-    unsure = [f"{c.place}: {c.verdict} ({why_open(c)})" for c in across.changes if is_open(c)]
+    unsure = [f"{place_of(c)}: {c.verdict} ({why_open(c)})" for c in across.changes if is_open(c)]
     unsure += [f"claim: {claim.says}: {why}" for claim in across.claims if (why := why_claim_is_open(claim))]
     unsure += [f"{name}: only in A" for name in across.missing]
     decided = [c for c in across.changes if c.kind != "times" and c.verdict not in ("new", "unranked")]
@@ -184,6 +184,12 @@ def gate(across: Across) -> Gate:
         unsure = ["nothing of the two runs can be compared"]
     code = FAILED if across.failures else CLAIM_FAILED if worse else UNDECIDED if unsure else 0
     return Gate(code, across.failures, tuple(worse), tuple(unsure))
+
+
+def place_of(change: Change) -> str:
+    """Where a change is, and what of it, where that is not the usual."""
+    usual = change.metric == STEP and change.kind == "ratios"
+    return change.place if usual else f"{change.place}, {'its own ' * (change.kind == 'times')}{change.metric}"
 
 
 def is_worse(change: Change, margin: float) -> bool:

@@ -41,6 +41,7 @@ FIELDS = (
     Field("platform", "software", "The kernel, its version and the C library.", TIMES, apart=False),
     Field("torch_cpu_capability", "machine", "The widest instructions that torch uses here, such as AVX2.", TIMES),
     Field("gpus", "machine", "How many GPUs torch sees.", TIMES),
+    Field("gpu_models", "machine", "The models of these GPUs, as their driver names them.", TIMES),
     Field("memory_gib", "machine", "How much memory the machine has.", apart=False),
     Field("facts", "machine", "What plugins tell of the machine; they know best what may move.", apart=False),
     Field("python", "software", "The version of Python."),
@@ -48,6 +49,7 @@ FIELDS = (
     Field("torch_blas", "software", "The library that torch multiplies matrices with."),
     Field("mkldnn", "software", "Whether torch has oneDNN, and with it fused layers on a CPU."),
     Field("cuda_build", "software", "The CUDA version that torch was built for."),
+    Field("gpu_driver", "software", "The version of the GPUs' driver.", TIMES, apart=False),
     Field("cudnn", "software", "The version of cuDNN, whose recurrent layers a GPU runs."),
     Field("packages", "software", "The versions of this package, its plugins and numpy.", apart=False),
     Field("plugins", "code", "The plugins that were loaded, with their versions.", apart=False),
@@ -166,9 +168,11 @@ def fields_of_run(facts: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, A
     packages = {name: value for name, value in facts.get("packages", {}).items() if name != "torch"}
     added = {name: value for name, value in facts.items() if name not in _TOLD}
     plain = {field.name: facts.get(field.name) for field in FIELDS if field.of in ("machine", "software")}
-    # What torch was not built for is recorded as None.
+    # What torch was not built for is recorded as None, and of no GPU nothing is.
     for name in ("cuda_build", "cudnn"):
         plain[name] = facts[name] or "none" if name in facts else None
+    if not facts.get("gpus"):
+        plain |= {"gpu_models": "none", "gpu_driver": "none"}
     baselines = dict.fromkeys(block.baseline.level for block in plan.blocks)
     overrides = {name: value for name, value in plan.overrides.items() if value}
     return {

@@ -434,7 +434,7 @@ def test_exact_amounts_are_the_same_or_not(side):
     assert gate(compare_runs(a, remembered(side, 1030), Asked(metrics=("parameters",)))).code == 0
     grown = gate(compare_runs(remembered(side, 1000, kept=0), a, Asked()))
     assert grown.code == 1
-    assert grown.worse[0] == "all · train · plain: more, where there was none"
+    assert grown.worse[0] == "all · train · plain, kept_bytes: more, where there was none"
 
 
 def test_in_a_design_the_combinations_are_compared(side):

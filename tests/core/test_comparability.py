@@ -16,6 +16,7 @@ from harness.comparability import (
     fields_of_run,
     fields_of_trial,
     gathered,
+    other_machine,
     parse_allowed,
     run_differences,
     run_key,
@@ -105,6 +106,13 @@ def test_a_parameter_that_one_run_lacks_is_absent():
     newer = dataclasses.replace(TRIAL, model=dataclasses.replace(SPEC, parameters={"bias": False}))
     (found,) = trial_differences(TRIAL, newer, "here")
     assert (found.name, found.a, found.b) == ("model: bias", "absent", "no")
+
+
+def test_gpus_of_two_models_are_two_machines():
+    one, other = ({"gpus": 1, "gpu_models": [name]} for name in ("H100", "H200"))
+    (found,) = other_machine(run_differences((one, PLAN), (other, PLAN)))
+    assert (found.name, found.a, found.b) == ("gpu_models", "H100", "H200")
+    assert run_differences(({"gpus": 0}, PLAN), ({"gpus": 0, "gpu_models": []}, PLAN)) == []
 
 
 def test_a_history_keeps_torch_apart_and_commits_together():
