@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli_common import Context, catalog_of, chosen, only_option, plugin_option, results_option, show_table
-from harness.cli_trust import as_json_option as as_json
+from harness.cli_common import Context, catalog_of, chosen, only_option, plugin_option, results_option
+from harness.cli_common import as_json_option as as_json
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -85,6 +83,7 @@ def compare(
     """
     from harness.across import Asked, compare_runs, to_json
     from harness.across import gate as gate_of
+    from harness.builtin.json_report import text_of
     from harness.comparability import parse_allowed
     from harness.pairs import Side
 
@@ -102,7 +101,7 @@ def compare(
     across = compare_runs(first, second, asked, past, runs)
     outcome = gate_of(across)
     if as_json:
-        click.echo(json.dumps(finite(to_json(across, outcome)), indent=1, ensure_ascii=False))
+        click.echo(text_of(to_json(across, outcome)))
     else:
         show_comparison(across, outcome)
     sys.exit(outcome.code if gate else 0)
@@ -177,19 +176,12 @@ def show_comparison(across: Across, outcome: Gate) -> None:
 
 def show_sections(sections: Sequence[Section]) -> None:
     """Print tables under their headings."""
+    from harness.builtin.terminal import table as in_text
+
     for section in sections:
         click.echo(f"\n{section.title}{f'. {section.words}' if section.words else ''}")
         for table in section.tables:
-            show_table(table)
-
-
-def finite(value: Any) -> Any:
-    """The same with null in place of numbers that JSON has no words for."""
-    if isinstance(value, dict):
-        return {name: finite(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            click.echo(f"\n{in_text(table)}")
 
 
 @click.command()
@@ -207,13 +199,14 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     what changed with it: commits, versions, settings.
     """
     from harness.across_tables import history_sections, history_to_json
+    from harness.builtin.json_report import text_of
     from harness.history import read_history
     from harness.store import Store
 
     name = Path(suite).stem if suite else Store.latest(results).folder.parent.name
     found = read_history(results, name)
     if as_json:
-        click.echo(json.dumps(finite(history_to_json(found)), indent=1, ensure_ascii=False))
+        click.echo(text_of(history_to_json(found)))
         return
     runs, groups = sum(len(group.visits) for group in found.groups), len(found.groups)
     click.echo(f"{found.suite}: {runs} run{'s' * (runs != 1)} in {groups} group{'s' * (groups != 1)}")

@@ -68,6 +68,7 @@ FIELDS = (
     Field("device", "trial", "Where the trial computes. A ratio is marked, as of another processor.", TIMES),
     Field("environment", "trial", "Variables that must exist before the process does: allocator, threads.", WORK),
     Field("versions", "trial", "The plugin that brings each part, and its version.", apart=False),
+    Field("way", "trial", "Which way its steps were computed, and under which flags, as a profile tells.", apart=False),
     Field("changes", "trial", "The weakest promise of what sets the level apart from the baseline.", apart=False),
     Field("batches", "measure", "How many batches make the work set: others are other examples.", WORK),
     Field("cache", "measure", "Whether samples find their data in the processor's caches.", CLOCK),
@@ -254,6 +255,14 @@ def block_differences(a: Block, b: Block, place: str, allowed: frozenset[str] = 
     both = [name for name in ours if name in theirs]
     found = differing({name: ours[name] for name in both}, {name: theirs[name] for name in both}, place)
     return accept(found, allowed)
+
+
+def way_differences(
+    a: Mapping[str, Any], b: Mapping[str, Any], place: str, allowed: frozenset[str] = frozenset()
+) -> list[Difference]:
+    """What two profiles of the same place tell otherwise, as far as both tell it."""
+    ours, theirs = ({"way": {name: of[name] for name in a if name in b}} for of in (a, b))
+    return accept(differing(ours, theirs, place), allowed)
 
 
 def accept(differences: Iterable[Difference], allowed: frozenset[str]) -> list[Difference]:

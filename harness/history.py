@@ -13,10 +13,10 @@ import numpy as np
 from harness import stats
 from harness.across_times import MANY, Past, Where, assumed_spread, decide, where_of
 from harness.change_points import ChangePoint, Changes, Segment, find_changes
-from harness.comparability import changed, place_key, run_key, told_of
+from harness.comparability import changed, in_words, place_key, run_key, told_of
 from harness.compare import Measured, looks_of
 from harness.errors import UserError, did_you_mean
-from harness.findings import controls_of, is_null_biased, measured_of
+from harness.findings import controls_of, is_null_biased, measured_of, profiles_of, ways_told
 from harness.records import Plan, Record, digest
 from harness.stats import Estimate
 from harness.store import Store
@@ -176,6 +176,7 @@ def visit_of(
     again = controls_of(measured_of([block.alone() for block in plan.blocks], records))
     if is_null_biased(controls_of(measured)) and (not again or is_null_biased(again)):
         return replace(visit, left_out="the baseline differs from itself")
+    profiles = profiles_of(plan, records)
     points, seconds, keys = {}, {}, {}
     for one in measured:
         for trial in one.block.trials:
@@ -187,6 +188,9 @@ def visit_of(
             values = [] if trial is one.block.baseline else one.log_ratios(trial.level, "variant")
             if len(values) >= looks_of(one.block)[0]:
                 told = told_of(facts, plan, one.block, trial.level)
+                for level in dict.fromkeys((one.block.baseline.level, trial.level)):
+                    ways = ways_told(profiles, one.block.id, level).items()
+                    told |= {f"{level} · way: {name}": in_words(value) for name, value in ways}
                 points[where] = Point(stats.estimate(values), keys[where], told, one.settings.margin)
     baselines = tuple(where_of(one.block.context, one.block.baseline.level, one.mode) for one in measured)
     left_out = "" if points else "too little was timed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.catalog import Catalog
@@ -17,9 +17,10 @@ from harness.comparability import (
     other_machine,
     run_differences,
     trial_differences,
+    way_differences,
 )
 from harness.errors import UserError, did_you_mean
-from harness.findings import Findings, find
+from harness.findings import Findings, find, ways_told
 from harness.records import Block, Plan, Record
 from harness.stats import Estimate
 from harness.store import Store
@@ -168,7 +169,8 @@ def pairs_of(a: Side, b: Side, only: Mapping[str, Sequence[str]], allowed: froze
         theirs = next((block for block in blocks_b if dict(block.context) == dict(ours.context)), None)
         if theirs is not None:
             matched.add(theirs.id)
-            found.append(pair_of(ours, theirs, run, only.get(b.plan.axis), allowed))
+            pair = pair_of(ours, theirs, run, only.get(b.plan.axis), allowed)
+            found.append(with_ways(pair, a.findings, b.findings, allowed))
     contexts = [dict(pair.a.context) for pair in found]
     missing = tuple(block for block in blocks_a if dict(block.context) not in contexts)
     return Pairs(tuple(found), missing, tuple(block for block in blocks_b if block.id not in matched), tuple(run))
@@ -191,6 +193,15 @@ def pair_of(
             for level in chosen if level in trials[0] and level in trials[1]
         },
     )  # fmt: skip
+
+
+def with_ways(pair: Pair, a: Findings, b: Findings, allowed: frozenset[str]) -> Pair:
+    """The pair with what profiles of both runs tell of how its trials were computed."""
+    levels = {}
+    for level, found in pair.levels.items():
+        told = ways_told(a.profiles, pair.a.id, level), ways_told(b.profiles, pair.b.id, level)
+        levels[level] = (*found, *way_differences(*told, f"{pair.b.name} · {level}", allowed))
+    return replace(pair, levels=levels)
 
 
 def kept(context: Mapping[str, str], only: Mapping[str, Sequence[str]]) -> bool:

@@ -39,6 +39,11 @@ def describe() -> dict[str, Any]:
     return found | (gpu.cards() if found["gpus"] else {})
 
 
+def torch_build() -> str:
+    """How torch was built, in its own words."""
+    return str(torch.__config__.show()).strip()
+
+
 def processor() -> str:
     """The processor's own name for itself."""
     try:

@@ -83,7 +83,7 @@ def test_run_measures_prints_and_keeps(here):
     assert machine["packages"]["torch"]
     report = (folder / "report.md").read_text()
     assert "## Claims" in report
-    assert "top operators" in report
+    assert "plain: operators" in report
     assert "all · train: peak of each phase" in report
     assert "## Cost" in report
     resources = (folder / "tables" / "resources.csv").read_text().splitlines()
@@ -398,7 +398,17 @@ def test_a_reader_that_has_had_enough(here):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["run", "--help"], ["report"], ["report", "--json"], ["schema"]]
+    "arguments",
+    [
+        ["--help"],
+        ["list"],
+        ["run", "--help"],
+        ["report"],
+        ["report", "--json"],
+        ["report", "--as", "latex"],
+        ["plot", "--list"],
+        ["schema"],
+    ],
 )
 def test_fast_verbs_do_not_import_torch(here, arguments):
     """A plugin that names its code by reference costs them nothing either, so none is given here."""

@@ -21,6 +21,7 @@ from harness.comparability import (
     run_differences,
     run_key,
     trial_differences,
+    way_differences,
 )
 from harness.errors import UserError
 from harness.records import Learning, Plan, Speed, Trial
@@ -37,7 +38,7 @@ def test_every_field_is_filled_and_none_is_unknown():
         *fields_of_trial(TRIAL),
         *fields_of_measures(learning_block("a", "b", speed=Speed())),
     }
-    assert filled == set(BY_NAME)
+    assert filled == set(BY_NAME) - {"way"}  # which a profile tells, and no plan
     assert len(BY_NAME) == len(FIELDS)
     for field in FIELDS:
         assert field.what.endswith(".")
@@ -113,6 +114,11 @@ def test_gpus_of_two_models_are_two_machines():
     (found,) = other_machine(run_differences((one, PLAN), (other, PLAN)))
     assert (found.name, found.a, found.b) == ("gpu_models", "H100", "H200")
     assert run_differences(({"gpus": 0}, PLAN), ({"gpus": 0, "gpu_models": []}, PLAN)) == []
+
+
+def test_the_way_is_told_as_far_as_both_profiles_tell_it():
+    (found,) = way_differences({"train": "a loop", "inference": "x"}, {"train": "fused", "other": 1}, "here")
+    assert (found.name, found.a, found.b, found.bars) == ("way: train", "a loop", "fused", ())
 
 
 def test_a_history_keeps_torch_apart_and_commits_together():
