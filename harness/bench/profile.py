@@ -32,7 +32,7 @@ from harness.records import Block, Profile
 #: How often the work set is gone through, where that is not too much.
 PASSES = 5
 #: About as many operators are looked at in all: reading a million of them takes some five seconds.
-MOST_EVENTS = 1_500_000
+MOST_EVENTS = 800_000
 #: A trace of more events than this is cut, after fewer steps or in the middle of one: viewers get slow beyond.
 TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
