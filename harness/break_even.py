@@ -100,6 +100,11 @@ def numbers_of(axis: str, levels: Sequence[str]) -> list[float] | None:
     return found if all(map(math.isfinite, found)) else None
 
 
+def number_in_words(number: float) -> str:
+    """A number with as many digits as an interpolation deserves."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
 def _of_axes(findings: Findings, mode: str) -> Iterator[Along]:
     """Along each axis whose levels are numbers, in each context that the other axes leave."""
     blocks = [b for b in findings.plan.blocks if b.measures.speed and mode in b.measures.speed.of]
@@ -107,7 +112,7 @@ def _of_axes(findings: Findings, mode: str) -> Iterator[Along]:
         numbers = numbers_of(axis, [block.context.get(axis, "") for block in blocks])
         if numbers is not None:
             places = dict(zip((block.id for block in blocks), numbers, strict=True))
-            yield from _groups(findings, mode, axis, blocks, places, [axis], "{:,.5g}".format)
+            yield from _groups(findings, mode, axis, blocks, places, [axis], number_in_words)
 
 
 def _of_amounts(findings: Findings, mode: str) -> Iterator[Along]:

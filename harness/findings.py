@@ -16,6 +16,7 @@ from harness.claims import ClaimResult, Evidence, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.effects import Effect, Judge, effects_of
 from harness.explain import Explanation, explanations
+from harness.fingerprints import told_by
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
@@ -170,6 +171,17 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
         growth=growth,
     )
+
+
+def ways_told(profiles: Mapping[tuple[str, str], Sequence[Profiled]], block: str, level: str) -> dict[str, Any]:
+    """What the profiles of a trial tell of how it was computed: the way in each mode, flags and types."""
+    found: dict[str, Any] = {}
+    for (where, mode), group in profiles.items():
+        for one in group:
+            if (where, one.level) == (block, level):
+                found[mode] = list(one.ways)
+                found |= {f"{mode}, {name}": value for name, value in told_by(one).items()}
+    return found
 
 
 def profiles_of(plan: Plan, records: Sequence[Record]) -> dict[tuple[str, str], list[Profiled]]:

@@ -14,6 +14,7 @@ from harness.break_even import (
     break_even_tables,
     crossings,
     find_break_evens,
+    number_in_words,
     numbers_of,
     range_in_words,
 )
@@ -83,6 +84,13 @@ def test_levels_that_are_numbers(levels, numbers):
     assert numbers_of("lag", levels) == numbers
 
 
+@pytest.mark.parametrize(
+    ("number", "words"), [(15.874, "15.9"), (0.25, "0.25"), (512.4, "512"), (20000.0, "20,000"), (-3.0, "-3")]
+)
+def test_numbers_are_told_with_few_digits(number, words):
+    assert number_in_words(number) == words
+
+
 def many(contexts, time):
     blocks, records = [], []
     for context in contexts:
@@ -109,7 +117,7 @@ def test_each_axis_of_numbers_in_each_other_context(catalog):
     assert not alongs[1].lines[0].crossings
     (table,) = break_even_tables(alongs, "what")
     assert table.headers == ("cell", "what", "length", "range", "faster")
-    assert table.rows[0][:3] == ("x", "new", f"{line.crossings[0].at:.5g}")
+    assert table.rows[0][:3] == ("x", "new", f"{line.crossings[0].at:.3g}")
     assert table.rows[1] == ("y", "new", "none", "", "faster in all 3 contexts")
 
 
