@@ -192,11 +192,10 @@ def of_break_evens(alongs: Sequence[Along]) -> list[str]:
         for line in along.lines:
             if len(line.crossings) == 1 and line.crossings[0].low is not None and line.crossings[0].high is not None:
                 (one,) = line.crossings
-                words = f"{along.show(one.at)} ({range_in_words(one, along.show)}, {where}), faster {one.faster}"
+                words = f"{one.faster} {along.show(one.at)} ({range_in_words(one, along.show)}) in {where}"
                 groups.setdefault((along.what.replace("_", " "), line.level, along.baseline), []).append(words)
     return [
-        f"Along {what}, {level} breaks even with {baseline} at {'; at '.join(words[:TOLD])}"
-        + (f"; and in {len(words) - TOLD} more." if len(words) > TOLD else ".")
+        f"Along {what}, {level} is faster than {baseline} {'; '.join(some(words, TOLD))}."
         for (what, level, baseline), words in list(groups.items())[:TOLD]
     ]
 

@@ -78,9 +78,7 @@ def test_break_evens_are_told_last_and_not_at_a_first_look(catalog):
     for quick in (False, True):
         of = [timed("a", "b", times={"b": 20 / n}, context={"n": str(n)}, quick=quick) for n in (10, 15, 30, 40)]
         found = sentences(catalog, *of)
-        assert (
-            found[-1].startswith("Along n, b breaks even with a at 21.2 (21.2 to 21.2, train), faster above.") != quick
-        )
+        assert found[-1].startswith("Along n, b is faster than a above 21.2 (21.2 to 21.2) in train.") != quick
     closed = [timed("a", "b", times={"b": time}, context={"n": str(n)}) for n, time in ((1, 2), (2, 2), (3, 2))]
     assert len(sentences(catalog, *closed)) == 1
 
