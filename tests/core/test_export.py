@@ -144,7 +144,14 @@ def test_a_script_that_does_something_else_is_noticed():
         "it fails, and the trial does not: NameError: name 'unknown' is not defined"
     )
     assert complaint("", seen, {}, 60) == "it takes 0 steps and not 2"
-    assert complaint("", Rehearsal(failure="RuntimeError"), {}, 60) == "it runs, and the trial failed: RuntimeError"
+    failed = Rehearsal(failure="train step 1: RuntimeError: no (toy.py:3)")
+    assert complaint("", failed, {}, 60) == f"it runs, and the trial failed: {failed.failure}"
+    assert complaint("raise RuntimeError('no,\\nand why')", failed, {}, 60) == ""
+    assert complaint("unknown", failed, {}, 60).startswith(
+        "it fails with NameError: name 'unknown' is not defined, and"
+    )
+    assert complaint(f"{steps}raise RuntimeError", failed, {}, 60) == "it takes 2 steps and not 0"
+    assert complaint("import time; time.sleep(60)", Rehearsal(failure="took longer than its limit"), {}, 0.5) == ""
     assert complaint("import toy", seen, {}, 60, ["toy"]) == (
         "it fails, and the trial does not: ModuleNotFoundError: toy is not to be imported"
     )
@@ -165,6 +172,7 @@ def test_a_trial_that_crashes_is_exported_too(catalog, subject):
     assert made.rehearsal.failure == "the process was killed by SIGSEGV"
     assert len(made.rehearsal.numbers) == 2
     assert complaint(made.text, made.rehearsal, {}, 60) == ""
+    assert complaint(made.text.replace("SIGSEGV)", "SIGBUS)"), made.rehearsal, {}, 60).startswith("it fails with exit")
 
 
 def test_a_step_that_hangs_is_ended(catalog, subject):
