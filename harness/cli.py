@@ -16,6 +16,7 @@ import click
 from harness.cli_common import (
     Asked,
     Context,
+    as_json_option,
     catalog_of,
     device_option,
     finish,
@@ -25,15 +26,17 @@ from harness.cli_common import (
     preset_option,
     quick_option,
     results_option,
+    run_of,
     set_option,
     show,
     show_page,
     suite_argument,
     went_wrong,
 )  # fmt: skip
+from harness.cli_explain import explain
 from harness.cli_export import export
+from harness.cli_plot import plot
 from harness.cli_run import run
-from harness.cli_trust import as_json_option as as_json
 from harness.cli_trust import doctor, selftest
 from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
 
@@ -79,7 +82,7 @@ def check(context: Context, /, suite: Path, **changes: Any) -> None:
 @only_option
 @device_option
 @quick_option
-@as_json
+@as_json_option
 @click.pass_context
 def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> None:
     """Show what a suite would measure: blocks, trials, what is skipped and why, and for how long."""
@@ -113,7 +116,7 @@ def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> Non
 @cli.command("list")
 @plugin_option
 @click.argument("kind", required=False)
-@as_json
+@as_json_option
 @click.pass_context
 def list_(context: Context, kind: str | None, as_json: bool) -> None:
     """List the parts that plugins bring: models, datasets, optimizations, metrics, reporters, executors.
@@ -160,7 +163,7 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
 @cli.command()
 @plugin_option
 @click.argument("name")
-@as_json
+@as_json_option
 @click.pass_context
 def describe(context: Context, name: str, as_json: bool) -> None:
     """Describe a part: what it does, takes, promises, needs and offers, and where it comes from."""
@@ -177,20 +180,36 @@ def describe(context: Context, name: str, as_json: bool) -> None:
 @plugin_option
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @results_option
-@as_json
+@click.option("--as", "reporter", metavar="NAME", help="Print what one reporter writes: latex, junit, github, csv, ...")
+@as_json_option
 @click.pass_context
-def report(context: Context, folder: Path | None, results: Path, as_json: bool) -> None:
-    """Rebuild a run's report from its records (the latest run by default), or a folder's page. Needs no torch."""
+def report(context: Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
+    """Rebuild a run's report from its records (the latest run by default), or a folder's page. Needs no torch.
+
+    With --as NAME nothing is rebuilt: the text that one reporter writes is printed, to be pasted or piped. Several
+    files come one after another, each under its name. harness list reporters names them.
+    """
+    from harness.cli_as import show_as
     from harness.page import Page
+    from harness.report import make_report
     from harness.store import Store
 
+    if reporter is not None:
+        if as_json:
+            raise UserError("--json and --as are two ways to print.", fix="Leave one of them out.")
+        catalog = catalog_of(context)
+        runs = Page.open(folder).runs if folder and Page.is_one(folder) else {}
+        stores = {name: Store.open(run) for name, run in runs.items()} or {"": run_of(folder, results)}
+        reports = {name: make_report(store, catalog) for name, store in stores.items()}
+        show_as(reporter, reports, catalog)
+        sys.exit(FAILED if any(map(went_wrong, reports.values())) else 0)
     if folder and Page.is_one(folder):
         page, catalog = Page.open(folder), catalog_of(context)
         reports = {name: finish(Store.open(run), catalog) for name, run in page.runs.items()}
         page.write(reports)
         show_page(page, reports, as_json=as_json)
         sys.exit(FAILED if any(map(went_wrong, reports.values())) else 0)
-    store = Store.open(folder) if folder else Store.latest(results)
+    store = run_of(folder, results)
     made = finish(store, catalog_of(context))
     show(made, store, as_json=as_json)
     if went_wrong(made):
@@ -198,6 +217,8 @@ def report(context: Context, folder: Path | None, results: Path, as_json: bool) 
 
 
 cli.add_command(run)
+cli.add_command(explain)
+cli.add_command(plot)
 cli.add_command(export)
 cli.add_command(doctor)
 cli.add_command(selftest)

@@ -5,7 +5,6 @@ What a verb needs is imported inside functions, so that ``--help`` and ``list`` 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from harness.report import Report
     from harness.store import Store
     from harness.suite import Suite
-    from harness.table import Table
 
 Context = click.Context
 suite_argument = click.argument("suite", type=click.Path(path_type=Path))
@@ -40,6 +38,7 @@ quick_option = click.option(
 until_decided_option = click.option(
     "--until-decided", is_flag=True, help="End a block when all its verdicts are in; their intervals pay for it."
 )
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where runs land."
 )
@@ -112,6 +111,13 @@ class Asked:
         )  # fmt: skip
 
 
+def run_of(run: Path | None, results: Path) -> Store:
+    """The run in a folder; the newest one where it is not given, or "latest"."""
+    from harness.store import Store
+
+    return Store.latest(results) if run is None or run == Path("latest") else Store.open(run)
+
+
 def plan_of(context: Context, path: Path, asked: Asked) -> tuple[Suite, Catalog, Plan]:
     """The suite, the catalog and the plan, with what the command line changes."""
     from harness.suite import load_suite
@@ -176,57 +182,24 @@ def went_wrong(report: Report) -> bool:
 
 def show(report: Report, store: Store, *, as_json: bool) -> None:
     """Print a report's comparisons, skips, failures and claims."""
+    from harness.builtin import json_report, terminal
+    from harness.report import to_json
+
     if as_json:
-        from harness.report import to_json
-
-        click.echo(json.dumps({"folder": str(store.folder), **to_json(report)}, indent=1, ensure_ascii=False))
-        return
-    from harness.builtin.plots import how_to_get_them
-
-    click.echo(f"\n{report.question}")
-    if report.first_look:
-        click.echo("A first look, one process a block: nothing here is a verdict. Run without --quick for those.")
-    for section in report.sections:
-        if section.tables:
-            click.echo(f"\n{section.title}. {section.words}")
-        for table in section.tables:
-            show_table(table)
-    for flag in report.flags:
-        click.echo(f"  {flag}")
-    for title, lines in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
-        if lines:
-            click.echo(f"\n{title}")
-            for line in lines:
-                click.echo(f"  {line}")
-    if report.claims:
-        click.echo("\nClaims")
-        for says, answer, reason in report.claims:
-            click.echo(f"  {answer.upper()}: {says} ({reason})")
-    click.echo(f"\nReport: {store.folder / 'report.md'}")
-    if missing := how_to_get_them(report):
-        click.echo(missing)
-    if report.last_line:
-        click.echo(report.last_line)
-
-
-def show_table(table: Table) -> None:
-    """Print one table."""
-    from tabulate import tabulate
-
-    click.echo(f"\n{table.title}")
-    click.echo(tabulate(table.rows, table.headers, tablefmt="simple", disable_numparse=True))
-    for note in table.notes:
-        click.echo(note)
+        click.echo(json_report.text_of({"folder": str(store.folder), **to_json(report)}))
+    else:
+        click.echo(f"\n{terminal.render(report, store.folder)}")
 
 
 def show_page(page: Page, reports: Mapping[str, Report], *, as_json: bool) -> None:
     """Print the claims of all suites of a folder."""
+    from harness.builtin import json_report, terminal
     from harness.page import claims_table
     from harness.report import to_json
 
     if as_json:
         suites = {name: {"folder": str(page.runs[name]), **to_json(report)} for name, report in reports.items()}
-        click.echo(json.dumps({"folder": str(page.folder), "suites": suites}, indent=1, ensure_ascii=False))
+        click.echo(json_report.text_of({"folder": str(page.folder), "suites": suites}))
         return
-    show_table(claims_table(reports))
+    click.echo(f"\n{terminal.table(claims_table(reports))}")
     click.echo(f"\nPage: {page.folder / 'claims.md'}")

@@ -18,8 +18,9 @@ from harness.cli_common import (
     plugin_option,
     preset_option,
     results_option,
+    run_of,
     set_option,
-)
+)  # fmt: skip
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,9 +95,8 @@ def export(
 def of_a_run(context: Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
     """The plan, the catalog and the report of an earlier run."""
     from harness.report import make_report
-    from harness.store import Store
 
-    store = Store.open(run) if run is not None else Store.latest(results)
+    store = run_of(run, results)
     plan = store.plan()
     catalog = catalog_of(context, plan.overrides.get("plugins", ()))
     return plan, catalog, make_report(store, catalog)

@@ -13,6 +13,7 @@ import click
 from harness.cli_common import (
     Asked,
     Context,
+    as_json_option,
     catalog_of,
     device_option,
     finish,
@@ -29,7 +30,6 @@ from harness.cli_common import (
     until_decided_option,
     went_wrong,
 )  # fmt: skip
-from harness.cli_trust import as_json_option as as_json
 from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class How:
 )  # fmt: skip
 @click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
 @click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
-@as_json
+@as_json_option
 @click.pass_context
 def run(
     context: Context,

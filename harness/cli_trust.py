@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli_common import as_json_option
 from harness.errors import FAILED, INTERRUPTED, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.selftest.live import Experiment
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
 @click.command()

@@ -145,6 +145,8 @@ class Measured:
         if (level, role) not in process:
             return None
         both = process[self.block.baseline.level, "variant"], process[level, role]
+        if self.clock == both[0].clock == both[1].clock:
+            return both
         return replace(both[0], clock=self.clock), replace(both[1], clock=self.clock)
 
     def log_ratios(self, level: str, role: str, view: View | None = None) -> list[float]:
@@ -223,14 +225,15 @@ class Measured:
 
     def other_ratios(self, level: str, view: View) -> tuple[float, float]:
         """The ratio of means and of 10th percentiles over all processes: shown beside the verdict, never deciding."""
-        means, fast = np.zeros(2), np.zeros(2)
+        means, fast = [0.0, 0.0], [0.0, 0.0]
         for pair in self.pairs(level, "variant"):
             for index, samples in enumerate(pair):
                 seconds = view(samples)
-                for j in np.unique(samples.batch):
-                    means[index] += seconds[samples.batch == j].mean()
-                    fast[index] += np.quantile(seconds[samples.batch == j], 0.1)
-        return float(means[1] / means[0]), float(fast[1] / fast[0])
+                for mean in stats.each_batch(seconds, samples.batch, stats.means).tolist():
+                    means[index] += mean
+                for tenth in stats.each_batch(seconds, samples.batch, stats.tenths).tolist():
+                    fast[index] += tenth
+        return means[1] / means[0], fast[1] / fast[0]
 
     def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""

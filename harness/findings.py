@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,8 +18,11 @@ from harness.effects import Effect, Judge, effects_of
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
-from harness.records import LEARNING, Block, Plan, Record
+from harness.profiled import Profiled
+from harness.records import LEARNING, Block, Plan, Record, by_block
 from harness.resources import Resources, find_resources
+
+One = TypeVar("One", Comparison, Effect)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ class Findings:
     failures: tuple[Record, ...]
     verified: tuple[Record, ...]
     resources: Resources
-    profiles: tuple[Record, ...]
+    #: By block id and mode, in the order of the block's trials.
+    profiles: Mapping[tuple[str, str], Sequence[Profiled]]
+    measured: tuple[Measured, ...]
     claims: tuple[ClaimResult, ...]
     floor: float
     null_biased: bool
@@ -45,11 +51,27 @@ class Findings:
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
-        return {c.level: c for c in self.comparisons if (c.block.id, c.mode, c.metric) == (block.id, mode, metric)}
+        return {c.level: c for c in self._compared.get((block.id, mode, metric), ())}
 
     def effects_in(self, block: Block, mode: str, metric: str = "step_time") -> list[Effect]:
         """The effects of one block, mode and metric."""
-        return [e for e in self.effects if (e.block.id, e.mode, e.metric) == (block.id, mode, metric)]
+        return list(self._effects.get((block.id, mode, metric), ()))
+
+    @cached_property
+    def counted(self) -> Mapping[str, frozenset[str]]:
+        """The metrics that are known of each block's trials, by its id."""
+        found: dict[str, set[str]] = {}
+        for block, _, _, name in self.numbers:
+            found.setdefault(block, set()).add(name)
+        return {block: frozenset(names) for block, names in found.items()}
+
+    @cached_property
+    def _compared(self) -> dict[tuple[str, str, str], list[Comparison]]:
+        return _by_place(self.comparisons)
+
+    @cached_property
+    def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
+        return _by_place(self.effects)
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
@@ -60,6 +82,14 @@ class Findings:
             if c.metric == "step_time" and c.estimate is not None and math.isfinite(c.estimate.half_width())
         ]
         return (float(np.median(sizes)), max(sizes)) if sizes else None
+
+
+def _by_place(compared: Iterable[One]) -> dict[tuple[str, str, str], list[One]]:
+    """Comparisons or effects by block id, mode and metric: each table asks for its own."""
+    found: dict[tuple[str, str, str], list[One]] = {}
+    for one in compared:
+        found.setdefault((one.block.id, one.mode, one.metric), []).append(one)
+    return found
 
 
 def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
@@ -106,10 +136,11 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     first: list[Evidence] = [*evidence(plan, comparisons, effects), *learned, *resources.quantities, *growth]
     claims = settle(plan, first, floor, biased)
     fresh = {}
-    for original in plan.blocks:
-        for one in measured_of([original.again()], records):
-            for each in evidence(plan, *judged(one)) if one.processes else ():
-                fresh[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
+    originals = {block.again().id: block for block in plan.blocks}
+    for one in measured_of([block.again() for block in plan.blocks], records):
+        original = originals[one.block.id]
+        for each in evidence(plan, *judged(one)) if one.processes else ():
+            fresh[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
     if fresh:
         second = [fresh.get((e.block.id, e.level, e.mode, e.metric), e) for e in first]
         claims = list(map(confirmed, claims, settle(plan, second, floor, biased)))
@@ -122,7 +153,8 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         failures=tuple(first_failures(records)),
         verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
         resources=resources,
-        profiles=tuple(r for r in records if r.measure == "profile" and r.outcome == "ok"),
+        profiles=profiles_of(plan, records),
+        measured=tuple(measured),
         claims=tuple(claims),
         floor=floor,
         null_biased=biased,
@@ -132,6 +164,23 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
         growth=growth,
     )
+
+
+def profiles_of(plan: Plan, records: Sequence[Record]) -> dict[tuple[str, str], list[Profiled]]:
+    """The profiles of each block and mode, in the order of its trials."""
+    stored = {
+        (r.block, r.measure, r.level): r for r in records if r.measure.startswith("profile.") and r.outcome == "ok"
+    }
+    found = {
+        (block.id, mode): [
+            Profiled.from_record(record)
+            for trial in block.trials
+            if (record := stored.get((block.id, f"profile.{mode}", trial.level)))
+        ]
+        for block in plan.blocks
+        for mode in (block.measures.profile.of if block.measures.profile else ())
+    }
+    return {place: group for place, group in found.items() if group}
 
 
 def evidence(
@@ -180,9 +229,13 @@ def effects_among(
 def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
     """A metric's view that gives None where its code raises: one broken metric must not hide a run's results."""
 
+    @cache
+    def code() -> View:
+        return catalog.code(entry)  # found once, and only where it is asked for, since that may fail too
+
     def view(stored: Any) -> Any:
         try:
-            return catalog.code(entry)(stored)
+            return code()(stored)
         except Exception as error:  # a plugin may raise anything; it is named
             problem = f"metric {entry.part.name} (plugin {entry.plugin}): {type(error).__name__}: {error}"
             if problem not in problems:
@@ -194,8 +247,9 @@ def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
 
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:
     """What was measured, in every block and mode."""
+    theirs = by_block(records)
     return [
-        Measured(block, records, mode)
+        Measured(block, theirs.get(block.id, ()), mode)
         for block in blocks
         for mode in (block.measures.speed.of if block.measures.speed else ())
     ]

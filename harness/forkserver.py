@@ -5,7 +5,8 @@ and reads one JSON answer a line from file descriptor FD; what code prints goes 
 an answer. The server has one thread, runs one tiny step, and never touches a GPU; children may.
 
 Messages: ``{"do": "open", "plugins": [...]}`` once, then ``{"do": "prepare", "block": ...}`` and
-``{"do": "verify" | "speed.train" | "memory.train" | "cold.inference" | "profile", ...}`` for each measure and mode.
+``{"do": "verify" | "speed.train" | "memory.train" | "cold.inference" | "profile.train", ...}`` for each measure and
+mode.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ class ForkServer:
                 case "cold":
                     return {"data": measure_cold(block, message["level"], mode, *live, self.forked)}
                 case "profile":
-                    return {"data": profile_trial(block, message["level"], *live, Path(message["traces"]))}
+                    return {"data": profile_trial(block, message["level"], mode, *live, Path(message["traces"]))}
                 case "learning":
                     checkpoint = Path(message["checkpoint"])
                     return {"data": learn(block, message["level"], message["seed"], *live, checkpoint)}

@@ -13,7 +13,7 @@ from harness import seeds, stats
 from harness.compare import Measured, discoveries
 from harness.effects import Effect, Judge, effects_of
 from harness.learning import Learned, LearningComparison
-from harness.records import LEARNING, Plan, Record
+from harness.records import LEARNING, Plan, Record, by_block
 from harness.scores import scores_of
 from harness.stats import Estimate
 
@@ -43,13 +43,15 @@ class Lessons:
 
 def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> Lessons:
     """Read what was learned; `measured` are the times of the same run."""
-    learned = [Learned(block, records) for block in plan.blocks if block.measures.learning]
+    theirs = by_block(records)
+    learned = [Learned(block, theirs.get(block.id, ())) for block in plan.blocks if block.measures.learning]
+    timed = {one.block.id: one for one in measured if one.mode == "train"}
     comparisons: list[LearningComparison] = []
     effects: list[Effect] = []
     dominated: dict[tuple[str, str], str] = {}
     for one in learned:
         comparisons += one.comparisons()
-        times = next((m for m in measured if m.block.id == one.block.id and m.mode == "train"), None)
+        times = timed.get(one.block.id)
         if times is not None:
             comparisons += times_to_target(one, times)
             dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}

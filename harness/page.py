@@ -11,6 +11,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from harness.answer import UNITS
 from harness.claims import ClaimResult
 from harness.errors import UserError
 from harness.report import Report
@@ -18,8 +19,6 @@ from harness.store import Store
 from harness.table import Table
 
 NAME = "page.json"
-#: What a claim is compared by where no unit says so.
-UNITS = {"difference": " points", "ratio": " times", "exponent": " in the exponent"}
 
 
 @dataclass(frozen=True)

@@ -444,10 +444,8 @@ def estimated_seconds(block: Block) -> tuple[float, float]:
     """The least a block will take, with steps of a few milliseconds, and what its budget allows."""
     speed = block.measures.speed
     least = 2.0  # verification
-    for after in (block.measures.memory, block.measures.cost):
+    for after in (block.measures.memory, block.measures.cost, block.measures.profile):
         least += 3.0 * len(block.trials) * len(after.of) if after else 0.0
-    if block.measures.profile:
-        least += 2.0 * len(block.trials)
     if block.measures.health:
         least += 5.0 * len(block.trials)
     learning = block.measures.learning

@@ -111,8 +111,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Profile:
-    """A short run under torch.profiler, after the clock and in a process of its own."""
+    """The work set under torch.profiler in the modes `of`, after the clock, and a trace of `steps` steps."""
 
+    of: tuple[str, ...] = ("train",)
     steps: int = 3
 
 
@@ -182,7 +183,9 @@ class Measures:
     @property
     def modes(self) -> tuple[str, ...]:
         """The modes that some measure of single steps asks for."""
-        return tuple(dict.fromkeys(mode for one in (self.speed, self.memory, self.cost) if one for mode in one.of))
+        return tuple(
+            dict.fromkeys(mode for one in (self.speed, self.memory, self.cost, self.profile) if one for mode in one.of)
+        )
 
 
 @dataclass(frozen=True)
@@ -377,6 +380,14 @@ class Record:
     def from_json(cls, data: Mapping[str, Any]) -> Record:
         """The record that `to_json` wrote."""
         return cls(**{key: value for key, value in data.items() if key != "schema"})
+
+
+def by_block(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The records of each block, by its id, in order: who asks for many blocks goes through all records once."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.block, []).append(record)
+    return found
 
 
 def replicates(records: Iterable[Record], block: str, measure: str) -> dict[int, list[Record]]:

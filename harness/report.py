@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.answer import answer_of
+from harness.break_even import WORDS as BREAK_EVEN
+from harness.break_even import break_even_tables, find_break_evens
 from harness.catalog import Catalog
 from harness.compare import FLAGS, Comparison, alpha_of
 from harness.effect_tables import effect_table
 from harness.effect_tables import words as effect_words
+from harness.explain_tables import WORDS as WHY
+from harness.explain_tables import why_tables
 from harness.findings import Findings, find
+from harness.fingerprints import warnings
 from harness.growth import WORDS as GROWTH
 from harness.growth import growth_tables
 from harness.health_tables import WORDS as HEALTH
@@ -24,6 +30,8 @@ from harness.resource_tables import COST, MEMORY, cost_table, memory_table, peak
 from harness.store import Store
 from harness.table import Section, Table
 
+#: Raised when what `to_json` gives changes its form; fields that are new do not.
+FORMAT = 1
 COMPARED = "Ratio: time for the same examples over the baseline's; below 1 is faster."
 
 
@@ -33,6 +41,8 @@ class Report:
 
     run: str
     question: str
+    #: The answer in sentences, the most telling first.
+    answer: tuple[str, ...]
     first_look: bool
     machine: str
     #: In the order to be read in. What answers the question comes first.
@@ -41,10 +51,21 @@ class Report:
     failures: tuple[str, ...]
     claims: tuple[tuple[str, str, str], ...]
     flags: tuple[str, ...]
+    #: What speaks against taking the ratios at their word; problems are what went wrong.
+    warnings: tuple[str, ...]
     problems: tuple[str, ...]
     last_line: str
     findings: Findings = field(repr=False)
     facts: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+    @property
+    def remarks(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What has to be said beside the tables, under its heading; without what there is none of."""
+        remarks = (
+            ("Warnings", self.warnings), ("Failed", self.failures), ("Skipped", self.skipped),
+            ("Problems", self.problems),
+        )  # fmt: skip
+        return [(title, texts) for title, texts in remarks if texts]
 
 
 def make_report(store: Store, catalog: Catalog) -> Report:
@@ -66,6 +87,7 @@ def report_of(
     return Report(
         run=run,
         question=plan.question,
+        answer=answer_of(findings),
         first_look=first_look,
         machine=machine_line(facts),
         sections=sections_of(findings),
@@ -73,6 +95,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=tuple(f"{flag}: {text}." for flag, text in {**FLAGS, **LEARNING_FLAGS}.items() if flag in seen),
+        warnings=tuple(warnings(plan.blocks, findings.profiles)),
         problems=findings.problems,
         last_line=last_line(findings),
         findings=findings,
@@ -88,6 +111,7 @@ def sections_of(findings: Findings) -> tuple[Section, ...]:
         Section(
             "Comparisons", COMPARED, tuple(comparison_table(findings, block, mode) for block, mode in _measured(plan))
         ),
+        Section("Break-even", BREAK_EVEN, break_even_tables(find_break_evens(findings), axis)),
         Section(
             "Effects",
             effect_words(plan),
@@ -119,12 +143,7 @@ def sections_of(findings: Findings) -> tuple[Section, ...]:
         Section(
             "Health", HEALTH, present(health_table(axis, block, findings.health) for block in plan.blocks), why=True
         ),
-        Section(
-            "Under the profiler",
-            "A run of its own, after the clock; its times are not the clock's.",
-            details=tuple(operator_table(plan, record) for record in findings.profiles),
-            why=True,
-        ),
+        Section("Why", WHY, *why_tables(findings), why=True),
     )
     return tuple(section for section in sections if section.tables or section.details)
 
@@ -174,7 +193,7 @@ def block_title(block: Block, mode: str) -> str:
 
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
     """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
-    counted = {name for (where, _, _, name) in findings.numbers if where == block.id}
+    counted = findings.counted.get(block.id, ())
     shown = ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in counted)]
     by_level = findings.of(block, mode)
     rows = []
@@ -274,19 +293,6 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
     return Table(f"{block_title(block, mode)}: where the time goes", headers, tuple(rows))
 
 
-def operator_table(plan: Plan, record: Record) -> Table:
-    """The operators with the most self time under the profiler."""
-    block = next(block for block in plan.blocks if block.id == record.block)
-    data = record.data
-    rows = tuple(
-        (o["name"], f"{o['share']:.0%}", f"{o['microseconds'] / 1e3:.2f}", f"{o['calls']:.0f}")
-        for o in data["operators"]
-    )
-    title = f"{block_title(block, data['mode'])} · {record.level}: top operators"
-    note = f"{data['calls']:.0f} operator calls a step. Trace: traces/{data['trace']}"
-    return Table(title, ("operator", "share of self time", "ms a step", "calls a step"), rows, (note,))
-
-
 def failure_line(plan: Plan, record: Record) -> str:
     """A failed, invalid or skipped trial with its reason."""
     block = next((block for block in plan.blocks if block.id == record.block), None)
@@ -321,8 +327,12 @@ def last_line(findings: Findings) -> str:
 def to_json(report: Report) -> dict[str, Any]:
     """What a script wants of a report."""
     findings = report.findings
+    contexts = {block.id: dict(block.context) for block in findings.plan.blocks}
     return {
+        "format": FORMAT,
+        "run": report.run,
         "question": report.question,
+        "answer": list(report.answer),
         "first_look": report.first_look,
         "comparisons": [
             {
@@ -408,8 +418,14 @@ def to_json(report: Report) -> dict[str, Any]:
             for c in findings.lessons.comparisons
         ],
         "claims": [{"says": says, "answer": answer, "reason": reason} for says, answer, reason in report.claims],
+        "warnings": list(report.warnings),
+        "numbers": [
+            {"context": contexts[block], "mode": mode, "level": level, "metric": metric, "value": value}
+            for (block, level, mode, metric), value in findings.numbers.items()
+        ],
         "failures": list(report.failures),
         "skipped": list(report.skipped),
+        "problems": list(report.problems),
         "floor": findings.floor,
         "smallest_visible": findings.smallest_visible(),
     }

@@ -102,7 +102,7 @@ def title(name: str) -> str:
     """A quantity's name as a column's head."""
     stem, _, amount = name.partition("/")
     if amount:
-        return f"{_STEMS[stem]} / {amount}"
+        return f"{_STEMS[stem]} / {amount.replace('_', ' ')}"
     return _COLUMNS.get(name) or name.removesuffix("_peak_bytes")
 
 

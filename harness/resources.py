@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from harness.records import Block, Plan, Record
+from harness.records import Block, Plan, Record, by_block
 from harness.stats import Estimate
 
 Verdict = Literal["same", "more", "less", "noisy", "unranked", ""]
@@ -82,7 +83,15 @@ class Resources:
 
     def of(self, block: Block, mode: str) -> dict[tuple[str, str], Quantity]:
         """The quantities of one block and mode by level and name."""
-        return {(q.level, q.name): q for q in self.quantities if (q.block.id, q.mode) == (block.id, mode)}
+        return self._by_place.get((block.id, mode), {})
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], dict[tuple[str, str], Quantity]]:
+        """The quantities by block id and mode, then by level and name: each table asks for its own."""
+        found: dict[tuple[str, str], dict[tuple[str, str], Quantity]] = {}
+        for q in self.quantities:
+            found.setdefault((q.block.id, q.mode), {})[q.level, q.name] = q
+        return found
 
 
 def find_resources(
@@ -101,10 +110,12 @@ def find_resources(
                 mode = record.measure.removeprefix("cost.")
                 uncounted[record.block, record.level, mode] = tuple(record.data["uncounted"])
     quantities = []
+    theirs = by_block(good)
     for block in plan.blocks:
-        mine = [record for record in good if record.block == block.id]
+        mine = theirs.get(block.id, ())
         for mode in block.measures.modes:
-            times = {level: time for (b, level, m), time in step_times.items() if (b, m) == (block.id, mode)}
+            places = {trial.level: (block.id, trial.level, mode) for trial in block.trials}
+            times = {level: step_times[place] for level, place in places.items() if place in step_times}
             found = {trial.level: alone(trial.level, mode, mine, times, products) for trial in block.trials}
             quantities += compared(block, mode, found)
             quantities += pay_back(block, mode, found, times, faster)

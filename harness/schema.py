@@ -230,9 +230,10 @@ class CostSchema(_Strict):
 
 
 class ProfileSchema(_Strict):
-    """A short run under torch.profiler, after the clock and in a process of its own."""
+    """The work set under torch.profiler, after the clock and in processes of its own: why is one slower?"""
 
-    steps: int = Field(3, ge=1, le=50)
+    of: Modes | None = Field(None, description="train, inference, or both; what speed times where it is not given")
+    steps: int = Field(3, ge=1, le=50, description="how many steps the trace holds, at most")
 
 
 class LearningSchema(_Strict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -87,6 +88,7 @@ def _beta_quantile(p: float, a: float, b: float) -> float:
     return middle
 
 
+@lru_cache(maxsize=256)
 def smallest_effect(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
     """The smallest true mean, in standard deviations of the differences, that a paired t test over n seeds finds with
     this power; infinite below two seeds.

@@ -193,7 +193,7 @@ def _complaints(error: pydantic.ValidationError, source: Source) -> Iterator[Use
 
 
 def measures_of(schema: MeasureSchema) -> records.Measures:
-    """The measures as records keep them: memory and cost are of what speed is of, where they do not say."""
+    """The measures as records keep them: memory, cost and profile are of what speed is of, where they do not say."""
     speed, memory, cost, profile = schema.speed, schema.memory, schema.cost, schema.profile
 
     def modes(of: Sequence[str] | None) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ def measures_of(schema: MeasureSchema) -> records.Measures:
         speed=records.Speed(**{**speed.model_dump(), "of": modes(speed.of)}) if speed else None,
         memory=records.Memory(modes(memory.of)) if memory else None,
         cost=records.Cost(modes(cost.of)) if cost else None,
-        profile=records.Profile(**profile.model_dump()) if profile else None,
+        profile=records.Profile(modes(profile.of), profile.steps) if profile else None,
         learning=learning_of(schema.learning) if schema.learning else None,
         health=records.Health(**schema.health.model_dump()) if schema.health else None,
         limit=schema.limit,

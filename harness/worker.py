@@ -169,8 +169,8 @@ class _Worker:
         for mode in measures.cost.of if measures.cost else ():
             self.alone(f"cost.{mode}")
             self.alone(f"cold.{mode}", PROCESSES)
-        if measures.profile:
-            self.alone("profile", traces=str((self.servers.folder / "traces").resolve()))
+        for mode in measures.profile.of if measures.profile else ():
+            self.alone(f"profile.{mode}", traces=str((self.servers.folder / "traces").resolve()))
         if measures.health:
             self.alone("health")
         if measures.learning:

@@ -308,6 +308,21 @@ def lazy(recipe: harness.Recipe) -> harness.Recipe:
     return recipe.replace("step", half)
 
 
+def busy(recipe: harness.Recipe, *, times: int = 100) -> harness.Recipe:
+    """The same answer, and so many sines that nobody asked for."""
+
+    def forward(inner: Any) -> Any:
+        def run(model: nn.Module, batch: Points) -> torch.Tensor:
+            with torch.no_grad():
+                for _ in range(times):
+                    batch.x.sin()
+            return inner(model, batch)
+
+        return run
+
+    return recipe.wrap("forward", forward)
+
+
 def picky(recipe: harness.Recipe, *, amount: float = 1.0) -> harness.Recipe:
     """Refuses some parameters, and some trials."""
     if amount < 0:
@@ -364,6 +379,7 @@ def provide_optimizations():
     yield harness.Optimization("halved", halved, "half the update", changes="rounding")
     yield harness.Optimization("lazy", lazy, "half a batch", changes="rounding")
     yield harness.Optimization("honest_halved", halved, "half the update, and says so", changes="update")
+    yield harness.Optimization("busy", busy, "does more than it must", changes="rounding")
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")
     yield harness.Optimization(

@@ -1,70 +1,241 @@
-"""A short run of one trial under torch.profiler: top operators and a trace. Never in a process with the clock."""
+"""A trial's work set under torch.profiler, and a trace of a few steps. Never in a process with the clock.
+
+The profiler makes every operator dearer. By how much is measured on operators that do next to nothing, so that whoever
+reads the profile can take it off again; and each profiled step has a plain one of the same batch beside it.
+"""
 
 from __future__ import annotations
 
 import gzip
-import shutil
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.bench.assemble import Kitchen
+from harness.bench.clock import Tape, take
 from harness.bench.failure import blaming
+from harness.bench.fingerprint import fingerprint
+from harness.bench.gpu import clock_for
 from harness.bench.guard import Guard
-from harness.bench.speed import lone_member
-from harness.records import Block, Profile, Speed
+from harness.bench.speed import LiveMember, lone_member, undisturbed
+from harness.bench.timeline import MARK, Event, Summary, summary_of, typical
+from harness.records import Block, Profile
 
-#: How many operators a record keeps.
-TOP = 12
+#: How often the work set is gone through, where that is not too much.
+PASSES = 5
+#: About as many operators are looked at in all: reading a million of them takes some five seconds.
+MOST_EVENTS = 1_500_000
+#: A trace of more events than this is cut, after fewer steps or in the middle of one: viewers get slow beyond.
+TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
 
 
-def profile_trial(block: Block, level: str, kitchen: Kitchen, guard: Guard, traces: Path) -> dict[str, Any]:
-    """Run `steps` steps after as many warm ones; returns the operators with the most self time as JSON values and
-    writes ``<traces>/<block>.<level>/worker.pt.trace.json.gz``, the layout TensorBoard's profiler plugin reads."""
-    settings, mode = block.measures.profile or Profile(), (block.measures.speed or Speed()).of[0]
+def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard, traces: Path) -> dict[str, Any]:
+    """Profile one trial; returns JSON values, and writes a trace in the layout that TensorBoard's profiler plugin
+    reads, ``<traces>/<block>.<level>.<mode>/worker.pt.trace.json.gz``.
+
+    All numbers are sums over the `batches` that were profiled, in nanoseconds: `operators` by phase (see
+    `timeline.Row`), `phases`, `kernels` (on a device), `plain` and `profiled` the wall time of the same steps without
+    and under the profiler. `counts` are named amounts of the same batches, and `cost` is what the profiler takes for an
+    operator. Raises TrialFailed."""
+    settings = block.measures.profile or Profile()
     member = lone_member(block, level, mode, kitchen, guard)
-    with blaming(level, "profiling"):
-
-        def steps(begin: int) -> None:
-            for index in range(begin, begin + settings.steps):
-                guard.doing(level, "one step under the profiler")
-                with record_function(f"{STEP}#{index}"):  # the name TensorBoard's profiler plugin knows steps by
-                    member.step(index % len(member.batches), lambda phase: None)
-
-        steps(0)
-        activities = [ProfilerActivity.CPU]
-        if member.live.device.type == "cuda":
-            activities.append(ProfilerActivity.CUDA)
-        with profile(activities=activities, record_shapes=True, acc_events=True) as profiler:
-            steps(settings.steps)
-        guard.rest()  # writing a scratch loop's trace takes longer than its steps
-        folder = traces / f"{block.id}.{_file_name(level)}"
-        folder.mkdir(parents=True, exist_ok=True)
-        plain = folder / "worker.pt.trace.json"
-        profiler.export_chrome_trace(str(plain))
-        with plain.open("rb") as source, gzip.open(f"{plain}.gz", "wb", compresslevel=6) as target:
-            shutil.copyfileobj(source, target)
-        plain.unlink()
-        averages = [average for average in profiler.key_averages() if not average.key.startswith(STEP)]
-    averages.sort(key=lambda average: average.self_cpu_time_total, reverse=True)
-    total = sum(average.self_cpu_time_total for average in averages) or 1.0
+    with blaming(level, "profiling"), undisturbed(Random(0)):
+        warm_up(member)
+        chosen, passes, plain, profiled = look(member)
+        whole = typical(passes)
+        names = {name for _, name in whole.rows}
+        marks = fingerprint(member, names)
+        folder = traces / f"{block.id}.{_file_name(level)}.{mode}"
+        steps = max(1, min(settings.steps, int(TRACE_EVENTS // max(1, whole.events / len(chosen)))))
+        cut = write_trace(member, steps, folder)
+        guard.rest()
+    counts = member.counts()
     return {
-        "steps": settings.steps,
         "mode": mode,
-        "trace": f"{folder.name}/{plain.name}.gz",
-        "calls": sum(average.count for average in averages) / settings.steps,
-        "operators": [
-            {
-                "name": average.key,
-                "share": average.self_cpu_time_total / total,
-                "microseconds": average.self_cpu_time_total / settings.steps,
-                "calls": average.count / settings.steps,
-            }
-            for average in averages[:TOP]
-        ],
+        "device": member.live.device.type,
+        "batches": chosen,
+        "passes": len(passes),
+        "cost": operator_cost(),
+        "plain": _middle(plain),
+        "profiled": _middle(profiled),
+        **whole.columns(),
+        "counts": {name: sum(amounts[batch] for batch in chosen) for name, amounts in counts.items()},
+        "fingerprint": marks,
+        "trace": f"{folder.name}/{NAME}.gz",
+        "trace_steps": steps,
+        "trace_cut": cut,
     }
+
+
+NAME = "worker.pt.trace.json"
+
+
+def warm_up(member: LiveMember) -> None:
+    """Two passes without a profiler, and the first use of the profiler itself, which takes long."""
+    member.save()
+    for _ in range(2):
+        for batch in range(len(member.batches)):
+            member.before()
+            member.step(batch, lambda phase: None)
+        member.save()  # from here on there is an optimizer state to go back to
+    with profiling(member):
+        pass
+
+
+def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
+    """Go through the work set, each batch once plain and once profiled: which batches, and of each pass the summaries
+    and the wall times of both. Where steps have very many operators, fewer passes and batches have to do."""
+    clock = clock_for(member.live.device)
+    chosen = list(range(len(member.batches)))
+    passes: list[list[Summary]] = []
+    plain: list[list[int]] = []
+    profiled: list[list[int]] = []
+    seen = 0.0
+    for _ in range(PASSES):
+        if passes and seen + seen / len(passes) > MOST_EVENTS:
+            break
+        member.restore()
+        tape, summaries, walls = Tape(), [], []
+        for index, batch in enumerate(chosen):
+            take(member, batch, tape, clock, round_=index, position=0)
+            member.before()
+            with profiling(member) as events:
+                wall = -clock.wall()
+                marked_step(member, batch)
+                if clock.wait:
+                    clock.wait()
+                wall += clock.wall()
+            summaries.append(summary_of(events()))
+            walls.append(wall)
+            seen += summaries[-1].events
+            if not passes and seen > MOST_EVENTS / 2:
+                chosen = chosen[: index + 1]
+                break
+        passes.append(summaries)
+        plain.append(tape.wall)
+        profiled.append(walls)
+    return chosen, passes, plain, profiled
+
+
+def marked_step(member: LiveMember, batch: int) -> None:
+    """One step, with a mark on the profiler's time line where it begins and where each phase ends; what comes after the
+    last one belongs to it."""
+    last = "step"
+
+    def mark(phase: str) -> None:
+        nonlocal last
+        last = phase
+        with record_function(MARK + phase):
+            pass
+
+    mark(last)
+    member.step(batch, mark)
+    mark(last)
+
+
+@contextmanager
+def profiling(member: LiveMember, shapes: bool = False) -> Iterator[Callable[[], Iterator[Event]]]:
+    """Run the profiler; what is yielded gives the events once it has ended."""
+    activities = [ProfilerActivity.CPU]
+    if member.live.device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    with profile(activities=activities, record_shapes=shapes) as profiler:
+        yield lambda: events_of(profiler)
+
+
+def events_of(profiler: Any) -> Iterator[Event]:
+    """The events of an ended profiler: operators and marks, and what ran on a device."""
+    for event in profiler.profiler.kineto_results.events():
+        start = event.start_ns()
+        end = start + event.duration_ns()
+        if event.device_type().name == "CPU":
+            if event.activity_type() in ("cpu_op", "user_annotation"):
+                yield Event(event.name(), start, end, event.start_thread_id(), "operator", event.correlation_id())
+        elif event.linked_correlation_id() > 0 and event.activity_type() != "gpu_user_annotation":
+            yield Event(event.name(), start, end, kind="kernel", launched_by=event.linked_correlation_id())
+
+
+def operator_cost() -> float:
+    """Nanoseconds that the profiler takes for one operator on this machine, of tiny ones and the fastest of several
+    tries: whatever disturbs one only makes it slower."""
+    number = torch.zeros(1)
+
+    def tiny() -> int:
+        begun = time.perf_counter_ns()
+        for _ in range(500):
+            number.add_(1.0)
+        return time.perf_counter_ns() - begun
+
+    plain, profiled, operators = [tiny()], [], 1
+    for _ in range(7):
+        plain.append(tiny())
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            profiled.append(tiny())
+        operators = sum(1 for _ in events_of(profiler))
+    return max(0.0, (min(profiled) - min(plain)) / max(1, operators))
+
+
+def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
+    """Write the trace of so many steps, with shapes and phases in it; returns whether it had to be cut."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = folder / NAME
+    member.restore()
+    with profile(
+        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if member.live.device.type == "cuda" else [])],
+        record_shapes=True,
+    ) as profiler:
+        for index in range(steps):
+            member.guard.doing(member.level, "one step under the profiler")
+            with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin knows steps by
+                marked_step(member, index % len(member.batches))
+    member.guard.rest()  # writing a scratch loop's trace takes longer than its steps
+    profiler.export_chrome_trace(str(plain))
+    trace = json.loads(plain.read_text(encoding="utf-8", errors="replace"))
+    plain.unlink()
+    cut = dress(trace)
+    with gzip.open(f"{plain}.gz", "wt", encoding="utf-8", compresslevel=6) as target:
+        json.dump(trace, target)
+    return cut
+
+
+def dress(trace: dict[str, Any]) -> bool:
+    """Make spans of the marks, named as the phases that end there, and cut off what is too much; returns whether it
+    was."""
+    marks = sorted((e for e in trace["traceEvents"] if str(e.get("name", "")).startswith(MARK)), key=lambda e: e["ts"])
+    spans = [
+        {
+            **{key: value for key, value in end.items() if key != "args"},
+            "name": end["name"].removeprefix(MARK),
+            "ts": begin["ts"] + begin.get("dur", 0),
+            "dur": end["ts"] - begin["ts"] - begin.get("dur", 0),
+        }
+        for begin, end in pairwise(marks)
+        if end["name"] not in (f"{MARK}step", begin["name"])  # between steps, and after a step's last mark
+    ]
+    taken = {id(event) for event in marks}
+    events = [event for event in trace["traceEvents"] if id(event) not in taken]
+    timed = sorted((event for event in events if event.get("ph") == "X"), key=lambda event: event["ts"])
+    cut = len(timed) > TRACE_EVENTS
+    if cut:
+        last = timed[TRACE_EVENTS]["ts"]
+        events = [event for event in events if event.get("ph") == "M" or event.get("ts", 0) < last]
+        spans = [span for span in spans if span["ts"] < last]
+    trace["traceEvents"] = [*events, *spans]
+    return cut
+
+
+def _middle(passes: list[list[int]]) -> int:
+    """The median over passes of each batch's time, summed."""
+    return sum(sorted(same)[len(same) // 2] for same in zip(*passes, strict=True))
 
 
 def _file_name(level: str) -> str:

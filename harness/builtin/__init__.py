@@ -23,9 +23,19 @@ def provide_metrics() -> Iterator[harness.Metric]:
 @harness.hookimpl
 def provide_reporters() -> Iterator[harness.Reporter]:
     """What a run's folder gets."""
-    yield harness.Reporter("markdown", "harness.builtin.markdown:write", "report.md: tables, claims, machine")
-    yield harness.Reporter("plots", "harness.builtin.plots:write", "plots/*: PNG and SVG (needs matplotlib)")
-    yield harness.Reporter("csv", "harness.builtin.tables:write", "tables/*.csv: the same as numbers")
+    for name, module, summary in (
+        ("html", "html", "report.html: one file to read offline, with plots"),
+        ("markdown", "markdown", "report.md: everything, with plots where there are any"),
+        ("terminal", "terminal", "report.txt: what the terminal shows"),
+        ("plots", "plots", "plots/*: PNG and SVG (needs matplotlib)"),
+        ("csv", "tables", "tables/*.csv: the findings as numbers, for spreadsheets"),
+        ("json", "json_report", "report.json: the findings as numbers, for scripts"),
+        ("latex", "latex", "tables.tex: every table, for papers"),
+        ("junit", "junit", "junit.xml: claims and trials as tests, for CI servers"),
+        ("github", "github", "summary.md: the summary of a GitHub Actions job, added to it where one runs"),
+        ("tensorboard", "tensorboard", "tensorboard/*: learning curves and parameters (needs tensorboard)"),
+    ):
+        yield harness.Reporter(name, f"harness.builtin.{module}:write", summary)
 
 
 @harness.hookimpl

@@ -30,7 +30,7 @@ def effect_plots(report: Report) -> Iterator[Plot]:
         if effects:
             title = f"{block_title(block, mode)}: effects on {metric.replace('_', ' ')}"
             forest = forest_of(title, effects)
-            yield Plot(file_name("effects", block.name, mode), title, forest.size, forest.draw)
+            yield Plot(file_name("effects", block.name, mode), title, forest.size, forest.draw, "Effects")
 
 
 def forest_of(title: str, effects: Sequence[Effect]) -> Forest:

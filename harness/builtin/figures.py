@@ -19,6 +19,11 @@ from harness.stats import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: How matplotlib draws all plots: text as it is, also where it holds a dollar sign, and ids in an SVG that are not
+#: drawn by chance, so that the same data give the same file.
+DRAWN: dict[str, Any] = {
+    "svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True, "text.parse_math": False,
+}  # fmt: skip
 #: Verdicts that say something; a point of any other is hollow.
 DECIDED = ("faster", "slower", "better", "worse", "equivalent")
 #: What lies within the margin.
@@ -39,12 +44,14 @@ BESIDE = (
 
 @dataclass(frozen=True)
 class Plot:
-    """A file's name without its ending, what it shows, its width and height in inches, and how to draw it."""
+    """A file's name without its ending, what it shows, its width and height in inches, how to draw it, and the title
+    of the report's section that it belongs to."""
 
     name: str
     title: str
     size: tuple[float, float]
     draw: Callable[[Figure], None]
+    section: str
 
 
 @dataclass(frozen=True)

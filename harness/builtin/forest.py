@@ -17,20 +17,22 @@ UNDECIDED = "#777777"
 
 @dataclass(frozen=True)
 class Row:
-    """A size and its interval. Rows of a group stand together under its name; `kind` is what the colour says, and what
-    is not `decided` is hollow."""
+    """A size and its interval. Rows of a group stand together beside its name, or below it where they have a `name` of
+    their own; `kind` is what the colour says, and what is not `decided` is hollow."""
 
     group: str
     kind: str
     size: float
     interval: tuple[float, float] | None
     decided: bool
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Forest:
     """Rows and what they are measured by. `colours` are those of the kinds; `margin` is what counts as equal, in the
-    rows' units, and how that is called; `show` makes a number of a size; `hollow` says what an undecided row is."""
+    rows' units, and how that is called; `show` makes a number of a size; `hollow` says what an undecided row is,
+    unless the kinds are `telling`: verdicts themselves."""
 
     title: str
     rows: Sequence[Row]
@@ -40,11 +42,17 @@ class Forest:
     margin: tuple[str, float, float] | None = None
     show: Callable[[float], str] = "{:.3f}".format
     hollow: str = "no verdict"
+    telling: bool = False
 
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches: rows have a height of their own, so that twenty are as easy to read as one."""
-        return 8.0, 1.5 + 0.27 * len(self.rows) + 0.15 * len({row.group for row in self.rows})
+        groups = len({row.group for row in self.rows})
+        return 8.0, 1.5 + 0.27 * len(self.rows) + 0.15 * groups + 0.27 * self._head() * groups
+
+    def _head(self) -> float:
+        """How many rows a group's name takes above its rows: those of one group alone need none."""
+        return float(any(row.name for row in self.rows) and len({row.group for row in self.rows}) > 1)
 
     def draw(self, figure: Figure) -> None:
         """A point and an interval each, grouped, coloured by kind, hollow where nothing is decided; numbers to the
@@ -52,11 +60,13 @@ class Forest:
         from matplotlib.lines import Line2D
 
         axes = figure.add_subplot()
-        legend: list[Any] = [
-            Line2D([], [], color=self.colours[kind], marker="o", linewidth=1.8, label=kind)
-            for kind in dict.fromkeys(row.kind for row in self.rows)
-        ]
-        if not all(row.decided for row in self.rows):
+        legend: list[Any] = []
+        for kind in dict.fromkeys(row.kind for row in self.rows):
+            entry = Line2D([], [], color=self.colours[kind], marker="o", linewidth=1.8, label=kind)
+            if self.telling and not any(row.decided for row in self.rows if row.kind == kind):
+                entry.set_markerfacecolor("white")
+            legend.append(entry)
+        if not self.telling and not all(row.decided for row in self.rows):
             empty = Line2D([], [], color=UNDECIDED, marker="o", markerfacecolor="white", linewidth=1.8)
             empty.set_label(self.hollow)
             legend.append(empty)
@@ -76,7 +86,15 @@ class Forest:
             axes.plot(row.size, y, "o", color=colour, markersize=6, markeredgewidth=1.5, markerfacecolor=inside)
         axes.set_ylim(bottom, top)
         names = list(dict.fromkeys(row.group for row in self.rows))
-        axes.set_yticks([(low + high) / 2 for low, high in bands], [textwrap.fill(name, 32) for name in names])
+        if any(row.name for row in self.rows):
+            axes.set_yticks(places, [textwrap.shorten(row.name, 40, placeholder="…") for row in self.rows])
+            for name, (high, _) in zip(names if self._head() else (), bands, strict=False):
+                axes.annotate(
+                    textwrap.shorten(name, 90, placeholder="…"), (0, high - 0.8), (4, 0), va="center", fontsize=8.5,
+                    xycoords=("axes fraction", "data"), textcoords="offset points", fontweight="bold", color="#444444",
+                )  # fmt: skip
+        else:
+            axes.set_yticks([(low + high) / 2 for low, high in bands], [textwrap.fill(name, 32) for name in names])
         axes.tick_params(axis="y", length=0)
         self._scale(axes)
         numbers = axes.twinx()
@@ -94,7 +112,7 @@ class Forest:
         y = 0.0
         for group in dict.fromkeys(row.group for row in self.rows):
             begin = y
-            y -= 0.3
+            y -= 0.3 + self._head()
             for _ in range(sum(row.group == group for row in self.rows)):
                 places.append(y - 0.5)
                 y -= 1.0

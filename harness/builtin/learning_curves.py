@@ -242,6 +242,7 @@ def draw_rates(axes: Any, runs: Mapping[str, Sequence[Run]], styles: Mapping[str
         axes.plot(x, y, color=colour, linewidth=1.4, linestyle=dashes)
     if min(peaks) > 0 and max(peaks) > 10 * min(peaks):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         axes.set_ylim(0, None)
     axes.set_ylabel("learning\nrate")

@@ -4,7 +4,6 @@ contexts."""
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness import seeds
+from harness.break_even import numbers_in
 from harness.builtin.figures import (
     DECIDED,
     Plot,
@@ -36,7 +36,6 @@ from harness.report import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 #: A point whose difference to the baseline is not clear.
 HOLLOW = "no verdict, or perhaps chance"
 
@@ -47,18 +46,19 @@ def learning_plots(report: Report) -> Iterator[Plot]:
     learned = [one for one in lessons.learned if any(one.runs.values())]
     for one in learned:
         curves = Curves(one, title_of(one))
-        yield Plot(file_name("curves", one.block.name), curves.title, curves.size, curves.draw)
+        yield Plot(file_name("curves", one.block.name), curves.title, curves.size, curves.draw, "Learning")
     for one in learned:
         if one.block.measures.speed and "train" in one.block.measures.speed.of:
             plane = Plane.of(lessons, one, findings.of(one.block, "train"))
             if len(plane.points) > 1:
-                yield Plot(file_name("pareto", one.block.name), plane.title, plane.size, plane.draw)
+                yield Plot(file_name("pareto", one.block.name), plane.title, plane.size, plane.draw, "Learning")
     for along in alongs(lessons, learned):
         name = file_name("score", along.axis, *along.rest.values())
-        yield Plot(name, along.title, along.size, along.draw)
+        yield Plot(name, along.title, along.size, along.draw, "Learning")
     if not findings.plan.factors:
         for forest in forests(lessons, learned):
-            yield Plot(file_name("comparisons", *forest.title.split(":")[:1]), forest.title, forest.size, forest.draw)
+            name = file_name("comparisons", *forest.title.split(":")[:1])
+            yield Plot(name, forest.title, forest.size, forest.draw, "Learning")
 
 
 def is_clear(comparison: LearningComparison) -> bool:
@@ -190,17 +190,6 @@ def context_of(one: Learned) -> str:
     return " · ".join(
         f"{axis} {level}" if numbers_in([level]) and level[0].isdigit() else level for axis, level in given
     )
-
-
-def numbers_in(names: Sequence[str]) -> list[float] | None:
-    """The number in each name, where all are alike but for it ("20", "lag 20"); None where they are not."""
-    try:
-        found = list(map(float, names))
-    except ValueError:
-        found = [float(number) for name in names for number in NUMBER.findall(name)]
-        if len({NUMBER.sub("#", name) for name in names}) > 1 or len(found) != len(names):
-            return None
-    return found if all(map(math.isfinite, found)) else None
 
 
 def alongs(lessons: Lessons, learned: Sequence[Learned]) -> Iterator[Along]:

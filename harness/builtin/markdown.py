@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from harness.builtin import tensorboard
+from harness.builtin.gfm import cell
 from harness.builtin.plots import how_to_get_them, plots_of
 from harness.report import Report
 from harness.table import Section, Table
@@ -27,10 +29,10 @@ def render(report: Report) -> str:
             "**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**",
             "",
         ]
-    lines += [f"Run `{report.run}` on {report.machine}.", ""]
+    lines += [" ".join(report.answer), "", f"Run `{report.run}` on {report.machine}.", ""]
     if report.claims:
         lines += ["## Claims", ""]
-        lines += [f"- **{answer}**: {says}. {reason}." for says, answer, reason in report.claims] + [""]
+        lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]
     lines += [line for one in report.sections if not one.why for line in section(one)]
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
     if missing := how_to_get_them(report):
@@ -39,9 +41,10 @@ def render(report: Report) -> str:
         lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
         links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
         lines += [f"As SVG: {links}.", ""]
-    for title, texts in (("Failed", report.failures), ("Skipped", report.skipped), ("Problems", report.problems)):
-        if texts:
-            lines += [f"## {title}", "", *(f"- {text}" for text in texts), ""]
+    if missing := tensorboard.how_to_get_them(report):
+        lines += [missing, ""]
+    for title, texts in report.remarks:
+        lines += [f"## {title}", "", *(f"- {cell(text)}" for text in texts), ""]
     lines += [report.last_line, ""]
     lines += [line for one in report.sections if one.why for line in section(one)]
     lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]
@@ -57,5 +60,6 @@ def section(one: Section) -> list[str]:
 
 def table(one: Table) -> list[str]:
     """A table under its own heading."""
-    text = tabulate(one.rows, one.headers, tablefmt="github", disable_numparse=True)
-    return [f"### {one.title}", "", text, "", *(line for note in one.notes for line in (note, ""))]
+    rows = [[cell(each) for each in row] for row in one.rows]
+    text = tabulate(rows, [cell(each) for each in one.headers], tablefmt="github", disable_numparse=True)
+    return [f"### {cell(one.title)}", "", text, "", *(line for note in one.notes for line in (note, ""))]

@@ -10,9 +10,11 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness.builtin.break_even_plot import break_even_plots
 from harness.builtin.effect_plots import effect_plots
-from harness.builtin.figures import Plot
+from harness.builtin.figures import DRAWN, Plot
 from harness.builtin.learning_plots import learning_plots
+from harness.builtin.speed_plots import speed_plots
 from harness.report import Report
 
 
@@ -20,7 +22,8 @@ def plots_of(report: Report) -> list[Plot]:
     """What there is to draw of a run; blocks of the same name get numbers."""
     found: list[Plot] = []
     names: dict[str, int] = {}
-    for plot in (*learning_plots(report), *effect_plots(report)):
+    kinds = (speed_plots, break_even_plots, learning_plots, effect_plots)
+    for plot in (plot for kind in kinds for plot in kind(report)):
         again = names[plot.name] = names.get(plot.name, 0) + 1
         found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
     return found
@@ -37,20 +40,22 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write plots/NAME.png and plots/NAME.svg for each plot; nothing where matplotlib is not installed."""
     if not find_spec("matplotlib") or not (plots := plots_of(report)):
         return []
+    folder = folder / "plots"
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{plot.name}.{ending}" for plot in plots for ending in ("png", "svg")]
+    for plot, path in zip((plot for plot in plots for _ in range(2)), paths, strict=True):
+        save(plot, path)
+    return paths
+
+
+def save(plot: Plot, path: Path, *, dpi: int = 150) -> None:
+    """Draw one plot into a file, whose ending says of which kind."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    folder = folder / "plots"
-    folder.mkdir(exist_ok=True)
-    written = []
-    # The same data give the same file: no date, and ids in the SVG that are not drawn by chance.
-    with matplotlib.rc_context({"svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True}):
-        for plot in plots:
-            figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
-            plot.draw(figure)
-            for path, metadata in (
-                (folder / f"{plot.name}.png", {"Software": None}), (folder / f"{plot.name}.svg", {"Date": None})
-            ):  # fmt: skip
-                figure.savefig(path, dpi=150, metadata=metadata)
-                written.append(path)
-    return written
+    # The same data give the same file: no date.
+    same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with matplotlib.rc_context(DRAWN):
+        figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
+        plot.draw(figure)
+        figure.savefig(path, dpi=dpi, metadata=same[path.suffix])

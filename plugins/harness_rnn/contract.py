@@ -72,9 +72,10 @@ def labels_of(examples: Sequence[SequenceExample]) -> Tensor:
 
 
 def count(batch: SequenceBatch) -> dict[str, float]:
-    """Valid tokens, and the time steps computed for them: B x T where everything is padded."""
+    """Valid tokens, the slots computed for them (B x T where everything is padded), and the time steps T that follow
+    on one another."""
     rows, steps = batch.tokens.shape[:2]
-    return {"tokens": float(batch.lengths.sum()), "slots": float(rows * steps)}
+    return {"tokens": float(batch.lengths.sum()), "slots": float(rows * steps), "time_steps": float(steps)}
 
 
 @dataclass(frozen=True)

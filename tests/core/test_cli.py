@@ -83,7 +83,7 @@ def test_run_measures_prints_and_keeps(here):
     assert machine["packages"]["torch"]
     report = (folder / "report.md").read_text()
     assert "## Claims" in report
-    assert "top operators" in report
+    assert "plain: operators" in report
     assert "all · train: peak of each phase" in report
     assert "## Cost" in report
     resources = (folder / "tables" / "resources.csv").read_text().splitlines()

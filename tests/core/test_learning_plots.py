@@ -9,10 +9,11 @@ import pytest
 from made import record, trial
 from scipy import stats as oracle
 
+from harness.break_even import numbers_in
 from harness.builtin import plots
 from harness.builtin.figures import spread, styles_of
 from harness.builtin.learning_curves import Curves, Run, middle
-from harness.builtin.learning_plots import forests, numbers_in
+from harness.builtin.learning_plots import forests, learning_plots
 from harness.builtin.pareto_plot import Plane, Point
 from harness.learning import Learned
 from harness.parts import Score
@@ -89,9 +90,17 @@ def figure_of(plot):
 def test_each_kind_is_written_with_labels_and_the_same_twice(report, tmp_path, monkeypatch):
     found = {plot.name: plot for plot in plots.plots_of(report)}
     assert list(found) == [
-        "curves-100", "curves-20", "curves-500", "pareto-100", "pareto-20", "pareto-500", "score-lag",
+        "speed-train",
+        "break-even-lag-train",
+        "curves-100",
+        "curves-20",
+        "curves-500",
+        "pareto-100",
+        "pareto-20",
+        "pareto-500",
+        "score-lag",
         "comparisons-accuracy",
-    ]  # fmt: skip
+    ]
     monkeypatch.setattr(plots, "plots_of", lambda report: [found[kind] for kind in KINDS])
     written = plots.write(report, tmp_path)
     assert [path.name for path in written] == [f"{kind}.{form}" for kind in KINDS for form in ("png", "svg")]
@@ -107,11 +116,11 @@ def test_each_kind_is_written_with_labels_and_the_same_twice(report, tmp_path, m
         assert ("Clopper-Pearson" in text) == path.name.startswith("score")
 
 
-def test_without_runs_there_is_no_figure(catalog, tmp_path):
+def test_without_runs_there_is_no_figure(catalog):
     this = block_of(*LEVELS)
     failed = Record(this.id, "good", "good", LEARNING, "variant", 0, 1, "failed", "it broke")
     for records in ([], [failed], times_of(this)):
-        assert plots.write(reported(catalog, [this], records), tmp_path) == []
+        assert list(learning_plots(reported(catalog, [this], records))) == []
 
 
 def test_blocks_of_the_same_name_have_files_of_their_own(catalog):

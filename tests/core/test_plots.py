@@ -25,7 +25,7 @@ def report(catalog):
 def test_a_design_s_effects_are_drawn_and_linked(report, tmp_path):
     written = plots.write(report, tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in written] == [
-        "plots/effects-all-train.png", "plots/effects-all-train.svg"
+        "plots/speed-train.png", "plots/speed-train.svg", "plots/effects-all-train.png", "plots/effects-all-train.svg",
     ]  # fmt: skip
     assert written[0].read_bytes().startswith(b"\x89PNG")
     text = markdown.render(report)

@@ -31,7 +31,22 @@ def test_quantiles_refuse_nonsense():
 @pytest.mark.parametrize("n", [1, 4, 5, 7, 10, 33])
 def test_trimmed_mean(n):
     values = RNG.normal(size=n)
-    assert stats.trimmed_mean(values) == pytest.approx(oracle.trim_mean(values, 0.2))
+    assert stats.trimmed_means(values[None])[0] == pytest.approx(oracle.trim_mean(values, 0.2))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 11])
+def test_the_10th_percentile_is_numpys(n):
+    rows = RNG.lognormal(size=(7, n))
+    assert stats.tenths(rows) == pytest.approx(np.quantile(rows, 0.1, axis=1), rel=1e-15)
+
+
+@pytest.mark.parametrize("visits", [(3, 3, 3), (2, 5, 2, 1), (1,)])
+def test_each_batch_is_judged_by_its_own_samples(visits):
+    batch = RNG.permutation(np.repeat(10 + 3 * np.arange(len(visits)), visits))
+    values = RNG.normal(size=len(batch))
+    expected = [values[batch == j].mean() for j in np.unique(batch)]
+    assert stats.each_batch(values, batch, stats.means) == pytest.approx(expected, rel=1e-14)
+    assert stats.each_batch(values, batch.astype(np.int32), stats.means) == pytest.approx(expected, rel=1e-14)
 
 
 def test_standard_error_of_a_trimmed_mean():

@@ -18,16 +18,8 @@ from harness.bench.profile import profile_trial
 def traced(planned, catalog, tmp_path_factory):
     (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
     traces = tmp_path_factory.mktemp("traces")
-    data = profile_trial(block, "backwards", Kitchen(catalog), Guard(0.0), traces)
+    data = profile_trial(block, "backwards", "train", Kitchen(catalog), Guard(0.0), traces)
     return data, traces
-
-
-def test_the_record_has_the_top_operators(traced):
-    data, _ = traced
-    shares = [operator["share"] for operator in data["operators"]]
-    assert shares == sorted(shares, reverse=True)
-    assert 0 < sum(shares) <= 1
-    assert data["calls"] >= sum(operator["calls"] for operator in data["operators"]) > 0
 
 
 def test_the_trace_is_compressed_json_that_perfetto_opens(traced):
@@ -36,7 +28,7 @@ def test_the_trace_is_compressed_json_that_perfetto_opens(traced):
         trace = json.load(file)
     names = {event.get("name") for event in trace["traceEvents"]}
     assert any(str(name).startswith("aten::") for name in names)
-    assert {"ProfilerStep#2", "ProfilerStep#3"} <= names
+    assert {"ProfilerStep#0", "ProfilerStep#1", "collate", "forward", "backward", "update"} <= names
     assert not list(traces.rglob("*.json"))
 
 
@@ -66,4 +58,6 @@ def test_tensorboards_plugin_reads_it(traced):
     overview = ask("/overview", run=run, worker=worker, span=span, view="Overview")
     assert len(overview["steps"]["rows"]) == 2
     table = ask("/operation/table", run=run, worker=worker, span=span, group_by="Operation")
-    assert any(row["name"] == data["operators"][0]["name"] or row["name"].startswith("aten::") for row in table["data"])
+    assert {row["name"] for row in table["data"]} >= {
+        name for name in data["operators"]["name"] if name.startswith("aten::mm")
+    }

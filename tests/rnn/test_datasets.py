@@ -28,7 +28,8 @@ def test_collate_pads_to_the_longest_and_keeps_ids():
     for row, example in enumerate(data.train[3:7]):
         assert torch.equal(batch.tokens[row, : len(example.tokens)], example.tokens)
         assert batch.tokens[row, len(example.tokens) :].eq(PADDING).all()
-    assert count(batch) == {"tokens": float(batch.lengths.sum()), "slots": float(batch.tokens.numel())}
+    steps = float(max(batch.lengths))
+    assert count(batch) == {"tokens": float(batch.lengths.sum()), "slots": 4 * steps, "time_steps": steps}
 
 
 def test_reviews_are_the_sentences_and_their_signs():

@@ -115,7 +115,7 @@ def test_pads_are_added_and_counted_and_nothing_is_cut():
     assert torch.equal(batch.tokens[:, :longest], own.tokens)
     assert batch.tokens[:, longest:].eq(PADDING).all()
     assert torch.equal(batch.lengths, own.lengths)
-    assert count(batch) == {"tokens": float(own.lengths.sum()), "slots": 800.0}
+    assert count(batch) == {"tokens": float(own.lengths.sum()), "slots": 800.0, "time_steps": 100.0}
     assert torch.equal(padded(longest - 1).tokens, own.tokens)
 
     model = lstm(lengths(vocabulary=50).facts, hidden_size=8)

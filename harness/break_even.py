@@ -1,0 +1,277 @@
+"""Where a level breaks even with the baseline along numbers: levels of an axis, or an amount that the data have.
+
+Between two contexts the log of the ratio is taken to be a straight line; so are the ends of its interval, and the range
+of a break-even is where these hold a ratio of 1. Pure: no torch, no printing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.compare import Comparison
+from harness.findings import Findings
+from harness.records import Block
+from harness.table import Table
+
+#: Fewer different numbers than this are no axis to follow.
+FEWEST = 3
+#: From this ratio of the largest number to the smallest on, numbers are spaced by their logs.
+WIDE = 10.0
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+WORDS = (
+    "Where the ratio crosses 1 between two contexts, by straight lines through the logs of the ratios. The range is "
+    "where the intervals, drawn through in the same way, hold 1; it is open where they still do at the last context."
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """The ratio of one level in one context: logs of it and of its interval, which is the ratio itself where there is
+    too little for one. `x` is the context's number."""
+
+    x: float
+    mean: float
+    low: float
+    high: float
+    where: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """Where a ratio crosses 1, and the range in which it may; an end of it is None where the data do not reach it.
+    `faster` says on which side of it the level is faster."""
+
+    at: float
+    low: float | None
+    high: float | None
+    faster: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A level along the numbers, smallest first, and where it breaks even."""
+
+    level: str
+    points: tuple[Point, ...]
+    crossings: tuple[BreakEven, ...]
+
+
+@dataclass(frozen=True)
+class Along:
+    """The levels of some contexts that differ in a number alone. `what` is the axis or the amount it is of, `rest` are
+    the levels of the other axes, `show` makes text of a number, and `log` says that numbers are spaced by logs."""
+
+    what: str
+    rest: Mapping[str, str]
+    mode: str
+    baseline: str
+    lines: tuple[Line, ...]
+    show: Callable[[float], str]
+    log: bool
+
+    @property
+    def title(self) -> str:
+        """The other axes, the mode, and what the numbers are."""
+        return f"{' · '.join([*self.rest.values(), self.mode])}: along {self.what.replace('_', ' ')}"
+
+    @property
+    def numbers(self) -> list[float]:
+        """Every number there is, smallest first."""
+        return sorted({point.x for line in self.lines for point in line.points})
+
+
+def find_break_evens(findings: Findings) -> tuple[Along, ...]:
+    """Speed along each axis of numbers, and along each counted amount that differs between contexts by itself."""
+    blocks = findings.plan.blocks
+    modes = dict.fromkeys(mode for b in blocks if b.measures.speed for mode in b.measures.speed.of)
+    return tuple(along for mode in modes for along in (*_of_axes(findings, mode), *_of_amounts(findings, mode)))
+
+
+def numbers_in(names: Sequence[str]) -> list[float] | None:
+    """The number in each name, where all are alike but for it ("20", "lag 20"); None where they are not."""
+    try:
+        found = list(map(float, names))
+    except ValueError:
+        found = [float(number) for name in names for number in NUMBER.findall(name)]
+        if len({NUMBER.sub("#", name) for name in names}) > 1 or len(found) != len(names):
+            return None
+    return found if all(map(math.isfinite, found)) else None
+
+
+def _of_axes(findings: Findings, mode: str) -> Iterator[Along]:
+    """Along each axis whose levels are numbers, in each context that the other axes leave."""
+    blocks = [b for b in findings.plan.blocks if b.measures.speed and mode in b.measures.speed.of]
+    for axis in dict.fromkeys(axis for block in blocks for axis in block.context):
+        numbers = numbers_in([block.context.get(axis, "") for block in blocks])
+        if numbers is not None:
+            places = dict(zip((block.id for block in blocks), numbers, strict=True))
+            yield from _groups(findings, mode, axis, blocks, places, [axis], "{:,.5g}".format)
+
+
+def _of_amounts(findings: Findings, mode: str) -> Iterator[Along]:
+    """Along each metric of counted amounts, as the baseline's work set has it. The axes that it does not depend on are
+    kept apart."""
+    for name, metric in findings.metrics.items():
+        if metric.per != "counts":
+            continue
+        places = {
+            block.id: value
+            for block in findings.plan.blocks
+            if (value := findings.numbers.get((block.id, block.baseline.level, mode, name))) is not None
+        }
+        blocks = [block for block in findings.plan.blocks if block.id in places]
+        moved = [axis for axis in dict.fromkeys(a for b in blocks for a in b.context) if _moves(axis, blocks, places)]
+        if moved:
+            yield from _groups(findings, mode, name, blocks, places, moved, metric.show)
+
+
+def _moves(axis: str, blocks: Sequence[Block], places: Mapping[str, float]) -> bool:
+    """Whether the amount differs between contexts that differ in this axis alone."""
+    first: dict[tuple[tuple[str, str], ...], float] = {}
+    for block in blocks:
+        rest = tuple(item for item in block.context.items() if item[0] != axis)
+        if not math.isclose(first.setdefault(rest, places[block.id]), places[block.id], rel_tol=1e-3, abs_tol=1e-6):
+            return True
+    return False
+
+
+def _groups(
+    findings: Findings, mode: str, what: str, blocks: Sequence[Block], places: Mapping[str, float],
+    moved: Sequence[str], show: Callable[[float], str],
+) -> Iterator[Along]:  # fmt: skip
+    """The contexts that share all axes but the moved ones, as far as they have numbers enough."""
+    groups: dict[tuple[tuple[str, str], ...], list[Block]] = {}
+    for block in blocks:
+        groups.setdefault(tuple(item for item in block.context.items() if item[0] not in moved), []).append(block)
+    for rest, group in groups.items():
+        numbers = sorted({places[block.id] for block in group})
+        log = numbers[0] > 0 and numbers[-1] >= WIDE * numbers[0]
+        lines = []
+        for level in dict.fromkeys(trial.level for block in group for trial in block.trials[1:]):
+            points = [
+                point_of(places[block.id], block, comparison)
+                for block in group
+                if (comparison := findings.of(block, mode).get(level)) is not None
+                and comparison.estimate is not None
+                and comparison.verdict not in ("invalid", "unranked")
+            ]
+            points.sort(key=lambda point: point.x)
+            if len({point.x for point in points}) >= FEWEST:
+                lines.append(Line(level, tuple(points), tuple(crossings(points, log))))
+        baselines = dict.fromkeys(block.baseline.level for block in group)
+        if lines:
+            yield Along(what, dict(rest), mode, " or ".join(baselines), tuple(lines), show, log)
+
+
+def point_of(x: float, block: Block, comparison: Comparison) -> Point:
+    """A comparison at its context's number."""
+    assert comparison.estimate is not None
+    mean, bounds = comparison.estimate.mean, comparison.interval
+    low, high = map(math.log, bounds) if bounds else (mean, mean)
+    return Point(x, mean, low, high, block.name, comparison.verdict)
+
+
+def crossings(points: Sequence[Point], log: bool = False) -> list[BreakEven]:
+    """Where the line through the means crosses 0, points (n,) sorted by x. Points of the same x count as one, whose
+    interval holds all of theirs. With `log`, x is spaced by logs."""
+    xs, means, lows, highs = _merged(points)
+    scale, back = (math.log, math.exp) if log else (float, float)
+    u = [scale(x) for x in xs]
+    found = []
+    for i in range(len(u) - 1):
+        at = _zero(u[i], u[i + 1], means[i], means[i + 1])
+        if at is None:
+            continue
+        low = _edge(u, lows, highs, i, at, -1)
+        high = _edge(u, lows, highs, i, at, 1)
+        faster = "above" if means[i] > means[i + 1] else "below"
+        found.append(
+            BreakEven(back(at), None if low is None else back(low), None if high is None else back(high), faster)
+        )
+    return found
+
+
+def _merged(points: Sequence[Point]) -> tuple[list[float], list[float], list[float], list[float]]:
+    groups: dict[float, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.x, []).append(point)
+    means = [sum(point.mean for point in those) / len(those) for those in groups.values()]
+    lows = [min(point.low for point in those) for those in groups.values()]
+    highs = [max(point.high for point in those) for those in groups.values()]
+    return list(groups), means, lows, highs
+
+
+def _zero(begin: float, end: float, first: float, last: float) -> float | None:
+    """Where a straight line from (begin, first) to (end, last) changes its sign; None where it does not."""
+    if (first > 0) == (last > 0):
+        return None
+    return begin + (end - begin) * first / (first - last)
+
+
+def _edge(
+    u: Sequence[float], lows: Sequence[float], highs: Sequence[float], i: int, at: float, way: int
+) -> float | None:
+    """From `at` between the points i and i + 1 on, to the left or the right, where the band from `lows` to `highs` no
+    longer holds 0; None where it still does at the last point."""
+    j = i + 1 if way > 0 else i
+    share = (at - u[i]) / (u[i + 1] - u[i])
+    low, high = (band[i] + share * (band[i + 1] - band[i]) for band in (lows, highs))
+    here = at
+    while 0 <= j < len(u):
+        if not lows[j] <= 0 <= highs[j]:
+            # Of the two ends of the band, the one that passes 0 first on the way.
+            first, last = (low, lows[j]) if lows[j] > 0 else (high, highs[j])
+            return here + (u[j] - here) * first / (first - last) if first != last else here
+        here, low, high = u[j], lows[j], highs[j]
+        j += way
+    return None
+
+
+def break_even_tables(alongs: Sequence[Along], axis: str) -> tuple[Table, ...]:
+    """A table for each number and mode by which some level breaks even: where, in which range, and where it pays."""
+    groups: dict[tuple[str, str], list[Along]] = {}
+    for along in alongs:
+        groups.setdefault((along.what, along.mode), []).append(along)
+    tables = []
+    for (what, mode), those in groups.items():
+        if not any(line.crossings for along in those for line in along.lines):
+            continue
+        name = what.replace("_", " ")
+        rows = [row for along in those for line in along.lines for row in _rows(along, line)]
+        headers = (*those[0].rest, axis, name, "range", "faster")
+        often = [
+            " · ".join([*along.rest.values(), line.level])
+            for along in those
+            for line in along.lines
+            if len(line.crossings) > 1
+        ]
+        notes = (
+            (f"More than once: {', '.join(often)}. There {name} alone does not tell where it pays.",) if often else ()
+        )
+        tables.append(Table(f"{mode}: break-even along {name}", headers, tuple(rows), notes))
+    return tuple(tables)
+
+
+def _rows(along: Along, line: Line) -> Iterator[tuple[str, ...]]:
+    """A row for each break-even of a level, or one that says there is none."""
+    start = (*along.rest.values(), line.level)
+    for one in line.crossings:
+        yield (*start, along.show(one.at), range_in_words(one, along.show), one.faster)
+    if not line.crossings:
+        verdicts = dict.fromkeys(point.verdict for point in line.points)
+        where = f"{' or '.join(verdicts)} in all {len(line.points)} contexts"
+        yield (*start, "none", "", where)
+
+
+def range_in_words(one: BreakEven, show: Callable[[float], str]) -> str:
+    """The range of a break-even, with the ends that the data do not reach left open."""
+    if one.low is None and one.high is None:
+        return "anywhere"
+    if one.low is None:
+        return f"up to {show(one.high or 0.0)}"
+    return f"from {show(one.low)}" if one.high is None else f"{show(one.low)} to {show(one.high)}"

@@ -1,0 +1,31 @@
+"""Text and tables in the Markdown that GitHub reads."""
+
+from __future__ import annotations
+
+import re
+
+from tabulate import tabulate
+
+from harness.table import Table
+
+#: What Markdown, or GitHub's mathematics, would read as more than a character.
+SPECIAL = re.compile(r"([\\`*_{}\[\]#~|])")
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is, on one line."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    return text.replace("$", "<span>$</span>")
+
+
+def cell(text: str) -> str:
+    """Text that neither breaks its table nor starts a tag, and is otherwise as it was written."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def table(one: Table) -> list[str]:
+    """A table under its own heading."""
+    rows = [[escape(each) for each in row] for row in one.rows]
+    text = tabulate(rows, [escape(each) for each in one.headers], tablefmt="github", disable_numparse=True)
+    return [f"#### {escape(one.title)}", "", text, "", *(line for note in one.notes for line in (escape(note), ""))]

@@ -1,0 +1,57 @@
+"""The report as plain text: what the terminal shows, and the same in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tabulate import tabulate
+
+from harness.builtin import plots, tensorboard
+from harness.report import Report
+from harness.table import Table
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write report.txt into the run's folder."""
+    path = folder / "report.txt"
+    path.write_text(render(report) + "\n", encoding="utf-8")
+    return [path]
+
+
+def render(report: Report, folder: Path | None = None) -> str:
+    """The whole text. With the run's folder it says where the report is, which a file beside it need not."""
+    return "\n".join(_lines(report, folder))
+
+
+def _lines(report: Report, folder: Path | None) -> Iterator[str]:
+    yield report.question
+    if report.first_look:
+        yield "A first look, one process a block: nothing here is a verdict. Run without --quick for those."
+    yield from report.answer
+    for section in report.sections:
+        if section.tables:
+            yield f"\n{section.title}. {section.words}"
+        for each in section.tables:
+            yield f"\n{table(each)}"
+    for flag in report.flags:
+        yield f"  {flag}"
+    for title, lines in report.remarks:
+        yield f"\n{title}"
+        yield from (f"  {line}" for line in lines)
+    if report.claims:
+        yield "\nClaims"
+        yield from (f"  {answer.upper()}: {says} ({reason})" for says, answer, reason in report.claims)
+    if folder is not None:
+        yield f"\nReport: {folder / 'report.md'}"
+    missing = [line for line in (plots.how_to_get_them(report), tensorboard.how_to_get_them(report)) if line]
+    last = [*missing, *([report.last_line] if report.last_line else [])]
+    if last and folder is None:
+        yield ""
+    yield from last
+
+
+def table(one: Table) -> str:
+    """A table under its title, with its notes."""
+    text = tabulate(one.rows, one.headers, tablefmt="simple", disable_numparse=True)
+    return "\n".join((one.title, text, *one.notes))
