@@ -23,9 +23,11 @@ from harness.errors import UserError
 from harness.export import script as scripts
 from harness.export.check import complaint
 from harness.export.choose import choose, place
+from harness.export.issue import fenced, tables_of
 from harness.export.literals import Writer, quoted
 from harness.export.parts import locate, locate_part, modules_of
 from harness.export.script import Subject, make_script, mode_of
+from harness.table import Section, Table
 
 LEVELS = """\
 adaptive: {drop: [descent], use: [adaptive, shorten]}
@@ -390,6 +392,33 @@ def test_an_issue_of_a_run_has_its_rows_its_failure_and_the_script(here):
     assert "| backwards |" in whole
 
 
+def test_an_issue_takes_the_rows_and_operators_of_its_trial(planned):
+    plan = planned(LEVELS)
+    block, trial = choose(plan, "adaptive")
+
+    def section(title: str, why: bool, *tables: tuple[str, str]) -> Section:
+        rows = tuple((level, "1") for level in ("plain", "adaptive", "lazy"))
+        return Section(title, f"{title}.", tuple(Table(name, (first, "x"), rows) for name, first in tables), why=why)
+
+    sections = (
+        section("Comparisons", False, ("all · train", "what"), ("others · train", "what")),
+        section("Effects", False, ("all · train: effects", "what")),
+        section("Why", True, ("all · train: adaptive against plain", "phase"), ("all · train: lazy against plain", "phase"),
+                ("all · train · adaptive: operators", "phase"), ("all · train: memory", "what")),
+    )  # fmt: skip
+    report: Any = SimpleNamespace(sections=sections, findings=SimpleNamespace(plan=plan))
+    words, answers, why = tables_of(report, block, trial)
+    assert words == ["Comparisons."]
+    assert [(table.title, [row[0] for row in table.rows]) for table in answers] == [
+        ("all · train", ["plain", "adaptive"])
+    ]
+    assert [(table.title, len(table.rows)) for table in why] == [
+        ("all · train: adaptive against plain", 3), ("all · train · adaptive: operators", 3), ("all · train: memory", 2)
+    ]  # fmt: skip
+    _, answers, _ = tables_of(report, block, block.baseline)
+    assert [len(table.rows) for table in answers] == [3]
+
+
 def test_a_run_of_another_version_is_refused(here, tmp_path):
     from harness.catalog import Catalog
     from harness.export.choose import check_unchanged
@@ -433,3 +462,7 @@ def test_what_plugins_print_is_not_in_the_script(here):
     assert "loading" in done.stderr
     assert "building" in done.stderr
     assert "# From toy" in done.stdout
+
+
+def test_a_fence_is_longer_than_any_inside():
+    assert fenced("a ```` b", "text") == ["`````text", "a ```` b", "`````"]
