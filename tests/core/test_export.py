@@ -27,6 +27,7 @@ from harness.export.issue import fenced, tables_of
 from harness.export.literals import Writer, quoted
 from harness.export.parts import locate, locate_part, modules_of
 from harness.export.script import Subject, make_script, mode_of
+from harness.parts import Skip
 from harness.table import Section, Table
 
 LEVELS = """\
@@ -316,6 +317,13 @@ def test_batches_that_cannot_be_made_are_reported(catalog, subject):
 def test_a_machine_that_a_trial_skips_is_named(catalog, subject, monkeypatch):
     monkeypatch.setattr(scripts, "rehearse", lambda *rest: Rehearsal(skipped="no such unit"))
     with pytest.raises(UserError, match="plain cannot run here: no such unit"):
+        make_script(catalog, subject("plain"))
+
+    def skip(*rest: Any) -> None:
+        raise Skip("no compiler")
+
+    monkeypatch.setattr(scripts, "work_batches", skip)
+    with pytest.raises(UserError, match="plain cannot run here: no compiler"):
         make_script(catalog, subject("plain"))
 
 
