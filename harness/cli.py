@@ -33,6 +33,7 @@ from harness.cli_common import (
     suite_argument,
     went_wrong,
 )  # fmt: skip
+from harness.cli_compare import compare, history
 from harness.cli_explain import explain
 from harness.cli_export import export
 from harness.cli_plot import plot
@@ -53,6 +54,7 @@ def cli() -> None:
     and see         harness list            what there is to compare
                     harness describe lstm   what one part takes and promises
                     harness plan SUITE      what a suite would measure, and for how long
+                    harness compare A B     what became of it since an older run
     """
 
 
@@ -217,6 +219,8 @@ def report(context: Context, folder: Path | None, results: Path, reporter: str |
 
 
 cli.add_command(run)
+cli.add_command(compare)
+cli.add_command(history)
 cli.add_command(explain)
 cli.add_command(plot)
 cli.add_command(export)

@@ -80,7 +80,7 @@ def asked_for(
     findings: Findings, levels: tuple[str, ...], only: dict[str, list[str]], mode: str | None, where: str
 ) -> list[Explanation]:
     """The explanations that the command line asks for. Raises UserError where there is none, with the reason."""
-    from harness.explain import explain, explanations
+    from harness.explain import explain
     from harness.profiled import event_cost
 
     plan = findings.plan
@@ -99,8 +99,7 @@ def asked_for(
         return all(context.get(axis) in values for axis, values in only.items())
 
     if len(levels) < 2:
-        every = explanations(findings.measured, findings.profiles)
-        found = [one for one in every if not levels or one.b.level == levels[0]]
+        found = [one for one in findings.explained if not levels or one.b.level == levels[0]]
     else:
         cost = event_cost(findings.profiles)
         found = []

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Exit codes beside 0: a claim fails that --gate guards; a mistake in what was asked, nothing was started; a trial
-#: failed or broke its promise; interrupted, what is measured is kept; whoever read the output has gone.
-CLAIM_FAILED, MISTAKE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
+#: Exit codes beside 0: a claim fails that --gate guards, or something is worse than it was; a mistake in what was
+#: asked, nothing was started; a trial failed or broke its promise; --gate could not decide; interrupted, what is
+#: measured is kept; whoever read the output has gone.
+CLAIM_FAILED, MISTAKE, FAILED, UNDECIDED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4, 130, 141
 
 
 @dataclass(frozen=True)

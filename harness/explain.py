@@ -82,13 +82,13 @@ class Explanation:
         return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
 
     def by_operator(self) -> list[Row]:
-        """The same with the phases of each operator in one row."""
+        """The same with the phases of each operator in one row, named by those where most of its difference is."""
         found: dict[str, list[Row]] = {}
         for row in self.rows:
             found.setdefault(row.operator, []).append(row)
         whole = [
             Row(
-                " and ".join(dict.fromkeys(row.phase for row in same)),
+                " and ".join(row.phase for row in same if abs(row.difference) >= 0.2 * abs(same[0].difference)),
                 operator,
                 (sum(row.seconds[0] for row in same), sum(row.seconds[1] for row in same)),
                 (sum(row.calls[0] for row in same), sum(row.calls[1] for row in same)),
@@ -162,16 +162,21 @@ def explanations(
     return found
 
 
+def largest(explained: Sequence[Explanation], most: int) -> list[Explanation]:
+    """The largest of the differences that are decided, at most so many."""
+    return sorted((one for one in explained if one.decided), key=lambda one: -abs(math.log(one.ratio)))[:most]
+
+
 def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explanation | None:
     """Explain the difference of two trials of a block in the mode that `measured` is of; None where one of them was
     not timed."""
     block, baseline = measured.block, measured.block.baseline.level
     logs = measured.aligned([a.level, b.level])
     values = [float(value) for value in logs[b.level] - logs[a.level]]
-    phases = {level: timed_phases(measured, level) for level in (baseline, a.level, b.level)}
+    phases = {level: timed_phases(measured, level) for level in (a.level, b.level)}
     if not values or not all(phases.values()):
         return None
-    first = sum(phases[baseline].values()) * math.exp(float(logs[a.level].mean()))
+    first = step_seconds(measured, baseline) * math.exp(float(logs[a.level].mean()))
     seconds = first, first * math.exp(float(np.mean(values)))
     estimate = stats.estimate(values)
     confidence = 1 - alpha_of(measured.settings)
@@ -206,8 +211,14 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
     )
 
 
+def step_seconds(measured: Measured, level: str) -> float:
+    """Seconds a step on the clock that decides: of each process the mean over batches, of these the median."""
+    pairs = measured.pairs(level, "variant")
+    return float(np.median([stats.per_batch(samples.seconds, samples.batch).mean() for _, samples in pairs]))
+
+
 def timed_phases(measured: Measured, level: str) -> dict[str, float]:
-    """Seconds a step of each phase on the clock: of each process the mean over batches, of these the median."""
+    """The same of each phase, in wall time."""
     found: dict[str, list[float]] = {}
     for _, samples in measured.pairs(level, "variant"):
         for phase, seconds in samples.phases.items():

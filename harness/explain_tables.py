@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.explain import Explanation, Row, explanations, short
+from harness.explain import Explanation, Row, largest, short
 from harness.findings import Findings
 from harness.fingerprints import in_words, told_by
 from harness.profiled import NOWHERE, Profiled, event_cost
@@ -31,15 +30,14 @@ def why_tables(findings: Findings) -> tuple[tuple[Table, ...], tuple[Table, ...]
     the largest differences, operator by operator, and what takes most in each trial."""
     axis, cost = findings.plan.axis, event_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
-    explained = explanations(findings.measured, findings.profiles)
+    explained = findings.explained
     tables, details = [], []
     for (block_id, mode), group in findings.profiles.items():
         block = blocks[block_id]
         here = [one for one in explained if (one.block.id, one.mode) == (block_id, mode)]
         tables.append(fingerprint_table(block, mode, group, axis, [one.sentence for one in here]))
         details += [operators_table(block, one, cost) for one in group]
-    largest = sorted((one for one in explained if one.decided), key=lambda one: -abs(math.log(one.ratio)))
-    return tuple(tables), (*map(explanation_table, largest[:MOST_EXPLAINED]), *details)
+    return tuple(tables), (*map(explanation_table, largest(explained, MOST_EXPLAINED)), *details)
 
 
 def fingerprint_table(

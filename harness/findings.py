@@ -15,6 +15,8 @@ from harness.catalog import Catalog, Entry
 from harness.claims import ClaimResult, Evidence, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.effects import Effect, Judge, effects_of
+from harness.explain import Explanation, explanations
+from harness.fingerprints import told_by
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
@@ -72,6 +74,11 @@ class Findings:
     @cached_property
     def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
         return _by_place(self.effects)
+
+    @cached_property
+    def explained(self) -> list[Explanation]:
+        """Where the differences to the baseline come from, as far as there are profiles."""
+        return explanations(self.measured, self.profiles)
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
@@ -164,6 +171,17 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
         growth=growth,
     )
+
+
+def ways_told(profiles: Mapping[tuple[str, str], Sequence[Profiled]], block: str, level: str) -> dict[str, Any]:
+    """What the profiles of a trial tell of how it was computed: the way in each mode, flags and types."""
+    found: dict[str, Any] = {}
+    for (where, mode), group in profiles.items():
+        for one in group:
+            if (where, one.level) == (block, level):
+                found[mode] = list(one.ways)
+                found |= {f"{mode}, {name}": value for name, value in told_by(one).items()}
+    return found
 
 
 def profiles_of(plan: Plan, records: Sequence[Record]) -> dict[tuple[str, str], list[Profiled]]:

@@ -66,10 +66,19 @@ def ask(card: str) -> dict[str, Any]:
     }
 
 
+def cards() -> dict[str, Any]:
+    """The models of the machine's cards and their driver, without waking one; empty where nothing tells."""
+    told = [line.rpartition(",") for line in _smi("", "--query-gpu=name,driver_version")]
+    if not told:
+        return {}
+    return {"gpu_models": [name.strip() for name, _, _ in told], "gpu_driver": told[0][2].strip()}
+
+
 def _smi(card: str, query: str) -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
-    command = ["nvidia-smi", "-i", card, query, "--format=csv,noheader,nounits"]
+    which = ["-i", card] if card else []
+    command = ["nvidia-smi", *which, query, "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

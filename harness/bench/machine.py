@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from harness.bench import gpu
+
 #: Packages whose version can move a measurement.
 PACKAGES = ("rnn-harness", "rnn-harness-plugins", "torch", "numpy")
 
@@ -34,7 +36,7 @@ def describe() -> dict[str, Any]:
         "gpus": torch.cuda.device_count() if torch.version.cuda else 0,
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
     }
-    return found
+    return found | (gpu.cards() if found["gpus"] else {})
 
 
 def torch_build() -> str:

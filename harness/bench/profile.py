@@ -6,11 +6,11 @@ reads the profile can take it off again; and each profiled step has a plain one 
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -32,10 +32,11 @@ from harness.records import Block, Profile
 #: How often the work set is gone through, where that is not too much.
 PASSES = 5
 #: About as many operators are looked at in all: reading a million of them takes some five seconds.
-MOST_EVENTS = 1_500_000
+MOST_EVENTS = 800_000
 #: A trace of more events than this is cut, after fewer steps or in the middle of one: viewers get slow beyond.
 TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
+NAME = "worker.pt.trace.json"
 
 
 def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard, traces: Path) -> dict[str, Any]:
@@ -76,19 +77,16 @@ def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: 
     }
 
 
-NAME = "worker.pt.trace.json"
-
-
 def warm_up(member: LiveMember) -> None:
     """Two passes without a profiler, and the first use of the profiler itself, which takes long."""
+    for batch in 2 * list(range(len(member.batches))):
+        member.before()
+        member.step(batch, lambda phase: None)
     member.save()
-    for _ in range(2):
-        for batch in range(len(member.batches)):
-            member.before()
-            member.step(batch, lambda phase: None)
-        member.save()  # from here on there is an optimizer state to go back to
-    with profiling(member):
+    with profiler_of(member):
         pass
+    gc.collect()
+    gc.freeze()
 
 
 def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
@@ -108,13 +106,15 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
         for index, batch in enumerate(chosen):
             take(member, batch, tape, clock, round_=index, position=0)
             member.before()
-            with profiling(member) as events:
+            with profiler_of(member) as profiler:
                 wall = -clock.wall()
                 marked_step(member, batch)
                 if clock.wait:
                     clock.wait()
                 wall += clock.wall()
-            summaries.append(summary_of(events()))
+            member.guard.rest()  # reading many events may take longer than a step
+            summaries.append(summary_of(events_of(profiler)))
+            gc.collect()  # a profiler is in a cycle, and its events fill gigabytes
             walls.append(wall)
             seen += summaries[-1].events
             if not passes and seen > MOST_EVENTS / 2:
@@ -142,14 +142,10 @@ def marked_step(member: LiveMember, batch: int) -> None:
     mark(last)
 
 
-@contextmanager
-def profiling(member: LiveMember, shapes: bool = False) -> Iterator[Callable[[], Iterator[Event]]]:
-    """Run the profiler; what is yielded gives the events once it has ended."""
-    activities = [ProfilerActivity.CPU]
-    if member.live.device.type == "cuda":
-        activities.append(ProfilerActivity.CUDA)
-    with profile(activities=activities, record_shapes=shapes) as profiler:
-        yield lambda: events_of(profiler)
+def profiler_of(member: LiveMember, *, shapes: bool = False) -> Any:
+    """A profiler of what a member runs on."""
+    on_device = [ProfilerActivity.CUDA] if member.live.device.type == "cuda" else []
+    return profile(activities=[ProfilerActivity.CPU, *on_device], record_shapes=shapes)
 
 
 def events_of(profiler: Any) -> Iterator[Event]:
@@ -189,10 +185,7 @@ def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     plain = folder / NAME
     member.restore()
-    with profile(
-        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if member.live.device.type == "cuda" else [])],
-        record_shapes=True,
-    ) as profiler:
+    with profiler_of(member, shapes=True) as profiler:
         for index in range(steps):
             member.guard.doing(member.level, "one step under the profiler")
             with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin knows steps by

@@ -47,6 +47,8 @@ def render(report: Report, room: int = LIMIT) -> str:
     if report.claims:
         rows = [f"- **{WORDS[answer]}**: {escape(says)} ({escape(reason)})" for says, answer, reason in report.claims]
         pieces.append([*rows, ""])
+    elif report.answer:
+        pieces.append([*(f"- {escape(sentence)}" for sentence in report.answer), ""])
     remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]
     if remarks:
         pieces.append([*(f"- {escape(text)}" for text in remarks), ""])

@@ -105,7 +105,7 @@ def asset(name: str) -> str:
     return (files("harness.builtin") / "templates" / name).read_text(encoding="utf-8")
 
 
-def troubles(report: Report) -> list[tuple[str, Sequence[str]]]:
+def troubles(report: Report) -> list[tuple[str, tuple[str, ...]]]:
     """What went wrong, or was left out."""
     return report.remarks
 

@@ -86,6 +86,10 @@ def cases_of(report: Report) -> list[Case]:
         for says, answer, reason in report.claims
     ]
     facts = facts_of(report)
+    ran = {(block, level) for block, level, *_ in findings.numbers}
+    ran |= {(one.block.id, level) for one in findings.lessons.learned for level, runs in one.runs.items() if runs}
+    ran |= {(record.block, record.level) for record in findings.health}
+    ran |= {(block, one.level) for (block, _), profiles in findings.profiles.items() for one in profiles}
     failed = {(record.block, record.level): record for record in findings.failures}
     for block in plan.blocks:
         for trial in block.trials:
@@ -96,8 +100,8 @@ def cases_of(report: Report) -> list[Case]:
                 ending: Ending = "skipped" if record.outcome == "skipped" else "error"
                 reason = f"{record.outcome} in {record.measure}: {record.reason}"
                 found.append(Case(group, trial.level, ending, record.outcome, reason, known))
-            elif known or trial is block.baseline:
-                known = {"verdict": "baseline"} if trial is block.baseline else known
+            elif known or (block.id, trial.level) in ran:
+                known = {"verdict": "baseline", **known} if trial is block.baseline else known
                 found.append(_judged(group, trial.level, known))
             else:
                 found.append(Case(group, trial.level, "skipped", "", "not measured"))
@@ -121,7 +125,7 @@ def _judged(group: str, level: str, known: Mapping[str, str]) -> Case:
 
 
 def facts_of(report: Report) -> dict[tuple[str, str], dict[str, str]]:
-    """What is known of each level of each block, by name: of step times and of the score that decides."""
+    """What is known of each level of each block, by name: of step times, the score that decides, and resources."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     findings = report.findings
     decides = {one.block.id: one.settings.metric for one in findings.lessons.learned}
@@ -143,6 +147,8 @@ def facts_of(report: Report) -> dict[tuple[str, str], dict[str, str]]:
                 one.block, one.level, f"learning.{one.metric}", verdict=one.verdict, **size,
                 interval=_interval(one.interval), reason=one.reason, flags=", ".join(one.flags),
             )  # fmt: skip
+    for q in findings.resources.quantities:
+        note(q.block, q.level, f"{q.mode}.{q.name}", verdict=q.verdict, ratio=_number(q.ratio), value=_number(q.value))
     return found
 
 

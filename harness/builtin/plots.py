@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.builtin.break_even_plot import break_even_plots
+from harness.builtin.difference_plots import difference_plots
 from harness.builtin.effect_plots import effect_plots
 from harness.builtin.figures import DRAWN, Plot
 from harness.builtin.learning_plots import learning_plots
@@ -22,7 +23,7 @@ def plots_of(report: Report) -> list[Plot]:
     """What there is to draw of a run; blocks of the same name get numbers."""
     found: list[Plot] = []
     names: dict[str, int] = {}
-    kinds = (speed_plots, break_even_plots, learning_plots, effect_plots)
+    kinds = (speed_plots, break_even_plots, learning_plots, effect_plots, difference_plots)
     for plot in (plot for kind in kinds for plot in kind(report)):
         again = names[plot.name] = names.get(plot.name, 0) + 1
         found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)

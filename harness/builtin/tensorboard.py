@@ -63,6 +63,7 @@ def events_of(report: Report) -> dict[str, Events]:
     failed = {(record.block, record.level) for record in findings.failures if record.outcome in ("failed", "invalid")}
     numbers = numbers_of(report)
     runs = sum(len(by_seed) for one in learned.values() for by_seed in one.runs.values())
+    verified = {(record.block, record.level): began(record) for record in findings.verified}
     points = max(FEWEST, min(MOST, TOGETHER // max(1, runs)))
     found = {}
     for block in plan.blocks:
@@ -70,13 +71,13 @@ def events_of(report: Report) -> dict[str, Events]:
         for trial in block.trials:
             place = (block.id, trial.level)
             curves: Scalars = {}
-            start = 0.0
+            start = verified.get(place, 0.0)
             if one is not None and one.runs[trial.level]:
                 curves = mean_curves(one, trial.level)
-                start = min(begin_of(record) for record in one.runs[trial.level].values())
+                start = min(began(record) for record in one.runs[trial.level].values())
                 for seed in one.seeds_of(trial.level):
                     record = one.runs[trial.level][seed]
-                    found[f"{names[place]}/seed-{seed}"] = Events(begin_of(record), dict(seed_curves(record, points)))
+                    found[f"{names[place]}/seed-{seed}"] = Events(began(record), dict(seed_curves(record, points)))
             last = max(curves, default=0)
             time, values = curves.get(last, (start, {}))
             curves[last] = (time, {**values, **numbers.get(place, {})})
@@ -149,8 +150,8 @@ def steps_at(run: Run, record: Record, index: int) -> float:
     return float(run.x[index]) if record.data.get("planned_steps") else float(record.data["steps"])
 
 
-def begin_of(record: Record) -> float:
-    """When a run began to train, in seconds since 1970; 0 where that is not known."""
+def began(record: Record) -> float:
+    """When a record's run began to train, or the record was made, in seconds since 1970; 0 where that is not known."""
     elapsed = record.data.get("elapsed") or [0.0]
     return datetime.fromisoformat(record.at).timestamp() - float(elapsed[-1]) if record.at else 0.0
 
@@ -158,7 +159,7 @@ def begin_of(record: Record) -> float:
 def times_at(record: Record, steps: list[int]) -> dict[int, float]:
     """When a run had made so many steps, from the times of its evaluations."""
     elapsed = record.data.get("elapsed") or [0.0] * len(record.data["evaluated"])
-    times = begin_of(record) + np.interp(steps, record.data["evaluated"], elapsed)
+    times = began(record) + np.interp(steps, record.data["evaluated"], elapsed)
     return dict(zip(steps, map(float, times), strict=True))
 
 

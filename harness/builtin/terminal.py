@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from harness.builtin import plots, tensorboard
 from harness.report import Report
 from harness.table import Table
 
+#: What turns colour on and off, as a failure's reason may hold it.
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.txt into the run's folder."""
     path = folder / "report.txt"
-    path.write_text(render(report) + "\n", encoding="utf-8")
+    path.write_text(COLOUR.sub("", render(report)) + "\n", encoding="utf-8")
     return [path]
 
 

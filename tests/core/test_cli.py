@@ -398,7 +398,17 @@ def test_a_reader_that_has_had_enough(here):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["run", "--help"], ["report"], ["report", "--json"], ["schema"]]
+    "arguments",
+    [
+        ["--help"],
+        ["list"],
+        ["run", "--help"],
+        ["report"],
+        ["report", "--json"],
+        ["report", "--as", "latex"],
+        ["plot", "--list"],
+        ["schema"],
+    ],
 )
 def test_fast_verbs_do_not_import_torch(here, arguments):
     """A plugin that names its code by reference costs them nothing either, so none is given here."""

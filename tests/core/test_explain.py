@@ -83,6 +83,19 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     assert rows["forward", "aten::mm"].calls == (0, 50)
 
 
+def test_where_the_core_was_shared_cpu_time_is_shared_out():
+    measured = timed(plain=3.0, loop=6.0)
+    for process in measured.processes:
+        for key, samples in process.items():
+            process[key] = replace(samples, cpu=samples.wall / 2)
+    measured.choose_clock()
+    assert measured.clock == "cpu"
+    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    assert one is not None
+    assert one.seconds == pytest.approx((2e-3, 3.5e-3), rel=0.01)
+    assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
+
+
 def test_what_the_profiler_costs_is_taken_off():
     """Each operator takes 500 ns more under it, half of that in itself: the same rows come out."""
     measured = timed(plain=3.0, loop=6.0)

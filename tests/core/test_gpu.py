@@ -34,9 +34,15 @@ def test_a_throttled_card(smi, reasons, forced_down):
     assert told == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
 
 
+def test_the_models_of_the_cards(smi):
+    smi("NVIDIA H100, 80GB, 550.54.15")
+    assert gpu.cards() == {"gpu_models": ["NVIDIA H100, 80GB"], "gpu_driver": "550.54.15"}
+
+
 def test_where_nothing_tells(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu.ask("GPU-1") == {}
+    assert gpu.cards() == {}
     assert gpu.reading(torch.device("cpu")) == {}
     assert gpu.clock_for(torch.device("cpu")).events is None
 

@@ -155,8 +155,7 @@ def test_without_tensorboard_the_report_says_how_to_get_it_where_there_is_someth
         records = [record(timed, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
         nothing = report_of(Plan("s", "q", "what", (timed,)), records, catalog, {})
         assert tensorboard.how_to_get_them(nothing) == ""
-        profile = Record(timed.id, "a", "a", "profile", "variant", 0, 1, "ok", "", {})
-        traced = replace(nothing, findings=replace(nothing.findings, profiles=(profile,)))
+        traced = replace(nothing, findings=replace(nothing.findings, profiles={(timed.id, "train"): ()}))
         assert "TensorBoard shows traces of this run" in tensorboard.how_to_get_them(traced)
     assert list(tmp_path.iterdir()) == []
     pytest.importorskip("tensorboard", reason=NEEDED)

@@ -1,0 +1,218 @@
+"""The verbs that look across runs: compare and history. Like `harness.cli`, they print."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli_common import Context, catalog_of, chosen, only_option, plugin_option, results_option
+from harness.cli_common import as_json_option as as_json
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.across import Across, Gate
+    from harness.across_times import Past
+    from harness.store import Store
+    from harness.table import Section
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """A share such as 2% or 0.02."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*(%?)", text.strip())
+    share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < share <= 1:
+        raise UserError("it takes a share such as 5% or 0.05.", where=f"--margin {text}")
+    return share
+
+
+@click.command()
+@plugin_option
+@click.argument("run_a", metavar="A")
+@click.argument("run_b", metavar="B")
+@only_option
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare by this; again for more.")
+@click.option(
+    "--margin", metavar="SHARE", callback=_share,
+    help="What still counts as equal, such as 5% (the smaller margin of the two suites).",
+)  # fmt: skip
+@click.option("--allow", multiple=True, metavar="FIELD", help="Accept that the runs differ in this field.")
+@click.option(
+    "--history", is_flag=True, help="Judge by how much earlier runs under the key of A differ; absolute times, too."
+)
+@click.option("--gate", is_flag=True, help="For CI: the exit code says what became of B.")
+@results_option
+@as_json
+@click.pass_context
+def compare(
+    context: Context,
+    /,
+    run_a: str,
+    run_b: str,
+    only: tuple[str, ...],
+    metrics: tuple[str, ...],
+    margin: float | None,
+    allow: tuple[str, ...],
+    history: bool,
+    gate: bool,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Hold run B against the older run A: what became slower, worse or larger, and may one say so?
+
+    A and B are folders of runs, names of suites (their latest run under --results), or latest. NAME~1 is the run before
+    the latest one.
+
+    Ratios to the baseline are compared, which each run timed beside it; absolute times are shown. What differs between
+    the runs is told field by field, with what that rules out. Writes nothing.
+
+    \b
+    Exit codes with --gate, the first that applies:
+      2  a mistake in what was asked
+      3  trials failed in B
+      1  slower, a worse score, more of what is exact, or a claim that held and fails
+      4  undecided, or not comparable
+      0  none of these
+    """
+    from harness.across import Asked, compare_runs, to_json
+    from harness.across import gate as gate_of
+    from harness.builtin.json_report import text_of
+    from harness.comparability import parse_allowed
+    from harness.pairs import Side
+
+    asked = Asked(margin, metrics, chosen(only), parse_allowed(allow))
+    folders = folder_of(run_a, results), folder_of(run_b, results)
+    if folders[0].resolve() == folders[1].resolve():
+        raise UserError("A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the one before the latest.")
+    catalog = catalog_of(context)
+    first, second = (Side.read(store_of(folder), catalog) for folder in folders)
+    if first.records and first.records == second.records:
+        raise UserError(
+            "A and B hold the same records.", where=str(folders[1]), fix="A copy of a run is no second one."
+        )
+    past, runs = earlier_runs(*folders) if history else (None, 0)
+    across = compare_runs(first, second, asked, past, runs)
+    outcome = gate_of(across)
+    if as_json:
+        click.echo(text_of(to_json(across, outcome)))
+    else:
+        show_comparison(across, outcome)
+    sys.exit(outcome.code if gate else 0)
+
+
+def store_of(folder: Path) -> Store:
+    """The store of a run."""
+    from harness.page import Page
+    from harness.store import Store
+
+    if Page.is_one(folder):
+        raise UserError("is the page of a folder of suites.", where=str(folder), fix="Compare the runs it names.")
+    return Store.open(folder)
+
+
+def folder_of(name: str, results: Path) -> Path:
+    """The run that an argument names."""
+    from harness.history import runs_of
+    from harness.store import Store
+
+    if Path(name).is_dir() and (Path(name) / "plan.json").is_file():
+        return Path(name)
+    stem, _, back = name.partition("~")
+    if back and not back.isdecimal():
+        raise UserError("it takes NAME~N, N runs before the latest.", where=name)
+    if Path(stem).suffix == ".yaml":
+        stem = Path(stem).stem
+    if stem == "latest" and not back:
+        return Store.latest(results).folder
+    if stem == "latest":
+        stem = Store.latest(results).folder.parent.name
+    if Path(name).is_dir():
+        return Path(name)
+    folders = runs_of(results, stem)
+    if int(back or 0) >= len(folders):
+        raise UserError(f"there are only {len(folders)} runs of {stem}.", where=name)
+    return folders[-1 - int(back or 0)]
+
+
+def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
+    """What the runs beside A say that are under its key and older than B."""
+    from harness.history import past_of, read_visits
+
+    folders = sorted(plan.parent for plan in a.resolve().parent.glob("*/plan.json"))
+    visits, _ = read_visits({a.resolve(): None, b.resolve(): None, **dict.fromkeys(folders)})
+    by_folder = {visit.folder: visit for visit in visits}
+    return past_of(visits, by_folder[a.resolve()], by_folder[b.resolve()])
+
+
+def show_comparison(across: Across, outcome: Gate) -> None:
+    """Print what became of B."""
+    from harness.across_tables import comparison_sections, flags_of
+
+    click.echo(f"A: {across.a.name}\nB: {across.b.name}\n{across.b.plan.question}")
+    show_sections(comparison_sections(across))
+    for flag in flags_of(across):
+        click.echo(f"  {flag}")
+    for title, lines in (
+        ("Failed in B", outcome.failed),
+        ("Problems", across.problems),
+        ("Only in A", across.missing),
+        ("Only in B", across.new),
+        ("Worse", outcome.worse),
+        ("Open", outcome.open),
+    ):
+        if lines:
+            click.echo(f"\n{title}")
+            for line in lines:
+                click.echo(f"  {line}")
+    click.echo(f"\nMargin {100 * across.margin:g} %. In all: {outcome.answer} (exit code {outcome.code} with --gate).")
+
+
+def show_sections(sections: Sequence[Section]) -> None:
+    """Print tables under their headings."""
+    from harness.builtin.terminal import table as in_text
+
+    for section in sections:
+        click.echo(f"\n{section.title}{f'. {section.words}' if section.words else ''}")
+        for table in section.tables:
+            click.echo(f"\n{in_text(table)}")
+
+
+@click.command()
+@click.argument("suite", required=False)
+@results_option
+@click.option(
+    "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Show so many runs one by one."
+)
+@as_json
+def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
+    """Show a suite's ratios over all its runs, and where they changed for good.
+
+    SUITE is a suite's name or file, by default that of the latest run. Runs on other machines, under another torch or
+    of another question are groups of their own, never mixed. A change is called once two runs show it, and told with
+    what changed with it: commits, versions, settings.
+    """
+    from harness.across_tables import history_sections, history_to_json
+    from harness.builtin.json_report import text_of
+    from harness.history import read_history
+    from harness.store import Store
+
+    name = Path(suite).stem if suite else Store.latest(results).folder.parent.name
+    found = read_history(results, name)
+    if as_json:
+        click.echo(text_of(history_to_json(found)))
+        return
+    runs, groups = sum(len(group.visits) for group in found.groups), len(found.groups)
+    click.echo(f"{found.suite}: {runs} run{'s' * (runs != 1)} in {groups} group{'s' * (groups != 1)}")
+    if found.groups:
+        show_sections(history_sections(found, last))
+    for visit in found.left_out:
+        click.echo(f"Left out: {visit.name}: {visit.left_out}")
+    for problem in found.problems:
+        click.echo(f"Problem: {problem}", err=True)
