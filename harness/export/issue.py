@@ -110,11 +110,15 @@ def environment(subject: Subject, script: Script, report: Report | None) -> list
 
 def facts_rows(subject: Subject, facts: Mapping[str, Any]) -> dict[str, str]:
     """Facts of a machine by the names that people use."""
-    cuda = facts.get("cuda_build")
+    cuda, models = facts.get("cuda_build"), facts.get("gpu_models") or ()
+    cards = (
+        ", ".join(f"{models.count(model)} x {model}" for model in dict.fromkeys(models)) or f"{facts.get('gpus')} GPUs"
+    )
+    driver = f", driver {facts['gpu_driver']}" if facts.get("gpu_driver") else ""
     rows = {
         "torch": f"{facts.get('torch')} (CPU capability {facts.get('torch_cpu_capability')}, BLAS "
         f"{facts.get('torch_blas')}, oneDNN {'yes' if facts.get('mkldnn') else 'no'})",
-        "CUDA": f"{cuda}, cuDNN {facts.get('cudnn')}, {facts.get('gpus', 0)} GPUs" if cuda else "none in this build",
+        "CUDA": f"{cuda}, cuDNN {facts.get('cudnn')}, {cards}{driver}" if cuda else "none in this build",
         "device": subject.trial.device,
         "threads": str(subject.threads),
         "Python": str(facts.get("python")),

@@ -23,7 +23,7 @@ from harness.errors import UserError
 from harness.export import script as scripts
 from harness.export.check import complaint
 from harness.export.choose import choose, place
-from harness.export.issue import fenced, tables_of
+from harness.export.issue import facts_rows, fenced, tables_of
 from harness.export.literals import Writer, quoted
 from harness.export.parts import locate, locate_part, modules_of
 from harness.export.script import Subject, make_script, mode_of
@@ -425,6 +425,13 @@ def test_an_issue_takes_the_rows_and_operators_of_its_trial(planned):
     ]  # fmt: skip
     _, answers, _ = tables_of(report, block, block.baseline)
     assert [len(table.rows) for table in answers] == [3]
+
+
+def test_an_issue_names_the_cards(subject):
+    facts = {"cuda_build": "12.8", "cudnn": 91002, "gpus": 2, "gpu_models": ["A", "B", "A"], "gpu_driver": "570"}
+    assert facts_rows(subject("plain"), facts)["CUDA"] == "12.8, cuDNN 91002, 2 x A, 1 x B, driver 570"
+    assert facts_rows(subject("plain"), {"cuda_build": "12.8", "gpus": 0})["CUDA"] == "12.8, cuDNN None, 0 GPUs"
+    assert facts_rows(subject("plain"), {})["CUDA"] == "none in this build"
 
 
 def test_a_run_of_another_version_is_refused(here, tmp_path):
