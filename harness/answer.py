@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness import designs
+from harness.break_even import Along, find_break_evens, range_in_words
 from harness.claims import ClaimResult, place_of
 from harness.effect_tables import size_cells as effect_cells
 from harness.findings import Findings
@@ -14,6 +15,8 @@ from harness.records import Block
 
 #: So many claims, levels or names are told; of the rest there is only a number.
 MOST = 6
+#: So many sentences are about break-evens, and so many contexts are told in each.
+TOLD = 3
 #: The verdicts in the order they are told, as they follow "is", and what joins them to the baseline's name.
 IS = {
     "faster": ("faster", "than"),
@@ -49,11 +52,14 @@ class Told:
 
 def answer_of(findings: Findings) -> tuple[str, ...]:
     """The answer in sentences, the most telling first; one that says so where nothing was found. Claims answer for
-    themselves. Where none was decided, or a suite has none, comparisons do, or the effects of an ablation design."""
+    themselves. Where none was decided, or a suite has none, comparisons do, or the effects of an ablation design. Where
+    a level breaks even along some number, that is told last."""
     sentences = list(of_claims(findings.claims))
     if all(result.answer == "undecided" for result in findings.claims):
         compared = of_effects(findings) if findings.plan.factors else ()
         sentences += compared or of_levels(told_of(findings), is_quick(findings))
+    if not is_quick(findings):
+        sentences += of_break_evens(find_break_evens(findings))
     return tuple(sentences) or (nothing(findings),)
 
 
@@ -176,6 +182,22 @@ def of_effects(findings: Findings) -> tuple[str, ...]:
         for (where, what), words in groups.items()
     ]
     return tuple(some(sentences))
+
+
+def of_break_evens(alongs: Sequence[Along]) -> list[str]:
+    """A sentence for each level and number by which it breaks even, if it does so once and the data show both sides."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for along in alongs:
+        where = " · ".join([*along.rest.values(), along.mode])
+        for line in along.lines:
+            if len(line.crossings) == 1 and line.crossings[0].low is not None and line.crossings[0].high is not None:
+                (one,) = line.crossings
+                words = f"{one.faster} {along.show(one.at)} ({range_in_words(one, along.show)}) in {where}"
+                groups.setdefault((along.what.replace("_", " "), line.level, along.baseline), []).append(words)
+    return [
+        f"Along {what}, {level} is faster than {baseline} {'; '.join(some(words, TOLD))}."
+        for (what, level, baseline), words in list(groups.items())[:TOLD]
+    ]
 
 
 def nothing(findings: Findings) -> str:

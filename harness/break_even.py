@@ -7,7 +7,6 @@ of a break-even is where these hold a ratio of 1. Pure: no torch, no printing.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,6 @@ from harness.table import Table
 FEWEST = 3
 #: From this ratio of the largest number to the smallest on, numbers are spaced by their logs.
 WIDE = 10.0
-NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 WORDS = (
     "Where the ratio crosses 1 between two contexts, by straight lines through the logs of the ratios. The range is "
@@ -92,25 +90,29 @@ def find_break_evens(findings: Findings) -> tuple[Along, ...]:
     return tuple(along for mode in modes for along in (*_of_axes(findings, mode), *_of_amounts(findings, mode)))
 
 
-def numbers_in(names: Sequence[str]) -> list[float] | None:
-    """The number in each name, where all are alike but for it ("20", "lag 20"); None where they are not."""
+def numbers_of(axis: str, levels: Sequence[str]) -> list[float] | None:
+    """The levels as numbers, where each is one, alone or after the axis's own name ("20", "lag 20"); else None. A name
+    that merely ends in a number is no place on a scale."""
     try:
-        found = list(map(float, names))
+        found = [float(level.removeprefix(axis).strip(" _=")) for level in levels]
     except ValueError:
-        found = [float(number) for name in names for number in NUMBER.findall(name)]
-        if len({NUMBER.sub("#", name) for name in names}) > 1 or len(found) != len(names):
-            return None
+        return None
     return found if all(map(math.isfinite, found)) else None
+
+
+def number_in_words(number: float) -> str:
+    """A number with as many digits as an interpolation deserves."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def _of_axes(findings: Findings, mode: str) -> Iterator[Along]:
     """Along each axis whose levels are numbers, in each context that the other axes leave."""
     blocks = [b for b in findings.plan.blocks if b.measures.speed and mode in b.measures.speed.of]
     for axis in dict.fromkeys(axis for block in blocks for axis in block.context):
-        numbers = numbers_in([block.context.get(axis, "") for block in blocks])
+        numbers = numbers_of(axis, [block.context.get(axis, "") for block in blocks])
         if numbers is not None:
             places = dict(zip((block.id for block in blocks), numbers, strict=True))
-            yield from _groups(findings, mode, axis, blocks, places, [axis], "{:,.5g}".format)
+            yield from _groups(findings, mode, axis, blocks, places, [axis], number_in_words)
 
 
 def _of_amounts(findings: Findings, mode: str) -> Iterator[Along]:
@@ -177,8 +179,8 @@ def point_of(x: float, block: Block, comparison: Comparison) -> Point:
 
 
 def crossings(points: Sequence[Point], log: bool = False) -> list[BreakEven]:
-    """Where the line through the means crosses 0, points (n,) sorted by x. Points of the same x count as one, whose
-    interval holds all of theirs. With `log`, x is spaced by logs."""
+    """Where the line through the means crosses 0, points (n,) sorted by x, unless all intervals hold 0 as well. Points
+    of the same x count as one, whose interval holds all of theirs. With `log`, x is spaced by logs."""
     xs, means, lows, highs = _merged(points)
     scale, back = (math.log, math.exp) if log else (float, float)
     u = [scale(x) for x in xs]
@@ -189,6 +191,8 @@ def crossings(points: Sequence[Point], log: bool = False) -> list[BreakEven]:
             continue
         low = _edge(u, lows, highs, i, at, -1)
         high = _edge(u, lows, highs, i, at, 1)
+        if low is None and high is None:
+            continue  # the intervals hold 1 throughout: nothing shows that it is crossed at all
         faster = "above" if means[i] > means[i + 1] else "below"
         found.append(
             BreakEven(back(at), None if low is None else back(low), None if high is None else back(high), faster)
@@ -270,8 +274,6 @@ def _rows(along: Along, line: Line) -> Iterator[tuple[str, ...]]:
 
 def range_in_words(one: BreakEven, show: Callable[[float], str]) -> str:
     """The range of a break-even, with the ends that the data do not reach left open."""
-    if one.low is None and one.high is None:
-        return "anywhere"
     if one.low is None:
         return f"up to {show(one.high or 0.0)}"
     return f"from {show(one.low)}" if one.high is None else f"{show(one.low)} to {show(one.high)}"

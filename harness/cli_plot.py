@@ -50,13 +50,13 @@ def plot(
     harness plot --list
     harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf --output figures
     """
-    from harness.builtin.plots import plots_of, save
+    from harness.builtin.plots import all_plots, save
     from harness.report import make_report
     from harness.store import Store
 
     store, names = (Store.open(Path(arguments[0])), arguments[1:]) if is_run(arguments) else (None, arguments)
     store = store or Store.latest(results)
-    found = chosen(plots_of(make_report(store, catalog_of(context))), names)
+    found = chosen(all_plots(make_report(store, catalog_of(context))), names)
     if not found:
         click.echo(f"There is nothing to draw of {store.folder}.", err=True)
         return

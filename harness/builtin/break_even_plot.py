@@ -34,16 +34,19 @@ WRITTEN = 2
 
 
 def break_even_plots(report: Report) -> Iterator[Plot]:
-    """Those with most break-evens first where there are too many."""
+    """Those in which most levels break even come first."""
     groups: dict[tuple[str, str], list[Along]] = {}
     for along in find_break_evens(report.findings):
         groups.setdefault((along.what, along.mode), []).append(along)
-    for those in groups.values():
-        those.sort(key=lambda along: -sum(bool(line.crossings) for line in along.lines))
-        for along in those[:MOST]:
-            lines = Lines(along)
-            name = file_name("break-even", along.what, *along.rest.values(), along.mode)
-            yield Plot(name, lines.title, lines.size, lines.draw, "Break-even")
+    chosen = [along for those in groups.values() for along in sorted(those, key=_flatness)[:MOST]]
+    for along in sorted(chosen, key=_flatness):
+        lines = Lines(along)
+        name = file_name("break-even", along.what, *along.rest.values(), along.mode)
+        yield Plot(name, lines.title, lines.size, lines.draw, "Break-even")
+
+
+def _flatness(along: Along) -> int:
+    return -sum(bool(line.crossings) for line in along.lines)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Lines:
         legend += [
             Line2D([], [], color=style.colour, marker="|", markersize=11, linewidth=4, alpha=0.6, label=text)
             for one, style, level in written
-            if (text := textwrap.fill(break_even_in_words(level, one, along), 60))
+            if (text := textwrap.fill(break_even_in_words(level, one, along), 44))
         ]
         if many:
             text = "crosses 1 more than twice: see the table"

@@ -87,12 +87,14 @@ class Forest:
         axes.set_ylim(bottom, top)
         names = list(dict.fromkeys(row.group for row in self.rows))
         if any(row.name for row in self.rows):
-            axes.set_yticks(places, [textwrap.shorten(row.name, 40, placeholder="…") for row in self.rows])
-            for name, (high, _) in zip(names if self._head() else (), bands, strict=False):
-                axes.annotate(
-                    textwrap.shorten(name, 90, placeholder="…"), (0, high - 0.8), (4, 0), va="center", fontsize=8.5,
-                    xycoords=("axes fraction", "data"), textcoords="offset points", fontweight="bold", color="#444444",
-                )  # fmt: skip
+            heads = dict(zip(names, bands, strict=True)) if self._head() else {}
+            texts = [*(row.name for row in self.rows), *heads]
+            axes.set_yticks(
+                [*places, *(high - 0.8 for high, _ in heads.values())],
+                [textwrap.shorten(text, 40, placeholder="…") for text in texts],
+            )
+            for head in axes.get_yticklabels()[len(self.rows) :]:
+                head.set_fontweight("bold")
         else:
             axes.set_yticks([(low + high) / 2 for low, high in bands], [textwrap.fill(name, 32) for name in names])
         axes.tick_params(axis="y", length=0)

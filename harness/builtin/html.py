@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from harness.builtin.figures import Plot
 from harness.builtin.html_tables import KINDS, Grid, grids_of
-from harness.builtin.plots import how_to_get_them, plots_of
+from harness.builtin.plots import by_turns, how_to_get_them, not_drawn, plots_of
 from harness.builtin.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report import Report
 from harness.table import Section
@@ -30,7 +30,9 @@ NAME = "report.html"
 #: characters together; the others are files beside it.
 MOST_PLOTS, MOST_TEXT = 24, 2_000_000
 #: Rows of a table that are shown before one asks for the rest.
-ROWS = 60
+ROWS = 30
+#: So many plots of a section stand open.
+OPEN_PLOTS = 4
 #: Where a plot belongs whose section is not in the report.
 ELSEWHERE = "Comparisons"
 
@@ -78,8 +80,8 @@ def render(report: Report, suite: str = "") -> str:
         reasons=[part for part in parts if part.why],
         claims=[(says, answer, KINDS[answer], reason) for says, answer, reason in report.claims],
         counts=counts_of(report),
-        trouble=[(name, lines) for name, lines in troubles(report) if lines],
-        plots_missing=how_to_get_them(report),
+        trouble=report.remarks,
+        plots_missing=how_to_get_them(report) or not_drawn(report),
         facts=list(facts_in_rows(report.facts)),
         facts_text=json.dumps(report.facts, indent=1, ensure_ascii=False, default=str),
         commands=commands_of(report.findings.plan),
@@ -89,6 +91,7 @@ def render(report: Report, suite: str = "") -> str:
         script=Markup(script),
         script_hash=code,
         rows=ROWS,
+        open_plots=OPEN_PLOTS,
     )
 
 
@@ -103,11 +106,6 @@ def environment() -> Environment:
 def asset(name: str) -> str:
     """A style sheet or script of our own."""
     return (files("harness.builtin") / "templates" / name).read_text(encoding="utf-8")
-
-
-def troubles(report: Report) -> list[tuple[str, tuple[str, ...]]]:
-    """What went wrong, or was left out."""
-    return report.remarks
 
 
 def counts_of(report: Report) -> list[tuple[str, str, int]]:
@@ -144,15 +142,6 @@ def drawn(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
             room -= len(svg)
             shown[plot.name] = svg
     return [(plot, shown.get(plot.name, "")) for plot in plots]
-
-
-def by_turns(plots: Sequence[Plot]) -> list[Plot]:
-    """The first plot of each section, then the second of each, and so on: none crowds out the others."""
-    sections: dict[str, list[Plot]] = {}
-    for plot in plots:
-        sections.setdefault(plot.section, []).append(plot)
-    turns = max(map(len, sections.values()), default=0)
-    return [those[turn] for turn in range(turns) for those in sections.values() if turn < len(those)]
 
 
 def part_of(section: Section, number: int) -> Part:

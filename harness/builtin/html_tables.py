@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from harness.table import Table
 
@@ -24,6 +25,8 @@ KINDS = {
     "invalid": "void", "unranked": "void", "baseline": "base", "holds": "good", "fails": "bad", "same": "same",
     "more": "more", "less": "less", "noisy": "open",
 }  # fmt: skip
+#: A column with a text of more characters than this is broken into lines.
+LONG = 36
 FIRST_LOOK = "first look"
 
 
@@ -40,10 +43,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head, and whether its cells are numbers."""
+    """A column's head, and what its cells are: numbers, verdicts, or text, which may be long."""
 
     title: str
-    numbers: bool
+    look: Literal["", "n", "v", "w"] = ""
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,24 @@ def common(titles: Iterable[list[str]]) -> tuple[int, int]:
     return begin, shared([-i for i in range(1, shortest - begin + 1)])
 
 
+def verdict_beside_interval(table: Table) -> Table:
+    """The table with its verdicts right after the intervals that they are read from: on a small screen what comes last
+    is out of sight."""
+    at = next((i for i, title in enumerate(table.headers) if title.endswith("interval")), None)
+    if at is None or "verdict" not in table.headers:
+        return table
+    end = table.headers.index("verdict")
+    order = [*range(at + 1), end, *(i for i in range(at + 1, len(table.headers)) if i != end)]
+
+    def ordered(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cells[i] for i in order)
+
+    return replace(table, headers=ordered(table.headers), rows=tuple(map(ordered, table.rows)))
+
+
 def grid_of(table: Table) -> Grid:
     """A table's cells with what they are."""
+    table = verdict_beside_interval(table)
     verdicts = {i for i, title in enumerate(table.headers) if title == "verdict"}
     numbers = [
         i not in verdicts and are_numbers([row[i] for row in table.rows if i < len(row)])
@@ -118,7 +137,11 @@ def grid_of(table: Table) -> Grid:
         for row in table.rows
     )
     baselines = frozenset(n for n, row in enumerate(table.rows) if any(row[i] == "baseline" for i in verdicts))
-    columns = tuple(map(Column, table.headers, numbers))
+    long = [max((len(row[i]) for row in table.rows if i < len(row)), default=0) > LONG for i in range(len(numbers))]
+    columns = tuple(
+        Column(title, "v" if i in verdicts and long[i] else "n" if numbers[i] else "w" if long[i] else "")
+        for i, title in enumerate(table.headers)
+    )
     return Grid(table.title, columns, rows, table.notes, baselines)
 
 

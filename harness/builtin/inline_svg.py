@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,8 +19,8 @@ VARIABLES = {
     "#56b4e9": "sky",
 }  # fmt: skip
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
-#: The family of a text in matplotlib's short form of all font properties: everything after the size.
-FAMILY = re.compile(r"(\d(?:\.\d+)?px)\s+['\"A-Za-z][^;]*")
+#: The family of a text, by itself or in the short form of all its properties, where it follows the size.
+FAMILY = re.compile(r"(font-family:|font:[^;]*?\dpx)\s*[^;]*")
 REFERENCE = re.compile(r"url\(#([^)]*)\)")
 
 
@@ -34,7 +35,10 @@ def svg_of(plot: Plot) -> str:
         plot.draw(figure)
         for axes in figure.axes:
             axes.patch.set_alpha(0.0)  # the page's paper shows
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        with warnings.catch_warnings():
+            # A browser has fonts for what is missing from matplotlib's.
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+            figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return adapted(buffer.getvalue(), plot.name, plot.title)
 
 

@@ -4,6 +4,7 @@ contexts."""
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness import seeds
-from harness.break_even import numbers_in
 from harness.builtin.figures import (
     DECIDED,
     Plot,
@@ -36,6 +36,7 @@ from harness.report import Report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 #: A point whose difference to the baseline is not clear.
 HOLLOW = "no verdict, or perhaps chance"
 
@@ -190,6 +191,17 @@ def context_of(one: Learned) -> str:
     return " · ".join(
         f"{axis} {level}" if numbers_in([level]) and level[0].isdigit() else level for axis, level in given
     )
+
+
+def numbers_in(names: Sequence[str]) -> list[float] | None:
+    """The number in each name, where all are alike but for it ("20", "lag 20"); None where they are not."""
+    try:
+        found = list(map(float, names))
+    except ValueError:
+        found = [float(number) for name in names for number in NUMBER.findall(name)]
+        if len({NUMBER.sub("#", name) for name in names}) > 1 or len(found) != len(names):
+            return None
+    return found if all(map(math.isfinite, found)) else None
 
 
 def alongs(lessons: Lessons, learned: Sequence[Learned]) -> Iterator[Along]:

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness.builtin import tensorboard
 from harness.builtin.gfm import cell
-from harness.builtin.plots import how_to_get_them, plots_of
+from harness.builtin.plots import how_to_get_them, not_drawn, plots_of
 from harness.report import Report
 from harness.table import Section, Table
 
@@ -40,7 +40,7 @@ def render(report: Report) -> str:
     elif plots := plots_of(report):
         lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
         links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
-        lines += [f"As SVG: {links}.", ""]
+        lines += [f"As SVG: {links}.", "", *([more, ""] if (more := not_drawn(report)) else [])]
     if missing := tensorboard.how_to_get_them(report):
         lines += [missing, ""]
     for title, texts in report.remarks:

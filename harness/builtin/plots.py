@@ -6,6 +6,7 @@ outlives them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +19,18 @@ from harness.builtin.learning_plots import learning_plots
 from harness.builtin.speed_plots import speed_plots
 from harness.report import Report
 
+#: A run of hundreds of blocks has more plots than anybody looks at, and each takes a part of a second.
+MOST = 60
+
 
 def plots_of(report: Report) -> list[Plot]:
+    """What is drawn of a run: all there is, or of very much the first plots of each section."""
+    every = all_plots(report)
+    chosen = {plot.name for plot in by_turns(every)[:MOST]}
+    return [plot for plot in every if plot.name in chosen]
+
+
+def all_plots(report: Report) -> list[Plot]:
     """What there is to draw of a run; blocks of the same name get numbers."""
     found: list[Plot] = []
     names: dict[str, int] = {}
@@ -28,6 +39,22 @@ def plots_of(report: Report) -> list[Plot]:
         again = names[plot.name] = names.get(plot.name, 0) + 1
         found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
     return found
+
+
+def by_turns(plots: Sequence[Plot]) -> list[Plot]:
+    """The first plot of each section, then the second of each, and so on: none crowds out the others."""
+    sections: dict[str, list[Plot]] = {}
+    for plot in plots:
+        sections.setdefault(plot.section, []).append(plot)
+    turns = max(map(len, sections.values()), default=0)
+    return [those[turn] for turn in range(turns) for those in sections.values() if turn < len(those)]
+
+
+def not_drawn(report: Report) -> str:
+    """A line where a run has more to draw than is drawn; empty otherwise."""
+    every = len(all_plots(report))
+    words = f"Of {every} plots {MOST} are drawn, the first ones of each section; harness plot draws any of them."
+    return words if every > MOST else ""
 
 
 def how_to_get_them(report: Report) -> str:
@@ -43,14 +70,16 @@ def write(report: Report, folder: Path) -> list[Path]:
         return []
     folder = folder / "plots"
     folder.mkdir(exist_ok=True)
-    paths = [folder / f"{plot.name}.{ending}" for plot in plots for ending in ("png", "svg")]
-    for plot, path in zip((plot for plot in plots for _ in range(2)), paths, strict=True):
-        save(plot, path)
-    return paths
+    written = []
+    for plot in plots:
+        paths = [folder / f"{plot.name}.{ending}" for ending in ("png", "svg")]
+        save(plot, *paths)
+        written += paths
+    return written
 
 
-def save(plot: Plot, path: Path, *, dpi: int = 150) -> None:
-    """Draw one plot into a file, whose ending says of which kind."""
+def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
+    """Draw one plot into files, whose endings say of which kinds they are."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -59,4 +88,5 @@ def save(plot: Plot, path: Path, *, dpi: int = 150) -> None:
     with matplotlib.rc_context(DRAWN):
         figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
         plot.draw(figure)
-        figure.savefig(path, dpi=dpi, metadata=same[path.suffix])
+        for path in paths:
+            figure.savefig(path, dpi=dpi, metadata=same[path.suffix])

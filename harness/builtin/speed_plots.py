@@ -93,6 +93,7 @@ class Spread:
     def draw(self, figure: Figure) -> None:
         """Intervals as lines and ratios as dots, coloured by verdict, and how many have which."""
         from matplotlib.lines import Line2D
+        from matplotlib.ticker import FixedLocator
 
         levels = self.levels()
         ends = [1.0, *(x for c in self.comparisons for x in (c.ratio or 1.0, *(c.interval or ())))]
@@ -116,6 +117,7 @@ class Spread:
                 size = 5.0 if len(those) <= READABLE else 2.5
                 axes.plot([those[i].ratio for i in mine], places[mine], ".", color=colour, markersize=size)
             log_scale(axes, "x", min(ends), max(ends))
+            axes.xaxis.set_major_locator(FixedLocator(thinned(axes.get_xticks())))
             axes.tick_params(axis="x", labelsize=7.5)
             axes.set_yticks([])
             bare(axes, "top", "left", "right")
@@ -132,3 +134,15 @@ class Spread:
         figure.legend(
             handles=legend, loc="outside lower center", ncols=4, frameon=False, fontsize=8, title=unit, title_fontsize=9
         )
+
+
+def thinned(ticks: Sequence[float], most: int = 5) -> list[float]:
+    """Those of the ticks of a narrow axis spaced by logs that leave room for their texts; 1 is always one of them."""
+    if len(ticks) < 2:
+        return list(ticks)
+    apart = math.log(max(ticks) / min(ticks)) / most
+    kept = [tick for tick in ticks if tick == 1]
+    for tick in ticks:
+        if all(abs(math.log(tick / other)) >= apart for other in kept):
+            kept.append(float(tick))
+    return sorted(kept)

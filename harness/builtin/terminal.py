@@ -47,7 +47,8 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
         yield "\nClaims"
         yield from (f"  {answer.upper()}: {says} ({reason})" for says, answer, reason in report.claims)
     if folder is not None:
-        yield f"\nReport: {folder / 'report.md'}"
+        written = [path for name in ("report.html", "report.md") if (path := folder / name).is_file()]
+        yield f"\nReport: {written[0] if written else folder}"
     missing = [line for line in (plots.how_to_get_them(report), tensorboard.how_to_get_them(report)) if line]
     last = [*missing, *([report.last_line] if report.last_line else [])]
     if last and folder is None:

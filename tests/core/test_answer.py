@@ -9,7 +9,7 @@ from made import block, learning_block, record, runs
 from many import plan_of_many, records_of_many
 from test_effects import TIMES, plan_of, speed_records
 
-from harness.answer import MOST, Told, answer_of, of_levels
+from harness.answer import MOST, TOLD, Told, answer_of, of_levels
 from harness.findings import find
 from harness.records import Block, Claim, Measures, Plan, Record, Speed
 from harness.report import report_of
@@ -74,6 +74,15 @@ def test_sentences(found, sentence):
     assert of_levels(found) == (sentence,)
 
 
+def test_break_evens_are_told_last_and_not_at_a_first_look(catalog):
+    for quick in (False, True):
+        of = [timed("a", "b", times={"b": 20 / n}, context={"n": str(n)}, quick=quick) for n in (10, 15, 30, 40)]
+        found = sentences(catalog, *of)
+        assert found[-1].startswith("Along n, b is faster than a above 21.2 (21.2 to 21.2) in train.") != quick
+    closed = [timed("a", "b", times={"b": time}, context={"n": str(n)}) for n, time in ((1, 2), (2, 2), (3, 2))]
+    assert len(sentences(catalog, *closed)) == 1
+
+
 def test_a_first_look_says_that_it_is_one(catalog):
     (sentence,) = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True))
     assert sentence.startswith("A first look, which decides nothing: b is slower than a (2.000 times")
@@ -131,6 +140,7 @@ def test_nothing_measured_yet_and_nothing_that_worked(catalog):
 def test_a_large_run_has_a_short_answer(catalog):
     plan = replace(plan_of_many(60, trained=2), claims=())
     found = answer_of(find(plan, list(records_of_many(plan, processes=5)), catalog))
-    assert len(found) <= MOST + 1
-    assert sum(map(len, found)) < 2500
+    assert len(found) <= MOST + 1 + TOLD
+    assert sum(map(len, found)) < 3000
+    assert found[-1].startswith("Along length, ")
     assert " of 60 contexts" in found[0]

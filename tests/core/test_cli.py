@@ -72,9 +72,11 @@ def test_run_measures_prints_and_keeps(here):
     assert "256 FLOP (same)" in done.stdout
     assert any(line.strip().startswith("HOLDS: Backwards costs nothing") for line in lines)
     assert lines[-1].startswith("The smallest difference this run could have seen")
+    assert lines[1].startswith("Holds: Backwards costs nothing (")
     folder = the_run(here)
+    assert f"Report: {(folder / 'report.html').relative_to(here)}" in lines
     assert {path.name for path in folder.iterdir()} >= {
-        "suite.yaml", "plan.json", "machine.json", "records.jsonl", "report.md", "tables", "traces", "worker.log",
+        "suite.yaml", "plan.json", "machine.json", "records.jsonl", "report.html", "report.md", "tables", "traces", "worker.log",
     }  # fmt: skip
     assert (folder / "suite.yaml").read_text() == (here / "toy.yaml").read_text()
     machine = json.loads((folder / "machine.json").read_text())

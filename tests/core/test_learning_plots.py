@@ -9,11 +9,10 @@ import pytest
 from made import record, trial
 from scipy import stats as oracle
 
-from harness.break_even import numbers_in
 from harness.builtin import plots
 from harness.builtin.figures import spread, styles_of
 from harness.builtin.learning_curves import Curves, Run, middle
-from harness.builtin.learning_plots import forests, learning_plots
+from harness.builtin.learning_plots import forests, learning_plots, numbers_in
 from harness.builtin.pareto_plot import Plane, Point
 from harness.learning import Learned
 from harness.parts import Score
