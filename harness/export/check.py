@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,23 +44,35 @@ def complaint(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trial.py"
         path.write_text(text, encoding="utf-8")
+        hangs = "longer than" in rehearsal.failure
+        patience = limit if hangs else PATIENCE + limit * max(1, len(rehearsal.numbers))
         runner = WITHOUT.replace("{names}", repr(tuple(without)))
         try:
             done = subprocess.run(
                 [sys.executable, "-I", "-c", runner, path], cwd=folder, env={**os.environ, **environment},
-                capture_output=True, text=True, timeout=PATIENCE + limit * max(1, len(rehearsal.numbers)),
+                capture_output=True, text=True, timeout=patience,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return "" if "longer than" in rehearsal.failure else "it takes longer than the trial may"
+            return "" if hangs else "it takes longer than the trial may"
     numbers = [float(number) for number in STEP.findall(done.stdout)]
     for step, (ours, theirs) in enumerate(zip(rehearsal.numbers, numbers, strict=False), 1):
         if not (abs(ours - theirs) <= TOLERANCE * abs(ours) or (math.isnan(ours) and math.isnan(theirs))):
             return f"its step {step} comes to {theirs:.9g}, and the trial's to {ours:.9g}"
-    if rehearsal.failure:
-        return "" if done.returncode else f"it runs, and the trial failed: {rehearsal.failure}"
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    if done.returncode and not rehearsal.failure:
         return f"it fails, and the trial does not: {last}"
+    if rehearsal.failure and not done.returncode:
+        return f"it runs, and the trial failed: {rehearsal.failure}"
+    if rehearsal.failure and not same_failure(done, rehearsal.failure):
+        return f"it fails with {last}, and the trial failed otherwise: {rehearsal.failure}"
     if len(numbers) != len(rehearsal.numbers):
         return f"it takes {len(numbers)} steps and not {len(rehearsal.numbers)}"
     return ""
+
+
+def same_failure(done: subprocess.CompletedProcess[str], failure: str) -> bool:
+    """Whether a process failed as is told: by the same signal, or by an exception of the same kind."""
+    if done.returncode < 0:
+        return signal.Signals(-done.returncode).name in failure
+    kinds = {line.partition(":")[0].rpartition(".")[2] for line in done.stderr.splitlines() if line[:1].strip()}
+    return any(f"{kind}:" in failure for kind in kinds)

@@ -17,7 +17,7 @@ from harness.table import Table
 LONGEST = 65_536
 #: So batches get less room in an issue than in a file.
 ROOM = 24_000
-#: Sections whose tables are not of levels.
+#: Sections whose tables are not of levels, whatever stands in their first column.
 NOT_OF_LEVELS = ("Effects", "Growth")
 
 
@@ -77,9 +77,9 @@ def issue(subject: Subject, script: Script, report: Report | None) -> str:
 def tables_of(report: Report, block: Block, trial: Trial) -> tuple[list[str], list[Table], list[Table]]:
     """How to read the tables of the trial's block that answer, these, and those that give reasons: with the rows of the
     baseline and the trial alone; of the baseline itself with all rows."""
-    name = re.escape(block.name)
+    name, level = re.escape(block.name), re.escape(trial.level)
     of_block = re.compile(rf"{name}(?: · (?:train|inference|learning))?(?:: .*)?")
-    operators = re.compile(rf"{name} · (?:train|inference) · {re.escape(trial.level)}: top operators")
+    operators = re.compile(rf"{name} · (?:train|inference)(?: · {level}: operators|: {level} against .*)")
     wanted = {block.baseline.level, trial.level}
     words: list[str] = []
     answers: list[Table] = []
@@ -88,11 +88,13 @@ def tables_of(report: Report, block: Block, trial: Trial) -> tuple[list[str], li
         for table in (*section.tables, *section.details):
             if operators.fullmatch(table.title):
                 why.append(table)
-            elif of_block.fullmatch(table.title) and section.title not in NOT_OF_LEVELS:
+            elif of_block.fullmatch(table.title) and table.headers[0] == report.findings.plan.axis:
+                if section.title in NOT_OF_LEVELS:
+                    continue
                 rows = tuple(row for row in table.rows if row[0] in wanted or trial == block.baseline)
                 if rows:
                     (why if section.why else answers).append(Table(table.title, table.headers, rows, table.notes))
-                    if not section.why and section.words not in words:
+                    if section.words and not section.why and section.words not in words:
                         words.append(section.words)
     return words, answers, why
 
@@ -108,11 +110,15 @@ def environment(subject: Subject, script: Script, report: Report | None) -> list
 
 def facts_rows(subject: Subject, facts: Mapping[str, Any]) -> dict[str, str]:
     """Facts of a machine by the names that people use."""
-    cuda = facts.get("cuda_build")
+    cuda, models = facts.get("cuda_build"), facts.get("gpu_models") or ()
+    cards = (
+        ", ".join(f"{models.count(model)} x {model}" for model in dict.fromkeys(models)) or f"{facts.get('gpus')} GPUs"
+    )
+    driver = f", driver {facts['gpu_driver']}" if facts.get("gpu_driver") else ""
     rows = {
         "torch": f"{facts.get('torch')} (CPU capability {facts.get('torch_cpu_capability')}, BLAS "
         f"{facts.get('torch_blas')}, oneDNN {'yes' if facts.get('mkldnn') else 'no'})",
-        "CUDA": f"{cuda}, cuDNN {facts.get('cudnn')}, {facts.get('gpus', 0)} GPUs" if cuda else "none in this build",
+        "CUDA": f"{cuda}, cuDNN {facts.get('cudnn')}, {cards}{driver}" if cuda else "none in this build",
         "device": subject.trial.device,
         "threads": str(subject.threads),
         "Python": str(facts.get("python")),

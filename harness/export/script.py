@@ -22,7 +22,7 @@ from harness.export.literals import Writer, quoted
 from harness.export.modules import Outside, Unit
 from harness.export.parts import locate, locate_part, modules_of
 from harness.export.shake import Meaning, Shaken, Shaker
-from harness.parts import Dataset, Model, Optimization
+from harness.parts import Dataset, Model, Optimization, Skip
 from harness.records import THREADS, Block, Plan, Spec, Trial
 
 #: As many batches are embedded as take so many letters; one at least.
@@ -119,6 +119,8 @@ def make_script(catalog: Catalog, subject: Subject, *, whole: bool = False, room
     facts = machine.describe()
     try:
         batches = work_batches(kitchen, subject.block, trial)
+    except Skip as skip:
+        raise UserError(f"{subject.place} cannot run here: {skip}.") from skip
     except UserError:
         raise
     except Exception as error:  # a dataset or a collate may raise anything

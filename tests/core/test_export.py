@@ -23,9 +23,12 @@ from harness.errors import UserError
 from harness.export import script as scripts
 from harness.export.check import complaint
 from harness.export.choose import choose, place
+from harness.export.issue import facts_rows, fenced, tables_of
 from harness.export.literals import Writer, quoted
 from harness.export.parts import locate, locate_part, modules_of
 from harness.export.script import Subject, make_script, mode_of
+from harness.parts import Skip
+from harness.table import Section, Table
 
 LEVELS = """\
 adaptive: {drop: [descent], use: [adaptive, shorten]}
@@ -144,7 +147,14 @@ def test_a_script_that_does_something_else_is_noticed():
         "it fails, and the trial does not: NameError: name 'unknown' is not defined"
     )
     assert complaint("", seen, {}, 60) == "it takes 0 steps and not 2"
-    assert complaint("", Rehearsal(failure="RuntimeError"), {}, 60) == "it runs, and the trial failed: RuntimeError"
+    failed = Rehearsal(failure="train step 1: RuntimeError: no (toy.py:3)")
+    assert complaint("", failed, {}, 60) == f"it runs, and the trial failed: {failed.failure}"
+    assert complaint("raise RuntimeError('no,\\nand why')", failed, {}, 60) == ""
+    assert complaint("unknown", failed, {}, 60).startswith(
+        "it fails with NameError: name 'unknown' is not defined, and"
+    )
+    assert complaint(f"{steps}raise RuntimeError", failed, {}, 60) == "it takes 2 steps and not 0"
+    assert complaint("import time; time.sleep(60)", Rehearsal(failure="took longer than its limit"), {}, 0.5) == ""
     assert complaint("import toy", seen, {}, 60, ["toy"]) == (
         "it fails, and the trial does not: ModuleNotFoundError: toy is not to be imported"
     )
@@ -165,6 +175,7 @@ def test_a_trial_that_crashes_is_exported_too(catalog, subject):
     assert made.rehearsal.failure == "the process was killed by SIGSEGV"
     assert len(made.rehearsal.numbers) == 2
     assert complaint(made.text, made.rehearsal, {}, 60) == ""
+    assert complaint(made.text.replace("SIGSEGV)", "SIGBUS)"), made.rehearsal, {}, 60).startswith("it fails with exit")
 
 
 def test_a_step_that_hangs_is_ended(catalog, subject):
@@ -308,6 +319,13 @@ def test_a_machine_that_a_trial_skips_is_named(catalog, subject, monkeypatch):
     with pytest.raises(UserError, match="plain cannot run here: no such unit"):
         make_script(catalog, subject("plain"))
 
+    def skip(*rest: Any) -> None:
+        raise Skip("no compiler")
+
+    monkeypatch.setattr(scripts, "work_batches", skip)
+    with pytest.raises(UserError, match="plain cannot run here: no compiler"):
+        make_script(catalog, subject("plain"))
+
 
 def test_without_its_gpu_a_trial_is_exported_unseen(catalog, subject):
     one = subject("plain")
@@ -382,6 +400,40 @@ def test_an_issue_of_a_run_has_its_rows_its_failure_and_the_script(here):
     assert "| backwards |" in whole
 
 
+def test_an_issue_takes_the_rows_and_operators_of_its_trial(planned):
+    plan = planned(LEVELS)
+    block, trial = choose(plan, "adaptive")
+
+    def section(title: str, why: bool, *tables: tuple[str, str]) -> Section:
+        rows = tuple((level, "1") for level in ("plain", "adaptive", "lazy"))
+        return Section(title, f"{title}.", tuple(Table(name, (first, "x"), rows) for name, first in tables), why=why)
+
+    sections = (
+        section("Comparisons", False, ("all · train", "what"), ("others · train", "what")),
+        section("Effects", False, ("all · train: effects", "what")),
+        section("Why", True, ("all · train: adaptive against plain", "phase"), ("all · train: lazy against plain", "phase"),
+                ("all · train · adaptive: operators", "phase"), ("all · train: memory", "what")),
+    )  # fmt: skip
+    report: Any = SimpleNamespace(sections=sections, findings=SimpleNamespace(plan=plan))
+    words, answers, why = tables_of(report, block, trial)
+    assert words == ["Comparisons."]
+    assert [(table.title, [row[0] for row in table.rows]) for table in answers] == [
+        ("all · train", ["plain", "adaptive"])
+    ]
+    assert [(table.title, len(table.rows)) for table in why] == [
+        ("all · train: adaptive against plain", 3), ("all · train · adaptive: operators", 3), ("all · train: memory", 2)
+    ]  # fmt: skip
+    _, answers, _ = tables_of(report, block, block.baseline)
+    assert [len(table.rows) for table in answers] == [3]
+
+
+def test_an_issue_names_the_cards(subject):
+    facts = {"cuda_build": "12.8", "cudnn": 91002, "gpus": 2, "gpu_models": ["A", "B", "A"], "gpu_driver": "570"}
+    assert facts_rows(subject("plain"), facts)["CUDA"] == "12.8, cuDNN 91002, 2 x A, 1 x B, driver 570"
+    assert facts_rows(subject("plain"), {"cuda_build": "12.8", "gpus": 0})["CUDA"] == "12.8, cuDNN None, 0 GPUs"
+    assert facts_rows(subject("plain"), {})["CUDA"] == "none in this build"
+
+
 def test_a_run_of_another_version_is_refused(here, tmp_path):
     from harness.catalog import Catalog
     from harness.export.choose import check_unchanged
@@ -425,3 +477,7 @@ def test_what_plugins_print_is_not_in_the_script(here):
     assert "loading" in done.stderr
     assert "building" in done.stderr
     assert "# From toy" in done.stdout
+
+
+def test_a_fence_is_longer_than_any_inside():
+    assert fenced("a ```` b", "text") == ["`````text", "a ```` b", "`````"]
