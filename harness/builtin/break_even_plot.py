@@ -147,7 +147,7 @@ class Lines:
 
 def break_even_in_words(level: str, one: BreakEven, along: Along) -> str:
     """A break-even as the legend says it."""
-    return f"{level}: 1 at {along.show(one.at)} ({range_in_words(one, along.show)}), faster {one.faster}"
+    return f"{level}: faster {one.faster} {along.show(one.at)} ({range_in_words(one, along.show)})"
 
 
 def ticks_of(along: Along) -> list[float]:
