@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 import click
 
-from harness.cli_common import (
+from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
+from harness.verbs.common import (
     Asked,
     Context,
     as_json_option,
@@ -33,13 +34,12 @@ from harness.cli_common import (
     suite_argument,
     went_wrong,
 )  # fmt: skip
-from harness.cli_compare import compare, history
-from harness.cli_explain import explain
-from harness.cli_export import export
-from harness.cli_plot import plot
-from harness.cli_run import run
-from harness.cli_trust import doctor, selftest
-from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
+from harness.verbs.compare import compare, history
+from harness.verbs.explain import explain
+from harness.verbs.export import export
+from harness.verbs.plot import plot
+from harness.verbs.run import run
+from harness.verbs.trust import doctor, selftest
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -191,10 +191,10 @@ def report(context: Context, folder: Path | None, results: Path, reporter: str |
     With --as NAME nothing is rebuilt: the text that one reporter writes is printed, to be pasted or piped. Several
     files come one after another, each under its name. harness list reporters names them.
     """
-    from harness.cli_as import show_as
     from harness.page import Page
     from harness.report import make_report
     from harness.store import Store
+    from harness.verbs.as_text import show_as
 
     if reporter is not None:
         if as_json:

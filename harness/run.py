@@ -31,7 +31,7 @@ class Run:
 
 
 class Watcher:
-    """What a run tells of itself while it goes on; `harness.progress` draws it."""
+    """What a run tells of itself while it goes on; `harness.verbs.progress` draws it."""
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
         """A block is about to be measured; `records` is all there is so far."""

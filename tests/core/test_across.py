@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from made import SPEC, block, learning_block, record, runs
 
-from harness.across import Asked, Gate, compare_runs, gate, to_json
-from harness.across_tables import comparison_sections, flags_of
-from harness.across_times import Past, where_of
+from harness.across.pairs import Side
+from harness.across.runs import Asked, Gate, compare_runs, gate, to_json
+from harness.across.tables import comparison_sections, flags_of
+from harness.across.times import Past, where_of
 from harness.errors import UserError
-from harness.pairs import Side
 from harness.records import Block, Claim, Measures, Memory, Plan, Record, Speed, Trial
 from harness.stats import Estimate
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness import stats
-from harness.across_times import ALIKE, Spread, assumed_spread, decide, difference, spread_of
+from harness.across.times import ALIKE, Spread, assumed_spread, decide, difference, spread_of
 
 RUNS, PROCESSES, WITHIN = 400, 5, 0.006
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.change_points import SIDE, find_changes, likelihood_gains
+from harness.across.change_points import SIDE, find_changes, likelihood_gains
 
 #: What a run's five processes show of its own scatter, and what is assumed of the scatter of runs.
 WITHIN, ASSUMED = 0.006, 0.004

@@ -155,7 +155,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
 
 
 def test_only_given_twice_keeps_both():
-    from harness.cli_common import chosen
+    from harness.verbs.common import chosen
 
     assert chosen(["cell=lstm", "data=words", "cell=gru,rnn"]) == {"cell": ["lstm", "gru", "rnn"], "data": ["words"]}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made import SPEC, block, learning_block
 
-from harness.comparability import (
+from harness.across.comparability import (
     BY_NAME,
     FIELDS,
     fields_of_measures,

@@ -12,9 +12,9 @@ import pytest
 from made import SPEC, block, learning_block
 from test_across import FACTS, TWO, plan, timed
 
-from harness.across_tables import course, history_sections, history_to_json
+from harness.across.history import NOTHING, History, Visit, history_of, past_of, read_history, runs_of, visit_of
+from harness.across.tables import course, history_sections, history_to_json
 from harness.errors import UserError
-from harness.history import NOTHING, History, Visit, history_of, past_of, read_history, runs_of, visit_of
 from harness.records import Block, Speed
 from harness.store import Store
 

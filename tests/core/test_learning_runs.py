@@ -21,8 +21,8 @@ from test_cli import COMMAND, harness, heed_ctrl_c, lines_of, the_run
 from harness.bench.assemble import Kitchen
 from harness.bench.guard import Guard
 from harness.bench.train import learn
-from harness.progress import Progress
 from harness.records import Plan, Record, Speed
+from harness.verbs.progress import Progress
 from harness.worker import Servers, measure_block
 
 TEXT = """\

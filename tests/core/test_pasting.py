@@ -10,10 +10,10 @@ import pytest
 from made import block, learning_block, record, runs
 from test_cli import harness
 
-from harness import cli_plot
 from harness.page import Page
 from harness.records import Plan, Record
 from harness.store import Store
+from harness.verbs import plot as plot_verb
 
 
 def kept(results: Path, plan: Plan, records: list[Record]) -> Path:
@@ -172,7 +172,7 @@ def test_plot_mistakes(learned, tmp_path, arguments, message):
 
 
 def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
-    with patch.object(cli_plot, "find_spec", lambda name: None):
+    with patch.object(plot_verb, "find_spec", lambda name: None):
         done = harness("plot", learned, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert 'plots need matplotlib. Install it with: pip install "rnn-harness[plot]"' in done.stderr

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli_common import Context, catalog_of, plugin_option, results_option
 from harness.errors import UserError, did_you_mean
+from harness.verbs.common import Context, catalog_of, plugin_option, results_option
 
 if TYPE_CHECKING:
     from harness.builtin.figures import Plot

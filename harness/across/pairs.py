@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from harness.catalog import Catalog
-from harness.comparability import (
+from harness.across.comparability import (
     Difference,
     Kind,
     barred,
@@ -19,6 +18,7 @@ from harness.comparability import (
     trial_differences,
     way_differences,
 )
+from harness.catalog import Catalog
 from harness.errors import UserError, did_you_mean
 from harness.findings import Findings, find, ways_told
 from harness.records import Block, Plan, Record

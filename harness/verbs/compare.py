@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli_common import Context, catalog_of, chosen, only_option, plugin_option, results_option
-from harness.cli_common import as_json_option as as_json
 from harness.errors import UserError
+from harness.verbs.common import Context, as_json_option, catalog_of, chosen, only_option, plugin_option, results_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.across import Across, Gate
-    from harness.across_times import Past
+    from harness.across.runs import Across, Gate
+    from harness.across.times import Past
     from harness.store import Store
     from harness.table import Section
 
@@ -49,7 +48,7 @@ def _share(_context: click.Context, _parameter: click.Parameter, text: str | Non
 )
 @click.option("--gate", is_flag=True, help="For CI: the exit code says what became of B.")
 @results_option
-@as_json
+@as_json_option
 @click.pass_context
 def compare(
     context: Context,
@@ -81,11 +80,11 @@ def compare(
       4  undecided, or not comparable
       0  none of these
     """
-    from harness.across import Asked, compare_runs, to_json
-    from harness.across import gate as gate_of
+    from harness.across.comparability import parse_allowed
+    from harness.across.pairs import Side
+    from harness.across.runs import Asked, compare_runs, to_json
+    from harness.across.runs import gate as gate_of
     from harness.builtin.json_report import text_of
-    from harness.comparability import parse_allowed
-    from harness.pairs import Side
 
     asked = Asked(margin, metrics, chosen(only), parse_allowed(allow))
     folders = folder_of(run_a, results), folder_of(run_b, results)
@@ -119,7 +118,7 @@ def store_of(folder: Path) -> Store:
 
 def folder_of(name: str, results: Path) -> Path:
     """The run that an argument names."""
-    from harness.history import runs_of
+    from harness.across.history import runs_of
     from harness.store import Store
 
     if Path(name).is_dir() and (Path(name) / "plan.json").is_file():
@@ -143,7 +142,7 @@ def folder_of(name: str, results: Path) -> Path:
 
 def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
     """What the runs beside A say that are under its key and older than B."""
-    from harness.history import past_of, read_visits
+    from harness.across.history import past_of, read_visits
 
     folders = sorted(plan.parent for plan in a.resolve().parent.glob("*/plan.json"))
     visits, _ = read_visits({a.resolve(): None, b.resolve(): None, **dict.fromkeys(folders)})
@@ -153,7 +152,7 @@ def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
 
 def show_comparison(across: Across, outcome: Gate) -> None:
     """Print what became of B."""
-    from harness.across_tables import comparison_sections, flags_of
+    from harness.across.tables import comparison_sections, flags_of
 
     click.echo(f"A: {across.a.name}\nB: {across.b.name}\n{across.b.plan.question}")
     show_sections(comparison_sections(across))
@@ -190,7 +189,7 @@ def show_sections(sections: Sequence[Section]) -> None:
 @click.option(
     "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Show so many runs one by one."
 )
-@as_json
+@as_json_option
 def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     """Show a suite's ratios over all its runs, and where they changed for good.
 
@@ -198,9 +197,9 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     of another question are groups of their own, never mixed. A change is called once two runs show it, and told with
     what changed with it: commits, versions, settings.
     """
-    from harness.across_tables import history_sections, history_to_json
+    from harness.across.history import read_history
+    from harness.across.tables import history_sections, history_to_json
     from harness.builtin.json_report import text_of
-    from harness.history import read_history
     from harness.store import Store
 
     name = Path(suite).stem if suite else Store.latest(results).folder.parent.name

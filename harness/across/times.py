@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from harness import stats
+from harness.across.pairs import Change, Pair, Side, Verdict
 from harness.compare import CPU_SHARE, Comparison, Measured, alpha_of
-from harness.pairs import Change, Pair, Side, Verdict
 from harness.records import Record
 from harness.stats import Estimate
 

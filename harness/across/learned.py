@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness import seeds, stats
+from harness.across.comparability import Kind
+from harness.across.pairs import Change, Pair, Side, Verdict
 from harness.claims import ClaimResult
-from harness.comparability import Kind
 from harness.expectations import spoken_of
 from harness.learning import Learned, RateDifference
-from harness.pairs import Change, Pair, Side, Verdict
 from harness.records import LEARNING, Claim
 from harness.resources import Quantity, exact
 from harness.stats import Estimate

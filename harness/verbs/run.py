@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli_common import (
+from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
+from harness.verbs.common import (
     Asked,
     Context,
     as_json_option,
@@ -30,7 +31,6 @@ from harness.cli_common import (
     until_decided_option,
     went_wrong,
 )  # fmt: skip
-from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
@@ -136,8 +136,8 @@ def begun(
 
 def carried_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Path) -> tuple[Report, int]:
     """Measure, report, and say with which code to end. Interrupted, it says how to go on, and ends."""
-    from harness.progress import Progress
     from harness.run import run_plan, tell
+    from harness.verbs.progress import Progress
 
     watcher = Progress(plan, sys.stderr)
     try:

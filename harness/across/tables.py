@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.across import STEP, Across, is_worse
-from harness.across_times import FLAGS
-from harness.comparability import shortened
+from harness.across.comparability import shortened
+from harness.across.history import Group, History, Series, Shift, Visit
+from harness.across.pairs import Change
+from harness.across.runs import STEP, Across, is_worse
+from harness.across.times import FLAGS
 from harness.compare import FLAGS as TIMED_FLAGS
-from harness.history import Group, History, Series, Shift, Visit
 from harness.learning import FLAGS as LEARNING_FLAGS
-from harness.pairs import Change
 from harness.resource_tables import in_words, title
 from harness.resources import unit_of
 from harness.table import Section, Table

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli_common import (
+from harness.errors import UserError, did_you_mean
+from harness.verbs.common import (
     Context,
     as_json_option,
     catalog_of,
@@ -18,7 +19,6 @@ from harness.cli_common import (
     results_option,
     run_of,
 )  # fmt: skip
-from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.explain import Explanation

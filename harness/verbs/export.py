@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli_common import (
+from harness.errors import UserError
+from harness.verbs.common import (
     Asked,
     Context,
     catalog_of,
@@ -21,7 +22,6 @@ from harness.cli_common import (
     run_of,
     set_option,
 )  # fmt: skip
-from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog

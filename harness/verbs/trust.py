@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli_common import as_json_option
 from harness.errors import FAILED, INTERRUPTED, UserError
+from harness.verbs.common import as_json_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import stats
-from harness.across_learned import ClaimChange, amounts_of, claims_of, scores_of
-from harness.across_times import Past, Times, as_a_family
-from harness.comparability import Difference
+from harness.across.comparability import Difference
+from harness.across.learned import ClaimChange, amounts_of, claims_of, scores_of
+from harness.across.pairs import Change, Pair, Side, pairs_of
+from harness.across.times import Past, Times, as_a_family
 from harness.errors import CLAIM_FAILED, FAILED, UNDECIDED, UserError, did_you_mean
-from harness.pairs import Change, Pair, Side, pairs_of
 from harness.records import LEARNING, Block, Speed
 
 #: What stands at the head of a page that compares.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from harness import stats
-from harness.across_times import MANY, Past, Where, assumed_spread, decide, where_of
-from harness.change_points import ChangePoint, Changes, Segment, find_changes
-from harness.comparability import changed, in_words, place_key, run_key, told_of
+from harness.across.change_points import ChangePoint, Changes, Segment, find_changes
+from harness.across.comparability import changed, in_words, place_key, run_key, told_of
+from harness.across.times import MANY, Past, Where, assumed_spread, decide, where_of
 from harness.compare import Measured, looks_of
 from harness.errors import UserError, did_you_mean
 from harness.findings import controls_of, is_null_biased, measured_of, profiles_of, ways_told
