@@ -17,11 +17,13 @@ import numpy as np
 
 from harness import stats
 from harness.compare import Measured, alpha_of
-from harness.profiled import NOWHERE, Profiled, event_cost
+from harness.profiled import ENGINE, NOWHERE, Profiled, event_cost
 from harness.records import Block
 
 #: A cause is named in the sentence from this share of the difference on, and so many are.
 NAMED, MOST_NAMED = 0.06, 4
+
+Seconds = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,11 @@ class Explanation:
         return []
 
     def _more_calls(self) -> list[str]:
-        a, b = (sum(one.calls.values()) for one in (self.a, self.b))
+        a, b = (sum(one.merged.values()) for one in (self.a, self.b))
         if abs(b - a) < 0.1 * max(a, b):
             return []
-        return [f"{abs(b - a):,.0f} {'more' if b > a else 'fewer'} operator calls ({a:,.0f} to {b:,.0f})"]
+        against = "" if (b > a) == (self.difference > 0) else "in spite of "
+        return [f"{against}{abs(b - a):,.0f} {'more' if b > a else 'fewer'} operator calls ({a:,.0f} to {b:,.0f})"]
 
     def _dearest(self) -> list[str]:
         """The operators that most of the difference lies in, in its own direction."""
@@ -141,10 +144,9 @@ def short(operator: str) -> str:
     """An operator's name as tables show it."""
     if operator == NOWHERE:
         return "between operators"
-    engine = "autograd::engine::evaluate_function: "
-    if operator.startswith(engine):
-        return f"{operator.removeprefix(engine).removeprefix('torch::autograd::')} (engine)"
-    return operator.removeprefix("aten::").removeprefix("torch::autograd::")
+    engine = operator.startswith(ENGINE)
+    name = operator.removeprefix(ENGINE).removeprefix("aten::").removeprefix("torch::autograd::")
+    return f"{name} (engine)" if engine else name
 
 
 def explanations(
@@ -188,15 +190,7 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
         shared_out(one, scaled(phases[one.level], whole), cost)
         for one, whole in zip((a, b), seconds, strict=True)
     ]  # fmt: skip
-    keys = dict.fromkeys(key for one in shared for key in one)
-    rows = [
-        Row(
-            *key,
-            (shared[0].get(key, 0.0), shared[1].get(key, 0.0)),
-            (a.calls.get(key, 0.0), b.calls.get(key, 0.0)),
-        )
-        for key in keys
-    ]
+    rows = aligned(shared[0], shared[1], a, b)
     return Explanation(
         block=block,
         mode=measured.mode,
@@ -209,6 +203,20 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
         rows=tuple(sorted(rows, key=lambda row: -abs(row.difference))),
         cost=cost,
     )
+
+
+def aligned(first: Seconds, second: Seconds, a: Profiled, b: Profiled) -> list[Row]:
+    """A row for each operator and phase of either. A node of the graph and the engine's work on it are one row."""
+    rows: dict[tuple[str, str], Row] = {}
+    for phase, name in dict.fromkeys([*first, *second]):
+        key = phase, name.removeprefix(ENGINE)
+        so_far = rows.get(key, Row(*key, (0.0, 0.0), (0.0, 0.0)))
+        rows[key] = Row(
+            *key,
+            (so_far.seconds[0] + first.get((phase, name), 0.0), so_far.seconds[1] + second.get((phase, name), 0.0)),
+            (a.merged.get(key, 0.0), b.merged.get(key, 0.0)),
+        )
+    return list(rows.values())
 
 
 def step_seconds(measured: Measured, level: str) -> float:

@@ -17,8 +17,9 @@ WORDS = (
     "it, less what the profiler takes itself; so the rows sum to the measured difference. Between operators is Python, "
     "and in the backward pass the autograd engine."
 )
-#: An explanation's table shows this share of what differs, in at most so many rows; the rest is one row.
-SHOWN, MOST_ROWS = 0.92, 30
+#: An explanation's table has at least so many rows, and more until the rest together is less than this share of the
+#: difference; at most so many.
+LEAST_ROWS, REST, MOST_ROWS = 10, 0.08, 40
 #: A report shows the rows of so many explanations, of the largest differences.
 MOST_EXPLAINED = 20
 #: How many operators a trial's own table shows.
@@ -53,7 +54,7 @@ def fingerprint_table(
         (
             one.level,
             ", ".join(one.ways),
-            f"{sum(one.calls.values()):,.0f}",
+            f"{sum(one.merged.values()):,.0f}",
             f"{one.launches:,.0f}",
             *([f"{one.launches / one.counts[fewest]:,.1f}"] if fewest else []),
             f"{one.fingerprint['page_faults']:,.0f}",
@@ -71,14 +72,7 @@ def fingerprint_table(
 
 def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: bool = False) -> Table:
     """The rows of an explanation that matter, at most so many, or exactly so many; the rest in one, and the sum."""
-    total = sum(abs(row.difference) for row in one.rows)
-    shown: list[Row] = []
-    reached = 0.0
-    for row in one.rows:
-        if len(shown) >= most or (reached >= SHOWN * total and not all_of_them):
-            break
-        shown.append(row)
-        reached += abs(row.difference)
+    shown = one.rows[: most if all_of_them else least_rows(one, most)]
     rest = one.rows[len(shown) :]
     cells = [_cells(one, row.phase, short(row.operator), row) for row in shown]
     if rest:
@@ -88,6 +82,16 @@ def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: b
     a, b = one.a.level, one.b.level
     headers = ("phase", "operator", f"{a}, ms", f"{b}, ms", "difference", "share", f"calls, {a}", f"calls, {b}")
     return Table(f"{one.block.name} · {one.mode}: {b} against {a}", headers, tuple(cells), tuple(_notes(one, inside)))
+
+
+def least_rows(one: Explanation, most: int) -> int:
+    """How many rows it takes until the rest no longer matters."""
+    left = one.difference
+    for number, row in enumerate(one.rows[:most], 1):
+        left -= row.difference
+        if number >= min(LEAST_ROWS, most) and abs(left) <= REST * abs(one.difference):
+            return number
+    return most
 
 
 def _sum(rows: Sequence[Row]) -> Row:

@@ -13,6 +13,8 @@ from harness.ways import ways_of
 
 #: The operator of time in no operator.
 NOWHERE = ""
+#: Before the name of a node of the graph where the engine works on it; the node itself has an event inside.
+ENGINE = "autograd::engine::evaluate_function: "
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ class Profiled:
     def ways(self) -> tuple[str, ...]:
         """Which way the step was computed."""
         return ways_of([*(name for _, name in self.calls), *(name for _, name in self.kernel_times)])
+
+    @cached_property
+    def merged(self) -> dict[tuple[str, str], float]:
+        """Calls a step by phase and operator, a node of the graph and the engine's work on it being one."""
+        found: dict[tuple[str, str], float] = {}
+        for (phase, name), calls in self.calls.items():
+            key = phase, name.removeprefix(ENGINE)
+            found[key] = max(calls, found.get(key, 0.0))
+        return found
 
     @property
     def launches(self) -> float:

@@ -333,3 +333,23 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     bad = harness("explain", "latest", cwd=tmp_path)
     assert bad.returncode == 2
     assert "A suite's measures need both, speed and profile" in bad.stderr
+
+
+def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
+    engine = "autograd::engine::evaluate_function: MulBackward0"
+    rows = [("backward", engine, 10, 100_000), ("backward", "MulBackward0", 10, 300_000), *FUSED]
+    one = explain(
+        timed(plain=3.0, loop=6.0), *(Profiled.from_record(profile(level, rows)) for level in ("plain", "loop")), 0.0
+    )
+    assert one is not None
+    (row,) = (row for row in one.rows if "MulBackward0" in row.operator)
+    assert (row.operator, row.calls) == ("MulBackward0", (5, 5))
+    assert row.seconds[0] == pytest.approx(1e-3 * 4 / 6, rel=0.02)  # the rest of the phase lies between operators
+    assert sum(each.difference for each in one.rows) == pytest.approx(one.difference, rel=1e-12)
+
+
+def test_more_calls_in_less_time_are_told_as_such():
+    measured = timed(plain=6.0, loop=3.0)
+    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    assert one is not None
+    assert "in spite of 50 more operator calls" in one.sentence
