@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Colours of what one trial takes more and less of (Okabe and Ito 2008), and of the whole steps.
 MORE, LESS, WHOLE = "#D55E00", "#0072B2", "#777777"
 #: So many operators have a bar of their own; the rest share one.
-BARS = 10
+BARS = 14
 #: So many explanations are drawn, of the largest differences.
 MOST = 8
 

@@ -20,7 +20,7 @@ from harness.builtin.speed_plots import speed_plots
 from harness.report import Report
 
 #: A run of hundreds of blocks has more plots than anybody looks at, and each takes a part of a second.
-MOST = 60
+MOST = 30
 
 
 def plots_of(report: Report) -> list[Plot]:
