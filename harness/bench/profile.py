@@ -153,10 +153,12 @@ def events_of(profiler: Any) -> Iterator[Event]:
     for event in profiler.profiler.kineto_results.events():
         start = event.start_ns()
         end = start + event.duration_ns()
+        # Older torch does not tell activities apart; calls of the CUDA runtime are then taken for operators.
+        activity = event.activity_type() if hasattr(event, "activity_type") else "cpu_op"
         if event.device_type().name == "CPU":
-            if event.activity_type() in ("cpu_op", "user_annotation"):
+            if activity in ("cpu_op", "user_annotation"):
                 yield Event(event.name(), start, end, event.start_thread_id(), "operator", event.correlation_id())
-        elif event.linked_correlation_id() > 0 and event.activity_type() != "gpu_user_annotation":
+        elif event.linked_correlation_id() > 0 and activity != "gpu_user_annotation":
             yield Event(event.name(), start, end, kind="kernel", launched_by=event.linked_correlation_id())
 
 
