@@ -37,7 +37,8 @@ def why_tables(findings: Findings) -> tuple[tuple[Table, ...], tuple[Table, ...]
         block = blocks[block_id]
         here = [one for one in explained if (one.block.id, one.mode) == (block_id, mode)]
         tables.append(fingerprint_table(block, mode, group, axis, [one.sentence for one in here]))
-        details += [operators_table(block, one, cost) for one in group]
+        for one in group:
+            details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
     return tuple(tables), (*map(explanation_table, largest(explained, MOST_EXPLAINED)), *details)
 
 
@@ -169,3 +170,16 @@ def operators_table(block: Block, one: Profiled, cost: float) -> Table:
     note = f"{rest} Trace: traces/{one.trace}"
     headers = ("phase", "operator", "share", "ms a step", "calls a step")
     return Table(f"{block.name} · {one.mode} · {one.level}: operators", headers, rows, (note,))
+
+
+def kernels_table(block: Block, one: Profiled) -> Table:
+    """The kernels of one trial that take most on its device."""
+    total = sum(seconds for _, seconds in one.kernel_times.values()) or 1.0
+    best = sorted(one.kernel_times.items(), key=lambda item: -item[1][1])[:TOP]
+    rows = tuple(
+        (phase, name, f"{seconds / total:.0%}", f"{seconds * 1e3:.3f}", f"{calls:,.0f}")
+        for (phase, name), (calls, seconds) in best
+    )
+    note = f"{one.launches:,.0f} kernels a step, {total * 1e3:.3f} ms on the device together."
+    headers = ("phase", "kernel", "share", "ms a step", "launches a step")
+    return Table(f"{block.name} · {one.mode} · {one.level}: kernels", headers, rows, (note,))

@@ -187,6 +187,9 @@ def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     plain = folder / NAME
     member.restore()
+    for batch in range(len(member.batches)):  # what went before has given memory back, and fetching it again takes time
+        member.before()
+        member.step(batch, lambda phase: None)
     with profiler_of(member, shapes=True) as profiler:
         for index in range(steps):
             member.guard.doing(member.level, "one step under the profiler")

@@ -17,7 +17,7 @@ from harness.bench.profile import profile_trial
 from harness.bench.speed import lone_member
 from harness.compare import Measured
 from harness.explain import explain, explanations
-from harness.explain_tables import explanation_table, fingerprint_table, in_json, operators_table
+from harness.explain_tables import explanation_table, fingerprint_table, in_json, kernels_table, operators_table
 from harness.fingerprints import warnings
 from harness.profiled import NOWHERE, Profiled, event_cost
 from harness.records import Measures, Profile, Record, Speed
@@ -175,6 +175,9 @@ def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
     assert rows["forward", NOWHERE].difference == pytest.approx(2.5e-3, rel=0.02)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
     assert one.a.launches == 50
+    table = kernels_table(BLOCK, one.a)
+    assert table.rows == (("forward", "void gemm", "100%", "2.000", "100"),)
+    assert table.notes == ("50 kernels a step, 2.000 ms on the device together.",)
 
 
 def test_a_table_whose_cells_went_different_ways_is_warned_of():
