@@ -31,8 +31,8 @@ from harness.records import Block, Profile
 
 #: How often the work set is gone through, where that is not too much.
 PASSES = 5
-#: About as many operators are looked at in all: reading a million of them takes some five seconds.
-MOST_EVENTS = 800_000
+#: About as many operators are looked at in all, and for so many seconds: reading a million of them takes some five.
+MOST_EVENTS, MOST_SECONDS = 800_000, 40.0
 #: A trace of more events than this is cut, after fewer steps or in the middle of one: viewers get slow beyond.
 TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
@@ -91,15 +91,20 @@ def warm_up(member: LiveMember) -> None:
 
 def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
     """Go through the work set, each batch once plain and once profiled: which batches, and of each pass the summaries
-    and the wall times of both. Where steps have very many operators, fewer passes and batches have to do."""
+    and the wall times of both. Where steps are long or have very many operators, fewer passes and batches do."""
     clock = clock_for(member.live.device)
     chosen = list(range(len(member.batches)))
     passes: list[list[Summary]] = []
     plain: list[list[int]] = []
     profiled: list[list[int]] = []
-    seen = 0.0
-    for _ in range(PASSES):
-        if passes and seen + seen / len(passes) > MOST_EVENTS:
+    seen, begun = 0.0, time.perf_counter()
+
+    def spent() -> float:
+        """What share has been spent of all that may be."""
+        return max(seen / MOST_EVENTS, (time.perf_counter() - begun) / MOST_SECONDS)
+
+    for done in range(PASSES):
+        if done and spent() * (1 + 1 / done) > 1:
             break
         member.restore()
         tape, summaries, walls = Tape(), [], []
@@ -117,7 +122,7 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
             gc.collect()  # a profiler is in a cycle, and its events fill gigabytes
             walls.append(wall)
             seen += summaries[-1].events
-            if not passes and seen > MOST_EVENTS / 2:
+            if not done and spent() > 0.5:
                 chosen = chosen[: index + 1]
                 break
         passes.append(summaries)

@@ -259,6 +259,12 @@ def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path,
     assert data["counts"]["points"] == 8
 
 
+def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.bench.profile.MOST_SECONDS", 1e-9)
+    data = profile_trial(toy, "plain", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    assert (data["batches"], data["passes"]) == ([0], 1)
+
+
 def test_flags_are_read_inside_the_step(toy, catalog):
     import torch
 
