@@ -11,12 +11,13 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from harness.catalog import Catalog
 from harness.plan import make_plan
 from harness.plugins import load_plugins
-from harness.records import Record
+from harness.records import Measures, Record
 from harness.store import Store
 from harness.suite import load_suite
 from harness.worker import Servers, measure_block
@@ -41,7 +42,9 @@ def main() -> int:
             servers.get({})
             begun = time.perf_counter()
             for block in plan.blocks:
-                measure_block(block, [], keep, servers)
+                # What comes after the clock is asked for by itself, and no overhead.
+                only = Measures(speed=block.measures.speed, limit=block.measures.limit)
+                measure_block(replace(block, measures=only), [], keep, servers)
             whole = time.perf_counter() - begun
     speed = [r for r in records if r.measure.startswith("speed.") and r.outcome == "ok"]
     measured = sum(sum(r.data["wall"]) for r in speed) * 1e-9

@@ -63,3 +63,27 @@ def test_five_percent_are_found(found):
     low, high = comparison["interval"]
     assert low <= 1.06
     assert high >= 1.04
+
+
+def test_the_reason_of_a_planted_difference_is_found(tmp_path):
+    """300 sines that nobody asked for: they make the difference, and the explanation says so."""
+    text = SUITE.split("claims:")[0].replace("same: {}", "busy: {use: [{name: busy, times: 300}]}")
+    text = text.replace(
+        "dataset: {name: lengths, mean: 20, spread: 0.4, examples: 512, batch_size: 16}", "dataset: points"
+    )
+    text = text.replace("{name: lstm, hidden_size: 32, embedding_size: 32}", "mlp").replace(
+        "use: [adam]", "use: [descent]"
+    )
+    (tmp_path / "why.yaml").write_text(text + "  profile: {}\n")
+    command = [sys.executable, "-m", "harness", "-p", str(TOY)]
+    done = subprocess.run([*command, "run", "why.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    asked = [*command, "explain", "latest", "busy", "--json"]
+    told = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (one,) = json.loads(told.stdout)["explanations"]
+    share = {row["operator"]: row["difference"] / one["difference"] for row in one["rows"] if row["phase"] == "forward"}
+    print(share["aten::sin"], share[None], one["difference"], one["difference_beside_the_profiler"])
+    assert one["rows"][0]["operator"] == "aten::sin", one["because"]
+    assert share["aten::sin"] + share[None] > 0.75, one[
+        "because"
+    ]  # the loop around them is Python's, between operators
