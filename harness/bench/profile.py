@@ -205,8 +205,8 @@ def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
     trace = json.loads(plain.read_text(encoding="utf-8", errors="replace"))
     plain.unlink()
     cut = dress(trace)
-    with gzip.open(f"{plain}.gz", "wt", encoding="utf-8", compresslevel=6) as target:
-        json.dump(trace, target)
+    with gzip.open(f"{plain}.gz", "wb", compresslevel=6) as target:
+        target.write(json.dumps(trace).encode())
     return cut
 
 

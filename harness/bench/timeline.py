@@ -6,14 +6,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 #: Before the name of a phase in the name of the event that says it ends there.
 MARK = "harness ends "
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something that took place, in nanoseconds. A kernel runs on a device, and `launched_by` is the `id` of the
     operator that launched it."""
 
@@ -86,6 +85,26 @@ def _short(value: float) -> float:
     return int(value) if value == int(value) else round(value, 1)
 
 
+Placed = tuple[str, Event]
+
+
+@dataclass
+class Open:
+    """An operator that has not ended yet, and whether it has called another."""
+
+    end: int
+    row: Row
+    called: bool = False
+
+    def calls(self, event: Event) -> None:
+        """It calls another operator, whose time is not its own."""
+        self.row.own -= event.end - event.start
+        self.row.called += 1
+        if not self.called:
+            self.called = True
+            self.row.leaves -= 1
+
+
 def summary_of(events: Iterable[Event]) -> Summary:
     """One step: what lies before its first mark and after its last is left out, and an operator belongs to the phase
     that it begins in."""
@@ -101,33 +120,35 @@ def summary_of(events: Iterable[Event]) -> Summary:
         place = bisect_left(ends, time)
         return names[place] if 0 < place < len(names) else ""
 
-    operators = [e for e in listed if e.kind == "operator" and not e.name.startswith(MARK) and phase_at(e.start)]
-    outermost: list[Event] = []
+    by_thread: dict[int, list[Placed]] = {}
+    for event in listed:
+        if event.kind == "operator" and not event.name.startswith(MARK) and (phase := phase_at(event.start)):
+            by_thread.setdefault(event.thread, []).append((phase, event))
+    outermost: list[Placed] = []
     by_id: dict[int, tuple[str, str]] = {}
-    for thread in {e.thread for e in operators}:
-        stack: list[tuple[Event, Row, list[int]]] = []
-        for event in sorted((e for e in operators if e.thread == thread), key=lambda e: (e.start, -e.end, e.id)):
-            while stack and stack[-1][0].end <= event.start:
-                _leave(*stack.pop())
-            key = phase_at(event.start), event.name
+    for there in by_thread.values():
+        open_: list[Open] = []
+        for phase, event in sorted(there, key=lambda placed: (placed[1].start, -placed[1].end, placed[1].id)):
+            while open_ and open_[-1].end <= event.start:
+                open_.pop()
+            key = by_id[event.id] = phase, event.name
             row = found.rows.setdefault(key, Row())
             row.calls += 1
+            row.leaves += 1  # until it calls one
             row.own += event.end - event.start
-            by_id[event.id] = key
-            if stack:
-                _, caller, called = stack[-1]
-                caller.own -= event.end - event.start
-                called[0] += 1
+            if open_:
+                open_[-1].calls(event)
             else:
-                outermost.append(event)
-            stack.append((event, row, [0]))
-        while stack:
-            _leave(*stack.pop())
-    for name, covered, count in _covered(outermost, phase_at):
-        found.phases[name].between -= covered
-        found.phases[name].outermost += count
-    for phase in found.phases.values():
-        phase.between += phase.wall
+                outermost.append((phase, event))
+            open_.append(Open(event.end, row))
+    reached = 0
+    for phase, event in sorted(outermost, key=lambda placed: placed[1].start):
+        # What operators of several threads cover together is counted once.
+        found.phases[phase].between -= max(0, event.end - max(event.start, reached))
+        found.phases[phase].outermost += 1
+        reached = max(reached, event.end)
+    for each in found.phases.values():
+        each.between += each.wall
     for event in listed:
         if event.kind == "kernel" and event.launched_by in by_id:
             key = by_id[event.launched_by]
@@ -138,19 +159,6 @@ def summary_of(events: Iterable[Event]) -> Summary:
             totals[0] += 1
             totals[1] += event.end - event.start
     return found
-
-
-def _leave(event: Event, row: Row, called: list[int]) -> None:
-    row.called += called[0]
-    row.leaves += not called[0]
-
-
-def _covered(outermost: list[Event], phase_at: Any) -> Iterable[tuple[str, int, int]]:
-    """The time that these operators of any thread cover together, piece by piece, by the phase they begin in."""
-    reached = 0
-    for event in sorted(outermost, key=lambda e: e.start):
-        yield phase_at(event.start), max(0, event.end - max(event.start, reached)), 1
-        reached = max(reached, event.end)
 
 
 def typical(passes: Sequence[Sequence[Summary]]) -> Summary:

@@ -338,7 +338,7 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     from conftest import SUITE
 
     (tmp_path / "toy.yaml").write_text(SUITE)
-    assert harness("run", "toy.yaml", "--quick", cwd=tmp_path).returncode == 0
+    assert harness("run", "toy.yaml", cwd=tmp_path).returncode == 0
     bad = harness("explain", "latest", cwd=tmp_path)
     assert bad.returncode == 2
     assert "A suite's measures need both, speed and profile" in bad.stderr

@@ -376,6 +376,7 @@ def test_where_methods_were_left_out_too_boldly_classes_are_kept_whole(here):
     assert "def observe" in done.stdout
 
 
+@pytest.mark.slow  # the page on exporting runs through the same, but for the failure
 def test_an_issue_of_a_run_has_its_rows_its_failure_and_the_script(here):
     text = SUITE.replace("Does the toy work?", "Is a | b <i>faster</i>?")
     (here / "toy.yaml").write_text(text.replace("    backwards:", "    broken: {model: broken}\n    backwards:"))
@@ -458,6 +459,7 @@ def test_sizes_of_predictions_of_any_form():
     assert rehearse.mean_size({"a": one, "b": (one * 2, [one])}) == 2.5
 
 
+@pytest.mark.slow
 def test_what_plugins_print_is_not_in_the_script(here):
     (here / "loud_toy.py").write_text(
         "import harness\nfrom toy import linear, points as quiet\n\n"
