@@ -180,13 +180,21 @@ class Measured:
 
     def number(self, level: str, metric: Metric, view: View) -> float | None:
         """A metric of one trial alone: the median over processes (per step where it is a metric of samples)."""
+        if metric.per == "sample":
+            return self.typical(level, view)
+        members = [samples for _, samples in self.pairs(level, "variant")]
+        read = [view(samples.totals() if metric.per == "counts" else samples) for samples in members]
+        values = [float(value) for value in read if value is not None]
+        return float(np.median(values)) if values else None
+
+    def typical(self, level: str, view: View | None = None) -> float | None:
+        """What a view reads of a level's samples, or the time of a step: of each process the mean over batches, of
+        these the median. None where no process has it."""
         values = []
         for _, samples in self.pairs(level, "variant"):
-            value = view(samples.totals() if metric.per == "counts" else samples)
-            if value is not None and metric.per == "sample":
-                value = stats.per_batch(value, samples.batch).mean()
+            value = samples.seconds if view is None else view(samples)
             if value is not None:
-                values.append(float(value))
+                values.append(float(stats.per_batch(value, samples.batch).mean()))
         return float(np.median(values)) if values else None
 
     def compare(self, trial: Trial, metric: str, view: View, floor: float, null_biased: bool) -> Comparison:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import stats
-from harness.compare import Measured, alpha_of
+from harness.compare import Measured, View, alpha_of
 from harness.profiled import ENGINE, NOWHERE, Profiled, event_cost
 from harness.records import Block
 
@@ -178,7 +178,7 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
     phases = {level: timed_phases(measured, level) for level in (a.level, b.level)}
     if not values or not all(phases.values()):
         return None
-    first = step_seconds(measured, baseline) * math.exp(float(logs[a.level].mean()))
+    first = (measured.typical(baseline) or 0.0) * math.exp(float(logs[a.level].mean()))
     seconds = first, first * math.exp(float(np.mean(values)))
     estimate = stats.estimate(values)
     confidence = 1 - alpha_of(measured.settings)
@@ -219,19 +219,15 @@ def aligned(first: Seconds, second: Seconds, a: Profiled, b: Profiled) -> list[R
     return list(rows.values())
 
 
-def step_seconds(measured: Measured, level: str) -> float:
-    """Seconds a step on the clock that decides: of each process the mean over batches, of these the median."""
-    pairs = measured.pairs(level, "variant")
-    return float(np.median([stats.per_batch(samples.seconds, samples.batch).mean() for _, samples in pairs]))
-
-
 def timed_phases(measured: Measured, level: str) -> dict[str, float]:
-    """The same of each phase, in wall time."""
-    found: dict[str, list[float]] = {}
-    for _, samples in measured.pairs(level, "variant"):
-        for phase, seconds in samples.phases.items():
-            found.setdefault(phase, []).append(float(stats.per_batch(seconds, samples.batch).mean()))
-    return {phase: float(np.median(values)) for phase, values in found.items()}
+    """Seconds a step of each phase, in wall time."""
+    names = dict.fromkeys(name for _, samples in measured.pairs(level, "variant") for name in samples.phases)
+    typical = {name: measured.typical(level, _phase(name)) for name in names}
+    return {name: seconds for name, seconds in typical.items() if seconds is not None}
+
+
+def _phase(name: str) -> View:
+    return lambda samples: samples.phases.get(name)
 
 
 def scaled(phases: Mapping[str, float], whole: float) -> dict[str, float]:

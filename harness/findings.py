@@ -16,7 +16,6 @@ from harness.claims import ClaimResult, Evidence, confirmed, settle
 from harness.compare import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.effects import Effect, Judge, effects_of
 from harness.explain import Explanation, explanations
-from harness.fingerprints import told_by
 from harness.growth import Growth, find_growth
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
@@ -79,6 +78,14 @@ class Findings:
     def explained(self) -> list[Explanation]:
         """Where the differences to the baseline come from, as far as there are profiles."""
         return explanations(self.measured, self.profiles)
+
+    def timed(self, block: Block, mode: str) -> Measured:
+        """What was measured of a block in a mode that it is timed in."""
+        return self._timed[block.id, mode]
+
+    @cached_property
+    def _timed(self) -> dict[tuple[str, str], Measured]:
+        return {(one.block.id, one.mode): one for one in self.measured}
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
@@ -171,17 +178,6 @@ def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
         health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
         growth=growth,
     )
-
-
-def ways_told(profiles: Mapping[tuple[str, str], Sequence[Profiled]], block: str, level: str) -> dict[str, Any]:
-    """What the profiles of a trial tell of how it was computed: the way in each mode, flags and types."""
-    found: dict[str, Any] = {}
-    for (where, mode), group in profiles.items():
-        for one in group:
-            if (where, one.level) == (block, level):
-                found[mode] = list(one.ways)
-                found |= {f"{mode}, {name}": value for name, value in told_by(one).items()}
-    return found
 
 
 def profiles_of(plan: Plan, records: Sequence[Record]) -> dict[tuple[str, str], list[Profiled]]:

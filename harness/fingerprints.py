@@ -62,7 +62,18 @@ def told_by(one: Profiled) -> dict[str, Any]:
 
 def in_words(value: Any) -> str:
     """A flag's value."""
-    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def ways_told(profiles: Profiles, block: str, level: str) -> dict[str, Any]:
+    """What the profiles of a trial tell of how it was computed: the way in each mode, flags and types."""
+    found: dict[str, Any] = {}
+    for (where, mode), group in profiles.items():
+        for one in group:
+            if (where, one.level) == (block, level):
+                found[mode] = list(one.ways)
+                found |= {f"{mode}, {name}": value for name, value in told_by(one).items()}
+    return found
 
 
 def _flag(name: str, one: Profiled) -> Any:

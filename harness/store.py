@@ -63,10 +63,10 @@ class Store:
     @classmethod
     def latest(cls, results: Path) -> Store:
         """The newest run under the results folder."""
-        plans = [plan for plan in results.glob("*/*/plan.json") if plan.parent.parent.name != "reference"]
+        plans = plans_in(results)
         if not plans:
             raise UserError("there is no run in it yet.", where=str(results), fix="Try: harness run suites/smoke.yaml")
-        return cls.open(max(plans, key=lambda plan: (plan.stat().st_mtime, plan.parent.name)).parent)
+        return cls.open(plans[-1].parent)
 
     def discard_if_empty(self) -> None:
         """Remove a run that could not begin: nothing was measured, so nothing is lost."""
@@ -177,6 +177,12 @@ class Store:
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"cannot be read: {error}.", where=str(self.folder / name)) from error
+
+
+def plans_in(results: Path) -> list[Path]:
+    """The plans of all runs under a results folder, the newest last. The reference runs are not among them."""
+    plans = [plan for plan in results.glob("*/*/plan.json") if plan.parent.parent.name != "reference"]
+    return sorted(plans, key=lambda plan: (plan.stat().st_mtime, plan.parent.name))
 
 
 def _cannot_write(folder: Path, error: OSError) -> UserError:

@@ -14,12 +14,13 @@ from harness import stats
 from harness.across.change_points import ChangePoint, Changes, Segment, find_changes
 from harness.across.comparability import changed, in_words, place_key, run_key, told_of
 from harness.across.times import MANY, Past, Where, assumed_spread, decide, where_of
-from harness.compare import Measured, looks_of
+from harness.compare import looks_of
 from harness.errors import UserError, did_you_mean
-from harness.findings import controls_of, is_null_biased, measured_of, profiles_of, ways_told
+from harness.findings import controls_of, is_null_biased, measured_of, profiles_of
+from harness.fingerprints import ways_told
 from harness.records import Plan, Record, digest
 from harness.stats import Estimate
-from harness.store import Store
+from harness.store import Store, plans_in
 
 #: What a change is called that comes with nothing recorded.
 NOTHING = "nothing that is recorded changed"
@@ -128,20 +129,15 @@ class History:
     problems: tuple[str, ...] = ()
 
 
-def suites_in(results: Path) -> list[str]:
-    """The suites that have runs under a folder, the reference runs not among them."""
-    plans = [plan for plan in results.glob("*/*/plan.json") if plan.parent.parent.name != "reference"]
-    return sorted({plan.parent.parent.name for plan in plans})
-
-
 def runs_of(results: Path, suite: str) -> list[Path]:
     """The folders of a suite's runs, the newest last. Raises UserError where there are none."""
-    found = list((results / suite).glob("*/plan.json")) if suite not in ("", "reference") else []
+    plans = plans_in(results)
+    found = [plan.parent for plan in plans if plan.parent.parent.name == suite]
     if not found:
-        known = suites_in(results)
+        known = sorted({plan.parent.parent.name for plan in plans})
         fix = did_you_mean(suite, known) if known else "Try: harness run suites/smoke.yaml"
         raise UserError(f"there is no run of {suite!r} in it.", where=str(results), fix=fix)
-    return [plan.parent for plan in sorted(found, key=lambda plan: (plan.stat().st_mtime, plan.parent.name))]
+    return found
 
 
 def read_history(results: Path, suite: str) -> History:
@@ -183,7 +179,7 @@ def visit_of(
             if trial.level in one.broken:
                 continue
             where = where_of(one.block.context, trial.level, one.mode)
-            if (time := step_seconds(one, trial.level)) is not None:
+            if (time := one.typical(trial.level)) is not None:
                 seconds[where], keys[where] = time, digest(place_key(one.block, trial.level))
             values = [] if trial is one.block.baseline else one.log_ratios(trial.level, "variant")
             if len(values) >= looks_of(one.block)[0]:
@@ -195,14 +191,6 @@ def visit_of(
     baselines = tuple(where_of(one.block.context, one.block.baseline.level, one.mode) for one in measured)
     left_out = "" if points else "too little was timed"
     return replace(visit, points=points, seconds=seconds, keys=keys, baselines=baselines, left_out=left_out)
-
-
-def step_seconds(measured: Measured, level: str) -> float | None:
-    """The time of a step: the median over processes, on the deciding clock."""
-    found = [
-        float(stats.per_batch(samples.seconds, samples.batch).mean()) for _, samples in measured.pairs(level, "variant")
-    ]
-    return float(np.median(found)) if found else None
 
 
 def history_of(suite: str, visits: Sequence[Visit], problems: Sequence[str] = ()) -> History:

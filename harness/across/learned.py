@@ -38,9 +38,8 @@ def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Cha
     """One level's score in both runs. Seeds that both have are pairs; where too few are, the runs are two samples."""
     score = b.scores[metric]
     change = Change("scores", pair.b.context, level, LEARNING, metric, None, None, "invalid", scale=score.compared)
-    state = pair.has(level)
-    if state != "both":
-        return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
+    if alone := pair.in_one_alone(change):
+        return alone
     under = [one.seeds_of(level) for one in (a, b)]
     for name, one, there in zip("AB", (a, b), under, strict=True):
         if level in one.broken:

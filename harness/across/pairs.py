@@ -20,7 +20,8 @@ from harness.across.comparability import (
 )
 from harness.catalog import Catalog
 from harness.errors import UserError, did_you_mean
-from harness.findings import Findings, find, ways_told
+from harness.findings import Findings, find
+from harness.fingerprints import ways_told
 from harness.records import Block, Plan, Record
 from harness.stats import Estimate
 from harness.store import Store
@@ -74,6 +75,13 @@ class Pair:
         """Whether both runs have a level, or it is missing in the newer one, or new in it."""
         ours, theirs = ({trial.level for trial in block.trials} for block in (self.a, self.b))
         return "both" if level in ours & theirs else "missing" if level in ours else "new"
+
+    def in_one_alone(self, change: Change) -> Change | None:
+        """The change of a level that only one of the runs has; None where both have it."""
+        state = self.has(change.level)
+        if state == "both":
+            return None
+        return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
 
     def differences(self, level: str, kind: Kind) -> list[Difference]:
         """What differs in what is compared: a ratio is of the baseline, too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from harness import stats
 from harness.across.pairs import Change, Pair, Side, Verdict
-from harness.compare import CPU_SHARE, Comparison, Measured, alpha_of
+from harness.compare import CPU_SHARE, Comparison, alpha_of
 from harness.records import Record
 from harness.stats import Estimate
 
@@ -119,7 +120,8 @@ class Times:
 
     def __init__(self, a: Side, b: Side, pair: Pair, mode: str, past: Past, margin: float | None) -> None:
         self.a, self.b, self.pair, self.mode, self.past = a, b, pair, mode, past
-        self.measured = [Measured(pair.a, a.records, mode), Measured(pair.b, b.records, mode)]
+        # Copies, since the clock that both go by may not be that of the findings.
+        self.measured = [copy(side.findings.timed(block, mode)) for side, block in ((a, pair.a), (b, pair.b))]
         self.clocks_differ = self.measured[0].clock != self.measured[1].clock
         if self.clocks_differ:  # one of the runs had to go by CPU time, so both do
             for one in self.measured:
@@ -140,9 +142,8 @@ class Times:
         change = Change(
             "ratios", self.pair.b.context, level, self.mode, metric, a, b, "invalid", confidence=1 - self.alpha
         )
-        state = self.pair.has(level)
-        if state != "both":
-            return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
+        if alone := self.pair.in_one_alone(change):
+            return alone
         if reason := self.pair.why_not(level, "ratios"):
             return replace(change, verdict="not comparable", reason=reason)
         for name, one, estimate in zip("AB", compared, estimates, strict=True):
@@ -162,9 +163,8 @@ class Times:
     def time(self, level: str, metric: str) -> Change:
         """What became of a level's own time: shown, and judged only by what earlier runs say of how much it varies."""
         change = Change("times", self.pair.b.context, level, self.mode, metric, None, None, "shown")
-        state = self.pair.has(level)
-        if state != "both":
-            return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
+        if alone := self.pair.in_one_alone(change):
+            return alone
         first, second = (self._seconds(i, level, metric) for i in (0, 1))
         if first is None or second is None:
             return replace(change, verdict="invalid", reason="not measured")

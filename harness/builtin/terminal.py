@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from harness.builtin import plots, tensorboard
 from harness.report import Report
-from harness.table import Table
+from harness.table import Section, Table
 
 #: What turns colour on and off, as a failure's reason may hold it.
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -33,16 +33,10 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
     if report.first_look:
         yield "A first look, one process a block: nothing here is a verdict. Run without --quick for those."
     yield from report.answer
-    for section in report.sections:
-        if section.tables:
-            yield f"\n{section.title}. {section.words}"
-        for each in section.tables:
-            yield f"\n{table(each)}"
+    yield from sections(report.sections)
     for flag in report.flags:
         yield f"  {flag}"
-    for title, lines in report.remarks:
-        yield f"\n{title}"
-        yield from (f"  {line}" for line in lines)
+    yield from remarks(report.remarks)
     if report.claims:
         yield "\nClaims"
         yield from (f"  {answer.upper()}: {says} ({reason})" for says, answer, reason in report.claims)
@@ -54,6 +48,23 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
     if last and folder is None:
         yield ""
     yield from last
+
+
+def sections(those: Iterable[Section]) -> Iterator[str]:
+    """Tables under their headings, without what is detail, and without a heading over nothing else."""
+    for one in those:
+        if one.tables or not one.details:
+            yield f"\n{one.title}. {one.words}" if one.words else f"\n{one.title}"
+        for each in one.tables:
+            yield f"\n{table(each)}"
+
+
+def remarks(those: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """Lines under their headings; without the headings that have none."""
+    for title, lines in those:
+        if lines:
+            yield f"\n{title}"
+        yield from (f"  {line}" for line in lines)
 
 
 def table(one: Table) -> str:

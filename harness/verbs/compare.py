@@ -13,12 +13,9 @@ from harness.errors import UserError
 from harness.verbs.common import Context, as_json_option, catalog_of, chosen, only_option, plugin_option, results_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.across.runs import Across, Gate
     from harness.across.times import Past
     from harness.store import Store
-    from harness.table import Section
 
 
 def _share(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
@@ -153,34 +150,21 @@ def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
 def show_comparison(across: Across, outcome: Gate) -> None:
     """Print what became of B."""
     from harness.across.tables import comparison_sections, flags_of
+    from harness.builtin import terminal
 
     click.echo(f"A: {across.a.name}\nB: {across.b.name}\n{across.b.plan.question}")
-    show_sections(comparison_sections(across))
-    for flag in flags_of(across):
-        click.echo(f"  {flag}")
-    for title, lines in (
+    remarks = (
         ("Failed in B", outcome.failed),
         ("Problems", across.problems),
         ("Only in A", across.missing),
         ("Only in B", across.new),
         ("Worse", outcome.worse),
         ("Open", outcome.open),
-    ):
-        if lines:
-            click.echo(f"\n{title}")
-            for line in lines:
-                click.echo(f"  {line}")
+    )
+    flags = (f"  {flag}" for flag in flags_of(across))
+    for line in (*terminal.sections(comparison_sections(across)), *flags, *terminal.remarks(remarks)):
+        click.echo(line)
     click.echo(f"\nMargin {100 * across.margin:g} %. In all: {outcome.answer} (exit code {outcome.code} with --gate).")
-
-
-def show_sections(sections: Sequence[Section]) -> None:
-    """Print tables under their headings."""
-    from harness.builtin.terminal import table as in_text
-
-    for section in sections:
-        click.echo(f"\n{section.title}{f'. {section.words}' if section.words else ''}")
-        for table in section.tables:
-            click.echo(f"\n{in_text(table)}")
 
 
 @click.command()
@@ -199,6 +183,7 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     """
     from harness.across.history import read_history
     from harness.across.tables import history_sections, history_to_json
+    from harness.builtin import terminal
     from harness.builtin.json_report import text_of
     from harness.store import Store
 
@@ -210,7 +195,8 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     runs, groups = sum(len(group.visits) for group in found.groups), len(found.groups)
     click.echo(f"{found.suite}: {runs} run{'s' * (runs != 1)} in {groups} group{'s' * (groups != 1)}")
     if found.groups:
-        show_sections(history_sections(found, last))
+        for line in terminal.sections(history_sections(found, last)):
+            click.echo(line)
     for visit in found.left_out:
         click.echo(f"Left out: {visit.name}: {visit.left_out}")
     for problem in found.problems:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import UserError, did_you_mean
-from harness.verbs.common import Context, catalog_of, plugin_option, results_option
+from harness.verbs.common import Context, catalog_of, plugin_option, results_option, run_of
 
 if TYPE_CHECKING:
     from harness.builtin.figures import Plot
@@ -52,10 +52,9 @@ def plot(
     """
     from harness.builtin.plots import all_plots, save
     from harness.report import make_report
-    from harness.store import Store
 
-    store, names = (Store.open(Path(arguments[0])), arguments[1:]) if is_run(arguments) else (None, arguments)
-    store = store or Store.latest(results)
+    run, names = (Path(arguments[0]), arguments[1:]) if is_run(arguments) else (None, arguments)
+    store = run_of(run, results)
     found = chosen(all_plots(make_report(store, catalog_of(context))), names)
     if not found:
         click.echo(f"There is nothing to draw of {store.folder}.", err=True)

@@ -15,6 +15,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from conftest import SUITE, TOY
+from exported import numbers_of
 
 from harness.bench import rehearse
 from harness.bench.rehearse import Rehearsal
@@ -69,18 +70,6 @@ def subject(planned):
         return Subject(plan, *choose(plan, level), mode)
 
     return make
-
-
-def numbers_of(text: str) -> list[float]:
-    """What each step of a script comes to, run in this process."""
-    module = type(sys)("exported")
-    sys.modules["exported"] = module
-    try:
-        exec(compile(text, "exported.py", "exec"), vars(module))
-        live = module.build_trial(torch.device("cpu"))
-        return [module.one_step(live, batch) for batch in module.embedded_batches()]
-    finally:
-        del sys.modules["exported"]
 
 
 @pytest.mark.parametrize("mode", ["train", "inference"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-import torch
 from conftest import read
+from exported import numbers_of
 from harness_rnn.optimizations.autocast import cpu_has_bfloat16
 
 from harness.catalog import Catalog
@@ -68,18 +67,6 @@ def exported(catalog: Catalog, model: str, level: str, dataset: str, mode: str, 
         text = text.replace("level: {}", "level: {use: [clip]}")
     plan = make_plan(read(text), catalog)
     return make_script(catalog, Subject(plan, *choose(plan, "level"), mode), **more)
-
-
-def numbers_of(text: str) -> list[float]:
-    """What each step of a script comes to, run in this process."""
-    module = ModuleType("exported")
-    sys.modules["exported"] = module
-    try:
-        exec(compile(text, "exported.py", "exec"), vars(module))
-        live = module.build_trial(torch.device("cpu"))
-        return [module.one_step(live, batch) for batch in module.embedded_batches()]
-    finally:
-        del sys.modules["exported"]
 
 
 @pytest.mark.parametrize("name", TRIALS)
