@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from tabulate import tabulate
 
@@ -24,8 +25,10 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-def table(one: Table) -> list[str]:
-    """A table under its own heading."""
-    rows = [[escape(each) for each in row] for row in one.rows]
-    text = tabulate(rows, [escape(each) for each in one.headers], tablefmt="github", disable_numparse=True)
-    return [f"#### {escape(one.title)}", "", text, "", *(line for note in one.notes for line in (escape(note), ""))]
+def table(
+    one: Table, heading: str = "####", text: Callable[[str], str] = escape, note: Callable[[str], str] = escape
+) -> list[str]:
+    """A table under its own heading; `text` is done to its title and cells, `note` to its notes."""
+    rows = [[text(each) for each in row] for row in one.rows]
+    grid = tabulate(rows, [text(each) for each in one.headers], tablefmt="github", disable_numparse=True)
+    return [f"{heading} {text(one.title)}", "", grid, "", *(line for each in one.notes for line in (note(each), ""))]

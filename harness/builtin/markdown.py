@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tabulate import tabulate
-
 from harness.builtin import tensorboard
-from harness.builtin.gfm import cell
+from harness.builtin.gfm import cell, table
 from harness.builtin.plots import how_to_get_them, not_drawn, plots_of
 from harness.report import Report
-from harness.table import Section, Table
+from harness.table import Section
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -55,11 +53,4 @@ def section(one: Section) -> list[str]:
     """Tables under their heading."""
     words = [one.words, ""] if one.words else []
     tables = (*one.tables, *one.details)
-    return [f"## {one.title}", "", *words, *(line for each in tables for line in table(each))]
-
-
-def table(one: Table) -> list[str]:
-    """A table under its own heading."""
-    rows = [[cell(each) for each in row] for row in one.rows]
-    text = tabulate(rows, [cell(each) for each in one.headers], tablefmt="github", disable_numparse=True)
-    return [f"### {cell(one.title)}", "", text, "", *(line for note in one.notes for line in (note, ""))]
+    return [f"## {one.title}", "", *words, *(line for each in tables for line in table(each, "###", cell, str))]

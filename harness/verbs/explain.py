@@ -80,6 +80,7 @@ def asked_for(
     findings: Findings, levels: tuple[str, ...], only: dict[str, list[str]], mode: str | None, where: str
 ) -> list[Explanation]:
     """The explanations that the command line asks for. Raises UserError where there is none, with the reason."""
+    from harness.across.pairs import kept
     from harness.explain import explain
     from harness.profiled import event_cost
 
@@ -95,9 +96,6 @@ def asked_for(
         if axis not in axes:
             raise UserError(f"there is no axis {axis!r} beside the compared one.", fix=did_you_mean(axis, sorted(axes)))
 
-    def wanted(context: Any) -> bool:
-        return all(context.get(axis) in values for axis, values in only.items())
-
     if len(levels) < 2:
         found = [one for one in findings.explained if not levels or one.b.level == levels[0]]
     else:
@@ -109,7 +107,7 @@ def asked_for(
                 continue
             if one := explain(measured, by_level[levels[0]], by_level[levels[1]], cost):
                 found.append(one)
-    found = [one for one in found if wanted(one.block.context) and mode in (None, one.mode)]
+    found = [one for one in found if kept(one.block.context, only) and mode in (None, one.mode)]
     if not found:
         fix = "A suite's measures need both, speed and profile; then run it."
         if findings.profiles and findings.measured:
