@@ -129,8 +129,7 @@ def mean_cell(one: Learned, level: str, metric: str) -> str:
     if len(values) < stats.LEAST:
         return " ".join(value_text(float(value), metric, one.scores[metric]) for value in values)
     score = one.scores[metric]
-    mean = seeds.as_estimated(values, score.compared).mean()
-    return value_text(float(np.exp(mean) if score.compared == "ratio" else mean), metric, score)
+    return value_text(seeds.average(values, score.compared), metric, score)
 
 
 def value_text(value: float, metric: str, score: Score) -> str:

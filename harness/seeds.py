@@ -45,6 +45,12 @@ def as_estimated(values: Array, scale: Scale) -> Array:
     return np.log(np.maximum(values, SMALLEST)) if scale == "ratio" else values
 
 
+def average(values: Array, scale: Scale) -> float:
+    """The mean over seeds, the geometric one where ratios are compared."""
+    mean = float(as_estimated(values, scale).mean())
+    return float(np.exp(mean)) if scale == "ratio" else mean
+
+
 def sign_flip(differences: Array) -> float | None:
     """The two-sided p of the mean when each difference's sign might as well be the other (Fisher 1935, §21).
 

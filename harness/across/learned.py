@@ -50,7 +50,7 @@ def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Cha
     paired = len(common) >= stats.LEAST or set(under[0]) == set(under[1])
     used = [common, common] if paired else under
     ours, theirs = a.values(level, metric, used[0]), b.values(level, metric, used[1])
-    change = replace(change, a=average(ours, score.compared), b=average(theirs, score.compared))
+    change = replace(change, a=seeds.average(ours, score.compared), b=seeds.average(theirs, score.compared))
     if reason := why_not_scores(a, b, pair, level):
         return replace(change, verdict="not comparable", reason=reason)
     flags = ["other machine"] if pair.marked(level, "scores") else []
@@ -87,13 +87,6 @@ def why_not_scores(a: Learned, b: Learned, pair: Pair, level: str) -> str:
     if (a.settings.seconds or b.settings.seconds) and (reason := pair.why_not(level, "times")):
         return f"trained for a time, so the machine is part of the score: {reason}"
     return ""
-
-
-def average(values: stats.Array, scale: str) -> float:
-    """The mean over seeds, the geometric one where ratios are compared."""
-    if scale == "ratio":
-        return float(np.exp(np.mean(np.log(np.maximum(values, seeds.SMALLEST)))))
-    return float(np.mean(values))
 
 
 def amounts_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Change]:

@@ -23,7 +23,7 @@ from harness.builtin.learning_curves import Run
 from harness.learning import Learned
 from harness.records import Block, Plan, Record, Trial
 from harness.report import Report
-from harness.seeds import as_estimated
+from harness.seeds import average
 
 #: The most steps that a curve has, of which TensorBoard itself shows a thousand; and those that all curves share where
 #: they are many, though each keeps some: a report is to be written in about a second.
@@ -129,16 +129,15 @@ def mean_curves(one: Learned, level: str) -> Scalars:
     found: Scalars = {}
     runs = [one.runs[level][seed] for seed in one.seeds_of(level)]
     for name in runs[0].data["scores"] if runs else ():
-        ratio = name in one.scores and one.scores[name].compared == "ratio"
         drawn = [Run.of(record, name, one.settings) for record in runs]
         for index in range(max(len(run.scores) for run in drawn)):
             there = [(run, record) for run, record in zip(drawn, runs, strict=True) if index < len(run.scores)]
             values = np.array([run.scores[index] for run, _ in there])
-            mean = float(as_estimated(values, "ratio" if ratio else "difference").mean())
+            mean = average(values, one.scores[name].compared if name in one.scores else "difference")
             steps = [steps_at(run, record, index) for run, record in there]
             step = round(float(np.median(steps)))
             time = max(times_at(record, [step])[step] for _, record in there)
-            found.setdefault(step, (time, {}))[1][f"held out/{name}"] = float(np.exp(mean)) if ratio else mean
+            found.setdefault(step, (time, {}))[1][f"held out/{name}"] = mean
     return found
 
 
@@ -182,9 +181,8 @@ def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
             if under := one.seeds_of(level):
                 for name, score in one.scores.items():
                     if name not in one.runs[level][under[0]].data["scores"]:
-                        mean = as_estimated(one.values(level, name, under), score.compared).mean()
-                        mean = np.exp(mean) if score.compared == "ratio" else mean
-                        found.setdefault((one.block.id, level), {})[f"learning/{name}"] = float(mean)
+                        mean = average(one.values(level, name, under), score.compared)
+                        found.setdefault((one.block.id, level), {})[f"learning/{name}"] = mean
     return found
 
 
