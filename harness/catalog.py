@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Place, UserError, did_you_mean
-from harness.parts import Dataset, Executor, Metric, Model, Optimization, Part, Reporter
+from harness.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 from harness.plugins import PluginProblem, Plugins
 
 #: Each kind of part and the hook that provides it.
@@ -19,6 +19,7 @@ KINDS: dict[type[Part], str] = {
     Metric: "provide_metrics",
     Reporter: "provide_reporters",
     Executor: "provide_executors",
+    Promise: "provide_promises",
 }
 
 

@@ -35,6 +35,7 @@ from harness.verbs.common import (
     went_wrong,
 )  # fmt: skip
 from harness.verbs.compare import compare, history
+from harness.verbs.conform import conform
 from harness.verbs.explain import explain
 from harness.verbs.export import export
 from harness.verbs.plot import plot
@@ -121,7 +122,7 @@ def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> Non
 @as_json_option
 @click.pass_context
 def list_(context: Context, kind: str | None, as_json: bool) -> None:
-    """List the parts that plugins bring: models, datasets, optimizations, metrics, reporters, executors.
+    """List the parts that plugins bring: models, datasets, optimizations, metrics, reporters, executors, promises.
 
     Plugins that could not be used are named with the reason, and the exit code is then 3.
     """
@@ -220,6 +221,7 @@ def report(context: Context, folder: Path | None, results: Path, reporter: str |
 
 cli.add_command(run)
 cli.add_command(compare)
+cli.add_command(conform)
 cli.add_command(history)
 cli.add_command(explain)
 cli.add_command(plot)

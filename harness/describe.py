@@ -7,10 +7,10 @@ from typing import Any
 
 from harness.catalog import Catalog, Entry
 from harness.parameters import BATCH_SIZE, REQUIRED, parameters_of
-from harness.parts import Dataset, Executor, Reporter
+from harness.parts import Dataset, Executor, Promise, Reporter
 
 #: Kinds that a suite sets no parameters of.
-WITHOUT_PARAMETERS = (Reporter, Executor)
+WITHOUT_PARAMETERS = (Reporter, Executor, Promise)
 
 
 def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from harness.parts import Dataset, Executor, Metric, Model, Optimization, Reporter
+    from harness.parts import Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
     from harness.records import Block, Plan, Record
 
 hookspec = pluggy.HookspecMarker("harness")
@@ -75,6 +75,18 @@ def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
     @harness.hookimpl
     def provide_executors():
         yield harness.Executor("slurm", "my_package.slurm:execute")
+    """
+
+
+@hookspec
+def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
+    """Yield sentences that other people's parts are held to, by ``harness conform`` and by their own tests. Who
+    brings a contract for models brings the promises that come with it.
+
+    @harness.hookimpl
+    def provide_promises():
+        says = "A graph's answer does not depend on how its nodes are numbered."
+        yield harness.Promise("renumbering", "my_graphs.promises:renumbering", says, of={"model"}, needs={"graph"})
     """
 
 

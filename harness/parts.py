@@ -148,6 +148,29 @@ class Executor(Part):
     given: ClassVar[int] = 1
 
 
+@dataclass(frozen=True)
+class Promise(Part):
+    """``build(subject)`` holds a part to a sentence, its `summary`; `subject` is a `harness.testing.Subject`.
+
+    It raises AssertionError with what it saw where the sentence does not hold, and `Skip` where that cannot be told
+    here; what it returns, if anything, says how it was seen. It is asked of the kinds of part in `of`, and of those
+    that offer every word in `needs`. See `harness.testing`."""
+
+    of: frozenset[str] = frozenset()
+    kind: ClassVar[str] = "promise"
+    given: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.of, str) or not self.of or not self.summary:
+            raise TypeError(f"{self.name}: a promise is a sentence, its summary, of some kinds of part")
+        object.__setattr__(self, "of", frozenset(self.of))
+
+    def applies_to(self, part: Part) -> bool:
+        """Whether a part is held to it."""
+        return part.kind in self.of and self.needs <= part.offers
+
+
 @runtime_checkable
 class Batch(Protocol):
     """What `collate` returns: a NamedTuple of tensors with the examples' ids (B,) among them."""

@@ -49,3 +49,12 @@ def run_block(block: Any, done: list[Any], keep: Any, measure: Any) -> bool:
     """Measure the block; others wrap this hook."""
     measure(block, done, keep)
     return True
+
+
+@harness.hookimpl
+def provide_promises() -> Iterator[harness.Promise]:
+    """What every part is held to, whatever it is about."""
+    from harness.builtin.promises import PROMISES
+
+    for name, (code, of, says) in PROMISES.items():
+        yield harness.Promise(name, f"harness.testing.{code}", says, of=frozenset(of))

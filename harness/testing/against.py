@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.bench.assemble import Kitchen
-from harness.bench.guard import Guard
-from harness.bench.verify import verify_block
-from harness.bench.workset import work_set
 from harness.catalog import Catalog
 from harness.plan import make_plan
 from harness.plugins import load_plugins
 from harness.records import Block
 from harness.suite import parse_suite
 from harness.yaml_source import Source
+
+if TYPE_CHECKING:
+    from harness.bench.assemble import Kitchen
 
 #: Longer than anything a test should take; the kit sets no alarm that could end a test run.
 NO_LIMIT = 0.0
@@ -31,6 +30,10 @@ def find_out(
     Both are written as in a suite: `base` has a model, a dataset and what is used, `level` patches it. Raises
     UserError where they are written wrongly or cannot go together.
     """
+    from harness.bench.assemble import Kitchen
+    from harness.bench.guard import Guard
+    from harness.bench.verify import verify_block
+
     catalog = catalog or Catalog(load_plugins(plugins))
     document = {
         "question": "Does it keep its promise?",
@@ -60,6 +63,8 @@ def assert_promises(
 
 def run_steps(block: Block, kitchen: Kitchen) -> None:
     """Two whole training steps of the level, as the clock would run them."""
+    from harness.bench.workset import work_set
+
     trial = block.trials[1]
     live = kitchen.live(trial)
     examples = work_set(kitchen.data(trial.dataset).train, trial.batch_size, 2, trial.seed)

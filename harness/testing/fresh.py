@@ -1,0 +1,88 @@
+"""Questions that only a fresh process can answer: run as ``python -m harness.testing.fresh QUESTION JSON``.
+
+Its answer is one JSON value on the last line of standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+#: A question takes importing torch and loading data; what takes this long hangs.
+LIMIT = 300
+
+
+def ask(question: str, *, hash_seed: str = "0", **details: Any) -> Any:
+    """The answer of a fresh interpreter. Raises AssertionError with the last line it said where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "harness.testing.fresh", question, json.dumps(details)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        timeout=LIMIT,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise AssertionError(f"in a fresh process it fails: {lines[-1] if lines else f'exit code {done.returncode}'}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def door(plugin: str) -> bool:
+    """Whether torch is imported once the plugin's hooks have yielded what they have."""
+    import importlib.metadata
+
+    from harness.catalog import KINDS
+
+    for entry_point in importlib.metadata.entry_points(group="harness"):
+        if entry_point.dist is not None and entry_point.dist.name == plugin:
+            module = entry_point.load()
+            for hook in KINDS.values():
+                list(getattr(module, hook, tuple)())
+    return "torch" in sys.modules
+
+
+def code(reference: str, plugins: list[str]) -> bool:
+    """Whether torch is imported with the code of a part."""
+    from harness.catalog import resolve
+    from harness.plugins import load_plugins
+
+    load_plugins(map(Path, plugins))
+    resolve(reference, "the part")
+    return "torch" in sys.modules
+
+
+def data(trial: Mapping[str, Any], plugins: list[str]) -> str:
+    """A digest of the trial's dataset."""
+    from harness.testing.contents import digest_of_data
+
+    kitchen, made = _made(trial, plugins)
+    return digest_of_data(kitchen.data(made.dataset))
+
+
+def weights(trial: Mapping[str, Any], plugins: list[str]) -> str:
+    """A digest of the weights of the trial's bare model."""
+    from harness.testing.contents import digest_of_weights
+
+    kitchen, made = _made(trial, plugins)
+    return digest_of_weights(kitchen.bare(made))
+
+
+def _made(trial: Mapping[str, Any], plugins: list[str]) -> tuple[Any, Any]:
+    from harness.bench.assemble import Kitchen
+    from harness.catalog import Catalog
+    from harness.plugins import load_plugins
+    from harness.records import Block, Measures
+
+    made = Block.from_json({**Block({}, (), Measures()).to_json(), "trials": [trial]}).trials[0]
+    return Kitchen(Catalog(load_plugins(map(Path, plugins)))), made
+
+
+if __name__ == "__main__":
+    questions: dict[str, Any] = {"door": door, "code": code, "data": data, "weights": weights}
+    answer = questions[sys.argv[1]](**json.loads(sys.argv[2]))
+    print(f"\n{json.dumps(answer)}")

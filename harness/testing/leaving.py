@@ -1,0 +1,136 @@
+"""Promises about what is left behind: torch's global state as it was, and no batch."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.bench.assemble import Live
+from harness.parts import Dataset
+from harness.testing.contents import tensors_in
+from harness.testing.subject import Broken, Subject
+
+
+def _flushes() -> bool:
+    return float(torch.tensor([1e-310], dtype=torch.float64).mul(0.5)) == 0.0
+
+
+#: What all of a process shares. Torch's own generator is not among it while a model is built or learns: there it is
+#: what seeds are for.
+SETTINGS: dict[str, Callable[[], Any]] = {
+    "torch's default dtype": torch.get_default_dtype,
+    "torch's default device": torch.get_default_device,
+    "the number of threads": torch.get_num_threads,
+    "whether gradients are on": torch.is_grad_enabled,
+    "inference mode": torch.is_inference_mode_enabled,
+    "deterministic algorithms": torch.are_deterministic_algorithms_enabled,
+    "the precision of float32 products": lambda: torch.backends.cuda.matmul.allow_tf32,
+    "cuDNN's TensorFloat-32": lambda: torch.backends.cudnn.allow_tf32,
+    "cuDNN's benchmark mode": lambda: torch.backends.cudnn.benchmark,
+    "whether cuDNN is used": lambda: torch.backends.cudnn.enabled,
+    "whether oneDNN is used": lambda: torch.backends.mkldnn.enabled,
+    "autocast": lambda: (torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")),
+    "anomaly detection": torch.is_anomaly_enabled,
+    "whether subnormal numbers are flushed": _flushes,
+    "hooks on all modules": lambda: {
+        name: len(hooks)
+        for name, hooks in vars(torch.nn.modules.module).items()
+        if name.startswith("_global") and hooks
+    },
+    "environment variables": lambda: dict(os.environ),
+    "Python's random generator": random.getstate,
+    "NumPy's random generator": lambda: [np.array(part).tolist() for part in np.random.get_state(legacy=True)],
+}
+
+
+@contextmanager
+def left_alone(doing: str) -> Iterator[None]:
+    """Raises Broken where something that all of a process shares has changed in between; puts some of it back."""
+    before = {name: read() for name, read in SETTINGS.items()}
+    yield
+    changed = [name for name, read in SETTINGS.items() if read() != before[name]]
+    if changed:
+        put_back(before)
+        raise Broken(f"{doing} changes {', '.join(changed)}")
+
+
+def put_back(before: dict[str, Any]) -> None:
+    """What would spoil every test that follows."""
+    torch.set_default_dtype(before["torch's default dtype"])
+    torch.set_default_device(None)
+    torch.set_grad_enabled(before["whether gradients are on"])
+    torch.use_deterministic_algorithms(before["deterministic algorithms"])
+    torch.set_flush_denormal(before["whether subnormal numbers are flushed"])
+    torch.set_anomaly_enabled(before["anomaly detection"])
+    if torch.get_num_threads() != before["the number of threads"]:
+        torch.set_num_threads(before["the number of threads"])
+    random.setstate(before["Python's random generator"])
+
+
+def global_state(subject: Subject) -> None:
+    """Loading, building, learning and predicting leave what others share as it was."""
+    if isinstance(subject.part, Dataset):
+        parameters = subject.trial.dataset.parameters
+        generator = torch.get_rng_state()
+        with left_alone("loading it"):
+            data = subject.code(**parameters)
+            data.collate(list(data.train[:2]))
+        if not torch.equal(generator, torch.get_rng_state()):
+            raise Broken("loading it draws from torch's random generator")
+        return
+    subject.data  # noqa: B018 - loaded here, so that it is not blamed
+    with left_alone("building it"):
+        live = subject.live()
+    batch = live.batch(subject.examples)
+    with left_alone("a step of it"):
+        live.step(live, batch, lambda phase: None)
+    live.model.eval()
+    generator = torch.get_rng_state()
+    with left_alone("predicting"), torch.no_grad():
+        live.evaluate(live.model, batch)
+        live.observe(live.model, batch)
+    if not torch.equal(generator, torch.get_rng_state()):
+        raise Broken("predicting draws from torch's random generator")
+
+
+def keeps_no_batch(subject: Subject) -> None:
+    """After a step, and after a prediction, nothing holds on to the batch; and tensors do not pile up."""
+    live = subject.live()
+    doings: dict[str, Callable[[Live, Any], Any]] = {
+        "a step": lambda live, batch: live.step(live, batch, lambda phase: None),
+        "a prediction": lambda live, batch: live.evaluate(live.model, batch).detach(),
+    }
+    for name, do in doings.items():
+        held = tensors_held(live, subject, do)
+        if held:
+            raise Broken(f"after {name}, {held[0]} of the batch is still alive")
+        counts = []
+        for _ in range(4):
+            do(live, live.batch(subject.examples))
+            counts.append(live_tensors())
+        if counts[1] < counts[2] < counts[3]:
+            raise Broken(f"{counts[3] - counts[2]} more tensors are alive after each further {name.split()[1]}")
+
+
+def tensors_held(live: Live, subject: Subject, do: Callable[[Live, Any], Any]) -> list[str]:
+    """The shapes of a batch's tensors that outlive it."""
+    batch = live.batch(subject.examples)
+    watched = [(weakref.ref(tensor), f"a tensor of shape {tuple(tensor.shape)}") for tensor in tensors_in(batch)]
+    do(live, batch)
+    del batch
+    gc.collect()
+    return [shape for tensor, shape in watched if tensor() is not None]
+
+
+def live_tensors() -> int:
+    """How many tensors Python knows of."""
+    gc.collect()
+    return sum(1 for one in gc.get_objects() if type(one) in (torch.Tensor, torch.nn.Parameter))

@@ -1,0 +1,230 @@
+"""A part that is held to promises, and the other parts that it needs to be one: a model its data, an optimization both.
+
+Nothing here imports torch until something is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from harness.catalog import Catalog, Entry
+from harness.errors import UserError
+from harness.parameters import REQUIRED, Parameter, check_values, parameters_of
+from harness.parts import Data, Dataset, Model, Optimization, Part, Skip
+from harness.plan import make_plan
+from harness.records import Trial
+from harness.suite import parse_suite
+from harness.yaml_source import Source
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.bench.assemble import Kitchen, Live
+
+#: How many examples a batch of the kit has, where a promise does not choose.
+BATCH = 8
+
+
+class Broken(AssertionError):
+    """A part does not keep a promise; the message says what was seen."""
+
+
+class Subject:
+    """One part with its parameters, `using` others: each a name, or a mapping with its parameters, as in a suite.
+
+    Where nothing is named, companions are sought: those of the same plugin first, then all others, until a model, a
+    dataset and an optimizer are found that can be planned and built with the part."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        entry: Entry,
+        parameters: Mapping[str, Any] | None = None,
+        using: Sequence[Any] = (),
+        device: str = "cpu",
+    ) -> None:
+        self.catalog, self.entry, self.device = catalog, entry, device
+        self.parameters = dict(parameters or {})
+        self.using = [{"name": one} if isinstance(one, str) else dict(one) for one in using]
+
+    @property
+    def part(self) -> Any:
+        """The part as its plugin describes it."""
+        return self.entry.part
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The part as a suite names it."""
+        return {"name": self.part.name, **self.parameters}
+
+    @property
+    def owner(self) -> str:
+        """The part and its plugin, in words."""
+        return f"{self.part.kind} {self.part.name} (plugin {self.entry.plugin})"
+
+    @cached_property
+    def code(self) -> Any:
+        """The callable behind the part."""
+        return self.catalog.code(self.entry)
+
+    @cached_property
+    def schema(self) -> Mapping[str, Parameter]:
+        """What a suite may set on it."""
+        return parameters_of(self.code, self.part.given, self.owner)
+
+    @property
+    def files(self) -> list[str]:
+        """The plugin files that its catalog was made with."""
+        return [str(file) for file in self.catalog.plugins.files]
+
+    @cached_property
+    def kitchen(self) -> Kitchen:
+        """Builds trials."""
+        from harness.bench.assemble import Kitchen
+
+        return Kitchen(self.catalog)
+
+    @cached_property
+    def base(self) -> dict[str, Any]:
+        """What a suite would have as its base: the part itself (but an optimization) with companions that go with it.
+
+        Raises Broken where nothing goes with a model or dataset, Skip where nothing here is fit for an optimization."""
+        tried: list[str] = []
+        for dataset in self.companions(Dataset):
+            for model in self.companions(Model):
+                for optimizer in self.optimizers():
+                    base = {"model": model, "dataset": {"batch_size": BATCH, **dataset}, "use": [optimizer]}
+                    try:
+                        self.try_out(base)
+                    except (UserError, Skip) as error:
+                        reason = str(error).removeprefix("the kit: ")
+                    except Exception as error:  # what a part raises is why it does not go with the other
+                        from harness.bench.failure import reason_of
+
+                        reason = reason_of(error)
+                    else:
+                        return base
+                    tried.append(f"with {model['name']} and {dataset['name']}: {reason}")
+        first = tried[0] if tried else "there is no model, dataset or optimizer to go with it"
+        more = f" ({len(tried) - 1} others do not either)" if len(tried) > 1 else ""
+        if isinstance(self.part, Optimization):
+            raise Skip(f"nothing here goes with it: {first}{more}")
+        raise Broken(f"it cannot be planned or built: {first}{more}")
+
+    def companions(self, kind: type[Part]) -> Iterator[dict[str, Any]]:
+        """Parts of a kind as a suite writes them: this one itself if it is of the kind, else those that are named, else
+        all that need no parameter, those of the same plugin first."""
+        if isinstance(self.part, kind):
+            yield self.written
+            return
+        entries = self.catalog.entries(kind)
+        named = [one for one in self.using if one.get("name") in entries]
+        if named:
+            yield from named
+            return
+        for entry in sorted(entries.values(), key=lambda entry: entry.plugin != self.entry.plugin):
+            try:
+                schema = parameters_of(self.catalog.code(entry), entry.part.given, entry.part.name)
+            except UserError:
+                continue  # another plugin's trouble
+            if not any(parameter.default is REQUIRED for parameter in schema.values()):
+                yield {"name": entry.part.name}
+
+    def optimizers(self) -> Iterator[dict[str, Any]]:
+        """Optimizations whose role is the optimizer, as `companions` are."""
+        for one in self.companions(Optimization) if not isinstance(self.part, Optimization) else self._all_others():
+            if self.catalog.find(Optimization, one["name"]).part.role == "optimizer":
+                yield one
+
+    def _all_others(self) -> Iterator[dict[str, Any]]:
+        entries = self.catalog.entries(Optimization)
+        named = [one for one in self.using if one.get("name") in entries]
+        yield from named or ({"name": name} for name in entries if name != self.part.name)
+
+    def try_out(self, base: Mapping[str, Any]) -> None:
+        """Plan the base with the part, and compute one loss of it."""
+        trial = self.plan_trial(base)
+        self.kitchen.recipe(trial)
+        live = self.kitchen.live(trial)
+        live.forward(live.model, live.batch(self.kitchen.data(trial.dataset).train[:2]))
+
+    def plan_trial(self, base: Mapping[str, Any]) -> Trial:
+        """The trial of a base, with the part in it."""
+        document = {
+            "question": "Does it keep its promises?",
+            "base": {**base, "device": self.device},
+            "axes": {"what": {"without": {}, "with": self.level(base)}},
+            "compare": {"axis": "what", "baseline": "without"},
+            "measure": {"speed": {"batches": 1}},
+        }
+        plan = make_plan(parse_suite(Source("the kit", document), "kit", ""), self.catalog)
+        if plan.skipped:
+            raise Skip(plan.skipped[0].because)
+        return plan.blocks[0].trials[-1]
+
+    def level(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """The patch to a base that puts an optimization into it; nothing where the part is in the base already."""
+        if not isinstance(self.part, Optimization):
+            return {}
+        drop = [base["use"][0]["name"]] if self.part.role == "optimizer" else []
+        return {"use": [self.written], **({"drop": drop} if drop else {})}
+
+    @cached_property
+    def trial(self) -> Trial:
+        """The part in a trial with its companions."""
+        return self.plan_trial(self.base)
+
+    @property
+    def data(self) -> Data:
+        """The dataset of the trial."""
+        return self.kitchen.data(self.trial.dataset)
+
+    def live(self, seed: int = 0, dtype: torch.dtype | None = None, **parameters: Any) -> Live:
+        """The trial, built; for a model, with some of its `parameters` changed."""
+        import torch
+
+        trial = replace(self.trial, seed=seed)
+        if parameters:
+            trial = replace(trial, model=replace(trial.model, parameters={**trial.model.parameters, **parameters}))
+        return self.kitchen.live(trial, dtype=dtype or torch.float32)
+
+    def calm(self, dtype: torch.dtype | None = None) -> Live:
+        """The trial in train mode with every dropout at zero, as it is verified before a run."""
+        import torch
+
+        from harness.bench.verify import prepared
+
+        return prepared(self.kitchen, self.trial, {}, dtype or torch.float32)
+
+    @cached_property
+    def batches(self) -> list[list[Any]]:
+        """Examples for batches: those that the dataset says are hard, or else some of several sizes."""
+        from harness.bench.verify import default_probes
+
+        data = self.data
+        return [list(one) for one in (data.probes(0) if data.probes else default_probes(data.train, BATCH))]
+
+    @property
+    def examples(self) -> list[Any]:
+        """Examples for one batch, as a run would meet them."""
+        return list(self.data.train[:BATCH])
+
+    def settings(self) -> Iterator[dict[str, Any]]:
+        """No change, and each switch and each choice among words turned to another value, one at a time."""
+        yield {}
+        values, _ = check_values(self.schema, self.parameters, self.owner)
+        for name, parameter in self.schema.items():
+            options = (False, True) if parameter.annotation is bool else ()
+            if get_origin(parameter.annotation) is Literal:
+                options = get_args(parameter.annotation)
+            yield from ({name: option} for option in options if option != values.get(name))
+
+
+def in_words(parameters: Mapping[str, Any]) -> str:
+    """Changed parameters as a message names them."""
+    if not parameters:
+        return "as it is"
+    return "with " + ", ".join(f"{name} = {value!r}" for name, value in parameters.items())
