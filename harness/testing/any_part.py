@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import Any
 
 from harness.parameters import REQUIRED, check_values
 from harness.parts import Skip
 from harness.testing.fresh import ask
-from harness.testing.subject import Broken, Subject
-
-#: The one parameter that may be without a default: where a user's own file lies.
-OF_THE_USER = ("path", "file")
+from harness.testing.subject import OF_THE_USER, Broken, Subject
 
 
 def door_without_torch(subject: Subject) -> None:
     """A fresh process yields all parts of the plugin and has not imported torch."""
     if subject.entry.version.startswith("sha256:"):
         raise Skip("a plugin in one file may import torch")
-    if ask("door", plugin=subject.entry.plugin):
+    if opens_with_torch(subject.entry.plugin):
         raise Broken('yielding its parts imports torch; name their code as "module:attribute"')
+
+
+@cache
+def opens_with_torch(plugin: str) -> bool:
+    """Asked once for all parts of a plugin."""
+    return bool(ask("door", plugin=plugin))
 
 
 def says_what_it_is(subject: Subject) -> None:

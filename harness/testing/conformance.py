@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +42,8 @@ class Case:
 
         check = self.subject.catalog.code(self.subject.catalog.find(Promise, self.promise.name))
         try:
-            how = check(self.subject)
+            with one_thread():
+                how = check(self.subject)
         except (Skip, unittest.SkipTest) as skip:
             return Seen("unknown", str(skip))
         except AssertionError as broken:
@@ -62,6 +64,19 @@ class Case:
             raise Broken(
                 f"{self.subject.owner} does not keep '{self.promise.name}': {self.promise.summary} {seen.what}"
             )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small batches gain nothing from more threads, which spin between operators and slow all others down."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def cases(

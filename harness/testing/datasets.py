@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,10 @@ from harness.testing.subject import BATCH, Broken, Subject
 def same_everywhere(subject: Subject) -> None:
     """Two fresh processes, with different hashes of strings, load the same examples."""
     trial = asdict(subject.trial)
-    first, second = (ask("data", trial=trial, plugins=subject.files, hash_seed=seed) for seed in ("1", "2"))
+    with ThreadPoolExecutor() as both:
+        first, second = both.map(
+            lambda seed: ask("data", trial=trial, plugins=subject.files, hash_seed=seed), ("1", "2")
+        )
     if first != second:
         raise Broken("two processes load different data; is something in the order of a set, or drawn without a seed?")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,14 @@ def without_torch(subject: Subject) -> None:
     reference = subject.part.build
     if not isinstance(reference, str):
         raise Skip("its code is in a plugin of one file")
-    if ask("code", reference=reference, plugins=subject.files):
+    if imports_torch(reference, *subject.files):
         raise Broken(f"importing {reference} imports torch")
+
+
+@cache
+def imports_torch(reference: str, *plugins: str) -> bool:
+    """Whether a fresh process has torch once this code is imported."""
+    return bool(ask("code", reference=reference, plugins=list(plugins)))
 
 
 def made_up(*, bare: bool = False, counts: dict[str, float] | None = None) -> Samples:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: How many examples a batch of the kit has, where a promise does not choose.
 BATCH = 8
+#: The parameters that name a user's own files, the only ones that may be without a default.
+OF_THE_USER = ("path", "file")
 
 
 class Broken(AssertionError):
@@ -87,11 +89,19 @@ class Subject:
 
         return Kitchen(self.catalog)
 
-    @cached_property
+    @property
     def base(self) -> dict[str, Any]:
         """What a suite would have as its base: the part itself (but an optimization) with companions that go with it.
 
-        Raises Broken where nothing goes with a model or dataset, Skip where nothing here is fit for an optimization."""
+        Raises Broken where nothing goes with a model or dataset, Skip where nothing here is fit for an optimization, or
+        where a dataset wants a file that only its user has."""
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
+
+    @cached_property
+    def _found(self) -> dict[str, Any] | Exception:
+        """The base, or what is raised in its place: sought once."""
         tried: list[str] = []
         for dataset in self.companions(Dataset):
             for model in self.companions(Model):
@@ -111,8 +121,10 @@ class Subject:
         first = tried[0] if tried else "there is no model, dataset or optimizer to go with it"
         more = f" ({len(tried) - 1} others do not either)" if len(tried) > 1 else ""
         if isinstance(self.part, Optimization):
-            raise Skip(f"nothing here goes with it: {first}{more}")
-        raise Broken(f"it cannot be planned or built: {first}{more}")
+            return Skip(f"nothing here goes with it: {first}{more}")
+        if wanted := [name for name in OF_THE_USER if name in self.schema and not self.parameters.get(name)]:
+            return Skip(f"its data are not here; name it with them: '{{name: {self.part.name}, {wanted[0]}: ...}}'")
+        return Broken(f"it cannot be planned or built: {first}{more}")
 
     def companions(self, kind: type[Part]) -> Iterator[dict[str, Any]]:
         """Parts of a kind as a suite writes them: this one itself if it is of the kind, else those that are named, else

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,9 +54,10 @@ def conform(
         if not as_json and (not rows or rows[-1]["part"] != part_of(case)):
             click.echo(f"{case.subject.part.kind} {case.subject.part.name}  ({case.subject.entry.plugin})")
         seen = case.look()
-        rows.append({"part": part_of(case), "promise": case.promise.name, "says": case.promise.summary, **vars(seen)})
         if not as_json:
-            click.echo(line(case, seen))
+            repeated = rows and len(seen.what) > 60 and seen.what == rows[-1]["what"]
+            click.echo(line(case, replace(seen, what="for the same reason") if repeated else seen))
+        rows.append({"part": part_of(case), "promise": case.promise.name, "says": case.promise.summary, **vars(seen)})
     counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in WORDS}
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))

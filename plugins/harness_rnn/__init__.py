@@ -226,3 +226,25 @@ def provide_metrics() -> Iterator[harness.Metric]:
         "padding_share", f"{here}:padding_share", "share of computed time steps that are padding",
         unit="%", per="counts", scale=100, formats=".0f",
     )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_promises() -> Iterator[harness.Promise]:
+    """What sequence models are held to beside what every model is."""
+    for name, needs, says in (
+        (
+            "every-layer-and-direction", {"sequence"},
+            "Outputs (B, T, D*H), final (B, D*H) and predictions have their shapes for one to three layers, both "
+            "directions, dropout and every task.",
+        ),
+        ("length-one", {"sequence"}, "Sequences of one step can be learned from, alone and among longer ones."),
+        ("ragged-as-alone", {"sequence"}, "Each row of a ragged batch is computed as if it were alone, without pads."),
+        (
+            "padding-does-not-leak", {"sequence"},
+            "What stands in the pads, and how many there are, changes nothing at valid steps and no gradient.",
+        ),
+        ("packed-as-padded", {"packable"}, "Packed and padded are the same computation, gradients too."),
+        ("carries-on", {"carry"}, "A sequence in two pieces, the state carried on, gives what it gives in one."),
+    ):  # fmt: skip
+        code = f"harness_rnn.promises:{name.replace('-', '_')}"
+        yield harness.Promise(name, code, says, needs=frozenset(needs), of=frozenset({"model"}))
