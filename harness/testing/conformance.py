@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -39,10 +38,11 @@ class Case:
     def look(self) -> Seen:
         """Find out whether the promise is kept; whatever the part raises breaks it."""
         from harness.bench.failure import reason_of
+        from harness.testing.leaving import put_back
 
         check = self.subject.catalog.code(self.subject.catalog.find(Promise, self.promise.name))
         try:
-            with one_thread():
+            with put_back():
                 how = check(self.subject)
         except (Skip, unittest.SkipTest) as skip:
             return Seen("unknown", str(skip))
@@ -64,19 +64,6 @@ class Case:
             raise Broken(
                 f"{self.subject.owner} does not keep '{self.promise.name}': {self.promise.summary} {seen.what}"
             )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Small batches gain nothing from more threads, which spin between operators and slow all others down."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def cases(

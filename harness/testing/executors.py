@@ -23,12 +23,12 @@ def hands_on(subject: Subject) -> str:
             kept: list[list[Record]] = []
             execute(block, [], kept.append)
             first = [record for group in kept for record in group]
-            for group in kept:
-                if any(record.of != len(group) for record in group):
-                    raise Broken("it keeps part of a replicate; the store wants the records of one together")
             missing = {trial.level for trial in block.trials} - {record.level for record in first}
             if missing:
                 raise Broken(f"no record of level {min(missing)} is kept")
+            for group in kept:
+                if any(record.of != len(group) for record in group):
+                    raise Broken("it keeps part of a replicate; the store wants the records of one together")
             failed = [record for record in first if record.outcome == "failed"]
             if failed:
                 raise Broken(f"a level fails here that should not: {failed[0].reason}")

@@ -45,7 +45,8 @@ SETTINGS: dict[str, Callable[[], Any]] = {
         for name, hooks in vars(torch.nn.modules.module).items()
         if name.startswith("_global") and hooks
     },
-    "environment variables": lambda: dict(os.environ),
+    # But where torch's own compiler keeps what it has compiled.
+    "environment variables": lambda: {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"},
     "Python's random generator": random.getstate,
     "NumPy's random generator": lambda: [np.array(part).tolist() for part in np.random.get_state(legacy=True)],
 }
@@ -53,26 +54,37 @@ SETTINGS: dict[str, Callable[[], Any]] = {
 
 @contextmanager
 def left_alone(doing: str) -> Iterator[None]:
-    """Raises Broken where something that all of a process shares has changed in between; puts some of it back."""
+    """Raises Broken where something that all of a process shares has changed in between."""
     before = {name: read() for name, read in SETTINGS.items()}
     yield
     changed = [name for name, read in SETTINGS.items() if read() != before[name]]
     if changed:
-        put_back(before)
         raise Broken(f"{doing} changes {', '.join(changed)}")
 
 
-def put_back(before: dict[str, Any]) -> None:
-    """What would spoil every test that follows."""
-    torch.set_default_dtype(before["torch's default dtype"])
-    torch.set_default_device(None)
-    torch.set_grad_enabled(before["whether gradients are on"])
-    torch.use_deterministic_algorithms(before["deterministic algorithms"])
-    torch.set_flush_denormal(before["whether subnormal numbers are flushed"])
-    torch.set_anomaly_enabled(before["anomaly detection"])
-    if torch.get_num_threads() != before["the number of threads"]:
-        torch.set_num_threads(before["the number of threads"])
-    random.setstate(before["Python's random generator"])
+@contextmanager
+def put_back() -> Iterator[None]:
+    """Undoes afterwards what would spoil every promise that is looked at next. One thread computes meanwhile: small
+    batches gain nothing from more, which spin between operators and slow all others down."""
+    threads, gradients, default = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()
+    deterministic, flushes = torch.are_deterministic_algorithms_enabled(), _flushes()
+    anomaly, python, variables = torch.is_anomaly_enabled(), random.getstate(), dict(os.environ)
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
+        torch.set_default_dtype(default)
+        torch.set_default_device(None)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_flush_denormal(flushes)
+        torch.set_anomaly_enabled(anomaly)
+        random.setstate(python)
+        if dict(os.environ) != variables:
+            os.environ.clear()
+            os.environ.update(variables)
 
 
 def global_state(subject: Subject) -> None:

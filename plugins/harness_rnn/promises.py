@@ -22,6 +22,8 @@ from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceExample, Seque
 RAGGED = (5, 1, 9, 3, 9, 1, 4)
 #: Values in float64 may differ by so much: sums in another order.
 SAME = 1e-9
+#: Sizes of the models, where their author has not named any: what is wrong is wrong in small, too.
+SMALL = {"hidden_size": 16, "embedding_size": 8}
 VOCABULARY, CLASSES, FEATURES = 11, 3, 4
 #: What a dataset may ask of a sequence model.
 TASKS = {
@@ -34,33 +36,45 @@ TASKS = {
 
 def every_layer_and_direction(subject: Subject) -> str:
     """Outputs (B, T, D*H) and final (B, D*H) for one to three layers, one and two directions, with and without dropout,
-    for every task: `SequenceModel.observe` raises where a shape is another, and the encoder's `output_size` must be D
-    times what it is with one direction."""
+    and for every task; the encoder's `output_size` D*H must be twice as much for two directions as for one."""
     tried = 0
-    for parameters in settings(subject):
-        for task, facts in TASKS.items():
-            model = build(subject, facts, **parameters)
-            batch = of_lengths(facts, RAGGED)
-            seen, where = model.observe(batch), f"for {task}, {in_words(parameters)}"
-            for name, tensor in seen.items():
-                if not bool(torch.isfinite(tensor).all()):
-                    raise Broken(f"{where}, {name} is not finite")
-            rows, steps = batch.tokens.shape[:2]
-            expected = (rows, steps, facts.classes) if facts.task == "steps" else (rows, facts.classes)
-            if model.predict(batch).shape != expected:
-                raise Broken(f"{where}, it predicts shape {tuple(model.predict(batch).shape)} and not {expected}")
-            model.loss(batch).backward()  # type: ignore[no-untyped-call]
-            tried += 1
+    for where, facts, parameters in variants(subject):
+        model, batch = build(subject, facts, **parameters), of_lengths(facts, RAGGED)
+        rows, steps = batch.tokens.shape[:2]
+        outputs, final, _ = model.core(model.embed(batch.tokens), batch.lengths)
+        size = model.encoder.output_size
+        check(f"{where}, the core's outputs", outputs, (rows, steps, size))
+        check(f"{where}, the core's final", final, (rows, size))
+        expected = (rows, steps, facts.classes) if facts.task == "steps" else (rows, facts.classes)
+        check(f"{where}, what it predicts", model.predict(batch), expected)
+        model.loss(batch).backward()  # type: ignore[no-untyped-call]
         if parameters.get("bidirectional"):
-            one = build(subject, TASKS["a number"], **{**parameters, "bidirectional": False})
-            if model.encoder.output_size != 2 * one.encoder.output_size:
-                raise Broken(f"both directions have the output size {model.encoder.output_size}, not two of one's")
+            one = build(subject, facts, **{**parameters, "bidirectional": False}).encoder.output_size
+            if size != 2 * one:
+                raise Broken(f"{where}, its output size is {size}, not twice the {one} of one direction")
+        tried += 1
     return f"{tried} models"
 
 
-def settings(subject: Subject) -> Iterator[dict[str, Any]]:
+def check(what: str, tensor: Tensor, shape: tuple[Any, ...]) -> None:
+    """A finite tensor of this shape."""
+    if tensor.shape != shape:
+        raise Broken(f"{what} has shape {tuple(tensor.shape)} where {shape} is due")
+    if not bool(torch.isfinite(tensor).all()):
+        raise Broken(f"{what} is not finite")
+
+
+def variants(subject: Subject, *, dropout: bool = True) -> Iterator[tuple[str, SequenceFacts, dict[str, Any]]]:
+    """Every task, and every setting of the model for one of them, each in words first."""
+    for task, facts in TASKS.items():
+        yield f"for {task}", facts, {}
+    for parameters in settings(subject, dropout=dropout):
+        yield in_words(parameters), TASKS["a class of tokens"], parameters
+
+
+def settings(subject: Subject, *, dropout: bool = True) -> Iterator[dict[str, Any]]:
     """Layers times directions times dropout, as far as the model has these parameters."""
-    choices = {"num_layers": (1, 2, 3), "bidirectional": (False, True), "dropout": (0.0, 0.5)}
+    choices = {"num_layers": (1, 2, 3), "bidirectional": (False, True), "dropout": (0.0, 0.5) if dropout else (0.0,)}
     there = {name: values for name, values in choices.items() if name in subject.schema}
     for values in product(*there.values()):
         chosen = dict(zip(there, values, strict=True))
@@ -73,44 +87,37 @@ def length_one(subject: Subject) -> None:
     """Sequences of one step, alone, all of them, and among longer ones, can be learned from."""
     for task, facts in TASKS.items():
         for lengths in ((1,), (1, 1, 1), (1, 6, 1)):
-            model = build(subject, facts)
-            loss = model.loss(of_lengths(facts, lengths))
+            loss = build(subject, facts).loss(of_lengths(facts, lengths))
             loss.backward()  # type: ignore[no-untyped-call]
-            if not bool(torch.isfinite(loss)):
-                raise Broken(f"for {task}, the loss of sequences of lengths {lengths} is {float(loss)}")
+            check(f"for {task}, the loss of sequences of lengths {lengths}", loss, ())
 
 
 def ragged_as_alone(subject: Subject) -> None:
     """Outputs at valid steps, final state and logits of each row of a ragged batch are those of the row alone."""
-    for parameters in settings(subject):
-        for task, facts in TASKS.items():
-            model = build(subject, facts, **parameters).double().eval()
-            batch = double(of_lengths(facts, RAGGED))
-            together = model.observe(batch)
-            for row, length in enumerate(RAGGED):
-                alone = model.observe(row_of(batch, row, length))
-                for name, tensor in alone.items():
-                    there = together[name][row]
-                    far = off(tensor[0], there[:length] if tensor.dim() == 3 else there)
-                    if far > SAME:
-                        where = f"for {task}, {in_words(parameters)}"
-                        raise Broken(f"{where}, {name} of a row of length {length} is off by {far:.1e}")
+    for where, facts, parameters in variants(subject, dropout=False):
+        model = build(subject, facts, **parameters).double().eval()
+        batch = double(of_lengths(facts, RAGGED))
+        together = model.observe(batch)
+        for row, length in enumerate(RAGGED):
+            for name, tensor in model.observe(row_of(batch, row, length)).items():
+                there = together[name][row]
+                far = off(tensor[0], there[:length] if tensor.dim() == 3 else there)
+                if far > SAME:
+                    raise Broken(f"{where}, {name} of a row of length {length} is off by {far:.1e}")
 
 
 def padding_does_not_leak(subject: Subject) -> None:
     """Whatever stands in the pads, and however many there are, changes no output at a valid step, no final state, no
     logit, no loss and no gradient."""
-    for parameters in settings(subject):
-        for task, facts in TASKS.items():
-            model = build(subject, facts, **parameters).double().eval()
-            batch = double(of_lengths(facts, RAGGED))
-            where = f"for {task}, {in_words(parameters)}"
-            expected = everything(model, batch)
-            for what, other in {"junk in the pads": junk_in_pads(batch), "four more pads": longer(batch, 4)}.items():
-                for name, tensor in everything(model, other).items():
-                    far = off(tensor, expected[name])
-                    if far > SAME:
-                        raise Broken(f"{where}, {what} changes {name} by {far:.1e}")
+    for where, facts, parameters in variants(subject, dropout=False):
+        model = build(subject, facts, **parameters).double().eval()
+        batch = double(of_lengths(facts, RAGGED))
+        expected = everything(model, batch)
+        for what, other in {"junk in the pads": junk_in_pads(batch), "four more pads": longer(batch, 4)}.items():
+            for name, tensor in everything(model, other).items():
+                far = off(tensor, expected[name])
+                if far > SAME:
+                    raise Broken(f"{where}, {what} changes {name} by {far:.1e}")
 
 
 def everything(model: SequenceModel, batch: SequenceBatch) -> dict[str, Tensor]:
@@ -130,9 +137,7 @@ def everything(model: SequenceModel, batch: SequenceBatch) -> dict[str, Tensor]:
 def packed_as_padded(subject: Subject) -> str:
     """Packed and padded are the same computation, verified as before a run."""
     tried = 0
-    for parameters in settings(subject):
-        if parameters.get("dropout"):
-            continue  # it is off while this is verified
+    for parameters in settings(subject, dropout=False):
         base = {**subject.base, "model": {**subject.written, **parameters}}
         finding = find_out(base, {"use": ["pack"]}, catalog=subject.catalog)
         if finding["outcome"] != "ok":
@@ -144,8 +149,8 @@ def packed_as_padded(subject: Subject) -> str:
 def carries_on(subject: Subject) -> str:
     """Cut in two, the second piece with the carry of the first, a batch of equal lengths gives what it gives whole."""
     tried = 0
-    for parameters in settings(subject):
-        if parameters.get("bidirectional") or parameters.get("dropout"):
+    for parameters in settings(subject, dropout=False):
+        if parameters.get("bidirectional"):
             continue  # the backward direction begins at the end
         model = build(subject, TASKS["a class of tokens"], **parameters).double().eval()
         x = model.embed(of_lengths(TASKS["a class of tokens"], (8, 8, 8)).tokens)
@@ -164,7 +169,8 @@ def carries_on(subject: Subject) -> str:
 def build(subject: Subject, facts: SequenceFacts, **parameters: Any) -> SequenceModel:
     """The model for these facts, under a fixed seed."""
     torch.manual_seed(0)
-    model = subject.code(facts, **{**subject.trial.model.parameters, **parameters})
+    small = {name: size for name, size in SMALL.items() if name in subject.schema and name not in subject.parameters}
+    model = subject.code(facts, **{**subject.trial.model.parameters, **small, **parameters})
     for method in ("embed", "core", "readout", "head", "observe", "predict", "loss"):
         if not callable(getattr(model, method, None)):
             raise Broken(f"it offers 'sequence' and has no method {method}")
