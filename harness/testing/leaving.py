@@ -120,16 +120,21 @@ def keeps_no_batch(subject: Subject) -> None:
         "a step": lambda live, batch: live.step(live, batch, lambda phase: None),
         "a prediction": lambda live, batch: live.evaluate(live.model, batch).detach(),
     }
-    for name, do in doings.items():
-        held = tensors_held(live, subject, do)
-        if held:
-            raise Broken(f"after {name}, {held[0]} of the batch is still alive")
-        counts = []
-        for _ in range(4):
-            do(live, live.batch(subject.examples))
-            counts.append(live_tensors())
-        if counts[1] < counts[2] < counts[3]:
-            raise Broken(f"{counts[3] - counts[2]} more tensors are alive after each further {name.split()[1]}")
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through again and again
+    try:
+        for name, do in doings.items():
+            held = tensors_held(live, subject, do)
+            if held:
+                raise Broken(f"after {name}, {held[0]} of the batch is still alive")
+            counts = []
+            for _ in range(4):
+                do(live, live.batch(subject.examples))
+                counts.append(live_tensors())
+            if counts[1] < counts[2] < counts[3]:
+                raise Broken(f"{counts[3] - counts[2]} more tensors are alive after each further {name.split()[1]}")
+    finally:
+        gc.unfreeze()
 
 
 def tensors_held(live: Live, subject: Subject, do: Callable[[Live, Any], Any]) -> list[str]:
@@ -143,6 +148,6 @@ def tensors_held(live: Live, subject: Subject, do: Callable[[Live, Any], Any]) -
 
 
 def live_tensors() -> int:
-    """How many tensors Python knows of."""
+    """How many tensors Python knows of that were not there at first."""
     gc.collect()
     return sum(1 for one in gc.get_objects() if type(one) in (torch.Tensor, torch.nn.Parameter))
