@@ -94,7 +94,8 @@ def in_words(section: Section, known: dict[type[BaseModel], str]) -> Iterator[st
         return
     yield doc(model)
     if holder and holder.examples:
-        yield example_block(at, holder.examples[0])
+        example = holder.examples[0]
+        yield example_block(at, example) if holds_more(example) else f"For example {md.code(f'{at}: {flow(example)}')}."
     schema = model.model_json_schema(by_alias=True)
     inner = [(name, field) for name, field in model.model_fields.items() if list(models_in(field.annotation, ""))]
     if inner:
