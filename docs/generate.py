@@ -1,4 +1,6 @@
-"""Write the pages that are made from code and stored runs: docs/reference/, docs/gallery.md and docs/gallery/.
+"""Write the pages that are made from the code and from the stored runs.
+
+These are docs/reference/, docs/gallery.md, docs/gallery/, and results/reference/claims.md.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    writes nothing, says which page drifted and how, and ends with exit code 1 if one did
@@ -14,7 +16,7 @@ from pathlib import Path
 
 from _generate import FOLDERS, pages
 
-DOCS = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
 #: So many lines of a difference are shown.
 SHOWN = 20
 
@@ -24,11 +26,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the generated pages of the documentation.")
     parser.add_argument("--check", action="store_true", help="write nothing; say what drifted, and exit with 1 if so")
     checks = parser.parse_args().check
-    made = {DOCS / name: content for name, content in pages(DOCS.parent).items()}
-    stray = {path for folder in FOLDERS for path in (DOCS / folder).glob("*")} - set(made)
+    made = {ROOT / name: content for name, content in pages(ROOT).items()}
+    stray = {path for folder in FOLDERS for path in (ROOT / folder).glob("*")} - set(made)
     if checks:
         drifted = [line for path, content in made.items() for line in drift(path, content)]
-        drifted += [f"{path.relative_to(DOCS.parent)}: nothing generates this file" for path in sorted(stray)]
+        drifted += [f"{path.relative_to(ROOT)}: nothing generates this file" for path in sorted(stray)]
         if drifted:
             print(*drifted, "Run python docs/generate.py, and look at what it changes.", sep="\n")
         return 1 if drifted else 0
@@ -42,7 +44,7 @@ def main() -> int:
 
 def drift(path: Path, content: bytes) -> Iterator[str]:
     """What differs between a page and what would be written, in short."""
-    name = str(path.relative_to(DOCS.parent))
+    name = str(path.relative_to(ROOT))
     if not path.is_file():
         yield f"{name}: is not there"
     elif path.read_bytes() == content:

@@ -12,7 +12,7 @@ from harness.builtin.figures import Plot
 from harness.builtin.gfm import cell
 from harness.builtin.plots import all_plots
 from harness.catalog import Catalog
-from harness.page import claims_table
+from harness.page import claims_table, in_markdown
 from harness.report import Report, make_report
 from harness.store import Store
 
@@ -62,8 +62,15 @@ def plot_of(report: Report, folder: Path) -> tuple[Plot | None, Path | None]:
 
 
 def plots(root: Path, catalog: Catalog) -> dict[str, bytes]:
-    """The plots as they lie under docs/."""
-    return {f"gallery/{run.name}.svg": run.drawn.read_bytes() for run in runs_of(root, catalog) if run.drawn}
+    """The plots as they lie beside the page."""
+    return {f"docs/gallery/{run.name}.svg": run.drawn.read_bytes() for run in runs_of(root, catalog) if run.drawn}
+
+
+def claims(root: Path, catalog: Catalog) -> str:
+    """The page that `harness run suites` ends with, of the reference runs of these suites."""
+    runs = {f"{run.name}.yaml": run for run in runs_of(root, catalog) if run.suite.parent == Path("suites")}
+    links = {name: Path(run.name) / "report.md" for name, run in runs.items()}
+    return in_markdown({name: run.report for name, run in runs.items()}, links)
 
 
 def page(root: Path, catalog: Catalog) -> str:
