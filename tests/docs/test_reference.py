@@ -206,3 +206,11 @@ def test_the_gallery_is_small_enough_to_load_on_a_train():
     assert len(sizes) > 10
     assert max(sizes) <= 100_000
     assert sum(sizes) <= 1_500_000
+
+
+@needs_runs
+@pytest.mark.parametrize("page", ["README.md", "results/reference/README.md"])
+def test_every_reference_run_has_a_row(page: str):
+    runs = {plan.parent.name for plan in (ROOT / "results" / "reference").glob("*/plan.json")}
+    named = set(re.findall(r"\[([\w-]+)\]\(", (ROOT / page).read_text()))
+    assert runs - named == set()
