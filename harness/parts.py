@@ -167,6 +167,7 @@ class Promise(Part):
     here; what it returns, if anything, says how it was seen. It is asked of the kinds of part in `of`, and of those
     that offer every word in `needs`. See `harness.testing`."""
 
+    #: The kinds of part that are held to it, such as "model".
     of: frozenset[str] = frozenset()
     kind: ClassVar[str] = "promise"
     given: ClassVar[int] = 1

@@ -61,9 +61,9 @@ def paragraphs(text: str) -> Iterator[str]:
 
 
 def in_line(text: str) -> str:
-    """Plain text as Markdown, with options as code."""
-    pieces = re.split(r"((?<![\w-])--?[a-z][\w-]*)", " ".join(text.split()))
-    return "".join(md.code(piece) if index % 2 else escape_part(piece) for index, piece in enumerate(pieces))
+    """Plain text as Markdown. Options are code, and so is what is quoted as such."""
+    pieces = re.split(r"(`[^`]+`|(?<![\w-])--?[a-z][\w-]*)", " ".join(text.split()))
+    return "".join(md.code(p.strip("`")) if index % 2 else escape_part(p) for index, p in enumerate(pieces))
 
 
 def escape_part(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,15 +47,16 @@ def of_kind(kind: type[Part], found: Mapping[str, Any], catalog: Catalog) -> Ite
     """All parts of a kind."""
     yield f"## {kind.kind.capitalize()}s"
     for entry in found.values():
-        yield from of_part(describe_entry(catalog, entry))
+        yield from of_part(entry.part, describe_entry(catalog, entry))
 
 
-def of_part(row: Mapping[str, Any]) -> Iterator[str]:
-    """A part under its own heading."""
+def of_part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
+    """A part under its own heading: what it says of itself, its promise and its parameters."""
     yield f"### {md.code(row['name'])}"
     yield row["summary"].replace("*", "\\*")
     yield md.from_docstring(row["doc"])
     facts = [f"- {words}: {fact_of(row[key])}" for key, words in FACTS.items() if row.get(key)]
+    facts += [f"- {name}: {fact_of(value)}" for name, value in own_facts(part) if name not in row]
     facts += [f"- score {md.code(name)}: {text}" for name, text in (row.get("scores") or {}).items()]
     facts += [f"- source: {row['source']}"] if row.get("source") else []
     facts.append(f"- brought by {row['plugin']}")
@@ -73,9 +75,19 @@ def of_part(row: Mapping[str, Any]) -> Iterator[str]:
         yield md.table(["parameter", "type", "default", *more], rows)
 
 
+def own_facts(part: Part) -> Iterator[tuple[str, Any]]:
+    """The words that parts of this kind have and others have not, such as what a metric is a number of. Where code
+    lies is none of them."""
+    common = {field.name for field in dataclasses.fields(Part)}
+    for field in dataclasses.fields(part):
+        value = getattr(part, field.name)
+        if field.name not in common and value and isinstance(value, str | frozenset) and ":" not in value:
+            yield field.name, value
+
+
 def fact_of(value: Any) -> str:
-    """A word, or several, as code."""
-    return md.code(value) if isinstance(value, str) else ", ".join(md.code(str(one)) for one in value)
+    """A word, or several in the order of the alphabet, as code."""
+    return md.code(value) if isinstance(value, str) else ", ".join(md.code(str(one)) for one in sorted(value))
 
 
 def type_of(parameter: Mapping[str, Any]) -> str:
