@@ -11,8 +11,8 @@ from harness.catalog import KINDS, Catalog
 from harness.describe import describe_entry
 from harness.parts import Part
 
-#: What heads the facts of a part, by their names in its description.
-FACTS = {"changes": "changes", "role": "role", "computes": "computes", "needs": "needs", "offers": "offers"}
+#: The facts of a part that are words, by their names in its description.
+FACTS = ("changes", "role", "computes", "needs", "offers")
 #: Keys of a parameter that have columns of their own.
 COLUMNS = ("name", "type", "required", "default")
 
@@ -55,7 +55,7 @@ def of_part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
     yield f"### {md.code(row['name'])}"
     yield row["summary"].replace("*", "\\*")
     yield md.from_docstring(row["doc"])
-    facts = [f"- {words}: {fact_of(row[key])}" for key, words in FACTS.items() if row.get(key)]
+    facts = [f"- {key}: {fact_of(row[key])}" for key in FACTS if row.get(key)]
     facts += [f"- {name}: {fact_of(value)}" for name, value in own_facts(part) if name not in row]
     facts += [f"- score {md.code(name)}: {text}" for name, text in (row.get("scores") or {}).items()]
     facts += [f"- source: {row['source']}"] if row.get("source") else []
