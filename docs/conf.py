@@ -1,8 +1,24 @@
-"""Sphinx: Markdown in, HTML out."""
+"""Sphinx: Markdown in, HTML out. Generated pages are committed (see docs/generate.py): nothing of ours is imported."""
+
+from importlib.util import find_spec
 
 project = "harness"
 author = "the harness authors"
 extensions = ["myst_parser"]
-html_theme = "alabaster"
-html_theme_options = {"page_width": "64rem", "description": "Does this choice help my recurrent model?"}
+myst_heading_anchors = 4
+# Quotes are curled, and two dashes stay what they are: the beginning of an option.
+smartquotes_action = "qe"
 exclude_patterns = ["_build"]
+
+html_title = "harness"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_copy_source = False
+# Without Furo the pages build all the same, to look at a change where it is not installed.
+html_theme = "furo" if find_spec("furo") else "alabaster"
+if html_theme == "furo":
+    html_theme_options = {
+        "light_css_variables": {"color-brand-primary": "#1a5f7a", "color-brand-content": "#1a6e8e"},
+        "dark_css_variables": {"color-brand-primary": "#6cc5e0", "color-brand-content": "#7fd0e8"},
+    }

@@ -6,10 +6,17 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Exit codes beside 0: a claim fails that --gate guards, or something is worse than it was; a mistake in what was
-#: asked, nothing was started; a trial failed or broke its promise; --gate could not decide; interrupted, what is
-#: measured is kept; whoever read the output has gone.
 CLAIM_FAILED, MISTAKE, FAILED, UNDECIDED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4, 130, 141
+#: What each exit code says.
+EXIT_CODES = {
+    0: "Done. A claim that fails is a finding, and changes nothing unless --gate is given.",
+    CLAIM_FAILED: "With --gate: a claim fails and failed again when measured anew, or something is worse than it was.",
+    MISTAKE: "A mistake in what was asked. Nothing was started.",
+    FAILED: "A trial failed or broke its promise; or a plugin, a reporter or this machine is not fit for use.",
+    UNDECIDED: "With compare --gate: something is undecided, missing or not comparable.",
+    INTERRUPTED: "Interrupted. What is measured is kept, and run --resume goes on.",
+    PIPE_CLOSED: "Whoever read the output has gone. What is measured is kept.",
+}
 
 
 @dataclass(frozen=True)

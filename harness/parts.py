@@ -30,17 +30,23 @@ class Skip(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """What every part has. `needs` and `offers` are words: an optimization that needs ``"packable"`` is
-    skipped, with that reason, for a model that does not offer it. `environment` are variables that must
-    exist before the process does (allocator, threads): a mapping, or a function ``(**parameters) -> mapping``, free of
-    torch. `source` is the paper, equation or document."""
+    """What every part has."""
 
+    #: What a suite calls it.
     name: str
+    #: Its code: ``"module:attribute"``, imported at first use, or the callable itself.
     build: Reference
+    #: What it is, in a line for lists.
     summary: str = ""
+    #: The paper, equation or document.
     source: str = ""
+    #: Words of which some part of a trial must offer each: an optimization that needs ``"packable"`` is skipped, with
+    #: that reason, for a model that does not offer it.
     needs: frozenset[str] = frozenset()
+    #: Words that other parts may need.
     offers: frozenset[str] = frozenset()
+    #: Variables that must exist before the process does (allocator, threads): a mapping, or a function
+    #: ``(**parameters) -> mapping``, free of torch.
     environment: Mapping[str, str] | Reference = field(default_factory=dict)
 
     kind: ClassVar[str] = "part"
@@ -59,12 +65,12 @@ class Model(Part):
     """``build(facts, **parameters) -> torch.nn.Module``, where `facts` is what the dataset says of itself.
 
     The module has three methods: ``loss(batch)`` (a scalar), ``predict(batch)`` (first dimension: examples)
-    and ``observe(batch)`` (named tensors whose first dimension is the example, for verification).
-    Models with the same word in `computes` promise the same function of the same weights, as long as the
-    parameters they share are the same and others have their defaults; those in `implementation` say how it is
-    computed, not what."""
+    and ``observe(batch)`` (named tensors whose first dimension is the example, for verification)."""
 
+    #: Models with the same word here promise the same function of the same weights, as long as the parameters they
+    #: share are the same and others have their defaults.
     computes: str = ""
+    #: The parameters that say how it is computed, not what.
     implementation: frozenset[str] = frozenset()
     kind: ClassVar[str] = "model"
     given: ClassVar[int] = 1
@@ -72,34 +78,35 @@ class Model(Part):
 
 @dataclass(frozen=True)
 class Score:
-    """How well a task is done on held-out examples, beside the loss that every model has.
+    """How well a task is done on held-out examples, beside the loss that every model has."""
 
-    Which way is `better`; `compared` by the "difference" of two means where it is a share, by their "ratio" where it is
-    an amount above zero, such as a loss."""
-
+    #: Which way is better.
     better: Literal["higher", "lower"] = "higher"
+    #: By the "difference" of two means where it is a share, by their "ratio" where it is an amount above zero, such as
+    #: a loss.
     compared: Literal["difference", "ratio"] = "difference"
+    #: What it is, in a line.
     summary: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset(Part):
-    """``build(**parameters) -> Data``. ``fingerprint(**parameters) -> str`` hashes the content without torch,
-    so that a trial's id names the very data it saw. `scores` are those that `Data.scores` computes, by name."""
+    """``build(**parameters) -> Data``."""
 
+    #: ``(**parameters) -> str`` hashes the content without torch, so that a trial's id names the very data it saw.
     fingerprint: Reference | None = None
+    #: The scores that `Data.scores` computes, by name.
     scores: Mapping[str, Score] = field(default_factory=dict)
     kind: ClassVar[str] = "dataset"
 
 
 @dataclass(frozen=True)
 class Optimization(Part):
-    """``build(recipe, **parameters) -> Recipe``: wraps or replaces seams of the training step.
+    """``build(recipe, **parameters) -> Recipe``: wraps or replaces seams of the training step."""
 
-    `changes` is its promise, checked before the clock (see `CHANGES`). Of one `role` ("optimizer",
-    "batching") a trial may have only one part."""
-
+    #: What it may change: its promise, checked before the clock (see `CHANGES`).
     changes: Changes = "model"
+    #: Of one role ("optimizer", "batching") a trial may have only one part.
     role: str | None = None
     kind: ClassVar[str] = "optimization"
     given: ClassVar[int] = 1
@@ -117,11 +124,15 @@ class Metric(Part):
     ``per="sample"``: ``build(samples) -> array (n,)`` of costs, compared with an interval (see
     `harness.samples.Samples`); None where a run does not have it. ``per="trial"``: ``build(samples) -> number``.
     ``per="counts"``: ``build(totals) -> number`` from counted amounts alone, shown of the work set and of the data
-    set. Numbers are shown multiplied by `scale`, in the format `formats`, followed by `unit`."""
+    set."""
 
+    #: What follows a number in tables.
     unit: str = ""
+    #: What it is a number of: each sample, a whole trial, or counted amounts.
     per: Literal["sample", "trial", "counts"] = "trial"
+    #: What a number is multiplied by before it is shown.
     scale: float = 1.0
+    #: How it is formatted, as in ``format(number, formats)``.
     formats: str = ".3g"
     kind: ClassVar[str] = "metric"
     given: ClassVar[int] = 1
@@ -156,6 +167,7 @@ class Promise(Part):
     here; what it returns, if anything, says how it was seen. It is asked of the kinds of part in `of`, and of those
     that offer every word in `needs`. See `harness.testing`."""
 
+    #: The kinds of part that are held to it, such as "model".
     of: frozenset[str] = frozenset()
     kind: ClassVar[str] = "promise"
     given: ClassVar[int] = 1
@@ -184,21 +196,24 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Data:
-    """A loaded dataset. `train` and `test` are sequences of examples of any type, `collate` makes a `Batch`
-    of a list of them, and `facts` is handed to models as it is. `count` names amounts in a batch (an
-    RNN's valid tokens, say); counts are summed over the work set and kept in the records. `probes(seed)`
-    gives lists of examples that are hard on purpose, for verification; without it, examples of `train`.
+    """A loaded dataset."""
 
-    `scores` take predictions and their batch to values (n,): the mean of all values over `test` is the score. Where
-    nothing but chance split `train` from `test`, the data are `exchangeable`, and each seed splits them anew."""
-
+    #: The examples to train on, of any type.
     train: Sequence[Any]
+    #: The held-out examples.
     test: Sequence[Any]
+    #: Makes a `Batch` of a list of examples.
     collate: Callable[[Sequence[Any]], Any]
+    #: What models are told of the data, handed to them as it is.
     facts: Any = None
+    #: Names amounts in a batch (an RNN's valid tokens, say); they are summed over the work set and kept in the records.
     count: Callable[[Any], Mapping[str, float]] | None = None
+    #: ``probes(seed)`` gives lists of examples that are hard on purpose, for verification; without it, examples of
+    #: `train`.
     probes: Callable[[int], Sequence[Sequence[Any]]] | None = None
+    #: Each takes predictions and their batch to values (n,): the mean of all values over `test` is the score.
     scores: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+    #: Whether nothing but chance split `train` from `test`: then each seed splits them anew.
     exchangeable: bool = False
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,104 +15,18 @@ from pydantic import (
     model_validator,
 )
 
-
-def _share(value: Any) -> float:
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9.]+)\s*%", value.strip())):
-        return float(match[1]) / 100
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise ValueError("it takes a share such as 2% or 0.02")
-
-
-_UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
-
-
-def _duration(value: Any) -> float:
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9.]+)\s*(ms|s|min|h)", value.strip())):
-        return float(match[1]) * _UNITS[match[2]]
-    raise ValueError("it takes a time with its unit, such as 60 s or 2 min")
-
-
-def _amount(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(AMOUNT, value.strip()):
-        return value.strip()
-    raise ValueError("it takes an amount such as 2% of a loss, or 1 point of an accuracy (a hundredth)")
-
-
-def _seeds(value: Any) -> list[int]:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return list(range(value))
-    whole = isinstance(value, list) and all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in value)
-    if whole and value and len(set(value)) == len(value):
-        return list(value)
-    raise ValueError("it takes how many seeds, such as 10, or a list of different whole numbers")
-
-
-def _nothing_is_empty(value: Any) -> Any:
-    return {} if value is None else value
-
-
-def _one_is_a_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-#: A number with what it counts: shares of a ratio, or hundredths of a difference.
-AMOUNT = r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(%|points?)"
-Amount = Annotated[str, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": f"^{AMOUNT}$"})]
-Seeds = Annotated[
-    list[int],
-    BeforeValidator(_seeds),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
-]
-Share = Annotated[
-    float,
-    BeforeValidator(_share),
-    Field(gt=0, lt=1),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[0-9.]+\s*%$"}]}),
-]
-Duration = Annotated[
-    float,
-    BeforeValidator(_duration),
-    Field(gt=0),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+\s*(ms|s|min|h)$"}),
-]
-_NAMED = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"name": {"type": "string"}}}]}
-
-
-def _named(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"name": value}
-    if not isinstance(value, dict):
-        raise ValueError("it takes a name, or a mapping with a name and parameters")
-    if not isinstance(value.get("name", ""), str):
-        raise ValueError("a name is text")
-    return value
-
-
-def _used(value: Any) -> Any:
-    value = _named(value)
-    if "name" not in value:
-        raise ValueError("an entry of use needs a name")
-    return value
-
-
-def level_name(value: Any) -> Any:
-    """A level's name is text, also where the scalar that stands for it is a number or a truth value."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
-
-
-LevelNames = Annotated[
-    list[Annotated[str, BeforeValidator(level_name)]],
-    BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
-    Field(min_length=1),
-    WithJsonSchema(
-        {"anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]}
-    ),
-]
-Named = Annotated[dict[str, Any], BeforeValidator(_named), WithJsonSchema(_NAMED)]
-Used = Annotated[dict[str, Any], BeforeValidator(_used), WithJsonSchema(_NAMED)]
+from harness.values import (
+    AMOUNT,
+    Amount,
+    Duration,
+    LevelNames,
+    Modes,
+    Named,
+    Seeds,
+    Share,
+    Used,
+    nothing_is_empty,
+)
 
 
 class _Strict(BaseModel):
@@ -121,21 +34,45 @@ class _Strict(BaseModel):
 
 
 class PatchSchema(_Strict):
-    """What a level changes in the base. A parameter set to ~ goes back to its default."""
+    """One complete trial as `base`, or what a level changes in it. A parameter set to ~ goes back to its default."""
 
-    model: Named | None = Field(None, description="a model's name, or name and parameters")
-    dataset: Named | None = Field(None, description="a dataset's name, or name and parameters; batch_size is one")
-    use: list[Used] = Field([], description="optimizations, applied left to right; one of the same name is merged")
-    drop: list[str] = Field([], description="optimizations of the base to leave out")
-    seed: int | None = Field(None, ge=0)
-    device: str | None = Field(None, description="cpu, cuda or cuda:1")
+    model: Named | None = Field(
+        None,
+        description="a model's name, or name and parameters; another name keeps the parameters of the base",
+        examples=[{"name": "lstm", "hidden_size": 64}],
+    )
+    dataset: Named | None = Field(
+        None,
+        description="a dataset's name, or name and parameters; batch_size is one of every dataset",
+        examples=[{"name": "reviews", "batch_size": 32}],
+    )
+    use: list[Used] = Field(
+        [],
+        description="optimizations, applied left to right; one of the same name is merged",
+        examples=[["adam", {"name": "clip", "max_norm": 1.0}]],
+    )
+    drop: list[str] = Field([], description="optimizations of the base that a level leaves out", examples=[["adam"]])
+    seed: int | None = Field(
+        None,
+        ge=0,
+        description="what draws the work set, the weights and the order; 0 where nothing is said",
+        examples=[1],
+    )
+    device: str | None = Field(
+        None, description="where it computes: cpu, cuda or cuda:1; cpu where nothing is said", examples=["cuda"]
+    )
 
 
 class PathSchema(_Strict):
     """Shorthand for an axis that varies one value."""
 
-    path: str = Field(description="where the value stands, such as model.hidden_size or use.clip.max_norm")
-    values: list[Any] = Field(min_length=1)
+    path: str = Field(
+        description="where the value stands, from the base: model.hidden_size, dataset.mean, use.clip.max_norm",
+        examples=["model.hidden_size"],
+    )
+    values: list[Any] = Field(
+        min_length=1, description="the values it takes; each is also its level's name", examples=[[32, 64, 128]]
+    )
 
 
 def _axis_form(value: Any) -> str:
@@ -145,7 +82,7 @@ def _axis_form(value: Any) -> str:
 AxisSchema = Annotated[
     Annotated[PathSchema, Tag("path")]
     | Annotated[
-        dict[str, Annotated[PatchSchema, BeforeValidator(_nothing_is_empty)]], Field(min_length=1), Tag("levels")
+        dict[str, Annotated[PatchSchema, BeforeValidator(nothing_is_empty)]], Field(min_length=1), Tag("levels")
     ],
     Discriminator(_axis_form),
 ]
@@ -159,14 +96,19 @@ def _kind_alone(value: Any) -> Any:
     return value
 
 
-_DESIGNS = ["grid", "leave-one-out", "mirror", "factorial"]
-
-
 class DesignSchema(_Strict):
     """Which combinations of the axes are measured together, and what is asked of them."""
 
-    kind: Literal["grid", "leave-one-out", "mirror", "factorial"]
-    factors: list[str] | None = Field(None, min_length=1)
+    kind: Literal["grid", "leave-one-out", "mirror", "factorial"] = Field(
+        description="which combinations: all of a grid, or those that the effects of factors are estimated from",
+        examples=["factorial"],
+    )
+    factors: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="the axes that are factors, each of two levels, off and then on; all axes where they are not named",
+        examples=[["clipping", "bucketing"]],
+    )
 
 
 Design = Annotated[
@@ -175,17 +117,10 @@ Design = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"enum": _DESIGNS},
-                {
-                    "type": "object",
-                    "properties": {
-                        "kind": {"enum": _DESIGNS},
-                        "factors": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-                    },
-                    "required": ["kind"],
-                    "additionalProperties": False,
-                },
-            ]
+                {"enum": [*get_args(DesignSchema.model_fields["kind"].annotation)]},
+                DesignSchema.model_json_schema(),
+            ],
+            "$comment": "a design's name, or a mapping with kind and factors",
         }
     ),
 ]
@@ -194,61 +129,95 @@ Design = Annotated[
 class CompareSchema(_Strict):
     """Which axis is compared, and with which of its levels the others are."""
 
-    axis: str
-    baseline: str
-
-
-Modes = Annotated[list[Literal["train", "inference"]], BeforeValidator(_one_is_a_list), Field(min_length=1)]
+    axis: str = Field(description="the axis whose levels are compared; the others are contexts", examples=["batching"])
+    baseline: str = Field(description="the level that the others are held against", examples=["padded"])
 
 
 class SpeedSchema(_Strict):
     """Time of a step, in fresh processes, all levels interleaved."""
 
-    of: Modes = Field(["train"], description="train, inference, or a list of both")
-    half_width: Share = Field(0.01, description="wanted half of the 95 % interval")
-    margin: Share = Field(0.02, description="what still counts as equivalent")
-    budget: Duration = Field(60.0, description="time for one block; the first five processes always run")
-    warm_up: Duration = Field(0.25, description="least time one process warms each level up")
-    seconds: Duration = Field(0.5, description="least time one process measures each level")
-    visits: int = Field(5, ge=5, description="least visits of each batch in one process")
-    batches: int = Field(8, ge=1, description="batches of the work set")
-    cache: Literal["warm", "cold"] = Field(
-        "warm", description="cold: before each sample, the last cache is overwritten"
+    of: Modes = Field(
+        "train",
+        validate_default=True,
+        description="which steps: of training, of inference, or both",
+        examples=["train"],
     )
+    half_width: Share = Field(
+        "1%", validate_default=True, description="wanted half of the 95 % interval", examples=["0.5%"]
+    )
+    margin: Share = Field("2%", validate_default=True, description="what still counts as equivalent", examples=["5%"])
+    budget: Duration = Field(
+        "60 s",
+        validate_default=True,
+        description="time for one block; the first five processes always run",
+        examples=["2 min"],
+    )
+    warm_up: Duration = Field(
+        "250 ms", validate_default=True, description="least time one process warms each level up", examples=["1 s"]
+    )
+    seconds: Duration = Field(
+        "500 ms", validate_default=True, description="least time one process measures each level", examples=["1 s"]
+    )
+    visits: int = Field(5, ge=5, description="least visits of each batch in one process", examples=[10])
+    batches: int = Field(8, ge=1, description="batches of the work set", examples=[16])
+    cache: Literal["warm", "cold"] = Field(
+        "warm", description="cold: before each sample, the last cache is overwritten", examples=["cold"]
+    )
+
+
+_AS_SPEED = "train, inference, or both; what speed times where it is not given"
 
 
 class MemorySchema(_Strict):
     """Memory that a step takes, after the clock: peaks by torch's allocator, what backward keeps, the resident rise."""
 
-    of: Modes | None = Field(None, description="train, inference, or both; what speed times where it is not given")
+    of: Modes | None = Field(None, description=_AS_SPEED, examples=[["train", "inference"]])
 
 
 class CostSchema(_Strict):
     """What a step computes, after the clock: operations, page faults, subnormal numbers, cold start."""
 
-    of: Modes | None = Field(None, description="train, inference, or both; what speed times where it is not given")
+    of: Modes | None = Field(None, description=_AS_SPEED, examples=["inference"])
 
 
 class ProfileSchema(_Strict):
     """The work set under torch.profiler, after the clock and in processes of its own: why is one slower?"""
 
-    of: Modes | None = Field(None, description="train, inference, or both; what speed times where it is not given")
-    steps: int = Field(3, ge=1, le=50, description="how many steps the trace holds, at most")
+    of: Modes | None = Field(None, description=_AS_SPEED, examples=["train"])
+    steps: int = Field(3, ge=1, le=50, description="how many steps the trace holds, at most", examples=[5])
 
 
 class LearningSchema(_Strict):
     """Training under several seeds, judged on held-out examples: does it learn better?"""
 
-    seeds: Seeds = Field(list(range(10)), description="how many, or which; at least five for a verdict")
-    steps: int | None = Field(None, ge=1, description="training steps of a run; or give epochs, or seconds")
-    epochs: float | None = Field(None, gt=0, description="passes over the training examples")
-    seconds: Duration | None = Field(None, description="training time; such runs do not repeat to the bit")
-    evaluations: int = Field(20, ge=1, le=1000, description="how often a run is evaluated, evenly; and before it")
-    metric: str = Field("loss", description="the score that decides: loss, or one that the dataset gives")
-    margin: Amount | None = Field(None, description="what still counts as equal: 1 point, or 2% of a loss")
-    target: float | None = Field(None, description="a value of the metric; how long until a run reaches it?")
-    explodes: float = Field(100.0, gt=1, description="a loss of so many times the first has diverged")
-    checkpoint: Duration = Field(60.0, description="how often a run is saved, to be taken up again")
+    seeds: Seeds = Field(
+        10, validate_default=True, description="how many, or which; at least five for a verdict", examples=[20]
+    )
+    steps: int | None = Field(
+        None, ge=1, description="training steps of a run; or give epochs, or seconds", examples=[600]
+    )
+    epochs: float | None = Field(None, gt=0, description="passes over the training examples", examples=[3])
+    seconds: Duration | None = Field(
+        None, description="training time; such runs do not repeat to the bit", examples=["2 min"]
+    )
+    evaluations: int = Field(
+        20, ge=1, le=1000, description="how often a run is evaluated, evenly; and before it", examples=[10]
+    )
+    metric: str = Field(
+        "loss",
+        description="the score that decides: loss, one that the dataset gives, or the mean of one over the run",
+        examples=["accuracy", "mean_loss"],
+    )
+    margin: Amount | None = Field(
+        None, description="what still counts as equal: 1 point, or 2% of a loss", examples=["1 point"]
+    )
+    target: float | None = Field(
+        None, description="a value of the metric; how long until a run reaches it?", examples=[0.8]
+    )
+    explodes: float = Field(100.0, gt=1, description="a loss of so many times the first has diverged", examples=[10])
+    checkpoint: Duration = Field(
+        "60 s", validate_default=True, description="how often a run is saved, to be taken up again", examples=["5 min"]
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> LearningSchema:
@@ -260,20 +229,41 @@ class LearningSchema(_Strict):
 class HealthSchema(_Strict):
     """A short training run looked at closely: gradients by time lag, gates, clipping. Never with a clock."""
 
-    steps: int = Field(200, ge=1)
-    looks: int = Field(5, ge=1, le=100, description="how often the model is looked into on the way")
+    steps: int = Field(200, ge=1, description="training steps of the run", examples=[600])
+    looks: int = Field(5, ge=1, le=100, description="how often the model is looked into on the way", examples=[10])
 
 
 class MeasureSchema(_Strict):
     """What is measured. Verification always is."""
 
-    speed: Annotated[SpeedSchema, BeforeValidator(_nothing_is_empty)] | None = None
-    memory: Annotated[MemorySchema, BeforeValidator(_nothing_is_empty)] | None = None
-    cost: Annotated[CostSchema, BeforeValidator(_nothing_is_empty)] | None = None
-    profile: Annotated[ProfileSchema, BeforeValidator(_nothing_is_empty)] | None = None
-    learning: Annotated[LearningSchema, BeforeValidator(_nothing_is_empty)] | None = None
-    health: Annotated[HealthSchema, BeforeValidator(_nothing_is_empty)] | None = None
-    limit: Duration = Field(60.0, description="the most one step, or building a model, may take")
+    speed: Annotated[SpeedSchema, BeforeValidator(nothing_is_empty)] | None = Field(
+        None,
+        description="time a step",
+        examples=[{"of": ["train", "inference"], "half_width": "1%", "margin": "2%", "budget": "2 min"}],
+    )
+    memory: Annotated[MemorySchema, BeforeValidator(nothing_is_empty)] | None = Field(
+        None, description="what a step takes of memory", examples=[{"of": "train"}]
+    )
+    cost: Annotated[CostSchema, BeforeValidator(nothing_is_empty)] | None = Field(
+        None, description="what a step computes", examples=[{"of": "train"}]
+    )
+    profile: Annotated[ProfileSchema, BeforeValidator(nothing_is_empty)] | None = Field(
+        None, description="where the time goes", examples=[{"steps": 5}]
+    )
+    learning: Annotated[LearningSchema, BeforeValidator(nothing_is_empty)] | None = Field(
+        None,
+        description="what is learned, over seeds",
+        examples=[{"seeds": 10, "steps": 600, "metric": "accuracy", "margin": "1 point"}],
+    )
+    health: Annotated[HealthSchema, BeforeValidator(nothing_is_empty)] | None = Field(
+        None, description="how a model fares while it trains", examples=[{"steps": 600, "looks": 10}]
+    )
+    limit: Duration = Field(
+        "60 s",
+        validate_default=True,
+        description="the most one step, or building a model, may take",
+        examples=["5 min"],
+    )
 
 
 def _expectation(value: Any) -> Any:
@@ -285,19 +275,36 @@ def _expectation(value: Any) -> Any:
 class ClaimSchema(_Strict):
     """A sentence that an interval settles, or a number that is exact."""
 
-    says: str
-    level: str | None = Field(None, description="a level of the compared axis")
-    effect: str | None = Field(None, description="in an ablation design: a factor, or two with an x between them")
-    metric: str = Field("step_time", description="a time, a score, or an exact resource such as kept_bytes")
-    of: Literal["train", "inference", "learning"] | None = None
-    along: str | None = Field(
-        None, description="an axis whose levels are numbers; the claim is about the exponent by which the metric grows"
+    says: str = Field(description="the claim as a sentence", examples=["Packing speeds up training"])
+    level: str | None = Field(None, description="a level of the compared axis", examples=["packed"])
+    effect: str | None = Field(
+        None,
+        description="in an ablation design: a factor, or two with an x between them",
+        examples=["clipping x bucketing"],
     )
-    where: dict[str, LevelNames] = Field({}, description="axis: level; the contexts it speaks of")
-    inside: Literal["all", "any"] = Field("all", alias="in")
+    metric: str = Field(
+        "step_time",
+        description="a time, a score, or an exact resource such as kept_bytes",
+        examples=["forward_time", "kept_bytes/tokens"],
+    )
+    of: Literal["train", "inference", "learning"] | None = Field(
+        None, description="the mode it is about, where more than one is measured", examples=["train"]
+    )
+    along: str | None = Field(
+        None,
+        description="an axis whose levels are numbers; the claim is about the exponent by which the metric grows",
+        examples=["length"],
+    )
+    where: dict[str, LevelNames] = Field(
+        {}, description="axis: level; the contexts it speaks of", examples=[{"cell": ["lstm", "gru"]}]
+    )
+    inside: Literal["all", "any"] = Field(
+        "all", alias="in", description="whether it is claimed of all of these contexts, or of any", examples=["any"]
+    )
     expect: Annotated[str, BeforeValidator(_expectation)] = Field(
         description="lower, higher, better or worse, with or without by 5% (or by 1 point), or equal within 2%",
         pattern=rf"^(lower|higher|better|worse)( by {AMOUNT})?$|^equal within {AMOUNT}$",
+        examples=["lower by 5%", "equal within 1 point"],
     )
 
 
@@ -306,27 +313,66 @@ class SkipSchema(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[str, LevelNames] = Field(init=False)
-    because: str
+    because: str = Field(description="the reason, shown in every report", examples=["the loop takes an hour"])
 
 
 class SuiteSchema(_Strict):
     """A question, a base, what varies, what is measured and what is claimed."""
 
-    question: str = Field(min_length=1)
-    base: PatchSchema
-    axes: dict[str, AxisSchema] = Field(min_length=1)
-    compare: CompareSchema | None = None
+    question: str = Field(
+        min_length=1, description="what the suite asks, in one sentence", examples=["Does packing pay?"]
+    )
+    base: PatchSchema = Field(
+        description="one complete trial, which every level patches",
+        examples=[
+            {
+                "model": {"name": "lstm", "hidden_size": 64},
+                "dataset": {"name": "reviews", "batch_size": 32},
+                "use": ["adam", {"name": "clip", "max_norm": 1.0}],
+            }
+        ],
+    )
+    axes: dict[str, AxisSchema] = Field(
+        min_length=1,
+        description="what varies, by name: levels by name, or a path with values",
+        examples=[
+            {
+                "batching": {"padded": {}, "packed": {"use": ["pack"]}},
+                "cell": {"lstm": {}, "gru": {"model": "gru"}},
+                "hidden": {"path": "model.hidden_size", "values": [32, 64]},
+            }
+        ],
+    )
+    compare: CompareSchema | None = Field(
+        None,
+        description="what is compared with what; an ablation design has none",
+        examples=[{"axis": "batching", "baseline": "padded"}],
+    )
     design: Design = Field(
-        DesignSchema(kind="grid", factors=None),
+        "grid",
+        validate_default=True,
         description="grid compares the levels of one axis; the others estimate effects of factors, "
         "which are axes of two levels: off, then on",
+        examples=["mirror"],
     )
-    measure: MeasureSchema
-    claims: list[ClaimSchema] = []
+    measure: MeasureSchema = Field(
+        description="what is measured, each measure with its settings", examples=[{"speed": {}, "memory": {}}]
+    )
+    claims: list[ClaimSchema] = Field(
+        [],
+        description="what the suite claims, to be settled; all of them are one family (Holm)",
+        examples=[[{"says": "Packing speeds up training", "level": "packed", "expect": "lower by 5%"}]],
+    )
     presets: dict[str, dict[str, Any]] = Field(
-        {}, description="by name, what --preset NAME overrides: paths such as measure.learning.seeds, and values"
+        {},
+        description="by name, what --preset NAME overrides: paths such as measure.learning.seeds, and values",
+        examples=[{"full": {"base.model.hidden_size": 256, "measure.speed.budget": "5 min"}}],
     )
-    skip: list[SkipSchema] = []
+    skip: list[SkipSchema] = Field(
+        [],
+        description="levels that are not measured together, and why",
+        examples=[[{"batching": "packed", "because": "this machine has no time for it"}]],
+    )
 
 
 def json_schema() -> dict[str, Any]:

@@ -25,8 +25,8 @@ from harness.schema import (
     ProfileSchema,
     SpeedSchema,
     SuiteSchema,
-    level_name,
 )
+from harness.values import level_name
 from harness.yaml_source import Path_, Source, read_file, read_text
 
 

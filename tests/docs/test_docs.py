@@ -26,7 +26,7 @@ from harness.suite import parse_suite
 from harness.yaml_source import read_text
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 BASE = """
 question: Is this snippet a suite?
 base: {model: lstm, dataset: reviews, use: [adam]}
@@ -36,16 +36,20 @@ measure: {speed: {}}
 """
 
 
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
 def fences(page: Path) -> list[tuple[str, str, int]]:
     """Language, text and line of each fenced block."""
     tokens = MarkdownIt().parse(page.read_text())
     return [(token.info.strip(), token.content, token.map[0] + 1) for token in tokens if token.type == "fence"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_snippets(page: Path, tmp_path: Path):
     for language, text, line in fences(page):
-        where = f"{page.name}:{line}"
+        where = f"{name_of(page)}:{line}"
         name = re.match(r"# (\S+\.(?:yaml|py))\n", text)
         if name:
             (tmp_path / name[1]).write_text(text)
@@ -113,7 +117,7 @@ def test_the_readme_names_what_there_is():
         assert (ROOT / link).exists(), link
 
 
-@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "suites").rglob("*.md")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "suites").rglob("*.md")], ids=name_of)
 def test_links_lead_somewhere(page: Path):
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link

@@ -1,0 +1,25 @@
+"""The pages that are made from the code and from the stored runs, a module for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from _generate import cli_page, gallery_page, hooks_page, parts_page, suite_page
+from _generate.catalog import catalog_of
+
+#: Folders in which every file is generated.
+FOLDERS = ("docs/reference", "docs/gallery")
+
+
+def pages(root: Path) -> dict[str, bytes]:
+    """Each generated file by its path in the repository at `root`."""
+    catalog = catalog_of(root)
+    text = {
+        "docs/reference/suite.md": suite_page.page(),
+        "docs/reference/hooks.md": hooks_page.page(),
+        "docs/reference/cli.md": cli_page.page(),
+        "docs/reference/parts.md": parts_page.page(catalog),
+        "docs/gallery.md": gallery_page.page(root, catalog),
+        "results/reference/claims.md": gallery_page.claims(root, catalog),
+    }
+    return {**{name: page.encode() for name, page in text.items()}, **gallery_page.plots(root, catalog)}

@@ -1,0 +1,22 @@
+"""The parts of this repository's own two distributions, whatever else is installed."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from harness.catalog import Catalog
+from harness.plugins import load_plugins
+
+DISTRIBUTIONS = ("pyproject.toml", "plugins/pyproject.toml")
+
+
+def catalog_of(root: Path) -> Catalog:
+    """The catalog of what the repository at `root` brings; SystemExit where that is not installed."""
+    ours = {tomllib.loads((root / file).read_text(encoding="utf-8"))["project"]["name"] for file in DISTRIBUTIONS}
+    plugins = load_plugins()
+    for name in set(plugins.versions) - ours:
+        plugins.manager.unregister(name=name)
+    if missing := ours - set(plugins.versions):
+        raise SystemExit(f"{' and '.join(sorted(missing))} must be installed: pip install -e . -e ./plugins")
+    return Catalog(plugins)

@@ -1,0 +1,108 @@
+"""The reference of the command line, from click (harness/cli.py) and the exit codes (harness/errors.py)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import click
+
+from _generate import markdown as md
+from harness.builtin.gfm import escape
+from harness.cli import cli
+from harness.errors import EXIT_CODES
+
+
+def page() -> str:
+    """The page."""
+    verbs = [(name, command) for name, command in sorted(cli.commands.items()) if not command.hidden]
+    return md.page(
+        "Command line",
+        "harness/cli.py, harness/verbs/ and harness/errors.py",
+        md.fence("text", "harness [-p FILE] VERB [OPTIONS] ..."),
+        "The same text is in `harness --help` and `harness VERB --help`; `-h` is short for `--help` everywhere. An "
+        "option with `...` after it may be given more than once. What a command ends with is told under "
+        "[exit codes](#exit-codes).",
+        md.table(
+            ["verb", ""],
+            (
+                (f"[{md.code(name)}](#harness-{name})", in_line(command.get_short_help_str(1000)))
+                for name, command in verbs
+            ),
+        ),
+        options_table(cli, click.Context(cli, info_name="harness")),
+        *(block for name, command in verbs for block in of_command(f"harness {name}", command)),
+        "## Exit codes",
+        md.table(["code", "says"], ((str(code), in_line(text)) for code, text in EXIT_CODES.items())),
+    )
+
+
+def of_command(name: str, command: click.Command) -> Iterator[str]:
+    """A command under its own heading, then the commands below it."""
+    context = click.Context(command, info_name=name)
+    yield f"## {name}"
+    yield md.fence("text", " ".join([name, *command.collect_usage_pieces(context)]))
+    yield from paragraphs(command.help or "")
+    yield arguments_table(command)
+    yield options_table(command, context)
+    if isinstance(command, click.Group):
+        for below in sorted(command.commands):
+            yield from of_command(f"{name} {below}", command.commands[below])
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """A command's help. What click is told not to wrap is a block of its own."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        if paragraph.lstrip().startswith("\b"):
+            yield md.fence("text", inspect.cleandoc(paragraph.replace("\b", "")))
+        else:
+            yield in_line(paragraph)
+
+
+def in_line(text: str) -> str:
+    """Plain text as Markdown. Options are code, and so is what is quoted as such."""
+    pieces = re.split(r"(`[^`]+`|(?<![\w-])--?[a-z][\w-]*)", " ".join(text.split()))
+    return "".join(md.code(p.strip("`")) if index % 2 else escape_part(p) for index, p in enumerate(pieces))
+
+
+def escape_part(text: str) -> str:
+    """A piece of a line, escaped, with the spaces at its ends."""
+    return f"{' ' if text[:1] == ' ' else ''}{escape(text)}{' ' if text[-1:] == ' ' and text.strip() else ''}"
+
+
+def arguments_table(command: click.Command) -> str:
+    """The arguments, or nothing."""
+    rows = [
+        (
+            md.code(parameter.metavar or (parameter.name or "").upper()),
+            type_of(parameter),
+            "required" if parameter.required else "optional",
+        )
+        for parameter in command.params
+        if isinstance(parameter, click.Argument)
+    ]
+    return md.table(["argument", "takes", ""], rows) if rows else ""
+
+
+def type_of(argument: click.Argument) -> str:
+    """What an argument takes, in a word or two."""
+    if isinstance(argument.type, click.Choice):
+        what = md.listed([md.code(str(choice)) for choice in argument.type.choices])
+    else:
+        kinds = {"path": "a path", "file": "a path", "integer": "a whole number", "float": "a number"}
+        what = kinds.get(argument.type.name, "text")
+    return f"{what}, more than one" if argument.nargs == -1 else what
+
+
+def options_table(command: click.Command, context: click.Context) -> str:
+    """The options, without --help, or nothing."""
+    rows = []
+    for option in command.params:
+        record = option.get_help_record(context) if isinstance(option, click.Option) else None
+        if record and "--help" not in option.opts:
+            names, meaning = record
+            if option.envvar and "env var" not in meaning:
+                meaning += f" [env var: {option.envvar}]"
+            rows.append((md.code(f"{names} ..." if option.multiple else names), in_line(meaning)))
+    return md.table(["option", "meaning"], rows) if rows else ""

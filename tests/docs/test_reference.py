@@ -1,0 +1,216 @@
+"""The generated pages: what stands in them is what there is, all of it is described, and a page that drifts is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from harness import errors, hookspecs, schema
+from harness.catalog import KINDS, Catalog
+from harness.cli import cli
+from harness.parts import Part
+from harness.plugins import load_plugins
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+OURS = ("rnn-harness", "rnn-harness-plugins")
+
+
+#: Neither the runs nor the plugins' own project are in a source distribution.
+needs_runs = pytest.mark.skipif(not (ROOT / "results" / "reference").exists(), reason="the reference runs are not here")
+
+
+def check(root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, root / "docs" / "generate.py", "--check"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def section_of(page: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of its rank or a higher one."""
+    text = (REFERENCE / page).read_text()
+    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,3}} |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"{page} has no heading {heading}"
+    return found[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The documentation in a place where it may be changed, beside what it is made from."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    for name in ("results", "suites", "plugins", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+@needs_runs
+def test_the_pages_are_current():
+    done = check(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_runs
+def test_what_drifts_is_refused_and_named(copy: Path):
+    page = copy / "docs" / "reference" / "suite.md"
+    page.write_text(page.read_text().replace("- default: `60 s`", "- default: `61 s`", 1))
+    (copy / "docs" / "gallery" / "packing.svg").write_text("<svg/>")
+    (copy / "docs" / "reference" / "old.md").write_text("# Old\n")
+    before = {path: path.read_bytes() for path in (copy / "docs").rglob("*.*") if path.is_file()}
+    done = check(copy)
+    assert done.returncode == 1
+    told = done.stdout.splitlines()
+    assert {"docs/reference/suite.md: drifted", "docs/gallery/packing.svg: drifted"} <= set(told)
+    assert "docs/reference/old.md: nothing generates this file" in told
+    assert "-- default: `61 s`" in told
+    assert "+- default: `60 s`" in told
+    assert len(told) < 12
+    after = {path: path.read_bytes() for path in (copy / "docs").rglob("*.*") if path.is_file()}
+    assert {path for path in after if "__pycache__" not in path.parts} == set(before)
+    assert all(after[path] == content for path, content in before.items())
+
+
+MODELS = [
+    found
+    for found in vars(schema).values()
+    if inspect.isclass(found) and issubclass(found, BaseModel) and found.__module__ == schema.__name__
+]
+FIELDS = [(model, name, field) for model in MODELS for name, field in model.model_fields.items()]
+
+
+@pytest.mark.parametrize(("model", "name", "field"), FIELDS, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_field_of_a_suite_is_described(model: type[BaseModel], name: str, field: FieldInfo):
+    assert field.description
+    assert field.examples
+    key = field.alias or name
+    page = (REFERENCE / "suite.md").read_text()
+    assert re.search(rf"^(### |\| \[)`(?:[\w.\[\]]+\.)?{key}(?:\.AXIS|\[\])?`", page, re.MULTILINE)
+    assert field.description.rstrip(".").lower() in page.replace("`", "").lower()
+
+
+@pytest.mark.parametrize(("model", "name", "field"), FIELDS, ids=lambda value: value if isinstance(value, str) else "")
+def test_examples_and_defaults_are_such_as_a_suite_may_write(model: type[BaseModel], name: str, field: FieldInfo):
+    """So that what an editor fills in is taken, and the page shows no seconds without their unit."""
+    adapter = TypeAdapter(field.rebuild_annotation())
+    for example in field.examples or []:
+        adapter.validate_python(example)
+    if field.default is not None and not field.is_required():
+        adapter.validate_python(field.default)
+
+
+HOOKS = [name for name, found in vars(hookspecs).items() if hasattr(found, "harness_spec")]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_every_hook_is_described_with_an_example(name: str):
+    told = section_of("hooks.md", f"`{name}`")
+    assert f"def {name}(" in told.partition("```python")[0]
+    example = told.partition("```python")[2]
+    assert "@harness.hookimpl" in example
+    assert f"def {name}(" in example
+    words = re.sub(r"```.*?```", "", told, flags=re.DOTALL).strip()
+    assert len(words.split()) > 3
+
+
+@pytest.mark.parametrize("kind", [Part, *KINDS], ids=lambda kind: kind.__name__)
+def test_every_field_of_a_part_is_described(kind: type):
+    told = section_of("hooks.md", "Every part" if kind is Part else f"`{kind.__name__}`")
+    own = {field.name for field in dataclasses.fields(kind)} & set(kind.__annotations__)
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", told, re.MULTILINE))
+    assert set(rows) == own
+    for name in own:
+        assert rows[name].strip() or f"`{name}`" in (kind.__doc__ or ""), f"{kind.__name__}.{name}: write #: above it"
+
+
+def test_every_seam_has_a_row():
+    from harness.parts import SEAMS
+
+    rows = re.findall(r"^\| `(\w+)` \|", section_of("hooks.md", "Seams"), re.MULTILINE)
+    assert rows == list(SEAMS)
+
+
+def commands(group: click.Group = cli, before: str = "harness") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield f"{before} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{before} {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_command_and_option_is_described(name: str, command: click.Command):
+    told = section_of("cli.md", name).replace("\\|", "|")
+    assert (command.help or "").strip()
+    context = click.Context(command, info_name=name)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and "--help" not in parameter.opts and not parameter.hidden:
+            assert (parameter.help or "").strip(), parameter.opts
+            names = parameter.get_help_record(context)[0]
+            assert f"`{names} ...`" in told if parameter.multiple else f"`{names}`" in told
+        elif isinstance(parameter, click.Argument):
+            assert f"| `{parameter.metavar or parameter.name.upper()}` |" in told
+
+
+def test_every_exit_code_is_described():
+    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
+    assert set(errors.EXIT_CODES) == {0, *codes}
+    assert re.findall(r"^\| (\d+) \|", section_of("cli.md", "Exit codes"), re.MULTILINE) == list(
+        map(str, errors.EXIT_CODES)
+    )
+
+
+ENTRIES = [
+    (kind, name, entry)
+    for catalog in [Catalog(load_plugins())]
+    for kind in KINDS
+    for name, entry in catalog.entries(kind).items()
+    if entry.plugin in OURS
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "entry"), ENTRIES, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_part_is_described(kind: type[Part], name: str, entry: Any):
+    assert entry.part.summary
+    text = (REFERENCE / "parts.md").read_text()
+    of_kind = re.search(rf"^## {kind.kind.capitalize()}s\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)[1]
+    told = re.search(rf"^### `{name}`\n(.*?)(?=^### |\Z)", of_kind, re.DOTALL | re.MULTILINE)[1]
+    assert entry.part.summary in told.replace("\\*", "*")
+    assert entry.part.source in told
+
+
+@needs_runs
+def test_the_landing_page_shows_what_was_measured():
+    """Its table is typed by hand, so its numbers are looked up in the reference run they come from."""
+    report = (ROOT / "results" / "reference" / "packing" / "report.md").read_text()
+    block = re.search(r"```text\nbatching.*?\n-.*?\n(.*?)```", (ROOT / "docs" / "index.md").read_text(), re.DOTALL)[1]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in block.strip().splitlines()]
+    assert len(rows) == 4
+    measured = [{cell.strip() for cell in line.split("|")} for line in report.splitlines() if line.startswith("|")]
+    for row in rows:
+        assert any(set(row) <= cells for cells in measured), row
+
+
+def test_the_gallery_is_small_enough_to_load_on_a_train():
+    sizes = [path.stat().st_size for path in (ROOT / "docs" / "gallery").iterdir()]
+    assert len(sizes) > 10
+    assert max(sizes) <= 100_000
+    assert sum(sizes) <= 1_500_000
+
+
+@needs_runs
+@pytest.mark.parametrize("page", ["README.md", "results/reference/README.md"])
+def test_every_reference_run_has_a_row(page: str):
+    runs = {plan.parent.name for plan in (ROOT / "results" / "reference").glob("*/plan.json")}
+    named = set(re.findall(r"\[([\w-]+)\]\(", (ROOT / page).read_text()))
+    assert runs - named == set()
