@@ -239,6 +239,9 @@ def death(status: int, what: str, limit: float) -> str:
 
 def main() -> None:
     """Serve until standard input ends."""
+    # Whoever asks here whether there is a GPU, a plugin that is planned, say, is told so without waking CUDA, which no
+    # child could use then (torch.cuda.is_available).
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     server = ForkServer(answers.fileno())
     for line in sys.stdin:

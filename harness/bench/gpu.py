@@ -1,7 +1,4 @@
-"""What a GPU says of itself, by nvidia-smi: whether it was throttled, how fast it ran, who else uses it.
-
-Written with care and never run on one so far: there was none where this was written.
-"""
+"""What a GPU says of itself, by nvidia-smi: whether it was throttled, how fast it ran, who else uses it."""
 
 from __future__ import annotations
 

@@ -138,7 +138,8 @@ def devices(subject: Subject) -> str:
 def on_a_gpu(subject: Subject) -> str:
     """The same predictions on a GPU, and the same bits back on the CPU."""
     live = subject.live()
-    live.model.eval()
+    live.model.to("cpu").eval()
+    live.device = torch.device("cpu")
     before = predicted(live, subject.examples)
     live.model.to("cuda")
     live.device = torch.device("cuda")

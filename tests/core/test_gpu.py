@@ -6,10 +6,14 @@ import os
 
 import pytest
 import torch
+from conftest import SUITE
 from made import block, record
+from test_cli import harness
 
 from harness.bench import gpu
+from harness.bench.warm import warm
 from harness.compare import Measured
+from harness.store import Store
 
 
 @pytest.fixture
@@ -80,3 +84,41 @@ def test_events_of_a_real_gpu_agree_with_the_wall():
         clock.wait()
         wall = time.perf_counter() - begun
     assert first.elapsed_time(last) * 1e-3 == pytest.approx(wall, rel=0.1)
+
+
+def test_the_server_wakes_no_gpu(monkeypatch):
+    """An optimizer's first step asks for one; a process that has talked to CUDA cannot be forked from."""
+    asked = []
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: asked.append("GPU?") or False)
+    optimizer = torch.optim.Adam(torch.nn.Linear(1, 1).parameters())
+    optimizer.step()
+    assert asked  # else this test shows nothing
+    asked.clear()
+    threads = torch.get_num_threads()
+    warm()
+    torch.set_num_threads(threads)
+    assert not asked
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_everything_is_measured_on_a_real_gpu(tmp_path):
+    measured = "measure: {speed: {of: [train, inference], warm_up: 1 ms, seconds: 10 ms}, memory: {}, cost: {},"
+    text = SUITE.replace("use: [descent]", "use: [descent]\n  device: cuda").split("measure:")[0]
+    learned = "learning: {seeds: 2, steps: 5, evaluations: 1}, health: {steps: 5}, profile: {steps: 1}}"
+    (tmp_path / "toy.yaml").write_text(f"{text}{measured} {learned}\n")
+    done = harness("run", "toy.yaml", "--quick", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (tmp_path / "results" / "toy").iterdir()
+    records = Store.open(folder).records()
+    assert {record.outcome for record in records} == {"ok"}
+    assert {record.measure.partition(".")[0] for record in records} >= {
+        "verify",
+        "speed",
+        "memory",
+        "profile",
+        "learning",
+    }
+    profiled = [record.data for record in records if record.measure.startswith("profile")]
+    assert profiled
+    assert all(data["kernels"] for data in profiled)
