@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
+import importlib
 
 import torch
 
@@ -11,14 +11,16 @@ def warm() -> None:
     """One thread, one tiny step on it, no GPU: the first optimizer of a process imports much behind the scenes, and
     after a region with two threads a fork can hang.
 
-    An optimizer asks whether there is a GPU, and then what its stream does; the answer would wake CUDA here, and no
-    child could use it."""
+    Where torch is built for CUDA there is no step: a first backward pass starts a thread for each GPU, and an optimizer
+    asks what the GPU's stream does, and after either no child could use autograd or CUDA."""
     torch.set_num_threads(1)
-    with patch.object(torch.cuda, "is_available", lambda: False):
-        model = torch.nn.Linear(2, 2)
-        optimizer = torch.optim.Adam(model.parameters())
-        model(torch.ones(1, 2)).sum().backward()
-        optimizer.step()
+    if torch.backends.cuda.is_built():
+        importlib.import_module("torch._dynamo")  # most of what a first step imports
+        return
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
 
 
 def use_threads(count: int) -> None:
