@@ -29,10 +29,15 @@ DATASETS = {part.name for part in faults.provide_datasets()}
 EACH_FAULT = [(promise, part, words) for promise, parts in faults.FAULTS.items() for part, words in parts]
 
 
+def looking_in(folder: Path) -> str:
+    """PYTHONPATH with one more folder."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @pytest.fixture(scope="module")
 def catalog():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(TESTS))
+        patch.setenv("PYTHONPATH", looking_in(TESTS))
         yield Catalog(load_plugins(FILES))
 
 
@@ -83,7 +88,7 @@ def test_a_door_that_imports_torch_is_caught(tmp_path, monkeypatch):
     package(tmp_path, "light_door", DOOR.format(name="light_door", more=""))
     package(tmp_path, "heavy_door", DOOR.format(name="heavy_door", more="import torch"))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", looking_in(tmp_path))
     catalog = Catalog(load_plugins())
     (light,) = cases("light_door", catalog=catalog, only=["door-without-torch"])  # a plugin's name: all its parts
     (heavy,) = cases("heavy_door", catalog=catalog, only=["door-without-torch"])
@@ -107,7 +112,7 @@ def test_a_slip_is_named(catalog):
 
 
 def test_conform_says_what_was_seen(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", looking_in(TESTS))
 
     def conform(*arguments: str) -> subprocess.CompletedProcess[str]:
         return harness("-p", TESTS / "faults.py", "conform", *arguments, cwd=tmp_path)
@@ -140,7 +145,7 @@ def test_keeps_its_promises(case):
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "test_mine.py"],
-        cwd=tmp_path, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}"},
+        cwd=tmp_path, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": looking_in(TESTS)},
     )  # fmt: skip
     assert "1 failed, 1 passed, 1 skipped" in done.stdout, done.stdout
     assert "In evaluation an example gets the same answer alone as in a batch of others." in done.stdout

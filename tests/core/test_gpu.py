@@ -10,7 +10,7 @@ from conftest import SUITE
 from made import block, record
 from test_cli import harness
 
-from harness.bench import gpu
+from harness.bench import gpu, machine
 from harness.bench.warm import warm
 from harness.compare import Measured
 from harness.store import Store
@@ -122,3 +122,10 @@ def test_everything_is_measured_on_a_real_gpu(tmp_path):
     profiled = [record.data for record in records if record.measure.startswith("profile")]
     assert profiled
     assert all(data["kernels"] for data in profiled)
+
+
+def test_what_wakes_cuda_is_asked_in_a_child():
+    mine = os.getpid()
+    told = machine.asked_in_a_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
+    assert told == {"cudnn": 91900, "gpus": 1}
+    assert machine.asked_in_a_child(lambda: os._exit(1)) == {"cudnn": None, "gpus": 0}  # a driver that crashes
