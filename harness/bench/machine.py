@@ -20,7 +20,33 @@ PACKAGES = ("rnn-harness", "rnn-harness-plugins", "torch", "numpy")
 
 
 def describe() -> dict[str, Any]:
-    """Processor, memory, threads, torch build, devices and package versions. Initialises no GPU."""
+    """Processor, memory, threads, torch build, devices and package versions.
+
+    Where torch is built for CUDA a forked process is asked: torch's own account of its build and cuDNN's version wake
+    CUDA, and whoever has woken it cannot be forked from."""
+    return asked_in_a_child(_facts) if torch.version.cuda else _facts()
+
+
+def asked_in_a_child(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a forked process answers, in JSON. Raises RuntimeError where it ends without an answer."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, json.dumps(question()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    if not text:
+        raise RuntimeError("the process that was asked about this machine ended without an answer")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _facts() -> dict[str, Any]:
     build = torch.__config__.show()
     found: dict[str, Any] = {
         "platform": platform.platform(),
@@ -34,32 +60,11 @@ def describe() -> dict[str, Any]:
         "torch_blas": match.group(1) if (match := re.search(r"BLAS_INFO=([^,\s]+)", build)) else "unknown",
         "mkldnn": bool(torch.backends.mkldnn.is_available()),
         "cuda_build": torch.version.cuda,
-        **(asked_in_a_child(_cuda) if torch.version.cuda else {"cudnn": None, "gpus": 0}),
+        "cudnn": torch.backends.cudnn.version() if torch.version.cuda else None,
+        "gpus": torch.cuda.device_count() if torch.version.cuda else 0,
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
     }
     return found | (gpu.cards() if found["gpus"] else {})
-
-
-def asked_in_a_child(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a forked process answers. Both cuDNN's version and, without NVML, the number of GPUs wake CUDA, and whoever
-    has woken it cannot be forked from."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, json.dumps(question()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    found: dict[str, Any] = json.loads(text or '{"cudnn": null, "gpus": 0}')
-    return found
-
-
-def _cuda() -> dict[str, Any]:
-    return {"cudnn": torch.backends.cudnn.version(), "gpus": torch.cuda.device_count()}
 
 
 def torch_build() -> str:

@@ -7,6 +7,7 @@ promises the same computation may be off by four times that (and a millionth).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -25,7 +26,26 @@ TIMES, PLUS = 4.0, 1e-6
 Tensors = dict[str, torch.Tensor]
 
 
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """On a GPU torch lets cuDNN round products to TensorFloat-32, ten bits, and differently for each algorithm: what is
+    the same computation is told without it. The clock runs with what torch does by itself."""
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cudnn.allow_tf32
+    products.allow_tf32 = cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        products.allow_tf32, cudnn.allow_tf32 = before
+
+
 def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
+    """The findings of `find`, with exact products."""
+    with exact_products():
+        return find(block, kitchen, guard)
+
+
+def find(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
     """One finding a trial: outcome "ok", "invalid" (a promise is broken) or "failed" (it raised, or is not finite).
 
     The baseline's finding holds the dataset's own counted amounts.

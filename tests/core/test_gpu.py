@@ -102,30 +102,21 @@ def test_where_there_may_be_a_gpu_the_server_takes_no_step(monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_everything_is_measured_on_a_real_gpu(tmp_path):
-    measured = "measure: {speed: {of: [train, inference], warm_up: 1 ms, seconds: 10 ms}, memory: {}, cost: {},"
+def test_a_suite_runs_on_a_real_gpu(tmp_path):
+    measured = "measure: {speed: {of: [train, inference], warm_up: 1 ms, seconds: 10 ms},"
     text = SUITE.replace("use: [descent]", "use: [descent]\n  device: cuda").split("measure:")[0]
-    learned = "learning: {seeds: 2, steps: 5, evaluations: 1}, health: {steps: 5}, profile: {steps: 1}}"
-    (tmp_path / "toy.yaml").write_text(f"{text}{measured} {learned}\n")
+    (tmp_path / "toy.yaml").write_text(f"{text}{measured} learning: {{seeds: 2, steps: 5, evaluations: 1}}}}\n")
     done = harness("run", "toy.yaml", "--quick", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (folder,) = (tmp_path / "results" / "toy").iterdir()
     records = Store.open(folder).records()
     assert {record.outcome for record in records} == {"ok"}
-    assert {record.measure.partition(".")[0] for record in records} >= {
-        "verify",
-        "speed",
-        "memory",
-        "profile",
-        "learning",
-    }
-    profiled = [record.data for record in records if record.measure.startswith("profile")]
-    assert profiled
-    assert all(data["kernels"] for data in profiled)
+    assert {record.measure.partition(".")[0] for record in records} == {"verify", "speed", "learning"}
 
 
 def test_what_wakes_cuda_is_asked_in_a_child():
     mine = os.getpid()
     told = machine.asked_in_a_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
     assert told == {"cudnn": 91900, "gpus": 1}
-    assert machine.asked_in_a_child(lambda: os._exit(1)) == {"cudnn": None, "gpus": 0}  # a driver that crashes
+    with pytest.raises(RuntimeError, match="without an answer"):
+        machine.asked_in_a_child(lambda: os._exit(1))  # a driver that crashes
