@@ -38,6 +38,7 @@ from harness.verbs.compare import compare, history
 from harness.verbs.conform import conform
 from harness.verbs.explain import explain
 from harness.verbs.export import export
+from harness.verbs.new import new
 from harness.verbs.plot import plot
 from harness.verbs.run import run
 from harness.verbs.trust import doctor, selftest
@@ -56,6 +57,7 @@ def cli() -> None:
                     harness describe lstm   what one part takes and promises
                     harness plan SUITE      what a suite would measure, and for how long
                     harness compare A B     what became of it since an older run
+    begin your own  harness new suite NAME  a question; harness new plugin NAME for a part
     """
 
 
@@ -224,6 +226,7 @@ cli.add_command(compare)
 cli.add_command(conform)
 cli.add_command(history)
 cli.add_command(explain)
+cli.add_command(new)
 cli.add_command(plot)
 cli.add_command(export)
 cli.add_command(doctor)

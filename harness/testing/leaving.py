@@ -27,7 +27,8 @@ def _flushes() -> bool:
 #: what seeds are for.
 SETTINGS: dict[str, Callable[[], Any]] = {
     "torch's default dtype": torch.get_default_dtype,
-    "torch's default device": torch.get_default_device,
+    # Not torch.get_default_device, which in torch 2.6 raises once a device was set and taken back.
+    "torch's default device": lambda: torch.empty(0).device,
     "the number of threads": torch.get_num_threads,
     "whether gradients are on": torch.is_grad_enabled,
     "inference mode": torch.is_inference_mode_enabled,

@@ -5,6 +5,8 @@
 - ```console: each ``$ command`` is run; the lines under it must appear in its output in order, ``...`` standing for
   anything. ``exit code N`` as the last line expects that code instead of 0.
 - ```text and others are for the eye.
+
+A page that installs something has a virtual environment of its own for it, see `venvs`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from venvs import Venv
 
 from harness.catalog import Catalog
 from harness.plan import make_plan
@@ -47,7 +50,11 @@ def fences(page: Path) -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_snippets(page: Path, tmp_path: Path):
+def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if any(language == "console" and "$ pip install" in text for language, text, _ in fences(page)):
+        environment = Venv(tmp_path_factory.mktemp("venv")).environment
     for language, text, line in fences(page):
         where = f"{name_of(page)}:{line}"
         name = re.match(r"# (\S+\.(?:yaml|py))\n", text)
@@ -61,7 +68,7 @@ def test_snippets(page: Path, tmp_path: Path):
             compile(text, where, "exec")
         elif language == "console":
             for command in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-                run(command, where, tmp_path)
+                run(command, where, tmp_path, environment)
 
 
 def check_suite(text: str, where: str, folder: Path) -> None:
@@ -71,14 +78,13 @@ def check_suite(text: str, where: str, folder: Path) -> None:
     assert plan.blocks
 
 
-def run(command: str, where: str, folder: Path) -> None:
+def run(command: str, where: str, folder: Path, environment: dict[str, str]) -> None:
     line, *expected = command.rstrip("\n").split("\n")
     code = 0
     if expected and (match := re.fullmatch(r"exit code (\d+)", expected[-1])):
         code, expected = int(match[1]), expected[:-1]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, text=True, timeout=300,
+        ["bash", "-c", line], cwd=folder, env=environment, text=True, timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == code, f"{where}: $ {line}\n{done.stdout}"

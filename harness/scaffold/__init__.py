@@ -1,0 +1,1 @@
+"""What a plugin or a suite begins with: files written from templates, checked before they are handed over."""

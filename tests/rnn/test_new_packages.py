@@ -1,0 +1,89 @@
+"""Packages that `harness new plugin` writes, installed as anybody's: they keep their promises, and their suites run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from venvs import Venv
+
+from harness.scaffold.names import names_of
+from harness.scaffold.plugin import KINDS, plugin_files
+from harness.scaffold.suite import Wanted, suite_text
+
+
+def packages(folder: Path) -> dict[str, Path]:
+    """A package of each kind, as it is written."""
+    made = {}
+    for kind in KINDS:
+        made[kind] = folder / f"my-{kind}s"
+        for path, text in plugin_files(names_of(f"my-{kind}s"), kind).items():
+            (made[kind] / path).parent.mkdir(parents=True, exist_ok=True)
+            (made[kind] / path).write_text(text)
+    return made
+
+
+def test_the_examples_are_right(tmp_path):
+    """Each package's own tests of its part; what all parts of its kind promise is asked in the slow test."""
+    made = packages(tmp_path)
+    path = os.pathsep.join([*map(str, made.values()), os.environ.get("PYTHONPATH", "")])
+    tests = [folder / "tests" / f"test_my_{kind}.py" for kind, folder in made.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", f"--rootdir={tmp_path}", "--import-mode=importlib", *map(str, tests)],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(),
+        Wanted(model="gru"),
+        Wanted(model="transformer", dataset="lengths"),
+        Wanted(model="lstm", against="rnn", measure="learning"),
+        Wanted(optimization="clip"),
+        Wanted(optimization="bucket"),
+        Wanted(optimization="sgd", measure="learning", dataset="adding"),
+        Wanted(optimization="last_naive"),
+    ],
+    ids=lambda wanted: f"{wanted.model}-{wanted.optimization}",
+)
+def test_new_suites_plan_with_the_parts_there_are(wanted, catalog):
+    assert suite_text("mine", wanted, catalog)  # it is planned before it is handed over
+
+
+@pytest.mark.slow
+def test_each_kind_does_what_its_readme_says(tmp_path):
+    """Every command but those that need a checkout or fetch torch anew: installed, described, run, held to promises."""
+    venv = Venv(tmp_path / "venv")
+    made = packages(tmp_path)
+    for kind, folder in made.items():
+        text = (folder / "README.md").read_text()
+        commands = re.findall(r"^\$ (.*)$", text, flags=re.MULTILINE)
+        here = [command for command in commands if "HARNESS" not in command and "tox" not in command]
+        assert [command.split()[0] for command in here] == ["pip", "harness", "harness", "harness", "pytest"]
+        for command in here:
+            quick = " --quick" if command.startswith("harness run") else ""
+            done = venv.run("bash", "-c", command + quick, cwd=folder)
+            assert done.returncode == 0, f"{kind}: $ {command}\n{done.stdout}"
+        assert f"({folder.name})" in venv.run("harness", "list", kind, cwd=tmp_path).stdout
+    assert list(made["reporter"].rglob("results/*/*/my_reporter.txt"))
+    assert "my metric" in venv.run("harness", "report", cwd=made["metric"]).stdout
+
+
+@pytest.mark.slow
+def test_types_are_right(tmp_path):
+    """By mypy as the packages set it up, with nothing but the harness to look into."""
+    if not find_spec("mypy"):
+        pytest.skip("mypy is not installed")
+    for folder in packages(tmp_path).values():
+        done = subprocess.run([sys.executable, "-m", "mypy"], cwd=folder, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout
