@@ -14,25 +14,22 @@ from typing import Any, NoReturn
 import click
 
 from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
+from harness.session import Asked, finish, run_of, went_wrong
 from harness.verbs.common import (
-    Asked,
     Context,
     as_json_option,
     catalog_of,
     device_option,
-    finish,
     only_option,
     plan_of,
     plugin_option,
     preset_option,
     quick_option,
     results_option,
-    run_of,
     set_option,
     show,
     show_page,
     suite_argument,
-    went_wrong,
 )  # fmt: skip
 from harness.verbs.compare import compare, history
 from harness.verbs.conform import conform

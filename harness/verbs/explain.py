@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UserError, did_you_mean
+from harness.session import chosen, run_of
 from harness.verbs.common import (
     Context,
     as_json_option,
     catalog_of,
-    chosen,
     only_option,
     plugin_option,
     results_option,
-    run_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UserError
+from harness.session import Asked, run_of
 from harness.verbs.common import (
-    Asked,
     Context,
     catalog_of,
     device_option,
@@ -19,7 +19,6 @@ from harness.verbs.common import (
     plugin_option,
     preset_option,
     results_option,
-    run_of,
     set_option,
 )  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import UserError, did_you_mean
-from harness.verbs.common import Context, catalog_of, plugin_option, results_option, run_of
+from harness.session import run_of
+from harness.verbs.common import Context, catalog_of, plugin_option, results_option
 
 if TYPE_CHECKING:
     from harness.builtin.figures import Plot

@@ -1,7 +1,8 @@
 """Every snippet in the documentation is run, in the order it stands, in a folder that a page's snippets share.
 
 - ```yaml: a suite, or part of one that is merged over a small suite; it must plan. ``# name.yaml`` first saves it.
-- ```python: a module saved under the name in its first line, or code that is run.
+- ```python: a module saved under the name in its first line, or code that is run, with the names that the page's
+  snippets before it have left.
 - ```console: each ``$ command`` is run; the lines under it must appear in its output in order, ``...`` standing for
   anything. ``exit code N`` as the last line expects that code instead of 0.
 - ```text and others are for the eye.
@@ -13,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,7 @@ def fences(page: Path) -> list[tuple[str, str, int]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_snippets(page: Path, tmp_path: Path):
+    names: dict[str, object] = {}
     for language, text, line in fences(page):
         where = f"{name_of(page)}:{line}"
         name = re.match(r"# (\S+\.(?:yaml|py))\n", text)
@@ -56,7 +59,8 @@ def test_snippets(page: Path, tmp_path: Path):
         if language == "yaml":
             check_suite(text, where, tmp_path)
         elif language == "python" and not name:
-            exec(compile(text, where, "exec"), {})
+            with chdir(tmp_path):
+                exec(compile(text, where, "exec"), names)
         elif language == "python":
             compile(text, where, "exec")
         elif language == "console":
