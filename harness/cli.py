@@ -163,15 +163,25 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
 @cli.command()
 @plugin_option
 @click.argument("name")
+@click.option("--example", is_flag=True, help="Print its example alone, to be saved: a suite, or the command to use.")
 @as_json_option
 @click.pass_context
-def describe(context: Context, name: str, as_json: bool) -> None:
-    """Describe a part: what it does, takes, promises, needs and offers, and where it comes from."""
+def describe(context: Context, name: str, example: bool, as_json: bool) -> None:
+    """Describe a part: what it does, takes, promises, needs and offers, where it comes from, and an example.
+
+    The example of a model, dataset or optimization is a suite that can be run as it stands, where all that it needs is
+    here: harness describe lstm --example > lstm.yaml
+    """
     from harness.describe import describe_named, in_words
 
     rows = describe_named(catalog_of(context), name)
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
+    elif example:
+        found = [row["example"]["text"].rstrip("\n") for row in rows if row["example"]]
+        if not found:
+            raise UserError(f"there is no example of {name} here.", fix="A suite needs a model, data and an optimizer.")
+        click.echo("\n\n".join(found))
     else:
         click.echo("\n\n".join(in_words(row) for row in rows))
 
