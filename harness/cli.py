@@ -37,6 +37,7 @@ from harness.verbs.explain import explain
 from harness.verbs.export import export
 from harness.verbs.plot import plot
 from harness.verbs.run import run
+from harness.verbs.schema import schema
 from harness.verbs.trust import doctor, selftest
 
 
@@ -235,14 +236,7 @@ cli.add_command(plot)
 cli.add_command(export)
 cli.add_command(doctor)
 cli.add_command(selftest)
-
-
-@cli.command()
-def schema() -> None:
-    """Print the JSON Schema of a suite, for editors."""
-    from harness.schema import json_schema
-
-    click.echo(json.dumps(json_schema(), indent=1))
+cli.add_command(schema)
 
 
 def main() -> NoReturn:

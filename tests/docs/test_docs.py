@@ -17,6 +17,7 @@ import sys
 from contextlib import chdir
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from markdown_it import MarkdownIt
@@ -24,6 +25,7 @@ from markdown_it import MarkdownIt
 from harness.catalog import Catalog
 from harness.plan import make_plan
 from harness.plugins import load_plugins
+from harness.schema import json_schema
 from harness.suite import parse_suite
 from harness.yaml_source import read_text
 
@@ -71,6 +73,7 @@ def test_snippets(page: Path, tmp_path: Path):
 def check_suite(text: str, where: str, folder: Path) -> None:
     whole = {**yaml.safe_load(BASE), **yaml.safe_load(text)} if "question:" not in text else None
     source = read_text(yaml.safe_dump(whole, sort_keys=False) if whole else text, where)
+    jsonschema.validate(source.value, json_schema())
     plan = make_plan(parse_suite(source, "snippet", text), Catalog(load_plugins(sorted(folder.glob("my_*.py")))))
     assert plan.blocks
 
