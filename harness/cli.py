@@ -15,6 +15,7 @@ import click
 
 from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
 from harness.session import Asked, finish, run_of, went_wrong
+from harness.verbs import completing
 from harness.verbs.common import (
     Context,
     as_json_option,
@@ -32,6 +33,7 @@ from harness.verbs.common import (
     suite_argument,
 )  # fmt: skip
 from harness.verbs.compare import compare, history
+from harness.verbs.completion import VARIABLE, completion, prepare
 from harness.verbs.conform import conform
 from harness.verbs.explain import explain
 from harness.verbs.export import export
@@ -116,7 +118,7 @@ def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> Non
 
 @cli.command("list")
 @plugin_option
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completing.kinds)
 @as_json_option
 @click.pass_context
 def list_(context: Context, kind: str | None, as_json: bool) -> None:
@@ -163,7 +165,7 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
 
 @cli.command()
 @plugin_option
-@click.argument("name")
+@click.argument("name", shell_complete=completing.parts)
 @click.option("--example", is_flag=True, help="Print its example alone, to be saved: a suite, or the command to use.")
 @as_json_option
 @click.pass_context
@@ -189,9 +191,12 @@ def describe(context: Context, name: str, example: bool, as_json: bool) -> None:
 
 @cli.command()
 @plugin_option
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=click.Path(path_type=Path), required=False, shell_complete=completing.runs)
 @results_option
-@click.option("--as", "reporter", metavar="NAME", help="Print what one reporter writes: latex, junit, github, csv, ...")
+@click.option(
+    "--as", "reporter", metavar="NAME", shell_complete=completing.reporters,
+    help="Print what one reporter writes: latex, junit, github, csv, ...",
+)  # fmt: skip
 @as_json_option
 @click.pass_context
 def report(context: Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
@@ -237,11 +242,24 @@ cli.add_command(export)
 cli.add_command(doctor)
 cli.add_command(selftest)
 cli.add_command(schema)
+cli.add_command(completion)
+
+
+def answer_the_shell() -> NoReturn:
+    """Say what the shell may offer where the cursor is. Whatever goes wrong, it is not the time to tell."""
+    prepare()
+    try:
+        cli.main(prog_name="harness", complete_var=VARIABLE)
+    except Exception:
+        sys.exit(FAILED)
+    sys.exit(0)
 
 
 def main() -> NoReturn:
     """Run the command line and turn whatever happens into a sentence and an exit code."""
     code: Any = 0
+    if VARIABLE in os.environ:
+        answer_the_shell()
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()

@@ -13,6 +13,7 @@ import click
 
 from harness import session
 from harness.session import Asked
+from harness.verbs import completing
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
@@ -23,15 +24,21 @@ if TYPE_CHECKING:
     from harness.suite import Suite
 
 Context = click.Context
-suite_argument = click.argument("suite", type=click.Path(path_type=Path))
+suite_argument = click.argument("suite", type=click.Path(path_type=Path), shell_complete=completing.suites)
 set_option = click.option(
-    "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
-)
+    "--set", "settings", multiple=True, metavar="PATH=VALUE", shell_complete=completing.settings,
+    help="Override a field, e.g. base.model.hidden_size=64.",
+)  # fmt: skip
 only_option = click.option(
-    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Keep only these levels of an axis (and the baseline)."
+    "--only", multiple=True, metavar="AXIS=LEVEL,..", shell_complete=completing.levels_of_axes,
+    help="Keep only these levels of an axis (and the baseline).",
+)  # fmt: skip
+device_option = click.option(
+    "--device", metavar="DEVICE", shell_complete=completing.devices, help="The same as --set base.device=DEVICE."
 )
-device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
-preset_option = click.option("--preset", metavar="NAME", help="One of the suite's presets, such as full.")
+preset_option = click.option(
+    "--preset", metavar="NAME", shell_complete=completing.presets, help="One of the suite's presets, such as full."
+)
 quick_option = click.option(
     "--quick", is_flag=True, help="One process a block, two seeds: a first look, never a verdict."
 )

@@ -11,6 +11,7 @@ import click
 
 from harness.errors import UserError
 from harness.session import chosen, folder_of, store_of
+from harness.verbs import completing
 from harness.verbs.common import Context, as_json_option, catalog_of, only_option, plugin_option, results_option
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ def _share(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command()
 @plugin_option
-@click.argument("run_a", metavar="A")
-@click.argument("run_b", metavar="B")
+@click.argument("run_a", metavar="A", shell_complete=completing.names_of_runs)
+@click.argument("run_b", metavar="B", shell_complete=completing.names_of_runs)
 @only_option
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare by this; again for more.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", shell_complete=completing.metrics,
+    help="Compare by this; again for more.",
+)  # fmt: skip
 @click.option(
     "--margin", metavar="SHARE", callback=_share,
     help="What still counts as equal, such as 5% (the smaller margin of the two suites).",
@@ -134,7 +138,7 @@ def show_comparison(across: Across, outcome: Gate) -> None:
 
 
 @click.command()
-@click.argument("suite", required=False)
+@click.argument("suite", required=False, shell_complete=completing.suites_with_runs)
 @results_option
 @click.option(
     "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Show so many runs one by one."

@@ -10,6 +10,7 @@ import click
 
 from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
 from harness.session import Asked, How, begin, carry_out, finish, take_up, went_wrong
+from harness.verbs import completing
 from harness.verbs.common import (
     Context,
     as_json_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("suite", type=click.Path(path_type=Path), required=False)
+@click.argument("suite", type=click.Path(path_type=Path), required=False, shell_complete=completing.suites)
 @preset_option
 @set_option
 @only_option
@@ -44,7 +45,10 @@ if TYPE_CHECKING:
 @quick_option
 @until_decided_option
 @results_option
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completing.runs,
+    help="Go on with a run that was stopped.",
+)  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(1), metavar="N",
     help="With --resume: go on to N seeds. Looked at before, what they are part of is marked as extended.",
@@ -54,7 +58,10 @@ if TYPE_CHECKING:
     help="How many runs of a learning measure train at a time (as many as there are cores). No clock runs then.",
 )  # fmt: skip
 @click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
-@click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
+@click.option(
+    "--executor", default="local", show_default=True, shell_complete=completing.executors,
+    help="Where blocks are measured; see harness list.",
+)  # fmt: skip
 @as_json_option
 @click.pass_context
 def run(
