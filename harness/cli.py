@@ -173,7 +173,10 @@ def describe(context: Context, name: str, example: bool, as_json: bool) -> None:
     """Describe a part: what it does, takes, promises, needs and offers, where it comes from, and an example.
 
     The example of a model, dataset or optimization is a suite that can be run as it stands, where all that it needs is
-    here: harness describe lstm --example > lstm.yaml
+    here.
+
+    \b
+    harness describe lstm --example > lstm.yaml
     """
     from harness.describe import describe_named, in_words
 

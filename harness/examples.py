@@ -16,7 +16,7 @@ from typing import Any, Literal
 from harness.catalog import Catalog, Entry
 from harness.errors import UserError, UserErrors
 from harness.parameters import REQUIRED, Parameter, parameters_of
-from harness.parts import Dataset, Executor, Metric, Model, Optimization, Part, Reporter
+from harness.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 from harness.plan import make_plan
 from harness.suite import parse_suite
 from harness.yaml_source import read_scalar, read_text
@@ -50,6 +50,8 @@ def example_of(catalog: Catalog, entry: Entry) -> Example | None:
         return Example("command", f"harness report latest --as {part.name}")
     if isinstance(part, Executor):
         return Example("command", f"harness run SUITE.yaml --executor {part.name}")
+    if isinstance(part, Promise):
+        return Example("command", f"harness conform NAME --only {part.name}")
     if isinstance(part, Metric):
         claimed = first_that_plans(catalog, suites_with_metric(catalog, part)) if part.per == "sample" else None
         return claimed or Example("command", "harness report latest --as csv")

@@ -103,6 +103,21 @@ def parts(context: click.Context, _: str) -> Iterator[Offer]:
 
 
 @quiet
+def parts_and_plugins(context: click.Context, _: str) -> Iterator[Offer]:
+    """The names of all parts, and of the plugins that bring them."""
+    from harness.verbs.common import catalog_of
+
+    yield from named_parts(context)
+    yield from catalog_of(context).plugins.versions
+
+
+@quiet
+def promises(context: click.Context, _: str) -> Iterator[Offer]:
+    """The names of promises."""
+    yield from named_parts(context, "promise")
+
+
+@quiet
 def kinds(*_: Any) -> Iterator[Offer]:
     """The kinds of parts, as list takes them."""
     from harness.catalog import KINDS

@@ -103,6 +103,9 @@ def test_names_of_parts(here):
     assert helps["mlp"] == "model: two linear maps"
     assert offered("list", "mo") == ["models"]
     assert offered("list", "model") == ["models"]
+    assert {"mlp", "toy.py", "rnn-harness"} <= set(offered("conform", ""))
+    assert offered("conform", "mlp", "--only", "grad") == ["gradients"]
+    assert "points" in offered("conform", "mlp", "--using", "po")
     assert offered("report", "--as", "j") == ["json", "junit"]
     assert offered("run", "--executor", "") == ["local"]
     assert offered("compare", "--metric", "step") == ["step_time"]

@@ -197,6 +197,10 @@ def test_metrics_reporters_and_executors_say_how_they_are_used(toy):
     assert row_of(toy, "local")["example"]["text"] == "harness run SUITE.yaml --executor local"
 
 
+def test_a_promise_says_how_it_is_asked_for(toy):
+    assert row_of(toy, "gradients")["example"]["text"] == "harness conform NAME --only gradients"
+
+
 def test_without_models_there_is_no_suite_to_show():
     assert row_of(of_files(), "step_time")["example"]["kind"] == "command"
 
