@@ -7,7 +7,15 @@ This is the door for plugin authors: mark functions with `hookimpl` and yield pa
     @harness.hookimpl
     def provide_models():
         yield harness.Model("my_cell", "my_package.cell:build", summary="...")
+
+And it is the door for Python and notebooks: `run` a suite, `resume` a run, `open` an earlier one. These are imported
+when they are first asked for, so that a plugin's import costs nothing.
+
+    result = harness.run("suites/smoke.yaml", quick=True)
+    result.to_pandas()
 """
+
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -26,6 +34,12 @@ from harness.parts import (
     Score,
     Skip,
 )
+
+if TYPE_CHECKING:
+    from harness.api import open as open
+    from harness.api import resume as resume
+    from harness.api import run as run
+    from harness.result import Result as Result
 
 hookimpl = pluggy.HookimplMarker("harness")
 
@@ -48,3 +62,18 @@ __all__ = [
     "__version__",
     "hookimpl",
 ]
+
+#: What is imported when it is first asked for, and from where. Not in __all__: a star must not hide Python's own open.
+_LAZY = {"run": "harness.api", "resume": "harness.api", "open": "harness.api", "Result": "harness.result"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -14,33 +14,33 @@ from typing import Any, NoReturn
 import click
 
 from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
+from harness.session import Asked, finish, run_of, went_wrong
+from harness.verbs import completing
 from harness.verbs.common import (
-    Asked,
     Context,
     as_json_option,
     catalog_of,
     device_option,
-    finish,
     only_option,
     plan_of,
     plugin_option,
     preset_option,
     quick_option,
     results_option,
-    run_of,
     set_option,
     show,
     show_page,
     suite_argument,
-    went_wrong,
 )  # fmt: skip
 from harness.verbs.compare import compare, history
+from harness.verbs.completion import VARIABLE, completion, prepare
 from harness.verbs.conform import conform
 from harness.verbs.explain import explain
 from harness.verbs.export import export
 from harness.verbs.new import new
 from harness.verbs.plot import plot
 from harness.verbs.run import run
+from harness.verbs.schema import schema
 from harness.verbs.trust import doctor, selftest
 
 
@@ -120,7 +120,7 @@ def plan(context: Context, /, suite: Path, as_json: bool, **changes: Any) -> Non
 
 @cli.command("list")
 @plugin_option
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completing.kinds)
 @as_json_option
 @click.pass_context
 def list_(context: Context, kind: str | None, as_json: bool) -> None:
@@ -167,25 +167,41 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
 
 @cli.command()
 @plugin_option
-@click.argument("name")
+@click.argument("name", shell_complete=completing.parts)
+@click.option("--example", is_flag=True, help="Print its example alone, to be saved: a suite, or the command to use.")
 @as_json_option
 @click.pass_context
-def describe(context: Context, name: str, as_json: bool) -> None:
-    """Describe a part: what it does, takes, promises, needs and offers, and where it comes from."""
+def describe(context: Context, name: str, example: bool, as_json: bool) -> None:
+    """Describe a part: what it does, takes, promises, needs and offers, where it comes from, and an example.
+
+    The example of a model, dataset or optimization is a suite that can be run as it stands, where all that it needs is
+    here.
+
+    \b
+    harness describe lstm --example > lstm.yaml
+    """
     from harness.describe import describe_named, in_words
 
     rows = describe_named(catalog_of(context), name)
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False, default=str))
+    elif example:
+        found = [row["example"]["text"].rstrip("\n") for row in rows if row["example"]]
+        if not found:
+            raise UserError(f"there is no example of {name} here.", fix="A suite needs a model, data and an optimizer.")
+        click.echo("\n\n".join(found))
     else:
         click.echo("\n\n".join(in_words(row) for row in rows))
 
 
 @cli.command()
 @plugin_option
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=click.Path(path_type=Path), required=False, shell_complete=completing.runs)
 @results_option
-@click.option("--as", "reporter", metavar="NAME", help="Print what one reporter writes: latex, junit, github, csv, ...")
+@click.option(
+    "--as", "reporter", metavar="NAME", shell_complete=completing.reporters,
+    help="Print what one reporter writes: latex, junit, github, csv, ...",
+)  # fmt: skip
 @as_json_option
 @click.pass_context
 def report(context: Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
@@ -231,19 +247,25 @@ cli.add_command(plot)
 cli.add_command(export)
 cli.add_command(doctor)
 cli.add_command(selftest)
+cli.add_command(schema)
+cli.add_command(completion)
 
 
-@cli.command()
-def schema() -> None:
-    """Print the JSON Schema of a suite, for editors."""
-    from harness.schema import json_schema
-
-    click.echo(json.dumps(json_schema(), indent=1))
+def answer_the_shell() -> NoReturn:
+    """Say what the shell may offer where the cursor is. Whatever goes wrong, it is not the time to tell."""
+    prepare()
+    try:
+        cli.main(prog_name="harness", complete_var=VARIABLE)
+    except Exception:
+        sys.exit(FAILED)
+    sys.exit(0)
 
 
 def main() -> NoReturn:
     """Run the command line and turn whatever happens into a sentence and an exit code."""
     code: Any = 0
+    if VARIABLE in os.environ:
+        answer_the_shell()
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
@@ -26,13 +28,64 @@ class Parameter:
     @property
     def type_name(self) -> str:
         """The annotation as a reader would write it."""
-        if isinstance(self.annotation, type):
-            return self.annotation.__name__
-        return str(self.annotation).replace("typing.", "")
+        return type_in_words(self.annotation)
+
+    @property
+    def choices(self) -> list[Any] | None:
+        """The values that it takes, where these are few and listed; else None."""
+        return choices_of(self.annotation)
+
+    def meaning(self, doc: str) -> str:
+        """What it means, in the words of its annotation, or else of the docstring where that says so: the clauses that
+        name it between backquotes. Empty where nothing does."""
+        for said in getattr(self.annotation, "__metadata__", ()):
+            text = getattr(said, "description", None) or getattr(said, "documentation", None)
+            if isinstance(text, str):
+                return text
+        named = re.compile(rf"`{re.escape(self.name)}`")
+        return " ".join(clause for clause in clauses_of(doc) if named.search(clause)).rstrip(";")
 
 
-#: A parameter of every dataset, taken by the core: how many examples a step sees.
-BATCH_SIZE = Parameter("batch_size", int, 32)
+def type_in_words(annotation: Any) -> str:
+    """A type as a reader would write it: the values it takes where these are listed."""
+    if annotation is None or annotation is type(None):
+        return "None"
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return type_in_words(inner[0])
+    if origin is typing.Literal:
+        return " | ".join(map(str, inner))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(type_in_words, inner))
+    if origin is not None and inner:
+        words = ", ".join("..." if one is ... else type_in_words(one) for one in inner)
+        return f"{getattr(origin, '__name__', origin)}[{words}]"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def choices_of(annotation: Any) -> list[Any] | None:
+    """The values of a type that is a list of them, with None where that is one."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return choices_of(inner[0])
+    if origin is typing.Literal:
+        return list(inner)
+    if annotation is bool:
+        return [True, False]
+    if origin in (typing.Union, types.UnionType):
+        each = [[None] if one is type(None) else choices_of(one) for one in inner]
+        return None if None in each else [value for found in each for value in found or ()]
+    return None
+
+
+def clauses_of(doc: str) -> list[str]:
+    """The clauses of a docstring, each ending with its own stop or semicolon."""
+    paragraphs = (" ".join(text.split()) for text in re.split(r"\n\s*\n", doc))
+    return [clause for text in paragraphs for clause in re.split(r"(?<=[;.!?])\s+(?=[A-Z`*\"(])|(?<=;)\s+", text)]
+
+
+#: A parameter of every dataset, taken by the core.
+BATCH_SIZE = Parameter("batch_size", Annotated[int, pydantic.Field(description="how many examples a step sees")], 32)
 
 
 def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str, Parameter]:

@@ -48,6 +48,8 @@ class Part:
     #: Variables that must exist before the process does (allocator, threads): a mapping, or a function
     #: ``(**parameters) -> mapping``, free of torch.
     environment: Mapping[str, str] | Reference = field(default_factory=dict)
+    #: What the base of a ready example needs to have, written as in a suite, where any model and dataset would not do.
+    example: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     kind: ClassVar[str] = "part"
     #: How many leading positional arguments the core itself hands to `build`.

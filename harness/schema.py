@@ -377,4 +377,7 @@ class SuiteSchema(_Strict):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a suite, for editors."""
-    return SuiteSchema.model_json_schema(by_alias=True)
+    schema = SuiteSchema.model_json_schema(by_alias=True)
+    _, levels = schema["properties"]["axes"]["additionalProperties"]["oneOf"]
+    levels["additionalProperties"] = {"anyOf": [levels["additionalProperties"], {"type": "null"}]}  # nothing is empty
+    return schema

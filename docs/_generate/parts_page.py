@@ -14,7 +14,7 @@ from harness.parts import Part
 #: The facts of a part that are words, by their names in its description.
 FACTS = ("changes", "role", "computes", "needs", "offers")
 #: Keys of a parameter that have columns of their own.
-COLUMNS = ("name", "type", "required", "default")
+COLUMNS = ("name", "type", "choices", "required", "default")
 
 
 def page(catalog: Catalog) -> str:

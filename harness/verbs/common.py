@@ -6,13 +6,14 @@ What a verb needs is imported inside functions, so that ``--help`` and ``list`` 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import UserError
+from harness import session
+from harness.session import Asked
+from harness.verbs import completing
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
@@ -23,15 +24,21 @@ if TYPE_CHECKING:
     from harness.suite import Suite
 
 Context = click.Context
-suite_argument = click.argument("suite", type=click.Path(path_type=Path))
+suite_argument = click.argument("suite", type=click.Path(path_type=Path), shell_complete=completing.suites)
 set_option = click.option(
-    "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
-)
+    "--set", "settings", multiple=True, metavar="PATH=VALUE", shell_complete=completing.settings,
+    help="Override a field, e.g. base.model.hidden_size=64.",
+)  # fmt: skip
 only_option = click.option(
-    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Keep only these levels of an axis (and the baseline)."
+    "--only", multiple=True, metavar="AXIS=LEVEL,..", shell_complete=completing.levels_of_axes,
+    help="Keep only these levels of an axis (and the baseline).",
+)  # fmt: skip
+device_option = click.option(
+    "--device", metavar="DEVICE", shell_complete=completing.devices, help="The same as --set base.device=DEVICE."
 )
-device_option = click.option("--device", metavar="DEVICE", help="The same as --set base.device=DEVICE.")
-preset_option = click.option("--preset", metavar="NAME", help="One of the suite's presets, such as full.")
+preset_option = click.option(
+    "--preset", metavar="NAME", shell_complete=completing.presets, help="One of the suite's presets, such as full."
+)
 quick_option = click.option(
     "--quick", is_flag=True, help="One process a block, two seeds: a first look, never a verdict."
 )
@@ -57,127 +64,12 @@ plugin_option = click.option(
 
 def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
     """The catalog with the plugin files of the command line, or else `files`."""
-    from harness.catalog import Catalog
-    from harness.plugins import load_plugins
-
-    return Catalog(load_plugins(context.obj or [Path(file) for file in files]))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line changes in a suite. `seeds` adds seeds to those it has."""
-
-    settings: Sequence[str] = ()
-    only: Sequence[str] = ()
-    preset: str | None = None
-    quick: bool = False
-    until_decided: bool = False
-    seeds: int | None = None
-
-    @classmethod
-    def of(
-        cls, settings: Sequence[str], only: Sequence[str], device: str | None, preset: str | None, **how: bool
-    ) -> Asked:
-        """From the options of a verb."""
-        return cls([*settings, *([f"base.device={device}"] if device else [])], only, preset, **how)
-
-    @classmethod
-    def from_overrides(cls, overrides: Mapping[str, Any]) -> Asked:
-        """What an earlier run was asked for, as its plan keeps it."""
-        known = {"settings": overrides["set"], **overrides}
-        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
-
-    def where_possible(self, suite: Path) -> Asked:
-        """The same without the preset where a suite has no such one: of a folder, not every suite needs it."""
-        from harness.yaml_source import read_file
-
-        source = read_file(suite)[1].value
-        has_it = isinstance(source, dict) and self.preset in (source.get("presets") or {})
-        return self if has_it else replace(self, preset=None)
-
-    def overrides(self, catalog: Catalog) -> dict[str, Any]:
-        """The same, as a plan keeps it."""
-        changed = {name: value for name, value in vars(self).items() if value and name not in ("settings", "only")}
-        plugins = [str(file) for file in catalog.plugins.files]
-        return {"set": list(self.settings), "only": list(self.only), "plugins": plugins, **changed}
-
-    def plan(self, suite: Suite, catalog: Catalog) -> Plan:
-        """The plan of a suite that was read with the same settings."""
-        from harness.plan import make_plan
-
-        return make_plan(
-            suite, catalog, only=chosen(self.only), quick=self.quick, until_decided=self.until_decided,
-            seeds=self.seeds, overrides=self.overrides(catalog),
-        )  # fmt: skip
-
-
-def run_of(run: Path | None, results: Path) -> Store:
-    """The run in a folder; the newest one where it is not given, or "latest"."""
-    from harness.store import Store
-
-    return Store.latest(results) if run is None or run == Path("latest") else Store.open(run)
+    return session.catalog_with(context.obj or files)
 
 
 def plan_of(context: Context, path: Path, asked: Asked) -> tuple[Suite, Catalog, Plan]:
     """The suite, the catalog and the plan, with what the command line changes."""
-    from harness.suite import load_suite
-
-    suite = load_suite(path, asked.settings, asked.preset)
-    catalog = catalog_of(context)
-    return suite, catalog, asked.plan(suite, catalog)
-
-
-def replan(store: Store, catalog: Catalog, seeds: int | None = None) -> Plan:
-    """The plan of an earlier run, made anew, with more seeds if so asked, and kept; raises UserError where plugins or
-    data are no longer the same."""
-    from harness.suite import parse_suite
-    from harness.yaml_source import read_file
-
-    stored = store.plan()
-    asked = Asked.from_overrides(stored.overrides)
-    asked = replace(asked, seeds=max(seeds or 0, asked.seeds or 0) or None)
-    text, source = read_file(store.folder / "suite.yaml")
-    plan = asked.plan(parse_suite(source, stored.suite, text, asked.settings, asked.preset), catalog)
-    if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
-        raise UserError(
-            "plugins or data have changed since this run began, so new records could not be compared with it.",
-            where=str(store.folder),
-            fix="Start a new run.",
-        )
-    if plan != stored:
-        store.keep(plan)
-    return plan
-
-
-def chosen(only: Sequence[str]) -> dict[str, list[str]]:
-    """--only AXIS=LEVEL,LEVEL as a mapping; given twice for an axis, it keeps both."""
-    found: dict[str, list[str]] = {}
-    for text in only:
-        axis, equals, levels = text.partition("=")
-        if not equals or not levels:
-            raise UserError("it takes AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
-        found.setdefault(axis, []).extend(levels.split(","))
-    return found
-
-
-def finish(store: Store, catalog: Catalog) -> Report:
-    """Make the report and let every reporter write it. One that fails is among the report's problems."""
-    from harness.parts import Reporter
-    from harness.report import make_report
-
-    report = make_report(store, catalog)
-    problems = []
-    for name, entry in catalog.entries(Reporter).items():
-        try:
-            catalog.code(entry)(report, store.folder)
-        except Exception as error:  # a plugin may raise anything, and the folder may be read-only
-            problems.append(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}")
-    return replace(report, problems=(*report.problems, *problems))
-
-
-def went_wrong(report: Report) -> bool:
-    """Whether a trial failed or broke its promise, or a metric or reporter could not do its work."""
-    return bool(report.problems) or any(r.outcome in ("failed", "invalid") for r in report.findings.failures)
+    return session.plan_of(path, asked, context.obj or ())
 
 
 def show(report: Report, store: Store, *, as_json: bool) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import UserError
-from harness.verbs.common import Context, as_json_option, catalog_of, chosen, only_option, plugin_option, results_option
+from harness.session import chosen, folder_of, store_of
+from harness.verbs import completing
+from harness.verbs.common import Context, as_json_option, catalog_of, only_option, plugin_option, results_option
 
 if TYPE_CHECKING:
     from harness.across.runs import Across, Gate
     from harness.across.times import Past
-    from harness.store import Store
 
 
 def _share(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
@@ -31,10 +32,13 @@ def _share(_context: click.Context, _parameter: click.Parameter, text: str | Non
 
 @click.command()
 @plugin_option
-@click.argument("run_a", metavar="A")
-@click.argument("run_b", metavar="B")
+@click.argument("run_a", metavar="A", shell_complete=completing.names_of_runs)
+@click.argument("run_b", metavar="B", shell_complete=completing.names_of_runs)
 @only_option
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Compare by this; again for more.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", shell_complete=completing.metrics,
+    help="Compare by this; again for more.",
+)  # fmt: skip
 @click.option(
     "--margin", metavar="SHARE", callback=_share,
     help="What still counts as equal, such as 5% (the smaller margin of the two suites).",
@@ -103,40 +107,6 @@ def compare(
     sys.exit(outcome.code if gate else 0)
 
 
-def store_of(folder: Path) -> Store:
-    """The store of a run."""
-    from harness.page import Page
-    from harness.store import Store
-
-    if Page.is_one(folder):
-        raise UserError("is the page of a folder of suites.", where=str(folder), fix="Compare the runs it names.")
-    return Store.open(folder)
-
-
-def folder_of(name: str, results: Path) -> Path:
-    """The run that an argument names."""
-    from harness.across.history import runs_of
-    from harness.store import Store
-
-    if Path(name).is_dir() and (Path(name) / "plan.json").is_file():
-        return Path(name)
-    stem, _, back = name.partition("~")
-    if back and not back.isdecimal():
-        raise UserError("it takes NAME~N, N runs before the latest.", where=name)
-    if Path(stem).suffix == ".yaml":
-        stem = Path(stem).stem
-    if stem == "latest" and not back:
-        return Store.latest(results).folder
-    if stem == "latest":
-        stem = Store.latest(results).folder.parent.name
-    if Path(name).is_dir():
-        return Path(name)
-    folders = runs_of(results, stem)
-    if int(back or 0) >= len(folders):
-        raise UserError(f"there are only {len(folders)} runs of {stem}.", where=name)
-    return folders[-1 - int(back or 0)]
-
-
 def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
     """What the runs beside A say that are under its key and older than B."""
     from harness.across.history import past_of, read_visits
@@ -168,7 +138,7 @@ def show_comparison(across: Across, outcome: Gate) -> None:
 
 
 @click.command()
-@click.argument("suite", required=False)
+@click.argument("suite", required=False, shell_complete=completing.suites_with_runs)
 @results_option
 @click.option(
     "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Show so many runs one by one."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import FAILED, UserError
+from harness.verbs import completing
 from harness.verbs.common import Context, as_json_option, catalog_of, plugin_option
 
 if TYPE_CHECKING:
@@ -21,10 +22,18 @@ WORDS = {"kept": ("kept", "green"), "broken": ("BROKEN", "red"), "unknown": ("no
 
 @click.command()
 @plugin_option
-@click.argument("name")
-@click.option("--using", multiple=True, metavar="PART", help="A part to go with it, such as a dataset (NAME or YAML).")
-@click.option("--only", multiple=True, metavar="PROMISE", help="Ask for these promises only.")
-@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="Where models are built.")
+@click.argument("name", shell_complete=completing.parts_and_plugins)
+@click.option(
+    "--using", multiple=True, metavar="PART", shell_complete=completing.parts,
+    help="A part to go with it, such as a dataset (NAME or YAML).",
+)  # fmt: skip
+@click.option(
+    "--only", multiple=True, metavar="PROMISE", shell_complete=completing.promises, help="Ask for these promises only."
+)
+@click.option(
+    "--device", default="cpu", show_default=True, metavar="DEVICE", shell_complete=completing.devices,
+    help="Where models are built.",
+)  # fmt: skip
 @as_json_option
 @click.pass_context
 def conform(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UserError, did_you_mean
+from harness.session import chosen, run_of
+from harness.verbs import completing
 from harness.verbs.common import (
     Context,
     as_json_option,
     catalog_of,
-    chosen,
     only_option,
     plugin_option,
     results_option,
-    run_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("levels", nargs=-1, metavar="[A] [B]")
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=completing.runs)
+@click.argument("levels", nargs=-1, metavar="[A] [B]", shell_complete=completing.levels)
 @only_option
 @click.option("--mode", type=click.Choice(["train", "inference"]), help="Only this mode; all by default.")
 @click.option("--rows", type=click.IntRange(min=1), help="How many rows a table shows; as many as matter by default.")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import UserError
+from harness.session import Asked, run_of
+from harness.verbs import completing
 from harness.verbs.common import (
-    Asked,
     Context,
     catalog_of,
     device_option,
@@ -19,7 +20,6 @@ from harness.verbs.common import (
     plugin_option,
     preset_option,
     results_option,
-    run_of,
     set_option,
 )  # fmt: skip
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("trial")
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("trial", shell_complete=completing.trials)
+@click.argument("run", type=click.Path(path_type=Path), required=False, shell_complete=completing.suites_or_runs)
 @click.option("--script", "form", flag_value="script", help="One Python file that repeats the trial's steps.")
 @click.option("--issue", "form", flag_value="issue", help="The Markdown text of an issue, with that file inside.")
 @click.option("--mode", type=click.Choice(["train", "inference"]), help="By default, the first that is measured.")

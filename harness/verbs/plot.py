@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import UserError, did_you_mean
-from harness.verbs.common import Context, catalog_of, plugin_option, results_option, run_of
+from harness.session import run_of
+from harness.verbs import completing
+from harness.verbs.common import Context, catalog_of, plugin_option, results_option
 
 if TYPE_CHECKING:
     from harness.builtin.figures import Plot
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("arguments", nargs=-1, metavar="[RUN] [NAME]...")
+@click.argument("arguments", nargs=-1, metavar="[RUN] [NAME]...", shell_complete=completing.runs)
 @click.option(
     "--format", "formats", multiple=True, type=click.Choice(["png", "svg", "pdf"]), default=("png",),
     show_default=True, help="The kind of file; give it more than once for more than one.",

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harness.compare import Measured, alpha_of, decide, looks_of
+from harness.execution import Watcher
 from harness.findings import floor_of
 from harness.learning import Learned
 from harness.learning_tables import size_text
 from harness.plan import estimated_seconds
 from harness.records import LEARNING, Block, Plan, Record
-from harness.run import Watcher
 from harness.stats import Estimate
 
 

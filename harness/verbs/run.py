@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
+from harness.session import Asked, How, begin, carry_out, finish, take_up, went_wrong
+from harness.verbs import completing
 from harness.verbs.common import (
-    Asked,
     Context,
     as_json_option,
-    catalog_of,
     device_option,
-    finish,
     only_option,
     plan_of,
     plugin_option,
     preset_option,
     quick_option,
-    replan,
     results_option,
     set_option,
     show,
     show_page,
     until_decided_option,
-    went_wrong,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -40,18 +35,9 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 
-@dataclass(frozen=True)
-class How:
-    """How plans are carried out, whatever is in them."""
-
-    executor: str
-    jobs: int
-    gate: bool
-
-
 @click.command()
 @plugin_option
-@click.argument("suite", type=click.Path(path_type=Path), required=False)
+@click.argument("suite", type=click.Path(path_type=Path), required=False, shell_complete=completing.suites)
 @preset_option
 @set_option
 @only_option
@@ -59,7 +45,10 @@ class How:
 @quick_option
 @until_decided_option
 @results_option
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was stopped.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completing.runs,
+    help="Go on with a run that was stopped.",
+)  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(1), metavar="N",
     help="With --resume: go on to N seeds. Looked at before, what they are part of is marked as extended.",
@@ -69,7 +58,10 @@ class How:
     help="How many runs of a learning measure train at a time (as many as there are cores). No clock runs then.",
 )  # fmt: skip
 @click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
-@click.option("--executor", default="local", show_default=True, help="Where blocks are measured; see harness list.")
+@click.option(
+    "--executor", default="local", show_default=True, shell_complete=completing.executors,
+    help="Where blocks are measured; see harness list.",
+)  # fmt: skip
 @as_json_option
 @click.pass_context
 def run(
@@ -93,7 +85,7 @@ def run(
     The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and changes nothing,
     unless --gate is given.
     """
-    asked, how = Asked.of(**changes), How(executor, jobs or len(os.sched_getaffinity(0)), gate)
+    asked, how = Asked.of(**changes), How(executor, jobs, confirm=gate)
     if (suite is None) == (resume is None):
         raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
     if seeds is not None and resume is None:
@@ -101,8 +93,6 @@ def run(
     if resume is not None and asked != Asked([]):
         fix = "Leave out --preset, --set, --only, --device, --quick, --until-decided."
         raise UserError("a resumed run goes on as it was planned.", fix=fix)
-    if asked.quick and asked.until_decided:
-        raise UserError("--quick never decides, so it cannot run --until-decided.", fix="Leave one of them out.")
     from harness.page import Page
 
     if resume is not None and Page.is_one(resume):
@@ -110,53 +100,32 @@ def run(
     elif suite is not None and suite.is_dir():
         run_page(context, Page.create(results, suite, vars(asked)), how, as_json=as_json)
     else:
-        store, catalog, plan = begun(context, suite, resume, asked, results, seeds, executor)
+        files = context.obj or ()
+        if resume is not None:
+            store, catalog, plan = take_up(resume, files, seeds)
+        else:
+            assert suite is not None
+            store, catalog, plan = begin(suite, asked, files, results, how)
         report, code = carried_out(store, catalog, plan, how, suite.parent if suite else Path())
         show(report, store, as_json=as_json)
         sys.exit(code)
 
 
-def begun(
-    context: Context, suite: Path | None, resume: Path | None, asked: Asked, results: Path, seeds: int | None,
-    executor: str,
-) -> tuple[Store, Catalog, Plan]:  # fmt: skip
-    """The store, catalog and plan of a new run, or of one to go on with."""
-    from harness.parts import Executor
-    from harness.store import Store
-
-    if resume is not None:
-        store = Store.open(resume)
-        catalog = catalog_of(context, store.plan().overrides["plugins"])
-        return store, catalog, replan(store, catalog, seeds)
-    assert suite is not None
-    loaded, catalog, plan = plan_of(context, suite, asked)
-    catalog.find(Executor, executor)
-    return Store.create(results, plan, loaded.text), catalog, plan
-
-
 def carried_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Path) -> tuple[Report, int]:
     """Measure, report, and say with which code to end. Interrupted, it says how to go on, and ends."""
-    from harness.run import run_plan, tell
     from harness.verbs.progress import Progress
 
     watcher = Progress(plan, sys.stderr)
     try:
-        run_plan(
-            plan, store, catalog, executor=how.executor, watcher=watcher, where=where, confirm=how.gate, jobs=how.jobs
-        )
-    except UserError:
-        store.discard_if_empty()
-        raise
+        report = carry_out(store, catalog, plan, how, where, watcher)
     except KeyboardInterrupt:
         click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
         for problem in finish(store, catalog).problems:
             click.echo(problem, err=True)
         sys.exit(INTERRUPTED)
-    report = finish(store, catalog)
-    tell(catalog, "run_finished", watcher, folder=store.folder)
     if went_wrong(report) or watcher.problems:
         return report, FAILED
-    failing = how.gate and any(claim.answer == "fails" for claim in report.findings.claims)
+    failing = how.confirm and any(claim.answer == "fails" for claim in report.findings.claims)
     return report, CLAIM_FAILED if failing else 0
 
 
@@ -169,7 +138,10 @@ def run_page(context: Context, page: Page, how: How, *, as_json: bool) -> None:
     for number, suite in enumerate(page.suites, 1):
         known = page.runs.get(suite.name)
         click.echo(f"\n{suite.name} ({number} of {len(page.suites)})", err=True)
-        store, catalog, plan = begun(context, suite, known, asked[suite], page.results, None, how.executor)
+        if known is not None:
+            store, catalog, plan = take_up(known, context.obj or ())
+        else:
+            store, catalog, plan = begin(suite, asked[suite], context.obj or (), page.results, how)
         page = page.with_run(suite, store.folder)
         try:
             reports[suite.name], code = carried_out(store, catalog, plan, how, suite.parent)

@@ -165,6 +165,7 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
     yield harness.Optimization(
         "tbptt", f"{here}.tbptt:tbptt", "backpropagation through a window of time, the state carried on",
         source="Williams and Peng 1990", changes="model", needs={"carry"},
+        example={"dataset": {"name": "copy_memory", "lag": 200}},
     )  # fmt: skip
     yield harness.Optimization(
         "dropout", f"{here}.dropout:dropout", "dropout on what the head reads, and on embeddings",
@@ -181,6 +182,7 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
     yield harness.Optimization(
         "identity_rnn", f"{here}.initialisers:identity_rnn", "a ReLU RNN that begins with the identity and no biases",
         source="Le, Jaitly and Hinton 2015", changes="model", needs={"nonlinearity"},
+        example={"model": {"name": "rnn", "nonlinearity": "relu"}},
     )  # fmt: skip
     yield harness.Optimization(
         "pad_to", f"{here}.pad_to:pad_to", "every batch padded to one fixed length", changes="rounding",
@@ -201,6 +203,7 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
     yield harness.Optimization(
         "compile", f"{here}.compile:compile", "a cell's step, or its whole loop, compiled by Inductor",
         source="Ansel et al. 2024; torch.compile", changes="rounding", needs={"loop"},
+        example={"dataset": {"name": "lengths", "distribution": "fixed", "mean": 20}},
     )  # fmt: skip
     yield harness.Optimization(
         "tf32", f"{here}.tf32:tf32", "float32 products in TensorFloat-32, or not, on CUDA",

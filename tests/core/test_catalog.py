@@ -136,7 +136,7 @@ def test_the_signature_is_the_schema():
     assert [str(error) for error in errors] == [
         "x has no parameter 'siez'. Did you mean size?",
         "x: size = '4' will not do: input should be a valid integer. It takes int.",
-        "x: kind = 'c' will not do: input should be 'a' or 'b'. It takes Literal['a', 'b'].",
+        "x: kind = 'c' will not do: input should be 'a' or 'b'. It takes a | b.",
         "x: rate = True will not do: input should be a valid number. It takes float.",
     ]
 

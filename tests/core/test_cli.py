@@ -140,7 +140,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     slow = SUITE.replace("use: [reverse]", "use: [{name: spin, share: 3.0}]").replace("margin: 99%", "margin: 50%")
     claims = "claims:\n  - {says: Spinning is free, level: backwards, expect: lower by 50%}\n"
     (here / "toy.yaml").write_text(slow + claims)
-    assert "cannot run --until-decided" in harness("run", "toy.yaml", "--quick", "--until-decided", cwd=here).stderr
+    assert "a quick look never decides" in harness("run", "toy.yaml", "--quick", "--until-decided", cwd=here).stderr
     done = harness("run", "toy.yaml", "--gate", "--until-decided", cwd=here)
     assert done.returncode == 1, done.stderr
     assert "98 % interval" in done.stdout
@@ -155,7 +155,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
 
 
 def test_only_given_twice_keeps_both():
-    from harness.verbs.common import chosen
+    from harness.session import chosen
 
     assert chosen(["cell=lstm", "data=words", "cell=gru,rnn"]) == {"cell": ["lstm", "gru", "rnn"], "data": ["words"]}
 

@@ -12,8 +12,8 @@ from made import record
 import harness
 from harness.catalog import Catalog
 from harness.errors import UserError
+from harness.execution import Watcher, git_facts, run_plan
 from harness.plugins import Plugins, load_plugins
-from harness.run import Watcher, git_facts, run_plan
 from harness.store import Store
 
 

@@ -1,7 +1,8 @@
 """Every snippet in the documentation is run, in the order it stands, in a folder that a page's snippets share.
 
 - ```yaml: a suite, or part of one that is merged over a small suite; it must plan. ``# name.yaml`` first saves it.
-- ```python: a module saved under the name in its first line, or code that is run.
+- ```python: a module saved under the name in its first line, or code that is run, with the names that the page's
+  snippets before it have left.
 - ```console: each ``$ command`` is run; the lines under it must appear in its output in order, ``...`` standing for
   anything. ``exit code N`` as the last line expects that code instead of 0.
 - ```text and others are for the eye.
@@ -15,8 +16,10 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from markdown_it import MarkdownIt
@@ -25,6 +28,7 @@ from venvs import Venv
 from harness.catalog import Catalog
 from harness.plan import make_plan
 from harness.plugins import load_plugins
+from harness.schema import json_schema
 from harness.suite import parse_suite
 from harness.yaml_source import read_text
 
@@ -51,6 +55,7 @@ def fences(page: Path) -> list[tuple[str, str, int]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory):
+    names: dict[str, object] = {}
     environment = dict(os.environ)
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     if any(language == "console" and "$ pip install" in text for language, text, _ in fences(page)):
@@ -63,7 +68,8 @@ def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathF
         if language == "yaml":
             check_suite(text, where, tmp_path)
         elif language == "python" and not name:
-            exec(compile(text, where, "exec"), {})
+            with chdir(tmp_path):
+                exec(compile(text, where, "exec"), names)
         elif language == "python":
             compile(text, where, "exec")
         elif language == "console":
@@ -74,6 +80,7 @@ def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathF
 def check_suite(text: str, where: str, folder: Path) -> None:
     whole = {**yaml.safe_load(BASE), **yaml.safe_load(text)} if "question:" not in text else None
     source = read_text(yaml.safe_dump(whole, sort_keys=False) if whole else text, where)
+    jsonschema.validate(source.value, json_schema())
     plan = make_plan(parse_suite(source, "snippet", text), Catalog(load_plugins(sorted(folder.glob("my_*.py")))))
     assert plan.blocks
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
+from harness.parts_schema import schema_with_parts
 from harness.plan import make_plan
 from harness.records import Plan
 from harness.schema import json_schema
 from harness.suite import load_suite
+from harness.yaml_source import read_file
 
 SUITES = Path(__file__).parents[2] / "suites"
+
+
+@pytest.fixture(scope="module")
+def schemas(catalog):
+    made, problems = schema_with_parts(catalog)
+    assert problems == []
+    return json_schema(), made
 
 
 def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -35,6 +46,25 @@ def test_the_schema_for_editors_is_current():
     assert json.loads((SUITES / "suite.schema.json").read_text()) == json_schema(), (
         "run: harness schema > suites/suite.schema.json"
     )
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_each_suite_keeps_to_both_schemas(suite, schemas):
+    source = read_file(suite)[1]
+    for schema in schemas:
+        jsonschema.validate(source.value, schema)
+    line = suite.read_text().partition("\n")[0]
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", line)
+    assert (suite.parent / named[1]).resolve() == SUITES / "suite.schema.json"
+
+
+def test_a_misspelt_parameter_of_the_real_parts_is_refused(schemas):
+    plain, with_parts = schemas
+    suite = read_file(SUITES / "packing.yaml")[1].value
+    suite["base"]["model"] = {"name": "lstm", "hiden_size": 8}
+    jsonschema.validate(suite, plain)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(suite, with_parts)
 
 
 def test_the_smoke_suite_ends_in_real_verdicts(tmp_path):

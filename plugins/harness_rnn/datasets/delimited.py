@@ -57,7 +57,7 @@ def delimited(
     test_share: float = 0.1,
     test_path: str | None = None,
 ) -> Data:
-    """Texts to classify, out of a file in UTF-8 with a line each (or a record, where quotes span lines).
+    """Texts to classify, out of the file `path` in UTF-8 with a line each (or a record, where quotes span lines).
 
     `text` and `label` are names of columns, or their numbers counted from 0, which a file without `header` needs. The
     `delimiter` is told by the ending (.csv, .tsv, .tab) if it is not given; .jsonl and .ndjson have a JSON object in

@@ -1,0 +1,235 @@
+"""A run from what is asked to its report: what the command line and Python do alike. Nothing here prints.
+
+What a step needs is imported inside it, so that a command line that only asks for help stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.catalog import Catalog
+    from harness.execution import Watcher
+    from harness.records import Plan
+    from harness.report import Report
+    from harness.store import Store
+    from harness.suite import Suite
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is changed in a suite from outside. `seeds` adds seeds to those it has."""
+
+    settings: Sequence[str] = ()
+    only: Sequence[str] = ()
+    preset: str | None = None
+    quick: bool = False
+    until_decided: bool = False
+    seeds: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.quick and self.until_decided:
+            raise UserError("a quick look never decides, so it cannot go on until decided.", fix="Leave out one.")
+
+    @classmethod
+    def of(
+        cls, settings: Sequence[str], only: Sequence[str], device: str | None, preset: str | None, **how: bool
+    ) -> Asked:
+        """From the options of a verb."""
+        return cls([*settings, *([f"base.device={device}"] if device else [])], only, preset, **how)
+
+    @classmethod
+    def from_overrides(cls, overrides: Mapping[str, Any]) -> Asked:
+        """What an earlier run was asked for, as its plan keeps it."""
+        known = {"settings": overrides["set"], **overrides}
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
+
+    def where_possible(self, suite: Path) -> Asked:
+        """The same without the preset where a suite has no such one: of a folder, not every suite needs it."""
+        from harness.yaml_source import read_file
+
+        source = read_file(suite)[1].value
+        has_it = isinstance(source, dict) and self.preset in (source.get("presets") or {})
+        return self if has_it else replace(self, preset=None)
+
+    def overrides(self, catalog: Catalog) -> dict[str, Any]:
+        """The same, as a plan keeps it."""
+        changed = {name: value for name, value in vars(self).items() if value and name not in ("settings", "only")}
+        plugins = [str(file) for file in catalog.plugins.files]
+        return {"set": list(self.settings), "only": list(self.only), "plugins": plugins, **changed}
+
+    def plan(self, suite: Suite, catalog: Catalog) -> Plan:
+        """The plan of a suite that was read with the same settings."""
+        from harness.plan import make_plan
+
+        return make_plan(
+            suite, catalog, only=chosen(self.only), quick=self.quick, until_decided=self.until_decided,
+            seeds=self.seeds, overrides=self.overrides(catalog),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class How:
+    """How plans are carried out, whatever is in them: where, how many runs of a learning measure train at a time, and
+    whether a claim that fails is measured once more."""
+
+    executor: str = "local"
+    jobs: int | None = None
+    confirm: bool = False
+
+
+def chosen(only: Sequence[str]) -> dict[str, list[str]]:
+    """AXIS=LEVEL,LEVEL as a mapping; given twice for an axis, it keeps both."""
+    found: dict[str, list[str]] = {}
+    for text in only:
+        axis, equals, levels = text.partition("=")
+        if not equals or not levels:
+            raise UserError("it takes AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
+        found.setdefault(axis, []).extend(levels.split(","))
+    return found
+
+
+def catalog_with(files: Iterable[str | Path]) -> Catalog:
+    """All installed parts, and those in plugin files."""
+    from harness.catalog import Catalog
+    from harness.plugins import load_plugins
+
+    return Catalog(load_plugins(map(Path, files)))
+
+
+def plan_of(path: Path, asked: Asked, files: Iterable[str | Path]) -> tuple[Suite, Catalog, Plan]:
+    """The suite, the catalog and the plan, with what is changed from outside."""
+    from harness.suite import load_suite
+
+    suite = load_suite(path, asked.settings, asked.preset)
+    catalog = catalog_with(files)
+    return suite, catalog, asked.plan(suite, catalog)
+
+
+def begin(
+    path: Path, asked: Asked, files: Iterable[str | Path], results: Path, how: How
+) -> tuple[Store, Catalog, Plan]:
+    """The store, catalog and plan of a new run."""
+    from harness.parts import Executor
+    from harness.store import Store
+
+    suite, catalog, plan = plan_of(path, asked, files)
+    catalog.find(Executor, how.executor)
+    return Store.create(results, plan, suite.text), catalog, plan
+
+
+def take_up(folder: Path, files: Iterable[str | Path], seeds: int | None = None) -> tuple[Store, Catalog, Plan]:
+    """The store, catalog and plan of a run to go on with. Without plugin files, those that it was planned with."""
+    from harness.store import Store
+
+    store = Store.open(folder)
+    catalog = catalog_with(tuple(files) or store.plan().overrides["plugins"])
+    return store, catalog, replan(store, catalog, seeds)
+
+
+def replan(store: Store, catalog: Catalog, seeds: int | None = None) -> Plan:
+    """The plan of an earlier run, made anew, with more seeds if so asked, and kept; raises UserError where plugins or
+    data are no longer the same."""
+    from harness.suite import parse_suite
+    from harness.yaml_source import read_file
+
+    stored = store.plan()
+    asked = Asked.from_overrides(stored.overrides)
+    asked = replace(asked, seeds=max(seeds or 0, asked.seeds or 0) or None)
+    text, source = read_file(store.folder / "suite.yaml")
+    plan = asked.plan(parse_suite(source, stored.suite, text, asked.settings, asked.preset), catalog)
+    if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
+        raise UserError(
+            "plugins or data have changed since this run began, so new records could not be compared with it.",
+            where=str(store.folder),
+            fix="Start a new run.",
+        )
+    if plan != stored:
+        store.keep(plan)
+    return plan
+
+
+def carry_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Path, watcher: Watcher) -> Report:
+    """Measure what is not measured yet, report, and tell who observes. `where` is whose git commit is recorded.
+
+    A mistake leaves no empty folder behind. KeyboardInterrupt passes; what is measured by then is kept."""
+    from harness.execution import run_plan, tell
+
+    jobs = how.jobs or len(os.sched_getaffinity(0))
+    try:
+        run_plan(
+            plan, store, catalog, executor=how.executor, watcher=watcher, where=where, confirm=how.confirm, jobs=jobs
+        )
+    except UserError:
+        store.discard_if_empty()
+        raise
+    report = finish(store, catalog)
+    tell(catalog, "run_finished", watcher, folder=store.folder)
+    return report
+
+
+def finish(store: Store, catalog: Catalog) -> Report:
+    """Make the report and let every reporter write it. One that fails is among the report's problems."""
+    from harness.parts import Reporter
+    from harness.report import make_report
+
+    report = make_report(store, catalog)
+    problems = []
+    for name, entry in catalog.entries(Reporter).items():
+        try:
+            catalog.code(entry)(report, store.folder)
+        except Exception as error:  # a plugin may raise anything, and the folder may be read-only
+            problems.append(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}")
+    return replace(report, problems=(*report.problems, *problems))
+
+
+def went_wrong(report: Report) -> bool:
+    """Whether a trial failed or broke its promise, or a metric or reporter could not do its work."""
+    return bool(report.problems) or any(r.outcome in ("failed", "invalid") for r in report.findings.failures)
+
+
+def run_of(run: Path | None, results: Path) -> Store:
+    """The run in a folder; the newest one where it is not given, or "latest"."""
+    from harness.store import Store
+
+    return Store.latest(results) if run is None or run == Path("latest") else Store.open(run)
+
+
+def folder_of(name: str, results: Path) -> Path:
+    """The run that a name means: a folder, latest, a suite's name or file for its latest run, or NAME~N."""
+    from harness.across.history import runs_of
+    from harness.store import Store
+
+    if Path(name).is_dir() and (Path(name) / "plan.json").is_file():
+        return Path(name)
+    stem, _, back = name.partition("~")
+    if back and not back.isdecimal():
+        raise UserError("it takes NAME~N, N runs before the latest.", where=name)
+    if Path(stem).suffix == ".yaml":
+        stem = Path(stem).stem
+    if stem == "latest" and not back:
+        return Store.latest(results).folder
+    if stem == "latest":
+        stem = Store.latest(results).folder.parent.name
+    if Path(name).is_dir():
+        return Path(name)
+    folders = runs_of(results, stem)
+    if int(back or 0) >= len(folders):
+        raise UserError(f"there are only {len(folders)} runs of {stem}.", where=name)
+    return folders[-1 - int(back or 0)]
+
+
+def store_of(folder: Path) -> Store:
+    """The store of a run. Raises UserError where the folder is none, or that of a page."""
+    from harness.page import Page
+    from harness.store import Store
+
+    if Page.is_one(folder):
+        raise UserError("is the page of a folder of suites.", where=str(folder), fix="Name one of its runs.")
+    return Store.open(folder)

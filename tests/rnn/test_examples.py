@@ -1,0 +1,38 @@
+"""Every part's example plans as it stands, but where it needs a file of the reader's own, which it then says."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.catalog import KINDS, Catalog
+from harness.describe import describe_entry
+from harness.examples import complaint
+from harness.parts import Dataset, Model, Optimization
+from harness.plugins import load_plugins
+
+CATALOG = Catalog(load_plugins())
+PARTS = [(kind, name) for kind in KINDS for name in CATALOG.entries(kind)]
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS, ids=[f"{kind.kind}-{name}" for kind, name in PARTS])
+def test_the_example_of(kind, name):
+    row = describe_entry(CATALOG, CATALOG.entries(kind)[name])
+    example = row["example"]
+    if kind not in (Model, Dataset, Optimization) and example["kind"] == "command":
+        assert name in example["text"] or "--as csv" in example["text"]
+    elif example["plans"]:
+        assert complaint(CATALOG, example["text"]) == ""
+        assert name in example["text"]
+    else:
+        assert "path" in [parameter["name"] for parameter in row["parameters"]], example["note"]
+        assert "path" in example["text"].splitlines()[0], "it says that a file is missing"
+
+
+def test_it_needs_something_that_others_offer():
+    row = describe_entry(CATALOG, CATALOG.entries(Optimization)["pack"])
+    assert row["offered_by"] == {"packable": {"model": ["rnn", "lstm", "gru"]}}
+
+
+def test_an_example_that_only_plans_with_some_models_has_one_that_it_runs_with():
+    row = describe_entry(CATALOG, CATALOG.entries(Optimization)["identity_rnn"])
+    assert "  model: {name: rnn, nonlinearity: relu}" in row["example"]["text"]
