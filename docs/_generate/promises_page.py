@@ -1,0 +1,53 @@
+"""The page of promises: each sentence, of what it is asked, and the parts that were made to break it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from _generate import markdown
+from _generate.catalog import catalog_of
+from harness.catalog import KINDS
+from harness.parts import Part, Promise
+from harness.plugins import load_plugins
+
+
+def page(root: Path) -> str:
+    """docs/reference/promises.md."""
+    rows = []
+    faults = faults_of(root)
+    for entry in catalog_of(root).entries(Promise).values():
+        promise = entry.part
+        of = "every part" if len(promise.of) == len(KINDS) - 1 else ", ".join(sorted(promise.of))
+        if promise.needs:
+            of += f" that offers {', '.join(f'`{word}`' for word in sorted(promise.needs))}"
+        rows.append([f"`{promise.name}`", of, promise.summary, "; ".join(faults[promise.name])])
+    told = (
+        "What `harness conform` holds a part to ([how](../conform.md)). Each promise has at least one part that was made "
+        "to break it, and a test that it is caught."
+    )
+    made_from = "the promises that plugins provide and the parts in tests/ that break them"
+    return markdown.page(
+        "Promises", made_from, told, markdown.table(["promise", "of", "it says", "seen to catch"], rows)
+    )
+
+
+def faults_of(root: Path) -> dict[str, list[str]]:
+    """By promise, the summaries of the parts in tests/ that break it."""
+    sys.path.insert(0, str(root / "tests"))
+    try:
+        plugins = load_plugins(root / "tests" / name for name in ("toy.py", "faults.py", "sequence_faults.py"))
+        import faults
+        import sequence_faults
+    finally:
+        sys.path.remove(str(root / "tests"))
+    summaries: dict[str, str] = {}
+    for module in (faults, sequence_faults):
+        for hook in KINDS.values():
+            parts: list[Part] = list(getattr(module, hook, list)())
+            summaries |= {part.name: part.summary for part in parts}
+    assert not [problem for problem in plugins.problems if "faults" in problem.plugin]
+    found = {promise: [summaries[part] for part, _ in parts] for promise, parts in faults.FAULTS.items()}
+    found |= {promise: [summaries[part]] for promise, (part, _) in sequence_faults.FAULTS.items()}
+    # Its fault is a whole package: see tests/core/test_conformance.py.
+    return {**found, "door-without-torch": ["a package whose door imports torch"]}
