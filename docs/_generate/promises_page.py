@@ -23,8 +23,8 @@ def page(root: Path) -> str:
             of += f" that offers {', '.join(f'`{word}`' for word in sorted(promise.needs))}"
         rows.append([f"`{promise.name}`", of, promise.summary, "; ".join(faults[promise.name])])
     told = (
-        "What `harness conform` holds a part to ([how](../conform.md)). Each promise has at least one part that was made "
-        "to break it, and a test that it is caught."
+        "What `harness conform` holds a part to ([how](../conform.md)). Each promise has at least one part that was "
+        "made to break it, and a test that it is caught."
     )
     made_from = "the promises that plugins provide and the parts in tests/ that break them"
     return markdown.page(
