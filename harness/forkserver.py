@@ -242,6 +242,8 @@ def main() -> None:
     # Whoever asks here whether there is a GPU, a plugin that is planned, say, is told so without waking CUDA, which no
     # child could use then (torch.cuda.is_available).
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    # Before torch is imported: 2.6 starts a pool of compiling processes with its compiler, whether or not it is used.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     server = ForkServer(answers.fileno())
     for line in sys.stdin:

@@ -5,6 +5,8 @@ import os
 # Before torch is imported: test workers side by side, each with as many spinning threads as there are cores, would
 # take minutes for what takes seconds.
 os.environ["OMP_NUM_THREADS"] = "1"
+# As the process does that measures: torch 2.6 starts a pool of compiling processes otherwise.
+os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 # Where the tests themselves are a step on GitHub, their runs have no place in its summary.
 os.environ.pop("GITHUB_STEP_SUMMARY", None)
 

@@ -58,16 +58,17 @@ def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
         assert forward["packed"] <= forward["segmented"] <= forward["lstm"]
 
 
-@pytest.mark.parametrize(("cell", "megabytes"), [(nn.LSTM, 18.2), (nn.GRU, 8.2), (nn.RNN, 2.1)])
+@pytest.mark.parametrize(("cell", "megabytes"), [(nn.LSTM, (18.2, 22.6)), (nn.GRU, (8.2,)), (nn.RNN, (2.1,))])
 def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
-    """The fused LSTM keeps a workspace beside its outputs; it must be counted."""
+    """The fused LSTM keeps a workspace beside its outputs; it must be counted. That of torch 2.6 is larger."""
     width, rows, steps = 256, 8, 60
     encoder = RecurrentEncoder(cell(width, width, batch_first=True))
     x = torch.randn(rows, steps, width)
     kept = Kept([*encoder.parameters(), x])
     with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda held: held.tensor):
         encoder(x, torch.full((rows,), steps))[0].sum().backward()
-    assert kept.peak / (rows * steps / 1000) / 1e6 == pytest.approx(megabytes, rel=0.1)
+    found = kept.peak / (rows * steps / 1000) / 1e6
+    assert any(found == pytest.approx(known, rel=0.1) for known in megabytes)
     assert kept.now == 0, "the backward pass has let everything go"
 
 
