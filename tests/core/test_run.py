@@ -88,7 +88,7 @@ def test_the_hooks_that_exist_are_documented_with_an_example():
     from harness import hookspecs
 
     specs = [f for f in vars(hookspecs).values() if hasattr(f, "harness_spec")]
-    assert len(specs) == 11
+    assert len(specs) == 12
     for spec in specs:
         assert f"def {spec.__name__}(" in spec.__doc__, spec.__name__
         assert "@harness.hookimpl" in spec.__doc__
