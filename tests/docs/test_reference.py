@@ -49,6 +49,7 @@ def section_of(page: str, heading: str) -> str:
 def copy(tmp_path: Path) -> Path:
     """The documentation in a place where it may be changed, beside what it is made from."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "__pycache__"))
+    (tmp_path / "tests").symlink_to(ROOT / "tests")  # whose faults are on the page of promises
     for name in ("results", "suites", "plugins", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
