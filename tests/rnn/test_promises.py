@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness.catalog import KINDS, Catalog
 from harness.parts import Promise
@@ -52,6 +54,8 @@ OURS = [
 
 @pytest.mark.parametrize(("kind", "name"), OURS, ids=[name for _, name in OURS])
 def test_ours_keep_theirs(kind, name):
+    if name == "compile" and "isolate_recompiles" not in signature(torch.compile).parameters:
+        pytest.skip("this torch keeps eight programs for all instances of a process together, and the kit builds more")
     found = cases(name, using=USING.get(name, ["lengths"] if kind != "dataset" else []))
     seen = {case.promise.name: case.look() for case in found if case.promise.name not in DEAR}
     assert not {promise: one.what for promise, one in seen.items() if one.outcome == "broken"}
