@@ -25,6 +25,7 @@ IS = {
     "worse": ("worse", "than"),
     "equivalent": ("equivalent", "to"),
     "undecided": ("not told apart", "from"),
+    "insufficient": ("seen under too few seeds to be told", "from"),
     "unranked": ("not ranked", "against"),
     "invalid": ("not compared", "with"),
 }

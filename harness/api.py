@@ -48,6 +48,7 @@ def run(
     until_decided: bool = False,
     confirm: bool = False,
     plugins: Iterable[StrPath] = (),
+    without: Iterable[str] = (),
     results: StrPath = "results",
     executor: str = "local",
     jobs: int | None = None,
@@ -66,7 +67,8 @@ def run(
         _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, until_decided=until_decided
     )
     how = How(executor, jobs, confirm)
-    return _carried_out(session.begin(path, asked, tuple(plugins), Path(results), how), how, path.parent, progress)
+    begun = session.begin(path, asked, tuple(plugins), Path(results), how, tuple(without))
+    return _carried_out(begun, how, path.parent, progress)
 
 
 def resume(
@@ -86,11 +88,12 @@ def resume(
 def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iterable[StrPath] = ()) -> Result:
     """What an earlier run shows: a run's folder, "latest", or a suite's name for its latest run under `results`.
 
-    Nothing is measured or written, and no torch is imported. Metrics of plugin files are those of `plugins`."""
+    Nothing is measured or written, and no torch is imported. Metrics of plugin files are those of `plugins`; installed
+    plugins that the run was without are left out."""
     from harness.report import make_report
 
     store = session.store_of(session.folder_of(str(run), Path(results)))
-    return Result(make_report(store, session.catalog_with(plugins)), store.folder.resolve())
+    return Result(make_report(store, session.catalog_for([store], plugins)), store.folder.resolve())
 
 
 def _carried_out(begun: tuple[Store, Catalog, Plan], how: How, where: Path, progress: bool) -> Result:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Place, UserError, did_you_mean
+from harness.guests import guest, in_short
 from harness.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
-from harness.plugins import PluginProblem, Plugins
+from harness.plugins import CORE, PluginProblem, Plugins
 
 #: Each kind of part and the hook that provides it.
 KINDS: dict[type[Part], str] = {
@@ -21,6 +23,8 @@ KINDS: dict[type[Part], str] = {
     Executor: "provide_executors",
     Promise: "provide_promises",
 }
+#: The most parts of a kind that a plugin may bring: a hook that never ends must not keep everybody waiting.
+MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Entry:
 
 class Catalog:
     """All parts of all plugins, by kind and name. A name that two plugins bring is unusable until one of
-    them is removed; everything else keeps working."""
+    them is removed or left out; everything else keeps working. The core's own parts, without which nothing can be
+    measured or reported, stay what they are, whoever brings their names, too."""
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
@@ -47,26 +52,44 @@ class Catalog:
         for by_name in self._entries.values():
             for name, entries in by_name.items():
                 if len(entries) > 1:
-                    others = " and ".join(entry.plugin for entry in entries[1:])
-                    self.problems.append(
-                        PluginProblem(
-                            entries[0].plugin, f"brings {entries[0].part.kind} {name!r}, and so does {others}"
-                        )
-                    )
+                    self._settle(name, entries)
+
+    def _settle(self, name: str, entries: list[Entry]) -> None:
+        """Say which plugins bring the same name; where one of them is the core, the name is the core's."""
+        ours = [entry for entry in entries if entry.plugin == CORE]
+        if ours:
+            for other in entries:
+                if other not in ours:
+                    reason = f"brings {other.part.kind} {name!r}, which is the core's own and stays so"
+                    self.problems.append(PluginProblem(other.plugin, reason))
+            entries[:] = ours
+            return
+        others = " and ".join(entry.plugin for entry in entries[1:])
+        reason = f"brings {entries[0].part.kind} {name!r}, and so does {others}"
+        self.problems.append(PluginProblem(entries[0].plugin, reason))
 
     def _add(self, kind: type[Part], hook: str, plugin: str, provide: Callable[[], Any]) -> None:
+        def problem(reason: str) -> None:
+            self.problems.append(PluginProblem(plugin, f"{hook} {reason}"))
+
         try:
-            parts = list(provide())
-        except Exception as error:  # named; the other plugins go on
-            self.problems.append(PluginProblem(plugin, f"{hook} failed: {type(error).__name__}: {error}"))
+            with guest(f"asking plugin {plugin} for its {kind.kind}s"):
+                parts = list(itertools.islice(provide(), MOST + 1))
+                wrong = [complaint_of(part, kind) for part in parts]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # named; the other plugins go on
+            problem(f"failed: {in_short(error)}")
             return
-        for part in parts:
-            if not isinstance(part, kind):
-                reason = f"{hook} yields a {type(part).__name__} where a harness.{kind.__name__} is due"
-                self.problems.append(PluginProblem(plugin, reason))
-                continue
-            entry = Entry(part, plugin, self.plugins.versions[plugin])
-            self._entries[kind.kind].setdefault(part.name, []).append(entry)
+        if len(parts) > MOST:
+            problem(f"yields more than {MOST} parts, so none of them is taken")
+            return
+        for part, complaint in zip(parts, wrong, strict=True):
+            if complaint:
+                problem(complaint)
+            else:
+                entry = Entry(part, plugin, self.plugins.versions[plugin])
+                self._entries[kind.kind].setdefault(part.name, []).append(entry)
 
     def entries(self, kind: type[Part]) -> dict[str, Entry]:
         """The usable parts of one kind by name, in the order in which plugins bring them."""
@@ -81,9 +104,11 @@ class Catalog:
             return entries[0]
         if entries:
             both = " and ".join(entry.plugin for entry in entries)
-            raise UserError(
-                f"two plugins bring {_a(kind.kind)} named {name!r}: {both}.", where=where, fix="Uninstall one of them."
-            )
+            files = {file.name for file in self.plugins.files}
+            fix = "Uninstall one of them, or run with --without NAME."
+            if all(entry.plugin in files for entry in entries):
+                fix = "Give -p one of them only."
+            raise UserError(f"two plugins bring {_a(kind.kind)} named {name!r}: {both}.", where=where, fix=fix)
         for other in KINDS:
             if other is not kind and name in self._entries[other.kind]:
                 fix = f"{name!r} is {_a(other.kind)}" + (
@@ -112,6 +137,17 @@ class Catalog:
         return resolve(entry.part.build, f"{entry.part.kind} {entry.part.name} (plugin {entry.plugin})", where)
 
 
+def complaint_of(part: object, kind: type[Part]) -> str:
+    """Why something that a hook yields cannot be used as a part of this kind; empty where it can."""
+    if not isinstance(part, kind):
+        return f"yields a {type(part).__name__} where a harness.{kind.__name__} is due"
+    try:
+        complaint = kind.complaint(part)
+    except Exception as error:  # of values that are not of the types they should be
+        complaint = f"{part.name!r}: {in_short(error)}"
+    return f"yields a {kind.kind} that cannot be used: {complaint}" if complaint else ""
+
+
 def resolve(reference: str | Callable[..., Any], owner: str, where: Place | None = None) -> Callable[..., Any]:
     """The callable behind ``"module:attribute"``; a callable is returned as it is."""
     if callable(reference):
@@ -120,12 +156,13 @@ def resolve(reference: str | Callable[..., Any], owner: str, where: Place | None
     if not module_name or not attribute:
         raise UserError(f"{owner}: {reference!r} is not of the form 'module:attribute'.", where=where)
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # plugin code may raise anything while it is imported
-        raise UserError(
-            f"{owner}: importing {module_name} failed: {type(error).__name__}: {error}", where=where
-        ) from error
-    found = getattr(module, attribute, None)
+        with guest(f"importing {module_name} for {owner}"):
+            module = importlib.import_module(module_name)
+            found = getattr(module, attribute, None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # plugin code may raise anything while it is imported
+        raise UserError(f"{owner}: importing {module_name} failed: {in_short(error)}", where=where) from error
     if not callable(found):
         fix = did_you_mean(attribute, [name for name in vars(module) if not name.startswith("_")])
         raise UserError(f"{owner}: {module_name} has no callable {attribute!r}.", where=where, fix=fix)

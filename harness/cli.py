@@ -14,11 +14,13 @@ from typing import Any, NoReturn
 import click
 
 from harness.errors import FAILED, INTERRUPTED, MISTAKE, PIPE_CLOSED, UserError
+from harness.guests import one_line, visible
 from harness.session import Asked, finish, run_of, went_wrong
 from harness.verbs import completing
 from harness.verbs.common import (
     Context,
     as_json_option,
+    catalog_for,
     catalog_of,
     device_option,
     only_option,
@@ -30,6 +32,7 @@ from harness.verbs.common import (
     set_option,
     show,
     show_page,
+    stopped_while,
     suite_argument,
 )  # fmt: skip
 from harness.verbs.compare import compare, history
@@ -152,16 +155,19 @@ def list_(context: Context, kind: str | None, as_json: bool) -> None:
             for name, entry in entries.items()
         ]
         problems = [{"plugin": problem.plugin, "reason": problem.reason} for problem in catalog.problems]
-        click.echo(json.dumps({"parts": rows, "problems": problems}, indent=1, ensure_ascii=False))
+        found_out = {"parts": rows, "problems": problems, "without": list(catalog.plugins.without)}
+        click.echo(json.dumps(found_out, indent=1, ensure_ascii=False))
         sys.exit(FAILED if problems else 0)
     for kind_name, entries in found.items():
         click.echo(f"{kind_name}s" if entries else f"{kind_name}s: none")
         width = max(map(len, entries), default=0)
         for name, entry in entries.items():
             promise = f" [changes {entry.part.changes}]" if kind_name == "optimization" else ""
-            click.echo(f"  {name:<{width}}  {entry.part.summary}{promise}  ({entry.plugin})")
+            click.echo(f"  {name:<{width}}  {one_line(entry.part.summary)}{promise}  ({entry.plugin})")
+    for left_out in catalog.plugins.without:
+        click.echo(f"left out: plugin {left_out}")
     for problem in catalog.problems:
-        click.echo(f"problem: {problem}", err=True)
+        click.echo(f"problem: {one_line(str(problem))}", err=True)
     sys.exit(FAILED if catalog.problems else 0)
 
 
@@ -191,7 +197,7 @@ def describe(context: Context, name: str, example: bool, as_json: bool) -> None:
             raise UserError(f"there is no example of {name} here.", fix="A suite needs a model, data and an optimizer.")
         click.echo("\n\n".join(found))
     else:
-        click.echo("\n\n".join(in_words(row) for row in rows))
+        click.echo(visible("\n\n".join(in_words(row) for row in rows)))
 
 
 @cli.command()
@@ -218,20 +224,22 @@ def report(context: Context, folder: Path | None, results: Path, reporter: str |
     if reporter is not None:
         if as_json:
             raise UserError("--json and --as are two ways to print.", fix="Leave one of them out.")
-        catalog = catalog_of(context)
         runs = Page.open(folder).runs if folder and Page.is_one(folder) else {}
         stores = {name: Store.open(run) for name, run in runs.items()} or {"": run_of(folder, results)}
+        catalog = catalog_for(context, *stores.values())
         reports = {name: make_report(store, catalog) for name, store in stores.items()}
         show_as(reporter, reports, catalog)
         sys.exit(FAILED if any(map(went_wrong, reports.values())) else 0)
     if folder and Page.is_one(folder):
-        page, catalog = Page.open(folder), catalog_of(context)
-        reports = {name: finish(Store.open(run), catalog) for name, run in page.runs.items()}
+        page = Page.open(folder)
+        stores = {name: Store.open(run) for name, run in page.runs.items()}
+        catalog = catalog_for(context, *stores.values())
+        reports = {name: finish(store, catalog) for name, store in stores.items()}
         page.write(reports)
         show_page(page, reports, as_json=as_json)
         sys.exit(FAILED if any(map(went_wrong, reports.values())) else 0)
     store = run_of(folder, results)
-    made = finish(store, catalog_of(context))
+    made = finish(store, catalog_for(context, store))
     show(made, store, as_json=as_json)
     if went_wrong(made):
         sys.exit(FAILED)
@@ -270,13 +278,13 @@ def main() -> NoReturn:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
-        click.echo(str(error), err=True)
+        click.echo(visible(str(error)), err=True)
         code = MISTAKE
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped.", err=True)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(f"Stopped{stopped_while(stop.__cause__ or stop)}.", err=True)
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has had enough; what was measured is on disk.

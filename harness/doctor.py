@@ -179,7 +179,8 @@ def plugins(catalog: Catalog) -> Iterator[Finding]:
                 problems.append(Finding(f"{kind.kind} {name}", "problem", str(error), f"see plugin {entry.plugin}"))
     yield from problems
     names = ", ".join(f"{name} {version}" for name, version in catalog.plugins.versions.items())
-    yield Finding("plugins", "ok", f"{names}: {parts} parts, {len(problems)} cannot be used")
+    left_out = f"; left out: {', '.join(catalog.plugins.without)}" if catalog.plugins.without else ""
+    yield Finding("plugins", "ok", f"{names}: {parts} parts, {len(problems)} cannot be used{left_out}")
 
 
 def torch_build(facts: Mapping[str, Any]) -> Iterator[Finding]:

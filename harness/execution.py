@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,10 @@ from typing import Any
 from harness.catalog import Catalog, Entry
 from harness.errors import UserError
 from harness.findings import contested, suspects
+from harness.guests import guest, in_short
+from harness.handover import Handover, Keep, Measure
 from harness.parts import Executor
+from harness.plugins import CORE
 from harness.records import Block, Plan, Record
 from harness.store import Store
 
@@ -28,6 +32,8 @@ class Run:
     files: Sequence[Path]
     met: Callable[[Mapping[str, Any]], None]
     jobs: int = 1
+    #: Installed plugins that are left out here, and are to be left out where it measures.
+    without: Sequence[str] = ()
 
 
 class Watcher:
@@ -66,6 +72,12 @@ def run_plan(
     store.lock()
     try:
         return _measure(plan, store, catalog, entry, watcher, where, confirm, jobs)
+    except (KeyboardInterrupt, UserError):
+        raise
+    except BaseException as error:  # an executor may raise anything
+        if entry.plugin == CORE:
+            raise
+        raise UserError(f"executor {executor} (plugin {entry.plugin}) failed: {in_short(error)}.") from error
     finally:
         store.unlock()
 
@@ -73,7 +85,6 @@ def run_plan(
 def _measure(
     plan: Plan, store: Store, catalog: Catalog, entry: Entry, watcher: Watcher, where: Path, confirm: bool, jobs: int
 ) -> list[Record]:
-    hook = catalog.plugins.manager.hook
     records = store.records()
     tell(catalog, "plan_ready", watcher, plan=plan)
 
@@ -91,10 +102,13 @@ def _measure(
             if kind == "cuda" and int(number or 0) >= gpus:
                 fix = f"torch sees {gpus} GPUs here; --device cpu runs on the processor."
                 raise UserError(f"there is no {device} on this machine.", where=store.plan().suite, fix=fix)
+        for problem in facts.get("plugin_problems", ()):
+            watcher.problem(problem)
         if not known:
             store.write("machine.json", json.dumps({**facts, "git": git_facts(where)}, indent=1, ensure_ascii=False))
 
-    run = Run(store.folder, catalog.plugins.files, met, jobs)
+    guests = guests_of(catalog, "run_block")
+    run = Run(store.folder, catalog.plugins.files, met, jobs, catalog.plugins.without)
     with catalog.code(entry)(run) as execute:
 
         def keep(new: list[Record]) -> None:
@@ -103,6 +117,9 @@ def _measure(
             for record in new:
                 tell(catalog, "record_stored", watcher, record=record)
 
+        def measure(block: Block, keep: Keep) -> None:
+            run_block(catalog, Handover(block, keep, guests, watcher.problem), execute, records)
+
         for block in plan.blocks:
 
             def keep_and_show(new: list[Record], block: Block = block) -> None:
@@ -110,24 +127,58 @@ def _measure(
                 watcher.stored(block, records)
 
             watcher.block_begins(block, records)
-            hook.run_block(block=block, done=list(records), keep=keep_and_show, measure=execute)
+            measure(block, keep_and_show)
             watcher.block_ends(block, records)
         for block in suspects(plan, records):
             watcher.note(f"{block.name}: the baseline differs from itself; measuring it once more, alone")
-            hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
+            measure(block, keep)
         for block in contested(plan, records, catalog) if confirm else ():
             watcher.note(f"{block.name}: a claim fails by it; measuring it once more")
-            hook.run_block(block=block, done=list(records), keep=keep, measure=execute)
+            measure(block, keep)
     return records
 
 
+def guests_of(catalog: Catalog, hook: str) -> str:
+    """The plugins but the core that implement a hook, in words; empty where there are none."""
+    implementations = getattr(catalog.plugins.manager.hook, hook).get_hookimpls()
+    names = dict.fromkeys(each.plugin_name for each in implementations if each.plugin_name != CORE)
+    return f"plugin {' or '.join(names)}" if names else ""
+
+
+def run_block(catalog: Catalog, handover: Handover, execute: Measure, records: list[Record]) -> None:
+    """Have one block measured, inside the hooks around it. A hook that raises is named, and the run goes on with the
+    next block; what the executor raises goes through them."""
+    block = handover.block
+    theirs = handover.lent([record for record in records if record.block == block.id])
+    measure = handover.around(execute, lambda: list(records))
+    try:
+        with guest(f"measuring {block.name}"):
+            catalog.plugins.manager.hook.run_block(
+                block=copy.deepcopy(block), done=theirs, keep=handover.keep, measure=measure
+            )
+    except (KeyboardInterrupt, UserError):
+        raise
+    except BaseException as error:  # a hook may raise anything
+        if handover.ended_by is None:
+            handover.complain(f"failed: {in_short(error)}")
+    if handover.ended_by is not None:
+        raise handover.ended_by
+    if not handover.begun:
+        handover.complain("does not measure the block")
+
+
 def tell(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
-    """Call a hook that only observes. An observer that raises is named, and the run goes on."""
+    """Call a hook that only observes, with copies of what it is told. An observer that raises is named, and the run
+    goes on."""
     for implementation in getattr(catalog.plugins.manager.hook, hook).get_hookimpls():
+        who = f"plugin {implementation.plugin_name}: {hook}"
         try:
-            implementation.function(*(values[name] for name in implementation.argnames))
-        except Exception as error:  # a plugin may raise anything
-            watcher.problem(f"plugin {implementation.plugin_name}: {hook} failed: {type(error).__name__}: {error}")
+            with guest(f"telling {who}"):
+                implementation.function(*copy.deepcopy([values[name] for name in implementation.argnames]))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything
+            watcher.problem(f"{who} failed: {in_short(error)}")
 
 
 def git_facts(folder: Path) -> dict[str, Any]:

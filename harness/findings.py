@@ -17,11 +17,14 @@ from harness.compare import Comparison, Measured, View, alpha_of, decide, discov
 from harness.effects import Effect, Judge, effects_of
 from harness.explain import Explanation, explanations
 from harness.growth import Growth, find_growth
+from harness.guests import guest, in_short
 from harness.lessons import Lessons, find_lessons
 from harness.parts import Metric
+from harness.plugins import CORE
 from harness.profiled import Profiled
 from harness.records import LEARNING, Block, Plan, Record, by_block
 from harness.resources import Resources, find_resources
+from harness.samples import Samples
 
 One = TypeVar("One", Comparison, Effect)
 
@@ -108,6 +111,11 @@ def _by_place(compared: Iterable[One]) -> dict[tuple[str, str, str], list[One]]:
 
 def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     """Read a run's records. Metrics are views of them, so a new metric reads an old run."""
+    with guest("reading metrics of the records"):
+        return _find(plan, records, catalog)
+
+
+def _find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     entries = catalog.entries(Metric)
     metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
     problems: list[str] = []
@@ -241,7 +249,9 @@ def effects_among(
 
 
 def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
-    """A metric's view that gives None where its code raises: one broken metric must not hide a run's results."""
+    """A metric's view that gives None where its code raises, or gives what is no answer: one broken metric must neither
+    hide a run's results nor change what the others read."""
+    ours = entry.plugin == CORE
 
     @cache
     def code() -> View:
@@ -249,14 +259,40 @@ def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
 
     def view(stored: Any) -> Any:
         try:
-            return code()(stored)
-        except Exception as error:  # a plugin may raise anything; it is named
-            problem = f"metric {entry.part.name} (plugin {entry.plugin}): {type(error).__name__}: {error}"
+            return code()(stored) if ours else answer_in(entry.part, code()(handed_out(stored)), stored)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything; it is named
+            problem = f"metric {entry.part.name} (plugin {entry.plugin}): {in_short(error)}"
             if problem not in problems:
                 problems.append(problem)
             return None
 
     return view
+
+
+def handed_out(stored: Any) -> Any:
+    """What a guest is given to read: samples, or totals, that it may keep and change as it likes."""
+    if isinstance(stored, Samples):
+        return replace(stored, phases=dict(stored.phases), counts=dict(stored.counts))
+    return dict(stored)
+
+
+def answer_in(metric: Metric, value: Any, stored: Any) -> Any:
+    """What a metric gives, as numbers: one, or one for each sample. Raises ValueError where it is neither that nor
+    None."""
+    if value is None:
+        return None
+    if metric.per == "sample":
+        costs = np.asarray(value)
+        if costs.shape != stored.wall.shape or costs.dtype.kind not in "fiu":
+            raise ValueError(f"it gives {costs.dtype} of shape {costs.shape}, not a number for each sample")
+        if not np.isfinite(costs).all():
+            raise ValueError("it gives costs that are not finite")
+        return costs
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        raise ValueError(f"it gives {str(value)[:40]!r}, not a finite number")
+    return float(value)
 
 
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:

@@ -4,7 +4,7 @@ Run as ``python -m harness.forkserver FD`` by `harness.worker`, which writes one
 and reads one JSON answer a line from file descriptor FD; what code prints goes elsewhere, so it cannot be taken for
 an answer. The server has one thread, runs one tiny step, and never touches a GPU; children may.
 
-Messages: ``{"do": "open", "plugins": [...]}`` once, then ``{"do": "prepare", "block": ...}`` and
+Messages: ``{"do": "open", "plugins": [...], "without": [...]}`` once, then ``{"do": "prepare", "block": ...}`` and
 ``{"do": "verify" | "speed.train" | "memory.train" | "cold.inference" | "profile.train", ...}`` for each measure and
 mode.
 """
@@ -17,21 +17,25 @@ import os
 import select
 import signal
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter  # held here: plugins are imported later, and might put something in its place
 from typing import Any
 
 from harness.baton import Baton
 from harness.catalog import Catalog
 from harness.errors import UserError
+from harness.guests import guest, in_short
 from harness.parts import Skip
 from harness.plugins import load_plugins
-from harness.records import THREADS, Block
+from harness.records import THREADS, Block, Spec
 
 Answer = dict[str, Any]
+
+#: Seconds that a plugin may take to describe the machine.
+LIMIT = 30.0
 
 
 class ForkServer:
@@ -48,41 +52,54 @@ class ForkServer:
         """The answer to one message. What goes wrong is in it, under "error"."""
         do = message["do"]
         if do == "open":
-            return self.open([Path(file) for file in message["plugins"]])
+            return self.open([Path(file) for file in message["plugins"]], message.get("without", ()))
         if do == "prepare":
             return self.prepare(Block.from_json(message["block"]))
         return self.in_child(message)
 
-    def open(self, files: list[Path]) -> Answer:
-        """Import torch and the plugins, warm up, and say what machine this is."""
-        # Imported here, so that no child has to.
+    def open(self, files: Sequence[Path], without: Sequence[str]) -> Answer:
+        """Import torch and the plugins, warm up, and say what machine this is. What a plugin does to that is told, and
+        the others go on."""
+        # Imported here, so that no child has to, and before any plugin.
         from harness.bench import cost, health, machine, memory, profile, speed, train, turns, verify, warm  # noqa: F401
         from harness.bench.assemble import Kitchen
+        from harness.bench.shared import Watch
 
         missing = not_preloaded()
         if missing:
             return {"error": f"LD_PRELOAD names {missing}, which the system did not load; see worker.log"}
         warm.warm()
-        plugins = load_plugins(files)
+        plugins = load_plugins(files, without, put_back=Watch().put_back)
         self.kitchen = Kitchen(Catalog(plugins))
-        facts = machine.describe()
-        for more in plugins.manager.hook.describe_machine():
-            facts.update(more or {})
-        facts["plugins"] = plugins.versions
-        return {"facts": facts}
+        facts = {**machine.describe(), "plugins": plugins.versions}
+        problems = [str(problem) for problem in plugins.meddling]
+        for implementation in plugins.manager.hook.describe_machine.get_hookimpls():
+            try:
+                with guest("describing the machine"), at_most(LIMIT):
+                    facts.update(added(implementation.function(), facts))
+            except BaseException as error:  # a plugin may raise anything
+                problems.append(f"plugin {implementation.plugin_name}: describe_machine failed: {in_short(error)}")
+        return {"facts": {**facts, **({"plugin_problems": problems} if problems else {})}}
 
     def prepare(self, block: Block) -> Answer:
         """Import the block's parts and load its data, so that children find them ready."""
+        from harness.bench.contents import digest_of_data
         from harness.bench.guard import Guard
+        from harness.bench.shared import Watch
 
+        watch = Watch()
         self.block, self.guard = block, Guard(block.measures.limit)
+        arm()
         signal.setitimer(signal.ITIMER_REAL, block.measures.limit)
         try:
             self.check_versions(block)
             for trial in block.trials:
                 self.kitchen.recipe(trial)
-            self.kitchen.data(block.baseline.dataset)
-        except Exception as error:
+                refuse(watch.put_back(), "importing", (trial.dataset, *trial.use))
+            data = self.kitchen.data(block.baseline.dataset)
+            refuse(watch.put_back(), "loading", [block.baseline.dataset])
+            examples = digest_of_data(data)
+        except BaseException as error:  # of plugin code
             from harness.bench.failure import reason_of
 
             return {"error": str(error) if isinstance(error, UserError) else reason_of(error)}
@@ -90,7 +107,7 @@ class ForkServer:
             signal.setitimer(signal.ITIMER_REAL, 0)
         gc.collect()
         gc.freeze()  # children then leave the pages of what is loaded here alone
-        return {}
+        return {"examples": examples}
 
     def check_versions(self, block: Block) -> None:
         """Refuse to measure with other plugins than the plan was made with."""
@@ -107,7 +124,7 @@ class ForkServer:
         """Fork, measure, and read the child's answer; say what it was doing where it dies instead."""
         self.guard.clear()
         reading, writing = os.pipe()
-        self.forked = time.perf_counter()  # the same clock in the child: it counts from the machine's start
+        self.forked = perf_counter()  # the same clock in the child: it counts from the machine's start
         child = os.fork()
         if child == 0:
             os.close(reading)
@@ -119,7 +136,10 @@ class ForkServer:
         if not text:
             level, what = self.guard.last_words()
             return {"failed": level, "reason": death(status, what, self.guard.limit)}
-        return {**json.loads(text), "seconds": time.perf_counter() - self.forked}
+        answer: Answer = json.loads(text)
+        if answer.get("failed") == "":  # it got past everything that knows whose code it came from
+            answer["failed"], _ = self.guard.last_words()
+        return {**answer, "seconds": perf_counter() - self.forked}
 
     def measure(self, message: Answer) -> Answer:
         """In the child: one replicate of one measure."""
@@ -175,16 +195,55 @@ class ForkServer:
 def run_child(measure: Callable[[], Answer], writing: int) -> None:
     """Measure, write the answer, and leave at once: an orderly exit of torch costs half a second."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())  # messages are for the server
+    arm()
     try:
         text = json.dumps(measure())
     except BaseException as error:  # nothing may get past the fork
         traceback.print_exc()
-        text = json.dumps({"failed": "", "reason": f"{type(error).__name__}: {error}"})
+        text = json.dumps({"failed": "", "reason": in_short(error)})
     with os.fdopen(writing, "w") as pipe:
         pipe.write(text)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def arm() -> None:
+    """Have the kernel end this process when the alarm rings, whatever plugin code has made of that."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError inside where it takes longer."""
+
+    def ring(*_: object) -> None:
+        raise TimeoutError(f"it takes longer than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def added(more: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plugin adds to the facts. Raises ValueError where it says again what is known, or what JSON cannot."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(more or {})))
+    known = sorted(facts.keys() & found.keys())
+    if known:
+        raise ValueError(f"{known[0]} is known already")
+    return found
+
+
+def refuse(changed: Sequence[str], doing: str, specs: Sequence[Spec]) -> None:
+    """Raise UserError where plugin code has changed what all trials share."""
+    if changed:
+        names = ", ".join(f"{spec.name} (plugin {spec.plugin})" for spec in specs)
+        raise UserError(f"{doing} {names} changes {', '.join(changed)} for all trials.")
 
 
 def read_all(reading: int, child: int) -> str:
@@ -248,11 +307,11 @@ def main() -> None:
     server = ForkServer(answers.fileno())
     for line in sys.stdin:
         try:
-            reply = server.answer(json.loads(line))
-        except Exception as error:
+            reply = json.dumps(server.answer(json.loads(line)))
+        except BaseException as error:  # plugin code may raise anything
             traceback.print_exc()
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(reply) + "\n")
+            reply = json.dumps({"error": in_short(error)})
+        answers.write(reply + "\n")
 
 
 if __name__ == "__main__":

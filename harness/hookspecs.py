@@ -98,8 +98,9 @@ def run_block(
     measure: Callable[[Block, list[Record], Callable[[list[Record]], None]], None],
 ) -> bool | None:
     """Measure one block, handing each replicate's records to `keep` at once. `done` are the records an
-    earlier, interrupted run left. The core calls ``measure(block, done, keep)``; wrap it to pin clocks or to read
-    a power meter:
+    earlier, interrupted run left. What was measured is kept as it was measured: whoever hands `measure` a `keep`
+    of its own may add to the data of records on their way; what is changed, kept back or made up is named instead.
+    The core calls ``measure(block, done, keep)``; wrap it to pin clocks or to read a power meter:
 
         @harness.hookimpl(wrapper=True)
         def run_block(block):
@@ -140,7 +141,8 @@ def run_finished(folder: Path) -> None:
 
 @hookspec
 def describe_machine() -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Facts about the machine to keep with the records; called once in the process that measures.
+    """Facts about the machine to keep with the records; called once in the process that measures. Each has a name of
+    its own, and is something that JSON holds.
 
     @harness.hookimpl
     def describe_machine():

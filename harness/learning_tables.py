@@ -99,12 +99,13 @@ def pareto_table(lessons: Lessons, one: Learned, axis: str, step_times: Mapping[
     for trial in one.block.trials:
         comparison = compared.get(trial.level)
         cells = [trial.level, *step_times.get(trial.level, ("-", "")), mean_cell(one, trial.level, metric)]
-        cells.append("" if comparison is None else " ".join(_in_brackets(comparison)))
+        cells.append("" if comparison is None or comparison.ratio is None else " ".join(_in_brackets(comparison)))
         if one.settings.target is not None:
             time = times.get(trial.level)
             cells.append("" if time is None else time.reason if time.ratio is None else " ".join(_in_brackets(time)))
         by = lessons.dominated.get((one.block.id, trial.level))
-        cells.append(f"dominated by {by}" if by else "on the front")
+        known = "-" not in cells[1:4:2]  # the step time, and the score
+        cells.append(f"dominated by {by}" if by else "on the front" if known else "-")
         rows.append(tuple(cells))
     headers = (
         axis, "step time", "ratio", metric.replace("_", " "), size_header(one.scores[metric]),

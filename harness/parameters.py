@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import pydantic
 
 from harness.errors import UserError, did_you_mean
+from harness.guests import in_short
 
 REQUIRED = inspect.Parameter.empty
 
@@ -94,12 +95,15 @@ def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str,
     Raises UserError, naming the `owner`, for a signature that is no schema: a parameter without annotation, a
     positional one too many, ``**anything``.
     """
-    signature = inspect.signature(code)
+    try:
+        signature = inspect.signature(code)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{owner}: its signature cannot be read: {in_short(error)}.") from error
     target = code.__init__ if inspect.isclass(code) else code
     try:
         hints = typing.get_type_hints(target, include_extras=True)
     except Exception as error:
-        raise UserError(f"{owner}: its annotations cannot be read: {error}") from error
+        raise UserError(f"{owner}: its annotations cannot be read: {in_short(error)}.") from error
     positional = 0
     found = {}
     for name, parameter in signature.parameters.items():

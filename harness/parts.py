@@ -7,11 +7,13 @@ the part's schema: keyword-only parameters with defaults and annotations are wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from harness.errors import UserError, did_you_mean
+from harness.guests import visible
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +24,10 @@ Changes = Literal["rounding", "order", "update", "model", "answer"]
 #: What an optimization may change, from the strongest promise to none. A variant made of several parts is
 #: held to the weakest of their promises.
 CHANGES: tuple[Changes, ...] = ("rounding", "order", "update", "model", "answer")
+
+
+#: What parts, scores and the like may be called. Names stand in suites, tables, files' names and spreadsheets.
+NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
 class Skip(Exception):
@@ -61,6 +67,30 @@ class Part:
                 raise TypeError(f"{self.name}: {words} is a set of words, not one string")
             object.__setattr__(self, words, frozenset(getattr(self, words)))
 
+    def complaint(self) -> str:
+        """What keeps it from being used, since it would upset what shows it; empty where nothing does."""
+        if not is_name(self.name):
+            return f"{self.name!r} is no name: letters, digits, and . _ + - after the first"
+        if not isinstance(self.build, str) and not callable(self.build):
+            return f"{self.name}: build is a {type(self.build).__name__}, neither 'module:attribute' nor callable"
+        for field_name in ("summary", "source"):
+            if not is_shown(getattr(self, field_name)):
+                return f"{self.name}: its {field_name} is no text without control characters"
+        for word in (*self.needs, *self.offers):
+            if not is_name(word):
+                return f"{self.name} needs or offers {word!r}, which is no word"
+        return ""
+
+
+def is_name(name: object) -> bool:
+    """Whether something can be the name of a part, a score or a word."""
+    return isinstance(name, str) and NAME.fullmatch(name) is not None
+
+
+def is_shown(text: object) -> bool:
+    """Whether something is text that a terminal only shows."""
+    return isinstance(text, str) and visible(text) == text
+
 
 @dataclass(frozen=True)
 class Model(Part):
@@ -77,6 +107,12 @@ class Model(Part):
     kind: ClassVar[str] = "model"
     given: ClassVar[int] = 1
 
+    def complaint(self) -> str:
+        """See `Part.complaint`."""
+        if self.computes != "" and not is_name(self.computes):
+            return f"{self.name} computes {self.computes!r}, which is no word"
+        return Part.complaint(self)
+
 
 @dataclass(frozen=True)
 class Score:
@@ -90,6 +126,11 @@ class Score:
     #: What it is, in a line.
     summary: str = ""
 
+    def is_known(self) -> bool:
+        """Whether it says something that is understood."""
+        known = self.better in ("higher", "lower") and self.compared in ("difference", "ratio")
+        return known and is_shown(self.summary)
+
 
 @dataclass(frozen=True)
 class Dataset(Part):
@@ -100,6 +141,13 @@ class Dataset(Part):
     #: The scores that `Data.scores` computes, by name.
     scores: Mapping[str, Score] = field(default_factory=dict)
     kind: ClassVar[str] = "dataset"
+
+    def complaint(self) -> str:
+        """See `Part.complaint`."""
+        for name, score in self.scores.items():
+            if not is_name(name) or not isinstance(score, Score) or not score.is_known():
+                return f"{self.name}: {name!r} is no score: a name and a harness.Score"
+        return Part.complaint(self)
 
 
 @dataclass(frozen=True)
@@ -138,6 +186,14 @@ class Metric(Part):
     formats: str = ".3g"
     kind: ClassVar[str] = "metric"
     given: ClassVar[int] = 1
+
+    def complaint(self) -> str:
+        """See `Part.complaint`."""
+        if self.per not in ("sample", "trial", "counts"):
+            return f"{self.name}: per = {self.per!r} is none of sample, trial, counts"
+        if not is_shown(self.show(1.0)) or "\n" in self.show(1.0):
+            return f"{self.name}: {self.show(1.0)!r} is how it shows a 1"
+        return Part.complaint(self)
 
     def show(self, value: float) -> str:
         """The value as tables show it."""

@@ -15,9 +15,10 @@ from harness.catalog import Catalog, Entry, resolve
 from harness.designs import combinations
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.expectations import resolve_claims
-from harness.parameters import BATCH_SIZE, Parameter, check_values, parameters_of
+from harness.guests import guest, in_short
+from harness.parameters import BATCH_SIZE, REQUIRED, Parameter, check_values, parameters_of
 from harness.parts import CHANGES, Dataset, Model, Optimization, Part, Recipe, Skip
-from harness.records import Block, Learning, Measures, Plan, Skipped, Spec, Trial, digest
+from harness.records import Block, Learning, Measures, Plan, Skipped, Spec, Trial, canonical_json, digest
 from harness.scores import TARGETED, declared, scores_of
 from harness.suite import ABSENT, PRESENT, Assignment, Suite
 
@@ -41,7 +42,8 @@ def make_plan(
 
     Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
     """
-    return _Planner(suite, catalog, only or {}, quick, until_decided, seeds).plan(overrides or {})
+    with guest("asking parts for a plan"):
+        return _Planner(suite, catalog, only or {}, quick, until_decided, seeds).plan(overrides or {})
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,7 @@ class _Planner:
         if key not in self.schemas:
             code = self.catalog.code(entry, places["name"])
             self.schemas[key] = parameters_of(code, kind.given, f"{owner} (plugin {entry.plugin})")
+            check_defaults(self.schemas[key], f"{owner} (plugin {entry.plugin})", places["name"])
         parameters = {key: value for key, value in values.items() if key != "name"}
         resolved, problems = check_values(self.schemas[key], parameters, owner)
         if problems:
@@ -324,6 +327,10 @@ class _Planner:
                 self.fingerprints[key] = str(resolve(entry.part.fingerprint, owner, where)(**dataset.parameters))
             except (OSError, ValueError) as error:
                 raise UserError(f"{owner}: {error}.", where=where) from error
+            except (KeyboardInterrupt, UserError):
+                raise
+            except BaseException as error:  # a plugin may raise anything
+                raise UserError(f"{owner}: its fingerprint failed: {in_short(error)}.", where=where) from error
         return self.fingerprints[key]
 
     def check_roles(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
@@ -354,11 +361,11 @@ class _Planner:
         for spec, entry, where in used:
             try:
                 recipe = self.catalog.code(entry, where)(recipe.as_used_by(spec.name), **spec.parameters)
-            except Skip:
+            except (Skip, KeyboardInterrupt):
                 raise
             except UserError as error:
                 raise UserError(error.what, where=where, fix=error.fix) from error
-            except Exception as error:  # a plugin's own complaint about its parameters
+            except BaseException as error:  # a plugin's own complaint about its parameters, or anything at all
                 raise UserError(f"{spec.name}: {error}.", where=where) from error
             if not isinstance(recipe, Recipe):
                 what = f"{spec.name} (plugin {entry.plugin}) returns a {type(recipe).__name__}, not a Recipe."
@@ -412,6 +419,20 @@ class _Planner:
         return True
 
 
+def check_defaults(schema: Mapping[str, Parameter], owner: str, where: Place) -> None:
+    """Raise UserError where a parameter's default is nothing that a plan can keep."""
+    for name, parameter in schema.items():
+        if parameter.default is not REQUIRED:
+            try:
+                canonical_json(parameter.default)
+            except (TypeError, ValueError) as error:
+                fix = "Let it be a number, a word, a list or a mapping."
+                what = (
+                    f"{owner}: the default of {name} is a {type(parameter.default).__name__}, which no plan can keep."
+                )
+                raise UserError(what, where=where, fix=fix) from error
+
+
 def check_words(entries: Sequence[Entry]) -> None:
     """Raise Skip where a part needs a word that none of the trial's parts offers."""
     offered = {word for entry in entries for word in entry.part.offers}
@@ -432,7 +453,14 @@ def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping
                 wanted = resolve(wanted, owner, where)(**spec.parameters)
             except ValueError as error:
                 raise UserError(f"{spec.name}: {error}.", where=where) from error
+            except (KeyboardInterrupt, UserError):
+                raise
+            except BaseException as error:  # a plugin may raise anything
+                raise UserError(f"{owner}: its environment failed: {in_short(error)}.", where=where) from error
         for name, value in wanted.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                what = f"{spec.name} (plugin {entry.plugin}) sets the variable {name!r} to {value!r}, which is no text."
+                raise UserError(what, where=where)
             by, other = asked.setdefault(name, (spec.name, value))
             if other != value:
                 what = f"{by} and {spec.name} both set {name}, to {other!r} and {value!r}."

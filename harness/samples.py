@@ -20,7 +20,8 @@ class Samples:
 
     `batch` says which batch of the trial's own work set a sample was taken on, `round` when. `phases` are wall
     times that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,).
-    `clock` is the one that decides: all of `seconds` and what metrics derive is read off it.
+    `clock` is the one that decides: all of `seconds` and what metrics derive is read off it. The arrays
+    cannot be written to: whoever wants to sort or scale takes a copy.
     """
 
     wall: Array
@@ -35,13 +36,15 @@ class Samples:
     def from_record(cls, data: Mapping[str, Any], clock: Clock = "wall") -> Samples:
         """The samples in a stored speed record (nanoseconds over `repeats` steps a sample)."""
         per_step = 1e-9 / data["repeats"]
+        phases = {name: _fixed(np.array(values) * per_step) for name, values in data["phases"].items()}
+        counts = {name: _fixed(np.array(values, dtype=float)) for name, values in data["counts"].items()}
         return cls(
-            wall=np.array(data["wall"]) * per_step,
-            cpu=np.array(data["cpu"]) * per_step,
-            batch=np.array(data["batch"]),
-            round=np.array(data["round"]),
-            phases={name: np.array(values) * per_step for name, values in data["phases"].items()},
-            counts={name: np.array(values, dtype=float) for name, values in data["counts"].items()},
+            wall=_fixed(np.array(data["wall"]) * per_step),
+            cpu=_fixed(np.array(data["cpu"]) * per_step),
+            batch=_fixed(np.array(data["batch"])),
+            round=_fixed(np.array(data["round"])),
+            phases=phases,
+            counts=counts,
             clock=clock,
         )
 
@@ -63,3 +66,8 @@ class Samples:
     def totals(self) -> dict[str, float]:
         """Each counted amount, summed over the work set."""
         return {name: float(values.sum()) for name, values in self.counts.items()}
+
+
+def _fixed(values: NDArray[Any]) -> NDArray[Any]:
+    values.setflags(write=False)
+    return values

@@ -6,7 +6,7 @@ What a step needs is imported inside it, so that a command line that only asks f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is changed in a suite from outside. `seeds` adds seeds to those it has."""
+    """What is changed in a suite from outside. `seeds` adds seeds to those it has; `without` are installed plugins that
+    were left out before."""
 
     settings: Sequence[str] = ()
     only: Sequence[str] = ()
@@ -32,6 +33,7 @@ class Asked:
     quick: bool = False
     until_decided: bool = False
     seeds: int | None = None
+    without: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.quick and self.until_decided:
@@ -39,7 +41,7 @@ class Asked:
 
     @classmethod
     def of(
-        cls, settings: Sequence[str], only: Sequence[str], device: str | None, preset: str | None, **how: bool
+        cls, settings: Sequence[str], only: Sequence[str], device: str | None, preset: str | None, **how: Any
     ) -> Asked:
         """From the options of a verb."""
         return cls([*settings, *([f"base.device={device}"] if device else [])], only, preset, **how)
@@ -60,7 +62,10 @@ class Asked:
 
     def overrides(self, catalog: Catalog) -> dict[str, Any]:
         """The same, as a plan keeps it."""
-        changed = {name: value for name, value in vars(self).items() if value and name not in ("settings", "only")}
+        others = ("settings", "only", "without")
+        changed = {name: value for name, value in vars(self).items() if value and name not in others}
+        if catalog.plugins.without:
+            changed["without"] = list(catalog.plugins.without)
         plugins = [str(file) for file in catalog.plugins.files]
         return {"set": list(self.settings), "only": list(self.only), "plugins": plugins, **changed}
 
@@ -95,41 +100,53 @@ def chosen(only: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def catalog_with(files: Iterable[str | Path]) -> Catalog:
-    """All installed parts, and those in plugin files."""
+def catalog_with(files: Iterable[str | Path], without: Iterable[str] = (), before: Collection[str] = ()) -> Catalog:
+    """All installed parts, `without` those of some plugins, and those in plugin files. What was left out `before` is
+    left out again, if it is still installed."""
     from harness.catalog import Catalog
-    from harness.plugins import load_plugins
+    from harness.plugins import installed, load_plugins
 
-    return Catalog(load_plugins(map(Path, files)))
+    there = installed() if before else ()
+    return Catalog(load_plugins(map(Path, files), [*without, *(name for name in before if name in there)]))
 
 
-def plan_of(path: Path, asked: Asked, files: Iterable[str | Path]) -> tuple[Suite, Catalog, Plan]:
+def catalog_for(stores: Iterable[Store], files: Iterable[str | Path], without: Iterable[str] = ()) -> Catalog:
+    """The catalog to read runs with: what they were without is left out."""
+    return catalog_with(files, without, [name for store in stores for name in store.overrides().get("without", ())])
+
+
+def plan_of(
+    path: Path, asked: Asked, files: Iterable[str | Path], without: Iterable[str] = ()
+) -> tuple[Suite, Catalog, Plan]:
     """The suite, the catalog and the plan, with what is changed from outside."""
     from harness.suite import load_suite
 
     suite = load_suite(path, asked.settings, asked.preset)
-    catalog = catalog_with(files)
+    catalog = catalog_with(files, without, asked.without)
     return suite, catalog, asked.plan(suite, catalog)
 
 
 def begin(
-    path: Path, asked: Asked, files: Iterable[str | Path], results: Path, how: How
+    path: Path, asked: Asked, files: Iterable[str | Path], results: Path, how: How, without: Iterable[str] = ()
 ) -> tuple[Store, Catalog, Plan]:
     """The store, catalog and plan of a new run."""
     from harness.parts import Executor
     from harness.store import Store
 
-    suite, catalog, plan = plan_of(path, asked, files)
+    suite, catalog, plan = plan_of(path, asked, files, without)
     catalog.find(Executor, how.executor)
     return Store.create(results, plan, suite.text), catalog, plan
 
 
-def take_up(folder: Path, files: Iterable[str | Path], seeds: int | None = None) -> tuple[Store, Catalog, Plan]:
-    """The store, catalog and plan of a run to go on with. Without plugin files, those that it was planned with."""
+def take_up(
+    folder: Path, files: Iterable[str | Path], seeds: int | None = None, without: Iterable[str] = ()
+) -> tuple[Store, Catalog, Plan]:
+    """The store, catalog and plan of a run to go on with. Where no plugin files are given, those that it was planned
+    with; what it was without is left out."""
     from harness.store import Store
 
     store = Store.open(folder)
-    catalog = catalog_with(tuple(files) or store.plan().overrides["plugins"])
+    catalog = catalog_for([store], tuple(files) or store.overrides()["plugins"], without)
     return store, catalog, replan(store, catalog, seeds)
 
 
@@ -176,17 +193,9 @@ def carry_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Path,
 
 def finish(store: Store, catalog: Catalog) -> Report:
     """Make the report and let every reporter write it. One that fails is among the report's problems."""
-    from harness.parts import Reporter
-    from harness.report import make_report
+    from harness.reporters import report_run
 
-    report = make_report(store, catalog)
-    problems = []
-    for name, entry in catalog.entries(Reporter).items():
-        try:
-            catalog.code(entry)(report, store.folder)
-        except Exception as error:  # a plugin may raise anything, and the folder may be read-only
-            problems.append(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}")
-    return replace(report, problems=(*report.problems, *problems))
+    return report_run(store, catalog)
 
 
 def went_wrong(report: Report) -> bool:

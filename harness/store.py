@@ -15,6 +15,8 @@ from harness.errors import UserError
 from harness.records import SCHEMA, Plan, Record
 
 RECORDS = "records.jsonl"
+#: The files that are the run itself: all others can be made of them again.
+OWN = ("suite.yaml", "plan.json", "machine.json", RECORDS)
 
 
 class Store:
@@ -79,11 +81,15 @@ class Store:
 
     def write(self, name: str, text: str) -> Path:
         """Write a whole file of the run at once (through a temporary name, so that no half of it is ever seen)."""
+        return self.write_bytes(name, text.encode("utf-8"))
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """The same of bytes."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".part")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -95,7 +101,8 @@ class Store:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError("another process is measuring into this run.", where=str(self.folder)) from error
+            what = "another process is measuring into this run, or writing its report."
+            raise UserError(what, where=str(self.folder)) from error
         self._drop_torn_tail()
 
     def unlock(self) -> None:
@@ -167,6 +174,11 @@ class Store:
     def plan(self) -> Plan:
         """The plan of the run."""
         return Plan.from_json(self._json("plan.json"))
+
+    def overrides(self) -> Mapping[str, Any]:
+        """What the command line changed in the plan."""
+        overrides: Mapping[str, Any] = self._json("plan.json")["overrides"]
+        return overrides
 
     def machine(self) -> Mapping[str, Any]:
         """Facts about the machine, or nothing where the run was stopped before they were known."""

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from harness import stats
 from harness.baton import make_ring, start
 from harness.compare import Measured, decide, looks_of
 from harness.errors import UserError
-from harness.records import Block, Learning, Outcome, Record, Role, Trial, replicates
+from harness.guests import one_line
+from harness.records import Block, Learning, Outcome, Record, Role, Trial, digest, replicates
 
 Keep = Callable[[list[Record]], None]
 
@@ -43,7 +44,9 @@ class ServerDied(Exception):
 class Server:
     """A running fork server with one environment."""
 
-    def __init__(self, plugins: Sequence[Path], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, plugins: Sequence[Path], environment: Mapping[str, str], log: Path, without: Sequence[str] = ()
+    ) -> None:
         reading, writing = os.pipe()
         with log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -59,7 +62,8 @@ class Server:
         self._answers = os.fdopen(reading, encoding="utf-8")
         #: Whose block it was last told to prepare.
         self.prepared: object = None
-        self.facts: dict[str, Any] = self.ask(do="open", plugins=[str(path) for path in plugins])["facts"]
+        opened = self.ask(do="open", plugins=[str(path) for path in plugins], without=list(without))
+        self.facts: dict[str, Any] = opened["facts"]
 
     def ask(self, **message: Any) -> dict[str, Any]:
         """Send a message and block until it is answered. Raises ServerDied, or UserError where the server cannot
@@ -110,6 +114,10 @@ class Servers:
     met: Callable[[Mapping[str, Any]], None] = lambda facts: None
     #: How many may compute at a time where no clock runs.
     jobs: int = 1
+    #: Installed plugins that are not loaded.
+    without: Sequence[str] = ()
+    #: A digest of each dataset's examples, by dataset and fingerprint: every process is to load the same.
+    examples: dict[str, str] = field(default_factory=dict)
     _running: dict[Any, Server] = field(default_factory=dict)
 
     def __enter__(self) -> Servers:
@@ -125,7 +133,7 @@ class Servers:
         one with the same is needed, `copy` tells them apart."""
         key = (tuple(sorted(environment.items())), copy)
         if key not in self._running:
-            self._running[key] = Server(self.plugins, environment, self.folder / "worker.log")
+            self._running[key] = Server(self.plugins, environment, self.folder / "worker.log", self.without)
             self.met(self._running[key].facts)
         return self._running[key]
 
@@ -156,6 +164,8 @@ class _Worker:
         self.broken = {r.level: r.reason for r in self.records if stops(r)}
         #: Trials that a process needs: the baseline and another, or the baseline alone where that is what is asked.
         self.fewest = min(2, len(block.trials))
+        #: The digest of the examples that an earlier run of this block has seen.
+        self.examples = next((seen for r in self.records if (seen := r.data.get("examples"))), "")
 
     def run(self) -> None:
         self.verify()
@@ -216,6 +226,12 @@ class _Worker:
         answer = server.ask(do="prepare", block=self.block.to_json())
         if "error" in answer:
             return {"failed": "", "reason": answer["error"]}
+        dataset, fingerprint = self.block.baseline.dataset, self.block.baseline.fingerprint
+        known = self.servers.examples.setdefault(digest([asdict(dataset), fingerprint]), answer["examples"])
+        if answer["examples"] != known or self.examples not in ("", known):
+            reason = f"dataset {dataset.name} (plugin {dataset.plugin}) has other examples than before"
+            return {"failed": "", "reason": f"{reason}, under the same fingerprint {fingerprint!r}"}
+        self.examples = known
         server.prepared = self
         return None
 
@@ -244,7 +260,9 @@ class _Worker:
                 records.append(self.record(trial.level, "verify", 0, "failed", failed[trial.level]))
             elif trial.level in findings:
                 found = findings[trial.level]
-                records.append(self.record(trial.level, "verify", 0, found["outcome"], found["reason"], found["data"]))
+                seen = {"examples": self.examples} if trial is self.block.baseline else {}
+                data = {**found["data"], **seen}
+                records.append(self.record(trial.level, "verify", 0, found["outcome"], found["reason"], data))
         records += self.without_baseline({r.level: r.reason for r in records if r.outcome != "ok"}, "verify", records)
         self.finish(records)
 
@@ -465,7 +483,7 @@ class _Worker:
             replicate=number,
             of=1,
             outcome=outcome,
-            reason=reason,
+            reason=one_line(reason),
             data=data or {},
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from random import Random
+from random import Random, SystemRandom
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +54,14 @@ def points(*, size: int = 512, features: int = 8) -> harness.Data:
         return Points(torch.tensor([index for index, _ in examples]), x, x.sum(1))
 
     return harness.Data(rows, rows[:8], collate, features, count)
+
+
+def fickle(*, size: int = 512) -> harness.Data:
+    """Other points in every process, whatever its fingerprint says."""
+    data = points(size=size)
+    shift = SystemRandom().random()
+    rows = [(index, [value + shift for value in row]) for index, row in data.train]
+    return harness.Data(rows, rows[:8], data.collate, data.facts, count)
 
 
 def count(batch: Points) -> dict[str, float]:
@@ -119,6 +127,15 @@ def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
                     time.sleep(600)
                     os._exit(0)
                 print("left", left, flush=True)
+            return predict(batch)
+        if how == "exits":
+            raise SystemExit(0)
+        if how == "interrupts":
+            raise KeyboardInterrupt
+        if how == "ends":
+            os._exit(0)
+        if how == "meddles":
+            torch.set_default_dtype(torch.float64)
             return predict(batch)
         if how == "killed":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -354,6 +371,7 @@ def provide_models():
 @harness.hookimpl
 def provide_datasets():
     yield harness.Dataset("points", points, "points on a plane", fingerprint=lambda **parameters: "points 1")
+    yield harness.Dataset("fickle", fickle, "other points each time", fingerprint=lambda **parameters: "fickle 1")
     scores = {"close": harness.Score("higher", "difference", "share of predictions within 0.5")}
     yield harness.Dataset("cloud", cloud, "points about a plane", scores=scores)
     broken = {"close": harness.Score(), "far": harness.Score()}

@@ -6,11 +6,11 @@ on a fake clock can prove the arithmetic.
 
 from __future__ import annotations
 
-import resource
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from resource import RUSAGE_THREAD, getrusage
+from time import perf_counter_ns, thread_time_ns
 from typing import Any, Protocol
 
 
@@ -18,11 +18,13 @@ from typing import Any, Protocol
 class Clock:
     """Wall and CPU time of this thread in nanoseconds, and how often it was preempted. On a device that works on its
     own, `events` makes marks that it reads its own clock at (``record()``, then ``elapsed_time(later)`` in
-    milliseconds), and `wait` blocks until it has done its work."""
+    milliseconds), and `wait` blocks until it has done its work.
 
-    wall: Callable[[], int] = time.perf_counter_ns
-    cpu: Callable[[], int] = time.thread_time_ns
-    switches: Callable[[], int] = lambda: resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+    The functions are held from before any plugin was imported, so that none can put its own in their place."""
+
+    wall: Callable[[], int] = perf_counter_ns
+    cpu: Callable[[], int] = thread_time_ns
+    switches: Callable[[], int] = lambda: getrusage(RUSAGE_THREAD).ru_nivcsw
     wait: Callable[[], None] | None = None
     events: Callable[[], Any] | None = None
 

@@ -6,10 +6,10 @@ Never in a process with the clock.
 from __future__ import annotations
 
 import resource
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -216,7 +216,7 @@ def measure_cold(block: Block, level: str, mode: str, kitchen: Kitchen, guard: G
     each step of two passes over its work set. Raises TrialFailed."""
     member = lone_member(block, level, mode, kitchen, guard)
     wait = clock_for(member.live.device).wait
-    built = time.perf_counter() - forked
+    built = perf_counter() - forked
     ends = []
     with blaming(level, "starting cold"):
         for _ in range(2):
@@ -225,6 +225,6 @@ def measure_cold(block: Block, level: str, mode: str, kitchen: Kitchen, guard: G
                 member.step(batch, lambda phase: None)
                 if wait:
                     wait()
-                ends.append(time.perf_counter() - forked)
+                ends.append(perf_counter() - forked)
         guard.rest()
     return {"built": built, "ends": ends}

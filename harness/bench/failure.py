@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.guests import in_short
+
 HERE = str(Path(__file__).parent)
 
 
@@ -27,20 +29,17 @@ def blaming(level: str, what: str) -> Iterator[None]:
     """Turn whatever is raised inside into a TrialFailed of this level."""
     try:
         yield
-    except (TrialFailed, BrokenPromise):
+    except (TrialFailed, BrokenPromise, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # a trial's code may raise anything
         raise TrialFailed(level, f"{what}: {reason_of(error)}") from error
 
 
 def reason_of(error: BaseException) -> str:
     """The error in one line, with the place in the plugin's code where it came up."""
-    text = " ".join(str(error).split()) or "no message"
-    if len(text) > 400:
-        text = text[:400] + "..."
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         outside = not frame.filename.startswith(HERE) and "site-packages/torch" not in frame.filename
         if outside and not frame.filename.startswith("<"):
             place = f" ({Path(frame.filename).name}:{frame.lineno})"
-    return f"{type(error).__name__}: {text}{place}"
+    return f"{in_short(error)}{place}"

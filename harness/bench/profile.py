@@ -9,11 +9,11 @@ from __future__ import annotations
 import gc
 import gzip
 import json
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from time import perf_counter, perf_counter_ns
 from typing import Any
 
 import torch
@@ -97,11 +97,11 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
     passes: list[list[Summary]] = []
     plain: list[list[int]] = []
     profiled: list[list[int]] = []
-    seen, begun = 0.0, time.perf_counter()
+    seen, begun = 0.0, perf_counter()
 
     def spent() -> float:
         """What share has been spent of all that may be."""
-        return max(seen / MOST_EVENTS, (time.perf_counter() - begun) / MOST_SECONDS)
+        return max(seen / MOST_EVENTS, (perf_counter() - begun) / MOST_SECONDS)
 
     for done in range(PASSES):
         if done and spent() * (1 + 1 / done) > 1:
@@ -173,10 +173,10 @@ def operator_cost() -> float:
     number = torch.zeros(1)
 
     def tiny() -> int:
-        begun = time.perf_counter_ns()
+        begun = perf_counter_ns()
         for _ in range(500):
             number.add_(1.0)
-        return time.perf_counter_ns() - begun
+        return perf_counter_ns() - begun
 
     plain, profiled, operators = [tiny()], [], 1
     for _ in range(7):

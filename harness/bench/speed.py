@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -92,9 +92,10 @@ class LiveMember:
     def counts(self) -> dict[str, list[float]]:
         """The amounts counted in each batch of this member's work set."""
         columns: dict[str, list[float]] = {}
-        for batch in self.batches:
-            for name, amount in self.live.count(self.live.model, self.live.collate(batch)).items():
-                columns.setdefault(name, []).append(float(amount))
+        with blaming(self.level, "counting"):
+            for batch in self.batches:
+                for name, amount in self.live.count(self.live.model, self.live.collate(batch)).items():
+                    columns.setdefault(str(name), []).append(float(amount))
         return columns
 
 
@@ -214,9 +215,9 @@ def run_guarded(
     """`run_rounds`, naming the member whose step raised."""
     try:
         run_rounds(members, tapes, batches, rounds, clock, random)
-    except TrialFailed:
+    except (TrialFailed, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # a trial's code may raise anything
         level, what = members[0].guard.last_words()
         with blaming(level, what):
             raise error
@@ -241,7 +242,7 @@ def warm_up(members: Sequence[LiveMember], settings: Speed, clock: Clock, random
     median over batches of its time over the best so far is above 1 - `STATIONARY`. (Asking two passes to agree
     both ways mistakes a noisy machine for a cold one.)
     """
-    begun = time.perf_counter()
+    begun = perf_counter()
     least = max(settings.warm_up, GPU_WARM_UP) if members[0].live.device.type == "cuda" else settings.warm_up
     for member in members:
         member.save()
@@ -259,7 +260,7 @@ def warm_up(members: Sequence[LiveMember], settings: Speed, clock: Clock, random
             for index, now in enumerate(times):
                 stationary[index] = stationary[index] or float(np.median(now / best[index])) > 1 - STATIONARY
             best = [np.minimum(now, then) for now, then in zip(times, best, strict=True)]
-        spent = time.perf_counter() - begun
+        spent = perf_counter() - begun
         if passes == 1:
             first = spent  # it may compile, for as long as that takes
         warm = spent >= least * len(members) and all(stationary)

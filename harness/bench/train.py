@@ -7,13 +7,13 @@ gives the same numbers, to the bit, also when the run was stopped and taken up a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from math import ceil, isfinite, nan
 from pathlib import Path
 from random import Random
+from time import monotonic, perf_counter
 from typing import Any
 
 import torch
@@ -177,9 +177,9 @@ class Run:
         due = {round(total * index / settings.evaluations) for index in range(settings.evaluations + 1)}
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []
-        saved = time.monotonic()
+        saved = monotonic()
         while not self.over(total):
-            begun = time.perf_counter()
+            begun = perf_counter()
             self.guard.doing(self.live.trial.level, "one training step")
             assert self.live.optimizer is not None
             curve.learning_rate.append(float(self.live.optimizer.param_groups[0]["lr"]))
@@ -187,7 +187,7 @@ class Run:
             norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.live.device))
             self.norms.clear()
             self.step += 1
-            self.spent += time.perf_counter() - begun
+            self.spent += perf_counter() - begun
             evaluation = self.step in due if total else self.spent >= self.next_evaluation()
             if len(losses) == READ or evaluation or self.over(total):
                 if self.read(losses, norms):
@@ -196,9 +196,9 @@ class Run:
                     self.evaluate()
                     if curve.diverged_at is not None:
                         return
-                if self.checkpoint and time.monotonic() - saved >= settings.checkpoint:
+                if self.checkpoint and monotonic() - saved >= settings.checkpoint:
                     self.save()
-                    saved = time.monotonic()
+                    saved = monotonic()
 
     def over(self, total: int) -> bool:
         """Whether the run has had its steps, or its time."""

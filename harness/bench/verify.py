@@ -16,6 +16,7 @@ import torch
 from harness.bench.assemble import Kitchen, Live
 from harness.bench.failure import BrokenPromise, TrialFailed, blaming
 from harness.bench.guard import Guard
+from harness.bench.shared import Watch
 from harness.bench.workset import dataset_counts, work_set
 from harness.parts import CHANGES
 from harness.records import Block, Speed, Trial
@@ -56,6 +57,7 @@ def find(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
     # And a batch as the clock will meet them: what decides by size (where to cut, say) must decide here as there.
     probes.append(some_of(data.train, baseline.batch_size, baseline.seed))
     findings = []
+    watch = Watch()
     references: list[Tensors] = []
     own_errors: list[dict[str, float]] = []
     weights: Mapping[str, torch.Tensor] = {}
@@ -88,6 +90,9 @@ def find(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
             finding.update(outcome="invalid", reason=f"promises {promised(trial)}, but {promise}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
+        changed = watch.put_back()
+        if changed and finding["outcome"] == "ok":
+            finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
         if trial is baseline and finding["outcome"] != "ok":
             break
     guard.rest()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tabulate import tabulate
 
+from harness.guests import one_line
 from harness.table import Table
 
 #: What Markdown, or GitHub's mathematics, would read as more than a character.
@@ -22,7 +23,7 @@ def escape(text: str) -> str:
 
 def cell(text: str) -> str:
     """Text that neither breaks its table nor starts a tag, and is otherwise as it was written."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return one_line(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 def table(

@@ -13,6 +13,7 @@ from harness.worker import Keep, Servers, measure_block
 @contextmanager
 def execute(run: Any) -> Iterator[Callable[[Block, list[Record], Keep], None]]:
     """Yields ``execute(block, done, keep)``. `run` has the run's `folder`, its plugin `files`, `met`, which is
-    told the machine's facts, and `jobs`, how many may compute at a time where no clock runs."""
-    with Servers(run.folder, run.files, run.met, run.jobs) as servers:
+    told the machine's facts, `jobs`, how many may compute at a time where no clock runs, and the installed plugins that
+    it is to do `without`."""
+    with Servers(run.folder, run.files, run.met, run.jobs, run.without) as servers:
         yield lambda block, done, keep: measure_block(block, done, keep, servers)

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.builtin import tensorboard
 from harness.builtin.gfm import cell, table
 from harness.builtin.plots import how_to_get_them, not_drawn, plots_of
+from harness.guests import visible
 from harness.report import Report
 from harness.table import Section
 
@@ -46,7 +47,7 @@ def render(report: Report) -> str:
     lines += [report.last_line, ""]
     lines += [line for one in report.sections if one.why for line in section(one)]
     lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def section(one: Section) -> list[str]:

@@ -15,6 +15,8 @@ def commands_of(plan: Plan, run: str = "") -> list[str]:
     words = ["harness"]
     for file in given.get("plugins", ()):
         words += ["-p", str(file)]
+    for name in given.get("without", ()):
+        words += ["--without", str(name)]
     words += ["run", f"{plan.suite}.yaml"]
     words += ["--preset", str(given["preset"])] if given.get("preset") else []
     for option, name in (("--set", "set"), ("--only", "only")):

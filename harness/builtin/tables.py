@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
 from harness.report import Report
 from harness.rows import Rows, findings_in_rows
 
+#: Text that a spreadsheet would take for a formula: a sign before anything but words and numbers is one.
+FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w .,%+-]*$)")
 #: Written of every run, also where there is nothing in them.
 ALWAYS = ("comparisons", "numbers", "resources", "claims")
 
@@ -30,12 +33,15 @@ def _write(path: Path, table: Rows, axis: str) -> Path:
     columns = [column for column in table.columns if column != "baseline"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([axis if column == "level" else column for column in columns])
+        writer.writerow([_cell(axis) if column == "level" else column for column in columns])
         writer.writerows([_cell(row[column]) for column in columns] for row in table.rows)
     return path
 
 
 def _cell(value: Any) -> Any:
+    """A value as the file has it; what would be a formula is made text by an apostrophe before it."""
     if value is None:
         return ""
+    if isinstance(value, str) and FORMULA.match(value):
+        return f"'{value}"
     return " ".join(f"{each:.6g}" for each in value) if isinstance(value, list) else value

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from harness.builtin import plots, tensorboard
+from harness.guests import visible
 from harness.report import Report
 from harness.table import Section, Table
-
-#: What turns colour on and off, as a failure's reason may hold it.
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.txt into the run's folder."""
     path = folder / "report.txt"
-    path.write_text(COLOUR.sub("", render(report)) + "\n", encoding="utf-8")
+    path.write_text(render(report) + "\n", encoding="utf-8")
     return [path]
 
 
 def render(report: Report, folder: Path | None = None) -> str:
-    """The whole text. With the run's folder it says where the report is, which a file beside it need not."""
-    return "\n".join(_lines(report, folder))
+    """The whole text. With the run's folder it says where the report is, which a file beside it need not. No name or
+    reason in it can give the terminal a command."""
+    return visible("\n".join(_lines(report, folder)))
 
 
 def _lines(report: Report, folder: Path | None) -> Iterator[str]:
@@ -54,7 +52,7 @@ def sections(those: Iterable[Section]) -> Iterator[str]:
     """Tables under their headings, without what is detail, and without a heading over nothing else."""
     for one in those:
         if one.tables or not one.details:
-            yield f"\n{one.title}. {one.words}" if one.words else f"\n{one.title}"
+            yield visible(f"\n{one.title}. {one.words}" if one.words else f"\n{one.title}")
         for each in one.tables:
             yield f"\n{table(each)}"
 
@@ -64,10 +62,10 @@ def remarks(those: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
     for title, lines in those:
         if lines:
             yield f"\n{title}"
-        yield from (f"  {line}" for line in lines)
+        yield from (f"  {visible(line)}" for line in lines)
 
 
 def table(one: Table) -> str:
     """A table under its title, with its notes."""
     text = tabulate(one.rows, one.headers, tablefmt="simple", disable_numparse=True)
-    return "\n".join((one.title, text, *one.notes))
+    return visible("\n".join((one.title, text, *one.notes)))

@@ -121,9 +121,9 @@ def make_script(catalog: Catalog, subject: Subject, *, whole: bool = False, room
         batches = work_batches(kitchen, subject.block, trial)
     except Skip as skip:
         raise UserError(f"{subject.place} cannot run here: {skip}.") from skip
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a dataset or a collate may raise anything
+    except BaseException as error:  # a dataset or a collate may raise anything
         raise UserError(f"the batches of {subject.place} cannot be made: {reason_of(error)}.") from error
     author = Author(catalog, kitchen, subject, facts, whole)
     author.embed(batches, room)

@@ -150,11 +150,11 @@ def specimen_block() -> Block:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """Fork servers that know the specimen, with a folder of their own."""
+def servers(without: Sequence[str] = ()) -> Iterator[Servers]:
+    """Fork servers that know the specimen, `without` some installed plugins, with a folder of their own."""
     with (
         tempfile.TemporaryDirectory(prefix="harness-selftest-") as folder,
-        Servers(Path(folder), [SPECIMEN]) as running,
+        Servers(Path(folder), [SPECIMEN], without=without) as running,
     ):
         yield running
 

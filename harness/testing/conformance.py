@@ -50,7 +50,9 @@ class Case:
             return Seen("broken", str(broken) or reason_of(broken))
         except UserError as error:
             return Seen("broken", str(error))
-        except Exception as error:  # a part may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a part may raise anything
             return Seen("broken", f"it raised {reason_of(error)}")
         return Seen("kept", how or "")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from harness.bench.contents import digest_of_data, digest_of_examples, tensors_in
 from harness.catalog import resolve
 from harness.parts import Batch, Skip
-from harness.testing.contents import digest_of_data, digest_of_examples, tensors_in
 from harness.testing.fresh import ask
 from harness.testing.subject import BATCH, Broken, Subject
 
@@ -18,9 +18,10 @@ from harness.testing.subject import BATCH, Broken, Subject
 def same_everywhere(subject: Subject) -> None:
     """Two fresh processes, with different hashes of strings, load the same examples."""
     trial = asdict(subject.trial)
+    details = {"trial": trial, "plugins": subject.files}
     with ThreadPoolExecutor() as both:
         first, second = both.map(
-            lambda seed: ask("data", trial=trial, plugins=subject.files, hash_seed=seed), ("1", "2")
+            lambda seed: ask("data", **details, without=subject.without, hash_seed=seed), ("1", "2")
         )
     if first != second:
         raise Broken("two processes load different data; is something in the order of a set, or drawn without a seed?")

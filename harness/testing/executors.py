@@ -18,7 +18,7 @@ def hands_on(subject: Subject) -> str:
     speed = Speed(batches=1, warm_up=0.001, seconds=0.005, budget=0.01, quick=True)
     block = Block({}, (trial, replace(trial, level="again", seed=1)), Measures(speed=speed))
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), subject.catalog.plugins.files, lambda facts: None)
+        run = Run(Path(folder), subject.catalog.plugins.files, lambda facts: None, without=subject.without)
         with subject.code(run) as execute:
             kept: list[list[Record]] = []
             execute(block, [], kept.append)

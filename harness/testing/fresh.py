@@ -9,21 +9,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from harness.plugins import WITHOUT, installed
 
 #: A question takes importing torch and loading data; what takes this long hangs.
 LIMIT = 300
 
 
-def ask(question: str, *, hash_seed: str = "0", **details: Any) -> Any:
-    """The answer of a fresh interpreter. Raises AssertionError with the last line it said where it fails."""
+def ask(question: str, *, hash_seed: str = "0", without: Sequence[str] = (), **details: Any) -> Any:
+    """The answer of a fresh interpreter, which does `without` some installed plugins. Raises AssertionError with the
+    last line it said where it fails."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "harness.testing.fresh", question, json.dumps(details)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, WITHOUT: ",".join(without)},
         timeout=LIMIT,
     )
     if done.returncode:
@@ -34,15 +37,12 @@ def ask(question: str, *, hash_seed: str = "0", **details: Any) -> Any:
 
 def door(plugin: str) -> bool:
     """Whether torch is imported once the plugin's hooks have yielded what they have."""
-    import importlib.metadata
-
     from harness.catalog import KINDS
 
-    for entry_point in importlib.metadata.entry_points(group="harness"):
-        if entry_point.dist is not None and entry_point.dist.name == plugin:
-            module = entry_point.load()
-            for hook in KINDS.values():
-                list(getattr(module, hook, tuple)())
+    entry_point = installed().get(plugin)
+    module = entry_point.load() if entry_point else None
+    for hook in KINDS.values():
+        list(getattr(module, hook, tuple)())
     return "torch" in sys.modules
 
 
@@ -59,7 +59,7 @@ def code(reference: str, plugins: list[str]) -> bool:
 
 def data(trial: Mapping[str, Any], plugins: list[str]) -> str:
     """A digest of the trial's dataset."""
-    from harness.testing.contents import digest_of_data
+    from harness.bench.contents import digest_of_data
 
     kitchen, made = _made(trial, plugins)
     return digest_of_data(kitchen.data(made.dataset))
@@ -67,7 +67,7 @@ def data(trial: Mapping[str, Any], plugins: list[str]) -> str:
 
 def weights(trial: Mapping[str, Any], plugins: list[str]) -> str:
     """A digest of the weights of the trial's bare model."""
-    from harness.testing.contents import digest_of_weights
+    from harness.bench.contents import digest_of_weights
 
     kitchen, made = _made(trial, plugins)
     return digest_of_weights(kitchen.bare(made))

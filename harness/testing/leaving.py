@@ -13,39 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.bench import shared
 from harness.bench.assemble import Live
+from harness.bench.contents import tensors_in
 from harness.parts import Dataset
-from harness.testing.contents import tensors_in
 from harness.testing.subject import Broken, Subject
-
-
-def _flushes() -> bool:
-    return float(torch.tensor([1e-310], dtype=torch.float64).mul(0.5)) == 0.0
-
 
 #: What all of a process shares. Torch's own generator is not among it while a model is built or learns: there it is
 #: what seeds are for.
 SETTINGS: dict[str, Callable[[], Any]] = {
-    "torch's default dtype": torch.get_default_dtype,
-    # Not torch.get_default_device, which in torch 2.6 raises once a device was set and taken back.
-    "torch's default device": lambda: torch.empty(0).device,
-    "the number of threads": torch.get_num_threads,
-    "whether gradients are on": torch.is_grad_enabled,
+    **{name: setting.read for name, setting in shared.SETTINGS.items()},
     "inference mode": torch.is_inference_mode_enabled,
-    "deterministic algorithms": torch.are_deterministic_algorithms_enabled,
-    "the precision of float32 products": lambda: torch.backends.cuda.matmul.allow_tf32,
-    "cuDNN's TensorFloat-32": lambda: torch.backends.cudnn.allow_tf32,
-    "cuDNN's benchmark mode": lambda: torch.backends.cudnn.benchmark,
-    "whether cuDNN is used": lambda: torch.backends.cudnn.enabled,
-    "whether oneDNN is used": lambda: torch.backends.mkldnn.enabled,
-    "autocast": lambda: (torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")),
-    "anomaly detection": torch.is_anomaly_enabled,
-    "whether subnormal numbers are flushed": _flushes,
-    "hooks on all modules": lambda: {
-        name: len(hooks)
-        for name, hooks in vars(torch.nn.modules.module).items()
-        if name.startswith("_global") and hooks
-    },
     # But where torch's own compiler keeps what it has compiled.
     "environment variables": lambda: {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"},
     "Python's random generator": random.getstate,
@@ -67,21 +45,13 @@ def left_alone(doing: str) -> Iterator[None]:
 def put_back() -> Iterator[None]:
     """Undoes afterwards what would spoil every promise that is looked at next. One thread computes meanwhile: small
     batches gain nothing from more, which spin between operators and slow all others down."""
-    threads, gradients, default = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()
-    deterministic, flushes = torch.are_deterministic_algorithms_enabled(), _flushes()
-    anomaly, python, variables = torch.is_anomaly_enabled(), random.getstate(), dict(os.environ)
+    watch, python, variables = shared.Watch(), random.getstate(), dict(os.environ)
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(gradients)
-        torch.set_default_dtype(default)
-        torch.set_default_device(None)
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_flush_denormal(flushes)
-        torch.set_anomaly_enabled(anomaly)
+        watch.put_back()
         random.setstate(python)
         if dict(os.environ) != variables:
             os.environ.clear()

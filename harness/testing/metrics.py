@@ -23,14 +23,14 @@ def without_torch(subject: Subject) -> None:
     reference = subject.part.build
     if not isinstance(reference, str):
         raise Skip("its code is in a plugin of one file")
-    if imports_torch(reference, *subject.files):
+    if imports_torch(reference, tuple(subject.files), subject.without):
         raise Broken(f"importing {reference} imports torch")
 
 
 @cache
-def imports_torch(reference: str, *plugins: str) -> bool:
+def imports_torch(reference: str, plugins: tuple[str, ...], without: tuple[str, ...]) -> bool:
     """Whether a fresh process has torch once this code is imported."""
-    return bool(ask("code", reference=reference, plugins=list(plugins)))
+    return bool(ask("code", reference=reference, plugins=list(plugins), without=without))
 
 
 def made_up(*, bare: bool = False, counts: dict[str, float] | None = None) -> Samples:

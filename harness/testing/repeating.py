@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from harness.bench.assemble import Live
+from harness.bench.contents import digest_of_weights
 from harness.parts import Skip
-from harness.testing.contents import digest_of_weights
 from harness.testing.fresh import ask
 from harness.testing.models import distance, predicted
 from harness.testing.subject import Broken, Subject
@@ -88,7 +88,8 @@ def rebuilds(subject: Subject) -> str:
             raise Broken("what is pickled and read again predicts something else")
         return "pickled"
     here = digest_of_weights(subject.kitchen.bare(subject.trial))
-    if ask("weights", trial=asdict(subject.trial), plugins=subject.files, hash_seed="1") != here:
+    details = {"trial": asdict(subject.trial), "plugins": subject.files}
+    if ask("weights", **details, without=subject.without, hash_seed="1") != here:
         raise Broken(f"it cannot be pickled ({why}), and another process builds other weights from the same seed")
     return f"rebuilt by name: it cannot be pickled ({why[:80]})"
 

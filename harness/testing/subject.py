@@ -82,6 +82,11 @@ class Subject:
         """The plugin files that its catalog was made with."""
         return [str(file) for file in self.catalog.plugins.files]
 
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The installed plugins that its catalog was made without."""
+        return self.catalog.plugins.without
+
     @cached_property
     def kitchen(self) -> Kitchen:
         """Builds trials."""
@@ -114,7 +119,9 @@ class Subject:
                             self.try_out(base)
                     except (UserError, Skip) as error:
                         reason = str(error).removeprefix("the kit: ")
-                    except Exception as error:  # what a part raises is why it does not go with the other
+                    except KeyboardInterrupt:
+                        raise
+                    except BaseException as error:  # what a part raises is why it does not go with the other
                         from harness.bench.failure import reason_of
 
                         reason = reason_of(error)

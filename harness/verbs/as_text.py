@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import FAILED, UserError
+from harness.guests import in_short
 
 if TYPE_CHECKING:
     from harness.catalog import Catalog
@@ -21,18 +22,20 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
     """Print the text files that a reporter writes of these reports, each under its name where there are several. What
     is no text is counted on the other stream."""
     from harness.parts import Reporter
+    from harness.reporters import write
 
     entry = catalog.find(Reporter, name)
-    code = catalog.code(entry)
     texts: dict[str, str] = {}
     others = 0
     for suite, report in reports.items():
         with TemporaryDirectory() as temporary:
             folder = Path(temporary)
             try:
-                code(report, folder)
-            except Exception as error:  # a plugin may raise anything; it is named
-                click.echo(f"reporter {name} (plugin {entry.plugin}): {type(error).__name__}: {error}", err=True)
+                write(report, entry, catalog, folder)
+            except (KeyboardInterrupt, UserError):
+                raise
+            except BaseException as error:  # a plugin may raise anything; it is named
+                click.echo(f"reporter {name} (plugin {entry.plugin}): {in_short(error)}", err=True)
                 sys.exit(FAILED)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 shown = path.relative_to(folder)

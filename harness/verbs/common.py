@@ -5,9 +5,9 @@ What a verb needs is imported inside functions, so that ``--help`` and ``list`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,21 +55,52 @@ def _more_plugins(context: Context, _: click.Parameter, files: tuple[Path, ...])
     context.obj = (*(context.obj or ()), *files)
 
 
-#: Before the verb or after it: both work.
-plugin_option = click.option(
-    "-p", "--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file.",
-    expose_value=False, callback=_more_plugins,
-)  # fmt: skip
+def _fewer_plugins(context: Context, _: click.Parameter, names: tuple[str, ...]) -> None:
+    context.meta[WITHOUT] = (*left_out(context), *names)
 
 
-def catalog_of(context: Context, files: Sequence[str] = ()) -> Catalog:
-    """The catalog with the plugin files of the command line, or else `files`."""
-    return session.catalog_with(context.obj or files)
+#: Where a command's contexts keep the installed plugins that are left out.
+WITHOUT = "harness.without"
+
+
+def left_out(context: Context) -> tuple[str, ...]:
+    """The installed plugins that the command line leaves out."""
+    return tuple(context.meta.get(WITHOUT, ()))
+
+
+def plugin_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which plugins there are. Before the verb or after it: both work."""
+    more = click.option(
+        "-p", "--plugin", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="A plugin in one file.",
+        expose_value=False, callback=_more_plugins,
+    )  # fmt: skip
+    fewer = click.option(
+        "--without", multiple=True, metavar="PLUGIN", expose_value=False, callback=_fewer_plugins,
+        shell_complete=completing.plugins, help="Leave out an installed plugin (or HARNESS_WITHOUT=A,B).",
+    )  # fmt: skip
+    return more(fewer(command))
+
+
+def catalog_of(context: Context, files: Sequence[str] = (), before: Sequence[str] = ()) -> Catalog:
+    """The catalog with the plugin files of the command line, or else `files`, without what it leaves out and what was
+    left out `before`."""
+    return session.catalog_with(context.obj or files, left_out(context), before)
+
+
+def catalog_for(context: Context, *stores: Store) -> Catalog:
+    """The catalog to read runs with: what they were without is left out."""
+    return session.catalog_for(stores, context.obj or (), left_out(context))
 
 
 def plan_of(context: Context, path: Path, asked: Asked) -> tuple[Suite, Catalog, Plan]:
     """The suite, the catalog and the plan, with what the command line changes."""
-    return session.plan_of(path, asked, context.obj or ())
+    return session.plan_of(path, asked, context.obj or (), left_out(context))
+
+
+def stopped_while(stop: BaseException) -> str:
+    """What plugin code was at when somebody pressed Ctrl-C; empty where it was at nothing."""
+    notes = getattr(stop, "__notes__", ())
+    return f" while {notes[0]}" if notes else ""
 
 
 def show(report: Report, store: Store, *, as_json: bool) -> None:

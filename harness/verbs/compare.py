@@ -12,7 +12,7 @@ import click
 from harness.errors import UserError
 from harness.session import chosen, folder_of, store_of
 from harness.verbs import completing
-from harness.verbs.common import Context, as_json_option, catalog_of, only_option, plugin_option, results_option
+from harness.verbs.common import Context, as_json_option, catalog_for, only_option, plugin_option, results_option
 
 if TYPE_CHECKING:
     from harness.across.runs import Across, Gate
@@ -91,8 +91,9 @@ def compare(
     folders = folder_of(run_a, results), folder_of(run_b, results)
     if folders[0].resolve() == folders[1].resolve():
         raise UserError("A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the one before the latest.")
-    catalog = catalog_of(context)
-    first, second = (Side.read(store_of(folder), catalog) for folder in folders)
+    stores = [store_of(folder) for folder in folders]
+    catalog = catalog_for(context, *stores)
+    first, second = (Side.read(store, catalog) for store in stores)
     if first.records and first.records == second.records:
         raise UserError(
             "A and B hold the same records.", where=str(folders[1]), fix="A copy of a run is no second one."

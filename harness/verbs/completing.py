@@ -36,7 +36,9 @@ def quiet(offer: Callable[[click.Context, str], Iterable[Offer]]) -> Completer:
                     one if isinstance(one, CompletionItem) else CompletionItem(one)
                     for one in offer(context, incomplete)
                 ]
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # plugin code may raise anything
             return []
         fitting = {one.value: one for one in found if one.type == "plain" and one.value.startswith(incomplete)}
         # Files and folders are the shell's own to offer, where we have nothing: a shell takes one or the other.
@@ -109,6 +111,14 @@ def parts_and_plugins(context: click.Context, _: str) -> Iterator[Offer]:
 
     yield from named_parts(context)
     yield from catalog_of(context).plugins.versions
+
+
+@quiet
+def plugins(*_: Any) -> Iterator[Offer]:
+    """The names of installed plugins, without the core."""
+    from harness.plugins import CORE, installed
+
+    yield from sorted({name.partition(":")[0] for name in installed()} - {CORE})
 
 
 @quiet

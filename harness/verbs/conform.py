@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import FAILED, UserError
+from harness.guests import visible
 from harness.verbs import completing
 from harness.verbs.common import Context, as_json_option, catalog_of, plugin_option
 
@@ -96,5 +97,5 @@ def line(case: Case, seen: Seen) -> str:
     word, colour = WORDS[seen.outcome]
     text = f"  {click.style(f'{word:<8}', fg=colour)}  {case.promise.name}"
     if seen.outcome == "broken":
-        return f"{text}: {case.promise.summary}\n            {seen.what}"
-    return f"{text}{f': {seen.what}' if seen.what else ''}"
+        return f"{text}: {case.promise.summary}\n            {visible(seen.what)}"
+    return f"{text}{f': {visible(seen.what)}' if seen.what else ''}"

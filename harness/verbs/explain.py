@@ -14,7 +14,7 @@ from harness.verbs import completing
 from harness.verbs.common import (
     Context,
     as_json_option,
-    catalog_of,
+    catalog_for,
     only_option,
     plugin_option,
     results_option,
@@ -63,7 +63,7 @@ def explain(
 
     store = run_of(run, results)
     plan = store.plan()
-    findings = find(plan, store.records(), catalog_of(context))
+    findings = find(plan, store.records(), catalog_for(context, store))
     found = asked_for(findings, levels, chosen(only), mode, str(store.folder))
     told = warnings([one.block for one in found], {(one.block.id, one.mode): (one.a, one.b) for one in found})
     if as_json:

@@ -98,7 +98,7 @@ def of_a_run(context: Context, run: Path | None, results: Path) -> tuple[Plan, C
 
     store = run_of(run, results)
     plan = store.plan()
-    catalog = catalog_of(context, plan.overrides.get("plugins", ()))
+    catalog = catalog_of(context, plan.overrides.get("plugins", ()), plan.overrides.get("without", ()))
     return plan, catalog, make_report(store, catalog)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from harness.verbs.common import Context, catalog_of, plugin_option
+from harness.verbs.common import Context, catalog_of, left_out, plugin_option
 
 #: The kinds of part that a plugin can begin with; `harness.scaffold.plugin.KINDS` has the same.
 KINDS = ("model", "dataset", "optimization", "metric", "reporter", "executor")
@@ -89,7 +89,11 @@ def suite(context: Context, /, name: str, into: Path, **wanted: Any) -> None:
     for path in write_suite(name, into, suite_text(name, Wanted(**wanted), catalog_of(context))):
         click.echo(f"Written: {path}")
     command = " ".join(
-        ["harness", *(f"-p {shlex.quote(str(file))}" for file in cast("tuple[Path, ...]", context.obj or ()))]
+        [
+            "harness",
+            *(f"-p {shlex.quote(str(file))}" for file in cast("tuple[Path, ...]", context.obj or ())),
+            *(f"--without {shlex.quote(name)}" for name in left_out(context)),
+        ]
     )
     where = shlex.quote(str(into / f"{name}.yaml"))
     click.echo("Next:")

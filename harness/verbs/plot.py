@@ -13,7 +13,7 @@ import click
 from harness.errors import UserError, did_you_mean
 from harness.session import run_of
 from harness.verbs import completing
-from harness.verbs.common import Context, catalog_of, plugin_option, results_option
+from harness.verbs.common import Context, catalog_for, plugin_option, results_option
 
 if TYPE_CHECKING:
     from harness.builtin.figures import Plot
@@ -57,7 +57,7 @@ def plot(
 
     run, names = (Path(arguments[0]), arguments[1:]) if is_run(arguments) else (None, arguments)
     store = run_of(run, results)
-    found = chosen(all_plots(make_report(store, catalog_of(context))), names)
+    found = chosen(all_plots(make_report(store, catalog_for(context, store))), names)
     if not found:
         click.echo(f"There is nothing to draw of {store.folder}.", err=True)
         return

@@ -11,6 +11,7 @@ from typing import TextIO
 from harness.compare import Measured, alpha_of, decide, looks_of
 from harness.execution import Watcher
 from harness.findings import floor_of
+from harness.guests import visible
 from harness.learning import Learned
 from harness.learning_tables import size_text
 from harness.plan import estimated_seconds
@@ -157,7 +158,7 @@ class Progress(Watcher):
     def _draw(self, lines: list[str], *, only_live: bool = False) -> None:
         if only_live and not self.live:
             return
-        shown = lines
+        shown = lines = [visible(line) for line in lines]
         if self.live:
             columns = shutil.get_terminal_size().columns  # a wrapped line would upset the count of lines to go up
             shown = [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]

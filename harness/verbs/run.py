@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from harness.verbs.common import (
     Context,
     as_json_option,
     device_option,
+    left_out,
     only_option,
     plan_of,
     plugin_option,
@@ -24,6 +26,7 @@ from harness.verbs.common import (
     set_option,
     show,
     show_page,
+    stopped_while,
     until_decided_option,
 )  # fmt: skip
 
@@ -98,14 +101,15 @@ def run(
     if resume is not None and Page.is_one(resume):
         run_page(context, Page.open(resume), how, as_json=as_json)
     elif suite is not None and suite.is_dir():
+        asked = replace(asked, without=left_out(context))
         run_page(context, Page.create(results, suite, vars(asked)), how, as_json=as_json)
     else:
-        files = context.obj or ()
+        files, without = context.obj or (), left_out(context)
         if resume is not None:
-            store, catalog, plan = take_up(resume, files, seeds)
+            store, catalog, plan = take_up(resume, files, seeds, without)
         else:
             assert suite is not None
-            store, catalog, plan = begin(suite, asked, files, results, how)
+            store, catalog, plan = begin(suite, asked, files, results, how, without)
         report, code = carried_out(store, catalog, plan, how, suite.parent if suite else Path())
         show(report, store, as_json=as_json)
         sys.exit(code)
@@ -118,8 +122,9 @@ def carried_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Pat
     watcher = Progress(plan, sys.stderr)
     try:
         report = carry_out(store, catalog, plan, how, where, watcher)
-    except KeyboardInterrupt:
-        click.echo(f"\nStopped. What is measured is kept; go on with: harness run --resume {store.folder}", err=True)
+    except KeyboardInterrupt as stop:
+        go_on = f"What is measured is kept; go on with: harness run --resume {store.folder}"
+        click.echo(f"\nStopped{stopped_while(stop)}. {go_on}", err=True)
         for problem in finish(store, catalog).problems:
             click.echo(problem, err=True)
         sys.exit(INTERRUPTED)
@@ -139,9 +144,10 @@ def run_page(context: Context, page: Page, how: How, *, as_json: bool) -> None:
         known = page.runs.get(suite.name)
         click.echo(f"\n{suite.name} ({number} of {len(page.suites)})", err=True)
         if known is not None:
-            store, catalog, plan = take_up(known, context.obj or ())
+            store, catalog, plan = take_up(known, context.obj or (), without=left_out(context))
         else:
-            store, catalog, plan = begin(suite, asked[suite], context.obj or (), page.results, how)
+            files, without = context.obj or (), left_out(context)
+            store, catalog, plan = begin(suite, asked[suite], files, page.results, how, without)
         page = page.with_run(suite, store.folder)
         try:
             reports[suite.name], code = carried_out(store, catalog, plan, how, suite.parent)

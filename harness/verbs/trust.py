@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import FAILED, INTERRUPTED, UserError
-from harness.verbs.common import as_json_option
+from harness.verbs.common import as_json_option, catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,12 +145,11 @@ def doctor(context: click.Context, no_measure: bool, as_json: bool) -> None:
     seen here in a given time. The exit code is 3 where something cannot be used or trusted.
     """
     from harness import doctor as checks
-    from harness.catalog import Catalog
-    from harness.plugins import load_plugins
     from harness.selftest.live import measure, servers, specimen_block
 
-    found = [*checks.machine(), *checks.plugins(Catalog(load_plugins(context.obj or [])))]
-    with servers() as running:
+    catalog = catalog_of(context)
+    found = [*checks.machine(), *checks.plugins(catalog)]
+    with servers(catalog.plugins.without) as running:
         status("starting torch")
         found += checks.torch_build(running.get({}).facts)
         if not no_measure:

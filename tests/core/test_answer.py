@@ -53,6 +53,7 @@ def test_verdicts_that_differ_between_contexts_are_told_apart(catalog):
     [
         ([told("b", "undecided", size=1.01)], "b is not told apart from plain (1.010 times as long, 1.9 to 2.1)."),
         ([told("b", "invalid", size=None, reason="failed: no")], "b is not compared with plain (failed: no)."),
+        ([told("b", "insufficient", size=1.0)], "b is seen under too few seeds to be told from plain (1.000 times as long, 1.9 to 2.1)."),
         ([told("b", "unranked")], "b is not ranked against plain (2.000 times as long, 1.9 to 2.1)."),
         ([told("b", "better", by="loss", unit="times as much")], "By loss, b is better than plain (2.000 times as much, 1.9 to 2.1)."),
         (

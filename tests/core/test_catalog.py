@@ -54,7 +54,7 @@ def test_two_plugins_with_one_name_are_both_named(plugin):
     with pytest.raises(UserError) as caught:
         catalog.find(Model, "mine")
     assert str(caught.value) == (
-        "two plugins bring a model named 'mine': first_cell.py and second_cell.py. Uninstall one of them."
+        "two plugins bring a model named 'mine': first_cell.py and second_cell.py. Give -p one of them only."
     )
     assert [str(p) for p in catalog.problems] == [
         "plugin first_cell.py: brings model 'mine', and so does second_cell.py"

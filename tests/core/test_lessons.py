@@ -151,6 +151,8 @@ def test_a_level_that_failed_neither_dominates_nor_is_dominated():
         runs(block, "c", close=BASE + 0.2), times(block, b=0.5, c=0.9),
     )  # fmt: skip
     assert found.dominated == {(block.id, "a"): "c"}
+    shown = pareto_table(found, found.learned[0], "what", {"a": ("1 ms", "1"), "b": ("-", ""), "c": ("1 ms", "0.9")})
+    assert [row[-1] for row in shown.rows] == ["dominated by c", "-", "on the front"]
 
 
 @pytest.mark.parametrize("timed", [False, True])

@@ -430,3 +430,35 @@ def test_all_reporters_are_fast_and_torch_free(catalog):
         assert ": " in entry.part.summary
         assert len(entry.part.summary) < 90
     assert tensorboard.__name__.startswith("harness.builtin")
+
+
+# Terminals and spreadsheets
+
+
+def test_no_name_or_reason_commands_a_terminal(nasty):
+    for text in (terminal.render(nasty), markdown.render(nasty), github.render(nasty), latex.render(nasty)):
+        assert not set("\x00\x1b\x7f") & set(text)
+    assert "31m" not in terminal.render(nasty)  # a colour is gone, not shown by its code
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|'/C calc'!A0", "'+cmd|'/C calc'!A0"),
+        ("-2+3+cmd|'/C calc'!A0", "'-2+3+cmd|'/C calc'!A0"),
+        ("\t=1+1", "'\t=1+1"),
+        ('-HYPERLINK("x")', '\'-HYPERLINK("x")'),
+        ("+dropout", "+dropout"),  # the names of levels, and numbers, stay what they are
+        ("-clip, -decay", "-clip, -decay"),
+        ("-0.25", "-0.25"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_nothing_in_a_spreadsheet_is_a_formula(catalog, tmp_path, cell, written):
+    this = block("a", cell)
+    records = [record(this, level, n, [1e6] * 10) for level in ("a", cell) for n in range(5)]
+    tables.write(report_of(Plan("s", "q", "what", (this,)), records, catalog, {}), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "tables" / "comparisons.csv").open()))
+    assert [row["what"] for row in rows] == [written]

@@ -319,7 +319,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(block, kitchen, tmp_path
         return step(*given)
 
     run.live.step = stopping
-    monkeypatch.setattr(train.time, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)  # every read is an hour on
+    monkeypatch.setattr(train, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)  # every read is an hour on
     with pytest.raises(Stopped):
         run.train()
     assert file.is_file()

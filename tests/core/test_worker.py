@@ -63,6 +63,10 @@ def test_five_fresh_processes_with_a_control(measured):
         ("raises", "RuntimeError: the toy is broken (toy.py:"),
         ("nan", "loss is not finite"),
         ("shape", "RuntimeError: The size of tensor a (3) must match"),
+        ("exits", "verifying: SystemExit: 0 (toy.py:"),
+        ("interrupts", "KeyboardInterrupt"),
+        ("ends", "the process ended with exit code 0 while verifying"),
+        ("meddles", "it changes torch's default dtype, which all trials share"),
         ("killed", "the process was killed by SIGSEGV while verifying"),
         ("hangs", "took longer than its limit of 1 s while verifying"),
     ],
@@ -124,6 +128,30 @@ def test_trials_of_different_environments_take_turns(measured, planned):
         batches = {tuple(r.data["batch"]) for r in group}
         assert len(rounds) == len(batches) == 1  # so that each sample has its partner in the other process
         assert len(rounds.pop()) >= 40
+
+
+OTHER = "dataset fickle (plugin toy.py) has other examples than before, under the same fingerprint 'fickle 1'"
+
+
+def test_a_dataset_whose_fingerprint_lies_is_found_out(planned, tmp_path):
+    """Two processes of one run, and two runs of one block, must see the same examples."""
+    fickle = SUITE.replace("points", "fickle")
+    (block,) = planned("away: {use: [elsewhere]}", text=fickle).blocks
+    records: list[Record] = []
+    honest: list[Record] = []
+    with Servers(tmp_path, [TOY]) as servers:
+        measure_block(block, [], records.extend, servers)
+        (block,) = planned("backwards: {use: [reverse]}", text=fickle).blocks
+        measure_block(block, [], honest.extend, servers)
+    found = outcomes(records, "verify")
+    assert found["plain"][0] == "ok"
+    assert found["away"] == ("failed", OTHER)
+    assert {record.outcome for record in honest} == {"ok"}
+    verified = [record for record in honest if record.measure == "verify"]
+    later: list[Record] = []
+    with Servers(tmp_path, [TOY]) as servers:
+        measure_block(block, verified, later.extend, servers)
+    assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
 
 
 @pytest.mark.slow

@@ -1,65 +1,151 @@
-"""The door, proved by packages that are not ours: one good, one that fails to import, one whose name clashes.
+"""The door, proved by packages that are not ours: good ones of several kinds, one that fails to import, one whose name
+clashes, and one that nobody asked for.
 
-They must be installed, which tox does at the end of its environment `plugins`.
+They must be installed, which tox does at the end of its environments `tests` and `plugins`. What those say that mean
+no good stands in `test_malice`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from harness.catalog import Catalog
+from harness.plugins import load_plugins
 from harness.testing import find_out
 
 HERE = Path(__file__).parent
+#: Both bring a name of rnn-harness-plugins.
+CLASHING = ("guest-clash", "guest-blocked")
 
 
-def harness(*arguments: object, cwd: Path = HERE) -> subprocess.CompletedProcess[str]:
+def harness(*arguments: object, cwd: Path = HERE, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "harness", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+    )
 
 
 def test_list_names_the_good_and_the_bad():
     done = harness("list")
     assert done.returncode == 3
-    assert "minimal gated unit: one gate for all  (guest-good)" in done.stdout
+    for line in (
+        "minimal gated unit: one gate for all  (guest-good)",
+        "highway around  (guest-models)",
+        "which bracket is to be closed next, at every step?  (guest-data)",
+        "a step without the making of its batch  (guest-metric)",
+        "chat.json: the answer and the claims as a message  (guest-reporter)",
+    ):
+        assert line in done.stdout
     assert "problem: plugin guest-broken: import failed: ModuleNotFoundError: No module named" in done.stderr
     assert "brings model 'lstm', and so does rnn-harness-plugins" in done.stderr
 
 
-def test_the_good_one_runs(tmp_path):
-    done = harness("run", HERE / "guest.yaml", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A run with guests of every kind in it, of those that clash only one left out: the other's name is not used."""
+    home = tmp_path_factory.mktemp("guests")
+    done = harness("run", HERE / "guest.yaml", "--quick", "--without", "guest-clash", cwd=home)
+    (folder,) = (home / "results" / "guest").iterdir()
+    return done, folder
+
+
+def test_good_ones_of_all_kinds_run_together(ran):
+    done, folder = ran
     assert done.returncode == 0, done.stdout + done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("mgu  ")]  # of a table, not of the answer
-    assert "another model" in line
-    (folder,) = (tmp_path / "results" / "guest").iterdir()
+    rows = [line.split() for line in done.stdout.splitlines() if "first look:" in line and "..." not in line]
+    promises = {row[0]: " ".join(row[-2:]) for row in rows}
+    assert promises.pop("at_once") != "another model"  # the same computation, and verified
+    assert promises == dict.fromkeys(("gru", "mgu", "sru"), "another model")
+    assert "whole" in done.stdout
     plan = json.loads((folder / "plan.json").read_text())
-    assert plan["blocks"][0]["trials"][1]["model"] == {
+    trials = {trial["level"]: trial for trial in plan["blocks"][0]["trials"]}
+    assert trials["mgu"]["model"] == {
         "name": "mgu", "parameters": {"hidden_size": 16, "embedding_size": 8}, "plugin": "guest-good", "version": "1.2.3",
     }  # fmt: skip
+    assert trials["mgu"]["dataset"]["plugin"] == "guest-data"
+    assert trials["mgu"]["fingerprint"] == "dyck 1"
+    assert (trials["at_once"]["changes"], trials["sru"]["changes"]) == ("rounding", "model")
+    numbers = {row["metric"] for row in json.loads((folder / "report.json").read_text())["numbers"]}
+    assert {"tail", "compute_time"} <= numbers
+    message = json.loads((folder / "chat.json").read_text())
+    assert "All steps at once are faster" in message["blocks"][2]["text"]["text"]
 
 
-def test_the_conformance_kit_takes_a_guest():
-    base = {
-        "model": {"name": "gru", "hidden_size": 8},
-        "dataset": {"name": "lengths", "examples": 64, "batch_size": 8},
-        "use": ["adam"],
-    }
-    finding = find_out(base, {"model": "mgu"})
-    assert (finding["outcome"], finding["changes"]) == ("ok", "model")
+def test_what_a_run_was_without_it_stays_without(ran, tmp_path):
+    _, folder = ran
+    says = tmp_path / "says"
+    assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-clash"]
+    machine = json.loads((folder / "machine.json").read_text())
+    assert "guest-clash" not in machine["plugins"]
+    assert machine["plugins"]["guest-blocked"] == "1.2.3"
+    assert "harness --without guest-clash run guest.yaml --quick" in (folder / "report.html").read_text()
+    done = harness("report", folder, HARNESS_WITHOUT="Guest_Blocked", GUEST_BLOCKED_SAYS=str(says))
+    assert done.returncode == 0, done.stderr
+    assert not says.exists()
 
 
-def test_a_clash_names_both_and_spoils_nothing_else(tmp_path):
+def test_a_plugin_that_is_left_out_is_not_even_imported(tmp_path):
+    says = tmp_path / "says"
+    done = harness("--without", "guest-clash", "list", "--without=guest-blocked", GUEST_BLOCKED_SAYS=str(says))
+    assert not says.exists()
+    assert "left out: plugin guest-blocked" in done.stdout
+    assert "left out: plugin guest-clash" in done.stdout
+    assert "brings model" not in done.stderr
+    harness("list", GUEST_BLOCKED_SAYS=str(says))
+    assert says.read_text() == "imported\n"
+
+
+def test_a_clash_names_both_and_what_to_do():
     done = harness("check", HERE / "guest.yaml", "--set", "base.model=lstm")
     assert done.returncode == 2
-    assert (
-        "two plugins bring a model named 'lstm': guest-clash and rnn-harness-plugins. Uninstall one of them."
-        in done.stderr
-    )
+    both = "two plugins bring a model named 'lstm': guest-clash and rnn-harness-plugins."
+    assert f"{both} Uninstall one of them, or run with --without NAME." in done.stderr
+    done = harness("check", HERE / "guest.yaml", "--set", "base.model=lstm", "--without", "guest-clash")
+    assert done.returncode == 0, done.stderr
+
+
+def test_leaving_out_what_is_not_there():
+    done = harness("list", "--without", "guest-blocket")
+    assert done.returncode == 2
+    said = "--without guest-blocket: no plugin named 'guest-blocket' is installed. Did you mean guest-blocked"
+    assert done.stderr.startswith(said)
+    done = harness("list", HARNESS_WITHOUT="guest-clash, rnn-harness")
+    assert done.returncode == 2
+    assert done.stderr.startswith("HARNESS_WITHOUT: rnn-harness is the core itself")
 
 
 def test_a_missing_name_points_at_the_plugin_that_failed():
     done = harness("check", HERE / "guest.yaml", "--set", "base.model=quasi_rnn")
     assert done.returncode == 2
     assert "A plugin that failed to import may have brought it (plugin guest-broken: import failed" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return Catalog(load_plugins(without=CLASHING))
+
+
+BRACKETS = {"name": "dyck", "length": 300, "examples": 64, "batch_size": 8}
+
+
+@pytest.mark.parametrize(
+    ("base", "level", "outcome", "changes"),
+    [
+        ("gru", "mgu", "ok", "model"),
+        ({"name": "min_gru", "scan": "sequential", "num_layers": 2}, "min_gru", "ok", "rounding"),
+        ({"name": "min_gru", "scan": "sequential"}, {"name": "min_gru", "double": False}, "invalid", "rounding"),
+    ],
+)
+def test_the_conformance_kit_takes_guests(catalog, base, level, outcome, changes):
+    """The last one is a finding: in float32 the logarithmic scan loses more digits than rounding explains."""
+    given = dict(base) if isinstance(base, dict) else {"name": base}
+    trial = {"model": {**given, "hidden_size": 8}, "dataset": BRACKETS, "use": ["adam"]}
+    patch = {"name": level} if isinstance(level, str) else level
+    finding = find_out(trial, {"model": {**patch, "scan": "parallel"} if "scan" in given else patch}, catalog=catalog)
+    assert (finding["outcome"], finding["changes"]) == (outcome, changes), finding["reason"]

@@ -29,4 +29,4 @@ class MGU(nn.Module):
 
 def mgu(facts, *, hidden_size: int = 128, embedding_size: int = 64) -> SequenceModel:
     """One layer of minimal gated units. Tokens (B, T) -> logits (B, C)."""
-    return SequenceModel(facts, MGU(embedding_size, hidden_size), embedding_size)
+    return SequenceModel(facts, MGU(facts.features or embedding_size, hidden_size), embedding_size)

@@ -1,0 +1,15 @@
+"""A guest that nobody asked for: it says so when it is imported, and it brings a name that is taken."""
+
+import os
+from pathlib import Path
+
+import harness
+
+if "GUEST_BLOCKED_SAYS" in os.environ:
+    with Path(os.environ["GUEST_BLOCKED_SAYS"]).open("a") as file:
+        file.write("imported\n")
+
+
+@harness.hookimpl
+def provide_models():
+    yield harness.Model("gru", "guest_blocked.nothing:gru", "not the one you think")

@@ -1,0 +1,8 @@
+"""A reporter that writes what a chat shows."""
+
+import harness
+
+
+@harness.hookimpl
+def provide_reporters():
+    yield harness.Reporter("chat", "guest_reporter.chat:write", "chat.json: the answer and the claims as a message")
