@@ -47,7 +47,7 @@ def nothing(phase: str) -> None:
 
 def main() -> int:
     """Print the ratio; the exit code is 1 where the bar is missed."""
-    warm()
+    warm(gpus=0)
     block, settings = specimen_block(), Speed(batches=4)
     kitchen, guard, random = Kitchen(Catalog(load_plugins([SPECIMEN]))), Guard(60.0), Random(0)
     with undisturbed(random):

@@ -68,10 +68,12 @@ class ForkServer:
         missing = not_preloaded()
         if missing:
             return {"error": f"LD_PRELOAD names {missing}, which the system did not load; see worker.log"}
-        warm.warm()
+        warm.use_threads(1)
+        facts = machine.describe()  # before any plugin, and before a first step, which is for machines without a GPU
+        warm.warm(facts["gpus"])
         plugins = load_plugins(files, without, put_back=Watch().put_back)
         self.kitchen = Kitchen(Catalog(plugins))
-        facts = {**machine.describe(), "plugins": plugins.versions}
+        facts["plugins"] = plugins.versions
         problems = [str(problem) for problem in plugins.meddling]
         for implementation in plugins.manager.hook.describe_machine.get_hookimpls():
             try:

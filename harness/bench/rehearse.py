@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.bench import machine
 from harness.bench.assemble import Kitchen, Live, in_turn
 from harness.bench.failure import TrialFailed, blaming
 from harness.bench.warm import use_threads, warm
@@ -49,7 +50,7 @@ def work_batches(kitchen: Kitchen, block: Block, trial: Trial) -> list[Any]:
 def rehearse(kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Rehearsal:
     """Build the trial under its seed and run it on these batches, one step each, in a child process: what crashes or
     hangs there is a failure like others. `limit` is the most seconds that a step may take."""
-    warm()
+    warm(machine.describe()["gpus"])
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import torch
 
 
-def warm() -> None:
+def warm(gpus: int) -> None:
     """One thread, one tiny step on it, no GPU: the first optimizer of a process imports much behind the scenes, and
     after a region with two threads a fork can hang.
 
-    Where torch is built for CUDA there is no step, and each child pays for its own: a first backward pass starts a
-    thread for each GPU, and an optimizer asks what the GPU's stream does, and after either no child could use autograd
-    or CUDA."""
+    Where there are `gpus` there is no step, and each child pays for its own: a first backward pass starts a thread for
+    each GPU, and an optimizer asks what the GPU's stream does, and after either no child could use autograd or CUDA."""
     torch.set_num_threads(1)
-    if torch.backends.cuda.is_built():
+    if gpus:
         return
     model = torch.nn.Linear(2, 2)
     optimizer = torch.optim.Adam(model.parameters())
