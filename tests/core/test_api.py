@@ -200,7 +200,8 @@ def test_a_failed_trial_is_a_result_that_is_not_ok(home, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "all · train  backwards" in shown.err
-    assert found.problems == ("all, bad: failed in verify: verifying: RuntimeError: the toy is broken (toy.py:108)",)
+    (problem,) = found.problems
+    assert problem.startswith("all, bad: failed in verify: verifying: RuntimeError: the toy is broken (toy.py:")
     assert [row["level"] for row in found.comparisons if row["ratio"]]
     assert '<details class="trouble" open><summary>Failed: 1</summary>' in found._repr_html_()
 
