@@ -26,7 +26,13 @@ import faults  # noqa: E402
 
 #: Datasets choose their own company; all others get points as they should be.
 DATASETS = {part.name for part in faults.provide_datasets()}
-EACH_FAULT = [(promise, part, words) for promise, parts in faults.FAULTS.items() for part, words in parts]
+SLOW = {"piecemeal", "repeater"}
+EACH_FAULT = [
+    # An executor starts processes: of its faults one is enough, day by day.
+    pytest.param(promise, part, words, id=f"{promise}-{part}", marks=[pytest.mark.slow] if part in SLOW else [])
+    for promise, parts in faults.FAULTS.items()
+    for part, words in parts
+]
 
 
 def looking_in(folder: Path) -> str:
@@ -41,7 +47,7 @@ def catalog():
         yield Catalog(load_plugins(FILES))
 
 
-@pytest.mark.parametrize(("promise", "part", "words"), EACH_FAULT, ids=[f"{p}-{part}" for p, part, _ in EACH_FAULT])
+@pytest.mark.parametrize(("promise", "part", "words"), EACH_FAULT)
 def test_each_fault_is_caught(catalog, promise, part, words):
     (case,) = cases(part, catalog=catalog, only=[promise], using=[] if part in DATASETS else ["apart"])
     seen = case.look()
