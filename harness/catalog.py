@@ -35,6 +35,11 @@ class Entry:
     plugin: str
     version: str
 
+    @property
+    def owner(self) -> str:
+        """The part and its plugin, as messages name them."""
+        return f"{self.part.kind} {self.part.name} (plugin {self.plugin})"
+
 
 class Catalog:
     """All parts of all plugins, by kind and name. A name that two plugins bring is unusable until one of
@@ -134,7 +139,7 @@ class Catalog:
 
     def code(self, entry: Entry, where: Place | None = None) -> Callable[..., Any]:
         """The callable that builds a part; raises UserError naming the plugin where it cannot be imported."""
-        return resolve(entry.part.build, f"{entry.part.kind} {entry.part.name} (plugin {entry.plugin})", where)
+        return resolve(entry.part.build, entry.owner, where)
 
 
 def complaint_of(part: object, kind: type[Part]) -> str:

@@ -34,7 +34,7 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
     """What a part does, takes, promises, needs and offers, where it comes from, and an example."""
     part = entry.part
     code = catalog.code(entry)
-    owner = f"{part.kind} {part.name} (plugin {entry.plugin})"
+    owner = entry.owner
     doc = inspect.getdoc(code) or ""
     parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, owner)
     if isinstance(part, Dataset):

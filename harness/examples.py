@@ -157,8 +157,7 @@ def optimizers_of(catalog: Catalog) -> list[str]:
 
 def given(catalog: Catalog, entry: Entry) -> Document:
     """Parameters to show in an example: those that must be given, or else the first that has a plain default."""
-    owner = f"{entry.part.kind} {entry.part.name} (plugin {entry.plugin})"
-    parameters = parameters_of(catalog.code(entry), entry.part.given, owner).values()
+    parameters = parameters_of(catalog.code(entry), entry.part.given, entry.owner).values()
     required = {one.name: placeholder(one) for one in parameters if one.default is REQUIRED}
     plain = {one.name: one.default for one in parameters if type(one.default) in (bool, int, float, str)}
     return required or dict(itertools.islice(plain.items(), 1))

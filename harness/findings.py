@@ -263,7 +263,7 @@ def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything; it is named
-            problem = f"metric {entry.part.name} (plugin {entry.plugin}): {in_short(error)}"
+            problem = f"{entry.owner}: {in_short(error)}"
             if problem not in problems:
                 problems.append(problem)
             return None

@@ -54,10 +54,9 @@ def schema_with_parts(catalog: Catalog) -> tuple[Schema, list[str]]:
 def described(catalog: Catalog, entry: Entry, problems: list[str]) -> Described:
     """A part and the schemas of its parameters."""
     part = entry.part
-    owner = f"{part.kind} {part.name} (plugin {entry.plugin})"
     try:
         code = catalog.code(entry)
-        found = parameters_of(code, part.given, owner)
+        found = parameters_of(code, part.given, entry.owner)
     except UserError as error:
         problems.append(str(error))
         return Described(part, None)

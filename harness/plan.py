@@ -291,8 +291,8 @@ class _Planner:
         key = (kind.kind, name)
         if key not in self.schemas:
             code = self.catalog.code(entry, places["name"])
-            self.schemas[key] = parameters_of(code, kind.given, f"{owner} (plugin {entry.plugin})")
-            check_defaults(self.schemas[key], f"{owner} (plugin {entry.plugin})", places["name"])
+            self.schemas[key] = parameters_of(code, kind.given, entry.owner)
+            check_defaults(self.schemas[key], entry.owner, places["name"])
         parameters = {key: value for key, value in values.items() if key != "name"}
         resolved, problems = check_values(self.schemas[key], parameters, owner)
         if problems:
@@ -322,7 +322,7 @@ class _Planner:
         if key not in self.fingerprints:
             if entry.part.fingerprint is None:
                 return ""
-            owner = f"dataset {dataset.name} (plugin {entry.plugin})"
+            owner = entry.owner
             try:
                 self.fingerprints[key] = str(resolve(entry.part.fingerprint, owner, where)(**dataset.parameters))
             except (OSError, ValueError) as error:
@@ -448,7 +448,7 @@ def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping
     for spec, entry, where in parts:
         wanted = entry.part.environment
         if not isinstance(wanted, Mapping):
-            owner = f"{entry.part.kind} {spec.name} (plugin {entry.plugin})"
+            owner = entry.owner
             try:
                 wanted = resolve(wanted, owner, where)(**spec.parameters)
             except ValueError as error:

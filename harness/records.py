@@ -71,6 +71,13 @@ class Trial:
         del content["level"], content["on"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Trial:
+        """The trial whose fields these are, as plain JSON values."""
+        specs = {key: Spec(**data[key]) for key in ("model", "dataset")}
+        use, on = tuple(Spec(**spec) for spec in data["use"]), tuple(data.get("on", ()))
+        return cls(**{**data, **specs, "use": use, "on": on})
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -262,7 +269,7 @@ class Block:
         given = {name: measures.get(name) for name in kinds}
         return cls(
             context=data["context"],
-            trials=tuple(_trial(trial) for trial in data["trials"]),
+            trials=tuple(Trial.from_json(trial) for trial in data["trials"]),
             measures=Measures(
                 **{name: kinds[name](**_tuples(values)) for name, values in given.items() if values is not None},
                 limit=measures["limit"],
@@ -273,12 +280,6 @@ class Block:
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-
-
-def _trial(data: Mapping[str, Any]) -> Trial:
-    specs = {key: Spec(**data[key]) for key in ("model", "dataset")}
-    use, on = tuple(Spec(**spec) for spec in data["use"]), tuple(data.get("on", ()))
-    return Trial(**{**data, **specs, "use": use, "on": on})
 
 
 @dataclass(frozen=True)

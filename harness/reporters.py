@@ -25,22 +25,21 @@ def report_run(store: Store, catalog: Catalog) -> Report:
     problems: list[str] = []
     with keeping(store) as kept:
         for entry in catalog.entries(Reporter).values():
-            who = f"reporter {entry.part.name} (plugin {entry.plugin})"
             try:
                 write(report, entry, catalog, store.folder)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a plugin may raise anything, and the folder may be read-only
-                problems.append(f"{who}: {in_short(error)}")
+                problems.append(f"{entry.owner}: {in_short(error)}")
             finally:
-                problems += [f"{who}: {what}" for what in kept.put_back()]
+                problems += [f"{entry.owner}: {what}" for what in kept.put_back()]
     return replace(report, problems=(*report.problems, *problems))
 
 
 def write(report: Report, entry: Entry, catalog: Catalog, folder: Path) -> None:
     """Let one reporter write. A guest gets a copy of its own, so that nobody reads what it makes of it. Raises whatever
     the reporter raises, and ValueError where it names files that are not in the folder."""
-    with guest(f"reporter {entry.part.name} (plugin {entry.plugin}) was writing"):
+    with guest(f"{entry.owner} was writing"):
         code = catalog.code(entry)
         written = code(report if entry.plugin == CORE else copy.deepcopy(report), folder)
     outside = next(files_outside(written, folder), None)

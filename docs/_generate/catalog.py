@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from harness.catalog import Catalog
-from harness.plugins import load_plugins
+from harness.plugins import installed, load_plugins
 
 DISTRIBUTIONS = ("pyproject.toml", "plugins/pyproject.toml")
 
@@ -14,9 +14,7 @@ DISTRIBUTIONS = ("pyproject.toml", "plugins/pyproject.toml")
 def catalog_of(root: Path) -> Catalog:
     """The catalog of what the repository at `root` brings; SystemExit where that is not installed."""
     ours = {tomllib.loads((root / file).read_text(encoding="utf-8"))["project"]["name"] for file in DISTRIBUTIONS}
-    plugins = load_plugins()
-    for name in set(plugins.versions) - ours:
-        plugins.manager.unregister(name=name)
+    plugins = load_plugins(without=set(installed()) - ours)
     if missing := ours - set(plugins.versions):
         raise SystemExit(f"{' and '.join(sorted(missing))} must be installed: pip install -e . -e ./plugins")
     return Catalog(plugins)

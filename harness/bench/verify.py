@@ -40,13 +40,8 @@ def exact_products() -> Iterator[None]:
         products.allow_tf32, cudnn.allow_tf32 = before
 
 
+@exact_products()
 def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
-    """The findings of `find`, with exact products."""
-    with exact_products():
-        return find(block, kitchen, guard)
-
-
-def find(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
     """One finding a trial: outcome "ok", "invalid" (a promise is broken) or "failed" (it raised, or is not finite).
 
     The baseline's finding holds the dataset's own counted amounts.

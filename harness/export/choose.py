@@ -62,7 +62,7 @@ def check_unchanged(plan: Plan, trial: Trial, catalog: Catalog) -> None:
             )
     entry = catalog.find(Dataset, trial.dataset.name)
     if entry.part.fingerprint is not None:
-        owner = f"dataset {trial.dataset.name} (plugin {entry.plugin})"
+        owner = entry.owner
         try:
             now = str(resolve(entry.part.fingerprint, owner)(**trial.dataset.parameters))
         except (OSError, ValueError) as error:

@@ -25,7 +25,7 @@ def modules_of(catalog: Catalog, entries: Iterable[Entry]) -> Modules:
 
 def locate_part(modules: Modules, entry: Entry) -> Meaning:
     """What a part's code is called in its module."""
-    owner = f"{entry.part.kind} {entry.part.name} (plugin {entry.plugin})"
+    owner = entry.owner
     if not isinstance(entry.part.build, str):
         return locate(modules, entry.part.build, owner)
     module, _, attribute = entry.part.build.partition(":")

@@ -109,8 +109,7 @@ class _Choice:
 
     def schema(self, entry: Entry) -> Mapping[str, Parameter]:
         """What a suite may set on a part."""
-        part = entry.part
-        return parameters_of(self.catalog.code(entry), part.given, f"{part.kind} {part.name} (plugin {entry.plugin})")
+        return parameters_of(self.catalog.code(entry), entry.part.given, entry.owner)
 
     def values(self) -> dict[str, Any]:
         """What the template wants to know."""

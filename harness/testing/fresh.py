@@ -77,10 +77,9 @@ def _made(trial: Mapping[str, Any], plugins: list[str]) -> tuple[Any, Any]:
     from harness.bench.assemble import Kitchen
     from harness.catalog import Catalog
     from harness.plugins import load_plugins
-    from harness.records import Block, Measures
+    from harness.records import Trial
 
-    made = Block.from_json({**Block({}, (), Measures()).to_json(), "trials": [trial]}).trials[0]
-    return Kitchen(Catalog(load_plugins(map(Path, plugins)))), made
+    return Kitchen(Catalog(load_plugins(map(Path, plugins)))), Trial.from_json(trial)
 
 
 if __name__ == "__main__":

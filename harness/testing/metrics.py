@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from harness.findings import answer_in
 from harness.parts import Skip
 from harness.samples import Samples
 from harness.testing.fresh import ask
@@ -62,33 +62,26 @@ def counts_of(subject: Subject) -> dict[str, float]:
 def answers(subject: Subject) -> str:
     """A finite number of any run, or one for each sample, and None of a run that has not what it reads."""
     counts = counts_of(subject)
-    told = [
-        check_answer(subject, made_up(counts=counts), "a run"),
-        check_answer(subject, made_up(bare=True), "an old run"),
-    ]
-    if told[0] is None:
+    of_new = check_answer(subject, made_up(counts=counts), "a run")
+    of_old = check_answer(subject, made_up(bare=True), "an old run")
+    if of_new is None:
         raise Skip(f"the made-up run has not what it reads (it has the counts {', '.join(counts) or 'of none'})")
-    return (
-        f"{told[0]:.4g}; of a run with neither phases nor counts {'nothing' if told[1] is None else f'{told[1]:.4g}'}"
-    )
+    return f"{of_new:.4g}; of a run with neither phases nor counts {'nothing' if of_old is None else f'{of_old:.4g}'}"
 
 
 def check_answer(subject: Subject, samples: Samples, what: str) -> float | None:
-    """What it gives of samples, as a number."""
-    per = subject.part.per
-    value = subject.code(samples.totals() if per == "counts" else samples)
-    if value is None:
+    """What it gives of samples, as a number: what a report would take, and costs above zero."""
+    stored = samples.totals() if subject.part.per == "counts" else samples
+    value = subject.code(stored)
+    try:
+        found = answer_in(subject.part, value, stored)
+    except ValueError as error:
+        raise Broken(f"of {what} {error}") from error
+    if found is None:
         return None
-    if per == "sample":
-        array = np.asarray(value)
-        if array.shape != samples.wall.shape or not np.issubdtype(array.dtype, np.number):
-            raise Broken(f"of {what} it gives {array.dtype} of shape {array.shape}, not a number for each sample")
-        if not np.isfinite(array).all() or not (array > 0).all():
-            raise Broken(f"of {what} it gives costs that are not finite numbers above zero")
-        return float(array.mean())
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
-        raise Broken(f"of {what} it gives {value!r}, not a finite number")
-    return float(value)
+    if subject.part.per == "sample" and not (found > 0).all():
+        raise Broken(f"of {what} it gives costs that are not above zero")
+    return float(np.mean(found))
 
 
 def reads_only(subject: Subject) -> None:

@@ -65,7 +65,7 @@ class Subject:
     @property
     def owner(self) -> str:
         """The part and its plugin, in words."""
-        return f"{self.part.kind} {self.part.name} (plugin {self.entry.plugin})"
+        return self.entry.owner
 
     @cached_property
     def code(self) -> Any:
@@ -112,7 +112,7 @@ class Subject:
         tried: list[str] = []
         for dataset in self.companions(Dataset):
             for model in self.companions(Model):
-                for optimizer in self.optimizers():
+                for optimizer in self.companions(Optimization, "optimizer"):
                     base = {"model": model, "dataset": {"batch_size": BATCH, **dataset}, "use": [optimizer]}
                     try:
                         with put_back():  # it is not yet the time to see what it leaves behind
@@ -136,35 +136,27 @@ class Subject:
             return Skip(f"its data are not here; name it with them: '{{name: {self.part.name}, {wanted[0]}: ...}}'")
         return Broken(f"it cannot be planned or built: {first}{more}")
 
-    def companions(self, kind: type[Part]) -> Iterator[dict[str, Any]]:
-        """Parts of a kind as a suite writes them: this one itself if it is of the kind, else those that are named, else
-        all that need no parameter, those of the same plugin first."""
-        if isinstance(self.part, kind):
+    def companions(self, kind: type[Part], role: str | None = None) -> Iterator[dict[str, Any]]:
+        """Parts of a kind, and of a role where one is given, as a suite writes them: this one itself if it is a model
+        or dataset and one is wanted, else those that are named, else all others that need no parameter, those of the
+        same plugin first."""
+        if isinstance(self.part, kind) and not isinstance(self.part, Optimization):
             yield self.written
             return
         entries = self.catalog.entries(kind)
-        named = [one for one in self.using if one.get("name") in entries]
-        if named:
-            yield from named
+        fit = {name: entry for name, entry in entries.items() if role is None or entry.part.role == role}
+        if any(one.get("name") in entries for one in self.using):
+            yield from (one for one in self.using if one.get("name") in fit)
             return
-        for entry in sorted(entries.values(), key=lambda entry: entry.plugin != self.entry.plugin):
+        for entry in sorted(fit.values(), key=lambda entry: entry.plugin != self.entry.plugin):
+            if entry.part is self.part:
+                continue
             try:
-                schema = parameters_of(self.catalog.code(entry), entry.part.given, entry.part.name)
+                schema = parameters_of(self.catalog.code(entry), entry.part.given, entry.owner)
             except UserError:
                 continue  # another plugin's trouble
             if not any(parameter.default is REQUIRED for parameter in schema.values()):
                 yield {"name": entry.part.name}
-
-    def optimizers(self) -> Iterator[dict[str, Any]]:
-        """Optimizations whose role is the optimizer, as `companions` are."""
-        for one in self.companions(Optimization) if not isinstance(self.part, Optimization) else self._all_others():
-            if self.catalog.find(Optimization, one["name"]).part.role == "optimizer":
-                yield one
-
-    def _all_others(self) -> Iterator[dict[str, Any]]:
-        entries = self.catalog.entries(Optimization)
-        named = [one for one in self.using if one.get("name") in entries]
-        yield from named or ({"name": name} for name in entries if name != self.part.name)
 
     def try_out(self, base: Mapping[str, Any]) -> None:
         """Plan the base with the part, and compute one loss of it."""

@@ -35,7 +35,7 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
             except (KeyboardInterrupt, UserError):
                 raise
             except BaseException as error:  # a plugin may raise anything; it is named
-                click.echo(f"reporter {name} (plugin {entry.plugin}): {in_short(error)}", err=True)
+                click.echo(f"{entry.owner}: {in_short(error)}", err=True)
                 sys.exit(FAILED)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 shown = path.relative_to(folder)

@@ -19,6 +19,7 @@ from exported import numbers_of
 
 from harness.bench import rehearse
 from harness.bench.rehearse import Rehearsal
+from harness.catalog import Entry
 from harness.cli import main
 from harness.errors import UserError
 from harness.export import script as scripts
@@ -28,7 +29,7 @@ from harness.export.issue import facts_rows, fenced, tables_of
 from harness.export.literals import Writer, quoted
 from harness.export.parts import locate, locate_part, modules_of
 from harness.export.script import Subject, make_script, mode_of
-from harness.parts import Skip
+from harness.parts import Model, Skip
 from harness.table import Section, Table
 
 LEVELS = """\
@@ -293,9 +294,9 @@ def test_code_without_a_name_is_refused(catalog):
     modules = modules_of(catalog, [])
     with pytest.raises(UserError, match=r"model x: its code \(.*<lambda>\) has no name at the top of a module"):
         locate(modules, lambda facts: None, "model x")
-    entry = SimpleNamespace(part=SimpleNamespace(kind="model", name="x", build="toy:nowhere"), plugin="toy.py")
+    entry = Entry(Model("x", "toy:nowhere"), "toy.py", "0")
     with pytest.raises(UserError, match="no statement of toy binds nowhere"):
-        locate_part(modules, entry)  # type: ignore[arg-type]
+        locate_part(modules, entry)
 
 
 def test_batches_that_cannot_be_made_are_reported(catalog, subject):
