@@ -8,16 +8,16 @@ from random import Random
 
 import numpy as np
 
-from harness import stats
-from harness.bench.assemble import Kitchen
-from harness.bench.clock import Clock, Tape, take
-from harness.bench.guard import Guard
-from harness.bench.speed import LiveMember, build_members, undisturbed
-from harness.bench.warm import warm
-from harness.catalog import Catalog
-from harness.plugins import load_plugins
-from harness.records import Speed
-from harness.selftest.live import SPECIMEN, specimen_block
+from harness.analysis import stats
+from harness.measure.kinds.speed import LiveMember, build_members, undisturbed
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.clock import Clock, Tape, take
+from harness.measure.runtime.warm import warm
+from harness.measure.runtime.watchdog import Guard
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.records.plan import Speed
+from harness.tools.selftest.live import SPECIMEN, specimen_block
 
 ROUNDS, REPETITIONS = 100, 10
 

@@ -8,13 +8,13 @@ import time
 
 import numpy as np
 
-from harness.bench.assemble import Kitchen
-from harness.bench.warm import warm
-from harness.catalog import Catalog
-from harness.plan import make_plan
-from harness.plugins import load_plugins
-from harness.suite import parse_suite
-from harness.yaml_source import read_text
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.warm import warm
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.suite.loader import parse_suite
+from harness.suite.yaml_source import read_text
 
 SUITE = """
 question: What does a process cost?

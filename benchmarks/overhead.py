@@ -14,13 +14,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from harness.catalog import Catalog
-from harness.plan import make_plan
-from harness.plugins import load_plugins
-from harness.records import Measures, Record
-from harness.store import Store
-from harness.suite import load_suite
-from harness.worker import Servers, measure_block
+from harness.measure.coordinator import Servers, measure_block
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.records.plan import Measures, Record
+from harness.records.store import Store
+from harness.suite.loader import load_suite
 
 SUITE = Path(__file__).parents[1] / "suites" / "packing.yaml"
 BAR = 1.25

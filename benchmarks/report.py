@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from harness.builtin import html
-from harness.catalog import Catalog
-from harness.findings import find
-from harness.plugins import load_plugins
-from harness.report import report_of
+from harness.analysis.findings import find
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.report.formats import html
+from harness.report.report import report_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from many import plan_of_many, records_of_many

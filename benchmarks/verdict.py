@@ -9,10 +9,10 @@ import sys
 import time
 from dataclasses import replace
 
-from harness.compare import Measured
-from harness.records import Record
-from harness.selftest.live import servers, specimen_block
-from harness.worker import measure_block
+from harness.analysis.timing import Measured
+from harness.measure.coordinator import measure_block
+from harness.records.plan import Record
+from harness.tools.selftest.live import servers, specimen_block
 
 BAR = 10.0
 

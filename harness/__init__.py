@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from harness.errors import UserError
-from harness.parts import (
+from harness.plugins.parts import (
     Batch,
     Data,
     Dataset,
@@ -36,10 +36,10 @@ from harness.parts import (
 )
 
 if TYPE_CHECKING:
-    from harness.api import open as open
-    from harness.api import resume as resume
-    from harness.api import run as run
-    from harness.result import Result as Result
+    from harness.api.python import open as open
+    from harness.api.python import resume as resume
+    from harness.api.python import run as run
+    from harness.api.result import Result as Result
 
 hookimpl = pluggy.HookimplMarker("harness")
 
@@ -64,7 +64,13 @@ __all__ = [
 ]
 
 #: What is imported when it is first asked for, and from where. Not in __all__: a star must not hide Python's own open.
-_LAZY = {"run": "harness.api", "resume": "harness.api", "open": "harness.api", "Result": "harness.result"}
+_LAZY = {
+    "Samples": "harness.analysis.samples",
+    "run": "harness.api.python",
+    "resume": "harness.api.python",
+    "open": "harness.api.python",
+    "Result": "harness.api.result",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,30 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from toy_suite import SUITE, TOY, read
 
-from harness.catalog import Catalog
-from harness.plan import make_plan
-from harness.plugins import load_plugins
-from harness.records import Plan
-from harness.suite import Suite, parse_suite
-from harness.yaml_source import read_text
-
-TOY = Path(__file__).parent / "toy.py"
-
-SUITE = """
-question: Does the toy work?
-base:
-  model: linear
-  dataset: {name: points, batch_size: 8}
-  use: [descent]
-axes:
-  what:
-    plain: {}
-    backwards: {use: [reverse]}
-compare: {axis: what, baseline: plain}
-measure:
-  speed: {warm_up: 1 ms, seconds: 10 ms, budget: 1 s, half_width: 50%, margin: 99%}
-"""
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.records.plan import Plan
 
 
 @pytest.fixture
@@ -57,11 +39,6 @@ def catalog() -> Catalog:
     return Catalog(load_plugins([TOY]))
 
 
-def read(text: str, *settings: str) -> Suite:
-    """A suite from text."""
-    return parse_suite(read_text(text, "suite.yaml"), "suite", text, settings)
-
-
 @pytest.fixture(scope="session")
 def planned(catalog: Catalog) -> Callable[..., Plan]:
     """Plans the toy suite with some levels instead of its own, and ``--set`` settings."""
@@ -72,3 +49,10 @@ def planned(catalog: Catalog) -> Callable[..., Plan]:
         return make_plan(read(text, *settings), catalog, **options)  # type: ignore[arg-type]
 
     return plan
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder with the toy suite in it."""
+    (tmp_path / "toy.yaml").write_text(SUITE)
+    return tmp_path

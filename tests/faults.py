@@ -414,7 +414,7 @@ def doing(change: Any) -> Any:
     @contextmanager
     def execute(run: Any) -> Any:
         """On this machine, but not well."""
-        from harness.builtin.local import execute as local
+        from harness.measure.local import execute as local
 
         with local(run) as measure:
             yield lambda block, done, keep: change(measure, block, done, keep)

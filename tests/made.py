@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.parts import Score
-from harness.records import Block, Learning, Measures, Record, Spec, Speed, Trial
-from harness.scores import declared
+from harness.plugins.parts import Score
+from harness.plugins.scores import declared
+from harness.records.plan import Block, Learning, Measures, Record, Spec, Speed, Trial
 
 SPEC = Spec("x", {}, "test", "0")
 

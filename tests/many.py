@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from made import learning_block, run, trial
 
-from harness.records import Block, Claim, Measures, Plan, Record, Speed
+from harness.records.plan import Block, Claim, Measures, Plan, Record, Speed
 
 LEVELS = ("padded", "packed", "bucketed", "segmented", "both")
 #: What each level's time is of the baseline's where nothing is padding, and where almost everything is.

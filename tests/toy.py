@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import harness
-from harness.selftest.specimen import waste
+from harness.testing.specimen import waste
 
 HERE = "toy"
 

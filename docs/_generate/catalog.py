@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from harness.catalog import Catalog
-from harness.plugins import installed, load_plugins
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import installed, load_plugins
 
 DISTRIBUTIONS = ("pyproject.toml", "plugins/pyproject.toml")
 

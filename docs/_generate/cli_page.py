@@ -1,4 +1,4 @@
-"""The reference of the command line, from click (harness/cli.py) and the exit codes (harness/errors.py)."""
+"""The reference of the command line, from click (harness/cli/app.py) and the exit codes (harness/errors.py)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import click
 
 from _generate import markdown as md
-from harness.builtin.gfm import escape
-from harness.cli import cli
+from harness.cli.app import cli
 from harness.errors import EXIT_CODES
+from harness.report.formats.gfm import escape
 
 
 def page() -> str:
@@ -19,7 +19,7 @@ def page() -> str:
     verbs = [(name, command) for name, command in sorted(cli.commands.items()) if not command.hidden]
     return md.page(
         "Command line",
-        "harness/cli.py, harness/verbs/ and harness/errors.py",
+        "harness/cli/, harness/tools/ and harness/errors.py",
         md.fence("text", "harness [-p FILE] VERB [OPTIONS] ..."),
         "The same text is in `harness --help` and `harness VERB --help`; `-h` is short for `--help` everywhere. An "
         "option with `...` after it may be given more than once. What a command ends with is told under "

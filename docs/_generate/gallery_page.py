@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _generate import markdown as md
-from harness.builtin.figures import Plot
-from harness.builtin.gfm import cell
-from harness.builtin.plots import all_plots
-from harness.catalog import Catalog
-from harness.page import claims_table, in_markdown
-from harness.report import Report, make_report
-from harness.store import Store
+from harness.plugins.catalog import Catalog
+from harness.records.store import Store
+from harness.report.formats.gfm import cell
+from harness.report.plots.figures import Plot
+from harness.report.plots.plots import all_plots
+from harness.report.report import Report, make_report
+from harness.report.suite_batch import claims_table, in_markdown
 
 #: A plot that is larger is left out for a smaller one.
 LARGEST = 100_000

@@ -1,4 +1,4 @@
-"""The hook reference, from the specifications (harness/hookspecs.py) and what plugins hand over (harness/parts.py)."""
+"""The hook reference, from the specifications (harness/plugins/hookspecs.py) and what plugins hand over (harness/plugins/parts.py)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 import harness
 from _generate import markdown as md
-from harness import errors, hookspecs, parts
-from harness.catalog import KINDS
-from harness.parts import CHANGES, SEAMS, Part
+from harness import errors
+from harness.plugins import hookspecs, parts
+from harness.plugins.catalog import KINDS
+from harness.plugins.parts import CHANGES, SEAMS, Part
 
 
 def page() -> str:
@@ -24,7 +25,7 @@ def page() -> str:
     others = [vars(harness)[name] for name in harness.__all__ if is_ours(vars(harness).get(name))]
     return md.page(
         "Hook reference",
-        "harness/hookspecs.py, harness/catalog.py and harness/parts.py",
+        "harness/plugins/",
         "Every hook that a plugin may implement, and everything that it may hand over. [Plugins](../plugins.md) shows "
         "how they are used. A hook is a promise for life. None runs inside the timed region. An implementation may "
         "leave out arguments that it does not use.",

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from _generate import markdown as md
-from harness.catalog import KINDS, Catalog
-from harness.describe import describe_entry
-from harness.parts import Part
+from harness.cli.describe import describe_entry
+from harness.plugins.catalog import KINDS, Catalog
+from harness.plugins.parts import Part
 
 #: The facts of a part that are words, by their names in its description.
 FACTS = ("changes", "role", "computes", "needs", "offers")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from _generate import markdown
 from _generate.catalog import catalog_of
-from harness.catalog import KINDS
-from harness.parts import Part, Promise
-from harness.plugins import load_plugins
+from harness.plugins.catalog import KINDS
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Part, Promise
 
 
 def page(root: Path) -> str:
@@ -49,5 +49,5 @@ def faults_of(root: Path) -> dict[str, list[str]]:
     assert not [problem for problem in plugins.problems if "faults" in problem.plugin]
     found = {promise: [summaries[part] for part, _ in parts] for promise, parts in faults.FAULTS.items()}
     found |= {promise: [summaries[part]] for promise, (part, _) in sequence_faults.FAULTS.items()}
-    # Its fault is a whole package: see tests/core/test_conformance.py.
+    # Its fault is a whole package: see tests/testing/test_conformance.py.
     return {**found, "door-without-torch": ["a package whose door imports torch"]}

@@ -1,4 +1,4 @@
-"""The suite reference, from the schema that suites are read by (harness/schema.py)."""
+"""The suite reference, from the schema that suites are read by (harness/suite/schema.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from _generate import markdown as md
-from harness.schema import SuiteSchema
+from harness.suite.schema import SuiteSchema
 
 #: Lines of YAML are no longer than this.
 WIDTH = 88
@@ -39,7 +39,7 @@ def page() -> str:
         known.setdefault(section.model, section.path)
     return md.page(
         "Suite reference",
-        "harness/schema.py and harness/values.py",
+        "harness/suite/schema.py and harness/suite/value_types.py",
         "Every field of a suite. [Suites](../suites.md) says how they work together; `harness schema` prints the same "
         "as a JSON Schema, for editors. On the command line, `--set` takes the paths below: "
         '`--set measure.speed.budget="2 min"`.',

@@ -16,7 +16,7 @@ def provide_metrics() -> Iterator[harness.Metric]:
         ("backward_time", "the part of it from the loss to gradients"),
         ("update_time", "the part of it from gradients to updated weights"),
     ):
-        code = f"harness.builtin.metrics:{name}"
+        code = f"harness.analysis.metrics:{name}"
         yield harness.Metric(name, code, summary, unit="ms", per="sample", scale=1e3, formats=".2f")
 
 
@@ -28,20 +28,21 @@ def provide_reporters() -> Iterator[harness.Reporter]:
         ("markdown", "markdown", "report.md: everything, with plots where there are any"),
         ("terminal", "terminal", "report.txt: what the terminal shows"),
         ("plots", "plots", "plots/*: PNG and SVG (needs matplotlib)"),
-        ("csv", "tables", "tables/*.csv: the findings as numbers, for spreadsheets"),
+        ("csv", "csv_tables", "tables/*.csv: the findings as numbers, for spreadsheets"),
         ("json", "json_report", "report.json: the findings as numbers, for scripts"),
         ("latex", "latex", "tables.tex: every table, for papers"),
         ("junit", "junit", "junit.xml: claims and trials as tests, for CI servers"),
         ("github", "github", "summary.md: the summary of a GitHub Actions job, added to it where one runs"),
         ("tensorboard", "tensorboard", "tensorboard/*: learning curves and parameters (needs tensorboard)"),
     ):
-        yield harness.Reporter(name, f"harness.builtin.{module}:write", summary)
+        package = "plots" if module == "plots" else "formats"
+        yield harness.Reporter(name, f"harness.report.{package}.{module}:write", summary)
 
 
 @harness.hookimpl
 def provide_executors() -> Iterator[harness.Executor]:
     """Where blocks can be measured."""
-    yield harness.Executor("local", "harness.builtin.local:execute", "on this machine, one block after another")
+    yield harness.Executor("local", "harness.measure.local:execute", "on this machine, one block after another")
 
 
 @harness.hookimpl(trylast=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from harness.catalog import Catalog
-from harness.plan import make_plan
-from harness.plugins import load_plugins
-from harness.records import Block
-from harness.suite import parse_suite
-from harness.yaml_source import Source
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.records.plan import Block
+from harness.suite.loader import parse_suite
+from harness.suite.yaml_source import Source
 
 if TYPE_CHECKING:
-    from harness.bench.assemble import Kitchen
+    from harness.measure.runtime.builder import Kitchen
 
 #: Longer than anything a test should take; the kit sets no alarm that could end a test run.
 NO_LIMIT = 0.0
@@ -30,9 +30,9 @@ def find_out(
     Both are written as in a suite: `base` has a model, a dataset and what is used, `level` patches it. Raises
     UserError where they are written wrongly or cannot go together.
     """
-    from harness.bench.assemble import Kitchen
-    from harness.bench.guard import Guard
-    from harness.bench.verify import verify_block
+    from harness.measure.kinds.verify import verify_block
+    from harness.measure.runtime.builder import Kitchen
+    from harness.measure.runtime.watchdog import Guard
 
     catalog = catalog or Catalog(load_plugins(plugins))
     document = {
@@ -63,7 +63,7 @@ def assert_promises(
 
 def run_steps(block: Block, kitchen: Kitchen) -> None:
     """Two whole training steps of the level, as the clock would run them."""
-    from harness.bench.workset import work_set
+    from harness.measure.runtime.batches import work_set
 
     trial = block.trials[1]
     live = kitchen.live(trial)

@@ -6,8 +6,8 @@ import inspect
 from functools import cache
 from typing import Any
 
-from harness.parameters import REQUIRED, check_values
-from harness.parts import Skip
+from harness.plugins.parts import Skip
+from harness.plugins.signature import REQUIRED, check_values
 from harness.testing.fresh import ask
 from harness.testing.subject import OF_THE_USER, Broken, Subject
 

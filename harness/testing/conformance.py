@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.catalog import KINDS, Catalog, Entry
 from harness.errors import UserError, did_you_mean
-from harness.parts import Promise, Skip
-from harness.plugins import load_plugins
+from harness.plugins.catalog import KINDS, Catalog, Entry
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Promise, Skip
 from harness.testing.subject import Broken, Subject
 
 Outcome = Literal["kept", "broken", "unknown"]
@@ -37,7 +37,7 @@ class Case:
 
     def look(self) -> Seen:
         """Find out whether the promise is kept; whatever the part raises breaks it."""
-        from harness.bench.failure import reason_of
+        from harness.measure.runtime.failure import reason_of
         from harness.testing.leaving import put_back
 
         check = self.subject.catalog.code(self.subject.catalog.find(Promise, self.promise.name))

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from harness.bench.contents import digest_of_data, digest_of_examples, tensors_in
-from harness.catalog import resolve
-from harness.parts import Batch, Skip
+from harness.measure.runtime.digests import digest_of_data, digest_of_examples, tensors_in
+from harness.plugins.catalog import resolve
+from harness.plugins.parts import Batch, Skip
 from harness.testing.fresh import ask
 from harness.testing.subject import BATCH, Broken, Subject
 

@@ -6,9 +6,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from harness.execution import Run
-from harness.parts import Dataset, Model, Skip
-from harness.records import Block, Measures, Record, Speed, Trial
+from harness.measure.runner import Run
+from harness.plugins.parts import Dataset, Model, Skip
+from harness.records.plan import Block, Measures, Record, Speed, Trial
 from harness.testing.subject import Broken, Subject
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.plugins import WITHOUT, installed
+from harness.plugins.manager import WITHOUT, installed
 
 #: A question takes importing torch and loading data; what takes this long hangs.
 LIMIT = 300
@@ -37,7 +37,7 @@ def ask(question: str, *, hash_seed: str = "0", without: Sequence[str] = (), **d
 
 def door(plugin: str) -> bool:
     """Whether torch is imported once the plugin's hooks have yielded what they have."""
-    from harness.catalog import KINDS
+    from harness.plugins.catalog import KINDS
 
     entry_point = installed().get(plugin)
     module = entry_point.load() if entry_point else None
@@ -48,8 +48,8 @@ def door(plugin: str) -> bool:
 
 def code(reference: str, plugins: list[str]) -> bool:
     """Whether torch is imported with the code of a part."""
-    from harness.catalog import resolve
-    from harness.plugins import load_plugins
+    from harness.plugins.catalog import resolve
+    from harness.plugins.manager import load_plugins
 
     # Only the file that the code lies in, if any: another may import what it likes.
     load_plugins(Path(file) for file in plugins if Path(file).stem == reference.partition(":")[0])
@@ -59,7 +59,7 @@ def code(reference: str, plugins: list[str]) -> bool:
 
 def data(trial: Mapping[str, Any], plugins: list[str]) -> str:
     """A digest of the trial's dataset."""
-    from harness.bench.contents import digest_of_data
+    from harness.measure.runtime.digests import digest_of_data
 
     kitchen, made = _made(trial, plugins)
     return digest_of_data(kitchen.data(made.dataset))
@@ -67,17 +67,17 @@ def data(trial: Mapping[str, Any], plugins: list[str]) -> str:
 
 def weights(trial: Mapping[str, Any], plugins: list[str]) -> str:
     """A digest of the weights of the trial's bare model."""
-    from harness.bench.contents import digest_of_weights
+    from harness.measure.runtime.digests import digest_of_weights
 
     kitchen, made = _made(trial, plugins)
     return digest_of_weights(kitchen.bare(made))
 
 
 def _made(trial: Mapping[str, Any], plugins: list[str]) -> tuple[Any, Any]:
-    from harness.bench.assemble import Kitchen
-    from harness.catalog import Catalog
-    from harness.plugins import load_plugins
-    from harness.records import Trial
+    from harness.measure.runtime.builder import Kitchen
+    from harness.plugins.catalog import Catalog
+    from harness.plugins.manager import load_plugins
+    from harness.records.plan import Trial
 
     return Kitchen(Catalog(load_plugins(map(Path, plugins)))), Trial.from_json(trial)
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.bench import shared
-from harness.bench.assemble import Live
-from harness.bench.contents import tensors_in
-from harness.parts import Dataset
+from harness.measure.runtime import global_state as shared
+from harness.measure.runtime.builder import Live
+from harness.measure.runtime.digests import tensors_in
+from harness.plugins.parts import Dataset
 from harness.testing.subject import Broken, Subject
 
 #: What all of a process shares. Torch's own generator is not among it while a model is built or learns: there it is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.records import Block, Claim, Measures, Plan, Record, Skipped, Spec, Speed, Trial
-from harness.store import Store
+from harness.records.plan import Block, Claim, Measures, Plan, Record, Skipped, Spec, Speed, Trial
+from harness.records.store import Store
 
 #: A name that means something to HTML, LaTeX, Markdown, a shell, a spreadsheet and a file system.
 HARD = "<b>50% & $x_1$ | `a`</b>=1/../é"

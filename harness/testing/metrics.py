@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.findings import answer_in
-from harness.parts import Skip
-from harness.samples import Samples
+from harness.analysis.findings import answer_in
+from harness.analysis.samples import Samples
+from harness.plugins.parts import Skip
 from harness.testing.fresh import ask
 from harness.testing.subject import Broken, Subject
 
@@ -46,7 +46,7 @@ def made_up(*, bare: bool = False, counts: dict[str, float] | None = None) -> Sa
 def counts_of(subject: Subject) -> dict[str, float]:
     """What the datasets here count in a batch of theirs."""
     from harness.errors import UserError
-    from harness.parts import Dataset
+    from harness.plugins.parts import Dataset
 
     found: dict[str, float] = {}
     for written in subject.companions(Dataset):

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from harness.bench.assemble import Live
-from harness.bench.verify import as_dtype
 from harness.errors import UserError
-from harness.parts import Skip
+from harness.measure.kinds.verify import as_dtype
+from harness.measure.runtime.builder import Live
+from harness.plugins.parts import Skip
 from harness.testing.subject import BATCH, Broken, Subject, in_words
 
 #: Answers in float64 may differ by so much of their largest value: sums in another order.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from harness.parts import Recipe, Skip
+from harness.plugins.parts import Recipe, Skip
 from harness.testing.against import find_out
 from harness.testing.subject import Broken, Subject
 

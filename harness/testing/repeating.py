@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from harness.bench.assemble import Live
-from harness.bench.contents import digest_of_weights
-from harness.parts import Skip
+from harness.measure.runtime.builder import Live
+from harness.measure.runtime.digests import digest_of_weights
+from harness.plugins.parts import Skip
 from harness.testing.fresh import ask
 from harness.testing.models import distance, predicted
 from harness.testing.subject import Broken, Subject

@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from harness.report import make_report
+from harness.report.report import make_report
 from harness.testing.made_run import write_run
 from harness.testing.subject import Broken, Subject
 

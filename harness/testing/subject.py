@@ -10,19 +10,19 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from harness.catalog import Catalog, Entry
 from harness.errors import UserError
-from harness.parameters import REQUIRED, Parameter, check_values, parameters_of
-from harness.parts import Data, Dataset, Model, Optimization, Part, Skip
-from harness.plan import make_plan
-from harness.records import Trial
-from harness.suite import parse_suite
-from harness.yaml_source import Source
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.parts import Data, Dataset, Model, Optimization, Part, Skip
+from harness.plugins.signature import REQUIRED, Parameter, check_values, parameters_of
+from harness.records.plan import Trial
+from harness.suite.loader import parse_suite
+from harness.suite.yaml_source import Source
 
 if TYPE_CHECKING:
     import torch
 
-    from harness.bench.assemble import Kitchen, Live
+    from harness.measure.runtime.builder import Kitchen, Live
 
 #: How many examples a batch of the kit has, where a promise does not choose.
 BATCH = 8
@@ -90,7 +90,7 @@ class Subject:
     @cached_property
     def kitchen(self) -> Kitchen:
         """Builds trials."""
-        from harness.bench.assemble import Kitchen
+        from harness.measure.runtime.builder import Kitchen
 
         return Kitchen(self.catalog)
 
@@ -122,7 +122,7 @@ class Subject:
                     except KeyboardInterrupt:
                         raise
                     except BaseException as error:  # what a part raises is why it does not go with the other
-                        from harness.bench.failure import reason_of
+                        from harness.measure.runtime.failure import reason_of
 
                         reason = reason_of(error)
                     else:
@@ -209,14 +209,14 @@ class Subject:
         """The trial in train mode with every dropout at zero, as it is verified before a run."""
         import torch
 
-        from harness.bench.verify import prepared
+        from harness.measure.kinds.verify import prepared
 
         return prepared(self.kitchen, self.trial, {}, dtype or torch.float32)
 
     @cached_property
     def batches(self) -> list[list[Any]]:
         """Examples for batches: those that the dataset says are hard, or else some of several sizes."""
-        from harness.bench.verify import default_probes
+        from harness.measure.kinds.verify import default_probes
 
         data = self.data
         return [list(one) for one in (data.probes(0) if data.probes else default_probes(data.train, BATCH))]

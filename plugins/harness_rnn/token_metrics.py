@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.samples import Samples
+from harness import Samples
 
 
 def tokens_per_second(samples: Samples) -> float | None:

@@ -25,12 +25,12 @@ import yaml
 from markdown_it import MarkdownIt
 from venvs import Venv
 
-from harness.catalog import Catalog
-from harness.plan import make_plan
-from harness.plugins import load_plugins
-from harness.schema import json_schema
-from harness.suite import parse_suite
-from harness.yaml_source import read_text
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.suite.loader import parse_suite
+from harness.suite.schema import json_schema
+from harness.suite.yaml_source import read_text
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)

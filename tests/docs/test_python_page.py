@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.rows import COLUMNS
+from harness.report.rows import COLUMNS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
 

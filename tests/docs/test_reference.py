@@ -17,11 +17,13 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from harness import errors, hookspecs, schema
-from harness.catalog import KINDS, Catalog
-from harness.cli import cli
-from harness.parts import Part
-from harness.plugins import load_plugins
+from harness import errors
+from harness.cli.app import cli
+from harness.plugins import hookspecs
+from harness.plugins.catalog import KINDS, Catalog
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Part
+from harness.suite import schema
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -134,7 +136,7 @@ def test_every_field_of_a_part_is_described(kind: type):
 
 
 def test_every_seam_has_a_row():
-    from harness.parts import SEAMS
+    from harness.plugins.parts import SEAMS
 
     rows = re.findall(r"^\| `(\w+)` \|", section_of("hooks.md", "Seams"), re.MULTILINE)
     assert rows == list(SEAMS)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from made import block
 
-from harness.catalog import Catalog
-from harness.parts import Reporter
-from harness.plugins import load_plugins
-from harness.records import Plan
-from harness.report import report_of, to_json
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Reporter
+from harness.records.plan import Plan
+from harness.report.report import report_of, to_json
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
 

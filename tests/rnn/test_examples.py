@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness.catalog import KINDS, Catalog
-from harness.describe import describe_entry
-from harness.examples import complaint
-from harness.parts import Dataset, Model, Optimization
-from harness.plugins import load_plugins
+from harness.cli.describe import describe_entry
+from harness.plan.examples import complaint
+from harness.plugins.catalog import KINDS, Catalog
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Dataset, Model, Optimization
 
 CATALOG = Catalog(load_plugins())
 PARTS = [(kind, name) for kind in KINDS for name in CATALOG.entries(kind)]

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import read
 from exported import numbers_of
 from harness_rnn.optimizations.autocast import cpu_has_bfloat16
+from toy_suite import read
 
-from harness.catalog import Catalog
-from harness.export.check import complaint
-from harness.export.choose import choose
-from harness.export.script import Script, Subject, make_script
-from harness.plan import make_plan
-from harness.plugins import load_plugins
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.tools.export.check import complaint
+from harness.tools.export.choose import choose
+from harness.tools.export.script import Script, Subject, make_script
 
 SUITE = """
 question: Does it repeat?
@@ -182,8 +182,8 @@ def test_a_compiled_loop_is_repeated(catalog):
 @pytest.mark.slow
 def test_every_trial_of_every_suite_is_repeated(catalog):
     """Of each suite the first block: the others differ in sizes and data."""
-    from harness.plan import planned
-    from harness.suite import load_suite
+    from harness.plan.planner import planned
+    from harness.suite.loader import load_suite
 
     root = Path(__file__).parents[2] / "suites"
     for path in sorted(root.rglob("*.yaml")):

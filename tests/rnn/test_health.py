@@ -14,8 +14,8 @@ from harness_rnn.optimizations.dropout import dropout
 from harness_rnn.optimizations.pack import pack
 from torch import nn
 
-from harness.bench.assemble import patch
-from harness.parts import Recipe
+from harness.measure.runtime.builder import patch
+from harness.plugins.parts import Recipe
 
 H = 4
 CLASSES = SequenceFacts(20, 3)

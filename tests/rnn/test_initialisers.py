@@ -9,10 +9,10 @@ from harness_rnn.models import scratch, torch_rnn
 from harness_rnn.optimizations.clip import clip
 from harness_rnn.optimizations.forget_bias import forget_bias
 from harness_rnn.optimizations.initialisers import identity_rnn, orthogonal
-from test_optimizations import base
+from rnn_suite import base
 
 from harness.errors import UserError
-from harness.parts import Recipe
+from harness.plugins.parts import Recipe
 from harness.testing import find_out
 
 H = 6

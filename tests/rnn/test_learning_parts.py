@@ -18,11 +18,11 @@ from harness_rnn.optimizations.pool import pool
 from harness_rnn.optimizations.schedule import schedule
 from harness_rnn.optimizations.segment import segment
 from harness_rnn.optimizations.tbptt import tbptt
-from test_optimizations import base
+from rnn_suite import base
 
-from harness.bench.assemble import patch, step, update
 from harness.errors import UserError
-from harness.parts import Recipe
+from harness.measure.runtime.builder import patch, step, update
+from harness.plugins.parts import Recipe
 from harness.testing import find_out
 
 SIZES = [11, 4, 7, 1, 8]
@@ -197,7 +197,7 @@ def test_rates_by_update(kind, warm_up):
 
 def test_a_schedule_is_put_back_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
-    from harness.bench.speed import clone, put_back
+    from harness.measure.kinds.speed import clone, put_back
 
     recipe = schedule(adam(Recipe()), kind="linear", warm_up=2, total=6)
     live, batch = live_of(recipe, gru, TASKS[0], torch.float32), batch_of(TASKS[0], torch.float32)

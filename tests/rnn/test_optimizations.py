@@ -12,28 +12,16 @@ from harness_rnn.datasets.lengths import lengths
 from harness_rnn.models.torch_rnn import lstm
 from harness_rnn.optimizations import bucket, clip, forget_bias, pack, segment
 from harness_rnn.optimizations.segment import cut
+from rnn_suite import CUT, SHAPES, TORCH, base
 
 from harness.errors import UserError
-from harness.parts import Recipe
+from harness.plugins.parts import Recipe
 from harness.testing import assert_promises, find_out
 
-TORCH, SCRATCH = ["rnn", "lstm", "gru"], ["scratch_rnn", "scratch_lstm", "scratch_gru"]
-SHAPES = [
-    {"num_layers": layers, "bidirectional": both, "dropout": 0.3 if layers > 1 else 0.0}
-    for layers, both in itertools.product([1, 2, 3], [False, True])
-]
+SCRATCH = ["scratch_rnn", "scratch_lstm", "scratch_gru"]
 
 
-CUT = {"name": "segment", "overhead": 5}
 LEVELS = [["pack"], [{"name": "pack", "enforce_sorted": True}], [CUT], ["bucket", CUT], ["segment"]]
-
-
-def base(model: str, **more: object) -> dict:
-    return {
-        "model": {"name": model, "hidden_size": 12, "embedding_size": 8, **more},
-        "dataset": {"name": "lengths", "examples": 128, "batch_size": 8, "vocabulary": 50},
-        "use": ["adam"],
-    }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -226,7 +214,7 @@ def test_clip_refuses_nonsense():
 
 @pytest.mark.parametrize("name", ["lstm", "scratch_lstm"])
 def test_forget_bias_is_the_total_in_every_layer_and_direction(name, catalog):
-    from harness.catalog import resolve
+    from harness.plugins.catalog import resolve
 
     family = "torch_rnn" if name == "lstm" else "scratch"
     build = resolve(f"harness_rnn.models.{family}:{name}", "test")

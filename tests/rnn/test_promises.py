@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalog import KINDS, Catalog
-from harness.parts import Promise
-from harness.plugins import load_plugins
+from harness.plugins.catalog import KINDS, Catalog
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Promise
 from harness.testing import cases
 
 FILE = Path(__file__).parents[1] / "sequence_faults.py"

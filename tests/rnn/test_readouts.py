@@ -9,9 +9,9 @@ from harness_rnn.datasets.lengths import lengths
 from harness_rnn.models.torch_rnn import gru, lstm
 from harness_rnn.optimizations.last_naive import last_naive, last_step
 from harness_rnn.optimizations.pool import pool
-from test_optimizations import base
+from rnn_suite import base
 
-from harness.parts import Recipe
+from harness.plugins.parts import Recipe
 from harness.testing import find_out
 
 H = 6

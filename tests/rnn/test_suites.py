@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 import yaml
 
-from harness.parts_schema import schema_with_parts
-from harness.plan import make_plan
-from harness.records import Plan
-from harness.schema import json_schema
-from harness.suite import load_suite
-from harness.yaml_source import read_file
+from harness.plan.planner import make_plan
+from harness.records.plan import Plan
+from harness.suite.editor_schema import schema_with_parts
+from harness.suite.loader import load_suite
+from harness.suite.schema import json_schema
+from harness.suite.yaml_source import read_file
 
 SUITES = Path(__file__).parents[2] / "suites"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import read
+from toy_suite import read
 
 from harness.errors import UserError
-from harness.plan import make_plan
-from harness.records import Plan
+from harness.plan.planner import make_plan
+from harness.records.plan import Plan
 
 SUITE = """
 question: Do surroundings matter?

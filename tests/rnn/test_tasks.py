@@ -7,17 +7,17 @@ import re
 
 import pytest
 import torch
-from conftest import read
 from harness_rnn.contract import NO_LABEL, PADDING, collate
 from harness_rnn.datasets import adding as adding_module
 from harness_rnn.datasets.adding import adding
 from harness_rnn.datasets.copy_memory import BLANK, DELIMITER, copy_memory
 from harness_rnn.models.torch_rnn import lstm
 from harness_rnn.optimizations.pad_to import pad_to
+from toy_suite import read
 
 from harness.errors import UserError
-from harness.parts import Recipe
-from harness.plan import make_plan
+from harness.plan.planner import make_plan
+from harness.plugins.parts import Recipe
 from harness.testing import assert_promises
 
 SMALL = {

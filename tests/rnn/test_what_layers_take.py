@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import read
 from harness_rnn.models.encoder import RecurrentEncoder
 from torch import nn
+from toy_suite import read
 
-from harness.bench.assemble import Kitchen
-from harness.bench.cost import Watch, operations
-from harness.bench.guard import Guard
-from harness.bench.memory import Kept
-from harness.bench.speed import lone_member
-from harness.plan import make_plan
+from harness.measure.kinds.cost import Watch, operations
+from harness.measure.kinds.memory import Kept
+from harness.measure.kinds.speed import lone_member
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
+from harness.plan.planner import make_plan
 
 E, H, B = 12, 16, 8
 SUITE = f"""

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog import Catalog
-from harness.plugins import load_plugins
+from harness.plugins import Catalog, load_plugins
 from harness.testing import find_out
 
 HERE = Path(__file__).parent

@@ -1,6 +1,6 @@
 """A guest that means no good, whole and installed: what it does is named, the others go on, and nothing is lost.
 
-One run takes all that the parts and hooks of one plugin can do at once; each by itself stands in tests/core/test_guests,
+One run takes all that the parts and hooks of one plugin can do at once; each by itself stands in tests/plugins/test_isolation.py,
 test_run and test_worker.
 """
 
@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog import Catalog
-from harness.plugins import load_plugins
+from harness.plugins import Catalog, load_plugins
 from harness.testing import cases
 
 HERE = Path(__file__).parent

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from guest_metric.views import compute_time, tail
 
-from harness.samples import Samples
+from harness import Samples
 from harness.testing import cases
 
 

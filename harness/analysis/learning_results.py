@@ -1,0 +1,138 @@
+"""What a run's learning measures taught: comparisons over seeds, adjusted for their number, effects, and speed beside
+quality. Pure: no torch, no printing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from harness.analysis import seed_stats as seeds
+from harness.analysis import stats
+from harness.analysis.effects import Effect, Judge, effects_of
+from harness.analysis.learning import Learned, LearningComparison
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import Measured, discoveries
+from harness.plugins.scores import scores_of
+from harness.records.plan import LEARNING, Plan, Record, by_block
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What was learned in each block that was to learn, its comparisons, and the effects of an ablation design."""
+
+    learned: tuple[Learned, ...] = ()
+    comparisons: tuple[LearningComparison, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    #: For each (block id, level) that another one beats in speed or quality, and in neither falls behind: that other.
+    dominated: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
+        """The comparisons of one block by one score, by default the one that decides, by level."""
+        return self._by_place.get((learned.block.id, metric or learned.settings.metric), {})
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str], dict[str, LearningComparison]]:
+        """The comparisons by block id and score, then by level: each table asks for its own."""
+        found: dict[tuple[str, str], dict[str, LearningComparison]] = {}
+        for comparison in self.comparisons:
+            found.setdefault((comparison.block.id, comparison.metric), {})[comparison.level] = comparison
+        return found
+
+
+def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> Lessons:
+    """Read what was learned; `measured` are the times of the same run."""
+    theirs = by_block(records)
+    learned = [Learned(block, theirs.get(block.id, ())) for block in plan.blocks if block.measures.learning]
+    timed = {one.block.id: one for one in measured if one.mode == "train"}
+    comparisons: list[LearningComparison] = []
+    effects: list[Effect] = []
+    dominated: dict[tuple[str, str], str] = {}
+    for one in learned:
+        comparisons += one.comparisons()
+        times = timed.get(one.block.id)
+        if times is not None:
+            comparisons += times_to_target(one, times)
+            dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
+        if plan.factors:
+            effects += effects_among(plan, one)
+    marked = discoveries(comparisons, 0.0, ("better", "worse"))
+    return Lessons(tuple(learned), tuple(marked), tuple(effects), dominated)
+
+
+def effects_among(plan: Plan, one: Learned) -> list[Effect]:
+    """The effects of an ablation design on every score, over the seeds under which all its levels ran."""
+    there = [trial.level for trial in one.block.trials if one.runs[trial.level] and trial.level not in one.broken]
+    under = one.seeds_of(*there)
+    found = []
+    for metric, score in one.scores.items():
+        values = {level: seeds.as_estimated(one.values(level, metric, under), score.compared) for level in there}
+
+        def decide(estimate: Estimate, metric: str = metric) -> tuple[str, str]:
+            return seeds.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
+
+        judge = Judge(
+            decide,
+            significant=("better", "worse"),
+            barred={level: ("invalid", record.reason) for level, record in one.broken.items()},
+            flags=dict.fromkeys(there, ("extended",) if one.settings.extended else ()),
+        )
+        found += effects_of(one.block, LEARNING, metric, plan.design, plan.factors, values, score.compared, judge)
+    return found
+
+
+def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
+    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their errors.
+    Only where every run got there: one that did not would count for less the faster its steps are."""
+    if one.settings.target is None:
+        return []
+    step_times = times.estimates()
+    found = []
+    for trial in one.block.trials[1:]:
+        steps = one.compare(trial.level, "steps_to_target")
+        score = scores_of(one.settings, timed=True)["time_to_target"]
+        joined = replace(steps, metric="time_to_target", score=score, sign_flip=None, survivors=None)
+        step_time = step_times.get(trial.level)
+        levels = (one.block.baseline.level, trial.level)
+        late = sum(step is None for level in levels for step in one.reached(level))
+        if late:
+            reason = f"{late} runs never reached the target"
+            found.append(replace(joined, estimate=None, verdict="undecided", reason=reason))
+        elif steps.estimate is not None and step_time is not None and step_time.k >= stats.LEAST:
+            estimate = product(steps.estimate, step_time)
+            verdict, reason = seeds.decide_seeds(estimate, None, score.better)
+            found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))
+    return found
+
+
+def product(one: Estimate, other: Estimate) -> Estimate:
+    """The estimate of a product from independent ones of its factors' logs (degrees of freedom by Welch 1947)."""
+    variance = one.error**2 + other.error**2
+    parts = [(e.error**4, e.df) for e in (one, other) if e.df > 0]
+    df = variance**2 / sum(part / df for part, df in parts) if variance else min(one.df, other.df)
+    return Estimate(one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k))
+
+
+def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
+    """The levels that another level dominates: it is no slower and scores no worse, and in one of the two it is clear
+    of the other by a 95 % interval."""
+    levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
+    metric, found = one.settings.metric, dict[str, str]()
+    if not levels:  # timed already, but not trained yet
+        return found
+    score = one.scores[metric]
+    speeds = times.aligned(levels)
+    for loser, winner in itertools.permutations(levels, 2):
+        under = one.seeds_of(loser, winner)
+        if not under or not len(speeds.get(loser, ())):
+            continue
+        gain = seeds.differences(one.values(loser, metric, under), one.values(winner, metric, under), score.compared)
+        gained = stats.estimate((gain if score.better == "higher" else -gain).tolist())
+        saved = stats.estimate((speeds[loser] - speeds[winner]).tolist())
+        both = (gained, saved)
+        clear = any(e.k >= stats.LEAST and e.interval()[0] > 0 for e in both)
+        if loser not in found and clear and all(e.mean >= 0 for e in both):
+            found[loser] = winner
+    return found

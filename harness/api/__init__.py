@@ -1,0 +1,21 @@
+"""What Python and the command line share: a run from a suite to its report.
+
+In: a suite's path and what is changed in it. Out: a `Result`. `cli` and `tools` may import this package.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api.python import open as open
+    from harness.api.python import resume as resume
+    from harness.api.python import run as run
+    from harness.api.result import Result as Result
+
+
+def __getattr__(name: str) -> Any:
+    """Import at first use: the command line needs `session` alone, and has to start fast."""
+    import harness
+
+    if name in ("Result", "open", "resume", "run"):
+        return getattr(harness, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

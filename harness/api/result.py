@@ -1,0 +1,149 @@
+"""What a run shows, for Python: the report, rows of plain values, data frames, and a cell of a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.api.session import went_wrong
+from harness.errors import UserError, did_you_mean
+from harness.records.store import Store
+from harness.report.report import Report, failure_line
+from harness.report.rows import (
+    COLUMNS,
+    Row,
+    Rows,
+    claims_in_rows,
+    comparisons_in_rows,
+    curves_in_rows,
+    effects_in_rows,
+    growth_in_rows,
+    learning_in_rows,
+    numbers_in_rows,
+    resources_in_rows,
+    samples_in_rows,
+)
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+    from harness.analysis.findings import Findings
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """A run and what it shows. `report` is what every reporter is given, `folder` where everything is kept.
+
+    Rows are dictionaries with the same columns in each: those of the CSV files, but for the levels of the compared
+    axis, which are always called `level`. docs/python.md says what is in which column."""
+
+    report: Report
+    folder: Path
+    #: What went wrong beside what is measured: observers that could not do their work.
+    noticed: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well: every trial ran and kept its promise, and so did every metric and reporter. A claim
+        that fails is a finding."""
+        return not (went_wrong(self.report) or self.noticed)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why it is not ok: each trial that failed or broke its promise, and whatever could not do its work."""
+        findings = self.report.findings
+        broken = [record for record in findings.failures if record.outcome in ("failed", "invalid")]
+        return (*(failure_line(findings.plan, record) for record in broken), *self.report.problems, *self.noticed)
+
+    @property
+    def answer(self) -> tuple[str, ...]:
+        """The answer in sentences, the most telling first."""
+        return self.report.answer
+
+    @property
+    def axis(self) -> str:
+        """The compared axis, whose levels are in the column `level`."""
+        return self.report.findings.plan.axis
+
+    @property
+    def comparisons(self) -> list[Row]:
+        """Each level against the baseline, by context, mode and metric."""
+        return self.rows("comparisons").rows
+
+    @property
+    def claims(self) -> list[Row]:
+        """Each claim of the suite, with the answer holds, fails or undecided, and the reason."""
+        return self.rows("claims").rows
+
+    def learning(self) -> list[Row]:
+        """Each score over seeds, a level against the baseline, with the values of every seed."""
+        return self.rows("learning").rows
+
+    def curves(self) -> list[Row]:
+        """Every score of every run that learned, at each step where it was evaluated."""
+        return self.rows("curves").rows
+
+    def samples(self) -> list[Row]:
+        """Every raw sample of the clock, in seconds a step."""
+        return self.rows("samples").rows
+
+    def rows(self, table: str) -> Rows:
+        """A table by its name, with its columns also where it has no rows."""
+        if table not in COLUMNS:
+            raise UserError(f"there is no table {table!r}.", fix=did_you_mean(table, COLUMNS))
+        made: dict[str, Callable[[Findings], Rows]] = {
+            "comparisons": comparisons_in_rows, "numbers": numbers_in_rows, "resources": resources_in_rows,
+            "claims": claims_in_rows, "effects": effects_in_rows, "learning": learning_in_rows,
+            "growth": growth_in_rows,
+        }  # fmt: skip
+        if table in made:
+            return made[table](self.report.findings)
+        make = samples_in_rows if table == "samples" else curves_in_rows
+        return make(self.report.findings, self._records)
+
+    def to_pandas(self, table: str = "comparisons") -> pandas.DataFrame:
+        """A table as a data frame of pandas. Raises UserError where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise UserError("pandas is not installed.", fix="Install it with: pip install pandas") from error
+        found = self.rows(table)
+        return pandas.DataFrame(found.rows, columns=list(found.columns))
+
+    def to_polars(self, table: str = "comparisons") -> polars.DataFrame:
+        """A table as a data frame of polars. Raises UserError where polars is not installed."""
+        try:
+            import polars
+        except ImportError as error:
+            raise UserError("polars is not installed.", fix="Install it with: pip install polars") from error
+        found = self.rows(table)
+        # Types are inferred from all rows: a ratio is often missing in the first ones.
+        return polars.DataFrame(found.rows, schema=list(found.columns), infer_schema_length=None)
+
+    @cached_property
+    def _records(self) -> list[Any]:
+        return Store.open(self.folder).records()
+
+    @property
+    def _near(self) -> Path:
+        """The folder as one would write it here."""
+        here = Path.cwd()
+        return self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
+
+    def __str__(self) -> str:
+        """What the terminal shows."""
+        from harness.report.formats import terminal
+
+        return terminal.render(self.report, self._near)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from harness.report.formats import notebook
+
+        return notebook.render(self.report, self._near)

@@ -1,1 +1,0 @@
-"""Where torch lives: everything that touches a live model, in the process that measures."""

@@ -1,0 +1,143 @@
+"""A part as its author describes it, for scripts and for the eye."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+from harness.plan.examples import Example, example_of
+from harness.plugins.catalog import KINDS, Catalog, Entry
+from harness.plugins.parts import Dataset, Executor, Promise, Reporter
+from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
+
+#: Kinds that a suite sets no parameters of.
+WITHOUT_PARAMETERS = (Reporter, Executor, Promise)
+#: What an optimization promises by each word.
+PROMISES = {
+    "rounding": "the same computation",
+    "order": "the same computation, on other batches",
+    "update": "the same gradients before the update",
+    "model": "nothing: it makes another model",
+    "answer": "nothing: it gives another answer on purpose, and is never ranked",
+}
+WIDTH = 116
+
+
+def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
+    """Every part of this name, as plain values. Raises UserError where there is none."""
+    return [describe_entry(catalog, entry) for entry in catalog.named(name)]
+
+
+def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
+    """What a part does, takes, promises, needs and offers, where it comes from, and an example."""
+    part = entry.part
+    code = catalog.code(entry)
+    owner = entry.owner
+    doc = inspect.getdoc(code) or ""
+    parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, owner)
+    if isinstance(part, Dataset):
+        parameters[BATCH_SIZE.name] = BATCH_SIZE
+    rows = [
+        {
+            "name": parameter.name,
+            "type": parameter.type_name,
+            "choices": parameter.choices,
+            "required": parameter.default is REQUIRED,
+            "default": None if parameter.default is REQUIRED else parameter.default,
+            "meaning": parameter.meaning(doc),
+        }
+        for parameter in parameters.values()
+    ]
+    return {
+        "kind": part.kind,
+        "name": part.name,
+        "plugin": entry.plugin,
+        "version": entry.version,
+        "summary": part.summary,
+        "changes": getattr(part, "changes", None),
+        "role": getattr(part, "role", None),
+        "computes": getattr(part, "computes", None),
+        "source": part.source,
+        "scores": {
+            name: f"{score.summary or name} ({score.better} is better)"
+            for name, score in getattr(part, "scores", {}).items()
+        },
+        "needs": sorted(part.needs),
+        "offered_by": {word: those_with(catalog, "offers", word) for word in sorted(part.needs)},
+        "offers": sorted(part.offers),
+        "needed_by": {word: those_with(catalog, "needs", word) for word in sorted(part.offers)},
+        "doc": doc,
+        "parameters": rows,
+        "code": whereabouts(code),
+        "example": in_json(example_of(catalog, entry)),
+    }
+
+
+def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[str]]:
+    """The parts that offer or need a word, by kind; kinds without any are left out."""
+    found = {
+        kind.kind: [name for name, entry in catalog.entries(kind).items() if word in getattr(entry.part, attribute)]
+        for kind in KINDS
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
+def whereabouts(code: Callable[..., Any]) -> dict[str, Any]:
+    """The module of a part's code, its name there, and file and line where these can be told."""
+    plain = inspect.unwrap(code)
+    try:
+        file, line = inspect.getsourcefile(plain), inspect.getsourcelines(plain)[1]
+    except (OSError, TypeError):  # not written in Python, or not in a file
+        file, line = None, None
+    name = getattr(plain, "__qualname__", type(plain).__qualname__)
+    return {"module": getattr(plain, "__module__", None), "name": name, "file": file, "line": line}
+
+
+def in_json(example: Example | None) -> dict[str, Any] | None:
+    """An example as plain values."""
+    if example is None:
+        return None
+    return {"kind": example.kind, "text": example.text, "plans": example.plans, "note": example.note}
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """A described part as text."""
+    lines = [f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})"]
+    if row["changes"]:
+        lines.append(f"  changes: {row['changes']}, so it promises {PROMISES[row['changes']]}")
+    lines += [f"  {key}: {row[key]}" for key in ("role", "computes", "source") if row[key]]
+    lines += [f"  needs: {word}, which {offering(row['offered_by'][word])}" for word in row["needs"]]
+    lines += [f"  offers: {word}{needing(row['needed_by'][word])}" for word in row["offers"]]
+    lines += [f"  score {name}: {text}" for name, text in row["scores"].items()]
+    code = row["code"]
+    place = f" ({code['file']}:{code['line']})" if code["file"] else ""
+    lines.append(f"  code: {code['module']}:{code['name']}{place}")
+    if row["doc"]:
+        lines += ["", *(f"  {line}".rstrip() for line in row["doc"].splitlines())]
+    if row["parameters"]:
+        lines += ["", "  parameters"]
+    for parameter in row["parameters"]:
+        default = "required" if parameter["required"] else f"= {parameter['default']!r}"
+        lines.append(f"    {parameter['name']}: {parameter['type']} {default}")
+        lines += textwrap.wrap(parameter["meaning"], WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    if row["example"]:
+        lines += ["", "  example", *(f"    {line}" for line in row["example"]["text"].splitlines())]
+    return "\n".join(lines)
+
+
+def offering(by_kind: dict[str, list[str]]) -> str:
+    """Who offers a word, as the end of a sentence."""
+    one = sum(map(len, by_kind.values())) == 1
+    return f"{listed(by_kind)} offer{'s' * one}" if by_kind else "nothing here offers"
+
+
+def needing(by_kind: dict[str, list[str]]) -> str:
+    """Who needs a word, as an addition."""
+    return f", for {listed(by_kind)}" if by_kind else ""
+
+
+def listed(by_kind: dict[str, list[str]]) -> str:
+    """Names under their kinds."""
+    return " and ".join(f"{kind}{'s' * (len(names) > 1)} {', '.join(names)}" for kind, names in by_kind.items())

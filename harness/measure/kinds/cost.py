@@ -1,0 +1,230 @@
+"""What a step computes and what starting costs: operations, page faults, subnormal numbers, cold start.
+
+Never in a process with the clock.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.measure.kinds.memory import columns
+from harness.measure.kinds.speed import LiveMember, lone_member
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.failure import blaming
+from harness.measure.runtime.gpu import clock_for
+from harness.measure.runtime.watchdog import Guard
+from harness.records.plan import Block
+
+#: Rows and columns of the square product whose speed stands for what a device can do, and how often it is timed.
+PRODUCT = {"cpu": 768, "cuda": 4096}
+PRODUCTS = 20
+#: Namespaces whose operators are either in the counter's table or no products of matrices, but for those named below.
+KNOWN = ("aten", "prim", "prims", "profiler")
+#: Words in the names of torch's own operators that multiply matrices, for those the counter's table lacks.
+PRODUCT_WORDS = frozenset(
+    {"rnn", "lstm", "gru", "linear", "mkldnn", "convolution", "attention", "transformer", "cdist", "addbmm"}
+)
+
+Shape = Sequence[int]
+
+
+def measure_cost(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
+    """What each batch of one trial's work set costs, one number a batch, as JSON values.
+
+    `flops` has a list a phase: floating-point operations of matrix products, a multiplication and an addition counting
+    two. `uncounted` names operators that multiply matrices and have no formula: where there are any, the sums are too
+    small. `faults` are minor page faults in steady state, `written` and `subnormal` how many numbers other than zero
+    the backward pass wrote, and how many of these were subnormal. `product` has the nanoseconds of a square product.
+    Raises TrialFailed.
+    """
+    member = lone_member(block, level, mode, kitchen, guard)
+    batches = range(len(member.batches))
+    with blaming(level, "measuring cost"):
+        for batch in [*batches, *batches]:
+            member.before()
+            member.step(batch, lambda phase: None)
+        faults = []
+        for batch in batches:
+            member.before()
+            faults.append(page_faults(member, batch))
+        flops = []
+        watch = Watch()
+        for batch in batches:
+            guard.doing(level, f"one {mode} step that counts operations")
+            flops.append(operations(member, batch, watch))
+        guard.doing(level, "timing a product of matrices")
+        product = product_times(member.live.device)
+        guard.rest()
+        return {
+            "flops": columns(flops),
+            "uncounted": sorted(watch.uncounted),
+            "written": watch.written,
+            "subnormal": watch.subnormal,
+            "faults": faults,
+            "product": {"size": PRODUCT[member.live.device.type], "nanoseconds": product},
+            "counts": member.counts(),
+            "device": member.live.device.type,
+        }
+
+
+def page_faults(member: LiveMember, batch: int) -> int:
+    """Minor page faults of one step: memory that the allocator had given back, or never had."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    member.step(batch, lambda phase: None)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def operations(member: LiveMember, batch: int, watch: Watch) -> dict[str, int]:
+    """Floating-point operations of each phase of one step."""
+    counter = FlopCounterMode(display=False, custom_mapping=formulas())
+    watch.known = counter.flop_registry
+    found: dict[str, int] = {}
+    last, before = "step", 0
+
+    def mark(phase: str) -> None:
+        nonlocal last, before
+        total = counter.get_total_flops()
+        found[phase] = found.get(phase, 0) + total - before
+        last, before = phase, total
+
+    with watch, watch.backward_of(member), counter:  # the last one entered sees an operator first, and decomposes it
+        member.step(batch, mark)
+    mark(last)
+    return found
+
+
+class Watch(TorchDispatchMode):  # type: ignore[misc]
+    """Sees every operator that runs: which of them the counter has no formula for, and what backward passes write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: Any = {}
+        self.uncounted: set[str] = set()
+        self.written = self.subnormal = 0
+        self.in_backward = False
+
+    @contextmanager
+    def backward_of(self, member: LiveMember) -> Iterator[None]:
+        """Know when the member's backward pass runs."""
+        live, inner = member.live, member.live.backward
+
+        def backward(model: Any, loss: Any) -> None:
+            self.in_backward = True
+            try:
+                inner(model, loss)
+            finally:
+                self.in_backward = False
+
+        live.backward = backward
+        try:
+            yield
+        finally:
+            live.backward = inner
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator and look at it."""
+        out = func(*args, **(kwargs or {}))
+        if func._overloadpacket not in self.known and multiplies(func):
+            self.uncounted.add(str(func._overloadpacket))
+        if self.in_backward and not any(returned.alias_info for returned in func._schema.returns):
+            for tensor in out if isinstance(out, (tuple, list)) else (out,):
+                self.look_at(tensor)
+        return out
+
+    def look_at(self, tensor: Any) -> None:
+        """Count its numbers other than zero, and the subnormal ones among them."""
+        if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or not tensor.is_floating_point():
+            return
+        size = tensor.detach().abs()
+        self.written += int((size > 0).sum())
+        self.subnormal += int(((size > 0) & (size < torch.finfo(tensor.dtype).tiny)).sum())
+
+
+def multiplies(func: Any) -> bool:
+    """Whether an operator may multiply matrices: torch's own by its name, and any that is not torch's."""
+    if func.namespace not in KNOWN:
+        return True
+    words = func._overloadpacket.__name__.strip("_").split("_")
+    return words[0] != "thnn" and not PRODUCT_WORDS.isdisjoint(words)  # thnn: the pointwise part of a cell
+
+
+def formulas() -> dict[Any, Callable[..., int]]:
+    """Operations of the operators that torch's own table lacks: recurrent layers, attention on a CPU, and products with
+    a vector.
+
+    A recurrent layer applies each of its weight matrices to each row of its input once. Its backward pass makes two
+    products of each of these: the gradients of the input and of the weights. Attention makes two products, and five
+    in its backward pass, where it computes the scores anew.
+    """
+    aten = torch.ops.aten
+
+    def mkldnn_layer(x: Shape, weight_ih: Shape, weight_hh: Shape, *rest: Any, **more: Any) -> int:
+        return 2 * prod(x[:-1]) * (prod(weight_ih) + prod(weight_hh))  # x (T, B, I), weights (4H, I) and (4H, H)
+
+    def cudnn_layers(x: Shape, weights: Sequence[Shape], *rest: Any, **more: Any) -> int:
+        return 2 * prod(x[:-1]) * sum(prod(weight) for weight in weights if len(weight) == 2)  # packed x is (rows, I)
+
+    def attention(q: Shape, k: Shape, v: Shape, *rest: Any, **more: Any) -> int:
+        return 2 * prod(q[:-1]) * k[-2] * (q[-1] + v[-1])  # q (B, heads, T, D), k and v (B, heads, S, D)
+
+    def attention_backward(gradient: Shape, q: Shape, k: Shape, v: Shape, *rest: Any, **more: Any) -> int:
+        return 2 * prod(q[:-1]) * k[-2] * (3 * q[-1] + 2 * v[-1])
+
+    def twice(forward: Callable[..., int]) -> Callable[..., int]:
+        return lambda *shapes, **more: 2 * forward(*shapes, **more)
+
+    return {
+        aten.mkldnn_rnn_layer: mkldnn_layer,
+        aten.mkldnn_rnn_layer_backward: twice(mkldnn_layer),
+        aten._cudnn_rnn: cudnn_layers,
+        aten._cudnn_rnn_backward: twice(cudnn_layers),
+        aten._scaled_dot_product_flash_attention_for_cpu: attention,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
+        aten.mv: lambda matrix, *rest, **more: 2 * prod(matrix),
+        aten.addmv: lambda added, matrix, *rest, **more: 2 * prod(matrix),
+        aten.dot: lambda vector, *rest, **more: 2 * prod(vector),
+    }
+
+
+def product_times(device: torch.device) -> list[int]:
+    """Nanoseconds of each of `PRODUCTS` float32 products of square matrices, on as many threads as a step has."""
+    rows = PRODUCT[device.type]
+    a, b = torch.rand(rows, rows, device=device), torch.rand(rows, rows, device=device)
+    out = torch.empty_like(a)
+    clock = clock_for(device)
+    times = []
+    for _ in range(PRODUCTS + 3):  # the first are warm-up
+        begun = clock.wall()
+        torch.mm(a, b, out=out)
+        if clock.wait:
+            clock.wait()
+        times.append(clock.wall() - begun)
+    return times[3:]
+
+
+def measure_cold(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard, forked: float) -> dict[str, Any]:
+    """Seconds since `forked`, when this process began, on the same clock: until the trial was built, and at the end of
+    each step of two passes over its work set. Raises TrialFailed."""
+    member = lone_member(block, level, mode, kitchen, guard)
+    wait = clock_for(member.live.device).wait
+    built = perf_counter() - forked
+    ends = []
+    with blaming(level, "starting cold"):
+        for _ in range(2):
+            for batch in range(len(member.batches)):
+                member.before()
+                member.step(batch, lambda phase: None)
+                if wait:
+                    wait()
+                ends.append(perf_counter() - forked)
+        guard.rest()
+    return {"built": built, "ends": ends}

@@ -1,0 +1,316 @@
+"""Train one trial under one seed, and judge it on held-out examples: the loop that everything of learning comes from.
+
+The clock has no part in it. All randomness comes of the seed: weights, the split where that is arbitrary, the order of
+examples, and whatever draws from torch's generator on the way, such as dropout. On one thread of one machine a seed
+gives the same numbers, to the bit, also when the run was stopped and taken up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from math import ceil, isfinite, nan
+from pathlib import Path
+from random import Random
+from time import monotonic, perf_counter
+from typing import Any
+
+import torch
+
+from harness.measure.runtime.builder import Kitchen, Live
+from harness.measure.runtime.failure import blaming
+from harness.measure.runtime.watchdog import Guard
+from harness.plugins.parts import Data
+from harness.records.plan import Block, Learning
+
+#: After so many steps the losses are read: reading one makes a GPU wait.
+READ = 16
+
+
+@dataclass
+class Curve:
+    """What a run leaves behind. The first three have an entry a step; `evaluated` says after how many steps the scores
+    were taken, and `elapsed` after how many seconds of training."""
+
+    loss: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    evaluated: list[int] = field(default_factory=list)
+    elapsed: list[float] = field(default_factory=list)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    diverged_at: int | None = None
+    why: str = ""
+
+    def bad_step(self, begin: int, explodes: float) -> tuple[int, str] | None:
+        """The first step from `begin` on at which the run has diverged, and how that shows."""
+        for step in range(begin, len(self.loss)):
+            loss, norm = self.loss[step], self.gradient_norm[step]
+            if not isfinite(loss):
+                return step, f"the loss is {loss}"
+            if loss > explodes * abs(self.loss[0]):
+                return step, f"the loss is {loss:.3g}, more than {explodes:g} times the first"
+            if norm == norm and not isfinite(norm):
+                return step, f"the gradient's norm is {norm}"
+        return None
+
+
+class Resplit(Sequence[Any]):
+    """Positions of one sequence after another, in a given order."""
+
+    def __init__(self, parts: Sequence[Sequence[Any]], positions: Sequence[int]) -> None:
+        self.parts, self.positions = parts, positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = self.positions[index]
+        for part in self.parts:
+            if position < len(part):
+                return part[position]
+            position -= len(part)
+        raise IndexError(index)
+
+
+def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Training and test examples of a seed: drawn anew, in the same proportion, where the split was arbitrary."""
+    if not data.exchangeable:
+        return data.train, data.test
+    both = (data.train, data.test)
+    size = len(data.train) + len(data.test)
+    positions = Random(f"split {seed}").sample(range(size), size)
+    return Resplit(both, positions[: len(data.train)]), Resplit(both, positions[len(data.train) :])
+
+
+def learn(
+    block: Block, level: str, seed: int, kitchen: Kitchen, guard: Guard, checkpoint: Path | None = None
+) -> dict[str, Any]:
+    """The run of one trial under one seed as JSON values; takes up the run saved at `checkpoint` if there is one.
+    Raises TrialFailed."""
+    settings = block.measures.learning
+    assert settings is not None
+    with blaming(level, f"training under seed {seed}"):
+        guard.doing(level, "building the model")
+        run = Run.of(block, level, seed, kitchen, guard, settings, checkpoint)
+        run.take_up()
+        run.train()
+        guard.rest()
+        curve = asdict(run.curve)
+    if len(set(curve["learning_rate"])) == 1:
+        del curve["learning_rate"][1:]
+    for name in ("loss", "gradient_norm"):  # JSON has no word for what is no number
+        curve[name] = [value if isfinite(value) else None for value in curve[name]]
+    return {
+        **curve,
+        "steps": run.step,
+        "planned_steps": run.total,
+        "train": len(run.train_set),
+        "test": len(run.test_set),
+    }
+
+
+def live_under(block: Block, level: str, seed: int, kitchen: Kitchen) -> Live:
+    """A trial under a seed, with the weights that its baseline has under it."""
+    trial = next(trial for trial in block.trials if trial.level == level)
+    weights = kitchen.bare(replace(block.baseline, seed=seed)).state_dict()
+    live = kitchen.live(replace(trial, seed=seed), {name: tensor.clone() for name, tensor in weights.items()})
+    if live.optimizer is None:
+        raise ValueError("it has no optimizer")
+    torch.manual_seed(seed)  # models of other sizes have drawn more or less of it
+    return live
+
+
+@dataclass
+class Run:
+    """A trial under way. `step` is how many steps are done of the `total`, which is 0 where time ends it."""
+
+    live: Live
+    data: Data
+    train_set: Sequence[Any]
+    test_set: Sequence[Any]
+    settings: Learning
+    seed: int
+    guard: Guard
+    checkpoint: Path | None
+    key: str
+    step: int = 0
+    total: int = 0
+    spent: float = 0.0
+    curve: Curve = field(default_factory=Curve)
+    norms: list[torch.Tensor] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, block: Block, level: str, seed: int, kitchen: Kitchen, guard: Guard, settings: Learning,
+        checkpoint: Path | None,
+    ) -> Run:  # fmt: skip
+        """A run that has not begun."""
+        live = live_under(block, level, seed, kitchen)
+        data = kitchen.data(live.trial.dataset)
+        for name in settings.scores:
+            if name != "loss" and name not in data.scores:
+                raise ValueError(f"{live.trial.dataset.name} says it has a score {name}, and does not compute it")
+        key = f"{block.id} {level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
+        run = cls(live, data, *split(data, seed), settings, seed, guard, checkpoint, key)
+        live.update = run.watching(live.update)
+        return run
+
+    def watching(self, update: Callable[..., None]) -> Callable[..., None]:
+        """The update, after the norm of the gradient that it is handed was taken: before any clipping in it."""
+
+        def watched(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+            self.norms.append(gradient_norm(model))
+            update(model, optimizer)
+
+        return watched
+
+    def train(self) -> None:
+        """Train to the end, evaluating on the way, or until the run has diverged."""
+        settings, curve = self.settings, self.curve
+        if not curve.evaluated:
+            self.evaluate()
+        batches = self.batches(self.step)
+        total = self.total = settings.steps or ceil(settings.epochs * self.steps_an_epoch())
+        due = {round(total * index / settings.evaluations) for index in range(settings.evaluations + 1)}
+        losses: list[torch.Tensor] = []
+        norms: list[torch.Tensor] = []
+        saved = monotonic()
+        while not self.over(total):
+            begun = perf_counter()
+            self.guard.doing(self.live.trial.level, "one training step")
+            assert self.live.optimizer is not None
+            curve.learning_rate.append(float(self.live.optimizer.param_groups[0]["lr"]))
+            losses.append(self.live.step(self.live, self.live.batch(next(batches)), lambda phase: None))
+            norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.live.device))
+            self.norms.clear()
+            self.step += 1
+            self.spent += perf_counter() - begun
+            evaluation = self.step in due if total else self.spent >= self.next_evaluation()
+            if len(losses) == READ or evaluation or self.over(total):
+                if self.read(losses, norms):
+                    return
+                if evaluation or self.over(total):
+                    self.evaluate()
+                    if curve.diverged_at is not None:
+                        return
+                if self.checkpoint and monotonic() - saved >= settings.checkpoint:
+                    self.save()
+                    saved = monotonic()
+
+    def over(self, total: int) -> bool:
+        """Whether the run has had its steps, or its time."""
+        return self.step >= total if total else self.spent >= self.settings.seconds
+
+    def next_evaluation(self) -> float:
+        """After how many seconds of training the next evaluation is due."""
+        return self.settings.seconds * len(self.curve.evaluated) / self.settings.evaluations
+
+    def read(self, losses: list[torch.Tensor], norms: list[torch.Tensor]) -> bool:
+        """Take the latest losses and norms into the curve; returns whether the run has diverged."""
+        curve, begin = self.curve, len(self.curve.loss)
+        for series, values in ((curve.loss, losses), (curve.gradient_norm, norms)):
+            series += [float(f"{value:.7g}") for value in torch.stack(values).float().tolist()]
+            values.clear()
+        bad = curve.bad_step(begin, self.settings.explodes)
+        if bad is None:
+            return False
+        curve.diverged_at, curve.why = bad
+        self.step = curve.diverged_at + 1
+        for series in (curve.loss, curve.gradient_norm, curve.learning_rate):
+            del series[self.step :]
+        return True
+
+    def batches(self, begin: int) -> Iterator[list[Any]]:
+        """Endless batches, each epoch in an order of its own, from batch number `begin` on."""
+        size = len(self.train_set)
+        for epoch in count():
+            shuffled = Resplit([self.train_set], Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
+            cut = self.live.cut(shuffled, Random(f"order {self.seed} {epoch}"))
+            for batch in cut[begin:]:
+                yield [shuffled[position] for position in batch]
+            begin = max(0, begin - len(cut))
+
+    def steps_an_epoch(self) -> int:
+        """How many batches an epoch has."""
+        return ceil(len(self.train_set) / self.live.trial.batch_size)
+
+    def evaluate(self) -> None:
+        """Add the loss and all scores on the test examples to the curve. Draws nothing from torch's generator."""
+        live, values = self.live, {name: [0.0, 0.0] for name in ("loss", *self.data.scores)}
+        size = live.trial.batch_size
+        live.model.eval()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for begin in range(0, len(self.test_set), size):
+                self.guard.doing(live.trial.level, "evaluating")
+                batch = live.batch(self.test_set[begin : begin + size])
+                examples = len(batch.ids)
+                add(values["loss"], float(live.forward(live.model, batch)) * examples, examples)
+                predictions = live.evaluate(live.model, batch)
+                for name, score in self.data.scores.items():
+                    scored = score(predictions, batch)
+                    add(values[name], float(scored.sum()), len(scored))
+        live.model.train()
+        means = {name: total / weight if weight else nan for name, (total, weight) in values.items()}
+        if not all(map(isfinite, means.values())):
+            bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
+            if not self.step:
+                raise ValueError(f"before the first step the test examples give {bad}")
+            self.curve.diverged_at, self.curve.why = self.step, f"the test examples give {bad}"
+            return
+        for name, mean in means.items():
+            self.curve.scores.setdefault(name, []).append(mean)
+        self.curve.evaluated.append(self.step)
+        self.curve.elapsed.append(round(self.spent, 3))
+
+    def save(self) -> None:
+        """Write everything that the rest of the run depends on, under another name first."""
+        assert self.checkpoint is not None
+        state = {
+            "key": self.key,
+            "step": self.step,
+            "spent": self.spent,
+            "curve": asdict(self.curve),
+            "generator": torch.get_rng_state(),
+            "states": [thing.state_dict() for thing in self.live.state(self.live)],
+        }
+        if self.live.device.type == "cuda":
+            state["generator_cuda"] = torch.cuda.get_rng_state(self.live.device)
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+
+    def take_up(self) -> None:
+        """Go on where a run like this was saved. A file that cannot be read, or is of another run, costs time alone:
+        the run begins anew."""
+        if self.checkpoint is None or not self.checkpoint.is_file():
+            return
+        try:
+            state = torch.load(self.checkpoint, weights_only=True)  # tensors and plain values only: no code is run
+        except Exception:  # of a damaged file torch raises whatever comes up
+            return
+        if not isinstance(state, dict) or state.get("key") != self.key:
+            return
+        for thing, saved in zip(self.live.state(self.live), state["states"], strict=True):
+            thing.load_state_dict(saved)
+        torch.set_rng_state(state["generator"])
+        if self.live.device.type == "cuda":
+            torch.cuda.set_rng_state(state["generator_cuda"], self.live.device)
+        self.step, self.spent, self.curve = state["step"], state["spent"], Curve(**state["curve"])
+
+
+def add(sums: list[float], value: float, weight: float) -> None:
+    """Add a weighted value to a sum and its weight."""
+    sums[0] += value
+    sums[1] += weight
+
+
+def gradient_norm(model: torch.nn.Module) -> torch.Tensor:
+    """The Euclidean norm of all gradients together, a scalar."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    if not gradients:
+        return torch.tensor(nan, device=next(model.parameters()).device)
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients]))

@@ -1,0 +1,290 @@
+"""Does each variant keep its promise? Checked on hard examples before the clock runs.
+
+The reference is the baseline in float64. The baseline's own float32 error says what rounding is; a variant that
+promises the same computation may be off by four times that (and a millionth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import torch
+
+from harness.measure.runtime.batches import dataset_counts, work_set
+from harness.measure.runtime.builder import Kitchen, Live
+from harness.measure.runtime.failure import BrokenPromise, TrialFailed, blaming
+from harness.measure.runtime.global_state import Watch
+from harness.measure.runtime.watchdog import Guard
+from harness.plugins.parts import CHANGES
+from harness.records.plan import Block, Speed, Trial
+
+#: How many times the float32 baseline's own error a variant's may be, and what is added to that.
+TIMES, PLUS = 4.0, 1e-6
+
+Tensors = dict[str, torch.Tensor]
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """On a GPU torch lets cuDNN round products to TensorFloat-32, ten bits, and differently for each algorithm: what is
+    the same computation is told without it. The clock runs with what torch does by itself."""
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cudnn.allow_tf32
+    products.allow_tf32 = cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        products.allow_tf32, cudnn.allow_tf32 = before
+
+
+@exact_products()
+def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
+    """One finding a trial: outcome "ok", "invalid" (a promise is broken) or "failed" (it raised, or is not finite).
+
+    The baseline's finding holds the dataset's own counted amounts.
+    """
+    baseline = block.baseline
+    data = kitchen.data(baseline.dataset)
+    probes = list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
+    # And a batch as the clock will meet them: what decides by size (where to cut, say) must decide here as there.
+    probes.append(some_of(data.train, baseline.batch_size, baseline.seed))
+    findings = []
+    watch = Watch()
+    references: list[Tensors] = []
+    own_errors: list[dict[str, float]] = []
+    weights: Mapping[str, torch.Tensor] = {}
+    for trial in block.trials:
+        finding: dict[str, Any] = {"level": trial.level, "outcome": "ok", "reason": "", "data": {}}
+        findings.append(finding)
+        try:
+            with blaming(trial.level, "verifying"):
+                guard.doing(trial.level, "verifying")
+                if trial is baseline:
+                    weights = {name: t.clone() for name, t in kitchen.bare(trial).state_dict().items()}
+                    exact = prepared(kitchen, trial, weights, torch.float64)
+                    references = [observations(exact, probe, guard) for probe in probes]
+                    finding["data"]["dataset_counts"] = dataset_counts(exact, data.train)
+                live = prepared(kitchen, trial, weights, torch.float32)
+                seen = [observations(live, probe, guard) for probe in probes]
+                for tensors in seen:
+                    check_finite(trial, tensors)
+                if trial is baseline:
+                    own_errors = [errors(s, r) for s, r in zip(seen, references, strict=True)]
+                else:
+                    worst = check_promise(trial, seen, references, own_errors)
+                    finding["data"].update(worst)
+                if trial.changes != "answer":
+                    check_order(block, trial, live, data.train)
+                    if CHANGES.index(trial.changes) <= CHANGES.index("order"):
+                        check_update(kitchen, trial, baseline, weights)
+                        check_step(kitchen, trial, baseline, weights, probes[-1])
+        except BrokenPromise as promise:
+            finding.update(outcome="invalid", reason=f"promises {promised(trial)}, but {promise}")
+        except TrialFailed as failure:
+            finding.update(outcome="failed", reason=failure.reason)
+        changed = watch.put_back()
+        if changed and finding["outcome"] == "ok":
+            finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
+        if trial is baseline and finding["outcome"] != "ok":
+            break
+    guard.rest()
+    return findings
+
+
+def promised(trial: Trial) -> str:
+    """What a trial's parts promise, in words."""
+    return {
+        "rounding": "the same computation",
+        "order": "the same computation in another order",
+        "update": "the same gradients before the update",
+        "model": "finite numbers",
+        "answer": "nothing",
+    }[trial.changes]
+
+
+def default_probes(train: Sequence[Any], batch_size: int) -> list[list[Any]]:
+    """Where the dataset offers no hard examples: a full batch, a batch of another size, and a single example."""
+    return [list(train[:batch_size]), list(train[batch_size : batch_size + 3]) or list(train[:3]), [train[0]]]
+
+
+def some_of(train: Sequence[Any], size: int, seed: int) -> list[Any]:
+    """A batch of training examples, fixed by the seed."""
+    positions = Random(f"probe {seed}").sample(range(len(train)), min(size, len(train)))
+    return [train[position] for position in positions]
+
+
+def prepared(kitchen: Kitchen, trial: Trial, weights: Mapping[str, torch.Tensor], dtype: torch.dtype) -> Live:
+    """The trial in train mode with every dropout at p = 0."""
+    live = kitchen.live(trial, weights, dtype=dtype)
+    for module in live.model.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        elif isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    return live
+
+
+def observations(live: Live, examples: Sequence[Any], guard: Guard) -> Tensors:
+    """Everything compared, as float64 on the CPU: the loss, the observed tensors in order of example id, and the
+    gradients of both the loss and of a random projection of what is observed."""
+    guard.doing(live.trial.level, "verifying")
+    dtype = next(live.model.parameters()).dtype
+    batch = as_dtype(live.batch(examples), dtype)
+    found: Tensors = {}
+    loss = live.forward(live.model, batch)
+    if not isinstance(loss, torch.Tensor) or loss.shape != ():
+        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise ValueError(f"forward returns {shape} where a scalar loss is due")
+    found["loss"] = loss
+    live.backward(live.model, loss)
+    found |= {f"gradient of {name}": gradient for name, gradient in gradients(live.model)}
+    live.model.zero_grad(set_to_none=True)
+    # The classifier alone would hide states that it does not read: project all that is observed.
+    order = torch.argsort(batch.ids)
+    total: Any = 0.0
+    for name, tensor in live.observe(live.model, batch).items():
+        if tensor.shape[:1] != batch.ids.shape:
+            raise ValueError(f"observes {name} of shape {tuple(tensor.shape)} for {len(batch.ids)} examples")
+        tensor = tensor[order.to(tensor.device)]
+        found[name] = tensor
+        total = total + (tensor * projection(name, tensor)).sum()
+    live.model.eval()  # as the clock will run it
+    with torch.inference_mode():
+        predictions = live.evaluate(live.model, batch)
+    live.model.train()
+    if isinstance(predictions, torch.Tensor):
+        if predictions.shape[:1] != batch.ids.shape:
+            raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
+        found["predictions"] = predictions[order.to(predictions.device)]
+    if isinstance(total, torch.Tensor) and total.requires_grad:
+        live.backward(live.model, total)
+        found |= {f"projected gradient of {name}": gradient for name, gradient in gradients(live.model)}
+        live.model.zero_grad(set_to_none=True)
+    return {name: tensor.detach().double().cpu() for name, tensor in found.items()}
+
+
+def projection(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Fixed random weights for an observed tensor: the same for every variant, by name and shape."""
+    generator = torch.Generator().manual_seed(Random(name).randrange(1 << 31))
+    weights = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    return weights.to(device=tensor.device, dtype=tensor.dtype)
+
+
+def gradients(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each parameter's gradient, dense."""
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            gradient = parameter.grad
+            yield name, gradient.to_dense().clone() if gradient.is_sparse else gradient.clone()
+
+
+def as_dtype(batch: Any, dtype: torch.dtype) -> Any:
+    """The batch with its floating-point tensors in another precision."""
+    return type(batch)(
+        *(
+            value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+            for value in batch
+        )
+    )
+
+
+def check_finite(trial: Trial, tensors: Tensors) -> None:
+    """Raise TrialFailed where anything is not finite."""
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
+
+
+def errors(tensors: Tensors, reference: Tensors) -> dict[str, float]:
+    """The largest deviation from the reference, as a share of the reference's largest value, by name."""
+    return {
+        name: float((tensor - reference[name]).abs().max() / reference[name].abs().max().clamp(min=1e-12))
+        for name, tensor in tensors.items()
+        if name in reference and tensor.shape == reference[name].shape and tensor.numel()
+    }
+
+
+def check_promise(
+    trial: Trial, seen: Sequence[Tensors], references: Sequence[Tensors], own: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
+    """Hold what was seen against the reference by what the trial promises; raises BrokenPromise, else says which
+    deviation came nearest to what is allowed."""
+    if trial.changes in ("model", "answer"):
+        return {}
+    worst = (0.0, 1.0, "")  # deviation, what is allowed, of what
+    for probe, (tensors, reference, own_errors) in enumerate(zip(seen, references, own, strict=True)):
+        missing = sorted(set(reference) ^ set(tensors))
+        if missing:
+            raise BrokenPromise(f"only one of it and the baseline has {missing[0]}")
+        found = errors(tensors, reference)
+        for name, tensor in tensors.items():
+            if tensor.shape != reference[name].shape:
+                shapes = f"{tuple(tensor.shape)} and not {tuple(reference[name].shape)}"
+                raise BrokenPromise(f"{name} has shape {shapes}")
+            error, allowed = found.get(name, 0.0), TIMES * own_errors.get(name, 0.0) + PLUS
+            if error > allowed:
+                explained = f"rounding explains {allowed:.1e}; probe {probe}"
+                raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({explained})")
+            worst = max(worst, (error, allowed, name), key=lambda case: case[0] / case[1])
+    return dict(zip(("error", "allowed", "of"), worst, strict=True))
+
+
+def check_order(block: Block, trial: Trial, live: Live, train: Sequence[Any]) -> None:
+    """An epoch over the work set holds each example once; `Live.batches` raises where it does not."""
+    speed = block.measures.speed or Speed()
+    try:
+        examples = work_set(train, trial.batch_size, speed.batches, trial.seed)
+    except ValueError:
+        return  # too few examples: the clock will say so, with what to do
+    try:
+        live.batches(examples, Random(f"order {trial.seed}"))
+    except ValueError as error:
+        raise BrokenPromise(str(error)) from error
+
+
+def check_update(kitchen: Kitchen, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor]) -> None:
+    """The same gradients give the same weights: handed to both updates, they must move parameters alike."""
+
+    def hand_over_gradients(live: Live) -> None:
+        for name, parameter in live.model.named_parameters():
+            parameter.grad = projection(name, parameter)
+        live.update(live.model, live.optimizer)
+
+    ours, theirs = (moves(kitchen, one, weights, hand_over_gradients) for one in (trial, baseline))
+    for name in sorted(ours.keys() & theirs.keys()):
+        difference, size = float((ours[name] - theirs[name]).abs().max()), float(theirs[name].abs().max())
+        if difference > 1e-4 * size + 1e-7:
+            raise BrokenPromise(f"the same gradients move {name} differently (by {difference:.1e} of {size:.1e})")
+
+
+def check_step(
+    kitchen: Kitchen, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor], examples: Sequence[Any]
+) -> None:
+    """One whole step, as the clock runs it, moves the weights alike.
+
+    Held to a hundredth only: an optimizer that looks at signs, as Adam's first step does, makes much of a gradient that
+    rounds to either side of zero. What a replaced `step` leaves out is larger than that.
+    """
+
+    def one_step(live: Live) -> None:
+        live.step(live, live.batch(examples), lambda phase: None)
+
+    ours, theirs = (moves(kitchen, one, weights, one_step) for one in (trial, baseline))
+    names = sorted(ours.keys() & theirs.keys())
+    difference = sum(float((ours[name] - theirs[name]).square().sum()) for name in names) ** 0.5
+    size = sum(float(theirs[name].square().sum()) for name in names) ** 0.5
+    if difference > 0.01 * size:
+        raise BrokenPromise(f"a whole step moves the weights differently (by {difference / size:.1%})")
+
+
+def moves(kitchen: Kitchen, trial: Trial, weights: Mapping[str, torch.Tensor], act: Callable[[Live], None]) -> Tensors:
+    """How far each parameter moves when something is done to the trial; nothing where it has no optimizer."""
+    live = prepared(kitchen, trial, weights, torch.float32)
+    if live.optimizer is None:
+        return {}
+    before = {name: parameter.detach().clone() for name, parameter in live.model.named_parameters()}
+    act(live)
+    return {name: parameter.detach() - before[name] for name, parameter in live.model.named_parameters()}

@@ -1,0 +1,1 @@
+"""What the kinds of measurement share: building trials, clocks, watchdog, machine facts. Imports torch."""

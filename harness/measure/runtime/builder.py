@@ -1,0 +1,173 @@
+"""From a trial to a live one: model, optimizer and the functions of a step."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import torch
+
+from harness.errors import UserError, did_you_mean
+from harness.plugins.catalog import Catalog
+from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
+from harness.records.plan import Spec, Trial
+
+Mark = Callable[[str], None]
+
+
+@dataclass
+class Live:
+    """A trial ready to run: the built model, its optimizer and the recipe's functions (see `parts.SEAMS`)."""
+
+    trial: Trial
+    device: torch.device
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer | None
+    order: Callable[..., list[list[int]]]
+    collate: Callable[..., Any]
+    forward: Callable[..., torch.Tensor]
+    backward: Callable[..., None]
+    update: Callable[..., None]
+    step: Callable[..., torch.Tensor]
+    evaluate: Callable[..., Any]
+    observe: Callable[..., Mapping[str, torch.Tensor]]
+    count: Callable[..., Mapping[str, float]]
+    state: Callable[[Live], Sequence[Any]]
+
+    def batch(self, examples: Sequence[Any]) -> Any:
+        """The examples collated and on the trial's device."""
+        batch = self.collate(examples)
+        return batch if self.device.type == "cpu" else batch.to(self.device)
+
+    def cut(self, examples: Sequence[Any], random: Random) -> list[list[int]]:
+        """Positions of the examples in this trial's own batches; each is in exactly one, or ValueError is raised."""
+        cut = self.order(examples, self.trial.batch_size, random)
+        if sorted(position for batch in cut for position in batch) != list(range(len(examples))):
+            raise ValueError("its order does not hold each example exactly once")
+        return cut
+
+    def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
+        """The examples themselves in this trial's own batches."""
+        return [[examples[position] for position in batch] for batch in self.cut(examples, random)]
+
+
+class Kitchen:
+    """Builds live trials from a catalog; loads each dataset once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._data: dict[Any, Data] = {}
+
+    def data(self, spec: Spec) -> Data:
+        """The dataset of a trial, loaded at first use."""
+        key = (spec.name, repr(sorted(spec.parameters.items())))
+        if key not in self._data:
+            code = self.catalog.code(self.catalog.find(Dataset, spec.name))
+            loaded = code(**spec.parameters)
+            if not isinstance(loaded, Data):
+                raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
+            self._data[key] = loaded
+        return self._data[key]
+
+    def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
+        """The bare model under the trial's seed, before any initialiser."""
+        entry = self.catalog.find(Model, trial.model.name)
+        facts = self.data(trial.dataset).facts
+        torch.manual_seed(trial.seed)
+        build = (recipe or Recipe()).seam("build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters))
+        model = build()
+        for method in ("loss", "predict", "observe"):
+            if not callable(getattr(model, method, None)):
+                raise TypeError(f"model {trial.model.name} has no method {method}(batch)")
+        return model
+
+    def recipe(self, trial: Trial) -> Recipe:
+        """The seams with all of the trial's optimizations applied, left to right."""
+        recipe = Recipe()
+        for spec in trial.use:
+            entry = self.catalog.find(Optimization, spec.name)
+            recipe = self.catalog.code(entry)(recipe.as_used_by(spec.name), **spec.parameters)
+        return recipe
+
+    def live(
+        self,
+        trial: Trial,
+        weights: Mapping[str, torch.Tensor] | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        before_init: Callable[[torch.nn.Module], None] = lambda model: None,
+    ) -> Live:
+        """The trial with its model built under its seed, the baseline's `weights` copied into equal-named,
+        equal-shaped tensors, and initialised after that."""
+        data, recipe = self.data(trial.dataset), self.recipe(trial)
+        device = torch.device(trial.device)
+        model = self.bare(trial, recipe)
+        if weights:
+            copy_weights(weights, model)
+        before_init(model)
+        recipe.seam("init", lambda model: None)(model)
+        for method in recipe.of_model():
+            patch(model, method, recipe, trial)
+        model.to(device=device, dtype=dtype)
+        model.train()
+        make_optimizer = recipe.seam("optimizer", lambda model: None)
+        return Live(
+            trial=trial,
+            device=device,
+            model=model,
+            optimizer=make_optimizer(model),
+            order=recipe.seam("order", in_turn),
+            collate=recipe.seam("collate", data.collate),
+            forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
+            backward=recipe.seam("backward", lambda model, loss: loss.backward()),
+            update=recipe.seam("update", update),
+            step=recipe.seam("step", step),
+            evaluate=recipe.seam("evaluate", lambda model, batch: model.predict(batch)),
+            observe=recipe.seam("observe", lambda model, batch: model.observe(batch)),
+            count=recipe.seam("count", lambda model, batch: data.count(batch) if data.count else {}),
+            state=recipe.seam("state", lambda live: [live.model, live.optimizer]),
+        )
+
+
+def in_turn(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
+    """The default order: as given (a work set is shuffled already), cut every `batch_size` examples."""
+    return [list(range(at, min(at + batch_size, len(examples)))) for at in range(0, len(examples), batch_size)]
+
+
+def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """The default update: one optimizer step, then gradients cleared."""
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def step(live: Live, batch: Any, mark: Mark) -> torch.Tensor:
+    """The default step. Returns the loss without waiting for it."""
+    loss = live.forward(live.model, batch)
+    mark("forward")
+    live.backward(live.model, loss)
+    mark("backward")
+    live.update(live.model, live.optimizer)
+    mark("update")
+    return loss.detach()
+
+
+def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) -> None:
+    """Copy equal-named, equal-shaped tensors into the model."""
+    for name, tensor in model.state_dict().items():  # detached, so this leaves no trace in the graph
+        if name in weights and weights[name].shape == tensor.shape:
+            tensor.copy_(weights[name])
+
+
+def patch(model: torch.nn.Module, method: str, recipe: Recipe, trial: Trial) -> None:
+    """Put what optimizations made of a model's method in its place; it is called with the model first."""
+    default = getattr(type(model), method, None)
+    if default is None:
+        methods = [name for name in dir(type(model)) if not name.startswith("_") and name not in dir(torch.nn.Module)]
+        by = recipe.changes[f"model.{method}"][0].by
+        raise UserError(
+            f"{by} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods)
+        )
+    setattr(model, method, types.MethodType(recipe.seam(f"model.{method}", default), model))

@@ -1,0 +1,45 @@
+"""A trial that cannot go on: which one, and why, in a sentence."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.plugins.isolation import in_short
+
+HERE = str(Path(__file__).parents[1])
+
+
+class TrialFailed(Exception):
+    """A trial raised, or returned what it must not. `level` names it within its block."""
+
+    def __init__(self, level: str, reason: str) -> None:
+        super().__init__(f"{level}: {reason}")
+        self.level, self.reason = level, reason
+
+
+class BrokenPromise(Exception):
+    """A variant does not do what its parts say it does."""
+
+
+@contextmanager
+def blaming(level: str, what: str) -> Iterator[None]:
+    """Turn whatever is raised inside into a TrialFailed of this level."""
+    try:
+        yield
+    except (TrialFailed, BrokenPromise, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a trial's code may raise anything
+        raise TrialFailed(level, f"{what}: {reason_of(error)}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """The error in one line, with the place in the plugin's code where it came up."""
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        outside = not frame.filename.startswith(HERE) and "site-packages/torch" not in frame.filename
+        if outside and not frame.filename.startswith("<"):
+            place = f" ({Path(frame.filename).name}:{frame.lineno})"
+    return f"{in_short(error)}{place}"

@@ -1,0 +1,211 @@
+"""A ready example of each part: a suite that plans as it stands, or the command that uses it.
+
+A suite is found by trying: the catalog's own models, datasets and optimizers around the part, until one can be planned
+with nothing skipped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.errors import UserError, UserErrors
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
+from harness.plugins.signature import REQUIRED, Parameter, parameters_of
+from harness.suite.loader import parse_suite
+from harness.suite.yaml_source import read_scalar, read_text
+
+#: So many suites are tried before the first is shown as it is.
+MOST_TRIED = 200
+#: What stands in an example for a file or folder that only the reader has.
+PATH = "path/to/it"
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example's text: a suite, or a command. `note` says what is missing where a suite cannot be planned here."""
+
+    kind: Literal["suite", "command"]
+    text: str
+    note: str = ""
+
+    @property
+    def plans(self) -> bool:
+        """Whether it is a suite that plans as it stands."""
+        return self.kind == "suite" and not self.note
+
+
+def example_of(catalog: Catalog, entry: Entry) -> Example | None:
+    """The example of a part; None for other kinds, and where the catalog lacks what a suite needs beside the part."""
+    part = entry.part
+    if isinstance(part, Reporter):
+        return Example("command", f"harness report latest --as {part.name}")
+    if isinstance(part, Executor):
+        return Example("command", f"harness run SUITE.yaml --executor {part.name}")
+    if isinstance(part, Promise):
+        return Example("command", f"harness conform NAME --only {part.name}")
+    if isinstance(part, Metric):
+        claimed = first_that_plans(catalog, suites_with_metric(catalog, part)) if part.per == "sample" else None
+        return claimed or Example("command", "harness report latest --as csv")
+    makers = {Model: suites_with_model, Dataset: suites_with_dataset, Optimization: suites_with_optimization}
+    make = makers.get(type(part))
+    return first_that_plans(catalog, make(catalog, entry)) if make else None
+
+
+def first_that_plans(catalog: Catalog, suites: Iterable[Document]) -> Example | None:
+    """The first suite that plans with nothing skipped. Where none does, the first, with what is wrong with it."""
+    first: Example | None = None
+    for suite in itertools.islice(suites, MOST_TRIED):
+        text = written(suite)
+        wrong = complaint(catalog, text)
+        if not wrong:
+            return Example("suite", text)
+        first = first or Example("suite", f"# It does not plan here: {wrong}\n{text}", wrong)
+    return first
+
+
+def complaint(catalog: Catalog, text: str) -> str:
+    """What is wrong with a suite, in one line; empty where all of it plans."""
+    try:
+        plan = make_plan(parse_suite(read_text(text, "the example"), "example", text), catalog)
+    except UserError as error:
+        what = error.errors[0].what if isinstance(error, UserErrors) else error.what
+        return " ".join(what.split())
+    return plan.skipped[0].because if plan.skipped else ""
+
+
+def suites_with_model(catalog: Catalog, entry: Entry) -> Iterator[Document]:
+    """The model against each other one, those first that compute the same; where there is no other, against itself."""
+    parts = {name: other.part for name, other in catalog.entries(Model).items() if name != entry.part.name}
+    others = sorted(parts, key=lambda name: not entry.part.computes or parts[name].computes != entry.part.computes)
+    values, name = given(catalog, entry), entry.part.name
+    for dataset, optimizer in itertools.product(catalog.entries(Dataset), optimizers_of(catalog)):
+        base = {"model": name, "dataset": dataset, "use": [optimizer]}
+        for other in others:
+            levels = {other: {}, name: {"model": with_values(name, values)}}
+            yield suite_of(
+                f"Is {name} faster than {other}?", {**base, **entry.part.example, "model": other}, "model", levels
+            )
+        for parameter, value in values.items():
+            if type(value) is int:
+                levels = {str(value): {}, str(2 * value): {"model": {parameter: 2 * value}}}
+                alone = {**base, **entry.part.example, "model": with_values(name, values)}
+                yield suite_of(f"What does a larger {parameter} cost?", alone, parameter, levels)
+
+
+def suites_with_dataset(catalog: Catalog, entry: Entry) -> Iterator[Document]:
+    """Two models on the data."""
+    data = with_values(entry.part.name, {**given(catalog, entry), "batch_size": 32})
+    for suite in two_models(catalog, [data]):
+        yield {**suite, "base": {**suite["base"], **entry.part.example, "dataset": data}}
+
+
+def suites_with_optimization(catalog: Catalog, entry: Entry) -> Iterator[Document]:
+    """The same with and without it; an optimizer in the place of another."""
+    part = entry.part
+    added: Document = {"use": [with_values(part.name, given(catalog, entry))]}
+    optimizers = [name for name in optimizers_of(catalog) if name != part.name]
+    for optimizer, dataset, model in itertools.product(optimizers, catalog.entries(Dataset), catalog.entries(Model)):
+        base = {"model": model, "dataset": dataset, "use": [optimizer], **part.example}
+        if part.role == "optimizer":
+            levels = {optimizer: {}, part.name: {"drop": [optimizer], **added}}
+            yield suite_of(f"What does a step with {part.name} cost?", base, "optimizer", levels)
+        else:
+            levels = {"without": {}, part.name: added}
+            yield suite_of(f"What does {part.name} cost or save?", base, "choice", levels)
+
+
+def suites_with_metric(catalog: Catalog, part: Part) -> Iterator[Document]:
+    """Two models, and a claim about the metric."""
+    for suite in two_models(catalog, catalog.entries(Dataset)):
+        _, level = suite["axes"]["model"]
+        says = f"{level} lowers {part.name}"
+        yield {**suite, "claims": [{"says": says, "level": level, "metric": part.name, "expect": "lower"}]}
+
+
+def two_models(catalog: Catalog, datasets: Iterable[Any]) -> Iterator[Document]:
+    """Suites that compare two models."""
+    pairs = itertools.combinations(catalog.entries(Model), 2)
+    for dataset, optimizer, (one, other) in itertools.product(datasets, optimizers_of(catalog), pairs):
+        base = {"model": one, "dataset": dataset, "use": [optimizer]}
+        yield suite_of(f"Is {other} faster than {one}?", base, "model", {one: {}, other: {"model": other}})
+
+
+def suite_of(question: str, base: Document, axis: str, levels: Document) -> Document:
+    """A whole suite that compares two levels by the time of a training step."""
+    return {
+        "question": question,
+        "base": base,
+        "axes": {axis: levels},
+        "compare": {"axis": axis, "baseline": next(iter(levels))},
+        "measure": {"speed": {"of": "train"}},
+    }
+
+
+def optimizers_of(catalog: Catalog) -> list[str]:
+    """The optimizations of which a trial that trains needs one."""
+    return [name for name, entry in catalog.entries(Optimization).items() if entry.part.role == "optimizer"]
+
+
+def given(catalog: Catalog, entry: Entry) -> Document:
+    """Parameters to show in an example: those that must be given, or else the first that has a plain default."""
+    parameters = parameters_of(catalog.code(entry), entry.part.given, entry.owner).values()
+    required = {one.name: placeholder(one) for one in parameters if one.default is REQUIRED}
+    plain = {one.name: one.default for one in parameters if type(one.default) in (bool, int, float, str)}
+    return required or dict(itertools.islice(plain.items(), 1))
+
+
+def placeholder(parameter: Parameter) -> Any:
+    """A value for a parameter that has no default."""
+    if parameter.choices:
+        return parameter.choices[0]
+    if "str" in parameter.type_name:
+        return PATH
+    return 1.0 if "float" in parameter.type_name else 1
+
+
+def with_values(name: str, values: Mapping[str, Any]) -> Any:
+    """A part as a suite names it: its name alone, or with parameters."""
+    return {"name": name, **values} if values else name
+
+
+def written(suite: Document) -> str:
+    """A suite as YAML: what is long over several lines, the rest in one."""
+    lines = []
+    for field, value in suite.items():
+        if field in ("base", "measure"):
+            lines += [f"{field}:", *(f"  {key}: {flow(inner)}" for key, inner in value.items())]
+        elif field == "axes":
+            lines.append("axes:")
+            for axis, levels in value.items():
+                lines += [f"  {scalar(axis)}:", *(f"    {scalar(level)}: {flow(of)}" for level, of in levels.items())]
+        elif field == "claims":
+            lines += ["claims:", *(f"  - {flow(claim)}" for claim in value)]
+        else:
+            lines.append(f"{field}: {flow(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def flow(value: Any) -> str:
+    """A value as YAML in one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    return scalar(value)
+
+
+def scalar(value: Any) -> str:
+    """A plain value as YAML; a text in quotes where it would be read as something else."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    plain = re.fullmatch(r"[\w/.][\w/.+ ?-]*", value) and value == value.strip() and read_scalar(value) == value
+    return value if plain else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,495 @@
+"""Suite x Catalog -> Plan: every point of the suite resolved, checked against the parts, and put into blocks.
+
+Nothing is measured here and no model is built, but the code of the parts that a suite names is imported once: its
+signatures are the schema, and optimizations are applied to an empty recipe to see whether they fit together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.errors import Place, UserError, UserErrors, did_you_mean
+from harness.plan.claims import resolve_claims
+from harness.plugins.catalog import Catalog, Entry, resolve
+from harness.plugins.isolation import guest, in_short
+from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Recipe, Skip
+from harness.plugins.scores import TARGETED, declared, scores_of
+from harness.plugins.signature import BATCH_SIZE, REQUIRED, Parameter, check_values, parameters_of
+from harness.records.designs import combinations
+from harness.records.plan import Block, Learning, Measures, Plan, Skipped, Spec, Trial, canonical_json, digest
+from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
+
+#: A quick look at learning takes so many seeds, and decides nothing.
+QUICK_SEEDS = 2
+
+
+def make_plan(
+    suite: Suite,
+    catalog: Catalog,
+    *,
+    only: Mapping[str, Sequence[str]] | None = None,
+    quick: bool = False,
+    until_decided: bool = False,
+    seeds: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of a suite. `only` keeps the named levels of some axes (and the baseline; a factor of which it keeps one
+    level becomes a context); `quick` plans one process a block, `until_decided` lets verdicts end it, and makes them
+    pay for that. `seeds` adds some to the suite's until there are so many; what they are part of is marked as extended.
+
+    Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
+    """
+    with guest("asking parts for a plan"):
+        return _Planner(suite, catalog, only or {}, quick, until_decided, seeds).plan(overrides or {})
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    """The merged leaves of base and levels: path to value and place."""
+
+    leaves: Mapping[tuple[str, ...], tuple[Any, Place]]
+
+    def part(self, *path: str) -> tuple[dict[str, Any], dict[str, Place]]:
+        """The parameters below a path, and where each was written."""
+        values, places = {}, {}
+        for leaf, (value, where) in self.leaves.items():
+            if leaf[:-1] == path:
+                values[leaf[-1]], places[leaf[-1]] = value, where
+        return values, places
+
+    def used(self) -> list[tuple[str, Place]]:
+        """The optimizations in the order they were first written, with their places."""
+        return [(leaf[1], where) for leaf, (value, where) in self.leaves.items() if len(leaf) == 2 and value is PRESENT]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A place in a block: its name, the levels that make it, and in an ablation design the factors that are on."""
+
+    level: str
+    coordinates: Mapping[str, str]
+    on: tuple[str, ...] = ()
+
+
+class _Planner:
+    def __init__(
+        self,
+        suite: Suite,
+        catalog: Catalog,
+        only: Mapping[str, Sequence[str]],
+        quick: bool,
+        until_decided: bool,
+        seeds: int | None,
+    ) -> None:
+        self.suite, self.catalog, self.quick, self.until_decided = suite, catalog, quick, until_decided
+        self.seeds = seeds
+        self.errors: dict[str, UserError] = {}
+        self.skipped: list[Skipped] = []
+        self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
+        self.fingerprints: dict[str, str] = {}
+        self.axes = self.chosen_axes(only)
+        self.factors = tuple(factor for factor in suite.factors if len(self.axes[factor]) == 2)
+        if suite.factors and not self.factors:
+            fix = "Leave one of them both its levels."
+            raise UserError("--only leaves no factor that varies.", where=suite.source.name, fix=fix)
+
+    def chosen_axes(self, only: Mapping[str, Sequence[str]]) -> dict[str, dict[str, tuple[Assignment, ...]]]:
+        axes = {axis: dict(levels) for axis, levels in self.suite.axes.items()}
+        for axis, wanted in only.items():
+            where = Place(f"--only {axis}={','.join(wanted)}")
+            if axis not in axes:
+                raise UserError(f"there is no axis {axis!r}.", where=where, fix=did_you_mean(axis, axes))
+            for level in wanted:
+                if level not in axes[axis]:
+                    fix = did_you_mean(level, axes[axis])
+                    raise UserError(f"axis {axis} has no level {level!r}.", where=where, fix=fix)
+            kept = {*wanted, self.suite.baseline} if axis == self.suite.axis else set(wanted)
+            axes[axis] = {level: patch for level, patch in axes[axis].items() if level in kept}
+            if axis == self.suite.axis and len(axes[axis]) < 2:
+                raise UserError("only the baseline is left.", where=where, fix="Name a level to compare with it.")
+        return axes
+
+    def plan(self, overrides: Mapping[str, Any]) -> Plan:
+        points = list(self.points())
+        contexts = [axis for axis in self.axes if axis not in (self.factors or (self.suite.axis,))]
+        blocks = []
+        for chosen in itertools.product(*(self.axes[axis] for axis in contexts)):
+            block = self.block(dict(zip(contexts, chosen, strict=True)), points)
+            if block is not None:
+                blocks.append(block)
+        claims = resolve_claims(self.suite, blocks, self.catalog, self.complain)
+        if self.errors:
+            raise UserErrors(list(self.errors.values()))
+        if not blocks:
+            reasons = "; ".join(sorted({skipped.because for skipped in self.skipped}))
+            raise UserError(f"every point is skipped: {reasons}.", where=self.suite.source.name)
+        return Plan(
+            suite=self.suite.name,
+            question=self.suite.question,
+            axis=self.suite.axis,
+            blocks=tuple(blocks),
+            skipped=tuple(self.skipped),
+            claims=claims,
+            overrides=dict(overrides),
+            design=self.suite.design,
+            factors=self.factors,
+        )
+
+    def points(self) -> Iterator[_Point]:
+        """The places in a block, the baseline's first."""
+        if not self.factors:
+            others = [level for level in self.axes[self.suite.axis] if level != self.suite.baseline]
+            for level in [self.suite.baseline, *others]:
+                yield _Point(level, {self.suite.axis: level})
+            return
+        off_and_on = {factor: tuple(self.axes[factor]) for factor in self.factors}
+        for name, on in combinations(self.suite.design, self.factors).items():
+            levels = {factor: off_and_on[factor][factor in on] for factor in self.factors}
+            yield _Point(name, levels, tuple(factor for factor in self.factors if factor in on))
+
+    def complain(self, error: UserError) -> None:
+        """Once for each mistake, also where several points make it."""
+        self.errors.setdefault(f"{error.where}: {error.what.partition(' (in ')[0]}", error)
+
+    def block(self, context: dict[str, str], points: Sequence[_Point]) -> Block | None:
+        trials: list[Trial] = []
+        for point in points:
+            try:
+                trials.append(self.trial(context, point, baseline=trials[0] if trials else None))
+            except Skip as skip:
+                self.skipped.append(Skipped({**context, self.suite.axis: point.level}, str(skip)))
+            except UserError as error:
+                for one in error.errors if isinstance(error, UserErrors) else (error,):
+                    self.complain(one)
+            if not trials:  # without a baseline there is nothing to compare the others with
+                reason = self.skipped[-1].because if self.skipped else "it is wrong"
+                if not self.errors:
+                    self.skipped += [
+                        Skipped({**context, self.suite.axis: other.level}, f"its baseline is skipped: {reason}")
+                        for other in points[1:]
+                    ]
+                return None
+        if len(trials) < 2:
+            return None
+        return Block(context, tuple(trials), self.measures(trials[0]))
+
+    def measures(self, baseline: Trial) -> Measures:
+        measures = self.suite.measures
+        if measures.learning:
+            measures = replace(measures, learning=self.learning(measures.learning, baseline))
+        if self.quick:
+            speed = replace(measures.speed, quick=True) if measures.speed else None
+            learning = measures.learning and replace(measures.learning, seeds=measures.learning.seeds[:QUICK_SEEDS])
+            return Measures(speed=speed, learning=learning, limit=measures.limit)
+        if self.until_decided and measures.speed:
+            return replace(measures, speed=replace(measures.speed, until_decided=True))
+        return measures
+
+    def learning(self, settings: Learning, baseline: Trial) -> Learning:
+        """The settings with the dataset's scores; complains of a metric or margin that these do not fit."""
+        place = self.suite.source.place
+        dataset = self.catalog.find(Dataset, baseline.dataset.name).part
+        settings = replace(settings, scores=declared(dataset.scores), seeds=self.with_more(settings.seeds))
+        known = scores_of(settings)
+        if settings.metric not in known or settings.metric in (*TARGETED, "diverged"):
+            fix = did_you_mean(settings.metric, [name for name in known if name not in (*TARGETED, "diverged")])
+            what = f"{dataset.name} has no score {settings.metric!r}."
+            self.complain(UserError(what, where=place(("measure", "learning", "metric")), fix=fix))
+        elif settings.margin and settings.margin_of != known[settings.metric].compared:
+            by = {"difference": "points, such as 1 point", "ratio": "%, such as 2%"}
+            what = f"{settings.metric} is compared by its {known[settings.metric].compared}."
+            fix = f"Write its margin in {by[known[settings.metric].compared]}."
+            self.complain(UserError(what, where=place(("measure", "learning", "margin")), fix=fix))
+        return settings
+
+    def with_more(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        """The suite's seeds, and after them the smallest others until there are as many as asked for."""
+        others = (seed for seed in itertools.count() if seed not in seeds)
+        return (*seeds, *itertools.islice(others, max(0, (self.seeds or 0) - len(seeds))))
+
+    def trial(self, context: Mapping[str, str], point: _Point, baseline: Trial | None) -> Trial:
+        coordinates = {**context, **point.coordinates}
+        for rule, because in self.suite.skip:
+            if all(coordinates[axis] in levels for axis, levels in rule.items()):
+                raise Skip(because)
+        configuration = self.configuration(coordinates)
+        model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
+        dataset_values, dataset_places = configuration.part("dataset")
+        batch_size = self.batch_size(dataset_values, dataset_places)
+        dataset, dataset_entry = self.spec(Dataset, dataset_values, dataset_places, coordinates)
+        used = []
+        for name, where in configuration.used():
+            values, places = configuration.part("use", name)
+            spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
+            used.append((spec, entry, where))
+        self.check_roles(used)
+        entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
+        check_words(entries)
+        self.check_recipe(used)
+        device, device_place = configuration.leaves.get(("device",), ("cpu", None))
+        if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
+            raise UserError(f"there is no device {device!r}.", where=device_place, fix="Known: cpu, cuda, cuda:1.")
+        trial = Trial(
+            level=point.level,
+            model=model,
+            dataset=dataset,
+            use=tuple(spec for spec, _, _ in used),
+            batch_size=batch_size,
+            seed=configuration.leaves.get(("seed",), (0, None))[0],
+            device=device,
+            fingerprint=self.fingerprint(dataset, dataset_entry, dataset_places["name"]),
+            changes="rounding",
+            environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
+            on=point.on,
+        )
+        if baseline is not None:
+            self.check_same_examples(trial, baseline)
+            trial = replace(trial, changes=self.weakest_promise(trial, baseline))
+        return trial
+
+    def configuration(self, coordinates: Mapping[str, str]) -> _Configuration:
+        """Base and levels merged. Two axes that set the same leaf differently are an error."""
+        leaves: dict[tuple[str, ...], tuple[Any, Place]] = {}
+        set_by: dict[tuple[str, ...], tuple[str, Any]] = {}
+        for assignment in self.suite.base:
+            leaves[assignment.path] = (assignment.value, assignment.where)
+        for axis, level in coordinates.items():
+            for assignment in self.suite.axes[axis][level]:
+                path, value = assignment.path, assignment.value
+                other, earlier = set_by.get(path, (axis, value))
+                if other != axis and earlier != value:
+                    raise UserError(
+                        f"axes {other} and {axis} both set {'.'.join(path)}, to {earlier!r} and {value!r}.",
+                        where=assignment.where,
+                        fix="Let one axis set it.",
+                    )
+                set_by[path] = (axis, value)
+                if value is ABSENT:
+                    if path not in leaves:
+                        known = [leaf[1] for leaf in leaves if leaf[0] == "use"]
+                        fix = did_you_mean(path[1], known)
+                        raise UserError(f"there is no {path[1]!r} to drop.", where=assignment.where, fix=fix)
+                    leaves = {leaf: kept for leaf, kept in leaves.items() if leaf[:2] != path}
+                elif value is None:
+                    leaves.pop(path, None)
+                elif value is PRESENT:
+                    leaves.setdefault(path, (value, assignment.where))
+                else:
+                    leaves[path] = (value, assignment.where)
+        return _Configuration({path: leaf for path, leaf in leaves.items() if leaf[0] is not None})
+
+    def spec(
+        self, kind: type[Part], values: dict[str, Any], places: Mapping[str, Place], coordinates: Mapping[str, str]
+    ) -> tuple[Spec, Entry]:
+        """The part that `values` name, with all parameters checked and resolved."""
+        name = values["name"]
+        entry = self.catalog.find(kind, name, places["name"])
+        owner = f"{kind.kind} {name}"
+        key = (kind.kind, name)
+        if key not in self.schemas:
+            code = self.catalog.code(entry, places["name"])
+            self.schemas[key] = parameters_of(code, kind.given, entry.owner)
+            check_defaults(self.schemas[key], entry.owner, places["name"])
+        parameters = {key: value for key, value in values.items() if key != "name"}
+        resolved, problems = check_values(self.schemas[key], parameters, owner)
+        if problems:
+            at = ", ".join(f"{axis} {level}" for axis, level in coordinates.items())
+            raise UserErrors(
+                [
+                    UserError(
+                        f"{problem.what[:-1]} (in {at}).",
+                        where=places.get(problem.parameter, places["name"]),
+                        fix=problem.fix,
+                    )
+                    for problem in problems
+                ]
+            )
+        return Spec(name, resolved, entry.plugin, entry.version), entry
+
+    def batch_size(self, values: dict[str, Any], places: Mapping[str, Place]) -> int:
+        chosen = {"batch_size": values.pop("batch_size")} if "batch_size" in values else {}
+        resolved, problems = check_values({"batch_size": BATCH_SIZE}, chosen, "dataset")
+        if problems or resolved["batch_size"] < 1:
+            what = problems[0].what if problems else "a batch holds at least one example."
+            raise UserError(what, where=places["batch_size"])
+        return int(resolved["batch_size"])
+
+    def fingerprint(self, dataset: Spec, entry: Entry, where: Place) -> str:
+        key = digest([dataset.name, dict(dataset.parameters)])
+        if key not in self.fingerprints:
+            if entry.part.fingerprint is None:
+                return ""
+            owner = entry.owner
+            try:
+                self.fingerprints[key] = str(resolve(entry.part.fingerprint, owner, where)(**dataset.parameters))
+            except (OSError, ValueError) as error:
+                raise UserError(f"{owner}: {error}.", where=where) from error
+            except (KeyboardInterrupt, UserError):
+                raise
+            except BaseException as error:  # a plugin may raise anything
+                raise UserError(f"{owner}: its fingerprint failed: {in_short(error)}.", where=where) from error
+        return self.fingerprints[key]
+
+    def check_roles(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
+        by_role: dict[str, str] = {}
+        for spec, entry, where in used:
+            role = entry.part.role
+            if role is None:
+                continue
+            if role in by_role:
+                raise UserError(
+                    f"{by_role[role]} and {spec.name} are both {role}, and a trial has one.",
+                    where=where,
+                    fix=f"Write drop: [{by_role[role]}] beside it.",
+                )
+            by_role[role] = spec.name
+        measures = self.suite.measures
+        trains = measures.learning or measures.health or not measures.modes or "train" in measures.modes
+        if trains and "optimizer" not in by_role:
+            parts = self.catalog.entries(Optimization)
+            known = [name for name, entry in parts.items() if entry.part.role == "optimizer"]
+            where = self.suite.source.place(("base",), key=True)
+            fix = f"Add one to base.use: {', '.join(known) or 'no plugin here brings any'}."
+            raise UserError("training needs an optimizer.", where=where, fix=fix)
+
+    def check_recipe(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
+        """Apply the optimizations to an empty recipe: it records who changes which seam and builds nothing."""
+        recipe = Recipe()
+        for spec, entry, where in used:
+            try:
+                recipe = self.catalog.code(entry, where)(recipe.as_used_by(spec.name), **spec.parameters)
+            except (Skip, KeyboardInterrupt):
+                raise
+            except UserError as error:
+                raise UserError(error.what, where=where, fix=error.fix) from error
+            except BaseException as error:  # a plugin's own complaint about its parameters, or anything at all
+                raise UserError(f"{spec.name}: {error}.", where=where) from error
+            if not isinstance(recipe, Recipe):
+                what = f"{spec.name} (plugin {entry.plugin}) returns a {type(recipe).__name__}, not a Recipe."
+                raise UserError(what, where=where)
+
+    def check_same_examples(self, trial: Trial, baseline: Trial) -> None:
+        """Levels are compared on the same examples: what decides these may not vary along the compared axis."""
+        for field in ("dataset", "batch_size", "seed", "device"):
+            if getattr(trial, field) != getattr(baseline, field):
+                place = self.suite.source.place
+                what, where = f"level {trial.level!r}", place(("axes", self.suite.axis, trial.level), key=True)
+                fix = "Make it an axis of its own, beside the compared one."
+                if self.factors:
+                    factor = self.who_sets(field)
+                    what, where = f"factor {factor}", place(("axes", factor), key=True)
+                    fix = "Leave it out of design.factors, and it becomes a context."
+                what += f" changes the {field} of its baseline, so they cannot be compared on the same examples."
+                raise UserError(what, where=where, fix=fix)
+
+    def who_sets(self, field: str) -> str:
+        """The first factor that sets this field of a trial."""
+        for factor in self.factors:
+            for assignment in itertools.chain(*self.axes[factor].values()):
+                of, *rest = assignment.path
+                if field == ("batch_size" if rest == ["batch_size"] else of):
+                    return factor
+        raise AssertionError(f"no factor sets {field}")
+
+    def weakest_promise(self, trial: Trial, baseline: Trial) -> str:
+        """What the differences between a trial and its baseline may change, by the parts' own promises."""
+        changes = {"rounding"}
+        for ours, theirs in ((trial.use, baseline.use), (baseline.use, trial.use)):
+            for spec in ours:
+                if spec not in theirs:
+                    changes.add(self.catalog.find(Optimization, spec.name).part.changes)
+        if trial.model != baseline.model and not self.same_function(trial.model, baseline.model):
+            changes.add("model")
+        return max(changes, key=CHANGES.index)
+
+    def same_function(self, one: Spec, other: Spec) -> bool:
+        """Whether two models promise the same function of the same weights: they compute the same, with the same
+        parameters where both have one and the default where only one has it."""
+        parts = [self.catalog.find(Model, spec.name).part for spec in (one, other)]
+        if not parts[0].computes or parts[0].computes != parts[1].computes:
+            return False
+        for spec, against, part in ((one, other, parts[0]), (other, one, parts[1])):
+            schema = self.schemas["model", spec.name]
+            for name, value in spec.parameters.items():
+                if name not in part.implementation and value != against.parameters.get(name, schema[name].default):
+                    return False
+        return True
+
+
+def check_defaults(schema: Mapping[str, Parameter], owner: str, where: Place) -> None:
+    """Raise UserError where a parameter's default is nothing that a plan can keep."""
+    for name, parameter in schema.items():
+        if parameter.default is not REQUIRED:
+            try:
+                canonical_json(parameter.default)
+            except (TypeError, ValueError) as error:
+                fix = "Let it be a number, a word, a list or a mapping."
+                what = (
+                    f"{owner}: the default of {name} is a {type(parameter.default).__name__}, which no plan can keep."
+                )
+                raise UserError(what, where=where, fix=fix) from error
+
+
+def check_words(entries: Sequence[Entry]) -> None:
+    """Raise Skip where a part needs a word that none of the trial's parts offers."""
+    offered = {word for entry in entries for word in entry.part.offers}
+    model = entries[0].part.name
+    for entry in entries:
+        for word in sorted(entry.part.needs - offered):
+            raise Skip(f"{entry.part.name} needs {word}, which {model} does not offer")
+
+
+def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping[str, str]:
+    """The variables that the parts ask for; raises UserError where two ask for different values of one."""
+    asked: dict[str, tuple[str, str]] = {}
+    for spec, entry, where in parts:
+        wanted = entry.part.environment
+        if not isinstance(wanted, Mapping):
+            owner = entry.owner
+            try:
+                wanted = resolve(wanted, owner, where)(**spec.parameters)
+            except ValueError as error:
+                raise UserError(f"{spec.name}: {error}.", where=where) from error
+            except (KeyboardInterrupt, UserError):
+                raise
+            except BaseException as error:  # a plugin may raise anything
+                raise UserError(f"{owner}: its environment failed: {in_short(error)}.", where=where) from error
+        for name, value in wanted.items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                what = f"{spec.name} (plugin {entry.plugin}) sets the variable {name!r} to {value!r}, which is no text."
+                raise UserError(what, where=where)
+            by, other = asked.setdefault(name, (spec.name, value))
+            if other != value:
+                what = f"{by} and {spec.name} both set {name}, to {other!r} and {value!r}."
+                raise UserError(what, where=where, fix="Drop one.")
+    return {name: value for name, (_, value) in asked.items()}
+
+
+def estimated_seconds(block: Block) -> tuple[float, float]:
+    """The least a block will take, with steps of a few milliseconds, and what its budget allows."""
+    speed = block.measures.speed
+    least = 2.0  # verification
+    for after in (block.measures.memory, block.measures.cost, block.measures.profile):
+        least += 3.0 * len(block.trials) * len(after.of) if after else 0.0
+    if block.measures.health:
+        least += 5.0 * len(block.trials)
+    learning = block.measures.learning
+    if learning:
+        each = learning.seconds or 0.01 * (learning.steps or 1000)  # steps of some milliseconds, one run at a time
+        least += each * len(learning.seeds) * len(block.trials)
+    if speed is None:
+        return least, least
+    processes = 1 if speed.quick else 10 if block.takes_turns else 5
+    for _ in speed.of:
+        least += processes * (len(block.trials) + 1) * (speed.seconds + speed.warm_up)
+    return least, max(least, speed.budget * len(speed.of))
+
+
+def planned(plan: Plan) -> Iterator[tuple[Block, Trial]]:
+    """Every trial of the plan with its block."""
+    for block in plan.blocks:
+        for trial in block.trials:
+            yield block, trial

@@ -1,0 +1,150 @@
+"""Every hook a plugin may implement. A hook is a promise for life.
+
+Hooks are called once per suite, block or trial; none runs inside the timed region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
+    from harness.records.plan import Block, Plan, Record
+
+hookspec = pluggy.HookspecMarker("harness")
+
+
+@hookspec
+def provide_models() -> Iterable[Model]:  # type: ignore[empty-body]
+    """Yield the models this plugin brings.
+
+    @harness.hookimpl
+    def provide_models():
+        yield harness.Model("my_cell", "my_package.cell:build", summary="A cell of my own")
+    """
+
+
+@hookspec
+def provide_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
+    """Yield the datasets this plugin brings.
+
+    @harness.hookimpl
+    def provide_datasets():
+        yield harness.Dataset("notes", "my_package.notes:load", fingerprint="my_package.notes:fingerprint")
+    """
+
+
+@hookspec
+def provide_optimizations() -> Iterable[Optimization]:  # type: ignore[empty-body]
+    """Yield the optimizations this plugin brings, each with what it promises to change.
+
+    @harness.hookimpl
+    def provide_optimizations():
+        yield harness.Optimization("clip", "my_package.clip:clip", changes="update")
+    """
+
+
+@hookspec
+def provide_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
+    """Yield views of stored samples. They need no torch and read old runs, too.
+
+    @harness.hookimpl
+    def provide_metrics():
+        yield harness.Metric("slots_per_second", "my_package.metrics:slots_per_second", unit="1/s")
+    """
+
+
+@hookspec
+def provide_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
+    """Yield writers of reports; each is called once when a run is reported.
+
+    @harness.hookimpl
+    def provide_reporters():
+        yield harness.Reporter("slack", "my_package.slack:write")
+    """
+
+
+@hookspec
+def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
+    """Yield places where blocks can be measured.
+
+    @harness.hookimpl
+    def provide_executors():
+        yield harness.Executor("slurm", "my_package.slurm:execute")
+    """
+
+
+@hookspec
+def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
+    """Yield sentences that other people's parts are held to, by ``harness conform`` and by their own tests. Who
+    brings a contract for models brings the promises that come with it.
+
+    @harness.hookimpl
+    def provide_promises():
+        says = "A graph's answer does not depend on how its nodes are numbered."
+        yield harness.Promise("renumbering", "my_graphs.promises:renumbering", says, of={"model"}, needs={"graph"})
+    """
+
+
+@hookspec(firstresult=True)
+def run_block(
+    block: Block,
+    done: list[Record],
+    keep: Callable[[list[Record]], None],
+    measure: Callable[[Block, list[Record], Callable[[list[Record]], None]], None],
+) -> bool | None:
+    """Measure one block, handing each replicate's records to `keep` at once. `done` are the records an
+    earlier, interrupted run left. What was measured is kept as it was measured: whoever hands `measure` a `keep`
+    of its own may add to the data of records on their way; what is changed, kept back or made up is named instead.
+    The core calls ``measure(block, done, keep)``; wrap it to pin clocks or to read a power meter:
+
+        @harness.hookimpl(wrapper=True)
+        def run_block(block):
+            with pinned_clocks():
+                return (yield)
+    """
+
+
+@hookspec
+def plan_ready(plan: Plan) -> None:
+    """Called once before anything is measured, with the plan.
+
+    @harness.hookimpl
+    def plan_ready(plan):
+        print(len(plan.blocks), "blocks")
+    """
+
+
+@hookspec
+def record_stored(record: Record) -> None:
+    """Called for each record after it is safely on disk.
+
+    @harness.hookimpl
+    def record_stored(record):
+        ship_to_my_database(record.to_json())
+    """
+
+
+@hookspec
+def run_finished(folder: Path) -> None:
+    """Called once when a run has ended and its report is written, with the run's folder.
+
+    @harness.hookimpl
+    def run_finished(folder):
+        upload(folder / "report.md")
+    """
+
+
+@hookspec
+def describe_machine() -> Mapping[str, Any]:  # type: ignore[empty-body]
+    """Facts about the machine to keep with the records; called once in the process that measures. Each has a name of
+    its own, and is something that JSON holds.
+
+    @harness.hookimpl
+    def describe_machine():
+        return {"room_temperature_celsius": read_sensor()}
+    """

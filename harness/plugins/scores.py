@@ -1,0 +1,42 @@
+"""What a learning measure's runs are compared by: the dataset's scores, and what follows from their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.plugins.parts import Score
+from harness.records.plan import Learning
+
+#: What a target adds.
+TARGETED = ("reached", "steps_to_target", "time_to_target")
+#: Every model has a loss.
+LOSS = Score("lower", "ratio", "mean loss on the test examples")
+
+
+def declared(scores: Mapping[str, Score]) -> dict[str, dict[str, str]]:
+    """The scores of a dataset, and the loss, as a plan keeps them."""
+    return {
+        name: {"better": score.better, "compared": score.compared, "summary": score.summary}
+        for name, score in {"loss": LOSS, **scores}.items()
+    }
+
+
+def scores_of(learning: Learning, *, timed: bool = False) -> dict[str, Score]:
+    """Everything that runs are compared by, by name. `timed`: their steps are timed, too.
+
+    Beside each score its mean over the run's evaluations (the area under its curve: who learns sooner has the better
+    one); whether a run diverged; and with a target, whether it was reached, and after how many steps, or after how much
+    time.
+    """
+    found: dict[str, Score] = {}
+    for name, kept in learning.scores.items():
+        score = Score(**kept)  # type: ignore[arg-type]  # written by `declared`
+        found[name] = score
+        found[f"mean_{name}"] = Score(score.better, score.compared, f"mean over the run of: {score.summary}")
+    found["diverged"] = Score("lower", "difference", "share of seeds that diverged")
+    if learning.target is not None:
+        found["reached"] = Score("higher", "difference", "share of seeds that reached the target")
+        found["steps_to_target"] = Score("lower", "ratio", "steps to the target, those of the whole run where never")
+        if timed:
+            found["time_to_target"] = Score("lower", "ratio", "steps to the target times the time of a step")
+    return found

@@ -1,0 +1,9 @@
+"""The values that are stored: plans, trials, records, and the folder that holds a run.
+
+In: plain JSON values. Out: frozen values and the same JSON. Every package may import this one.
+"""
+
+from harness.records.plan import Block, Claim, Plan, Record, Trial
+from harness.records.store import Store
+
+__all__ = ["Block", "Claim", "Plan", "Record", "Store", "Trial"]

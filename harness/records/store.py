@@ -1,0 +1,212 @@
+"""The folder of a run: append a replicate's records in one write, read them back, resume."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, did_you_mean
+from harness.records.plan import SCHEMA, Plan, Record
+
+RECORDS = "records.jsonl"
+#: The files that are the run itself: all others can be made of them again.
+OWN = ("suite.yaml", "plan.json", "machine.json", RECORDS)
+
+
+class Store:
+    """`results/<suite>/<run>/`: the suite as run, the plan, the machine, the records."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock: int | None = None
+
+    @classmethod
+    def create(cls, results: Path, plan: Plan, suite_text: str) -> Store:
+        """A new run's folder. Raises UserError where it cannot be written."""
+        try:
+            store = cls(cls.new_folder(results / plan.suite))
+            store.write("suite.yaml", suite_text)
+            store.keep(plan)
+            store.write(RECORDS, "")
+        except OSError as error:
+            raise _cannot_write(results, error) from error
+        return store
+
+    @staticmethod
+    def new_folder(parent: Path) -> Path:
+        """A folder named by the time, below `parent`. Raises UserError where it cannot be made."""
+        stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
+        try:
+            for attempt in range(100):
+                folder = parent / (stamp if attempt == 0 else f"{stamp}-{attempt}")
+                try:
+                    folder.mkdir(parents=True)
+                    break
+                except FileExistsError:
+                    if not folder.parent.is_dir():
+                        raise
+        except OSError as error:
+            raise _cannot_write(parent, error) from error
+        return folder
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """The folder of an earlier run. Raises UserError where it is none."""
+        if not (folder / "plan.json").is_file() or not (folder / RECORDS).is_file():
+            raise UserError("is not the folder of a run.", where=str(folder), fix="A run's folder holds plan.json.")
+        return cls(folder)
+
+    @classmethod
+    def latest(cls, results: Path) -> Store:
+        """The newest run under the results folder."""
+        plans = plans_in(results)
+        if not plans:
+            raise UserError("there is no run in it yet.", where=str(results), fix="Try: harness run suites/smoke.yaml")
+        return cls.open(plans[-1].parent)
+
+    def discard_if_empty(self) -> None:
+        """Remove a run that could not begin: nothing was measured, so nothing is lost."""
+        if not (self.folder / RECORDS).stat().st_size:
+            shutil.rmtree(self.folder)
+
+    def keep(self, plan: Plan) -> None:
+        """Write the plan, also in place of an earlier one."""
+        self.write("plan.json", json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a whole file of the run at once (through a temporary name, so that no half of it is ever seen)."""
+        return self.write_bytes(name, text.encode("utf-8"))
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """The same of bytes."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".part")
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        return path
+
+    def lock(self) -> None:
+        """Hold the run for this process; raises UserError while another one measures into it."""
+        self._lock = os.open(self.folder / RECORDS, os.O_RDWR)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            what = "another process is measuring into this run, or writing its report."
+            raise UserError(what, where=str(self.folder)) from error
+        self._drop_torn_tail()
+
+    def unlock(self) -> None:
+        """Let others measure into the run."""
+        assert self._lock is not None
+        os.close(self._lock)
+        self._lock = None
+
+    def _drop_torn_tail(self) -> None:
+        """Cut off what a killed run left unfinished at the end: half a line, or a replicate with records missing."""
+        path = self.folder / RECORDS
+        whole = path.read_bytes()
+        lines = whole[: whole.rfind(b"\n") + 1].splitlines(keepends=True)
+        tail = 0
+        if lines:
+            last = json.loads(lines[-1])
+            key = [last[name] for name in ("block", "measure", "replicate")]
+            for line in reversed(lines):
+                data = json.loads(line)
+                if [data[name] for name in ("block", "measure", "replicate")] != key:
+                    break
+                tail += 1
+            if tail == last["of"]:
+                tail = 0
+        os.truncate(path, sum(map(len, lines[: len(lines) - tail])))
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Append the records of one replicate in one write, and see them onto the disk."""
+        lines = "".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records)
+        descriptor = os.open(self.folder / RECORDS, os.O_WRONLY | os.O_APPEND)
+        try:
+            view = memoryview(lines.encode())
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def records(self) -> list[Record]:
+        """All records of complete replicates, in order. Half a line at the end, and a replicate of which only
+        some records arrived, are what a killed run leaves; they are left out."""
+        found = []
+        text = (self.folder / RECORDS).read_text(encoding="utf-8", errors="replace")
+        lines = text.split("\n")
+        for number, line in enumerate(lines, 1):
+            if not line:
+                continue
+            try:
+                data = json.loads(line)
+            except ValueError as error:
+                if number == len(lines):
+                    continue
+                where = f"{self.folder / RECORDS}:{number}"
+                raise UserError(
+                    "this line is damaged.", where=where, fix="Restore the file, or remove the line."
+                ) from error
+            if data.get("schema") != SCHEMA:
+                raise UserError(
+                    f"written by another version (schema {data.get('schema')}, this one reads {SCHEMA}).",
+                    where=f"{self.folder / RECORDS}:{number}",
+                )
+            found.append(Record.from_json(data))
+        sizes: dict[tuple[str, str, int], int] = {}
+        for record in found:
+            key = (record.block, record.measure, record.replicate)
+            sizes[key] = sizes.get(key, 0) + 1
+        return [r for r in found if sizes[r.block, r.measure, r.replicate] == r.of]
+
+    def plan(self) -> Plan:
+        """The plan of the run."""
+        return Plan.from_json(self._json("plan.json"))
+
+    def overrides(self) -> Mapping[str, Any]:
+        """What the command line changed in the plan."""
+        overrides: Mapping[str, Any] = self._json("plan.json")["overrides"]
+        return overrides
+
+    def machine(self) -> Mapping[str, Any]:
+        """Facts about the machine, or nothing where the run was stopped before they were known."""
+        return self._json("machine.json") if (self.folder / "machine.json").exists() else {}
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot be read: {error}.", where=str(self.folder / name)) from error
+
+
+def plans_in(results: Path) -> list[Path]:
+    """The plans of all runs under a results folder, the newest last. The reference runs are not among them."""
+    plans = [plan for plan in results.glob("*/*/plan.json") if plan.parent.parent.name != "reference"]
+    return sorted(plans, key=lambda plan: (plan.stat().st_mtime, plan.parent.name))
+
+
+def _cannot_write(folder: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write results there: {error.strerror}.", where=str(folder), fix="Choose --results DIR.")
+
+
+def runs_of(results: Path, suite: str) -> list[Path]:
+    """The folders of a suite's runs, the newest last. Raises UserError where there are none."""
+    plans = plans_in(results)
+    found = [plan.parent for plan in plans if plan.parent.parent.name == suite]
+    if not found:
+        known = sorted({plan.parent.parent.name for plan in plans})
+        fix = did_you_mean(suite, known) if known else "Try: harness run suites/smoke.yaml"
+        raise UserError(f"there is no run of {suite!r} in it.", where=str(results), fix=fix)
+    return found

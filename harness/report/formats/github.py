@@ -1,0 +1,85 @@
+"""The report as the summary of a GitHub Actions job: claims first, then tables, within what GitHub takes."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from harness.records.plan import digest
+from harness.report.formats.gfm import escape, table
+from harness.report.report import Report
+
+#: The variable that names the file of the step's summary, and the most bytes that GitHub shows of one.
+VARIABLE, LIMIT = "GITHUB_STEP_SUMMARY", 2**20
+WORDS = {"holds": "HOLDS", "fails": "FAILS", "undecided": "UNDECIDED"}
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write summary.md into the folder; where it is a run's own and a step's summary is asked for, append to that."""
+    path = folder / "summary.md"
+    path.write_text(render(report), encoding="utf-8")
+    summary = os.environ.get(VARIABLE)
+    if summary and (folder / "plan.json").is_file():
+        append(report, Path(summary))
+    return [path]
+
+
+def append(report: Report, summary: Path) -> None:
+    """Add the report to a step's summary, once, and no more than there is room for. A comment that nobody sees tells
+    whether the same report is there already."""
+    before = summary.read_text(encoding="utf-8", errors="replace") if summary.exists() else ""
+    mark = f"<!-- harness {digest(render(report))} -->\n"
+    start = "" if not before or before.endswith("\n") else "\n"
+    room = LIMIT - len((before + start + mark).encode())
+    text = render(report, room)
+    if mark not in before and len(text.encode()) <= room:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write(start + text + mark)
+
+
+def render(report: Report, room: int = LIMIT) -> str:
+    """The whole summary in at most so many bytes: what does not fit is left out from the end, and counted."""
+    head = [f"## {escape(report.question)}", ""]
+    if report.first_look:
+        head += ["A first look: one process a block. Nothing here is a verdict; run without --quick for those.", ""]
+    pieces = [head]
+    if report.claims:
+        rows = [f"- **{WORDS[answer]}**: {escape(says)} ({escape(reason)})" for says, answer, reason in report.claims]
+        pieces.append([*rows, ""])
+    elif report.answer:
+        pieces.append([*(f"- {escape(sentence)}" for sentence in report.answer), ""])
+    remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]
+    if remarks:
+        pieces.append([*(f"- {escape(text)}" for text in remarks), ""])
+    for section in report.sections:
+        words = [escape(section.words), ""] if section.words else []
+        lines = [f"### {escape(section.title)}", "", *words]
+        for one in (*section.tables, *section.details):
+            pieces.append([*lines, *_folded(table(one), section.why)])
+            lines = []
+    last = [*([escape(report.last_line), ""] if report.last_line else []), f"Run {escape(report.run)} on "
+            f"{escape(report.machine)}.", ""]  # fmt: skip
+    return fitted(["\n".join(piece) for piece in pieces], "\n".join(last), room)
+
+
+def fitted(pieces: list[str], last: str, room: int) -> str:
+    """The pieces one after another, as many of them as fit, and the last."""
+    note = "{} parts of this report are left out: a summary has room for 1 MiB. The whole stands in report.md.\n"
+    room -= len(last.encode()) + len(note) + 2 * len(str(len(pieces)))
+    kept: list[str] = []
+    for piece in pieces:
+        room -= len(piece.encode()) + 1
+        if room < 0:
+            break
+        kept.append(piece)
+    left = len(pieces) - len(kept)
+    return "\n".join([*kept, *([note.format(left)] if left else []), last])
+
+
+def _folded(lines: list[str], fold: bool) -> list[str]:
+    """Reasons are folded away under the title of their table; answers are not."""
+    if not fold:
+        return lines
+    title = re.sub(r"^#+ ", "", lines[0])
+    return [f"<details><summary>{title}</summary>", "", *lines[2:], "</details>", ""]

@@ -1,0 +1,165 @@
+"""The report as one HTML file that needs nothing beside it: the answer first, then evidence, then reasons.
+
+Everything from a suite, a plugin or a machine is escaped by the template. A policy in the page forbids it to load
+anything, and to run any script but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report.formats.html_tables import KINDS, Grid, grids_of
+from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
+from harness.report.plots.figures import Plot
+from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
+from harness.report.report import Report
+from harness.report.table import Section
+
+NAME = "report.html"
+#: So many plots stand in the page, the most telling of each section first, as long as they take no more than so many
+#: characters together; the others are files beside it.
+MOST_PLOTS, MOST_TEXT = 24, 2_000_000
+#: Rows of a table that are shown before one asks for the rest.
+ROWS = 30
+#: So many plots of a section stand open.
+OPEN_PLOTS = 4
+#: Where a plot belongs whose section is not in the report.
+ELSEWHERE = "Comparisons"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot in the page: its title and its SVG, which is markup of our own making; empty where it is a file."""
+
+    name: str
+    title: str
+    svg: Markup
+
+
+@dataclass
+class Part:
+    """A section as the page shows it, with a name for links."""
+
+    id: str
+    title: str
+    paragraphs: list[str | list[str]]
+    grids: list[Grid]
+    details: list[Grid]
+    why: bool
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write report.html into the run's folder."""
+    suite = folder / "suite.yaml"
+    text = suite.read_text(encoding="utf-8", errors="replace") if suite.is_file() else ""
+    path = folder / NAME
+    path.write_text(render(report, text), encoding="utf-8")
+    return [path]
+
+
+def render(report: Report, suite: str = "") -> str:
+    """The whole page. `suite` is the text of the suite as it was run."""
+    parts = parts_of(report)
+    script = asset("report.js")
+    code = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment().get_template("report.html.j2")
+    return page.render(
+        report=report,
+        answers=[part for part in parts if not part.why],
+        reasons=[part for part in parts if part.why],
+        claims=[(says, answer, KINDS[answer], reason) for says, answer, reason in report.claims],
+        counts=counts_of(report),
+        trouble=report.remarks,
+        plots_missing=how_to_get_them(report) or not_drawn(report),
+        facts=list(facts_in_rows(report.facts)),
+        facts_text=json.dumps(report.facts, indent=1, ensure_ascii=False, default=str),
+        commands=commands_of(report.findings.plan),
+        versions=versions_of(report.facts),
+        suite=suite,
+        style=Markup(asset("report.css")),
+        script=Markup(script),
+        script_hash=code,
+        rows=ROWS,
+        open_plots=OPEN_PLOTS,
+    )
+
+
+def environment() -> Environment:
+    """The templates, with every value escaped and none of them missing."""
+    return Environment(
+        loader=PackageLoader("harness.report.formats", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+def asset(name: str) -> str:
+    """A style sheet or script of our own."""
+    return (files("harness.report.formats") / "templates" / name).read_text(encoding="utf-8")
+
+
+def counts_of(report: Report) -> list[tuple[str, str, int]]:
+    """Each verdict, its look, and how many comparisons of time and of what was learned have it."""
+    findings = report.findings
+    verdicts: list[str] = [c.verdict for c in findings.comparisons if c.metric == "step_time"]
+    for one in findings.lessons.learned:
+        verdicts += [c.verdict for c in findings.lessons.of(one).values()]
+    return [(word, kind, n) for word, kind in KINDS.items() if (n := verdicts.count(word))]
+
+
+def parts_of(report: Report) -> list[Part]:
+    """The sections in order, each with its plots."""
+    parts = [part_of(section, number) for number, section in enumerate(report.sections, 1)]
+    by_title = {part.title: part for part in parts}
+    plots = plots_of(report) if find_spec("matplotlib") else []
+    for plot, svg in drawn(plots):
+        part = by_title.get(plot.section) or by_title.get(ELSEWHERE)
+        if part is None:
+            part = by_title[ELSEWHERE] = Part("plots", "Plots", [], [], [], False)
+            parts.insert(0, part)
+        part.pictures.append(Picture(plot.name, plot.title, Markup(svg)))
+    return parts
+
+
+def drawn(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
+    """Each plot with its SVG, or without one where the page would grow too large."""
+    from harness.report.plots.inline_svg import svg_of
+
+    room, shown = MOST_TEXT, dict[str, str]()
+    for plot in by_turns(plots)[:MOST_PLOTS]:
+        svg = svg_of(plot)
+        if len(svg) <= room:
+            room -= len(svg)
+            shown[plot.name] = svg
+    return [(plot, shown.get(plot.name, "")) for plot in plots]
+
+
+def part_of(section: Section, number: int) -> Part:
+    """A section's words and tables."""
+    return Part(
+        f"s{number}", section.title, paragraphs(section.words), grids_of(section.tables), grids_of(section.details),
+        section.why,
+    )  # fmt: skip
+
+
+def paragraphs(words: str) -> list[str | list[str]]:
+    """Lines of text, those that begin with a dash as a list."""
+    found: list[str | list[str]] = []
+    for line in filter(None, words.splitlines()):
+        if not line.startswith("- "):
+            found.append(line)
+        elif found and isinstance(found[-1], list):
+            found[-1].append(line[2:])
+        else:
+            found.append([line[2:]])
+    return found

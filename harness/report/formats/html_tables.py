@@ -1,0 +1,175 @@
+"""The report's tables as a page shows them: which cells are numbers and how large, what is a verdict, what is alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.report.table import Table
+
+#: More tables than this with the same columns become one, with a column that says which it was.
+APART = 4
+#: A number, with a unit or not, at the beginning of a cell.
+NUMBER = re.compile(r"\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:[eE][+\-]?\d+)?)\s?([A-Za-zµ]*)")
+#: What the units in a report are of each other's.
+UNITS = {
+    "kB": 1e3, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40,
+    "kFLOP": 1e3, "MFLOP": 1e6, "GFLOP": 1e9, "TFLOP": 1e12, "PFLOP": 1e15,
+    "µs": 1e-3, "s": 1e3, "min": 6e4, "h": 3.6e6,
+}  # fmt: skip
+#: What a verdict looks like, by its first word.
+KINDS = {
+    "faster": "less", "slower": "more", "better": "good", "worse": "bad", "equivalent": "same", "undecided": "open",
+    "invalid": "void", "unranked": "void", "baseline": "base", "holds": "good", "fails": "bad", "same": "same",
+    "more": "more", "less": "less", "noisy": "open",
+}  # fmt: skip
+#: A column with a text of more characters than this is broken into lines.
+LONG = 36
+FIRST_LOOK = "first look"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's text. `value` is what to sort by where the text's own number is not it. Of a verdict, `verdict` is the
+    word, `kind` its look, and `text` what follows."""
+
+    text: str
+    value: str = ""
+    verdict: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head, and what its cells are: numbers, verdicts, or text, which may be long."""
+
+    title: str
+    look: Literal["", "n", "v", "w"] = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as the page shows it. `baselines` are the numbers of rows that others are compared with."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...]
+    baselines: frozenset[int]
+
+
+def grids_of(tables: Sequence[Table]) -> list[Grid]:
+    """The tables in order. Very many with the same columns are one: what can be sorted is not a wall of tables."""
+    alike: dict[tuple[str, ...], list[Table]] = {}
+    for table in tables:
+        alike.setdefault(table.headers, []).append(table)
+    grids = []
+    for headers, those in alike.items():
+        grids += [grid_of(each) for each in ([merged(headers, those)] if len(those) > APART else those)]
+    return grids
+
+
+def merged(headers: tuple[str, ...], tables: Sequence[Table]) -> Table:
+    """One table of all their rows. What their titles have in common goes into its title; notes that several share are
+    told once."""
+    begin, end = common(words_of(table.title) for table in tables)
+    titles = [words_of(table.title) for table in tables]
+    names = ["".join(words[begin : len(words) - end]).strip(" ·:") for words in titles]
+    rows = tuple((name, *row) for name, table in zip(names, tables, strict=True) for row in table.rows)
+    # Each table's own notes follow its name, the same ones of several are told once.
+    notes: dict[str, list[str]] = {}
+    for name, table in zip(names, tables, strict=True):
+        for note in table.notes:
+            notes.setdefault(note, []).append(name)
+    told = tuple(note if len(of) == len(tables) else f"{', '.join(of)}: {note}" for note, of in notes.items())
+    shared = "".join([*titles[0][:begin], *titles[0][len(titles[0]) - end :]]).strip(" ·:")
+    title = f"{shared}, {len(tables)} contexts" if shared else f"{len(tables)} contexts"
+    return Table(title, ("context", *headers), rows, told)
+
+
+def words_of(title: str) -> list[str]:
+    """A title's parts and what stands between them."""
+    return re.split(r"( · |: )", title)
+
+
+def common(titles: Iterable[list[str]]) -> tuple[int, int]:
+    """How many parts all titles begin with, and how many they end with."""
+    every = list(titles)
+    shortest = min(map(len, every))
+
+    def shared(at: Sequence[int]) -> int:
+        return next((n for n, i in enumerate(at) if len({words[i] for words in every}) > 1), len(at))
+
+    begin = shared(range(shortest))
+    return begin, shared([-i for i in range(1, shortest - begin + 1)])
+
+
+def verdict_beside_interval(table: Table) -> Table:
+    """The table with its verdicts right after the intervals that they are read from: on a small screen what comes last
+    is out of sight."""
+    at = next((i for i, title in enumerate(table.headers) if title.endswith("interval")), None)
+    if at is None or "verdict" not in table.headers:
+        return table
+    end = table.headers.index("verdict")
+    order = [*range(at + 1), end, *(i for i in range(at + 1, len(table.headers)) if i != end)]
+
+    def ordered(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cells[i] for i in order)
+
+    return replace(table, headers=ordered(table.headers), rows=tuple(map(ordered, table.rows)))
+
+
+def grid_of(table: Table) -> Grid:
+    """A table's cells with what they are."""
+    table = verdict_beside_interval(table)
+    verdicts = {i for i, title in enumerate(table.headers) if title == "verdict"}
+    numbers = [
+        i not in verdicts and are_numbers([row[i] for row in table.rows if i < len(row)])
+        for i in range(len(table.headers))
+    ]
+    rows = tuple(
+        tuple(
+            verdict_cell(text) if i in verdicts else Cell(text, value_of(text, numbers[i]))
+            for i, text in enumerate(row)
+        )
+        for row in table.rows
+    )
+    baselines = frozenset(n for n, row in enumerate(table.rows) if any(row[i] == "baseline" for i in verdicts))
+    long = [max((len(row[i]) for row in table.rows if i < len(row)), default=0) > LONG for i in range(len(numbers))]
+    columns = tuple(
+        Column(title, "v" if i in verdicts and long[i] else "n" if numbers[i] else "w" if long[i] else "")
+        for i, title in enumerate(table.headers)
+    )
+    return Grid(table.title, columns, rows, table.notes, baselines)
+
+
+def are_numbers(texts: Iterable[str]) -> bool:
+    """Whether every cell that says anything begins with a number."""
+    told = [text for text in texts if text.strip() not in ("", "-", "never", "none")]
+    return bool(told) and all(NUMBER.match(text) for text in told)
+
+
+def value_of(text: str, numbers: bool) -> str:
+    """What to sort a number by where a browser would not read it from the text: with commas, a unit or a real minus."""
+    found = NUMBER.match(text) if numbers else None
+    if not found:
+        return ""
+    plain = found[1].replace(",", "").replace("−", "-")
+    factor = UNITS.get(found[2].removesuffix("/s") if "FLOP" in found[2] else found[2], 1.0)
+    if factor == 1.0 and plain == found[1]:
+        return ""
+    return f"{float(plain) * factor:.10g}"
+
+
+def verdict_cell(text: str) -> Cell:
+    """A verdict's word, its look, and the reason and marks that follow it."""
+    first = text.startswith(f"{FIRST_LOOK}: ")
+    rest = text.removeprefix(f"{FIRST_LOOK}: ")
+    word = re.split(r"[\s;(]", rest, maxsplit=1)[0]
+    kind = KINDS.get(word, "")
+    if not kind:
+        return Cell(text)
+    after = rest[len(word) :].strip().removeprefix(";").strip()
+    return Cell(after, verdict=f"{FIRST_LOOK}: {word}" if first else word, kind="open" if first else kind)

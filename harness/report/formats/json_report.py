@@ -1,0 +1,31 @@
+"""The report as JSON, for scripts. What the fields mean stands in docs/tables.md."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.report.report import Report, to_json
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write report.json into the run's folder."""
+    path = folder / "report.json"
+    path.write_text(text_of(to_json(report)) + "\n", encoding="utf-8")
+    return [path]
+
+
+def text_of(data: Mapping[str, Any]) -> str:
+    """Values as JSON text that every parser reads: JSON has no word for what is no number, so that is null."""
+    return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

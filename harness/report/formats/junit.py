@@ -1,0 +1,170 @@
+"""The report as JUnit XML, which CI servers show as tests: claims pass, fail or are skipped; trials that failed are
+errors.
+
+Servers check such files by schemas that differ. This keeps to what they have in common: what is known of a trial stands
+as ``[[PROPERTY|name=value]]`` lines in its output, since not every schema has properties of a test case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree
+
+from harness.records.plan import Block
+from harness.report.report import Report
+
+#: What XML 1.0 has no way to write.
+FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+Ending = Literal["", "failure", "error", "skipped"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test case. `ending` is empty where it passes; the message is then its output."""
+
+    group: str
+    name: str
+    ending: Ending = ""
+    type: str = ""
+    message: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write junit.xml into the run's folder."""
+    path = folder / "junit.xml"
+    path.write_text(render(report), encoding="utf-8")
+    return [path]
+
+
+def render(report: Report) -> str:
+    """The whole file: one testsuite, named as the suite is."""
+    plan = report.findings.plan
+    cases = cases_of(report)
+    counts = {
+        "tests": str(len(cases)),
+        **{
+            f"{ending}s": str(sum(case.ending == ending for case in cases)) for ending in ("failure", "error")
+        },
+    }  # fmt: skip
+    root = ElementTree.Element("testsuites", {"name": legal(plan.suite), **counts})
+    skipped = {"skipped": str(sum(case.ending == "skipped" for case in cases))}
+    suite = ElementTree.SubElement(root, "testsuite", {"name": legal(plan.suite), **counts, **skipped})
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (
+        ("question", report.question), ("run", report.run), ("machine", report.machine),
+        ("first_look", str(report.first_look).lower()), ("last_line", report.last_line),
+    ):  # fmt: skip
+        if value:
+            ElementTree.SubElement(properties, "property", {"name": name, "value": legal(value)})
+    for case in cases:
+        element = ElementTree.SubElement(suite, "testcase", {"classname": legal(case.group), "name": legal(case.name)})
+        if case.ending:
+            kind = {"type": legal(case.type)} if case.ending != "skipped" else {}
+            ending = ElementTree.SubElement(element, case.ending, {"message": legal(case.message), **kind})
+            ending.text = legal(case.message)
+        lines = [f"[[PROPERTY|{name}={_one_line(value)}]]" for name, value in case.properties.items()]
+        if case.message and not case.ending:
+            lines.insert(0, case.message)
+        if lines:
+            ElementTree.SubElement(element, "system-out").text = legal("\n".join(lines))
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def cases_of(report: Report) -> list[Case]:
+    """The claims, then the trials block by block, then points that were skipped, then what went wrong besides."""
+    plan, findings = report.findings.plan, report.findings
+    answers: dict[str, Ending] = {"holds": "", "fails": "failure", "undecided": "skipped"}
+    found = [
+        Case(f"{plan.suite}.claims", says, answers[answer], "claim", f"{answer}: {reason}")
+        for says, answer, reason in report.claims
+    ]
+    facts = facts_of(report)
+    ran = {(block, level) for block, level, *_ in findings.numbers}
+    ran |= {(one.block.id, level) for one in findings.lessons.learned for level, runs in one.runs.items() if runs}
+    ran |= {(record.block, record.level) for record in findings.health}
+    ran |= {(block, one.level) for (block, _), profiles in findings.profiles.items() for one in profiles}
+    failed = {(record.block, record.level): record for record in findings.failures}
+    for block in plan.blocks:
+        for trial in block.trials:
+            group = f"{plan.suite}.{block.name}"
+            known = facts.get((block.id, trial.level), {})
+            record = failed.get((block.id, trial.level))
+            if record is not None:
+                ending: Ending = "skipped" if record.outcome == "skipped" else "error"
+                reason = f"{record.outcome} in {record.measure}: {record.reason}"
+                found.append(Case(group, trial.level, ending, record.outcome, reason, known))
+            elif known or (block.id, trial.level) in ran:
+                known = {"verdict": "baseline", **known} if trial is block.baseline else known
+                found.append(_judged(group, trial.level, known))
+            else:
+                found.append(Case(group, trial.level, "skipped", "", "not measured"))
+    for skipped in plan.skipped:
+        *context, level = skipped.coordinates.values() if skipped.coordinates else ("",)
+        found.append(Case(f"{plan.suite}.{' · '.join(context) or 'all'}", level, "skipped", "", skipped.because))
+    found += [
+        Case(f"{plan.suite}.problems", f"problem {number}", "error", "problem", text)
+        for number, text in enumerate(report.problems, 1)
+    ]
+    return found
+
+
+def _judged(group: str, level: str, known: Mapping[str, str]) -> Case:
+    """A trial that ran. One of which nothing could be said, because its baseline failed, say, is skipped."""
+    verdicts = [value for name, value in known.items() if name == "verdict" or name.endswith(".verdict")]
+    if verdicts and all(verdict == "invalid" for verdict in verdicts):
+        reason = next((value for name, value in known.items() if name.endswith(".reason")), "invalid")
+        return Case(group, level, "skipped", "", reason, known)
+    return Case(group, level, properties=known)
+
+
+def facts_of(report: Report) -> dict[tuple[str, str], dict[str, str]]:
+    """What is known of each level of each block, by name: of step times, the score that decides, and resources."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    findings = report.findings
+    decides = {one.block.id: one.settings.metric for one in findings.lessons.learned}
+
+    def note(block: Block, level: str, prefix: str, **facts: object) -> None:
+        known = found.setdefault((block.id, level), {})
+        known |= {f"{prefix}.{name}": str(value) for name, value in facts.items() if value not in (None, "")}
+
+    for c in findings.comparisons:
+        if c.metric == "step_time":
+            note(
+                c.block, c.level, f"{c.mode}.step_time", verdict=c.verdict, ratio=_number(c.ratio),
+                interval=_interval(c.interval), reason=c.reason, flags=", ".join(c.flags),
+            )  # fmt: skip
+    for one in findings.lessons.comparisons:
+        if one.metric == decides.get(one.block.id):
+            size = {one.scale: _number(one.ratio)}
+            note(
+                one.block, one.level, f"learning.{one.metric}", verdict=one.verdict, **size,
+                interval=_interval(one.interval), reason=one.reason, flags=", ".join(one.flags),
+            )  # fmt: skip
+    for q in findings.resources.quantities:
+        note(q.block, q.level, f"{q.mode}.{q.name}", verdict=q.verdict, ratio=_number(q.ratio), value=_number(q.value))
+    return found
+
+
+def legal(text: str) -> str:
+    """Text without characters that XML cannot hold; these are written as Python writes them."""
+    return FORBIDDEN.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def _one_line(text: str) -> str:
+    """Text within a property's brackets."""
+    return " ".join(text.split()).replace("]]", "] ]")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return "" if bounds is None else " to ".join(map(_number, bounds))

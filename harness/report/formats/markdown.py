@@ -1,0 +1,57 @@
+"""The report as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.plugins.isolation import visible
+from harness.report.formats import tensorboard
+from harness.report.formats.gfm import cell, table
+from harness.report.plots.plots import how_to_get_them, not_drawn, plots_of
+from harness.report.report import Report
+from harness.report.table import Section
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write report.md into the run's folder."""
+    path = folder / "report.md"
+    path.write_text(render(report), encoding="utf-8")
+    return [path]
+
+
+def render(report: Report) -> str:
+    """The whole report as Markdown text."""
+    lines = [f"# {report.question}", ""]
+    if report.first_look:
+        lines += [
+            "**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**",
+            "",
+        ]
+    lines += [" ".join(report.answer), "", f"Run `{report.run}` on {report.machine}.", ""]
+    if report.claims:
+        lines += ["## Claims", ""]
+        lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]
+    lines += [line for one in report.sections if not one.why for line in section(one)]
+    lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
+    if missing := how_to_get_them(report):
+        lines += [missing, ""]
+    elif plots := plots_of(report):
+        lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
+        links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
+        lines += [f"As SVG: {links}.", "", *([more, ""] if (more := not_drawn(report)) else [])]
+    if missing := tensorboard.how_to_get_them(report):
+        lines += [missing, ""]
+    for title, texts in report.remarks:
+        lines += [f"## {title}", "", *(f"- {cell(text)}" for text in texts), ""]
+    lines += [report.last_line, ""]
+    lines += [line for one in report.sections if one.why for line in section(one)]
+    lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]
+    return visible("\n".join(lines))
+
+
+def section(one: Section) -> list[str]:
+    """Tables under their heading."""
+    words = [one.words, ""] if one.words else []
+    tables = (*one.tables, *one.details)
+    return [f"## {one.title}", "", *words, *(line for each in tables for line in table(each, "###", cell, str))]

@@ -1,0 +1,207 @@
+"""What TensorBoard shows of a run beside its traces: learning curves as scalars, and trials as sessions of its plugin
+for hyperparameters.
+
+``tensorboard/<context>.<level>/seed-N`` holds the curves of one run, ``.../mean`` their mean over seeds and, as a
+session, the trial's parameters with its numbers. No file names the metrics of the whole: TensorBoard then gathers them
+from all sessions it finds, so that several runs can be looked at together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.analysis.learning import Learned
+from harness.analysis.seed_stats import average
+from harness.records.plan import Block, Plan, Record, Trial
+from harness.report.formats.event_files import NAME, Events, keep
+from harness.report.plots.figures import file_name
+from harness.report.plots.learning_curves import Run
+from harness.report.report import Report
+
+#: The most steps that a curve has, of which TensorBoard itself shows a thousand; and those that all curves share where
+#: they are many, though each keeps some: a report is to be written in about a second.
+MOST, TOGETHER, FEWEST = 1000, 50_000, 50
+Scalars = dict[int, tuple[float, dict[str, float]]]
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write the event files, and remove those of an earlier report that are no longer due; nothing where TensorBoard is
+    not installed."""
+    if not find_spec("tensorboard"):
+        return []
+    folder = folder / "tensorboard"
+    written = [keep(folder / name, events) for name, events in events_of(report).items()]
+    for old in set(folder.rglob(NAME)) - set(written):
+        old.unlink()
+        if not any(old.parent.iterdir()):
+            old.parent.rmdir()
+    return written
+
+
+def how_to_get_them(report: Report) -> str:
+    """A line where there are curves or traces and nothing to show them with; empty otherwise."""
+    findings = report.findings
+    learned = any(runs for one in findings.lessons.learned for runs in one.runs.values())
+    if not (learned or findings.profiles) or find_spec("tensorboard"):
+        return ""
+    what = " and ".join([*(["curves"] if learned else []), *(["traces"] if findings.profiles else [])])
+    return f'TensorBoard shows {what} of this run: pip install "rnn-harness[tensorboard]", then harness report.'
+
+
+def events_of(report: Report) -> dict[str, Events]:
+    """Each file's folder and what is in it."""
+    plan, findings = report.findings.plan, report.findings
+    names = folders_of(plan)
+    learned = {one.block.id: one for one in findings.lessons.learned}
+    failed = {(record.block, record.level) for record in findings.failures if record.outcome in ("failed", "invalid")}
+    numbers = numbers_of(report)
+    runs = sum(len(by_seed) for one in learned.values() for by_seed in one.runs.values())
+    verified = {(record.block, record.level): began(record) for record in findings.verified}
+    points = max(FEWEST, min(MOST, TOGETHER // max(1, runs)))
+    found = {}
+    for block in plan.blocks:
+        one = learned.get(block.id)
+        for trial in block.trials:
+            place = (block.id, trial.level)
+            curves: Scalars = {}
+            start = verified.get(place, 0.0)
+            if one is not None and one.runs[trial.level]:
+                curves = mean_curves(one, trial.level)
+                start = min(began(record) for record in one.runs[trial.level].values())
+                for seed in one.seeds_of(trial.level):
+                    record = one.runs[trial.level][seed]
+                    found[f"{names[place]}/seed-{seed}"] = Events(began(record), dict(seed_curves(record, points)))
+            last = max(curves, default=0)
+            time, values = curves.get(last, (start, {}))
+            curves[last] = (time, {**values, **numbers.get(place, {})})
+            parameters = parameters_of(plan, block, trial)
+            found[f"{names[place]}/mean"] = Events(start, curves, parameters, place in failed)
+    return found
+
+
+def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
+    """A folder's name for each level of each block: the words of both, and the trial's id where these are no name or
+    another has it already."""
+    found: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
+    for block in plan.blocks:
+        context = file_name(*block.context.values()) if block.context else "all"
+        for trial in block.trials:
+            name = f"{context}.{file_name(trial.level)}"
+            if not file_name(trial.level) or len(name.encode()) > 200 or name in taken:
+                name = f"{name[:60]}.{block.id}.{trial.id}"
+            found[block.id, trial.level] = name
+            taken.add(name)
+    return found
+
+
+def seed_curves(record: Record, points: int = MOST) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
+    """The curves of one run: training by steps, of which so many are left out that so many `points` remain, and what
+    was held out where it was evaluated."""
+    data, found = record.data, {}
+    training = {f"train/{name}": data.get(name, ()) for name in ("loss", "gradient_norm", "learning_rate")}
+    length = max((len(series) for series in training.values()), default=0)
+    every = max(1, -(-length // points))
+    for index in range(0, length, every):
+        values = {
+            name: series[index]
+            for name, series in training.items()
+            if len(series) == length and series[index] is not None
+        }
+        if values:
+            found[index + 1] = values
+    for index, step in enumerate(data["evaluated"]):
+        values = {f"held out/{name}": series[index] for name, series in data["scores"].items() if index < len(series)}
+        found[step] = {**found.get(step, {}), **{name: v for name, v in values.items() if v is not None}}
+    times = times_at(record, sorted(found))
+    yield from ((step, (times[step], found[step])) for step in sorted(found))
+
+
+def mean_curves(one: Learned, level: str) -> Scalars:
+    """Each score's mean over seeds where it was evaluated, taken as the report takes it."""
+    found: Scalars = {}
+    runs = [one.runs[level][seed] for seed in one.seeds_of(level)]
+    for name in runs[0].data["scores"] if runs else ():
+        drawn = [Run.of(record, name, one.settings) for record in runs]
+        for index in range(max(len(run.scores) for run in drawn)):
+            there = [(run, record) for run, record in zip(drawn, runs, strict=True) if index < len(run.scores)]
+            values = np.array([run.scores[index] for run, _ in there])
+            mean = average(values, one.scores[name].compared if name in one.scores else "difference")
+            steps = [steps_at(run, record, index) for run, record in there]
+            step = round(float(np.median(steps)))
+            time = max(times_at(record, [step])[step] for _, record in there)
+            found.setdefault(step, (time, {}))[1][f"held out/{name}"] = mean
+    return found
+
+
+def steps_at(run: Run, record: Record, index: int) -> float:
+    """At which step an evaluation was. Where time ends runs, those after a divergence are counted as at the last."""
+    evaluated = record.data["evaluated"]
+    if index < len(evaluated):
+        return float(evaluated[index])
+    return float(run.x[index]) if record.data.get("planned_steps") else float(record.data["steps"])
+
+
+def began(record: Record) -> float:
+    """When a record's run began to train, or the record was made, in seconds since 1970; 0 where that is not known."""
+    elapsed = record.data.get("elapsed") or [0.0]
+    return datetime.fromisoformat(record.at).timestamp() - float(elapsed[-1]) if record.at else 0.0
+
+
+def times_at(record: Record, steps: list[int]) -> dict[int, float]:
+    """When a run had made so many steps, from the times of its evaluations."""
+    elapsed = record.data.get("elapsed") or [0.0] * len(record.data["evaluated"])
+    times = began(record) + np.interp(steps, record.data["evaluated"], elapsed)
+    return dict(zip(steps, map(float, times), strict=True))
+
+
+def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
+    """What the report says of each trial in single numbers, by block id and level."""
+    findings = report.findings
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for (block, level, mode, name), value in findings.numbers.items():
+        metric = findings.metrics[name]
+        unit = f" ({metric.unit})" if metric.unit else ""
+        found.setdefault((block, level), {})[f"{mode}/{name}{unit}"] = float(value) * metric.scale
+    for c in findings.comparisons:
+        if c.metric == "step_time" and c.ratio is not None:
+            found.setdefault((c.block.id, c.level), {})[f"{c.mode}/step_time ratio"] = c.ratio
+    for q in findings.resources.quantities:
+        unit = f" ({q.unit})" if q.unit else ""
+        found.setdefault((q.block.id, q.level), {})[f"{q.mode}/{q.name}{unit}"] = q.value
+    for one in findings.lessons.learned:
+        for level in one.runs:
+            if under := one.seeds_of(level):
+                for name, score in one.scores.items():
+                    if name not in one.runs[level][under[0]].data["scores"]:
+                        mean = average(one.values(level, name, under), score.compared)
+                        found.setdefault((one.block.id, level), {})[f"learning/{name}"] = mean
+    return found
+
+
+def parameters_of(plan: Plan, block: Block, trial: Trial) -> dict[str, bool | float | str]:
+    """All that determines a trial, by name, and where it stands in the suite."""
+    found: dict[str, Any] = {"batch_size": trial.batch_size, "device": trial.device}
+    found["use"] = " + ".join(spec.name for spec in trial.use) or "nothing"
+    for kind, spec in (("model", trial.model), ("dataset", trial.dataset), *((one.name, one) for one in trial.use)):
+        found |= {f"{kind}.{name}": value for name, value in spec.parameters.items()}
+    found |= {"model": trial.model.name, "dataset": trial.dataset.name}
+    found |= {**block.context, plan.axis: trial.level}
+    return {name: _simple(value) for name, value in found.items()}
+
+
+def _simple(value: Any) -> bool | float | str:
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(value, Mapping):
+        value = dict(value)
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,1 @@
+"""The plots of a report; each module draws one kind."""

@@ -1,0 +1,83 @@
+"""From one trial's step to another's, operator by operator: a waterfall of what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.analysis.explain import Explanation, largest, short
+from harness.report.plots.figures import Plot, bare, file_name
+from harness.report.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Colours of what one trial takes more and less of (Okabe and Ito 2008), and of the whole steps.
+MORE, LESS, WHOLE = "#D55E00", "#0072B2", "#777777"
+#: So many operators have a bar of their own; the rest share one.
+BARS = 14
+#: So many explanations are drawn, of the largest differences.
+MOST = 8
+
+
+def difference_plots(report: Report) -> Iterator[Plot]:
+    """The largest differences that were decided and profiled."""
+    for one in largest(report.findings.explained, MOST):
+        waterfall = Waterfall(one)
+        name = file_name("why", *one.block.context.values(), one.mode, one.b.level)
+        yield Plot(name, waterfall.title, waterfall.size, waterfall.draw, "Why")
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """The whole step of one trial, what the other takes more or less of, and the whole step of the other."""
+
+    one: Explanation
+
+    @property
+    def title(self) -> str:
+        """What is laid against what."""
+        return f"{self.one.block.name} · {self.one.mode}: from {self.one.a.level} to {self.one.b.level}"
+
+    def steps(self) -> list[tuple[str, float]]:
+        """What differs, in milliseconds, the largest first, and the rest together; phases of an operator are one."""
+        rows = self.one.by_operator()
+        found = [(f"{short(row.operator)} · {row.phase}", 1e3 * row.difference) for row in rows[:BARS]]
+        if rest := rows[BARS:]:
+            found.append((f"{len(rest)} others", 1e3 * sum(row.difference for row in rest)))
+        return found
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
+
+    def draw(self, figure: Figure) -> None:
+        """A bar a row, each beginning where the one above it ends."""
+        axes = figure.add_subplot()
+        first, last = (1e3 * seconds for seconds in self.one.seconds)
+        rows = [(self.one.a.level, 0.0, first, WHOLE)]
+        at = first
+        for name, change in self.steps():
+            rows.append((name, at, change, MORE if change > 0 else LESS))
+            at += change
+        rows.append((self.one.b.level, 0.0, last, WHOLE))
+        ends = [x for _, begin, change, _ in rows for x in (begin, begin + change)]
+        for place, (_, begin, change, colour) in enumerate(rows):
+            axes.barh(-place, change, left=begin, height=0.62, color=colour)
+            text = f"{change:.2f}" if colour == WHOLE else f"{change:+.2f}"
+            axes.annotate(
+                text, (max(begin, begin + change), -place), (4, 0), textcoords="offset points", va="center", fontsize=8
+            )
+            if place + 1 < len(rows):
+                end = begin + change
+                axes.plot([end, end], [-place - 0.31, -place - 0.69], color="#777777", linewidth=0.7)
+        axes.set_xlim(0, 1.12 * max(ends))
+        axes.set_ylim(-len(rows) + 0.4, 0.6)
+        axes.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows])
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("milliseconds a step: blue is less, orange more")
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+        bare(axes, "top", "right", "left")
+        axes.set_title(self.title, loc="left", fontsize=10.5)

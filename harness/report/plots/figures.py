@@ -1,0 +1,199 @@
+"""What all plots share: the plot itself, colours, ticks, and labels that stand beside what they name.
+
+matplotlib is an extra and is imported only where something is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.analysis.stats import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: How matplotlib draws all plots: text as it is, also where it holds a dollar sign, and ids in an SVG that are not
+#: drawn by chance, so that the same data give the same file.
+DRAWN: dict[str, Any] = {
+    "svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True, "text.parse_math": False,
+}  # fmt: skip
+#: Verdicts that say something; a point of any other is hollow.
+DECIDED = ("faster", "slower", "better", "worse", "equivalent")
+#: What lies within the margin.
+MARGIN = "#009E73"
+#: Colours of levels that people with any kind of colour vision tell apart (Okabe and Ito 2008), but for the yellow,
+#: which is too faint for a line, and the black, which is the baseline's.
+LEVELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
+MARKERS = "osD^vPX<>"
+#: Where a point's text may stand: points to the right, points up, and which of its corners is meant. The first is liked
+#: best.
+BESIDE = (
+    (7, 5, "left", "bottom"), (7, -5, "left", "top"), (-7, 5, "right", "bottom"), (-7, -5, "right", "top"),
+    (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center"),
+    (7, 16, "left", "bottom"), (7, -16, "left", "top"), (-7, 16, "right", "bottom"), (-7, -16, "right", "top"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A file's name without its ending, what it shows, its width and height in inches, how to draw it, and the title
+    of the report's section that it belongs to."""
+
+    name: str
+    title: str
+    size: tuple[float, float]
+    draw: Callable[[Figure], None]
+    section: str
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a level looks in every plot of its block."""
+
+    colour: str
+    dashes: Any
+    marker: str
+
+
+def styles_of(levels: Iterable[str]) -> dict[str, Style]:
+    """The looks of a block's levels, of which the first is the baseline: black. Beyond six others colours come again,
+    with dashes."""
+    found = {}
+    for index, level in enumerate(levels):
+        turn, colour = divmod(index - 1, len(LEVELS))
+        marker = MARKERS[index % len(MARKERS)]
+        found[level] = (
+            Style(LEVELS[colour], DASHES[turn % len(DASHES)], marker) if index else Style("#000000", "-", "o")
+        )
+    return found
+
+
+def file_name(*words: str) -> str:
+    """Words as a file's name."""
+    return "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
+
+
+def heading(axes: Any, title: str) -> None:
+    """The title above the first axes of a figure, on the left."""
+    axes.set_title(textwrap.fill(title, 90), loc="left", fontsize=10.5)
+
+
+def per_cent(value: float, _: Any = None) -> str:
+    """A share as text."""
+    return f"{100 * value:.4g}%"
+
+
+def bare(axes: Any, *sides: str) -> None:
+    """Take the frame away from these sides."""
+    axes.spines[list(sides)].set_visible(False)
+
+
+def ticks_between(low: float, high: float) -> list[float]:
+    """Round numbers in 0 < low < high for an axis that is spaced by logs: a few per decade, or whole decades."""
+    from matplotlib.ticker import MaxNLocator
+
+    if high / low <= 2.5:
+        return [float(t) for t in MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high]
+    span = math.log10(high / low)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1, math.ceil(span / 8))
+    steps = (1,) if span > 3 else (1, 2, 5) if span > 1 else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    return [t for t in (step * 10.0**decade for decade in decades for step in steps) if low <= t <= high]
+
+
+def log_scale(axes: Any, which: str, low: float, high: float, space: float = 0.06) -> None:
+    """Space the axis `which` ("x" or "y") by logs from `low` to `high`, both above 0, and a share more at each end."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    room = max(space * math.log(high / low), 0.002)
+    low, high = low * math.exp(-room), high * math.exp(room)
+    getattr(axes, f"set_{which}scale")("log")
+    getattr(axes, f"set_{which}lim")(low, high)
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(FixedLocator(ticks_between(low, high)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:.4g}")
+
+
+def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
+    """Centres on a line from 0 to 1 for things of these sizes, as near as can be to the wanted ones and in the same
+    order, so that none lies on another: least squares, by pooling adjacent violators."""
+    order = np.argsort(wanted, kind="stable")
+    heights = np.array(sizes, dtype=float)[order]
+    above = np.concatenate([[0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)])  # how far from the first each must be
+    groups: list[tuple[float, int]] = []  # where a group's first would be, were all its members, and how many they are
+    for mean in np.array(wanted, dtype=float)[order] - above:
+        size = 1
+        while groups and groups[-1][0] >= mean:
+            other, count = groups.pop()
+            mean, size = (mean * size + other * count) / (size + count), size + count
+        groups.append((mean, size))
+    firsts = np.repeat([mean for mean, _ in groups], [size for _, size in groups])
+    places = np.empty(len(order))
+    places[order] = np.clip(firsts, 0.0, max(0.0, 1.0 - above[-1])) + above
+    return [float(place) for place in places]
+
+
+def label_ends(axes: Any, ends: Sequence[tuple[str, float, Style]], line: float) -> None:
+    """Write each text on the right of the axes at its height there (in data units), in its colour, where need be moved
+    away from the others. `line` is a line's height as a share of the axes'. The limits and scale of y stand already."""
+    twin = axes.twinx()
+    to_display, to_axes = axes.transData, axes.transAxes.inverted()
+    heights = [float(to_axes.transform(to_display.transform((1.0, y)))[1]) for _, y, _ in ends]
+    places = spread(heights, [line * (1 + text.count("\n")) for text, _, _ in ends])
+    twin.set_yticks(places, [text for text, _, _ in ends])
+    twin.set_ylim(0, 1)
+    twin.tick_params(axis="y", length=0, pad=17)
+    for shown, (_, _, style), height, place in zip(twin.get_yticklabels(), ends, heights, places, strict=True):
+        shown.set_color(style.colour)
+        x, y = (1.005, 1.012, 1.03, 1.037), (height, height, place, place)
+        twin.plot(x, y, color=style.colour, linewidth=0.7, transform=twin.transAxes, clip_on=False, in_layout=False)
+    bare(twin, "top", "left", "right", "bottom")
+
+
+def label_points(
+    figure: Figure, axes: Any, points: Sequence[tuple[float, float, str, str]], taken: list[Array]
+) -> None:
+    """Write each point's text (x, y, text, colour) beside it, where it least covers points, other texts and the lines
+    `taken`, a (corners, 2) array of data units each."""
+    figure.draw_without_rendering()  # places in pixels are known from here on
+    scale = figure.dpi / 72
+    frame = axes.get_window_extent()
+    full = [axes.transData.transform(line) for line in taken]
+    boxes = [(*line.min(axis=0) - scale, *line.max(axis=0) + scale) for line in full]
+    for x, y, _, _ in points:
+        centre = axes.transData.transform((x, y))
+        boxes.append((*centre - 5 * scale, *centre + 5 * scale))
+    for x, y, text, colour in points:
+        best: tuple[float, Any, Any] | None = None
+        for right, up, ha, va in BESIDE:
+            shown = axes.annotate(
+                text, (x, y), (right, up), textcoords="offset points", ha=ha, va=va, color=colour, fontsize=9
+            )
+            shown.set_in_layout(False)
+            box = shown.get_window_extent()
+            corners = (box.x0, box.y0, box.x1, box.y1)
+            outside = box.width * box.height - _common(corners, (frame.x0, frame.y0, frame.x1, frame.y1))
+            cost = sum(_common(corners, other) for other in boxes) + 10 * outside
+            if best is None or cost < best[0] - 0.5:
+                if best is not None:
+                    best[1].remove()
+                best = cost, shown, corners
+            else:
+                shown.remove()
+        assert best is not None
+        boxes.append(best[2])
+
+
+def _common(one: Sequence[float], other: Sequence[float]) -> float:
+    """The area that two boxes (left, bottom, right, top) share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)

@@ -1,0 +1,1 @@
+"""Findings as tables of text; one module for each kind of finding."""

@@ -1,0 +1,230 @@
+"""Two runs laid side by side: contexts and levels matched, with what differs between them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from harness.analysis.findings import Findings, find
+from harness.analysis.profile_warnings import ways_told
+from harness.analysis.stats import Estimate
+from harness.api.session import kept
+from harness.errors import UserError, did_you_mean
+from harness.plugins.catalog import Catalog
+from harness.records.plan import Block, Plan, Record
+from harness.records.store import Store
+from harness.tools.across.comparability import (
+    Difference,
+    Kind,
+    barred,
+    block_differences,
+    gathered,
+    other_machine,
+    run_differences,
+    trial_differences,
+    way_differences,
+)
+
+#: Beside the words of one run: `same` to the last digit, `shown` without a verdict, in one run alone, or barred.
+Verdict = Literal[
+    "faster", "slower", "better", "worse", "equivalent", "same", "more", "less", "undecided", "insufficient", "invalid",
+    "unranked", "shown", "missing", "new", "not comparable",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two runs."""
+
+    name: str
+    facts: Mapping[str, Any]
+    plan: Plan
+    records: tuple[Record, ...] = field(repr=False)
+    findings: Findings = field(repr=False)
+
+    @classmethod
+    def read(cls, store: Store, catalog: Catalog) -> Side:
+        """The run in a folder. Writes nothing into it."""
+        plan = store.plan()
+        return cls.of(f"{plan.suite}/{store.folder.name}", store.machine(), plan, store.records(), catalog)
+
+    @classmethod
+    def of(cls, name: str, facts: Mapping[str, Any], plan: Plan, records: Sequence[Record], catalog: Catalog) -> Side:
+        """From what a run's folder holds."""
+        return cls(name, facts, plan, tuple(records), find(plan, records, catalog))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One context of both runs. `shared` is what differs in all of it, `levels` what differs in each level's trial, for
+    the levels that are `kept`; the baseline, the first, is always among them."""
+
+    a: Block
+    b: Block
+    kept: tuple[str, ...]
+    shared: tuple[Difference, ...] = ()
+    levels: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The context in words."""
+        return self.b.name
+
+    def has(self, level: str) -> Literal["both", "missing", "new"]:
+        """Whether both runs have a level, or it is missing in the newer one, or new in it."""
+        ours, theirs = ({trial.level for trial in block.trials} for block in (self.a, self.b))
+        return "both" if level in ours & theirs else "missing" if level in ours else "new"
+
+    def in_one_alone(self, change: Change) -> Change | None:
+        """The change of a level that only one of the runs has; None where both have it."""
+        state = self.has(change.level)
+        if state == "both":
+            return None
+        return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
+
+    def differences(self, level: str, kind: Kind) -> list[Difference]:
+        """What differs in what is compared: a ratio is of the baseline, too."""
+        of_ratio = self.levels.get(self.kept[0], ()) if kind == "ratios" else ()
+        return gathered([*self.shared, *of_ratio, *self.levels.get(level, ())])
+
+    def why_not(self, level: str, kind: Kind) -> str:
+        """Why a level cannot be compared by this, in words; empty where it can."""
+        found = barred(kind, self.differences(level, kind))
+        if len(found) == 1:
+            return found[0].words
+        more = [f"and {len(found) - 3} more"] if len(found) > 3 else []
+        return f"they differ in {', '.join([*(one.name for one in found[:3]), *more])}" if found else ""
+
+    def marked(self, level: str, kind: Kind) -> bool:
+        """Whether what may be compared is another machine's."""
+        return bool(other_machine(self.differences(level, kind)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one number from run A to run B.
+
+    `a` and `b` are the numbers as people read them (a ratio to the baseline, seconds, a score, an amount). `estimate`
+    is of the log of b / a, or in the scale "difference" of b - a; None where there is nothing to estimate. `adjusted`
+    is Holm's p value among all rows of this kind and metric."""
+
+    kind: Kind
+    context: Mapping[str, str]
+    level: str
+    mode: str
+    metric: str
+    a: float | None
+    b: float | None
+    verdict: Verdict
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    estimate: Estimate | None = None
+    scale: Literal["ratio", "difference"] = "ratio"
+    confidence: float = 0.95
+    adjusted: float | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return " · ".join([*(self.context.values() or ["all"]), self.mode, self.level])
+
+    @property
+    def size(self) -> float | None:
+        """The estimate as people read it: a ratio of b to a, or their difference."""
+        return None if self.estimate is None else self._shown(self.estimate.mean)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of `size`; None where there is too little for one."""
+        if self.estimate is None or not math.isfinite(self.estimate.error) or self.estimate.df <= 0:
+            return None
+        low, high = self.estimate.interval(self.confidence)
+        return self._shown(low), self._shown(high)
+
+    def _shown(self, value: float) -> float:
+        return math.exp(value) if self.scale == "ratio" else value
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All contexts of two runs. `missing` and `new` are those that only one of them has. `run` is what differs between
+    the runs as wholes."""
+
+    pairs: tuple[Pair, ...]
+    missing: tuple[Block, ...]
+    new: tuple[Block, ...]
+    run: tuple[Difference, ...]
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Everything that differs, each once, with the places it is met in."""
+        found = list(self.run)
+        for pair in self.pairs:
+            found += [difference for difference in pair.shared if difference.places]
+            found += [difference for level in pair.kept for difference in pair.levels.get(level, ())]
+        return gathered(found)
+
+
+def pairs_of(a: Side, b: Side, only: Mapping[str, Sequence[str]], allowed: frozenset[str]) -> Pairs:
+    """Match two runs by context and level. Raises UserError where `only` names what neither has."""
+    check_only(only, (a.plan, b.plan))
+    run = run_differences((a.facts, a.plan), (b.facts, b.plan), allowed)
+    blocks_a = [block for block in a.plan.blocks if kept(block.context, only)]
+    blocks_b = [block for block in b.plan.blocks if kept(block.context, only)]
+    found, matched = [], set()
+    for ours in blocks_a:
+        theirs = next((block for block in blocks_b if dict(block.context) == dict(ours.context)), None)
+        if theirs is not None:
+            matched.add(theirs.id)
+            pair = pair_of(ours, theirs, run, only.get(b.plan.axis), allowed)
+            found.append(with_ways(pair, a.findings, b.findings, allowed))
+    contexts = [dict(pair.a.context) for pair in found]
+    missing = tuple(block for block in blocks_a if dict(block.context) not in contexts)
+    return Pairs(tuple(found), missing, tuple(block for block in blocks_b if block.id not in matched), tuple(run))
+
+
+def pair_of(
+    a: Block, b: Block, run: Sequence[Difference], levels: Sequence[str] | None, allowed: frozenset[str]
+) -> Pair:
+    """Two blocks of the same context."""
+    trials = [{trial.level: trial for trial in block.trials} for block in (a, b)]
+    every = dict.fromkeys((b.baseline.level, *trials[0], *trials[1]))
+    chosen = tuple(level for level in every if levels is None or level in levels or level == b.baseline.level)
+    shared = [*run, *block_differences(a, b, b.name, allowed)]
+    return Pair(
+        a, b, chosen, tuple(shared),
+        {
+            level: tuple(
+                trial_differences(trials[0][level], trials[1][level], f"{b.name} · {level}", allowed)
+            )
+            for level in chosen if level in trials[0] and level in trials[1]
+        },
+    )  # fmt: skip
+
+
+def with_ways(pair: Pair, a: Findings, b: Findings, allowed: frozenset[str]) -> Pair:
+    """The pair with what profiles of both runs tell of how its trials were computed."""
+    levels = {}
+    for level, found in pair.levels.items():
+        told = ways_told(a.profiles, pair.a.id, level), ways_told(b.profiles, pair.b.id, level)
+        levels[level] = (*found, *way_differences(*told, f"{pair.b.name} · {level}", allowed))
+    return replace(pair, levels=levels)
+
+
+def check_only(only: Mapping[str, Sequence[str]], plans: Sequence[Plan]) -> None:
+    """Raise UserError where an axis or a level is in neither run."""
+    known: dict[str, set[str]] = {}
+    for plan in plans:
+        for block in plan.blocks:
+            known.setdefault(plan.axis, set()).update(trial.level for trial in block.trials)
+            for axis, level in block.context.items():
+                known.setdefault(axis, set()).add(level)
+    for axis, levels in only.items():
+        if axis not in known:
+            raise UserError("neither run has such an axis.", where=f"--only {axis}", fix=did_you_mean(axis, known))
+        for level in levels:
+            if level not in known[axis]:
+                where = f"--only {axis}={level}"
+                raise UserError("neither run has such a level.", where=where, fix=did_you_mean(level, known[axis]))

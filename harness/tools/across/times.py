@@ -1,0 +1,247 @@
+"""Times of two runs: ratios to the baseline compared by their ratio, absolute times shown. docs/method.md says why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from harness.analysis import stats
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import CPU_SHARE, Comparison, alpha_of
+from harness.records.plan import Record
+from harness.tools.across.pairs import Change, Pair, Side, Verdict
+
+#: The standard deviation of what a run gives to its own ratios, beyond what its processes show of it (log units): of
+#: two things that are alike, and the most, of two that are not. docs/method.md, "Across runs", says where it is from.
+ALIKE, UNLIKE = 0.004, 0.012
+#: How fast it rises from one to the other with the log of the ratio.
+RISE = 0.013
+#: Runs that began more than so many seconds apart are taken to differ by this times as much: machines do not stay.
+SOON, LATER = 3600.0, 2.0
+#: So many earlier runs say themselves how much runs differ.
+ENOUGH = 6
+#: Where no end to degrees of freedom is in sight; Student's t is then the normal distribution to three digits.
+MANY = 1e4
+
+#: Marks of a single run's comparison that hold for the change, too.
+_CARRIED = ("cpu-clock", "not-stationary", "tail-effect", "another model", "another update", "another order")
+
+FLAGS = {
+    "far apart": "these runs began more than an hour apart, so twice the spread is assumed; --history measures it",
+    "other machine": "ratios differ from machine to machine, so this says nothing of the code; --allow accepts a field",
+}
+
+#: Context, level and mode: where a history keeps what it knows.
+Where = tuple[tuple[tuple[str, str], ...], str, str]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What earlier runs under the same key say, by place: log ratios to the baseline, and times of a step."""
+
+    ratios: Mapping[Where, Sequence[Estimate]] = field(default_factory=dict)
+    seconds: Mapping[Where, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much runs differ beyond their own intervals: a standard deviation with its degrees of freedom."""
+
+    sd: float
+    df: float = MANY
+
+
+def where_of(context: Mapping[str, str], level: str, mode: str) -> Where:
+    """The place of a comparison, the same in all runs of a suite."""
+    return tuple(sorted(context.items())), level, mode
+
+
+def assumed_spread(log_ratio: float, *, far: bool = False) -> Spread:
+    """What is taken where no history says: the less alike two levels are, the more of the machine is in their ratio.
+    `far`: the runs are more than an hour apart."""
+    return Spread(min(UNLIKE, ALIKE + RISE * abs(log_ratio)) * (LATER if far else 1.0))
+
+
+def far_apart(a: Sequence[Record], b: Sequence[Record]) -> bool:
+    """Whether two runs began more than an hour apart; also where that is not known."""
+    try:
+        begun = [min(datetime.fromisoformat(record.at) for record in records) for records in (a, b)]
+        return abs((begun[1] - begun[0]).total_seconds()) > SOON
+    except (ValueError, TypeError):  # no records, without a time, or one of them without a zone
+        return True
+
+
+def spread_of(past: Sequence[Estimate], log_ratio: float, *, far: bool = False) -> Spread:
+    """How much runs differ: as the earlier ones say where there are enough of them, else assumed. It is read from
+    differences of runs that follow each other, so that a change of the code that came to stay is met once."""
+    if len(past) < ENOUGH:
+        return assumed_spread(log_ratio, far=far)
+    means = np.array([estimate.mean for estimate in past])
+    within = float(np.mean([estimate.error**2 for estimate in past]))
+    between = float(np.mean(np.diff(means) ** 2)) / 2 - within
+    return Spread(math.sqrt(max(ALIKE**2, between)), len(past) - 1)
+
+
+def difference(a: Estimate, b: Estimate, spread: Spread) -> Estimate:
+    """B less A: two means over processes (Welch), and what each run gives to its own."""
+    parts = [(a.error**2, a.df), (b.error**2, b.df), (2 * spread.sd**2, spread.df)]
+    variance = sum(part for part, _ in parts)
+    lost = sum(part**2 / df for part, df in parts if df > 0)  # Welch and Satterthwaite
+    # Rounded down, so that many comparisons ask for few quantiles of t.
+    df = min(MANY, math.floor(10 * variance**2 / lost + 1e-6) / 10) if lost else MANY
+    return Estimate(b.mean - a.mean, math.sqrt(variance), df, min(a.k, b.k))
+
+
+def decide(estimate: Estimate, margin: float, floor: float, alpha: float) -> tuple[Verdict, str]:
+    """The verdict on a change of log times, and the reason where there is none."""
+    bound = math.log1p(margin)
+    low, high = estimate.interval(1 - 2 * alpha)
+    if -bound <= low and high <= bound:
+        return "equivalent", ""
+    low, high = estimate.interval(1 - alpha)
+    if high < -floor:
+        return "faster", ""
+    if low > floor:
+        return "slower", ""
+    half = estimate.half_width(1 - alpha)
+    if half > margin:
+        return "undecided", f"noisy: ±{half:.1%} where the margin is {margin:.1%}"
+    return "undecided", "close: the interval holds both no difference and more than the margin"
+
+
+class Times:
+    """The times of one context and mode in both runs, read off the same clock."""
+
+    def __init__(self, a: Side, b: Side, pair: Pair, mode: str, past: Past, margin: float | None) -> None:
+        self.a, self.b, self.pair, self.mode, self.past = a, b, pair, mode, past
+        # Copies, since the clock that both go by may not be that of the findings.
+        self.measured = [copy(side.findings.timed(block, mode)) for side, block in ((a, pair.a), (b, pair.b))]
+        self.clocks_differ = self.measured[0].clock != self.measured[1].clock
+        if self.clocks_differ:  # one of the runs had to go by CPU time, so both do
+            for one in self.measured:
+                one.clock = "cpu"
+        settings = [block.measures.speed for block in (pair.a, pair.b)]
+        self.quick = [name for name, one in zip("AB", settings, strict=True) if one and one.quick]
+        given = [one.margin for one in settings if one]
+        self.margin = min(given) if margin is None else margin
+        self.alpha = min(map(alpha_of, settings))
+        self.far = far_apart(a.records, b.records)
+        self.floor = max(a.findings.floor, b.findings.floor)
+
+    def ratio(self, level: str, metric: str) -> Change:
+        """What became of a level's ratio to the baseline."""
+        compared = [side.findings.of(block, self.mode, metric).get(level) for side, block in self._sides()]
+        estimates = [self._estimate(i, level, metric, compared[i]) for i in (0, 1)]
+        a, b = (math.exp(one.mean) if one else None for one in estimates)
+        change = Change(
+            "ratios", self.pair.b.context, level, self.mode, metric, a, b, "invalid", confidence=1 - self.alpha
+        )
+        if alone := self.pair.in_one_alone(change):
+            return alone
+        if reason := self.pair.why_not(level, "ratios"):
+            return replace(change, verdict="not comparable", reason=reason)
+        for name, one, estimate in zip("AB", compared, estimates, strict=True):
+            if one is None or one.verdict == "invalid" or estimate is None:
+                return replace(change, reason=f"in {name}: {one.reason if one else 'not measured'}")
+        first, second = estimates
+        assert first is not None
+        assert second is not None
+        where = where_of(self.pair.b.context, level, self.mode)
+        past = self.past.ratios.get(where, ()) if metric == "step_time" else ()
+        estimate = difference(first, second, spread_of(past, first.mean, far=self.far))
+        verdict, reason = self._judged(estimate, [one for one in compared if one])
+        return replace(
+            change, estimate=estimate, verdict=verdict, reason=reason, flags=self._flags(level, compared, past)
+        )
+
+    def time(self, level: str, metric: str) -> Change:
+        """What became of a level's own time: shown, and judged only by what earlier runs say of how much it varies."""
+        change = Change("times", self.pair.b.context, level, self.mode, metric, None, None, "shown")
+        if alone := self.pair.in_one_alone(change):
+            return alone
+        first, second = (self._seconds(i, level, metric) for i in (0, 1))
+        if first is None or second is None:
+            return replace(change, verdict="invalid", reason="not measured")
+        flags = ("cpu-clock",) if self.measured[1].clock == "cpu" else ()
+        change = replace(change, a=first, b=second, flags=flags)
+        if reason := self.pair.why_not(level, "times"):
+            return replace(change, verdict="not comparable", reason=reason)
+        past = self.past.seconds.get(where_of(self.pair.b.context, level, self.mode), ())
+        if metric != "step_time" or len(past) < ENOUGH or self.quick:
+            return change
+        logs = np.log(past)
+        error = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
+        estimate = Estimate(math.log(second) - float(logs.mean()), error, len(logs) - 1, len(logs))
+        verdict, reason = decide(estimate, self.margin, stats.FLOOR, 0.05)
+        return replace(change, estimate=estimate, verdict=verdict, reason=reason)
+
+    def _sides(self) -> list[tuple[Side, Any]]:
+        return [(self.a, self.pair.a), (self.b, self.pair.b)]
+
+    def _view(self, index: int, metric: str) -> Any:
+        return (self.a, self.b)[index].findings.views.get(metric)
+
+    def _estimate(self, index: int, level: str, metric: str, compared: Comparison | None) -> Estimate | None:
+        """The log ratio of one run, on the clock that both go by."""
+        if compared is None or compared.estimate is None:
+            return None
+        if not self.clocks_differ:
+            return compared.estimate
+        values = self.measured[index].log_ratios(level, "variant", self._view(index, metric))
+        return stats.estimate(values) if values else None
+
+    def _seconds(self, index: int, level: str, metric: str) -> float | None:
+        of = (self.a, self.b)[index].findings.metrics.get(metric)
+        return self.measured[index].number(level, of, self._view(index, metric)) if of else None
+
+    def _judged(self, estimate: Estimate, compared: Sequence[Comparison]) -> tuple[Verdict, str]:
+        if any(one.verdict == "unranked" for one in compared):
+            return "unranked", "its answer is another one, on purpose"
+        if self.quick:
+            return "undecided", f"a first look: {' and '.join(self.quick)}"
+        for name, one in zip("AB", compared, strict=True):
+            if "null-biased" in one.flags:
+                return "undecided", f"in {name} the baseline differs from itself"
+            if one.clock == "wall" and one.cpu_share < CPU_SHARE and contended(one):
+                return "undecided", f"in {name} cores were shared, and several threads have no CPU clock"
+        return decide(estimate, self.margin, self.floor, self.alpha)
+
+    def _flags(self, level: str, compared: Sequence[Comparison | None], past: Sequence[Estimate]) -> tuple[str, ...]:
+        carried = {flag for one in compared if one for flag in one.flags}
+        if self.clocks_differ:
+            carried.add("cpu-clock")
+        marks = ["other machine"] if self.pair.marked(level, "ratios") else []
+        if self.far and len(past) < ENOUGH:
+            marks.append("far apart")
+        return (*marks, *(flag for flag in _CARRIED if flag in carried))
+
+
+def contended(comparison: Comparison) -> bool:
+    """Whether several threads computed on cores of a CPU."""
+    block = comparison.block
+    return block.threads > 1 and all(trial.device == "cpu" for trial in block.trials)
+
+
+def as_a_family(changes: Sequence[Change], floor: float) -> list[Change]:
+    """The changes of one kind with p values adjusted within each metric (Holm); a difference that would not stand among
+    so many is undecided."""
+    found = list(changes)
+    for metric in dict.fromkeys(change.metric for change in changes):
+        judged = [
+            i for i, c in enumerate(found)
+            if c.metric == metric and c.estimate and c.verdict not in ("unranked", "invalid", "same")
+        ]  # fmt: skip
+        p_values = [estimate.p_value(floor) for i in judged if (estimate := found[i].estimate)]
+        for i, adjusted in zip(judged, stats.holm_adjusted(p_values), strict=True):
+            one = replace(found[i], adjusted=adjusted)
+            if one.verdict in ("faster", "slower", "better", "worse") and adjusted > 1 - one.confidence:
+                reason = f"{one.verdict} if it were alone; one of {len(judged)} rows may seem so by chance"
+                one = replace(one, verdict="undecided", reason=reason)
+            found[i] = one
+    return found

@@ -1,0 +1,68 @@
+"""Recorded noise: what two identical things took, side by side, on a real machine.
+
+`noise_traces.npz`, which ships with the harness, was recorded on a shared two-core machine: one training step of about
+5 ms, in the environment "nat" (as the machine was: contended) and "load" (with a burner on the same core).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zipfile import is_zipfile
+
+import numpy as np
+
+from harness.analysis.stats import Array
+from harness.errors import UserError
+
+SHIPPED = Path(__file__).parent / "noise_traces.npz"
+#: A trace holds about as much as five processes measure: a simulated process is a fifth of one.
+PROCESSES = 5
+#: A simulated process has at least this many pairs.
+LEAST_PAIRS = 8
+
+Traces = Mapping[str, Sequence[Array]]
+
+
+def load_traces(path: Path = SHIPPED) -> Traces:
+    """The traces by environment: each an array (pairs, 4) of microseconds: wall and CPU time of one, then of the other.
+
+    Raises UserError where the file is not such a recording.
+    """
+    found: dict[str, list[Array]] = {}
+    try:
+        if path.is_file() and not is_zipfile(path):
+            raise ValueError("not written by numpy.savez")
+        with np.load(path, allow_pickle=False) as file:
+            for line in file["meta"]:
+                index, environment, mode = str(line).split("|")
+                if mode == "rand":  # in random order, interleaved; other modes are other experiments
+                    found.setdefault(environment, []).append(file[f"t{index}"].astype(float))
+    except OSError as error:
+        raise UserError(f"cannot read the traces: {error.strerror or error}.", where=str(path)) from error
+    except (ValueError, KeyError) as error:
+        fix = "harness selftest --record FILE makes one."
+        raise UserError("this is no recording of noise.", where=str(path), fix=fix) from error
+    return found
+
+
+def save_traces(path: Path, traces: Traces) -> None:
+    """Write a recording that `load_traces` reads. Raises UserError where it cannot be written."""
+    numbered = [(environment, trace) for environment, group in traces.items() for trace in group]
+    arrays = {f"t{index}": trace.astype(np.float32) for index, (_, trace) in enumerate(numbered)}
+    meta = np.array([f"{index}|{environment}|rand" for index, (environment, _) in enumerate(numbered)])
+    try:
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, meta=meta, **arrays)
+    except OSError as error:
+        raise UserError(f"cannot write the traces: {error.strerror or error}.", where=str(path)) from error
+
+
+def segment(trace: Array, draw: random.Random) -> Array:
+    """A simulated process: a fifth of a trace, contiguous, its two labels swapped at random, so that the null is true
+    by construction."""
+    size = max(LEAST_PAIRS, len(trace) // PROCESSES)
+    begin = draw.randrange(max(1, len(trace) - size + 1))
+    part = trace[begin : begin + size]
+    return part[:, [2, 3, 0, 1]] if draw.random() < 0.5 else part

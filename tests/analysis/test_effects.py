@@ -1,0 +1,297 @@
+"""Effects in ablation designs: contrasts that recover what was planted, Holm over them, and what is missing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_effects import FACTORS, TIMES, block_of, effects, plan_of, speed_records
+
+from harness.analysis import stats
+from harness.analysis.effects import Effect, contrasts
+from harness.analysis.findings import contested, find
+from harness.records import designs
+from harness.records.plan import Block, Claim, Measures, Plan, Record, Skipped, Speed
+from harness.report.tables.effects import effect_table
+
+
+def made_up(block: Block, mains: dict, pairs: dict | None = None, replicates: int = 7, noise: float = 0.0) -> dict:
+    """Values of each level: the sum of what is on, and of pairs of it, on top of something that each replicate gives
+    to all of its levels alike."""
+    random = np.random.default_rng(3)
+    shared = random.normal(0, 5, replicates)
+    return {
+        trial.level: shared
+        + noise * random.normal(size=replicates)
+        + sum(mains.get(factor, 0.0) for factor in trial.on)
+        + sum((pairs or {}).get(pair, 0.0) for pair in itertools.combinations(trial.on, 2))
+        for trial in block.trials
+    }
+
+
+def found_by(effects: list[Effect], kind: str) -> dict[str, float]:
+    return {effect.level: effect.estimate.mean for effect in effects if effect.kind == kind}
+
+
+MAINS = {"a": 0.3, "b": -0.2, "c": 0.05}
+PAIRS = {("a", "b"): 0.11, ("b", "c"): -0.07}
+
+
+def test_a_factorial_recovers_main_effects_and_interactions():
+    block = block_of("factorial")
+    found = effects("factorial", made_up(block, MAINS, PAIRS), block)
+    # Averaged over the others, each pair counts by half.
+    expected = {"a": 0.3 + 0.055, "b": -0.2 + 0.055 - 0.035, "c": 0.05 - 0.035}
+    assert found_by(found, designs.AVERAGE) == pytest.approx(expected, abs=1e-12)
+    expected = {"a x b": 0.11, "a x c": 0.0, "b x c": -0.07}
+    assert found_by(found, designs.INTERACTION) == pytest.approx(expected, abs=1e-12)
+    assert len(found) == 6
+
+
+def test_leaving_one_out_is_signed_as_what_the_factor_contributes():
+    block = block_of("leave-one-out")
+    assert block.baseline.level == "all"
+    found = effects("leave-one-out", made_up(block, MAINS, PAIRS), block)
+    expected = {"a": 0.3 + 0.11, "b": -0.2 + 0.11 - 0.07, "c": 0.05 - 0.07}
+    assert found_by(found, designs.REMOVED) == pytest.approx(expected, abs=1e-12)
+    assert len(found) == 3
+
+
+def shapley(values: dict[frozenset, float], factors) -> dict[str, float]:
+    """By its definition: what each brings, averaged over all orders of coming in."""
+    orders = list(itertools.permutations(factors))
+    total = dict.fromkeys(factors, 0.0)
+    for order in orders:
+        for place, factor in enumerate(order):
+            before = frozenset(order[:place])
+            total[factor] += (values[before | {factor}] - values[before]) / len(orders)
+    return total
+
+
+@pytest.mark.parametrize("factors", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")])
+def test_the_mirror_s_mean_is_the_shapley_value(factors):
+    """With two factors always, and with more where no three interact."""
+    mains, pairs = {"a": 0.3, "b": -0.2, "d": 1.0}, {("a", "b"): 0.11, ("b", "c"): -0.07, ("a", "d"): 0.5}
+    block, whole = block_of("mirror", factors), block_of("factorial", factors)
+    found = effects("mirror", made_up(block, mains, pairs), block)
+    every = {frozenset(t.on): float(made_up(whole, mains, pairs)[t.level][0]) for t in whole.trials}
+    assert found_by(found, designs.BOTH) == pytest.approx(shapley(every, factors), abs=1e-12)
+    added, removed = found_by(found, designs.ADDED), found_by(found, designs.REMOVED)
+    assert added == pytest.approx({factor: mains.get(factor, 0.0) for factor in factors}, abs=1e-12)
+    assert found_by(found, designs.REST) == pytest.approx({f: removed[f] - added[f] for f in factors}, abs=1e-12)
+
+
+@pytest.mark.parametrize("design", designs.BASELINES)
+def test_contrasts_compare_and_never_add(design):
+    """What a replicate gives to all of its trials alike cancels: weights sum to 0."""
+    for factors in (("a", "b"), FACTORS, ("a", "b", "c", "d", "e")):
+        levels = designs.combinations(design, factors)
+        assert len(set(levels.values())) == len(levels)
+        assert next(iter(levels)) == designs.BASELINES[design]
+        for kind, _, weights in contrasts(design, factors, levels):
+            assert sum(weights.values()) == pytest.approx(0, abs=1e-12)
+            assert kind in designs.WORDS
+
+
+def test_one_factor_that_is_left_has_one_effect():
+    """Where --only has made contexts of the others."""
+    for design in ("factorial", "leave-one-out"):
+        assert len(contrasts(design, ("a",), designs.combinations(design, ("a",)))) == 1
+    kinds = [kind for kind, _, _ in contrasts("mirror", ("a",), designs.combinations("mirror", ("a",)))]
+    assert kinds == [designs.ADDED, designs.REMOVED, designs.BOTH]
+
+
+def test_an_effect_that_needs_what_is_missing_has_none_and_says_why():
+    block = block_of("mirror", without=("all-b",))
+    values = made_up(block, MAINS)
+    del values["c"]
+    found = effects("mirror", values, block, barred={"c": ("invalid", "c failed")})
+    lacking = {(e.kind, e.level): e.reason for e in found if e.estimate is None}
+    assert lacking == {
+        (designs.REMOVED, "b"): "needs all-b, not measured",
+        (designs.BOTH, "b"): "needs all-b, not measured",
+        (designs.REST, "b"): "needs all-b, not measured",
+        (designs.ADDED, "c"): "needs c: c failed",
+        (designs.BOTH, "c"): "needs c: c failed",
+        (designs.REST, "c"): "needs c: c failed",
+    }
+    assert all(effect.verdict == "invalid" and effect.ratio is None for effect in found if effect.estimate is None)
+    assert len(found) - len(lacking) == 6
+
+
+def test_p_values_are_adjusted_over_the_effects_of_a_block():
+    block = block_of("factorial")
+    found = effects("factorial", made_up(block, MAINS, PAIRS, noise=0.05), block)
+    raw = [effect.estimate.p_value() for effect in found]
+    order = np.argsort(raw)
+    expected = np.minimum(1, np.maximum.accumulate(np.array(raw)[order] * np.arange(6, 0, -1)))
+    assert np.array([effect.adjusted for effect in found])[order] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("p_values", [[], [0.01], [0.04, 0.01, 0.03, 0.005], [0.5, 0.9, 0.9], [0.02, 0.02, 0.02]])
+def test_holm_s_adjusted_p_values_decide_as_his_step_down(p_values):
+    adjusted = stats.holm_adjusted(p_values)
+    for alpha in (0.01, 0.05, 0.1, 0.5):
+        decided = [level > 0 for level in stats.holm(p_values, alpha)]
+        assert [value <= alpha for value in adjusted] == decided
+
+
+def decided(estimate: stats.Estimate) -> tuple[str, str]:
+    low, high = estimate.interval()
+    return ("slower", "") if low > 0 else ("faster", "") if high < 0 else ("undecided", "")
+
+
+def test_what_is_clear_alone_may_be_chance_among_many():
+    """p = 0.03 stands alone, and not as one of six effects."""
+    block, random = block_of("factorial"), np.random.default_rng(0)
+    values = {trial.level: random.normal(0, 1, 8) for trial in block.trials}
+    (a, *_) = effects("factorial", values, block)
+    wanted = stats.t_quantile(1 - 0.03 / 2, 7) * a.estimate.error - a.estimate.mean
+    values = {trial.level: values[trial.level] + wanted * ("a" in trial.on) for trial in block.trials}
+    (a, *_) = effects("factorial", values, block, decided)
+    assert a.estimate.p_value() == pytest.approx(0.03)
+    assert decided(a.estimate)[0] == "slower"
+    assert (a.verdict, a.reason) == ("undecided", "slower if it were alone; one of 6 effects may seem so by chance")
+    more = {trial.level: values[trial.level] + 3 * ("a" in trial.on) for trial in block.trials}
+    assert effects("factorial", more, block, decided)[0].verdict == "slower"
+
+
+def test_an_effect_is_no_clearer_than_the_levels_it_needs():
+    block = block_of("leave-one-out")
+    values = made_up(block, MAINS, noise=0.001)
+    barred = {"all-b": ("unranked", "its answer is another one, on purpose")}
+    flags = {"all": ("cpu-clock",), "all-a": ("cpu-clock", "another update")}
+    a, b, c = effects("leave-one-out", values, block, decided, barred=barred, flags=flags)
+    assert (a.verdict, a.flags) == ("slower", ("cpu-clock", "another update"))
+    assert (b.verdict, b.reason) == ("unranked", "its answer is another one, on purpose")
+    assert (c.verdict, c.flags) == ("slower", ("cpu-clock",))
+
+
+def test_a_ratio_is_shown_as_one_and_a_difference_as_it_is():
+    effect = Effect(
+        block_of("mirror"), "train", "m", designs.ADDED, ("a",), "ratio", estimate=stats.Estimate(0.1, 0.01, 9, 10)
+    )
+    assert effect.ratio == pytest.approx(math.exp(0.1))
+    low, high = effect.interval
+    assert math.log(high) - math.log(low) == pytest.approx(2 * 0.01 * stats.t_quantile(0.975, 9))
+    assert replace(effect, scale="difference").ratio == 0.1
+    assert replace(effect, estimate=stats.estimate([0.1])).interval is None
+
+
+@pytest.mark.parametrize("replicates", [5, 10])
+def test_holm_over_contrasts_keeps_the_family_s_error(replicates):
+    """Nothing is planted; in less than 6 % of experiments is any effect called one at 5 %. The contrasts are not
+    independent, which Holm does not need."""
+    random = np.random.default_rng(11)
+    for design, factors in (("mirror", FACTORS), ("factorial", ("a", "b", "c", "d"))):
+        levels = designs.combinations(design, factors)
+        made = contrasts(design, factors, levels)
+        weights = np.array([[w.get(level, 0.0) for level in levels] for _, _, w in made])
+        values = random.normal(size=(4000, replicates, len(levels)))
+        each = values @ weights.T  # experiments, replicates, effects
+        t = np.abs(each.mean(axis=1)) / (each.std(axis=1, ddof=1) / math.sqrt(replicates))
+        # Holm calls some effect one exactly where it calls the clearest, which pays for all of them.
+        critical = stats.t_quantile(1 - 0.05 / 2 / len(made), replicates - 1)
+        assert (t.max(axis=1) > critical).mean() < 0.06, design
+        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.3, design  # what it saves from
+        first = [2 * stats.t_tail(float(x), replicates - 1) for x in t[0]]
+        assert (min(stats.holm_adjusted(first)) <= 0.05) == (t[0].max() > critical)
+
+
+# in a run's findings
+
+
+def claim(effect: str, expect: str, by: float) -> Claim:
+    return Claim("says", effect, "step_time", expect, by, "train", {}, "all")
+
+
+def test_speed_s_effects_are_ratios_with_a_verdict(catalog):
+    plan = plan_of(claims=(claim("a", "higher", 0.5), claim("a x b", "higher", 0.02), claim("b", "higher", 0.0)))
+    found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
+    a, b, both = found.effects_in(plan.blocks[0], "train")
+    assert a.ratio == pytest.approx(2.0 * math.sqrt(1.05), rel=2e-3)
+    assert b.ratio == pytest.approx(0.9 * math.sqrt(1.05), rel=2e-3)
+    assert (both.level, both.kind) == ("a x b", designs.INTERACTION)
+    assert both.ratio == pytest.approx(1.05, rel=3e-3)
+    assert [effect.verdict for effect in (a, b, both)] == ["slower", "faster", "slower"]
+    assert all(effect.interval[0] < effect.ratio < effect.interval[1] for effect in (a, b, both))
+    assert [result.answer for result in found.claims] == ["holds", "holds", "fails"]
+    assert found.claims[2].against == (plan.blocks[0].id,)
+
+
+def test_a_claim_in_a_mirror_is_about_the_average_of_both(catalog):
+    plan = plan_of("mirror", claims=(claim("b", "lower", 0.07),))
+    found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
+    sizes = {effect.kind: effect.ratio for effect in found.effects_in(plan.blocks[0], "train") if effect.level == "b"}
+    assert sizes == pytest.approx(
+        {designs.ADDED: 0.9, designs.REMOVED: 0.945, designs.BOTH: 0.9 * math.sqrt(1.05), designs.REST: 1.05}, rel=3e-3
+    )
+    assert found.claims[0].answer == "holds"  # with removed from full, 0.945, it would fail
+    assert "0.922" in found.claims[0].reason
+
+
+def test_a_claim_about_an_effect_must_fail_twice(catalog):
+    plan = plan_of(claims=(claim("b", "higher", 0.0),))
+    first = speed_records(plan.blocks[0], TIMES)
+    (again,) = contested(plan, first, catalog)
+    assert find(plan, first + speed_records(again, TIMES), catalog).claims[0].answer == "fails"
+    other = speed_records(again, {**TIMES, "b": 1.2, "all": 2.4})
+    assert find(plan, first + other, catalog).claims[0].answer == "undecided"
+
+
+def test_few_processes_a_first_look_and_a_blind_run_decide_no_effect(catalog):
+    plan = plan_of()
+    (this,) = plan.blocks
+
+    def verdicts(records: list[Record], plan: Plan = plan) -> set[tuple[str, str]]:
+        found = find(plan, records, catalog).effects_in(plan.blocks[0], "train")
+        assert len(found) == 3
+        return {(effect.verdict, effect.reason) for effect in found}
+
+    assert verdicts(speed_records(this, TIMES, processes=4)) == {("invalid", "4 of at least 5 processes")}
+    biased = [
+        replace(r, data={**r.data, "wall": [2 * x for x in r.data["wall"]], "cpu": [2 * x for x in r.data["cpu"]]})
+        if r.role == "control" else r
+        for r in speed_records(this, TIMES)
+    ]  # fmt: skip
+    assert ("undecided", "the baseline differs from itself") in verdicts(biased)
+    quick = replace(plan, blocks=(replace(this, measures=Measures(speed=Speed(quick=True))),))
+    assert verdicts(speed_records(this, TIMES, processes=1), quick) == {("undecided", "one process")}
+    table = effect_table("t", find(quick, speed_records(this, TIMES, processes=1), catalog).effects)
+    assert [row[-1] for row in table.rows] == ["first look"] * 3
+
+
+def test_effects_without_a_combination_are_left_out_and_a_line_says_which(catalog):
+    three = ("a", "b", "c")
+    plan = plan_of("mirror", three, skipped=(Skipped({designs.AXIS: "all-b"}, "no time"),), without=("all-b",))
+    times = {trial.level: 1.0 for trial in plan.blocks[0].trials}
+    records = speed_records(plan.blocks[0], times)
+    broken = [record for record in records if record.level != "c"]
+    broken.append(Record(plan.blocks[0].id, "c", "c", "verify", "variant", 0, 1, "failed", "it raised"))
+    table = effect_table("all · train", find(plan, broken, catalog).effects_in(plan.blocks[0], "train"))
+    assert table.title == "all · train: effects"
+    assert [row[:2] for row in table.rows] == [
+        ("a", designs.ADDED), ("a", designs.REMOVED), ("a", designs.BOTH), ("a", designs.REST),
+        ("b", designs.ADDED), ("c", designs.REMOVED),
+    ]  # fmt: skip
+    assert table.notes == (
+        "Not estimated: removed from full of b, average of both of b, interaction with the rest of b (needs all-b: no time).",
+        "Not estimated: added to base of c, average of both of c, interaction with the rest of c "
+        "(needs c: failed: it raised).",
+    )
+
+
+def test_the_header_names_the_estimand(catalog):
+    plan = plan_of("leave-one-out")
+    times = {"all": 2.0, "all-a": 1.0, "all-b": 2.0}
+    table = effect_table(
+        "t", find(plan, speed_records(plan.blocks[0], times, wobble=0), catalog).effects_in(plan.blocks[0], "train")
+    )
+    assert table.title == "t: effects, removed from full"
+    assert table.headers == ("factors", "ratio", "95 % interval", "p (Holm)", "verdict")
+    assert table.rows[0][:2] == ("a", "2.000")
+    assert (table.rows[0][-1], table.rows[1][-1]) == ("slower", "equivalent")
+    assert effect_table("t", []) is None

@@ -1,0 +1,321 @@
+"""Two profiles that add up to what the clock says: made by hand, and of the toy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from commands import harness
+from made_profiles import BLOCK, FLAGS, FUSED, LOOP, profile, timed
+
+from harness.analysis.explain import explain, explanations
+from harness.analysis.profile_warnings import warnings
+from harness.analysis.profiles import NOWHERE, Profiled, event_cost
+from harness.measure.kinds.profile import profile_trial
+from harness.measure.kinds.profile_context import fingerprint, flags
+from harness.measure.kinds.speed import lone_member
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
+from harness.records.plan import Measures, Profile, Record, Speed
+from harness.report.tables.explain import explanation_table, fingerprint_table, in_json, kernels_table, operators_table
+
+
+def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
+    measured = timed(plain=3.0, loop=6.0)
+    a, b = (Profiled.from_record(r) for r in (profile("plain", FUSED), profile("loop", LOOP)))
+    one = explain(measured, a, b, 0.0)
+    assert one is not None
+    assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
+    assert one.difference == pytest.approx(3e-3, rel=0.02)
+    assert one.interval is not None
+    assert one.interval[0] < one.ratio < one.interval[1]
+    assert one.ratio == pytest.approx(7 / 4, rel=0.01)
+    rows = {(row.phase, row.operator): row for row in one.rows}
+    scale = one.seconds[1] / 7  # in the loop's forward, 1.2 ms under the profiler were 6 ms on the clock
+    assert rows["forward", "aten::mm"].seconds == pytest.approx((0.0, 6 * 0.9 / 1.2 * scale), rel=0.01)
+    assert rows["forward", "aten::mkldnn_rnn_layer"].seconds[1] == 0.0
+    assert rows["backward", NOWHERE].difference == pytest.approx(0.0, abs=2e-5)
+    assert one.rows[0].operator == "aten::mm"
+    assert rows["forward", "aten::mm"].calls == (0, 50)
+
+
+def test_where_the_core_was_shared_cpu_time_is_shared_out():
+    measured = timed(plain=3.0, loop=6.0)
+    for process in measured.processes:
+        for key, samples in process.items():
+            process[key] = replace(samples, cpu=samples.wall / 2)
+    measured.choose_clock()
+    assert measured.clock == "cpu"
+    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    assert one is not None
+    assert one.seconds == pytest.approx((2e-3, 3.5e-3), rel=0.01)
+    assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
+
+
+def test_what_the_profiler_costs_is_taken_off():
+    """Each operator takes 500 ns more under it, half of that in itself: the same rows come out."""
+    measured = timed(plain=3.0, loop=6.0)
+    plain, dear = (
+        {level: Profiled.from_record(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
+        for cost in (0.0, 500.0)
+    )  # fmt: skip
+    cost = event_cost({("b", "train"): list(dear.values())})
+    assert cost == pytest.approx(500e-9)
+    assert event_cost({("b", "train"): list(plain.values())}) == 0.0
+    first = explain(measured, plain["plain"], plain["loop"], 0.0)
+    second = explain(measured, dear["plain"], dear["loop"], cost)
+    assert first is not None
+    assert second is not None
+    for row, same in zip(first.rows, second.rows, strict=True):
+        assert row.operator == same.operator
+        assert same.seconds == pytest.approx(row.seconds, rel=1e-9)
+
+
+def test_two_levels_neither_of_which_is_the_baseline():
+    measured = timed(plain=3.0, loop=6.0, other=2.0)
+    one = explain(measured, *(Profiled.from_record(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
+    assert one is not None
+    assert one.ratio == pytest.approx(3 / 7, rel=0.01)
+    assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
+    assert one.sentence.startswith("other takes 0.43")
+
+
+def test_a_sentence_says_what_it_comes_to():
+    measured = timed(plain=3.0, loop=6.0)
+    profiles = {(BLOCK.id, "train"): [Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
+    (one,) = explanations([measured], profiles)
+    assert one.sentence.startswith("loop takes 1.75 (")
+    assert "times as long as plain, +2.99 ms a step" in one.sentence
+    assert "operator by operator in place of oneDNN's fused recurrent layer" in one.sentence
+    assert "50 more operator calls (6 to 55)" in one.sentence
+    assert "most of it in mm (+4.5" in one.sentence
+    table = explanation_table(one)
+    assert table.rows[-1][1] == "sum"
+    assert table.rows[-1][5] == "100%"
+    assert [row[1] for row in table.rows][:2] == ["mm", "mkldnn_rnn_layer"]
+    assert any("takes 0 ns for each operator" in note for note in table.notes)
+    assert len(explanation_table(one, 1, all_of_them=True).rows) == 3
+    assert json.loads(json.dumps(in_json(one)))["rows"][0]["operator"] == "aten::mm"
+    shown = operators_table(BLOCK, one.b, 0.0)
+    assert shown.rows[0][:3] == ("forward", "mm", "64%")
+
+
+def test_no_reasons_are_given_for_a_difference_that_may_be_none():
+    measured = timed(plain=3.0, loop=3.0)
+    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    assert one is not None
+    assert not one.decided
+    assert "most of it" not in one.sentence
+    assert "no difference that the interval could tell from none" in one.sentence
+
+
+def test_what_was_not_timed_is_not_explained():
+    a, b = (Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP)))
+    assert explain(timed(plain=3.0), a, b, 0.0) is None
+    assert explanations([timed(plain=3.0, loop=6.0)], {(BLOCK.id, "train"): [b]}) == []
+
+
+def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
+    """Written by hand: there is no GPU here."""
+    kernels = {"phase": ["forward"], "name": ["void gemm"], "calls": [200], "device": [4_000_000]}
+
+    def on_device(level: str, nanoseconds: int) -> Profiled:
+        made = profile(level, [("forward", "aten::mm", 100, 1)], device="cuda", kernels=kernels)
+        made.data["operators"].update(device=[nanoseconds], kernels=[100])
+        return Profiled.from_record(made)
+
+    one = explain(timed(plain=3.0, loop=6.0), on_device("plain", 4_000_000), on_device("loop", 5_000_000), 1e-6)
+    assert one is not None
+    rows = {(row.phase, row.operator): row for row in one.rows}
+    assert rows["forward", "aten::mm"].seconds == pytest.approx((2e-3, 2.5e-3))
+    assert rows["forward", NOWHERE].difference == pytest.approx(2.5e-3, rel=0.02)
+    assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
+    assert one.a.launches == 50
+    table = kernels_table(BLOCK, one.a)
+    assert table.rows == (("forward", "void gemm", "100%", "2.000", "100"),)
+    assert table.notes == ("50 kernels a step, 2.000 ms on the device together.",)
+
+
+def test_a_table_whose_cells_went_different_ways_is_warned_of():
+    def group(**more):
+        return [Profiled.from_record(profile("plain", FUSED)), Profiled.from_record(profile("loop", LOOP, **more))]
+
+    (ways,) = warnings([BLOCK], {(BLOCK.id, "train"): group()})
+    assert "computed in different ways (plain: oneDNN's fused recurrent layer; loop: operator by operator)" in ways
+    marks = {**FLAGS, "flags": {"threads": 2, "oneDNN": True}, "types": ["bfloat16"], "subnormal": 0.2}
+    texts = warnings([BLOCK], {(BLOCK.id, "train"): group(fingerprint=marks)})
+    assert len(texts) == 4
+    assert any("threads differ (plain: 1; loop: 2)" in text for text in texts)
+    assert any("types of weights differ (plain: float32; loop: bfloat16)" in text for text in texts)
+    assert any("the backward pass of loop computes with subnormal numbers" in text for text in texts)
+    alike = [Profiled.from_record(profile("plain", LOOP)), Profiled.from_record(profile("loop", LOOP))]
+    assert warnings([BLOCK], {(BLOCK.id, "train"): alike}) == []
+    again = replace(BLOCK, context={"cell": "gru"})
+    (both,) = warnings([BLOCK, again], {(BLOCK.id, "train"): group(), (again.id, "train"): group()})
+    assert both.startswith("all · train, gru · train: ")
+
+
+def test_the_fingerprint_of_a_block():
+    group = [Profiled.from_record(profile("plain", FUSED)), Profiled.from_record(profile("loop", LOOP))]
+    table = fingerprint_table(BLOCK, "train", group, "code", ["Because."])
+    assert table.headers == (
+        "code",
+        "way",
+        "operator calls a step",
+        "launches",
+        "launches / point",
+        "page faults",
+        "subnormal",
+    )
+    assert table.rows[1] == ("loop", "operator by operator", "55", "55", "6.9", "0", "0.0%")
+    assert table.notes[0] == "Because."
+    assert "threads 1; oneDNN on; types of weights float32" in table.notes[1]
+
+
+# -- with torch
+
+
+@pytest.fixture
+def toy(planned):
+    (made,) = planned("busy: {use: [busy]}").blocks
+    measures = Measures(speed=Speed(batches=2), profile=Profile(steps=2))
+    return replace(made, measures=measures)
+
+
+def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
+    data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    assert json.loads(json.dumps(data)) == data
+    assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
+    assert data["phases"]["phase"] == ["collate", "forward", "backward", "update"]
+    operators = data["operators"]
+    calls = dict(zip(zip(operators["phase"], operators["name"], strict=True), operators["calls"], strict=True))
+    assert calls["forward", "aten::sin"] == 200
+    assert calls["forward", "aten::addmm"] == 2
+    assert calls["update", "Optimizer.step#SGD.step"] == 2
+    assert ("backward", "aten::sin") not in calls
+    for phase, wall, between in zip(*(data["phases"][key] for key in ("phase", "wall", "between")), strict=True):
+        own = sum(own for where, own in zip(operators["phase"], operators["own"], strict=True) if where == phase)
+        assert own + between == pytest.approx(wall, rel=0.5)  # of medians, which need not add up
+        assert between >= 0
+    assert data["plain"] > 0
+    assert 0 < data["cost"] < 1e5
+    assert data["counts"]["points"] == 16
+    assert data["fingerprint"]["flags"]["threads"] >= 1
+    assert data["fingerprint"]["types"] == ["float32"]
+    assert data["fingerprint"]["subnormal"] == 0.0
+    (path,) = tmp_path.glob("*/worker.pt.trace.json.gz")
+    assert path.parent.name == data["trace"].partition("/")[0] == f"{toy.id}.busy.train"
+
+
+def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
+    monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
+    data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0], 1, 1, True)
+    assert data["counts"]["points"] == 8
+
+
+def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
+    data = profile_trial(toy, "plain", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    assert (data["batches"], data["passes"]) == ([0], 1)
+
+
+def test_flags_are_read_inside_the_step(toy, catalog):
+    import torch
+
+    member = lone_member(toy, "plain", "train", Kitchen(catalog), Guard(0.0))
+    inner = member.live.forward
+
+    def under(model, batch):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return inner(model, batch)
+
+    member.live.forward = under
+    assert fingerprint(member, [])["flags"]["autocast"] == "bfloat16"
+    assert flags("cpu")["autocast"] is False
+
+
+def test_a_planted_cost_is_found(planned, catalog, tmp_path):
+    """Sines are planted, and the explanation says sines. Shares of time, not times."""
+    (made,) = planned("busy: {use: [{name: busy, times: 400}]}").blocks
+    toy = replace(made, measures=Measures(speed=Speed(batches=2), profile=Profile(steps=1)))
+    kitchen = Kitchen(catalog)
+    profiles = []
+    for level in ("plain", "busy"):
+        data = profile_trial(toy, level, "train", kitchen, Guard(0.0), tmp_path)
+        profiles.append(
+            Profiled.from_record(Record(toy.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data))
+        )
+    cost = event_cost({(toy.id, "train"): profiles})
+    seconds = profiles[1].seconds(cost)
+    forward = {name: time for (phase, name), time in seconds.items() if phase == "forward"}
+    assert max((name for name in forward if name != NOWHERE), key=forward.__getitem__) == "aten::sin"
+    assert profiles[1].calls["forward", "aten::sin"] == 400
+
+
+def test_explain_from_the_command_line(tmp_path):
+    from toy_suite import SUITE
+
+    text = SUITE.replace("backwards: {use: [reverse]}", "backwards: {use: [reverse]}\n    busy: {use: [busy]}")
+    (tmp_path / "toy.yaml").write_text(text + "  profile: {steps: 1}\n")
+    done = harness("run", "toy.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "all · train: how it was computed, and why" in done.stdout
+    assert "busy takes " in done.stdout
+    (folder,) = (tmp_path / "results" / "toy").iterdir()
+    report = (folder / "report.md").read_text()
+    assert "## Why" in report
+    assert "busy against plain" in report
+    assert "all · train · busy: operators" in report
+    shown = harness("explain", "latest", "plain", "busy", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "all · train: busy against plain" in shown.stdout
+    assert "sin" in shown.stdout
+    found = json.loads(harness("explain", folder, "busy", "--json", cwd=tmp_path).stdout)
+    (one,) = found["explanations"]
+    assert sum(row["difference"] for row in one["rows"]) == pytest.approx(one["difference"], rel=1e-9)
+    assert one["rows"][0]["operator"] in ("aten::sin", None)
+    assert len(json.loads(harness("explain", folder, "--json", cwd=tmp_path).stdout)["explanations"]) == 2
+    swapped = json.loads(harness("explain", folder, "busy", "backwards", "--json", cwd=tmp_path).stdout)
+    assert swapped["explanations"][0]["ratio"] < 1
+    for arguments, message in (
+        (("bussy",), "Did you mean busy?"),
+        (("plain", "busy", "--mode", "inference"), "nothing in this run can be explained so"),
+        (("plain", "busy", "backwards"), "two levels at most"),
+        (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
+    ):
+        bad = harness("explain", folder, *arguments, cwd=tmp_path)
+        assert bad.returncode == 2
+        assert message in bad.stderr
+
+
+def test_a_run_without_profiles_says_what_to_do(tmp_path):
+    from toy_suite import SUITE
+
+    (tmp_path / "toy.yaml").write_text(SUITE)
+    assert harness("run", "toy.yaml", cwd=tmp_path).returncode == 0
+    bad = harness("explain", "latest", cwd=tmp_path)
+    assert bad.returncode == 2
+    assert "A suite's measures need both, speed and profile" in bad.stderr
+
+
+def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
+    engine = "autograd::engine::evaluate_function: MulBackward0"
+    rows = [("backward", engine, 10, 100_000), ("backward", "MulBackward0", 10, 300_000), *FUSED]
+    one = explain(
+        timed(plain=3.0, loop=6.0), *(Profiled.from_record(profile(level, rows)) for level in ("plain", "loop")), 0.0
+    )
+    assert one is not None
+    (row,) = (row for row in one.rows if "MulBackward0" in row.operator)
+    assert (row.operator, row.calls) == ("MulBackward0", (5, 5))
+    assert row.seconds[0] == pytest.approx(1e-3 * 4 / 6, rel=0.02)  # the rest of the phase lies between operators
+    assert sum(each.difference for each in one.rows) == pytest.approx(one.difference, rel=1e-12)
+
+
+def test_more_calls_in_less_time_are_told_as_such():
+    measured = timed(plain=6.0, loop=3.0)
+    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    assert one is not None
+    assert "in spite of 50 more operator calls" in one.sentence

@@ -1,0 +1,400 @@
+"""Claims about what is exact, exponents, and claims about these."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from commands import harness, the_run
+from made import block, trial
+from scipy.stats import linregress
+from toy_suite import SUITE, read
+
+from harness.analysis.claims import settle
+from harness.analysis.findings import contested, find
+from harness.analysis.growth import find_growth, groups_along, number, slope
+from harness.analysis.resources import Resources, compared
+from harness.analysis.stats import t_quantile
+from harness.errors import UserError
+from harness.plan.planner import make_plan
+from harness.records.plan import Claim, Measures, Memory, Plan, Record, Speed
+from harness.report.suite_batch import row
+from harness.report.tables.growth import growth_tables, in_words
+
+LENGTHS = ["100", "200", "400", "800"]
+
+
+# exponents
+
+
+def test_a_power_law_is_recovered_without_error():
+    x = np.log([64.0, 100.0, 128.0, 999.0])
+    for b in (-1.5, 0.0, 1 / 3, 1.0, 2.0):
+        found = slope(x, np.log(3e7) + b * x)
+        assert found.mean == pytest.approx(b, abs=1e-12)
+        assert (found.error, found.df, found.k) == (0.0, 2, 4)
+        assert found.interval()[0] == found.interval()[1]
+
+
+@pytest.mark.parametrize("n", [3, 4, 9])
+def test_the_interval_is_that_of_a_least_squares_line(n):
+    random = np.random.default_rng(n)
+    x = np.log(random.uniform(10, 1000, n))
+    y = 5 + 1.3 * x + random.normal(0, 0.2, n)
+    found, oracle = slope(x, y), linregress(x, y)
+    half = t_quantile(0.975, n - 2) * oracle.stderr
+    assert found.mean == pytest.approx(oracle.slope, rel=1e-12)
+    assert found.interval() == pytest.approx((oracle.slope - half, oracle.slope + half), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("64", 64.0), ("1e3", 1000.0), ("0.5", 0.5), ("0", None), ("-1", None), ("nan", None), ("inf", None), ("x", None)],
+)
+def test_a_level_that_is_a_number_is_one_above_zero(name, value):
+    assert number(name) == value
+
+
+def contexts(lengths=LENGTHS, sizes=("s",), changes="rounding", **measures):
+    """Blocks of levels a (the baseline) and b for every length and size."""
+    this = replace(block("a", "b", changes=changes), measures=Measures(**{"memory": Memory(), **measures}))
+    return tuple(replace(this, context={"length": n, "size": size}) for size in sizes for n in lengths)
+
+
+def test_groups_differ_in_one_axis_alone_and_are_in_order():
+    blocks = contexts(["400", "1e2", "200"], sizes=("s", "t"))
+    groups = groups_along("length", blocks)
+    assert [[each.context["length"] for each in group] for group in groups] == [["1e2", "200", "400"]] * 2
+    assert [{each.context["size"] for each in group} for group in groups] == [{"s"}, {"t"}]
+    assert groups_along("size", blocks) == groups_along("depth", blocks) == []
+
+
+def grown(blocks, laws, name="kept_bytes", claims=(), times=None):
+    """The plan, resources and growth where `laws[level](length, size)` is how much a level takes; None where it is
+    unknown."""
+    plan = Plan("s", "q", "what", blocks, claims=tuple(claims))
+    quantities = []
+    for each in blocks:
+        value = {level: law(float(each.context["length"]), each.context["size"]) for level, law in laws.items()}
+        found = {level: {} if bytes_ is None else {name: bytes_} for level, bytes_ in value.items()}
+        quantities += compared(each, "train", found)
+    resources = Resources(tuple(quantities))
+    return plan, resources, find_growth(plan, resources, times or {})
+
+
+QUADRATIC, LINEAR = (lambda n, _: 8 * n * n), (lambda n, _: 40 * n)
+
+
+def test_growth_of_a_level_its_baseline_and_their_difference():
+    blocks = contexts()
+    times = {(each.id, "a", "train"): 1e-3 * float(each.context["length"]) for each in blocks}
+    _, _, growth = grown(blocks, {"a": QUADRATIC, "b": LINEAR}, times=times)
+    a, b, time = growth
+    assert (a.level, a.quantity, a.exponent.mean, a.estimate, a.verdict) == ("a", "kept_bytes", 2.0, None, "")
+    assert (b.exponent.mean, b.base.mean, b.ratio, b.interval) == (1.0, 2.0, -1.0, (-1.0, -1.0))
+    assert (b.metric, b.context, b.block) == ("kept_bytes along length", {"size": "s"}, blocks[-1])
+    assert (time.level, time.quantity, time.exponent.mean) == ("a", "step_time", 1.0)
+    (table,) = growth_tables(growth, "what")
+    assert table.title == "s · train: growth along length"
+    assert table.headers == ("what", "kept for backward", "time of a step")
+    assert table.rows == (("a", "2.00 (2.00 to 2.00)", "1.00 (1.00 to 1.00)"), ("b", "1.00 (1.00 to 1.00)", "-"))
+    assert table.notes == ("4 contexts, up to length 800.",)
+
+
+def test_the_difference_is_the_line_through_the_ratio():
+    random = np.random.default_rng(1)
+    noise = {n: random.normal(0, 0.1, 2) for n in map(float, LENGTHS)}
+    laws = {"a": lambda n, _: 8 * n * np.exp(noise[n][0]), "b": lambda n, _: 8 * n**1.2 * np.exp(noise[n][1])}
+    _, _, (a, b) = grown(contexts(), laws)
+    x = np.log(list(noise))
+    oracle = linregress(x, 0.2 * x + np.diff(list(noise.values()), axis=1)[:, 0])
+    assert (b.ratio, b.estimate.error) == pytest.approx((oracle.slope, oracle.stderr), rel=1e-9)
+    assert b.base == a.exponent
+    assert b.ratio == pytest.approx(b.exponent.mean - b.base.mean)
+    assert in_words(replace(b.exponent, mean=-0.001, error=0.0)) == "0.00 (0.00 to 0.00)"
+
+
+def test_two_contexts_are_no_growth_and_a_gap_is_told():
+    assert grown(contexts(LENGTHS[:2]), {"a": LINEAR, "b": LINEAR})[2] == ()
+    gap = {"a": LINEAR, "b": lambda n, _: None if n == 200 else 40 * n}
+    _, _, growth = grown(contexts(), gap)
+    assert [(one.level, one.fitted, one.verdict) for one in growth] == [("a", 4, ""), ("b", 3, "invalid")]
+    (table,) = growth_tables(growth, "what")
+    assert table.notes[1] == "b: kept for backward is known in 3 of them."
+    (three,) = growth_tables(grown(contexts(LENGTHS[:3]), {"a": LINEAR, "b": LINEAR})[2], "what")
+    assert three.notes == ("3 contexts, up to length 400. With one degree of freedom, t is 12.7.",)
+
+
+# claims about exponents
+
+
+def claim(expect="lower", by=0.0, metric="kept_bytes", **more) -> Claim:
+    return Claim(
+        "s", "b", metric, expect, by, "train", {}, more.pop("inside", "all"), "ratio", **{"exact": True, **more}
+    )
+
+
+def along(expect="lower", **more) -> Claim:
+    return replace(claim(expect, **more), along="length", scale="exponent")
+
+
+def noisy(n, size):
+    """Linear but for a wobble, and in context t quadratic."""
+    return (n if size == "s" else n * n / 50) * (1.3 if n in (200, 800) else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("laws", "expect", "answer", "words"),
+    [
+        ({"a": QUADRATIC, "b": LINEAR}, "lower", "holds", "exponent -1.00 [-1.00, -1.00] against the baseline's (1.00 and 2.00)"),
+        ({"a": QUADRATIC, "b": LINEAR}, "higher", "fails", "s · along length: exponent -1.00"),
+        ({"a": LINEAR, "b": lambda n, _: 41 * n}, "lower", "fails", "exponent +0.00 [+0.00, +0.00]"),
+        ({"a": LINEAR, "b": noisy}, "lower", "undecided", "the intervals allow both: exponent +0.0"),
+        ({"a": QUADRATIC, "b": noisy}, "lower", "holds", "against the baseline's (1.08 and 2.00)"),
+        ({"a": LINEAR, "b": lambda n, _: n if n < 800 else None}, "lower", "undecided",
+         "no exponent up to 800 · s: it takes 3 contexts, and both levels in each that is there"),
+    ],
+)  # fmt: skip
+def test_a_claim_about_growth(laws, expect, answer, words):
+    plan, resources, growth = grown(contexts(), laws, claims=[along(expect)])
+    (result,) = settle(plan, [*resources.quantities, *growth], 0.003, True)  # no clock's bias touches bytes
+    assert result.answer == answer
+    assert words in result.reason
+    assert result.against == ()
+
+
+def test_a_group_of_contexts_counts_as_one():
+    laws = {"a": LINEAR, "b": noisy}
+    for inside, where, answer in (("all", {}, "fails"), ("any", {}, "undecided"), ("all", {"size": ("t",)}, "fails")):
+        plan, _, growth = grown(contexts(sizes=("s", "t")), laws, claims=[replace(along(inside=inside), where=where)])
+        (result,) = settle(plan, growth, 0.003, False)
+        assert (result.answer, result.contexts) == (answer, 1 if where else 2)
+    assert result.reason.startswith("t · along length: exponent +1.0")
+    assert row("suite.yaml", result)[1:5] == (
+        "fails", f"{result.decisive.ratio:+.2f} in the exponent", result.interval, "800 · t (kept bytes along length)"
+    )  # fmt: skip
+
+
+def test_growth_of_times_waits_for_more_than_a_first_look():
+    for quick, answer in ((False, "holds"), (True, "undecided")):
+        blocks = contexts(speed=Speed(quick=quick))
+        times = {
+            (each.id, level, "train"): float(each.context["length"]) ** b
+            for each in blocks
+            for level, b in (("a", 2), ("b", 1))
+        }
+        plan = Plan("s", "q", "what", blocks, claims=(along(metric="step_time", exact=False),))
+        growth = find_growth(plan, Resources(), times)
+        assert settle(plan, growth, 0.003, False)[0].answer == answer
+        assert settle(plan, growth, 0.003, True)[0].answer == "undecided"
+
+
+def test_another_answer_settles_no_growth():
+    plan, _, growth = grown(contexts(changes="answer"), {"a": QUADRATIC, "b": LINEAR}, claims=[along()])
+    assert growth[1].verdict == "unranked"
+    assert settle(plan, growth, 0.003, False)[0].answer == "undecided"
+
+
+# claims about what is exact
+
+
+@pytest.mark.parametrize(
+    ("expect", "by", "base", "value", "answer", "words"),
+    [
+        ("lower", 0.0, 100, 64, "holds", "exactly 0.64"),
+        ("lower", 0.0, 10**9, 10**9 - 1, "holds", "exactly 0.999999999"),
+        ("lower", 0.0, 100, 100, "fails", "exactly 1"),
+        ("higher", 0.0, 100, 100, "fails", "exactly 1"),
+        ("lower", 0.2, 100, 80, "holds", "exactly 0.8"),
+        ("lower", 0.3, 100, 70, "holds", "exactly 0.7"),
+        ("lower", 0.2, 10**6, 800_001, "fails", "exactly 0.8"),
+        ("higher", 0.1, 1000, 1100, "holds", "exactly 1.1"),
+        ("equal", 0.0, 7, 7, "holds", "exactly 1"),
+        ("equal", 0.0, 10**6, 10**6 + 1, "fails", "exactly 1.000001"),
+        ("equal", 0.02, 100, 102, "holds", "exactly 1.02"),
+        ("higher", 0.5, 0, 10, "holds", "exactly more than 0"),
+        ("lower", 0.0, 0, 0, "fails", "exactly as much as 0"),
+        ("lower", 0.5, 10, 0, "holds", "exactly 0"),
+    ],
+)
+def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
+    blocks = contexts(["1"])
+    plan, resources, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
+    (result,) = settle(plan, resources.quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
+    assert (result.answer, result.against) == (answer, ())
+    assert result.reason.removeprefix("1 · s: ") == words
+    assert result.interval == "exactly"
+
+
+def test_in_several_contexts_the_one_that_decides_is_named():
+    laws = {"a": lambda *_: 1000, "b": lambda n, _: n}
+    plan, resources, _ = grown(contexts(), laws, claims=[claim(by=0.2), claim(inside="any", by=0.9)])
+    every, some = settle(plan, resources.quantities, 0.003, False)
+    assert (every.answer, every.reason) == ("holds", "from exactly 0.1 (100 · s) to exactly 0.8 (800 · s)")
+    assert (some.answer, some.reason) == ("holds", "100 · s: exactly 0.1")
+    assert row("suite.yaml", every)[2:5] == ("0.8 times", "exactly", "800 · s (kept bytes), of 4")
+    plan, resources, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
+    (missing,) = settle(plan, resources.quantities, 0.003, False)
+    assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")
+
+
+def test_what_is_exact_takes_nothing_from_the_family():
+    """A claim about noisy growth that holds alone still does among claims that are exact, held, failed or unknown."""
+    laws = {"a": lambda n, _: n**2.0, "b": noisy}
+    exact = [claim(), claim("higher"), *[claim(metric="peak_bytes")] * 30]
+    plan, resources, growth = grown(contexts(), laws, claims=[*exact, along(), *exact])
+    results = settle(plan, [*resources.quantities, *growth], 0.003, False)
+    assert [result.answer for result in results[:3]] == ["holds", "fails", "undecided"]
+    (alone,) = settle(replace(plan, claims=(along(),)), growth, 0.003, False)
+    assert results[len(exact)] == alone
+    assert alone.answer == "holds"
+    crowd = replace(plan, claims=(along(), *[along(metric="peak_bytes")] * 30))
+    assert settle(crowd, growth, 0.003, False)[0].answer == "undecided"  # these do take part
+
+
+def test_what_is_exact_is_not_measured_once_more(catalog):
+    this = replace(block("a", "b"), measures=Measures(memory=Memory()))
+    held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
+    records = [
+        Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "",
+               {**held, "peak": {"step": [peak]}, "kept": [7]})
+        for level, peak in (("a", 10), ("b", 20))
+    ]  # fmt: skip
+    plan = Plan("s", "q", "what", (this,), claims=(claim(metric="peak_bytes"), claim("equal", metric="kept_bytes")))
+    found = find(plan, records, catalog)
+    assert [(r.answer, r.reason) for r in found.claims] == [("fails", "all: exactly 2"), ("holds", "exactly 1")]
+    assert contested(plan, records, catalog) == []
+    unranked = replace(this, trials=(trial("a"), trial("b", "answer")))
+    assert find(replace(plan, blocks=(unranked,)), records, catalog).claims[0].answer == "undecided"
+
+
+# suites
+
+SIZES = SUITE.replace("compare:", "  size: {path: dataset.size, values: [64, 128, 256]}\ncompare:") + "  memory: {}\n"
+
+
+def planned_claim(catalog, fields: str, *settings: str) -> Claim:
+    claims = f"claims:\n  - {{says: s, level: backwards, {fields}}}\n"
+    return make_plan(read(SIZES + claims, *settings), catalog).claims[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "expected"),
+    [
+        ("metric: kept_bytes, expect: better", (), ("kept_bytes", "train", "lower", "ratio", "", True)),
+        ("metric: kept_bytes/points, expect: worse", (), ("kept_bytes/points", "train", "higher", "ratio", "", True)),
+        ("metric: peak_bytes, expect: lower, of: inference", ("measure.memory.of=[train, inference]",),
+         ("peak_bytes", "inference", "lower", "ratio", "", True)),
+        ("metric: kept_bytes, expect: lower", ("measure.memory.of=[inference, train]",),
+         ("kept_bytes", "train", "lower", "ratio", "", True)),
+        ("metric: flops, expect: equal within 0%", ("measure.cost.of=train",),
+         ("flops", "train", "equal", "ratio", "", True)),
+        ("metric: kept_bytes, along: size, expect: better", (),
+         ("kept_bytes", "train", "lower", "exponent", "size", True)),
+        ("along: size, expect: higher", (), ("step_time", "train", "higher", "exponent", "size", False)),
+    ],
+)  # fmt: skip
+def test_claims_about_resources_and_growth_are_planned(catalog, fields, settings, expected):
+    found = planned_claim(catalog, fields, *settings)
+    assert (found.metric, found.of, found.expect, found.scale, found.along, found.exact) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "field", "message"),
+    [
+        ("metric: flops, expect: lower", (), "metric", "flops is not measured. Add measure.cost."),
+        ("metric: kept_bites, expect: lower", (), "metric", "there is no metric named 'kept_bites'. Did you mean kept_bytes or peak_bytes?"),
+        ("metric: step_tiem, expect: lower", (), "metric", "there is no metric named 'step_tiem'. Did you mean step_time"),
+        ("metric: parameters/points, expect: lower", (), "metric", "there is no metric named 'parameters/points'. Did you mean parameters"),
+        ("metric: resident_rise, expect: lower", (), "metric", "resident_rise is neither exact nor has it an interval, so it settles no claim. Claim a time, or what is exact, such as kept_bytes."),
+        ("metric: kept_bytes, of: inference, expect: lower", (), "of", "inference is not measured. measure.memory.of is train."),
+        ("metric: kept_bytes, of: inference, expect: lower", ("measure.memory.of=[train, inference]",), "metric",
+         "inference has no kept_bytes. Write of: train."),
+        ("metric: kept_bytes, expect: lower", ("measure.memory.of=inference",), "metric", "inference has no kept_bytes. Add train to measure.memory.of."),
+        ("metric: kept_bytes, expect: lower by 1 point", (), "expect", "kept_bytes is compared by its ratio: write %."),
+        ("along: sise, expect: lower", (), "along", "there is no axis 'sise'. Did you mean size?"),
+        ("along: what, expect: lower", (), "along", "the levels of what are what is compared. Growth is along another one, whose levels are numbers."),
+        ("along: size, expect: lower", ("axes.size.values=[64, few, 256]",), "along", "the level 'few' of size is no number above zero. Growth is along an axis whose levels are numbers."),
+        ("along: size, expect: lower", ("axes.size.values=[64, 128]",), "along", "size has 2 levels, and an exponent is fitted to 3 or more. Add levels to it."),
+        ("along: size, where: {size: 64}, expect: lower", (), "where", "size is what the metric grows along. An exponent is of all of its levels: leave it out of where."),
+        ("along: size, metric: update_time, expect: lower", (), "metric", "no exponent of update_time is fitted. Did you mean step_time?"),
+        ("along: size, of: learning, expect: lower", (), "of", "exponents are of single steps. Write of: train, or of: inference."),
+        ("along: size, metric: flops, expect: lower", (), "metric", "flops is not measured. Add measure.cost."),
+        ("along: size, expect: lower by 5%", (), "expect", "amounts are shares of a ratio or points, and a difference of exponents is neither. Write lower."),
+        ("along: size, expect: equal within 1 point", (), "expect", "amounts are shares of a ratio or points, and a difference of exponents is neither. Write lower or higher."),
+    ],
+)  # fmt: skip
+def test_what_no_claim_can_be_about(catalog, fields, settings, field, message):
+    with pytest.raises(UserError) as caught:
+        planned_claim(catalog, fields, *settings)
+    column = len("  - {says: s, level: backwards, ") + fields.index(f"{field}: ") + len(f"{field}: ") + 1
+    line = SIZES.count("\n") + 2
+    assert f"suite.yaml:{line}:{column}: {message}" in str(caught.value)
+
+
+def test_an_ablation_design_claims_neither(catalog):
+    text = """
+question: Does either matter?
+base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}
+axes:
+  turned: {off: {}, on: {use: [reverse]}}
+  spun: {off: {}, on: {use: [spin]}}
+  size: {path: dataset.size, values: [64, 128, 256]}
+design: {kind: factorial, factors: [turned, spun]}
+measure: {speed: {}, memory: {}}
+claims: [{says: s, effect: turned, metric: kept_bytes, expect: lower}, {says: s, effect: spun, along: size, expect: lower}]
+"""
+    with pytest.raises(UserError) as caught:
+        make_plan(read(text), catalog)
+    assert str(caught.value).splitlines() == [
+        "suite.yaml:10:44: an ablation design estimates no effects on kept_bytes. Compare levels of one axis: a grid.",
+        "suite.yaml:10:103: an ablation design fits no exponents. Compare levels of one axis: a grid.",
+    ]
+
+
+def test_fewer_levels_on_the_command_line_leave_growth_undecided(catalog):
+    claims = "claims: [{says: s, level: backwards, metric: kept_bytes, along: size, expect: lower}]\n"
+    plan = make_plan(read(SIZES + claims), catalog, only={"size": ["64", "128"]})
+    (result,) = find(plan, [], catalog).claims
+    assert (result.answer, result.reason[:24]) == ("undecided", "no exponent up to 128: i")
+
+
+def test_a_run_over_three_widths_ends_with_its_growth(tmp_path):
+    (tmp_path / "toy.yaml").write_text("""
+question: What grows with the batch?
+base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}
+axes:
+  what: {plain: {}, wide: {model: {name: mlp, hidden_size: 16}}}
+  rows: {path: dataset.batch_size, values: [4, 8, 16]}
+compare: {axis: what, baseline: plain}
+measure: {memory: {}}
+claims:
+  - {says: The wide one keeps more, level: wide, metric: kept_bytes, expect: higher}
+  - {says: It has half the parameters, level: wide, metric: parameters, expect: lower by 50%}
+  - {says: It grows more slowly, level: wide, metric: kept_bytes, along: rows, expect: lower}
+""")
+    done = harness("run", "toy.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    at = lines.index("all · train: growth along rows")
+    assert lines[at + 1].split("  ")[0] == "what"
+    # A hidden value a row, with its sign and what dropout left, all in proportion to the rows.
+    assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
+    assert "HOLDS: The wide one keeps more (exactly 49 in all 3)" in done.stdout
+    assert "FAILS: It has half the parameters (4: exactly 17.9)" in done.stdout
+    folder = the_run(tmp_path)
+    assert "## Growth" in (folder / "report.md").read_text()
+    with (folder / "tables" / "growth.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(r["what"], r["quantity"]) for r in rows} == {
+        (w, q) for w in ("plain", "wide") for q in ("kept_bytes", "peak_bytes")
+    }
+    (kept,) = (r for r in rows if (r["what"], r["quantity"]) == ("wide", "kept_bytes"))
+    assert (kept["along"], kept["contexts"], kept["rows"], float(kept["exponent"])) == ("rows", "3", "", 1.0)
+    told = json.loads(harness("report", folder, "--json", cwd=tmp_path).stdout)["growth"]
+    assert [(g["level"], g["exponent"]) for g in told if g["quantity"] == "kept_bytes"] == [
+        ("plain", pytest.approx(1.0)), ("wide", 1.0)
+    ]  # fmt: skip

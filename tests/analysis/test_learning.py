@@ -1,0 +1,219 @@
+"""What was learned, read from runs made by hand: values, rates, times to a target, margins, marks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import learning_block, run, runs
+from scipy.stats import ttest_rel
+
+from harness.analysis import seed_stats as seeds
+from harness.analysis.learning import Learned, RateDifference, value_of
+from harness.analysis.learning_results import find_lessons
+from harness.records.plan import Plan
+from harness.report.tables.learning import learning_table, notes, reached_cell
+
+BASE = np.linspace(0.5, 0.6, 10)
+
+
+def learned(block, *records) -> Learned:
+    return Learned(block, [record for some in records for record in some])
+
+
+def test_a_score_is_its_last_value_and_its_mean_leaves_the_untrained_model_out():
+    block = learning_block("a", "b")
+    one = run(block, "a", 0, close=[0.1, 0.2, 0.4, 0.6, 0.8], error=[9, 8, 4, 2, 1])
+    settings = block.measures.learning
+    assert value_of(one, "close", settings, 20) == 0.8
+    assert value_of(one, "mean_close", settings, 20) == pytest.approx(0.5)
+    assert value_of(one, "mean_error", settings, 20) == pytest.approx(15 / 4)
+    assert value_of(one, "diverged", settings, 20) == 0.0
+
+
+def test_a_run_that_diverged_counts_as_untrained_from_its_start_on():
+    block = learning_block("a", "b", target=0.2)
+    settings = block.measures.learning
+    one = run(block, "a", 0, diverged_at=12, close=[0.1, 0.4, 0.7], steps=13)
+    assert value_of(one, "close", settings, 20) == 0.1
+    assert value_of(one, "mean_close", settings, 20) == pytest.approx((0.4 + 0.7 + 0.1 + 0.1) / 4)
+    assert value_of(one, "diverged", settings, 20) == 1.0
+    assert value_of(one, "reached", settings, 20) == 0.0, "it was there, and did not stay"
+    assert value_of(one, "steps_to_target", settings, 20) == 20
+
+
+def test_the_mean_of_a_run_with_fewer_steps_than_evaluations_is_over_those_it_would_have_had():
+    """Two epochs of two batches are evaluated four times, whatever the settings say."""
+    block = learning_block("a", "b", steps=0, epochs=2.0, evaluations=20)
+    one = run(block, "a", 0, diverged_at=2, evaluated=(0, 1, 2), planned=4, close=[0.1, 0.5, 0.6])
+    assert value_of(one, "mean_close", block.measures.learning, 4) == pytest.approx((0.5 + 0.6 + 0.1 + 0.1) / 4)
+
+
+def test_what_takes_longer_than_the_run_counts_as_the_run():
+    block = learning_block("a", "b", target=0.5)
+    one = learned(
+        block,
+        [run(block, "a", seed, close=[0.1, 0.2, 0.5, 0.6, 0.7]) for seed in range(5)],
+        [run(block, "b", seed, close=[0.1, 0.2, 0.3, 0.4, 0.45 + seed / 20]) for seed in range(5)],
+    )
+    assert one.reached("a") == [10] * 5
+    assert one.reached("b") == [None, 20, 20, 20, 20]
+    assert one.compare("b", "steps_to_target").variant == (20.0,) * 5
+    assert one.compare("b", "steps_to_target").ratio == pytest.approx(2.0)
+    assert one.compare("b", "reached").variant == (0.0, 1.0, 1.0, 1.0, 1.0)
+    assert one.compare("b", "reached").ratio == pytest.approx(-0.2)
+    assert reached_cell(one.reached("b")) == "20 (4/5)"
+    assert reached_cell([None, None, 5]) == "never (1/3)"
+    assert reached_cell([None, 10, 5]) == "10 (2/3)"
+
+
+def test_a_target_that_the_untrained_model_meets_is_met_after_no_less_than_a_step():
+    """Its logarithm would drown every other seed."""
+    block = learning_block("a", "b", target=0.1)
+    one = learned(block, runs(block, "a", close=[0.9] * 5), runs(block, "b", close=[0.9] * 5))
+    assert one.reached("a") == [0] * 5
+    assert one.compare("b", "steps_to_target").baseline == (1.0,) * 5
+
+
+@pytest.mark.parametrize("diverged_at", [None, 3])
+def test_a_run_of_so_many_seconds_is_not_rewarded_for_making_few_steps(diverged_at):
+    """Neither for being slow nor for breaking off: all that never got there count with the most steps any run made."""
+    block = learning_block("a", "b", steps=0, seconds=1.0, target=0.5)
+    there = [run(block, "a", s, close=[0.1, 0.6], evaluated=(0, 80), steps=100, planned=0) for s in range(5)]
+    short = [
+        run(block, "b", s, close=[0.1, 0.2], evaluated=(0, 30), steps=30, planned=0, diverged_at=diverged_at)
+        for s in range(5)
+    ]
+    compared = learned(block, there, short).compare("b", "steps_to_target")
+    assert compared.baseline == (80.0,) * 5
+    assert compared.variant == (100.0,) * 5
+    assert compared.verdict == "worse"
+
+
+def test_rates_are_compared_by_the_seeds_that_tell_them_apart():
+    block = learning_block("a", "b")
+    fine, bad = runs(block, "a", close=BASE), [run(block, "b", s, diverged_at=2, close=[0.1]) for s in range(7)]
+    one = learned(block, fine, bad, [run(block, "b", s, close=0.6) for s in range(7, 10)])
+    compared = one.compare("b", "diverged")
+    assert isinstance(compared.estimate, RateDifference)
+    assert compared.ratio == pytest.approx(0.7)
+    expected = seeds.failure_difference([False] * 10, [True] * 7 + [False] * 3)
+    assert compared.interval == pytest.approx(expected[1:])
+    assert compared.estimate.p_value() == pytest.approx(2 * 0.5**7)
+    assert compared.estimate.half_width() == pytest.approx((expected[2] - expected[1]) / 2)
+    assert compared.verdict == "worse"
+    assert compared.sign_flip is None
+    assert "diverged" not in compared.flags, "it is what is compared"
+
+
+def test_a_seed_that_diverged_stays_in_the_mean_and_survivors_come_second():
+    block = learning_block("a", "b")
+    better = [run(block, "b", seed, close=value + 0.1) for seed, value in enumerate(BASE[:9])]
+    one = learned(block, runs(block, "a", close=BASE), better, [run(block, "b", 9, diverged_at=2, close=[0.1])])
+    compared = one.compare("b", "close")
+    assert compared.ratio == pytest.approx((9 * 0.1 + (0.1 - BASE[9])) / 10)
+    assert compared.survivors is not None
+    assert compared.survivors.k == 9
+    assert compared.survivors.mean == pytest.approx(0.1)
+    assert compared.flags == ("diverged",)
+    assert compared.verdict == "undecided"
+    assert "b without the seeds that diverged: +10.0 (+10.0 to +10.0), of 9." in notes(one, [compared])
+
+
+def test_the_interval_is_the_paired_t_test_s():
+    block = learning_block("a", "b")
+    theirs = BASE + np.random.default_rng(0).normal(0.02, 0.03, 10)
+    one = learned(block, runs(block, "a", close=BASE, error=BASE), runs(block, "b", close=theirs, error=theirs))
+    difference, ratio = one.compare("b", "close"), one.compare("b", "error")
+    test = ttest_rel(theirs, BASE)
+    assert difference.ratio == pytest.approx((theirs - BASE).mean())
+    assert difference.interval == pytest.approx(test.confidence_interval())
+    assert difference.estimate.p_value() == pytest.approx(test.pvalue)
+    test = ttest_rel(np.log(theirs), np.log(BASE))
+    assert np.log(ratio.interval) == pytest.approx(test.confidence_interval())
+    assert ratio.ratio == pytest.approx(np.exp(np.log(theirs / BASE).mean()))
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "verdict"),
+    [("close", 0.1, "better"), ("close", -0.1, "worse"), ("error", 0.1, "worse"), ("error", -0.1, "better")],
+)
+def test_better_is_what_the_score_says(metric, change, verdict):
+    block = learning_block("a", "b", metric=metric)
+    noise = np.random.default_rng(1).normal(0, 0.01, 10)
+    one = learned(block, runs(block, "a", **{metric: BASE}), runs(block, "b", **{metric: BASE + change + noise}))
+    assert one.compare("b", metric).verdict == verdict
+    assert one.compare("b", f"mean_{metric}").verdict == verdict
+
+
+def test_a_margin_is_for_its_own_metric_alone():
+    block = learning_block("a", "b", metric="error", margin=0.05, margin_of="ratio")
+    close = np.random.default_rng(2).normal(1, 0.01, 10)
+    one = learned(
+        block, runs(block, "a", close=BASE, error=BASE), runs(block, "b", close=BASE * close, error=BASE * close)
+    )
+    assert one.margin("error") == one.margin("mean_error") == pytest.approx(math.log(1.05))
+    assert one.margin("close") is one.margin("loss") is one.margin("diverged") is None
+    assert one.compare("b", "error").verdict == "equivalent"
+    assert one.compare("b", "close").verdict == "undecided"
+    points = learning_block("a", "b", margin=0.01, margin_of="difference")
+    assert learned(points).margin("close") == 0.01
+
+
+def test_fewer_than_five_seeds_are_insufficient():
+    block = learning_block("a", "b")
+    one = learned(block, runs(block, "a", close=[0.1] * 4), runs(block, "b", close=[0.8, 0.9, 0.8, 0.9]))
+    compared = one.compare("b", "close")
+    assert (compared.verdict, compared.reason) == ("insufficient", "4 of at least 5 seeds")
+    (title, *rest) = learning_table(find_lessons(plan_of(block), list(one_records(one)), []), one, "what").rows
+    assert title[1] == "10.0% 10.0% 10.0% 10.0%", "each seed by itself"
+    assert rest[0][1] == "80.0% 90.0% 80.0% 90.0%"
+
+
+def plan_of(block) -> Plan:
+    return Plan("s", "q?", "what", (block,))
+
+
+def one_records(one: Learned):
+    return (record for level in one.runs.values() for record in level.values())
+
+
+def test_only_seeds_under_which_both_ran_are_compared():
+    block = learning_block("a", "b")
+    one = learned(block, runs(block, "a", close=BASE), runs(block, "b", close=BASE[:6] + 0.1))
+    assert one.compare("b", "close").seeds == (0, 1, 2, 3, 4, 5)
+    assert len(one.compare("b", "close").baseline) == 6
+
+
+def test_what_fails_is_invalid_and_says_why():
+    block = learning_block("a", "b", "c")
+    failed = replace(run(block, "b", 3, close=0.1), outcome="failed", reason="it broke", data={"seed": 3})
+    one = learned(
+        block, *(runs(block, level, close=BASE) for level in "ac"), runs(block, "b", close=BASE[:3]), [failed]
+    )
+    assert (one.compare("b", "close").verdict, one.compare("b", "close").reason) == ("invalid", "failed: it broke")
+    assert one.compare("c", "close").verdict == "undecided"
+    nobody = learned(block, runs(block, "a", close=BASE)).compare("b", "close")
+    assert (nobody.verdict, nobody.reason, nobody.interval) == ("invalid", "not trained", None)
+
+
+def test_seeds_added_after_a_look_mark_the_table():
+    for planned, flags in ((5, ("extended",)), (10, ())):
+        block = learning_block("a", "b", planned=planned)
+        one = learned(block, runs(block, "a", close=BASE), runs(block, "b", close=BASE + 0.1))
+        assert one.compare("b", "close").flags == flags
+
+
+def test_two_tests_that_disagree_say_so():
+    """All seeds gain, one of them thirty times as much: flips are sure, and the t interval holds zero."""
+    block = learning_block("a", "b")
+    gains = np.array([0.01] * 5 + [0.3])
+    one = learned(block, runs(block, "a", close=BASE[:6]), runs(block, "b", close=BASE[:6] + gains))
+    compared = one.compare("b", "close")
+    assert compared.verdict == "undecided"
+    assert compared.sign_flip == pytest.approx(2 / 64)
+    assert compared.flags == ("flips-disagree",)
+    again = learned(block, runs(block, "a", close=BASE[:6]), runs(block, "b", close=BASE[:6] + 0.1 + gains / 10))
+    assert again.compare("b", "close").flags == ()

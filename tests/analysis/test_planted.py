@@ -1,0 +1,94 @@
+"""A planted harm is found and planted nothing is not, at the rates that are promised, by experiments over and over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.analysis.learning import Learned
+from harness.measure.kinds.learning import learn
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
+from harness.records.plan import Record
+
+#: Experiments of so many seeds each; no two share a seed.
+EXPERIMENTS, HARMED, SEEDS = 60, 20, 8
+TEXT = """
+question: Does it harm?
+base:
+  model: linear
+  dataset: {name: cloud, batch_size: 16, size: 32, held_out: 16}
+  use: [{name: descent, lr: 0.1}]
+axes: {what: {plain: {}, null: {use: ["null"]}, shuffled: {use: [shuffled]}, harmful: {use: [harmful]}}}
+compare: {axis: what, baseline: plain}
+measure: {learning: {steps: 6, evaluations: 1, margin: 5%}}
+"""
+
+
+@pytest.fixture(scope="module")
+def block(planned):
+    (one,) = planned(text=TEXT).blocks
+    return one
+
+
+@pytest.fixture(scope="module")
+def trained(block, catalog) -> list[Record]:
+    """All runs. Fewer experiments are enough for harm, and two for what is the same to the bit."""
+    kitchen, made = Kitchen(catalog), []
+    experiments = {"plain": EXPERIMENTS, "null": 2, "shuffled": EXPERIMENTS, "harmful": HARMED}
+    for trial in block.trials:
+        for seed in range(experiments[trial.level] * SEEDS):
+            data = {"seed": seed, **learn(block, trial.level, seed, kitchen, Guard(0.0))}
+            outcome = "ok" if data["diverged_at"] is None else "diverged"
+            made.append(Record(block.id, trial.level, "", "learning", "variant", seed, 1, outcome, "", data))
+    return made
+
+
+def verdicts(block, trained: list[Record], level: str, **settings) -> Counter[str]:
+    """How often each verdict is given."""
+    found: Counter[str] = Counter()
+    for number in range(max(r.replicate for r in trained if r.level == level) // SEEDS + 1):
+        seeds = tuple(range(number * SEEDS, (number + 1) * SEEDS))
+        learning = replace(block.measures.learning, seeds=seeds, planned=SEEDS, **settings)
+        one = replace(block, measures=replace(block.measures, learning=learning))
+        comparison = Learned(one, trained).compare(level, "loss")
+        assert len(comparison.seeds) == SEEDS
+        found[comparison.verdict] += 1
+    return found
+
+
+def test_nothing_planted_is_seldom_found(block, trained):
+    """Another order of the examples scatters, and is no better and no worse. One in ten experiments may say otherwise:
+    at the 5 % that are promised, 60 of them have more than 6 false alarms in 3 % of cases, and at 20 % no more than 6
+    in 3 %, too. (The seeds are fixed, so this is always so or never. 300 experiments had 6.7 %.)"""
+    found = verdicts(block, trained, "shuffled", margin=0.0)
+    assert found.total() == EXPERIMENTS
+    assert found["better"] + found["worse"] <= EXPERIMENTS // 10
+    assert found["undecided"] >= EXPERIMENTS * 9 // 10
+
+
+def test_nothing_planted_is_equivalent_within_a_margin(block, trained):
+    """Its differences scatter by 2 to 3 %, so that means of eight seeds nearly always lie within 5 %."""
+    scatter = [np.log(r.data["scores"]["loss"][-1]) * (1 if r.level == "shuffled" else -1) for r in trained
+               if r.level in ("plain", "shuffled")]  # fmt: skip
+    differences = np.array(scatter[: len(scatter) // 2]) + np.array(scatter[len(scatter) // 2 :])
+    assert 0.01 < differences.std() < 0.05
+    assert verdicts(block, trained, "shuffled")["equivalent"] >= EXPERIMENTS * 9 // 10
+    assert verdicts(block, trained, "shuffled", margin=0.002)["equivalent"] <= EXPERIMENTS // 10, "nor always"
+
+
+def test_planted_harm_is_found(block, trained):
+    """Three of ten updates go the wrong way. A power of 99 % gives fewer than 18 of 20 in 0.1 % of cases."""
+    found = verdicts(block, trained, "harmful")
+    assert found.total() == HARMED
+    assert found["worse"] >= HARMED * 9 // 10
+    assert not found["better"] + found["equivalent"]
+
+
+def test_what_changes_nothing_but_its_name_is_the_same_to_the_bit(block, trained):
+    """With a margin it is equivalent, and without one nothing is said."""
+    assert verdicts(block, trained, "null") == {"equivalent": 2}
+    assert verdicts(block, trained, "null", margin=0.0) == {"undecided": 2}

@@ -1,0 +1,160 @@
+"""Records after the clock to quantities, words and tables."""
+
+from __future__ import annotations
+
+import pytest
+from made import block
+from made_resources import memory
+
+from harness.analysis.resources import Resources, find_resources, of_processes
+from harness.records.plan import Measures, Memory, Plan, Record
+from harness.report.tables.resources import cell, cost_table, in_words, memory_table
+
+MIB = 2**20
+
+
+def cost(flops: list[int], **more) -> dict:
+    product = {"size": 100, "nanoseconds": [1000] * 10}  # 2 MFLOP in a microsecond
+    data = {"flops": {"forward": flops}, "uncounted": [], "written": 100, "subnormal": 0, "faults": [3] * len(flops)}
+    return {**data, "product": product, "counts": {"points": [4.0] * len(flops)}, "device": "cpu", **more}
+
+
+def found(records: dict[str, list[tuple[str, dict]]], changes: str = "rounding", **times: float) -> Resources:
+    """The resources of a block of a and b, from (measure, data) by level; `times` are seconds a step."""
+    this = block("a", "b", changes=changes)
+    kept = [
+        Record(this.id, level, level, measure, "variant", number, 1, "ok", "", data)
+        for level, some in records.items()
+        for number, (measure, data) in enumerate(some)
+    ]
+    plan = Plan("s", "q", "what", (this,))
+    places = {(this.id, level, "train"): time for level, time in times.items()}
+    faster = {(this.id, "b", "train")} if times and times["b"] < times["a"] else set()
+    return find_resources(plan, kept, places, frozenset(faster))
+
+
+def of(resources: Resources, level: str, name: str):
+    return next(q for q in resources.quantities if (q.level, q.name) == (level, name))
+
+
+def test_what_is_exact_is_compared_exactly():
+    resources = found(
+        {"a": [("memory.train", memory([100, 300], [50, 60]))], "b": [("memory.train", memory([100, 301], [30, 60]))]}
+    )
+    assert of(resources, "a", "peak_bytes").verdict == ""
+    peak = of(resources, "b", "peak_bytes")
+    assert (peak.value, peak.ratio, peak.verdict) == (301, 301 / 300, "more")
+    assert cell(peak) == "301 B (× 1.003, more)"
+    assert of(resources, "b", "kept_bytes").verdict == "same"
+    assert cell(of(resources, "b", "parameters")) == "10 (same)"
+    per_point = of(resources, "b", "kept_bytes/points")
+    assert (per_point.value, per_point.verdict) == (90 / 8, "less")
+
+
+def test_nothing_against_nothing_has_no_ratio():
+    records = {"a": [("memory.train", memory([0], [0]))], "b": [("memory.train", memory([5], [0]))]}
+    peak, kept = (of(found(records), "b", name) for name in ("peak_bytes", "kept_bytes"))
+    assert (peak.ratio, peak.verdict, kept.verdict) == (None, "more", "same")
+    assert cell(peak) == "5 B (more)"
+
+
+def test_another_answer_is_not_ranked():
+    records = {level: [("memory.train", memory([size], [1]))] for level, size in (("a", 4), ("b", 2))}
+    assert of(found(records, changes="answer"), "b", "peak_bytes").verdict == "unranked"
+
+
+@pytest.mark.parametrize(
+    ("values", "against", "verdict"),
+    [
+        ([10, 10, 10.4], [10, 10.9, 10.5], "same"),
+        ([10, 10, 11.5], [10, 10, 10], "noisy"),
+        ([12, 12, 12.1], [10, 10, 10], "more"),
+        ([8, 8, 8], [10, 10, 10], "less"),
+        ([101.5, 101.5, 101.5], [100, 100, 100], "same"),  # within 2 %
+        ([103, 103, 103], [100, 100, 100], "more"),
+    ],
+)
+def test_resident_memory_is_the_same_within_a_mebibyte_or_two_percent(values, against, verdict):
+    assert of_processes([v * MIB for v in values], [v * MIB for v in against]) == verdict
+
+
+def test_pages_of_files_are_no_models():
+    data = {"mark": 100, "mark_file": 30, "peak": 190, "peak_file": 90}
+    resources = found({"a": [("resident.train", data)] * 3, "b": [("resident.train", data)] * 3})
+    rise = of(resources, "b", "resident_rise")
+    assert (rise.value, rise.values, rise.verdict) == (30, (30, 30, 30), "same")
+
+
+def test_operations_and_what_they_are_held_against():
+    resources = found(
+        {
+            "a": [("cost.train", cost([1_000_000, 3_000_000]))],
+            "b": [("cost.train", cost([1_000_000, 1_000_000], subnormal=5))],
+        },
+        a=0.002,
+        b=0.002,
+    )
+    assert of(resources, "a", "flops").value == 2_000_000
+    assert of(resources, "b", "flops").verdict == "less"
+    assert of(resources, "a", "flops/points").value == 500_000
+    assert of(resources, "a", "flops_per_second").value == pytest.approx(1e9)
+    assert resources.products == {"cpu": pytest.approx(2e12)}
+    assert of(resources, "a", "share_of_gemm_peak").value == pytest.approx(0.0005)
+    assert of(resources, "b", "page_faults").value == 3
+    (note,) = [n for n in table(cost_table, resources).notes if "Subnormal" in n]
+    assert "of b:" in note
+    assert "set_flush_denormal(True)" in note
+
+
+def table(make, resources: Resources, mode: str = "train"):
+    return make(resources, "what", resources.quantities[0].block, mode)
+
+
+def test_what_cannot_be_counted_is_said_and_not_printed():
+    records = {"a": [("cost.train", cost([8]))], "b": [("cost.train", cost([8], uncounted=["mine.cell"]))]}
+    resources = found(records, a=1.0, b=1.0)
+    assert not [q for q in resources.quantities if q.level == "b" and "flops" in q.name]
+    shown = table(cost_table, resources)
+    assert shown.rows[1][1] == "-"
+    assert "Operations of b are not counted: no formula for mine.cell." in shown.notes
+
+
+def cold(*firsts: float) -> list[tuple[str, dict]]:
+    return [("cold.train", {"built": 0.1, "ends": [first, first + 1]}) for first in firsts]
+
+
+def test_a_slower_start_is_paid_back_after_some_steps():
+    quick, slow = cold(1.0, 1.1, 1.2), cold(11.0, 11.1, 11.2)
+    pay = of(found({"a": quick, "b": slow}, a=0.5, b=0.3), "b", "pay_back")
+    assert pay.value == pytest.approx(10 / 0.2)
+    assert cell(pay) == "50 steps"
+    for records, times in (
+        ({"a": quick, "b": slow}, {"a": 0.5, "b": 0.6}),  # not faster
+        ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than that
+        ({"a": quick, "b": slow}, {}),  # not timed
+    ):
+        assert not [q for q in found(records, **times).quantities if q.name == "pay_back"]
+
+
+def test_a_table_has_a_column_for_what_there_is():
+    this = block("a", "b")
+    inference = memory([8], [])
+    del inference["optimizer_bytes"]
+    kept = [Record(this.id, level, level, "memory.inference", "variant", 0, 1, "ok", "", inference) for level in "ab"]
+    plan = Plan("s", "q", "what", (type(this)({}, this.trials, Measures(memory=Memory(of=("inference",)))),))
+    resources = find_resources(plan, kept, {}, frozenset())
+    shown = table(memory_table, resources, "inference")
+    assert shown.headers == ("what", "parameters", "peak of a step", "peak / points")
+    assert table(cost_table, resources, "inference") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (912, "bytes", "912 B"), (1536, "bytes", "1.50 KiB"), (12.34 * MIB, "bytes", "12.3 MiB"),
+        (2.5e9, "FLOP", "2.50 GFLOP"), (1e11, "FLOP/s", "100 GFLOP/s"), (0.1234, "share", "12.3%"),
+        (0.0456, "seconds", "46 ms"), (12.3, "seconds", "12.30 s"), (70000, "", "70,000"),
+    ],
+)  # fmt: skip
+def test_numbers_have_a_unit_of_a_fitting_size(value, unit, words):
+    assert in_words(value, unit) == words

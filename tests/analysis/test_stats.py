@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as oracle
+
+from harness.analysis import stats
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 4, 9, 19, 100, 1e4, 2.5])
+@pytest.mark.parametrize("p", [1e-12, 1e-6, 0.0221 / 2, 0.025, 0.2, 0.5, 0.8, 0.95, 0.975, 0.995, 1 - 1e-9])
+def test_quantiles_of_t(p, df):
+    assert stats.t_quantile(p, df) == pytest.approx(oracle.t.ppf(p, df), rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("df", [1, 4, 19, 2.5])
+@pytest.mark.parametrize("t", [0, 0.1, 1, 10, 1e4])
+def test_tail_of_t(t, df):
+    assert stats.t_tail(t, df) == pytest.approx(oracle.t.sf(t, df), rel=1e-11)
+
+
+def test_quantiles_refuse_nonsense():
+    with pytest.raises(ValueError, match="not inside"):
+        stats.t_quantile(1.0, 3)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 7, 10, 33])
+def test_trimmed_mean(n):
+    values = RNG.normal(size=n)
+    assert stats.trimmed_means(values[None])[0] == pytest.approx(oracle.trim_mean(values, 0.2))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 11])
+def test_the_10th_percentile_is_numpys(n):
+    rows = RNG.lognormal(size=(7, n))
+    assert stats.tenths(rows) == pytest.approx(np.quantile(rows, 0.1, axis=1), rel=1e-15)
+
+
+@pytest.mark.parametrize("visits", [(3, 3, 3), (2, 5, 2, 1), (1,)])
+def test_each_batch_is_judged_by_its_own_samples(visits):
+    batch = RNG.permutation(np.repeat(10 + 3 * np.arange(len(visits)), visits))
+    values = RNG.normal(size=len(batch))
+    expected = [values[batch == j].mean() for j in np.unique(batch)]
+    assert stats.each_batch(values, batch, stats.means) == pytest.approx(expected, rel=1e-14)
+    assert stats.each_batch(values, batch.astype(np.int32), stats.means) == pytest.approx(expected, rel=1e-14)
+
+
+def test_standard_error_of_a_trimmed_mean():
+    baseline, noise = np.ones(40), RNG.normal(0, 0.1, 40)
+    batch = np.zeros(40, dtype=int)
+    expected = oracle.mstats.trimmed_stde(noise, limits=(0.2, 0.2), inclusive=(1, 1))
+    found = stats.log_ratio_error(baseline, np.exp(noise), batch)
+    assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_one_batch_is_the_plain_trimmed_mean_of_log_ratios():
+    a, b = RNG.uniform(1, 2, 30), RNG.uniform(1, 2, 30)
+    found = stats.log_ratio(a, b, np.zeros(30, dtype=int))
+    assert found == pytest.approx(oracle.trim_mean(np.log(b / a), 0.2))
+
+
+def test_batches_are_weighted_by_the_baselines_time():
+    """A variant that cuts the same examples otherwise: unweighted logs would say 0.37, the sums say 0.62."""
+    a, b = np.array([10.0, 1.0, 1.0]), np.array([1.0, 3.2, 3.2])
+    found = stats.log_ratio(np.tile(a, 7), np.tile(b, 7), np.tile([0, 1, 2], 7))
+    assert math.exp(found) == pytest.approx(b.sum() / a.sum(), abs=1e-12)
+    assert math.exp(np.log(b / a).mean()) > 1
+
+
+def test_intervals_are_those_of_t():
+    values = RNG.normal(0.1, 0.02, 7)
+    found = stats.estimate(values)
+    low, high = oracle.t.interval(0.95, 6, values.mean(), oracle.sem(values))
+    assert found.interval() == pytest.approx((low, high))
+    assert found.half_width() == pytest.approx((high - low) / 2)
+    assert stats.estimate([0.1]).half_width() == math.inf
+
+
+@pytest.mark.parametrize(
+    ("widths", "k", "spent", "expected"),
+    [
+        ([0.001], 4, 0, None),  # fewer than five are never looked at
+        ([0.001, 0.009], 5, 0, "precise"),
+        ([0.001, 0.011], 5, 0, None),
+        ([0.001, 0.011], 5, 31, "budget"),  # ten processes would take 62 of 60 s
+        ([0.001, 0.011], 7, 10**6, None),  # between looks nothing stops it
+        ([0.021], 5, 0, "out of reach"),  # would need 23 processes
+        ([0.021, 0.011], 5, 0, None),  # the other can still be had
+        ([0.05], 20, 0, "out of reach"),
+        ([0.009], 20, 0, "precise"),
+        ([], 5, 0, "precise"),
+    ],
+)
+def test_when_to_stop(widths, k, spent, expected):
+    assert stats.go_on(widths, k, target=0.01, spent=spent, budget=60) == expected
+
+
+def test_a_difference_that_looks_significant_stops_nothing():
+    """The rule is not told the means at all; this holds it to that."""
+    assert "mean" not in stats.go_on.__code__.co_varnames
+
+
+def test_smallest_visible_difference_is_found_in_eight_of_ten():
+    sigma, k = 0.01, 5
+    rng = np.random.default_rng(1)
+    true_half = oracle.t.ppf(0.975, k - 1) * sigma / math.sqrt(k)
+    effect = stats.smallest_visible(true_half, 0.0, k)
+    samples = rng.normal(effect, sigma, (20_000, k))
+    half = oracle.t.ppf(0.975, k - 1) * samples.std(axis=1, ddof=1) / math.sqrt(k)
+    assert 0.75 < (samples.mean(axis=1) - half > 0).mean() < 0.87
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 40])
+def test_benjamini_and_hochberg(size):
+    p_values = RNG.uniform(size=size) ** 2
+    assert stats.benjamini_hochberg(list(p_values)) == pytest.approx(oracle.false_discovery_control(p_values))
+
+
+@pytest.mark.parametrize(("mean", "floor"), [(0.01, 0), (-0.02, 0.003), (0.002, 0.003)])
+def test_p_values_are_those_of_t(mean, floor):
+    values = [mean + e for e in (-0.01, 0.004, 0.006, -0.003, 0.003)]
+    found = stats.estimate(values)
+    beyond = max(0.0, abs(found.mean) - floor)
+    assert found.p_value(floor) == pytest.approx(2 * oracle.t.sf(beyond / found.error, 4))
+
+
+@pytest.mark.parametrize(
+    ("decided", "k", "spent", "expected"),
+    [
+        ([True], 4, 1, None), ([True, True], 5, 1, "decided"), ([True, False], 5, 1, None), ([False], 5, 40, "budget"),
+        ([False], 7, 100, None), ([False], 20, 1, "out of reach"), ([True], 20, 1, "decided"), ([False], 23, 1, "out of reach"),
+    ],
+)  # fmt: skip
+def test_until_decided(decided, k, spent, expected):
+    assert stats.until_decided(decided, k, spent, budget=60) == expected
+
+
+def test_three_looks_together_make_five_percent_of_false_alarms():
+    draws = RNG.normal(size=(100_000, 20))
+    alarm = np.zeros(len(draws), dtype=bool)
+    for k in stats.LOOKS:
+        seen = draws[:, :k]
+        half = stats.t_quantile(1 - stats.POCOCK / 2, k - 1) * seen.std(axis=1, ddof=1) / math.sqrt(k)
+        alarm |= np.abs(seen.mean(axis=1)) > half
+    assert alarm.mean() == pytest.approx(0.05, abs=0.003)
+
+
+def test_holm_steps_down():
+    assert stats.holm([0.04, 0.001, 0.03]) == [0, pytest.approx(0.05 / 3), 0]
+    assert stats.holm([0.01, 0.02, 0.04]) == [pytest.approx(0.05 / 3), pytest.approx(0.025), 0.05]
+    assert stats.holm([]) == []
+
+
+def test_smallest_alpha_finds_the_edge():
+    assert stats.smallest_alpha(lambda alpha: alpha >= 0.0123) == pytest.approx(0.0123, rel=1e-6)
+    assert stats.smallest_alpha(lambda alpha: False) == 1.0
+    assert stats.smallest_alpha(lambda alpha: True) <= 1.1e-12
+
+
+def test_quick_look_is_widened_by_what_one_process_cannot_know():
+    found = stats.quick_estimate(0.1, 0.001, control=0.0, samples=50)
+    assert found.error == pytest.approx(math.hypot(0.001, 0.004))
+    assert stats.quick_estimate(0.1, 0.001, control=-0.03, samples=50).error > 0.03

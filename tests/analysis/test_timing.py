@@ -1,0 +1,317 @@
+"""Verdicts in the method's order, flags, claims."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import block, record
+
+from harness.analysis.claims import settle
+from harness.analysis.findings import contested, find, floor_of, is_null_biased, suspects
+from harness.analysis.stats import Estimate, estimate
+from harness.analysis.timing import FLAGS, Comparison, Measured, decide
+from harness.records.plan import Block, Claim, Plan, Record, Speed
+
+STEP = "step_time", lambda samples: samples.seconds
+
+
+def measured(
+    *ratios: float, spread: float = 0.0, changes: str = "rounding", share: float = 1.0, **settings
+) -> Comparison:
+    """The comparison of processes that each found one of these ratios."""
+    this = block("a", "b", speed=Speed(**settings), changes=changes)
+    records = []
+    for number, ratio in enumerate(ratios):
+        for level, factor in (("a", 1.0), ("b", ratio)):
+            noise = np.random.default_rng(number).normal(1, spread, 40) if spread else np.ones(40)
+            wall = 1e8 * factor * noise
+            records.append(record(this, level, number, wall, wall * share))
+    return Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+
+
+def around(mean: float, half_width: float, k: int = 5) -> Estimate:
+    """An estimate with this 95 % half-width."""
+    return Estimate(mean, half_width / Estimate(0, 1, k - 1, k).half_width(), k - 1, k)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "verdict"),
+    [
+        (around(0.0, 0.002), "equivalent"),
+        (around(0.010, 0.005), "equivalent"),  # beyond the floor, and still within the margin: equivalent comes first
+        (around(-0.05, 0.01), "faster"),
+        (around(0.05, 0.01), "slower"),
+        (around(0.0, 0.011), "undecided"),  # wider than half the margin
+        (around(0.02, 0.019), "undecided"),  # lies above 0 but not above the floor
+        (around(0.05, 0.06), "undecided"),
+        (around(0.0, 0.002, k=4), "invalid"),
+        (around(0.5, 0.002, k=4), "invalid"),
+    ],
+)
+def test_the_order_of_verdicts(estimate, verdict):
+    assert decide(estimate, Speed(), 0.003)[0] == verdict
+
+
+def test_a_higher_floor_takes_verdicts_away():
+    assert decide(around(0.05, 0.02), Speed(), 0.003)[0] == "slower"
+    assert decide(around(0.05, 0.02), Speed(), 0.04)[0] == "undecided"
+
+
+def test_undecided_says_why_and_what_it_would_take():
+    result = measured(1.0, 1.1, 0.9, 1.05, 0.95)
+    assert result.verdict == "undecided"
+    assert result.reason.startswith("noisy: ±")
+    assert result.needs == math.ceil(5 * (result.estimate.half_width() / 0.01) ** 2)
+
+
+def test_four_processes_are_no_verdict():
+    result = measured(2.0, 2.0, 2.0, 2.0)
+    assert (result.verdict, result.reason) == ("invalid", "4 of at least 5 processes")
+
+
+def test_a_quick_look_is_wide_and_is_never_rigorous():
+    result = measured(1.001, quick=True)
+    assert result.estimate.k == 1
+    assert 0.008 < result.estimate.half_width() < 0.009  # 2.02 x 0.4 %
+
+
+def test_another_answer_is_never_ranked():
+    result = measured(2.0, 2.0, 2.0, 2.0, 2.0, changes="answer")
+    assert (result.verdict, result.ratio) == ("unranked", pytest.approx(2.0))
+
+
+@pytest.mark.parametrize("changes", ["model", "update", "order"])
+def test_what_changes_more_is_ranked_and_marked(changes):
+    result = measured(2.0, 2.0, 2.0, 2.0, 2.0, changes=changes)
+    assert (result.verdict, result.flags) == ("slower", (f"another {changes}",))
+
+
+def test_every_flag_has_a_sentence():
+    assert all(len(sentence) > 40 for sentence in FLAGS.values())
+
+
+def test_a_shared_core_is_flagged():
+    assert measured(2.0, 2.0, 2.0, 2.0, 2.0, share=0.8).flags == ("cpu-clock",)
+
+
+def test_restless_processes_are_flagged():
+    this = block("a", "b")
+    records = [
+        record(this, level, number, [1e6] * 10, flags=["not_stationary"] if number < 3 else [])
+        for number in range(5)
+        for level in "ab"
+    ]
+    assert Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False).flags == ("not-stationary",)
+
+
+def test_a_tail_is_flagged():
+    this = block("a", "b")
+    slow = [1e6] * 35 + [2e6] * 5
+    records = [record(this, level, n, slow if level == "b" else [1e6] * 40) for n in range(5) for level in "ab"]
+    result = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+    assert result.ratio == pytest.approx(1.0)
+    assert result.ratio_of_means == pytest.approx(1.125)
+    assert "tail-effect" in result.flags
+
+
+def test_a_failed_trial_is_invalid_whatever_its_times():
+    this = block("a", "b")
+    records = [record(this, level, n, [1e6] * 10) for n in range(5) for level in "ab"]
+    records.append(Record(this.id, "b", "b", "speed.train", "variant", 5, 1, "failed", "it raised"))
+    result = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+    assert (result.verdict, result.reason) == ("invalid", "failed: it raised")
+
+
+def test_the_floor_is_what_controls_show():
+    assert floor_of([]) == 0.003
+    assert floor_of([0.01, -0.01]) == 0.003
+    assert floor_of([0.01, 0.012]) == pytest.approx(0.011)
+    assert not is_null_biased([0.001, 0.0012, 0.0011, 0.001, 0.0009])  # significant and too small to matter
+    assert not is_null_biased([0.05, -0.04, 0.03, -0.02, 0.04])
+    assert is_null_biased([0.010, 0.011, 0.009, 0.0105, 0.0095])
+
+
+def test_a_biased_null_decides_nothing(catalog):
+    this = block("a", "b")
+    records = []
+    for number in range(5):
+        jitter = 1 + 0.0001 * number
+        for level, role, factor in (("a", "variant", 1), ("a", "control", 1.02 * jitter), ("b", "variant", 2)):
+            records.append(record(this, level, number, [factor * 1e6] * 10, role=role))
+    plan = Plan("s", "q", "what", (this,), claims=(claim(),))
+    found = find(plan, records, catalog)
+    assert found.null_biased
+    (comparison,) = found.of(this, "train").values()
+    assert (comparison.verdict, comparison.flags) == ("undecided", ("null-biased",))
+    assert found.claims[0].answer == "undecided"
+
+    # the baseline is measured once more, alone; only if it differs from itself again is the run worth nothing
+    (alone,) = suspects(plan, records)
+    assert [trial.level for trial in alone.trials] == ["a"]
+
+    def with_fresh_controls(factor: float) -> bool:
+        again = [
+            record(alone, "a", number, [time] * 10, role=role)
+            for number in range(5)
+            for role, time in (("variant", 1e6), ("control", factor * (1 + 0.0001 * number) * 1e6))
+        ]
+        return find(plan, records + again, catalog).null_biased
+
+    assert with_fresh_controls(1.02)
+    assert not with_fresh_controls(1.0)
+
+
+def test_a_quiet_null_is_not_measured_again():
+    this = block("a", "b")
+    records = [record(this, "a", n, [1e6 + n] * 10, role=role) for n in range(5) for role in ("variant", "control")]
+    assert suspects(Plan("s", "q", "what", (this,)), records) == []
+
+
+def test_one_difference_among_many_is_marked(catalog):
+    """A difference that would just be one alone is doubtful among twenty that are none."""
+    wobble = [0.97, 1.02, 1.01, 0.98, 1.02]
+    just = [1.02, 1.045, 1.01, 1.035, 1.03]
+
+    def compared(others: int) -> list[Comparison]:
+        this = block("a", "x", *(f"none{i}" for i in range(others)))
+        records = []
+        for number in range(5):
+            records.append(record(this, "a", number, [1e6] * 10))
+            records.append(record(this, "x", number, [1e6 * just[number]] * 10))
+            records += [record(this, f"none{i}", number, [1e6 * wobble[number]] * 10) for i in range(others)]
+        return list(find(Plan("s", "q", "what", (this,)), records, catalog).of(this, "train").values())
+
+    (alone,) = compared(0)
+    assert alone.verdict == "slower"
+    assert alone.flags == ()
+    assert alone.adjusted < 0.05
+    among = compared(20)[0]
+    assert among.interval == alone.interval
+    assert among.flags == ("one-of-many",)
+    assert among.adjusted > 0.05
+
+
+def test_a_run_that_may_stop_on_a_verdict_pays_with_its_intervals():
+    """A difference that 95 % just show is undecided where any of three looks might have shown it."""
+    just = estimate([0.01, 0.034, 0.003, 0.03, 0.028])
+    assert decide(just, Speed(), 0.003)[0] == "slower"
+    assert decide(just, Speed(until_decided=True), 0.003)[0] == "undecided"
+
+
+# claims
+
+
+def claim(expect="lower", by=0.05, level="b", inside="all", **where) -> Claim:
+    return Claim("says", level, "step_time", expect, by, "train", where, inside)
+
+
+def answer(claims: list[Claim], *ratios_by_block: list[float], **options) -> list[str]:
+    return [result.answer for result in settled(claims, *ratios_by_block, **options)]
+
+
+def settled(claims: list[Claim], *ratios_by_block: list[float], quick: bool = False, null_biased: bool = False):
+    comparisons, blocks = [], []
+    for number, ratios in enumerate(ratios_by_block):
+        this = block("a", "b", speed=Speed(quick=quick))
+        this = type(this)({"data": str(number)}, this.trials, this.measures)
+        blocks.append(this)
+        values = np.log(ratios)
+        comparisons.append(
+            Comparison(this, "b", "train", "step_time", tuple(values), estimate(values), "wall", 1.0, "undecided")
+        )
+    plan = Plan("s", "q", "what", tuple(blocks), claims=tuple(claims))
+    return settle(plan, comparisons, 0.003, null_biased)
+
+
+FAST, SLOW, SAME = [0.80, 0.81, 0.79, 0.80, 0.80], [1.2, 1.21, 1.19, 1.2, 1.2], [1.0, 1.001, 0.999, 1.0, 1.0]
+VAGUE = [0.9, 1.0, 0.95, 1.05, 0.85]
+
+
+@pytest.mark.parametrize(
+    ("expect", "by", "ratios", "expected"),
+    [
+        ("lower", 0.05, FAST, "holds"), ("lower", 0.05, SLOW, "fails"), ("lower", 0.05, SAME, "fails"),
+        ("lower", 0.05, VAGUE, "undecided"), ("lower", 0.2, FAST, "undecided"),
+        ("lower", 0.0, FAST, "holds"), ("lower", 0.0, SLOW, "fails"), ("lower", 0.0, SAME, "undecided"),
+        ("higher", 0.0, SAME, "undecided"), ("higher", 0.1, SLOW, "holds"), ("higher", 0.1, FAST, "fails"),
+        ("equal", 0.02, SAME, "holds"), ("equal", 0.02, SLOW, "fails"), ("equal", 0.02, VAGUE, "undecided"),
+    ],
+)  # fmt: skip
+def test_a_claim_is_settled_by_an_interval(expect, by, ratios, expected):
+    assert answer([claim(expect, by)], ratios) == [expected]
+
+
+def test_all_and_any_contexts():
+    assert answer([claim()], FAST, FAST) == ["holds"]
+    assert answer([claim()], FAST, SAME) == ["fails"]
+    assert answer([claim()], FAST, VAGUE) == ["undecided"]
+    assert answer([claim(inside="any")], FAST, VAGUE) == ["holds"]
+    assert answer([claim(inside="any")], SAME, SLOW) == ["fails"]
+    assert answer([claim(inside="any")], SAME, VAGUE) == ["undecided"]
+
+
+def test_what_settles_a_claim_alone_is_its_clearest_context():
+    slower = [1.5 * ratio for ratio in SLOW]
+    assert settled([claim()], SAME, slower, SLOW)[0].reason.startswith("1: 1.800 [")
+    assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("2: 0.800 [")
+    assert settled([claim("equal", 0.02)], FAST, slower, SAME)[0].reason.startswith("1: 1.800 [")
+    assert settled([claim(inside="any")], VAGUE, [0.5 * ratio for ratio in FAST], FAST)[0].reason.startswith("1: 0.400")
+
+
+def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
+    """Two contexts: what speaks against the claim in the second is not so when it is measured again."""
+    blocks = tuple(replace(block("a", "b"), context={"data": name}) for name in "xy")
+    plan = Plan("s", "q", "what", blocks, claims=(claim(),))
+
+    def records_of(this: Block, ratios: list[float]) -> list[Record]:
+        times = [("a", [1.0] * 5), ("b", ratios)]
+        return [record(this, level, n, [1e6 * ratio[n]] * 10) for level, ratio in times for n in range(5)]
+
+    first = records_of(blocks[0], FAST) + records_of(blocks[1], SLOW)
+    found = find(plan, first, catalog)
+    assert found.claims[0].answer == "fails"
+    assert found.claims[0].against == (blocks[1].id,)
+    (again,) = contested(plan, first, catalog)
+    assert again.series == 1
+    assert again.id not in {one.id for one in blocks}
+    assert Block.from_json(again.to_json()).id == again.id
+
+    twice = find(plan, first + records_of(again, SLOW), catalog)
+    assert twice.claims[0].answer == "fails"
+    assert "once more: y: 1.200" in twice.claims[0].reason
+    assert twice.of(blocks[1], "train")["b"].values == found.of(blocks[1], "train")["b"].values  # the table stays
+    once = find(plan, first + records_of(again, FAST), catalog)
+    assert once.claims[0].answer == "undecided"
+    assert once.claims[0].reason.startswith("failed at first, y: 1.200")
+    assert once.claims[0].against == ()
+
+
+def test_where_leaves_some_contexts():
+    assert answer([claim(data=("0",))], FAST, SLOW) == ["holds"]
+    assert answer([claim(data=("1",))], FAST, SLOW) == ["fails"]
+    assert answer([claim(data=("7",))], FAST, SLOW) == ["undecided"]
+
+
+def test_a_family_of_claims_pays_for_its_size():
+    """A claim that would just hold alone is undecided among twenty."""
+    just = [0.93, 0.945, 0.92, 0.94, 0.935]
+    assert answer([claim()], just) == ["holds"]
+    assert answer([claim()] + [claim(data=("1",))] * 19, just, VAGUE)[0] == "undecided"
+
+
+def test_a_quick_look_and_a_biased_null_settle_nothing():
+    assert answer([claim()], FAST, quick=True) == ["undecided"]
+    assert answer([claim()], FAST, null_biased=True) == ["undecided"]
+
+
+def test_a_context_without_a_verdict_keeps_all_from_holding():
+    this = block("a", "b")
+    other = type(this)({"data": "1"}, this.trials, this.measures)
+    values = np.log(FAST)
+    good = Comparison(this, "b", "train", "step_time", tuple(values), estimate(values), "wall", 1.0, "faster")
+    plan = Plan("s", "q", "what", (this, other), claims=(claim(),))
+    (result,) = settle(plan, [good], 0.003, False)
+    assert (result.answer, result.reason) == ("undecided", "no verdict for 1")

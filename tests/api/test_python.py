@@ -1,0 +1,295 @@
+"""harness.run, harness.resume and harness.open: the same as the command line does, as values."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from contextlib import chdir
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_suite import SUITE, TOY
+
+import harness
+from harness.api.result import Result
+from harness.errors import UserError
+from harness.report.formats import html_tables, notebook, terminal
+from harness.report.rows import COLUMNS
+
+LEARNS = (
+    SUITE.replace("name: points", "name: cloud").replace("speed: {", "speed: {batches: 4, ")
+    + "  learning: {seeds: 5, steps: 4, evaluations: 2}\n"
+)
+CLAIMS = "claims:\n  - {says: 'Order costs <nothing>', level: backwards, expect: equal within 90%}\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "toy.yaml").write_text(SUITE)
+    (folder / "learns.yaml").write_text(LEARNS + CLAIMS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(home) -> Result:
+    with chdir(home):
+        return harness.run("learns.yaml", plugins=[TOY])
+
+
+def step_times(result: Result) -> list[dict]:
+    return [row for row in result.comparisons if row["metric"] == "step_time"]
+
+
+def test_a_run_is_kept_and_says_what_it_found(result, home):
+    assert result.ok
+    assert result.problems == ()
+    assert result.axis == "what"
+    assert result.answer[0].startswith("Holds: Order costs <nothing>")
+    assert (result.folder / "report.html").is_file()
+    assert result.report.question == "Does the toy work?"
+    (claim,) = result.claims
+    assert (claim["claim"], claim["answer"]) == ("Order costs <nothing>", "holds")
+
+
+def test_it_shows_itself_as_the_terminal_does(result):
+    assert str(result) == repr(result) == terminal.render(result.report, result.folder)
+    with chdir(result.folder.parents[2]):
+        assert f"\nReport: results/learns/{result.folder.name}/report.html" in str(result)
+
+
+def test_an_earlier_run_is_opened_by_folder_and_by_name(result, home):
+    with chdir(home):
+        for name in (result.folder, str(result.folder), "latest", "learns", "learns.yaml"):
+            assert harness.open(name, plugins=[TOY]).comparisons == result.comparisons
+        with pytest.raises(UserError, match="there are only 1 runs of learns"):
+            harness.open("learns~1")
+
+
+@pytest.mark.parametrize("name", ["comparisons", "numbers", "claims", "learning"])
+def test_rows_are_those_of_the_csv_files(result, home, name):
+    table = result.rows(name)
+    with (result.folder / "tables" / f"{name}.csv").open(newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["what" if column == "level" else column for column in table.columns if column != "baseline"]
+    assert len(lines) == len(table.rows)
+    for line, row in zip(lines, table.rows, strict=True):
+        for column, text in zip(header, line, strict=True):
+            value = row["level" if column == "what" else column]
+            if isinstance(value, float):
+                assert float(text) == value
+            elif isinstance(value, list):
+                assert len(text.split()) == len(value)
+            else:
+                assert text == ("" if value is None else str(value))
+
+
+def test_rows_are_plain_values(result):
+    for name in COLUMNS:
+        table = result.rows(name)
+        assert all(tuple(row) == table.columns for row in table.rows)
+        assert table.columns[-len(COLUMNS[name]) :] == COLUMNS[name] or name == "samples"
+        json.dumps(table.rows)  # nothing of numpy's
+        if table.rows:
+            assert {type(value) for row in table.rows for value in row.values()} <= {str, int, float, list, type(None)}
+
+
+def test_a_row_says_what_it_is_held_against(result):
+    (row,) = step_times(result)
+    assert (row["mode"], row["level"], row["baseline"]) == ("train", "backwards", "plain")
+    assert row["low"] <= row["ratio"] <= row["high"]
+
+
+def test_samples_are_the_records_in_seconds(result):
+    rows = result.samples()
+    assert {row["role"] for row in rows} == {"variant", "control"}
+    assert len({row["process"] for row in rows}) == 5
+    for row in rows[:50]:
+        assert row["step_time"] in (row["wall"], row["cpu"])
+        phases = [row[f"{phase}_time"] for phase in ("collate", "forward", "backward", "update")]
+        assert sum(phases) == pytest.approx(row["wall"], rel=1e-3)
+    with (result.folder / "records.jsonl").open() as file:
+        data = next(record for record in map(json.loads, file) if record["measure"] == "speed.train")["data"]
+    assert rows[0]["wall"] == pytest.approx(data["wall"][0] * 1e-9 / data["repeats"])
+
+
+def test_curves_hold_every_evaluation_of_every_seed(result):
+    rows = [row for row in result.curves() if row["score"] == "close"]
+    assert [row["step"] for row in rows if (row["level"], row["seed"]) == ("plain", 3)] == [0, 2, 4]
+    assert len(rows) == 2 * 5 * 3
+    (learned,) = [row for row in result.learning() if row["score"] == "close"]
+    last = {row["seed"]: row["value"] for row in rows if row["level"] == "backwards" and row["step"] == 4}
+    assert learned["level_of_each"] == pytest.approx([last[seed] for seed in learned["each_seed"]])
+
+
+def test_an_axis_may_be_called_as_a_column_is(catalog, planned, tmp_path):
+    text = SUITE.replace("axes:\n", "axes:\n  metric: {one: {}, two: {model: mlp}}\n")
+    from harness.report.report import report_of
+
+    report = report_of(planned(text=text), [], catalog, {})
+    table = Result(report, tmp_path).rows("comparisons")
+    assert table.columns[:2] == ("axis_metric", "mode")
+    assert {row["axis_metric"] for row in table.rows} == {"one", "two"}
+    assert {row["metric"] for row in table.rows} == {"step_time"}
+
+
+@pytest.mark.skipif(not find_spec("pandas"), reason="pandas is not installed; torch-tb-profiler brings it")
+def test_data_frames_of_pandas(result):
+    import pandas
+
+    frame = pandas.DataFrame(result.comparisons)
+    pandas.testing.assert_frame_equal(frame, result.to_pandas())
+    times = result.to_pandas("samples").groupby(["level", "role"]).step_time.median()
+    assert set(times.index) == {("plain", "variant"), ("plain", "control"), ("backwards", "variant")}
+    empty = result.to_pandas("effects")
+    assert len(empty) == 0
+    assert list(empty.columns) == list(COLUMNS["effects"])
+
+
+def test_data_frames_of_polars(result):
+    polars = pytest.importorskip("polars", reason="polars is large and no dependency of the tests")
+    for name in COLUMNS:
+        frame = result.to_polars(name)
+        assert tuple(frame.columns) == result.rows(name).columns
+        assert frame.height == len(result.rows(name).rows)
+    assert result.to_polars()["ratio"].dtype == polars.Float64
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_missing_library_is_named(result, monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UserError, match=f"{library} is not installed. Install it with: pip install {library}"):
+        getattr(result, f"to_{library}")()
+
+
+def test_an_unknown_table_is_a_mistake(result):
+    with pytest.raises(UserError, match=r"no table 'comparison'. Did you mean comparisons"):
+        result.to_pandas("comparison")
+
+
+def test_a_notebook_shows_answer_claims_and_tables_escaped(result):
+    page = result._repr_html_()
+    assert "Order costs &lt;nothing&gt;" in page
+    assert "<nothing>" not in page
+    assert '<span class="badge good">holds</span>' in page
+    assert "<script" not in page
+    assert page.count("Order costs") == 1, "the answer does not say again what the claims say"
+    for table in ("all · train", "learning"):
+        assert table in page
+    assert "<td>backwards</td>" in page
+
+
+def test_a_notebook_is_not_flooded(result):
+    grid = html_tables.Grid("t", (html_tables.Column("a"),), ((html_tables.Cell("1"),),) * 250, ("note",), frozenset())
+    shown = notebook.shortened(grid)
+    assert len(shown.rows) == notebook.MOST_ROWS
+    assert shown.notes[0].startswith("150 more rows")
+    assert notebook.shortened(replace(grid, rows=grid.rows[:50])).notes == ("note",)
+
+
+def test_a_failed_trial_is_a_result_that_is_not_ok(home, capsys):
+    text = SUITE.replace("backwards:", "bad: {model: {name: broken, how: raises}}\n    backwards:")
+    (home / "bad.yaml").write_text(text)
+    with chdir(home):
+        found = harness.run("bad.yaml", plugins=[TOY], quick=True, progress=True)
+    assert not found.ok
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "all · train  backwards" in shown.err
+    (problem,) = found.problems
+    assert problem.startswith("all, bad: failed in verify: verifying: RuntimeError: the toy is broken (toy.py:")
+    assert [row["level"] for row in found.comparisons if row["ratio"]]
+    assert '<details class="trouble" open><summary>Failed: 1</summary>' in found._repr_html_()
+
+
+def test_settings_levels_and_observers_are_handed_on_in_silence(home, capsys):
+    (home / "my_watch.py").write_text(
+        "import harness\n@harness.hookimpl\ndef plan_ready(plan):\n    raise RuntimeError('I only look')\n"
+    )
+    text = SUITE.replace("plain: {}", "plain: {}\n    lazily: {use: [lazy]}")
+    (home / "options.yaml").write_text(text)
+    with chdir(home):
+        found = harness.run(
+            "options.yaml", plugins=[TOY, "my_watch.py"], quick=True, only={"what": "backwards"},
+            settings={"base.dataset.batch_size": 4, "measure.speed.of": ["inference"]}, results="elsewhere",
+        )  # fmt: skip
+    assert found.folder.is_relative_to(home / "elsewhere")
+    assert {(row["mode"], row["level"]) for row in found.comparisons} == {("inference", "backwards")}
+    assert {trial.batch_size for block in found.report.findings.plan.blocks for trial in block.trials} == {4}
+    assert found.report.first_look
+    assert found.problems == ("plugin my_watch.py: plan_ready failed: RuntimeError: I only look",)
+    assert not found.ok
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"settings": ["base.model=liner"]}, "there is no model named 'liner'. Did you mean linear"),
+        ({"settings": "base.model=mlp"}, "settings takes a list or a mapping, not one text. Write settings="),
+        ({"only": {"what": ["sideways"]}}, "axis what has no level 'sideways'"),
+        ({"quick": True, "until_decided": True}, "a quick look never decides"),
+        ({"executor": "remote"}, "there is no executor named 'remote'"),
+        ({"device": "tpu"}, "there is no device 'tpu'"),
+    ],
+)
+def test_mistakes_are_raised_and_nothing_is_begun(home, options, message):
+    with chdir(home), pytest.raises(UserError, match=message):
+        harness.run("toy.yaml", plugins=[TOY], results="nothing", **options)
+    assert not (home / "nothing").exists()
+
+
+def test_a_folder_of_suites_and_a_page_are_told_apart(home):
+    with pytest.raises(UserError, match=r"is a folder of suites. Run its suites one by one"):
+        harness.run(home)
+    (home / "page").mkdir()
+    (home / "page" / "page.json").write_text("{}")
+    with chdir(home), pytest.raises(UserError, match="is the page of a folder of suites"):
+        harness.open("page")
+
+
+def test_interrupted_it_keeps_what_is_measured_and_goes_on(home):
+    (home / "my_interrupt.py").write_text(
+        "import os\nimport harness\n@harness.hookimpl\ndef record_stored(record):\n"
+        "    if record.replicate == 1 and 'STOP' in os.environ:\n        raise KeyboardInterrupt\n"
+    )
+    with chdir(home), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STOP", "1")
+        with pytest.raises(KeyboardInterrupt, match=r"^what is measured is kept in stopped/toy/") as stopped:
+            harness.run("toy.yaml", plugins=[TOY, "my_interrupt.py"], results="stopped")
+        folder = Path(str(stopped.value).split(" is kept in ")[1].split(":")[0])
+        assert (folder / "report.html").is_file()
+        before = harness.open(folder).samples()
+        assert before
+        patch.delenv("STOP")
+        after = harness.resume(folder)
+    assert measured(after.samples())[: len(before)] == measured(before)
+    assert len({row["process"] for row in after.samples()}) == 5
+    assert after.ok
+
+
+def measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is stored of samples: which of the two clocks `step_time` is read off is decided by all processes together."""
+    return [{name: value for name, value in row.items() if name != "step_time"} for row in rows]
+
+
+def test_the_door_for_plugins_stays_light():
+    code = (
+        "import sys, harness\n"
+        "heavy = {'torch', 'numpy', 'pydantic', 'yaml', 'click', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert {'run', 'open', 'resume', 'Result'} <= set(dir(harness))\n"
+        "assert not hasattr(harness, 'no_such_thing')\n"
+        "from harness import *\n"
+        "assert open.__module__ in ('io', '_io'), 'a star hides no built-in'\n"
+        "harness.open\n"
+        "assert 'torch' not in sys.modules\n"
+        "import harness.measure.runner, harness.cli.run\n"
+        "assert callable(harness.run), 'no module takes its place'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,233 @@
+"""What describe says of a part: its parameters and what they mean, who offers what it needs, and an example."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+import pytest
+from toy_suite import TOY
+
+from harness.cli.describe import describe_entry, describe_named, in_words, whereabouts
+from harness.errors import UserError
+from harness.plan.examples import complaint, example_of, scalar
+from harness.plugins.catalog import KINDS, Catalog
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Dataset, Model, Optimization
+from harness.plugins.signature import parameters_of, type_in_words
+from harness.suite.yaml_source import read_scalar, read_text
+
+PARTS = """
+from typing import Annotated, Literal
+import pydantic
+import harness
+
+def cell(facts, *, size: int, act: Literal["tanh", "relu"] = "tanh",
+         gain: Annotated[float, pydantic.Field(description="times this")] = 1.0, silent: int = 3):
+    \"\"\"A cell. `size` is its width; `act` its
+    nonlinearity, of which `size` knows nothing. The rest is plain.\"\"\"
+
+def grow(recipe, *, by: int = 2):
+    return recipe
+
+def notes(*, path: str, kind: Literal["a", "b"]):
+    raise AssertionError("planning loads no data")
+
+def fingerprint(*, path, kind):
+    raise ValueError(f"{path} is not there; path is\\nyour notebook")
+
+@harness.hookimpl
+def provide_models():
+    yield harness.Model("cell", cell, "a cell", source="Somebody 1999", offers={"soil"})
+
+@harness.hookimpl
+def provide_datasets():
+    yield harness.Dataset("notes", notes, "notes", fingerprint=fingerprint)
+
+@harness.hookimpl
+def provide_optimizations():
+    yield harness.Optimization("grow", grow, "grows", changes="order", needs={"soil", "sun"})
+    yield harness.Optimization("root", grow, "roots", changes="model", needs={"soil"}, example={"model": {"name": "cell", "size": 7}})
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("describe") / "my_parts.py"
+    path.write_text(PARTS)
+    return path
+
+
+def of_files(*files: Path) -> Catalog:
+    """The parts of the core and of these files, whatever else is installed."""
+    catalog = Catalog(load_plugins(files))
+    wanted = {"rnn-harness", *(path.name for path in files)}
+    for by_name in catalog._entries.values():
+        for name, entries in list(by_name.items()):
+            by_name[name] = [entry for entry in entries if entry.plugin in wanted]
+            if not by_name[name]:
+                del by_name[name]
+    return catalog
+
+
+@pytest.fixture
+def mine(file: Path) -> Catalog:
+    return of_files(TOY, file)
+
+
+@pytest.fixture(scope="module")
+def toy() -> Catalog:
+    return of_files(TOY)
+
+
+def row_of(catalog: Catalog, name: str) -> dict:
+    (row,) = describe_named(catalog, name)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (int, "int"),
+        (Literal["tanh", "relu"], "tanh | relu"),
+        (Literal[2, "inf"] | None, "2 | inf | None"),
+        (str | int, "str | int"),
+        (list[int], "list[int]"),
+        (dict[str, Literal["a"]], "dict[str, a]"),
+        (tuple[int, ...], "tuple[int, ...]"),
+        (Annotated[float, pydantic.Field(gt=0)], "float"),
+        (list, "list"),
+    ],
+)
+def test_types_as_a_reader_would_write_them(annotation, words):
+    assert type_in_words(annotation) == words
+
+
+def test_a_parameter_means_what_its_author_says(mine):
+    parameters = {row["name"]: row for row in row_of(mine, "cell")["parameters"]}
+    assert {name: row["meaning"] for name, row in parameters.items()} == {
+        "size": "`size` is its width; `act` its nonlinearity, of which `size` knows nothing.",
+        "act": "`act` its nonlinearity, of which `size` knows nothing.",
+        "gain": "times this",
+        "silent": "",
+    }
+    assert parameters["act"]["choices"] == ["tanh", "relu"]
+    assert parameters["size"]["choices"] is None
+    assert parameters["size"]["required"]
+    text = in_words(row_of(mine, "cell"))
+    assert "    size: int required\n        `size` is its width; `act`" in text
+    assert "    silent: int = 3\n\n" in text
+
+
+def test_choices_of_a_union_are_all_its_values():
+    def build(*, a: Literal["x"] | None = None, b: bool | int = True, c: bool = False):
+        return a, b, c
+
+    found = parameters_of(build, 0, "it")
+    assert {name: one.choices for name, one in found.items()} == {"a": ["x", None], "b": None, "c": [True, False]}
+
+
+def test_who_offers_what_it_needs(mine):
+    row = row_of(mine, "grow")
+    assert row["offered_by"] == {"soil": {"model": ["cell"]}, "sun": {}}
+    text = in_words(row)
+    assert "  needs: soil, which model cell offers\n" in text
+    assert "  needs: sun, which nothing here offers\n" in text
+    assert "  changes: order, so it promises the same computation, on other batches\n" in text
+    assert row_of(mine, "cell")["needed_by"] == {"soil": {"optimization": ["grow", "root"]}}
+    assert "  offers: soil, for optimizations grow, root\n" in in_words(row_of(mine, "cell"))
+
+
+def test_where_its_code_lies(mine, file):
+    code = row_of(mine, "grow")["code"]
+    lines = file.read_text().splitlines()
+    assert (code["module"], code["name"], code["file"]) == ("my_parts", "grow", str(file))
+    assert lines[code["line"] - 1].startswith("def grow(")
+    assert "  code: my_parts:grow (" in in_words(row_of(mine, "grow"))
+    assert "  source: Somebody 1999\n" in in_words(row_of(mine, "cell"))
+
+
+def test_code_that_is_in_no_file_is_named_all_the_same():
+    assert whereabouts(len) == {"module": "builtins", "name": "len", "file": None, "line": None}
+
+
+def test_every_example_of_the_toy_plans(toy):
+    for kind in (Model, Dataset, Optimization):
+        for name, entry in toy.entries(kind).items():
+            example = example_of(toy, entry)
+            assert example.plans, (name, example.note)
+            assert complaint(toy, example.text) == ""
+            assert name in example.text
+
+
+def test_an_example_gives_what_must_be_given(mine):
+    text = row_of(mine, "cell")["example"]["text"]
+    assert "cell: {model: {name: cell, size: 1}}" in text
+    assert complaint(mine, text) == ""
+
+
+def test_an_example_says_what_is_missing_where_it_does_not_plan(mine):
+    example = row_of(mine, "notes")["example"]
+    assert not example["plans"]
+    assert "dataset: {name: notes, path: path/to/it, kind: a, batch_size: 32}" in example["text"]
+    assert example["text"].startswith(
+        "# It does not plan here: dataset notes (plugin my_parts.py): path/to/it is not there; path is your"
+    )
+    nowhere = row_of(mine, "grow")["example"]
+    assert "grow needs soil, which linear does not offer" in nowhere["note"]
+
+
+def test_an_author_says_what_an_example_needs(mine):
+    example = row_of(mine, "root")["example"]
+    assert example["plans"], example
+    assert "  model: {name: cell, size: 7}\n" in example["text"]
+
+
+def test_an_optimizer_takes_the_place_of_another(toy):
+    text = row_of(toy, "adaptive")["example"]["text"]
+    assert "adaptive: {drop: [descent], use: [" in text
+
+
+def test_metrics_reporters_and_executors_say_how_they_are_used(toy):
+    assert "metric: step_time, expect: lower}" in row_of(toy, "step_time")["example"]["text"]
+    assert row_of(toy, "points_per_second")["example"]["text"] == "harness report latest --as csv"
+    assert row_of(toy, "latex")["example"]["text"] == "harness report latest --as latex"
+    assert row_of(toy, "local")["example"]["text"] == "harness run SUITE.yaml --executor local"
+
+
+def test_a_promise_says_how_it_is_asked_for(toy):
+    assert row_of(toy, "gradients")["example"]["text"] == "harness conform NAME --only gradients"
+
+
+def test_without_models_there_is_no_suite_to_show():
+    assert row_of(of_files(), "step_time")["example"]["kind"] == "command"
+
+
+def test_a_lone_model_is_held_against_itself(mine):
+    for name in [name for name in mine.entries(Model) if name != "cell"]:
+        del mine._entries["model"][name]
+    text = row_of(mine, "cell")["example"]["text"]
+    assert '    "2": {model: {size: 2}}' in text
+    assert complaint(mine, text) == ""
+
+
+@pytest.mark.parametrize(
+    "value", ["on", "1e-3", "~", "a: b", "[x", "", " x", "x #y", "lstm", "path/to/it", "ü", "- a", "a, b"]
+)
+def test_words_of_an_example_are_read_as_they_are(value):
+    assert read_text(f"{{key: {scalar(value)}}}", "x").value == {"key": value}
+    assert read_scalar("true") is read_text(f"{{key: {scalar(True)}}}", "x").value["key"]
+
+
+def test_the_same_in_json(mine):
+    for kind in KINDS:
+        for name, entry in mine.entries(kind).items():
+            row = describe_entry(mine, entry)
+            assert json.loads(json.dumps(row, default=str))["name"] == name
+
+
+def test_an_unknown_name(toy):
+    with pytest.raises(UserError, match=r"no part is named 'liner'. Did you mean linear"):
+        describe_named(toy, "liner")

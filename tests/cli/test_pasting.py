@@ -1,0 +1,187 @@
+"""What people paste: ``harness report --as`` and ``harness plot``, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from commands import harness
+from made import block, learning_block, record, runs
+
+from harness.cli import plot as plot_verb
+from harness.records.plan import Plan, Record
+from harness.records.store import Store
+from harness.report.suite_batch import Page
+
+
+def kept(results: Path, plan: Plan, records: list[Record]) -> Path:
+    """The folder of a run with these records."""
+    store = Store.create(results, plan, "question: q\n")
+    store.append(records)
+    return store.folder
+
+
+@pytest.fixture
+def timed(tmp_path: Path) -> Path:
+    this = block("plain", "fast_er")
+    records = [
+        record(this, level, n, [time] * 10, counts={"points": [8.0]})
+        for n in range(5)
+        for level, time in (("plain", 2e6), ("fast_er", 1e6))
+    ]
+    return kept(tmp_path / "results", Plan("timing", "Is it fast_er?", "what", (this,)), records)
+
+
+@pytest.fixture
+def learned(tmp_path: Path) -> Path:
+    this = learning_block("plain", "fast")
+    values = {"plain": [0.1, 0.2, 0.3, 0.2, 0.1], "fast": [0.4, 0.5, 0.6, 0.5, 0.4]}
+    records = [one for level, each in values.items() for one in runs(this, level, close=each)]
+    return kept(tmp_path / "results", Plan("learning", "Does it learn?", "what", (this,)), records)
+
+
+def test_as_prints_what_one_reporter_writes_and_nothing_else(timed):
+    before = sorted(timed.rglob("*"))
+    latex = harness("report", timed, "--as", "latex", cwd=timed)
+    assert latex.returncode == 0, latex.stderr
+    assert latex.stderr == ""
+    assert latex.stdout.startswith("% Into the preamble:")
+    assert "fast\\_er & 0.500" in latex.stdout
+    found = json.loads(harness("report", "--as", "json", cwd=timed.parents[2]).stdout)  # the latest by default
+    assert found["question"] == "Is it fast_er?"
+    assert found["comparisons"][0]["level"] == "fast_er"
+    assert {n["metric"] for n in found["numbers"]} >= {"step_time"}
+    for name, start in (
+        ("junit", '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites'), ("github", "## Is it fast\\_er?"),
+        ("markdown", "# Is it fast_er?"), ("terminal", "Is it fast_er?\n"),
+    ):  # fmt: skip
+        done = harness("report", timed, "--as", name, cwd=timed)
+        assert done.returncode == 0
+        assert done.stdout.startswith(start)
+    assert sorted(timed.rglob("*")) == before
+
+
+def test_as_several_files_come_under_their_names(timed):
+    lines = harness("report", timed, "--as", "csv", cwd=timed).stdout.splitlines()
+    heads = [line for line in lines if line.startswith("==> ")]
+    assert heads == [f"==> tables/{name}.csv <==" for name in ("claims", "comparisons", "numbers", "resources")]
+    assert lines[1] == "claim,answer,reason"
+    assert lines[lines.index("==> tables/comparisons.csv <==") + 1].startswith("mode,what,metric,ratio")
+
+
+def test_as_shows_the_reporters_of_plugins(timed):
+    (timed / "mine.py").write_text(
+        "import harness\n"
+        "def write(report, folder):\n"
+        "    (folder / 'deep').mkdir()\n"
+        "    (folder / 'deep' / 'slack.txt').write_text(report.question)\n"
+        "    (folder / 'image.bin').write_bytes(bytes([0, 255]))\n"
+        "def broken(report, folder):\n    raise OSError('the disk is full')\n"
+        "def silent(report, folder):\n    pass\n"
+        "@harness.hookimpl\ndef provide_reporters():\n"
+        "    yield harness.Reporter('slack', write, 'slack.txt: a line')\n"
+        "    yield harness.Reporter('broken', broken, 'nothing')\n"
+        "    yield harness.Reporter('silent', silent, 'nothing')\n"
+    )
+    done = harness("-p", "mine.py", "report", timed, "--as", "slack", cwd=timed)
+    assert (done.returncode, done.stdout) == (0, "Is it fast_er?\n")
+    assert "Files that are no text, and not shown: 1." in done.stderr
+    done = harness("-p", "mine.py", "report", timed, "--as", "broken", cwd=timed)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "reporter broken (plugin mine.py): OSError: the disk is full" in done.stderr
+    done = harness("-p", "mine.py", "report", timed, "--as", "silent", cwd=timed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "reporter silent writes no text of this run." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--as", "latx"], "there is no reporter named 'latx'. Did you mean latex?"),
+        (["--as", "step_time"], "'step_time' is a metric, not a reporter."),
+        (["--as", "latex", "--json"], "--json and --as are two ways to print."),
+    ],
+)
+def test_as_mistakes(timed, arguments, message):
+    done = harness("report", timed, *arguments, cwd=timed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
+    (tmp_path / "suites").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "suites" / f"{name}.yaml").write_text("question: q\n")
+    page = Page.create(tmp_path / "results", tmp_path / "suites", {})
+    for suite in page.suites:
+        page = page.with_run(suite, timed)
+    done = harness("report", page.folder, "--as", "terminal", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.startswith("==>")] == [
+        "==> a/report.txt <==", "==> b/report.txt <=="
+    ]  # fmt: skip
+
+
+def test_as_of_a_run_that_failed_is_exit_code_3(tmp_path):
+    this = block("a", "b")
+    broken = Record(this.id, "b", "b", "verify", "variant", 0, 1, "failed", "it broke")
+    folder = kept(tmp_path / "results", Plan("s", "q?", "what", (this,)), [broken])
+    done = harness("report", folder, "--as", "junit", cwd=tmp_path)
+    assert done.returncode == 3
+    assert '<error message="failed in verify: it broke" type="failed">' in done.stdout
+
+
+def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):
+    listed = harness("plot", learned, "--list", cwd=tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    names = [line.split("  ")[0] for line in listed.stdout.splitlines()]
+    assert "curves-all" in names
+    assert not (learned / "plots").exists()
+    done = harness("plot", "curves-*", "--format", "pdf", "--format", "png", "--dpi", "40", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{learned.relative_to(tmp_path)}/plots/curves-all.{e}" for e in ("pdf", "png")]
+    assert (learned / "plots" / "curves-all.pdf").read_bytes().startswith(b"%PDF")
+    small = (learned / "plots" / "curves-all.png").read_bytes()
+    assert small.startswith(b"\x89PNG")
+    width = int.from_bytes(small[16:20], "big")
+    there = harness("plot", learned, "curves-all", "--output", "figures/new", "--dpi", "80", cwd=tmp_path)
+    assert there.stdout == "figures/new/curves-all.png\n"
+    big = (tmp_path / "figures" / "new" / "curves-all.png").read_bytes()
+    assert int.from_bytes(big[16:20], "big") == 2 * width
+    harness("plot", learned, "curves-all", "--output", "again", "--dpi", "80", cwd=tmp_path)
+    assert (tmp_path / "again" / "curves-all.png").read_bytes() == big
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["curve-all"], "there is no plot 'curve-all' of this run. Did you mean curves-all"),
+        (["nothing-*"], "there is no plot 'nothing-*' of this run. Known: "),
+        (["results/nowhere"], "results/nowhere: is not the folder of a run."),
+        (["--format", "gif"], "'gif' is not one of 'png', 'svg', 'pdf'"),
+        (["--output", "plan"], "plan: cannot write there: "),
+    ],
+)
+def test_plot_mistakes(learned, tmp_path, arguments, message):
+    (tmp_path / "plan").write_text("")
+    done = harness("plot", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr or "is a file" in done.stderr
+
+
+def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
+    with patch.object(plot_verb, "find_spec", lambda name: None):
+        done = harness("plot", learned, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert 'plots need matplotlib. Install it with: pip install "rnn-harness[plot]"' in done.stderr
+        assert harness("plot", learned, "--list", cwd=tmp_path).returncode == 0
+    assert not (learned / "plots").exists()
+
+
+def test_plot_of_what_has_nothing_to_draw(tmp_path):
+    folder = kept(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
+    done = harness("plot", folder, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"There is nothing to draw of {folder}." in done.stderr

@@ -1,0 +1,49 @@
+"""Helpers of the tests."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from toy_suite import TOY
+
+from harness.cli.app import main
+
+COMMAND = [sys.executable, "-m", "harness", "-p", str(TOY)]
+
+
+def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command line, called here: a process of its own would take two seconds to import the toy's torch."""
+    output, errors = io.StringIO(), io.StringIO()
+    command = ["harness", "-p", str(TOY), *map(str, arguments)]
+    with (
+        chdir(cwd),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        patch.object(sys, "argv", command),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    return subprocess.CompletedProcess(command, int(end.value.code or 0), output.getvalue(), errors.getvalue())
+
+
+def the_run(here: Path) -> Path:
+    (folder,) = (here / "results" / "toy").iterdir()
+    return folder
+
+
+def lines_of(folder: Path) -> list[dict]:
+    path = folder / "records.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def heed_ctrl_c() -> None:
+    """In a process about to start: a shell that runs its jobs in the background has them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

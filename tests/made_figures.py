@@ -1,0 +1,16 @@
+"""Helpers of the tests."""
+
+from __future__ import annotations
+
+
+def figure_of(plot):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=plot.size, layout="constrained")
+    plot.draw(figure)
+    figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= -0.01
+    assert box.x1 <= width + 0.01
+    assert box.y1 <= height + 0.01
+    return figure

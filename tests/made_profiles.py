@@ -1,0 +1,58 @@
+"""Helpers of the tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from made import block, record
+
+from harness.analysis.timing import Measured
+from harness.records.plan import Record
+
+BLOCK = block("plain", "loop", "other")
+
+
+FLAGS = {"flags": {"threads": 1, "oneDNN": True}, "types": ["float32"], "page_faults": 0, "subnormal": 0.0}
+
+
+FUSED = [("forward", "aten::mkldnn_rnn_layer", 1, 400_000), ("forward", "aten::cat", 10, 100_000)]
+
+
+LOOP = [("forward", "aten::mm", 100, 900_000), ("forward", "aten::cat", 10, 200_000)]
+
+
+def profile(level: str, rows, *, between=100_000, cost=0.0, device="cpu", on=BLOCK, **more) -> Record:
+    """A profile of two batches: rows of (phase, operator, calls, own nanoseconds), backward 200 µs in no operator."""
+    phases, names, calls, own = (list(column) for column in zip(*rows, strict=True))
+    many = sum(calls)
+    data = {
+        "mode": "train", "device": device, "batches": [0, 1], "passes": 3, "plain": 2_000_000, "cost": cost,
+        "operators": {
+            "phase": phases, "name": names, "calls": calls, "leaves": calls, "called": [0] * len(calls),
+            "own": [o + cost * c / 2 for o, c in zip(own, calls, strict=True)],
+            "kernels": [0] * len(calls), "device": [0] * len(calls),
+        },
+        "phases": {
+            "phase": ["forward", "backward"], "wall": [0, 0], "between": [between + cost * many / 2, 200_000],
+            "outermost": [many, 0],
+        },
+        "kernels": {"phase": [], "name": [], "calls": [], "device": []},
+        "counts": {"points": 16.0}, "fingerprint": FLAGS, "trace": "t/worker.pt.trace.json.gz", "trace_steps": 1,
+        "trace_cut": False, **more,
+    }  # fmt: skip
+    return Record(on.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data)
+
+
+def timed(**milliseconds: float) -> Measured:
+    """Ten processes in which each level's forward takes so many milliseconds and its backward one."""
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(10):
+        for level, forward in milliseconds.items():
+            noise = 1 + 0.01 * random.standard_normal(20)
+            wall = (forward + 1.0) * 1e6 * noise
+            phases = {"forward": list(forward * 1e6 * noise), "backward": list(1e6 * noise)}
+            records.append(record(BLOCK, level, number, wall, batch=[0, 1] * 10, phases=phases))
+        records.append(replace(records[-len(milliseconds)], role="control"))
+    return Measured(BLOCK, [replace(r, of=len(milliseconds) + 1) for r in records], "train")

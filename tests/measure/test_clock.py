@@ -1,0 +1,188 @@
+"""The clock on a clock that the test turns: exact to the nanosecond."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from random import Random
+
+import numpy as np
+from made import block, record
+
+from harness.analysis.timing import Measured
+from harness.measure.runtime.clock import Clock, Tape, balanced_orders, run_rounds, take
+from harness.records.plan import Speed
+
+
+class FakeTime:
+    """Moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: self.now, cpu=lambda: self.now, switches=lambda: 0)
+
+
+class FakeMember:
+    """Takes a time that is a function of its batch: the padded slots of a batch of lengths."""
+
+    def __init__(self, time: FakeTime, batches: list[list[int]], log: list[tuple[str, int]] | None = None) -> None:
+        self.time, self.batches, self.log = time, batches, log if log is not None else []
+        self.restored = 0
+
+    def before(self) -> None:
+        self.time.now += 10**9  # what happens off the clock must not be on it
+
+    def restore(self) -> None:
+        self.restored += 1
+        self.time.now += 10**9
+
+    def step(self, batch: int, mark) -> None:
+        self.log.append((self, batch))
+        slots = max(self.batches[batch]) * len(self.batches[batch])
+        self.time.now += 100 * len(self.batches[batch])
+        mark("collate")
+        self.time.now += 1000 * slots
+        mark("forward")
+
+
+def measure(ways: dict[str, list[list[int]]], passes: int = 5, repeats: int = 1):
+    time, log = FakeTime(), []
+    members = [FakeMember(time, way, log) for way in ways.values()]
+    tapes = [Tape(repeats=repeats) for _ in ways]
+    batches = len(next(iter(ways.values())))
+    run_rounds(members, tapes, batches, range(passes * batches), time.clock(), Random(0))
+    return members, dict(zip(ways, tapes, strict=True)), log
+
+
+class FakeDevice:
+    """Works off its queue on its own: the host runs ahead, and an event reads the device's clock when its turn comes."""
+
+    def __init__(self) -> None:
+        self.host = self.free_at = self.waits = 0
+
+    def queue(self, nanoseconds: int) -> None:
+        self.host += 10  # launching costs the host something
+        self.free_at = max(self.free_at, self.host) + nanoseconds
+
+    def wait(self) -> None:
+        self.waits += 1
+        self.host = max(self.host, self.free_at)
+
+    def event(self):
+        device = self
+
+        class Event:
+            def record(self) -> None:
+                self.at = max(device.free_at, device.host)
+
+            def elapsed_time(self, later) -> float:
+                return (later.at - self.at) * 1e-6
+
+        return Event()
+
+
+def test_a_device_s_events_mark_phases_without_making_it_wait():
+    device = FakeDevice()
+
+    class Member:
+        def before(self) -> None: ...
+
+        def restore(self) -> None: ...
+
+        def step(self, batch: int, mark) -> None:
+            device.host += 500  # the host prepares the batch, the device has nothing to do
+            mark("collate")
+            device.queue(3000)
+            device.queue(1000)
+            mark("forward")
+            device.queue(7000)
+            mark("backward")
+
+    tape = Tape(repeats=2)
+    clock = Clock(
+        wall=lambda: device.host, cpu=lambda: device.host, switches=lambda: 0, wait=device.wait, events=device.event
+    )
+    for round_ in range(3):
+        take(Member(), 0, tape, clock, round_=round_, position=0)
+        assert device.waits == 2 * (round_ + 1)  # once before and once after, never between
+    for phases in zip(*tape.phases.values(), strict=True):
+        assert dict(zip(tape.phases, phases, strict=True)) == {"collate": 500, "forward": 8010, "backward": 14000}
+    assert tape.wall == [500 + 8010 + 14000] * 3
+
+
+def test_ratio_of_sums_to_a_billionth():
+    """Time as a function of length, batches cut two ways: the estimate is the ratio of the sums."""
+    random = Random(1)
+    for spread in (0.2, 1.0, 2.0):
+        lengths = [max(1, round(random.lognormvariate(3, spread))) for _ in range(256)]
+        padded = [lengths[at : at + 32] for at in range(0, 256, 32)]
+        rising = sorted(lengths)
+        bucketed = random.sample([rising[at : at + 32] for at in range(0, 256, 32)], 8)
+        _, tapes, _ = measure({"padded": padded, "bucketed": bucketed}, repeats=3)
+        this = block("padded", "bucketed", speed=Speed())
+        records = [record(this, level, 0, tape.wall, batch=tape.batch, repeats=3) for level, tape in tapes.items()]
+        (value,) = Measured(this, records, "train").log_ratios("bucketed", "variant")
+        times = {
+            level: sum(100 * len(batch) + 1000 * max(batch) * len(batch) for batch in way)
+            for level, way in (("padded", padded), ("bucketed", bucketed))
+        }
+        assert abs(math.exp(value) - times["bucketed"] / times["padded"]) < 1e-9
+
+
+def test_every_round_runs_each_member_once_on_its_batch():
+    ways = {name: [[1], [2], [3]] for name in "abc"}
+    members, tapes, log = measure(ways, passes=2)
+    for number in range(6):
+        ran = log[number * 3 : number * 3 + 3]
+        assert {member for member, _ in ran} == set(members)
+        assert {batch for _, batch in ran} == {number % 3}
+    assert all(tape.batch == [0, 1, 2, 0, 1, 2] for tape in tapes.values())
+    assert all(tape.round == list(range(6)) for tape in tapes.values())
+    assert [member.restored for member in members] == [2, 2, 2]
+
+
+def test_phases_sum_to_the_step_and_nothing_else_is_on_the_clock():
+    _, tapes, _ = measure({"a": [[5, 3], [1, 1]], "b": [[5, 3], [1, 1]]}, repeats=4)
+    for tape in tapes.values():
+        assert tape.wall == [4 * (200 + 10_000), 4 * (200 + 2000)] * 5
+        assert tape.phases == {"collate": [800] * 10, "forward": [40_000, 8000] * 5}
+
+
+def test_a_step_without_marks_is_one_phase():
+    time = FakeTime()
+
+    class Plain(FakeMember):
+        def step(self, batch: int, mark) -> None:
+            self.time.now += 5
+
+    tape = Tape()
+    run_rounds([Plain(time, [[1]])], [tape], 1, range(2), time.clock(), Random(0))
+    assert tape.phases == {"step": [5, 5]}
+
+
+def test_a_phase_that_comes_late_is_zero_before():
+    time = FakeTime()
+
+    class Late(FakeMember):
+        def step(self, batch: int, mark) -> None:
+            self.time.now += 1
+            mark("forward")
+            if batch:
+                self.time.now += 2
+                mark("extra")
+
+    tape = Tape()
+    run_rounds([Late(time, [[1], [1]])], [tape], 2, range(4), time.clock(), Random(0))
+    assert tape.phases == {"forward": [1, 1, 1, 1], "extra": [0, 2, 0, 2]}
+    assert np.array_equal(np.sum(list(tape.phases.values()), axis=0), tape.wall)
+
+
+def test_orders_are_balanced():
+    orders = balanced_orders(5, Random(0))
+    drawn = [next(orders) for _ in range(50)]
+    assert all(sorted(order) == list(range(5)) for order in drawn)
+    for position in range(5):
+        assert set(Counter(order[position] for order in drawn).values()) == {10}
+    assert len({tuple(order) for order in drawn}) > 20

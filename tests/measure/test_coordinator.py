@@ -1,0 +1,313 @@
+"""Failures are data: each ends as a record with its reason, and the rest goes on. These start real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from toy_suite import SUITE, TOY
+
+from harness.measure.coordinator import Servers, measure_block
+from harness.records.plan import Plan, Record, replicates
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory):
+    with Servers(tmp_path_factory.mktemp("run"), [TOY]) as running:
+        yield running
+
+
+@pytest.fixture
+def measured(planned: Callable[..., Plan], servers: Servers):
+    """Measures the toy suite with the given levels beside its baseline; returns its records."""
+
+    def measure(levels: str, *settings: str, done: list[Record] | None = None, **options: object) -> list[Record]:
+        (block,) = planned(levels, *settings, **options).blocks
+        records = list(done or [])
+        measure_block(block, list(records), records.extend, servers)
+        return records
+
+    return measure
+
+
+def outcomes(records: list[Record], measure: str) -> dict[str, tuple[str, str]]:
+    return {r.level: (r.outcome, r.reason) for r in records if r.measure == measure and r.role == "variant"}
+
+
+def test_five_fresh_processes_with_a_control(measured):
+    records = measured("backwards: {use: [reverse]}")
+    speed = replicates(records, records[0].block, "speed.train")
+    assert list(speed) == [0, 1, 2, 3, 4]
+    for group in speed.values():
+        assert sorted((r.level, r.role) for r in group) == [
+            ("backwards", "variant"), ("plain", "control"), ("plain", "variant"),
+        ]  # fmt: skip
+        assert all(r.of == 3 for r in group)
+        for r in group:
+            samples = r.data
+            assert min(samples["batch"].count(batch) for batch in range(8)) >= 5
+            phases = list(samples["phases"].values())
+            assert list(samples["phases"]) == ["collate", "forward", "backward", "update"]
+            assert [sum(parts) for parts in zip(*phases, strict=True)] == samples["wall"]
+            assert samples["counts"]["points"] == [8.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("raises", "RuntimeError: the toy is broken (toy.py:"),
+        ("nan", "loss is not finite"),
+        ("shape", "RuntimeError: The size of tensor a (3) must match"),
+        ("exits", "verifying: SystemExit: 0 (toy.py:"),
+        ("interrupts", "KeyboardInterrupt"),
+        ("ends", "the process ended with exit code 0 while verifying"),
+        ("meddles", "it changes torch's default dtype, which all trials share"),
+        ("killed", "the process was killed by SIGSEGV while verifying"),
+        ("hangs", "took longer than its limit of 1 s while verifying"),
+    ],
+)
+def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(measured, how, reason):
+    records = measured(
+        f"backwards: {{use: [reverse]}}\n    bad: {{model: {{name: broken, how: {how}}}}}", "measure.limit=1 s"
+    )
+    found = outcomes(records, "verify")
+    assert found["bad"][0] == "failed"
+    assert reason in found["bad"][1]
+    assert found["backwards"][0] == "ok"
+    assert "bad" not in outcomes(records, "speed.train")
+    assert len(replicates(records, records[0].block, "speed.train")) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell that a child ended before its pipe did")
+def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
+    records = measured("bad: {model: {name: broken, how: leaves}}")
+    words = (servers.folder / "worker.log").read_text().split()
+    left = [int(number) for word, number in pairwise(words) if word == "left"]
+    assert left
+    for process in left:
+        os.kill(process, signal.SIGKILL)  # raises if it has gone already: then it was waited for
+    assert len(replicates(records, records[0].block, "speed.train")) == 5
+
+
+def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers):
+    (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=1").blocks
+    records: list[Record] = []
+    measure_block(block.alone(), [], records.extend, servers)
+    assert {r.measure for r in records} == {"verify", "speed.train"}
+    assert block.alone().id != block.id
+    speed = replicates(records, block.alone().id, "speed.train")
+    assert len(speed) == 5
+    assert {(r.level, r.role) for group in speed.values() for r in group} == {
+        ("plain", "variant"),
+        ("plain", "control"),
+    }
+
+
+AWAY = "backwards: {use: [reverse]}\n    away: {use: [elsewhere]}"
+
+
+def test_trials_of_different_environments_take_turns(measured, planned):
+    (block,) = planned(AWAY).blocks
+    assert [trial.environment for trial in block.trials] == [{}, {}, {"TOY": "1", "HARNESS_THREADS": "1"}]
+    records = measured(AWAY)
+    assert {level: outcome for level, (outcome, _) in outcomes(records, "verify").items()} == dict.fromkeys(
+        ["plain", "backwards", "away"], "ok"
+    )
+    speed = replicates(records, block.id, "speed.train")
+    assert len(speed) == 10  # a ratio of two processes needs more of them
+    for group in speed.values():
+        assert sorted((r.level, r.role) for r in group) == [
+            ("away", "variant"), ("backwards", "variant"), ("plain", "control"), ("plain", "variant"),
+        ]  # fmt: skip
+        rounds = {tuple(r.data["round"]) for r in group}
+        batches = {tuple(r.data["batch"]) for r in group}
+        assert len(rounds) == len(batches) == 1  # so that each sample has its partner in the other process
+        assert len(rounds.pop()) >= 40
+
+
+OTHER = "dataset fickle (plugin toy.py) has other examples than before, under the same fingerprint 'fickle 1'"
+
+
+def test_a_dataset_whose_fingerprint_lies_is_found_out(planned, tmp_path):
+    """Two processes of one run, and two runs of one block, must see the same examples."""
+    fickle = SUITE.replace("points", "fickle")
+    (block,) = planned("away: {use: [elsewhere]}", text=fickle).blocks
+    records: list[Record] = []
+    honest: list[Record] = []
+    with Servers(tmp_path, [TOY]) as servers:
+        measure_block(block, [], records.extend, servers)
+        (block,) = planned("backwards: {use: [reverse]}", text=fickle).blocks
+        measure_block(block, [], honest.extend, servers)
+    found = outcomes(records, "verify")
+    assert found["plain"][0] == "ok"
+    assert found["away"] == ("failed", OTHER)
+    assert {record.outcome for record in honest} == {"ok"}
+    verified = [record for record in honest if record.measure == "verify"]
+    later: list[Record] = []
+    with Servers(tmp_path, [TOY]) as servers:
+        measure_block(block, verified, later.extend, servers)
+    assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
+
+
+@pytest.mark.slow
+def test_several_threads_in_turns_stop_each_other_and_all_come_home(measured):
+    records = measured("two: {use: [{name: elsewhere, threads: 2}]}")
+    assert len(replicates(records, records[0].block, "speed.train")) == 10
+    assert all(r.outcome == "ok" for r in records)
+
+
+@pytest.mark.slow
+def test_whoever_hangs_in_turns_is_left_out_and_the_others_are_not_kept_waiting(measured):
+    bad = f"{AWAY}\n    bad: {{model: {{name: broken, how: hangs, at: 60}}, use: [{{name: elsewhere, threads: 1}}]}}"
+    records = measured(bad, "measure.limit=1 s")
+    assert outcomes(records, "verify")["bad"][0] == "ok"
+    failed = [r for r in records if r.outcome != "ok"]
+    assert [(r.level, r.outcome) for r in failed] == [("bad", "failed")]
+    assert "its limit of 1 s" in failed[0].reason
+    assert len(replicates(records, records[0].block, "speed.train")) == 10
+
+
+def test_a_library_that_was_not_preloaded_is_an_error(measured):
+    records = measured(
+        "backwards: {use: [reverse]}\n    lost: {use: [{name: elsewhere, preload: /no/such/library.so}]}"
+    )
+    assert outcomes(records, "verify")["lost"] == (
+        "failed",
+        "the measuring process cannot start: LD_PRELOAD names /no/such/library.so, which the system did not load; "
+        "see worker.log.",
+    )
+    assert outcomes(records, "verify")["backwards"][0] == "ok"
+    assert set(outcomes(records, "speed.train")) == {"plain", "backwards"}
+
+
+def test_a_model_that_fails_on_the_clock_is_left_out(measured):
+    records = measured("backwards: {use: [reverse]}\n    bad: {model: {name: broken, at: 60}}")
+    assert outcomes(records, "verify")["bad"][0] == "ok"
+    assert outcomes(records, "speed.train")["bad"][0] == "failed"
+    assert "one train step" in outcomes(records, "speed.train")["bad"][1]
+    groups = replicates(records, records[0].block, "speed.train")
+    assert len(groups) == 5
+    assert all(len(group) == group[0].of for group in groups.values())
+
+
+def test_a_broken_baseline_skips_the_block(measured, planned):
+    records = measured("backwards: {use: [reverse]}", "base.model={name: broken, how: raises}")
+    found = outcomes(records, "verify")
+    assert found["plain"][0] == "failed"
+    assert found["backwards"] == ("skipped", "its baseline plain cannot be measured")
+    assert {r.measure for r in records} == {"verify"}
+
+
+def test_a_dataset_too_small_says_what_to_lower(measured):
+    records = measured("backwards: {use: [reverse]}", "base.dataset.size=20")
+    found = outcomes(records, "speed.train")
+    assert found["plain"][0] == "failed"
+    assert "lower measure.speed.batches" in found["plain"][1]
+
+
+def test_nothing_done_is_measured_again(measured):
+    levels = "backwards: {use: [reverse]}"
+    whole = measured(levels)
+    half = [r for r in whole if r.replicate < 3]
+    resumed = measured(levels, done=half)
+    assert resumed[: len(half)] == half
+    assert [r.replicate for r in resumed[len(half) :]] == [3] * 3 + [4] * 3
+    assert measured(levels, done=whole) == whole
+
+
+def test_inference_has_no_backward(measured):
+    records = measured("backwards: {use: [reverse]}", "measure.speed.of=inference")
+    sample = next(r for r in records if r.measure == "speed.inference")
+    assert list(sample.data["phases"]) == ["collate", "forward"]
+
+
+def test_quick_is_one_process(measured):
+    records = measured("backwards: {use: [reverse]}", quick=True)
+    assert len(replicates(records, records[0].block, "speed.train")) == 1
+
+
+def test_a_profile_comes_after_the_clock(measured, servers):
+    records = measured("backwards: {use: [reverse]}", "measure.profile.steps=2")
+    assert [r.measure for r in records[-2:]] == ["profile.train", "profile.train"]
+    data = records[-1].data
+    trace = servers.folder / "traces" / data["trace"]
+    assert trace.name == "worker.pt.trace.json.gz"
+    assert trace.stat().st_size > 0
+    assert any(name.startswith("aten::") for name in data["operators"]["name"])
+
+
+def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured):
+    text = SUITE + "  memory: {}\n  cost: {}\n"
+    records = measured("backwards: {use: [reverse]}", text=text)
+    after = [r for r in records if r.after_the_clock]
+    assert records[-len(after) :] == after
+    assert [(r.measure, r.level) for r in after] == [
+        (measure, level)
+        for measure, processes in (("memory", 1), ("resident", 3), ("cost", 1), ("cold", 3))
+        for measure in [f"{measure}.train"] * processes
+        for level in ("plain", "backwards")
+    ]
+    assert {r.outcome for r in after} <= {"ok", "skipped"}  # not every kernel tells a peak
+    cold = [r.data for r in after if r.measure == "cold.train"]
+    assert all(0 < data["built"] < data["ends"][0] < 60 for data in cold), "counted from the fork"
+    some = [r for r in records if not r.after_the_clock] + after[:5]
+    assert [r.measure for r in measured("backwards: {use: [reverse]}", text=text, done=some)] == [
+        r.measure for r in records
+    ]
+
+
+def test_memory_and_cost_need_no_clock(measured):
+    text = SUITE.replace("  speed:", "  memory: {of: inference}\n  cost: {of: [train, inference]}\n  #")
+    records = measured("backwards: {use: [reverse]}", text=text)
+    assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("memory")} == {"inference"}
+    assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("cost")} == {"train", "inference"}
+
+
+def test_a_trial_that_fails_after_the_clock_keeps_its_times(measured):
+    """The memory process runs 24 steps of each model, a cold one 16: the model breaks in the one and not the other."""
+    levels = "bad: {model: {name: broken, at: 16}}"
+    text = SUITE.replace("  speed:", "  memory: {}\n  cost: {}\n  #")
+    records = measured(levels, text=text)
+    found = outcomes(records, "memory.train")
+    assert found["plain"][0] == "ok"
+    assert found["bad"][0] == "failed"
+    assert "RuntimeError: the toy is broken" in found["bad"][1]
+    assert outcomes(records, "cold.train")["bad"][0] == "ok"
+    assert outcomes(records, "cost.train")["bad"][0] == "failed"
+    assert measured(levels, text=text, done=records) == records, "nor is it tried again"
+
+
+def test_other_plugin_versions_are_refused(planned, servers):
+    (block,) = planned().blocks
+    stale = replace(block.trials[0], model=replace(block.trials[0].model, version="sha256:0"))
+    records: list[Record] = []
+    measure_block(replace(block, trials=(stale, *block.trials[1:])), [], records.extend, servers)
+    assert "the plan has linear from toy.py sha256:0" in records[0].reason
+
+
+def test_the_server_dying_is_a_record(planned, tmp_path: Path):
+    (block,) = planned().blocks
+    records: list[Record] = []
+    with Servers(tmp_path, [TOY]) as servers:
+        servers.get({}).process.kill()
+        measure_block(block, [], records.extend, servers)
+    assert {r.outcome for r in records} == {"failed"}
+    assert "the measuring process ended" in records[0].reason
+
+
+@pytest.mark.slow
+def test_cold_caches_are_off_the_clock(measured):
+    """A cache of 64 MiB is overwritten before each sample, which takes longer than the whole step."""
+    warm = measured("backwards: {use: [reverse]}", "measure.speed.visits=5")
+    cold = measured("backwards: {use: [reverse]}", "measure.speed.visits=5", "measure.speed.cache=cold")
+
+    def share(records: list[Record]) -> float:
+        speed = [r.data for r in records if r.measure == "speed.train"]
+        return sum(sum(data["wall"]) * 1e-9 for data in speed) / sum(data["seconds"] for data in speed)
+
+    assert share(cold) < share(warm)

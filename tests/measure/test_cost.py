@@ -1,0 +1,135 @@
+"""Operations, subnormal numbers, page faults and cold starts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.measure.kinds.cost import Watch, formulas, measure_cold, measure_cost, multiplies, operations
+from harness.measure.kinds.speed import lone_member
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
+
+aten = torch.ops.aten
+
+
+@pytest.fixture
+def member(planned, catalog):
+    (block,) = planned("backwards: {use: [reverse]}").blocks
+    return lone_member(block, "plain", "train", Kitchen(catalog), Guard(0.0))  # no alarm: it would end this process
+
+
+def test_operations_by_phase(member):
+    """8 points of 8 features to one number: 2 x 8 x 8 forward, the same for the weight's gradient."""
+    watch = Watch()
+    assert operations(member, 0, watch) == {"collate": 0, "forward": 128, "backward": 128, "update": 0}
+    assert not watch.uncounted
+
+
+def test_a_step_without_marks_is_one_phase(member):
+    member.live.step = lambda live, batch, mark: live.forward(live.model, batch)
+    assert operations(member, 0, Watch()) == {"collate": 128}
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (lambda: torch.mv(torch.ones(3, 5), torch.ones(5)), 30),
+        (lambda: torch.addmv(torch.ones(3), torch.ones(3, 5), torch.ones(5)), 30),
+        (lambda: torch.dot(torch.ones(5), torch.ones(5)), 10),
+        (lambda: torch.nn.functional.linear(torch.ones(2, 4, 5), torch.ones(3, 5)), 240),
+    ],
+)
+def test_products_with_a_vector_count_too(run, expected):
+    with FlopCounterMode(display=False, custom_mapping=formulas()) as counter:
+        run()
+    assert counter.get_total_flops() == expected
+
+
+def test_recurrent_layers_on_a_gpu_by_their_shapes():
+    """Not run here: one layer of 16 to 32, 5 steps of 4 rows, and the same packed to 20 rows."""
+    weights = [(128, 16), (128, 32), (128,), (128,)]
+    forward, backward = formulas()[aten._cudnn_rnn], formulas()[aten._cudnn_rnn_backward]
+    assert forward((5, 4, 16), weights, 4) == 2 * 20 * 128 * (16 + 32) == forward((20, 16), weights, 4)
+    assert backward((5, 4, 16), weights, 4) == 2 * forward((5, 4, 16), weights, 4)
+
+
+def test_attention_in_one_operator_is_counted_like_its_products():
+    q, k, v = (torch.ones(2, 4, rows, 8, requires_grad=True) for rows in (6, 10, 10))
+    totals = []
+    for backend in (torch.nn.attention.SDPBackend.FLASH_ATTENTION, torch.nn.attention.SDPBackend.MATH):
+        with (
+            torch.nn.attention.sdpa_kernel(backend),
+            FlopCounterMode(display=False, custom_mapping=formulas()) as counter,
+        ):
+            out = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        totals.append(counter.get_total_flops())
+    assert totals == [2 * 2 * 4 * 6 * 10 * (8 + 8)] * 2
+    with FlopCounterMode(display=False, custom_mapping=formulas()) as counter:
+        out.sum().backward()
+    products = counter.get_total_flops()  # four: the scores are still there
+    q, k, v = (2, 4, 6, 8), (2, 4, 10, 8), (2, 4, 10, 8)
+    backward = formulas()[aten._scaled_dot_product_flash_attention_for_cpu_backward]
+    assert backward(q, q, k, v) == products * 5 // 4
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        (aten.mkldnn_rnn_layer.default, True),
+        (aten._thnn_fused_lstm_cell.default, False),
+        (aten.mul.Tensor, False),
+        (aten.upsample_linear1d.default, False),
+        (aten.linalg_vector_norm.default, False),
+    ],
+)
+def test_which_operators_need_a_formula(operator, expected):
+    assert multiplies(operator) is expected
+
+
+def test_an_operator_that_nobody_knows_is_named(member):
+    with torch.library._scoped_library("harness_test", "DEF") as library:
+        library.define("strange(Tensor x) -> Tensor")
+        library.impl("strange", lambda x: x * 2, "CompositeExplicitAutograd")
+        forward, watch = member.live.forward, Watch()
+        member.live.forward = lambda model, batch: forward(model, batch._replace(x=strange(batch.x)))
+        strange = torch.ops.harness_test.strange
+        operations(member, 0, watch)
+    assert watch.uncounted == {"harness_test.strange"}
+
+
+def test_subnormal_numbers_in_the_backward_pass(member):
+    watch = Watch()
+    operations(member, 0, watch)
+    assert watch.written > 8
+    assert watch.subnormal == 0
+    watch, inner = Watch(), member.live.backward
+    member.live.backward = lambda model, loss: inner(model, loss * 1e-40)
+    operations(member, 0, watch)
+    assert watch.subnormal > 8
+    assert member.live.backward.__name__ == "<lambda>", "what watched the backward pass is taken away"
+
+
+def test_a_trials_cost(planned, catalog):
+    (block,) = planned("wide: {model: mlp}").blocks
+    data = measure_cost(block, "wide", "train", Kitchen(catalog), Guard(0.0))
+    assert data["flops"]["forward"] == [2 * 8 * (8 * 32 + 32)] * 8
+    assert len(data["faults"]) == 8
+    assert data["counts"] == {"points": [8.0] * 8}
+    assert (data["uncounted"], data["subnormal"]) == ([], 0)
+    assert min(data["product"]["nanoseconds"]) > 0
+    inference = measure_cost(block, "wide", "inference", Kitchen(catalog), Guard(0.0))
+    assert inference["flops"] == {"collate": [0] * 8, "forward": data["flops"]["forward"]}
+    assert inference["written"] == 0
+
+
+def test_a_cold_start_counts_from_the_fork(planned, catalog):
+    (block,) = planned().blocks
+    begun = time.perf_counter()
+    data = measure_cold(block, "plain", "train", Kitchen(catalog), Guard(0.0), begun)
+    times = [0.0, data["built"], *data["ends"], time.perf_counter() - begun]
+    assert len(data["ends"]) == 16
+    assert times == sorted(times)

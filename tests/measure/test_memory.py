@@ -1,0 +1,115 @@
+"""Memory by torch's allocator, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from harness.measure.kinds.memory import MARK, kept_for_backward, measure_memory, peaks_of_events, peaks_on_cpu
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
+
+FLOAT = 4
+
+
+class Known:
+    """A step that allocates tensors of known sizes."""
+
+    def __init__(self) -> None:
+        self.carry = None
+
+    def step(self, batch, mark):
+        batch = torch.empty(1000)
+        mark("collate")
+        passing = torch.empty(2000)
+        del passing
+        kept = torch.empty(500)
+        mark("forward")
+        del batch, kept
+        gradient = torch.empty(250)
+        mark("backward")
+        mark("update")
+        del gradient
+
+
+def test_each_phase_has_its_peak_and_begins_with_what_it_finds():
+    expected = {"collate": 1000, "forward": 3000, "backward": 1500, "update": 250, "step": 3000}
+    assert peaks_on_cpu(Known(), 0) == {phase: FLOAT * numbers for phase, numbers in expected.items()}
+
+
+def test_what_an_earlier_step_left_is_taken_off_when_it_is_freed():
+    class Carries(Known):
+        def step(self, batch, mark):
+            self.carry = None
+            self.carry = torch.empty(1000)
+            mark("forward")
+
+    member = Carries()
+    assert peaks_on_cpu(member, 0)["step"] == FLOAT * 1000
+    assert peaks_on_cpu(member, 0)["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("events", "peaks"),
+    [
+        ([], {"step": 0}),
+        ([5, -5], {"step": 5}),  # a step without marks
+        ([5, "a", -3, 1, "b"], {"a": 5, "b": 5, "step": 5}),
+        ([-3, 1, "a"], {"a": 0, "step": 0}),  # never below what was held before
+        ([2, "a", 4, "b", -6, 1, "a"], {"a": 6, "b": 6, "step": 6}),  # a phase that comes twice
+        ([2, "a", 7], {"a": 9, "step": 9}),  # what follows the last mark belongs to its phase
+    ],
+)
+def test_events_become_peaks(events, peaks):
+    named = [("[memory]", e) if isinstance(e, int) else (f"{MARK}{e}", 0) for e in events]
+    assert peaks_of_events([("aten::empty", 0), *named]) == peaks
+
+
+def live(step, *, rows: int = 8) -> SimpleNamespace:
+    """A live trial with one weight (8,), whose batch is rows x 8 numbers."""
+    model = torch.nn.Module()
+    model.weight = torch.nn.Parameter(torch.ones(8))
+    return SimpleNamespace(model=model, batch=lambda examples: (torch.ones(rows, 8),), step=step)
+
+
+def test_kept_for_backward_counts_each_storage_once_and_neither_weights_nor_the_batch():
+    def step(live, batch, mark):
+        product = batch[0] * live.model.weight  # keeps the batch and the weight
+        exponential = product.exp()  # keeps its result
+        (exponential * exponential).sum().backward()  # keeps the same storage, twice more
+
+    assert kept_for_backward(live(step), []) == 64 * FLOAT
+
+
+def test_kept_for_backward_is_what_is_kept_at_one_time():
+    def truncated(live, batch, mark):
+        for _ in range(3):
+            (batch[0] * live.model.weight).exp().sum().backward()
+
+    assert kept_for_backward(live(truncated), []) == 64 * FLOAT
+
+
+def test_a_trials_memory_is_exact(planned, catalog):
+    (block,) = planned("wide: {model: {name: mlp, hidden_size: 16}}").blocks
+    kitchen, guard = Kitchen(catalog), Guard(0.0)
+    data = measure_memory(block, "wide", "train", kitchen, guard)
+    assert data["parameters"] == 8 * 16 + 16 + 16 + 1
+    assert data["parameter_bytes"] == FLOAT * data["parameters"]
+    assert data["optimizer_bytes"] == 0  # plain gradient descent
+    assert list(data["peak"]) == ["collate", "forward", "backward", "update", "step"]
+    assert data["peak"]["step"] == [max(peaks) for peaks in zip(*list(data["peak"].values())[:4], strict=True)]
+    # 8 rows: ids (int64), x and y
+    assert min(data["peak"]["collate"]) >= 8 * (8 + 8 * FLOAT + FLOAT)
+    assert len(data["kept"]) == 8
+    assert data["counts"] == {"points": [8.0] * 8}
+    assert measure_memory(block, "wide", "train", kitchen, guard) == data
+
+
+def test_inference_keeps_nothing(planned, catalog):
+    (block,) = planned("backwards: {use: [reverse]}").blocks
+    data = measure_memory(block, "plain", "inference", Kitchen(catalog), Guard(0.0))
+    assert list(data["peak"]) == ["collate", "forward", "step"]
+    assert data["kept"] == []
+    assert "optimizer_bytes" not in data

@@ -1,0 +1,112 @@
+"""Time lines made by hand, whose sums are known."""
+
+import pytest
+
+from harness.measure.kinds.profile import MARK as PROFILE_MARK
+from harness.measure.kinds.profile import TRACE_EVENTS, dress
+from harness.measure.kinds.profile_events import MARK, Event, Phase, Row, Summary, summary_of, typical
+
+
+def mark(name: str, at: int) -> Event:
+    return Event(MARK + name, at, at + 2)
+
+
+STEP = [
+    Event("before", 0, 5, id=1),
+    mark("step", 10),  # the step begins at 12
+    Event("outer", 20, 50, id=2),
+    Event("inner", 22, 30, id=3),
+    Event("inner", 30, 40, id=4),  # begins where the other one ends: they are brothers
+    Event("leaf", 32, 36, id=5),
+    mark("forward", 60),
+    Event("outer", 70, 80, id=6),
+    mark("backward", 100),
+    Event("after", 105, 110, id=7),
+]
+
+
+def test_each_operator_has_its_own_time_by_phase():
+    found = summary_of(STEP)
+    assert {key: row.own for key, row in found.rows.items()} == {
+        ("forward", "outer"): 30 - 8 - 10, ("forward", "inner"): 8 + 10 - 4, ("forward", "leaf"): 4,
+        ("backward", "outer"): 10,
+    }  # fmt: skip
+    assert {key: (row.calls, row.called, row.leaves) for key, row in found.rows.items()} == {
+        ("forward", "outer"): (1, 2, 0), ("forward", "inner"): (2, 1, 1), ("forward", "leaf"): (1, 0, 1),
+        ("backward", "outer"): (1, 0, 1),
+    }  # fmt: skip
+    assert found.events == 5
+
+
+def test_a_phase_is_what_lies_between_two_marks_and_what_is_in_no_operator_is_counted():
+    found = summary_of(STEP)
+    assert found.phases == {"forward": Phase(48, 18, 1), "backward": Phase(38, 28, 1)}
+    for phase in found.phases:
+        own = sum(row.own for (where, _), row in found.rows.items() if where == phase)
+        assert own + found.phases[phase].between == found.phases[phase].wall
+
+
+def test_a_phase_that_comes_again_is_one():
+    found = summary_of([mark("step", 0), mark("forward", 10), mark("update", 20), mark("forward", 30)])
+    assert found.phases == {"forward": Phase(16, 16, 0), "update": Phase(8, 8, 0)}
+
+
+def test_two_threads_at_once_do_not_count_twice():
+    events = [
+        mark("step", 0), Event("a", 10, 30, thread=1, id=1), Event("b", 20, 50, thread=2, id=2),
+        Event("c", 25, 28, thread=1, id=3), mark("backward", 60),
+    ]  # fmt: skip
+    found = summary_of(events)
+    assert found.phases["backward"].between == 58 - 40
+    assert (found.rows["backward", "a"].own, found.rows["backward", "a"].called) == (17, 1)
+    assert (found.rows["backward", "b"].own, found.rows["backward", "b"].called) == (30, 0)
+
+
+def test_kernels_belong_to_the_operator_that_launched_them():
+    kernels = [
+        Event("gemm", 200, 240, kind="kernel", launched_by=3),
+        Event("gemm", 240, 250, kind="kernel", launched_by=6),
+    ]
+    found = summary_of([*STEP, *kernels, Event("stray", 0, 9, kind="kernel", launched_by=99)])
+    assert (found.rows["forward", "inner"].kernels, found.rows["forward", "inner"].device) == (1, 40)
+    assert found.kernels == {("forward", "gemm"): [1, 40], ("backward", "gemm"): [1, 10]}
+
+
+def test_of_several_passes_the_middle_one_counts_so_an_interruption_is_no_operator():
+    def one(own: int, name: str = "mm") -> Summary:
+        return Summary({("forward", name): Row(1, 1, 0, own)}, {"forward": Phase(own + 5, 5, 1)})
+
+    whole = typical([[one(10), one(30)], [one(9000), one(31)], [one(12), one(32)]])
+    assert whole.rows == {("forward", "mm"): Row(2, 2, 0, 12 + 31)}
+    assert whole.phases == {"forward": Phase(17 + 36, 10, 2)}
+    rare = typical([[one(10)], [one(10)], [one(7, "once")]])
+    assert rare.rows["forward", "once"].own == 0
+    assert whole.columns()["operators"]["own"] == [43]
+    assert whole.columns()["phases"]["phase"] == ["forward"]
+
+
+def trace(count: int) -> dict:
+    plain = {"ph": "X", "cat": "cpu_op", "pid": 1, "tid": 1}
+    marks = [{**plain, "cat": "user_annotation", "name": PROFILE_MARK + name, "ts": ts, "dur": 1.0} for name, ts in
+             (("step", 0.0), ("forward", count + 1.0), ("backward", count + 9.0))]  # fmt: skip
+    events = [{**plain, "name": "aten::mm", "ts": 1.0 + i, "dur": 0.5} for i in range(count)]
+    return {"traceEvents": [{"ph": "M", "name": "process_name", "pid": 1}, *events, *marks]}
+
+
+def test_the_marks_of_a_trace_become_spans_named_as_phases():
+    made = trace(3)
+    assert dress(made) is False
+    spans = [event for event in made["traceEvents"] if event.get("cat") == "user_annotation"]
+    assert [(span["name"], span["ts"], span["dur"]) for span in spans] == [
+        ("forward", 1.0, 3.0),
+        ("backward", 5.0, 7.0),
+    ]
+    assert not any(PROFILE_MARK in event["name"] for event in made["traceEvents"])
+
+
+@pytest.mark.parametrize("more", [0, 500])
+def test_a_trace_is_bounded(more):
+    made = trace(TRACE_EVENTS - 10 + more)  # and two marks are among what is timed
+    assert dress(made) is bool(more)
+    assert len(made["traceEvents"]) <= TRACE_EVENTS + 10
+    assert made["traceEvents"][0]["ph"] == "M"

@@ -1,0 +1,244 @@
+"""The loop over blocks: hooks are told, observers cannot break a run, and run_block can be wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+from made import record
+
+import harness
+from harness.errors import UserError
+from harness.measure.runner import Watcher, git_facts, run_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import Plugins, load_plugins
+from harness.records.plan import Record
+from harness.records.store import Store
+
+
+class Observer:
+    """A plugin that writes down what it is told, measures nothing itself, and raises where it is asked to."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def execute(self, block, done, keep):
+        self.told.append(f"measure with {len(done)} done")
+        keep([record(block, trial.level, len(done), [1, 2]) for trial in block.trials])
+
+    @harness.hookimpl
+    def provide_executors(self):
+        @contextmanager
+        def execute(run):
+            run.met({"processor": "fake", "gpus": 0})
+
+            yield lambda block, done, keep: self.execute(block, done, keep)
+
+        yield harness.Executor("fake", execute)
+
+    @harness.hookimpl
+    def plan_ready(self, plan):
+        self.told.append(f"{len(plan.blocks)} blocks")
+        raise RuntimeError("observers may fail")
+
+    @harness.hookimpl
+    def record_stored(self, record):
+        self.told.append(f"stored {record.level}")
+
+    @harness.hookimpl(wrapper=True)
+    def run_block(self, block):
+        self.told.append("before")
+        result = yield
+        self.told.append("after")
+        return result
+
+
+@pytest.fixture
+def observed(planned, tmp_path):
+    plugins: Plugins = load_plugins()
+    observer = Observer()
+    plugins.manager.register(observer, name="observer")
+    plugins.versions["observer"] = "1"
+    plan = planned()
+    return observer, plan, Store.create(tmp_path, plan, "text"), Catalog(plugins)
+
+
+def test_hooks_are_told_in_order_and_cannot_break_the_run(observed):
+    observer, plan, store, catalog = observed
+    problems: list[str] = []
+    watcher = Watcher()
+    watcher.problem = problems.append  # type: ignore[method-assign]
+    records = run_plan(plan, store, catalog, executor="fake", watcher=watcher, where=Path())
+    assert observer.told == ["1 blocks", "before", "measure with 0 done", "stored plain", "stored backwards", "after"]
+    assert problems == ["plugin observer: plan_ready failed: RuntimeError: observers may fail"]
+    assert store.records() == records
+    assert store.machine()["processor"] == "fake"
+
+
+def test_another_machine_may_not_go_on(observed):
+    _, plan, store, catalog = observed
+    store.write("machine.json", '{"processor": "another"}')
+    with pytest.raises(UserError, match="this is not the machine the run began on: processor was another and is fake"):
+        run_plan(plan, store, catalog, executor="fake", watcher=Watcher(), where=Path())
+    assert not store.records()
+
+
+def test_the_hooks_that_exist_are_documented_with_an_example():
+    from harness.plugins import hookspecs
+
+    specs = [f for f in vars(hookspecs).values() if hasattr(f, "harness_spec")]
+    assert len(specs) == 12
+    for spec in specs:
+        assert f"def {spec.__name__}(" in spec.__doc__, spec.__name__
+        assert "@harness.hookimpl" in spec.__doc__
+    assert isinstance(harness.hookimpl, pluggy.HookimplMarker)
+
+
+class Wrapper:
+    """A `run_block` that does as it is told: the body of it is handed in."""
+
+    def __init__(self, body: Callable[..., Any]) -> None:
+        self.body = body
+
+    @harness.hookimpl(tryfirst=True)
+    def run_block(self, block, done, keep, measure):
+        return self.body(block, done, keep, measure)
+
+
+def forges(block, done, keep, measure):
+    measure(block, done, lambda new: keep([replace(r, data={**r.data, "wall": [0]}) for r in new]))
+    return True
+
+
+def forges_in_place(block, done, keep, measure):
+    measure(block, done, lambda new: [new[0].data.update(wall=[0]), keep(new)])
+    return True
+
+
+def keeps_back(block, done, keep, measure):
+    measure(block, done, lambda new: keep(new[:1]))
+    return True
+
+
+def swallows(block, done, keep, measure):
+    measure(block, done, lambda new: None)
+    return True
+
+
+def makes_up(block, done, keep, measure):
+    measure(block, done, keep)
+    keep([record(block, trial.level, 7, [1, 1]) for trial in block.trials])
+    return True
+
+
+def says_that_it_failed(block, done, keep, measure):
+    measure(block, done, lambda new: keep([replace(r, outcome="failed", reason="no") for r in new]))
+    return True
+
+
+def raises_while_it_keeps(block, done, keep, measure):
+    def keep_some(new):
+        raise SystemExit(0)
+
+    measure(block, done, keep_some)
+    return True
+
+
+def raises_after(block, done, keep, measure):
+    measure(block, done, keep)
+    raise SystemExit(0)
+
+
+def of_another_block(block, done, keep, measure):
+    measure(replace(block, context={"other": "1"}), [1, 2, 3], keep)
+    return True
+
+
+def watches_the_power(block, done, keep, measure):
+    measure(block, done, lambda new: keep([replace(r, data={**r.data, "watts": 7}) for r in new]))
+    return True
+
+
+def adds_what_no_file_holds(block, done, keep, measure):
+    measure(block, done, lambda new: keep([replace(r, data={**r.data, "watts": object()}) for r in new]))
+    return True
+
+
+AS_MEASURED = "changes a record; it is kept as it was measured"
+KEPT = "keeps records back; they are kept all the same"
+MEDDLING: dict[Any, list[str]] = {
+    forges: [AS_MEASURED], forges_in_place: [AS_MEASURED], keeps_back: [KEPT], swallows: [KEPT],
+    says_that_it_failed: [AS_MEASURED], makes_up: ["hands over a record that was not measured; it is not kept"],
+    raises_while_it_keeps: ["failed: SystemExit: 0", KEPT], raises_after: ["failed: SystemExit: 0"],
+    of_another_block: [], watches_the_power: [],
+    adds_what_no_file_holds: ["adds what cannot be stored: TypeError: Object of type object is not JSON serializable"],
+}  # fmt: skip
+
+
+def wrapped(observed, body) -> tuple[list[Record], list[str]]:
+    """The records and problems of a run with a wrapper around its block."""
+    _, plan, store, catalog = observed
+    catalog.plugins.manager.register(Wrapper(body), name="wrapper")
+    problems: list[str] = []
+    watcher = Watcher()
+    watcher.problem = problems.append  # type: ignore[method-assign]
+    run_plan(plan, store, catalog, executor="fake", watcher=watcher, where=Path())
+    told = [problem for problem in problems if "plan_ready" not in problem]
+    assert all(p.startswith("plugin wrapper or observer: run_block ") and p.endswith(" (all)") for p in told)
+    return store.records(), [p.removeprefix("plugin wrapper or observer: run_block ")[: -len(" (all)")] for p in told]
+
+
+@pytest.mark.parametrize("body", MEDDLING, ids=lambda body: body.__name__)
+def test_what_was_measured_is_stored_whatever_stands_around_it(observed, body):
+    records, problems = wrapped(observed, body)
+    plan = observed[1]
+    assert [(r.level, r.outcome, r.data["wall"]) for r in records] == [
+        ("plain", "ok", [1, 2]),
+        ("backwards", "ok", [1, 2]),
+    ]
+    assert {r.block for r in records} == {plan.blocks[0].id}
+    assert list(dict.fromkeys(problems)) == MEDDLING[body]
+    assert all(r.data.get("watts") == (7 if body is watches_the_power else None) for r in records)
+
+
+def exits_first(block, done, keep, measure):
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        (lambda block, done, keep, measure: True, ["does not measure the block"]),
+        (exits_first, ["failed: SystemExit: 0", "does not measure the block"]),
+    ],
+)
+def test_a_block_that_a_hook_leaves_unmeasured_is_named(observed, body, problems):
+    assert wrapped(observed, body) == ([], problems)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError("no room"), RuntimeError("a fault of ours")])
+def test_what_the_executor_raises_gets_past_every_hook(observed, error):
+    observer, _, _, _ = observed
+
+    def fails(block, done, keep):
+        raise error
+
+    def swallows_it(block, done, keep, measure):
+        with suppress(BaseException):
+            measure(block, done, keep)
+        return True
+
+    observer.execute = fails
+    with pytest.raises(error if isinstance(error, type) else UserError) as caught:
+        wrapped(observed, swallows_it)
+    if isinstance(error, RuntimeError):
+        assert str(caught.value) == "executor fake (plugin observer) failed: RuntimeError: a fault of ours."
+
+
+def test_git_facts_outside_a_checkout(tmp_path):
+    assert git_facts(tmp_path) == {}

@@ -1,0 +1,63 @@
+"""Traces in the layout that TensorBoard's profiler plugin reads: the plugin itself reads them, by its JSON routes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from harness.measure.kinds.profile import profile_trial
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
+
+
+@pytest.fixture(scope="module")
+def traced(planned, catalog, tmp_path_factory):
+    (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
+    traces = tmp_path_factory.mktemp("traces")
+    data = profile_trial(block, "backwards", "train", Kitchen(catalog), Guard(0.0), traces)
+    return data, traces
+
+
+def test_the_trace_is_compressed_json_that_perfetto_opens(traced):
+    data, traces = traced
+    with gzip.open(traces / data["trace"]) as file:
+        trace = json.load(file)
+    names = {event.get("name") for event in trace["traceEvents"]}
+    assert any(str(name).startswith("aten::") for name in names)
+    assert {"ProfilerStep#0", "ProfilerStep#1", "collate", "forward", "backward", "update"} <= names
+    assert not list(traces.rglob("*.json"))
+
+
+def test_tensorboards_plugin_reads_it(traced):
+    pytest.importorskip("torch_tb_profiler", reason="comes with the extra rnn-harness[tensorboard]")
+    from torch_tb_profiler.plugin import TorchProfilerPlugin
+    from werkzeug.test import Client
+
+    data, traces = traced
+    plugin = TorchProfilerPlugin(SimpleNamespace(logdir=str(traces)))
+    apps = plugin.get_plugin_apps()
+
+    def ask(route: str, **query: str):
+        response = Client(apps[route]).get(route, query_string=query)
+        assert response.status_code == 200, response.data
+        return json.loads(response.data)
+
+    deadline = time.monotonic() + 60
+    while (runs := ask("/runs"))["loading"] or not runs["runs"]:
+        assert time.monotonic() < deadline, runs
+        time.sleep(0.2)
+    (run,) = runs["runs"]
+    assert run == data["trace"].split("/")[0]
+    assert "Operator" in ask("/views", run=run)
+    (worker,) = ask("/workers", run=run, view="Overview")
+    (span,) = ask("/spans", run=run, worker=worker)
+    overview = ask("/overview", run=run, worker=worker, span=span, view="Overview")
+    assert len(overview["steps"]["rows"]) == 2
+    table = ask("/operation/table", run=run, worker=worker, span=span, group_by="Operation")
+    assert {row["name"] for row in table["data"]} >= {
+        name for name in data["operators"]["name"] if name.startswith("aten::mm")
+    }

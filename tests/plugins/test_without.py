@@ -1,0 +1,212 @@
+"""Installed plugins that are left out: not imported here, nor where it is measured, nor when the run is read again."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest.mock import patch
+
+import click
+import pytest
+from toy_suite import SUITE, TOY
+
+from harness.api import python as python
+from harness.cli import completing
+from harness.cli.app import cli, main
+from harness.errors import UserError
+from harness.measure.coordinator import Servers
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import installed, load_plugins
+from harness.plugins.parts import Model
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a distribution with one module, as far as Python can tell: on the path, here and in new processes."""
+    folder = tmp_path / "site"
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))))
+
+    def put(name: str, body: str, version: str = "1", doors: tuple[str, ...] = ("door",)) -> Path:
+        module = name.replace("-", "_")
+        info = folder / f"{module}-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = "".join(f"{door} = {module}\n" for door in doors)
+        (info / "entry_points.txt").write_text(f"[harness]\n{lines}")
+        said = tmp_path / f"{name}.said"
+        (folder / f"{module}.py").write_text(f"import harness\nopen({str(said)!r}, 'a').write('imported ')\n{body}")
+        return said
+
+    yield put
+    for path in folder.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+ONE = """
+@harness.hookimpl
+def provide_models():
+    yield harness.Model("mine", lambda facts: None)
+"""
+
+
+def harness(*arguments: object, cwd: Path) -> tuple[int, str, str]:
+    output, errors = io.StringIO(), io.StringIO()
+    with (
+        chdir(cwd),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        patch.object(sys, "argv", ["harness", *map(str, arguments)]),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    return int(end.value.code or 0), output.getvalue(), errors.getvalue()
+
+
+def test_what_is_left_out_is_not_imported(install):
+    said = install("guest-one", ONE)
+    plugins = load_plugins(without=["Guest_One"])
+    assert plugins.without == ("guest-one",)
+    assert "guest-one" not in plugins.versions
+    assert plugins.manager.is_blocked("guest-one")
+    assert not said.exists()
+    assert load_plugins().versions["guest-one"] == "1"
+    assert said.read_text() == "imported "
+
+
+def test_it_resolves_a_clash(install):
+    install("guest-one", ONE, doors=("a",))
+    install("guest-two", ONE, doors=("b",))
+    with pytest.raises(UserError) as caught:
+        Catalog(load_plugins()).find(Model, "mine")
+    assert str(caught.value) == (
+        "two plugins bring a model named 'mine': guest-one and guest-two. "
+        "Uninstall one of them, or run with --without NAME."
+    )
+    assert Catalog(load_plugins(without=["guest-two"])).find(Model, "mine").plugin == "guest-one"
+
+
+def test_the_variable_does_the_same(install, monkeypatch):
+    said = [install(name, ONE) for name in ("guest-one", "guest-two")]
+    monkeypatch.setenv("HARNESS_WITHOUT", " guest.one, guest-two,")
+    assert load_plugins(without=["guest-one"]).without == ("guest-one", "guest-two")
+    assert not any(path.exists() for path in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("guest-on", "no plugin named 'guest-on' is installed. Did you mean guest-one?"),
+        ("rnn_harness", "rnn-harness is the core itself"),
+    ],
+)
+def test_a_name_that_cannot_be_left_out(install, monkeypatch, name, message):
+    install("guest-one", ONE)
+    with pytest.raises(UserError, match=f"^--without {name}: {message[:20]}") as caught:
+        load_plugins(without=[name])
+    assert message in str(caught.value)
+    monkeypatch.setenv("HARNESS_WITHOUT", name)
+    with pytest.raises(UserError, match=r"^HARNESS_WITHOUT: "):
+        load_plugins()
+
+
+def test_a_distribution_with_several_doors(install):
+    install("guest-one", ONE, doors=("first", "second"))
+    assert {"guest-one:first", "guest-one:second"} <= set(installed())
+    assert not {name for name in load_plugins(without=["guest-one"]).versions if name.startswith("guest")}
+
+
+def test_a_distribution_whose_version_is_a_command(install):
+    install("guest-one", ONE, version="1\x1b[2J<script>")
+    assert load_plugins().versions["guest-one"] == r"1\x1b[2J<script>"
+
+
+def test_a_door_that_cannot_be_opened_is_named(install):
+    install("guest-one", "raise SystemExit(0)")
+    plugins = load_plugins()
+    assert [str(problem) for problem in plugins.problems] == ["plugin guest-one: import failed: SystemExit: 0"]
+    assert "rnn-harness" in plugins.versions
+
+
+def test_list_says_what_was_left_out_before_or_after_the_verb(install, tmp_path):
+    install("guest-one", ONE)
+    install("guest-two", ONE)
+    code, output, errors = harness("--without", "guest-one", "list", "--without", "guest-two", cwd=tmp_path)
+    assert code == 0, errors
+    assert "left out: plugin guest-one\nleft out: plugin guest-two\n" in output
+    told = json.loads(harness("list", "--without", "guest-one", "--json", cwd=tmp_path)[1])
+    assert told["without"] == ["guest-one"]
+    code, _, errors = harness("list", "--without", "guest-on", cwd=tmp_path)
+    assert (code, errors.partition(".")[0]) == (2, "--without guest-on: no plugin named 'guest-on' is installed")
+
+
+def test_it_travels_to_the_measuring_process(install, tmp_path):
+    said = install("guest-one", ONE)
+    with Servers(tmp_path, [], without=["guest-one"]) as servers:
+        facts = servers.get({}).facts
+    assert not said.exists()
+    assert "guest-one" not in facts["plugins"]
+
+
+def test_a_run_keeps_it(install, tmp_path):
+    said = install("guest-one", ONE)
+    (tmp_path / "toy.yaml").write_text(SUITE)
+    code, _, errors = harness("-p", TOY, "run", "toy.yaml", "--quick", "--without", "guest-one", cwd=tmp_path)
+    assert code == 0, errors
+    (folder,) = (tmp_path / "results" / "toy").iterdir()
+    assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
+    for command in (
+        ("report", folder),
+        ("report", folder, "--as", "json"),
+        ("run", "--resume", folder),
+        ("plot", folder, "--list"),
+        ("export", "plain", folder, "--script", "--no-check"),
+    ):
+        code, _, errors = harness(*command, cwd=tmp_path)
+        assert code == 0, errors
+        assert "guest-one" not in errors
+    assert not said.exists()
+    assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
+    assert "--without guest-one run toy.yaml --quick" in (folder / "report.html").read_text()
+    # Uninstalled since, it is left out all the same.
+    for path in (tmp_path / "site").glob("*.dist-info/*"):
+        path.unlink()
+    assert harness("report", folder, cwd=tmp_path)[0] == 0
+
+
+def test_a_folder_of_suites_keeps_it(install, tmp_path):
+    said = install("guest-one", ONE)
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "toy.yaml").write_text(SUITE)
+    code, _, errors = harness("-p", TOY, "run", "suites", "--quick", "--without", "guest-one", cwd=tmp_path)
+    assert code == 0, errors
+    (page,) = (tmp_path / "results" / "pages").iterdir()
+    code, _, errors = harness("-p", TOY, "run", "--resume", page, cwd=tmp_path)
+    assert code == 0, errors
+    assert harness("report", page, cwd=tmp_path)[0] == 0
+    assert not said.exists()
+
+
+def test_python_leaves_out_too(install, tmp_path):
+    said = install("guest-one", ONE)
+    (tmp_path / "toy.yaml").write_text(SUITE)
+    with chdir(tmp_path):
+        result = python.run("toy.yaml", quick=True, plugins=[TOY], without=["guest-one"])
+        again = python.open(result.folder)
+        python.resume(result.folder)
+    assert again.answer == result.answer
+    assert not said.exists()
+
+
+def test_the_shell_offers_what_is_installed(install):
+    install("guest-one", ONE, doors=("first", "second"))
+    install("guest-two", ONE)
+    parameter = click.Option(["--without"])
+    offered = completing.plugins(click.Context(cli), parameter, "")
+    assert {"guest-one", "guest-two"} <= {one.value for one in offered}
+    assert "rnn-harness" not in {one.value for one in offered}
+    assert [one.value for one in completing.plugins(click.Context(cli), parameter, "guest-t")] == ["guest-two"]

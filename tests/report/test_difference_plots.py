@@ -1,0 +1,52 @@
+"""The waterfall begins where one trial's step ends, ends where the other's does, and leaves nothing out."""
+
+from __future__ import annotations
+
+import pytest
+from made_figures import figure_of
+from made_profiles import FUSED, LOOP, profile, timed
+
+from harness.analysis.explain import explain, largest
+from harness.analysis.profiles import Profiled
+from harness.report.plots.difference_plots import BARS, LESS, MORE, WHOLE, Waterfall
+from harness.report.plots.figures import Plot
+
+
+def explained(rows=LOOP, loop: float = 6.0):
+    a, b = (Profiled.from_record(r) for r in (profile("plain", FUSED), profile("loop", rows)))
+    one = explain(timed(plain=3.0, loop=loop), a, b, 0.0)
+    assert one is not None
+    return one
+
+
+def test_bars_lead_from_one_step_to_the_other():
+    from matplotlib.colors import to_hex
+
+    one = explained()
+    waterfall = Waterfall(one)
+    assert sum(change for _, change in waterfall.steps()) == pytest.approx(1e3 * one.difference)
+    (axes,) = figure_of(Plot("x", waterfall.title, waterfall.size, waterfall.draw, "Why")).axes
+    bars = [(bar.get_x(), bar.get_width(), to_hex(bar.get_facecolor()).upper()) for bar in axes.patches]
+    assert bars[0] == pytest.approx((0.0, 1e3 * one.seconds[0], WHOLE))
+    assert bars[-1] == pytest.approx((0.0, 1e3 * one.seconds[1], WHOLE))
+    at = 1e3 * one.seconds[0]
+    for begin, change, colour in bars[1:-1]:
+        assert begin == pytest.approx(at)
+        assert colour == (MORE if change > 0 else LESS)
+        at += change
+    assert at == pytest.approx(1e3 * one.seconds[1])
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[:3] == ["plain", "mm · forward", "mkldnn_rnn_layer · forward"]
+
+
+def test_of_many_operators_the_smallest_share_a_bar():
+    rows = [*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))]
+    steps = Waterfall(explained(rows)).steps()
+    assert len(steps) == BARS + 1
+    assert steps[-1][0].endswith(" others")
+
+
+def test_the_largest_differences_are_drawn_and_those_that_may_be_none_are_not():
+    large, small, none = explained(), explained(loop=4.0), explained(loop=3.0)
+    assert largest([none, small, large], 5) == [large, small]
+    assert largest([none, small, large], 1) == [large]

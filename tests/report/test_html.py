@@ -1,0 +1,402 @@
+"""report.html is one file: complete, escaped, bounded, and forbidden to load anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from unittest.mock import patch
+
+import pytest
+from made import block, learning_block, record, run
+from made_effects import TIMES, plan_of, speed_records
+from many import plan_of_many, records_of_many
+
+from harness.analysis.findings import find
+from harness.records.plan import Claim, Plan, Record, Skipped
+from harness.report.formats import html
+from harness.report.formats.html_tables import Cell, grid_of, grids_of, value_of, verdict_cell
+from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
+from harness.report.plots import plots
+from harness.report.plots.inline_svg import adapted, svg_of
+from harness.report.report import report_of
+from harness.report.table import Section, Table
+
+NASTY = [
+    '<script>alert("1")</script>',
+    "{{ 7 * 7 }}",
+    "]]> & <!-- --",
+    "Größe · 長さ · ‮ \u2028 ünd",
+    "$a_b^{$ 'x' \"y\"",
+    "</svg></style>",
+]
+VOID = {"meta", "br", "link", "img", "input", "hr", "path", "use", "stop"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page, as far as it matters here."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self.inside: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.inside.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag):
+        assert self.inside.pop() == tag
+
+    def handle_data(self, data):
+        if self.inside and self.inside[-1] == "script":
+            self.scripts.append(data)
+        elif self.inside[-1:] != ["style"]:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("\n".join(self.texts).split())
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def report(catalog, levels=("slow", "fast"), contexts=("a", "b"), facts=None, question="Which?", **plan):
+    blocks, records = [], []
+    for context in contexts:
+        this = replace(block("plain", *levels), context={"where": context})
+        blocks.append(this)
+        for n in range(5):
+            for i, level in enumerate(("plain", *levels)):
+                records.append(record(this, level, n, [1e6 * (1 + i) * (1 + n / 1000)] * 10))
+    return report_of(Plan("suite", question, "what", tuple(blocks), **plan), records, catalog, facts or {}, "suite/run")
+
+
+@pytest.fixture(scope="module")
+def page(catalog):
+    claim = Claim("It pays", "slow", "step_time", "lower", 0.0, "train", {}, "all", "ratio")
+    facts = {"python": "3.11", "packages": {"torch": "2.13"}, "git": {"dirty": False}}
+    return html.render(report(catalog, claims=(claim,), facts=facts), "question: Which?\n")
+
+
+def test_nothing_is_loaded_and_only_our_script_may_run(page):
+    parsed = Page(page)
+    assert parsed.inside == []
+    assert not {"img", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in parsed.elements}
+    for tag, attributes in parsed.elements:
+        assert "src" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+        assert re.match(r"#|plots/", attributes.get("href", "#")), (tag, attributes)
+    (script,) = parsed.scripts
+    policy = next(a["content"] for tag, a in parsed.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none';")
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+    assert "unsafe-eval" not in policy
+    outside = re.findall(r"https?://[^\s\"'<]+", page)
+    assert set(outside) <= {"http://www.w3.org/2000/svg"}
+    assert "@import" not in page
+    assert "url(" not in html.asset("report.css")
+
+
+def test_the_answer_comes_first_then_evidence_then_reasons(page):
+    order = [
+        "<h1",
+        "It pays (2.000 times",
+        'id="claims"',
+        '<h2 id="s1-h">Comparisons',
+        "<svg",
+        "<table",
+        'id="machine"',
+        'id="reproduce"',
+    ]
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+    assert "harness run suite.yaml" in page
+    assert "question: Which?" in page
+
+
+def test_ids_are_unique_and_every_link_has_its_end(page):
+    elements = Page(page).elements
+    ids = Counter(a["id"] for _, a in elements if "id" in a)
+    assert max(ids.values()) == 1
+    wanted = {a["href"][1:] for _, a in elements if a.get("href", "").startswith("#")}
+    wanted |= set(re.findall(r"url\(#([^)]*)\)", page)) | {
+        a["aria-labelledby"] for _, a in elements if "aria-labelledby" in a
+    }
+    assert wanted <= set(ids)
+
+
+def test_everything_is_escaped(catalog):
+    facts = {"processor": NASTY[0], "packages": {NASTY[1]: NASTY[5]}, "list": [NASTY[2]], "odd": {NASTY[3]: None}}
+    claim = Claim(NASTY[0], NASTY[1], "step_time", "lower", 0.0, "train", {}, "all", "ratio")
+    overrides = {"set": [f"a={NASTY[0]}"], "only": [], "plugins": [NASTY[4]]}
+    made = report(
+        catalog, levels=tuple(NASTY), contexts=(*NASTY[:3], "<b>"), facts=facts, question=" ".join(NASTY),
+        claims=(claim,), skipped=(Skipped({"what": NASTY[0]}, NASTY[1]),), overrides=overrides,
+    )  # fmt: skip
+    section = Section(
+        NASTY[0], "\n".join(NASTY), (Table(NASTY[1], tuple(NASTY), (tuple(NASTY),), (NASTY[0],)),), why=True
+    )
+    made = replace(made, sections=(*made.sections, section), problems=tuple(NASTY), failures=(NASTY[0],), run=NASTY[0])
+    text = html.render(made, "\n".join(NASTY))
+    parsed = Page(text)
+    assert len(parsed.scripts) == 1
+    assert sum(tag == "style" for tag, _ in parsed.elements) == 1
+    assert "49" not in re.sub(r"[\d.]{3,}", "", parsed.text)
+    for nasty in NASTY:
+        assert parsed.text.count(squeezed(nasty)) >= 4
+    svg = text[text.index("<svg") : text.index("</svg>")]
+    assert NASTY[0] not in svg
+    assert "&lt;script&gt;" in svg
+
+
+def test_tables_hold_every_cell_of_the_report(catalog):
+    made = report(catalog, contexts=tuple("abcdefgh"))
+    text = Page(html.render(made)).text
+    for section in made.sections:
+        for table in (*section.tables, *section.details):
+            for row in table.rows:
+                assert all(squeezed(re.split("[(;]", cell)[0]) in text for cell in row)
+    assert "train, 8 contexts" in text
+
+
+def test_sections_are_shown_as_they_are(catalog):
+    why = Section(
+        "Explained",
+        "Look:\n- one\n- two\nEnd.",
+        (Table("t1", ("a",), (("x",),)),),
+        (Table("t2", ("a",), (("y",),)),),
+        True,
+    )
+    only = Section("Only details", "", (), (Table("t3", ("a",), (("z",),)),), False)
+    text = html.render(replace(report(catalog), sections=(why, only)))
+    assert text.index("Only details</h2>") < text.index('id="reasons"') < text.index("Explained</h2>")
+    assert "<li>one</li><li>two</li>" in text
+    assert "Explained in detail: 1 table<" in text
+    assert "Show only details: 1 table<" in text
+    assert text.index("<details", text.index("Explained</h2>")) < text.index(">t2<")
+
+
+def test_without_matplotlib_the_page_says_how_to_get_plots(catalog):
+    with patch.object(plots, "find_spec", lambda name: None), patch.object(html, "find_spec", lambda name: None):
+        text = html.render(report(catalog))
+    assert "<svg" not in text
+    assert "pip install" in text
+    assert "<table" in text
+
+
+def test_plots_beyond_the_bound_are_named_as_files(catalog, tmp_path, monkeypatch):
+    monkeypatch.setattr(html, "MOST_PLOTS", 1)
+    made = report_of(plan_of(), speed_records(plan_of().blocks[0], TIMES), catalog, {})
+    (path,) = html.write(made, tmp_path)
+    text = path.read_text()
+    assert text.count("<svg") == 1
+    assert 'href="plots/effects-all-train.svg"' in text
+    monkeypatch.setattr(html, "MOST_TEXT", 10)
+    text = html.render(made)
+    assert "<svg" not in text
+    assert text.count('href="plots/') == 2
+
+
+def test_a_plot_goes_where_it_belongs_or_has_a_place_of_its_own(catalog):
+    made = report(catalog)
+    assert [[p.name for p in part.pictures] for part in html.parts_of(made)] == [["speed-train"]]
+    parts = html.parts_of(replace(made, sections=()))
+    assert [(part.title, len(part.pictures)) for part in parts] == [("Plots", 1)]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_what_went_wrong_stands_above_the_tables(catalog, quick):
+    this = block("plain", "new")
+    broken = Record(this.id, "new", "new", "verify", "variant", 0, 2, "failed", "it broke <here>")
+    made = report_of(Plan("s", "q", "what", (this,), overrides={"quick": quick}), [broken], catalog, {})
+    text = Page(html.render(made)).text
+    assert text.index("all, new: failed in verify: it broke <here>") < text.index("Comparisons Ratio")
+    assert "it broke <here>" in text
+    assert ("A first look" in text) == quick
+    assert "The machine was not recorded." in text
+
+
+def test_a_learning_run_and_an_empty_one(catalog):
+    this = learning_block("plain", "new", seeds=tuple(range(6)))
+    records = [
+        run(this, level, seed, close=0.5 + 0.1 * (level == "new") + seed / 100)
+        for level in ("plain", "new")
+        for seed in range(6)
+    ]
+    for given in (records, records[:1], []):
+        text = html.render(report_of(Plan("s", "q", "what", (this,)), given, catalog, {}))
+        assert Page(text).inside == []
+        assert ("By close, new is better than plain" in text) == (given is records)
+
+
+def test_the_same_report_gives_the_same_page(catalog):
+    made = report(catalog)
+    assert html.render(made) == html.render(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1.858", ""), ("70,352", "70352"), ("52%", ""), ("9.91 ms", ""), ("1.50 s", "1500"), ("12.0 KiB", "12288"),
+        ("−3.2", "-3.2"), ("-9.3", ""), ("+1.2", ""), ("1.2 GFLOP/s", "1200000000"), ("-", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_what_numbers_are_sorted_by(text, value):
+    assert value_of(text, True) == value
+    assert value_of(text, False) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("slower", Cell("", "", "slower", "more")),
+        ("faster; another order", Cell("another order", "", "faster", "less")),
+        ("undecided (noisy: ±2 %); cpu-clock", Cell("(noisy: ±2 %); cpu-clock", "", "undecided", "open")),
+        ("first look: slower (x)", Cell("(x)", "", "first look: slower", "open")),
+        ("invalid (failed: no)", Cell("(failed: no)", "", "invalid", "void")),
+        ("baseline", Cell("", "", "baseline", "base")),
+        ("first look", Cell("first look")),
+        ("something else", Cell("something else")),
+    ],
+)
+def test_verdicts_have_a_look(text, cell):
+    assert verdict_cell(text) == cell
+
+
+def test_columns_are_numbers_where_all_their_cells_are():
+    grid = grid_of(
+        Table(
+            "t",
+            ("name", "time", "range", "verdict"),
+            (("a", "1.2 ms", "", "baseline"), ("3", "-", "1 to 2", "faster (" + "x" * 50)),
+        )
+    )
+    assert [column.look for column in grid.columns] == ["", "n", "n", "v"]
+    assert grid.baselines == {0}
+
+
+def test_many_tables_of_the_same_columns_are_one():
+    tables = [
+        Table(f"cell {n} · train: memory", ("a", "b"), ((f"{n}", "x"),), ("shared.", f"own {n}.")) for n in range(5)
+    ]
+    apart = grids_of([*tables[:4], Table("other", ("c",), (("z",),))])
+    assert [grid.title for grid in apart] == [*(f"cell {n} · train: memory" for n in range(4)), "other"]
+    (one,) = grids_of(tables)
+    assert one.title == "train: memory, 5 contexts"
+    assert [column.title for column in one.columns] == ["context", "a", "b"]
+    assert [[cell.text for cell in row] for row in one.rows] == [[f"cell {n}", f"{n}", "x"] for n in range(5)]
+    assert one.notes == ("shared.", *(f"cell {n}: own {n}." for n in range(5)))
+    (same,) = grids_of([Table("same", ("a",), (("x",),))] * 5)
+    assert same.title == "same, 5 contexts"
+
+
+def test_svgs_keep_to_themselves(catalog):
+    (plot,) = plots.plots_of(report(catalog))
+    one, other = svg_of(plot), svg_of(replace(plot, name="another"))
+    assert one == svg_of(plot)
+    ids = [set(re.findall(r' id="([^"]*)"', text)) for text in (one, other)]
+    assert not ids[0] & ids[1]
+    for text, its in zip((one, other), ids, strict=True):
+        assert set(re.findall(r'(?:href="#|url\(#)([^")]*)', text)) == its
+        assert not {"#000000", "#444444", "#ffffff", "#dddddd", "#D55E00", "#d55e00"} & set(
+            re.findall("#[0-9a-zA-Z]{6}", text)
+        )
+        assert "<style" not in text
+        assert "<metadata" not in text
+        assert 'role="img"' in text
+        assert "var(--vermilion)" in text
+        assert "<text" in text
+        assert "DejaVu" not in text
+
+
+def test_colours_and_references_are_the_page_s():
+    svg = b"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 72 36" width="72pt">
+    <metadata>x</metadata><defs><style>*{a:b}</style><path id="m" style="stroke: #FFFFFF"/></defs><g id="g" clip-path="url(#m)">
+    <use xlink:href="#m" style="fill: #0072b2; font: bold 8.5px 'DejaVu Sans', Arial"/><path style="fill: #123456"/></g></svg>"""
+    text = adapted(svg, "a plot/1", 'it"s <one>')
+    assert 'id="aplot1-m"' in text
+    assert 'id="g"' not in text
+    assert 'clip-path="url(#aplot1-m)"' in text
+    assert 'href="#aplot1-m"' in text
+    assert "fill: var(--blue); font: bold 8.5px var(--sans)" in text
+    assert "stroke: var(--paper)" in text
+    assert "fill: #123456" in text
+    assert 'style="--width: 96px"' in text
+    assert 'aria-label="it&quot;s &lt;one&gt;"' in text
+
+
+def test_commands_do_the_same_again():
+    this = block("a", "b")
+    plan = Plan("my suite", "q", "what", (this,))
+    assert commands_of(plan) == ["harness run 'my suite.yaml'"]
+    overrides = {
+        "set": ["base.device=cuda", "a='x y'"], "only": ["cell=lstm"], "plugins": ["my cell.py"], "quick": True,
+        "preset": "full", "until_decided": True, "seeds": 20,
+    }  # fmt: skip
+    assert commands_of(replace(plan, overrides=overrides)) == [
+        "harness -p 'my cell.py' run 'my suite.yaml' --preset full --set base.device=cuda --set 'a='\"'\"'x y'\"'\"'' "
+        "--only cell=lstm --quick --until-decided",
+        "harness run --resume 'results/my suite/RUN' --seeds 20",
+    ]
+
+
+def test_facts_are_rows_of_text():
+    facts = {
+        "python": "3.11",
+        "cores": 2,
+        "mkldnn": True,
+        "cuda": None,
+        "gpus": [],
+        "names": ["a", "b"],
+        "git": {"commit": "x", "dirty": False},
+    }
+    assert dict(facts_in_rows(facts)) == {
+        "python": "3.11", "cores": "2", "mkldnn": "yes", "names": "a, b", "git commit": "x", "git dirty": "no",
+    }  # fmt: skip
+    assert versions_of({**facts, "packages": {"torch": "2"}, "plugins": None}) == {"python": "3.11", "torch": "2"}
+    assert versions_of({}) == {}
+
+
+class Counted(list):
+    """Records that count how often somebody goes through all of them."""
+
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+
+def test_no_block_goes_through_all_records_by_itself(catalog):
+    passes = []
+    for blocks in (3, 12):
+        plan = plan_of_many(blocks, trained=blocks)
+        records = Counted(records_of_many(plan, processes=5))
+        find(plan, records, catalog)
+        passes.append(records.passes)
+    assert passes[0] == passes[1] < 12
+
+
+@pytest.mark.slow
+def test_two_thousand_trials_take_less_than_five_megabytes(catalog):
+    plan = plan_of_many()
+    made = report_of(plan, list(records_of_many(plan)), catalog, {})
+    text = html.render(made)
+    assert sum(len(one.trials) for one in plan.blocks) == 2000
+    assert len(text.encode()) < 5_000_000
+    assert text.count("<svg") <= html.MOST_PLOTS
+    assert Page(text).inside == []

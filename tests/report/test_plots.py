@@ -1,0 +1,92 @@
+"""Plots are written whole, the same for the same data, and only where there is something to draw and to draw with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from made import block, record
+from made_effects import TIMES, block_of, effects, plan_of, speed_records
+
+from harness.records import designs
+from harness.records.plan import Plan
+from harness.report.formats import markdown
+from harness.report.plots import effect_plots, plots
+from harness.report.report import report_of
+
+
+@pytest.fixture
+def report(catalog):
+    plan = plan_of()
+    return report_of(plan, speed_records(plan.blocks[0], TIMES), catalog, {})
+
+
+def test_a_design_s_effects_are_drawn_and_linked(report, tmp_path):
+    written = plots.write(report, tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [
+        "plots/speed-train.png", "plots/speed-train.svg", "plots/effects-all-train.png", "plots/effects-all-train.svg",
+    ]  # fmt: skip
+    assert written[0].read_bytes().startswith(b"\x89PNG")
+    text = markdown.render(report)
+    assert "![all · train: effects on step time](plots/effects-all-train.png)" in text
+    assert "(plots/effects-all-train.svg)" in text
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in plots.write(report, tmp_path)] == before
+
+
+def test_without_matplotlib_nothing_is_written_and_the_report_says_how_to_get_it(report, tmp_path):
+    with patch.object(plots, "find_spec", lambda name: None):
+        assert plots.write(report, tmp_path) == []
+        text = markdown.render(report)
+    assert list(tmp_path.iterdir()) == []
+    assert 'pip install "rnn-harness[plot]"' in text
+    assert "![" not in text
+    assert plots.how_to_get_them(report) == ""
+
+
+def test_a_grid_has_nothing_to_draw(catalog, tmp_path):
+    this = block("a", "b")
+    records = [record(this, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
+    report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
+    assert plots.write(report, tmp_path) == []
+    with patch.object(plots, "find_spec", lambda name: None):
+        assert plots.how_to_get_them(report) == ""
+
+
+@pytest.mark.parametrize(
+    ("design", "factors", "spread"),
+    [
+        ("factorial", ("a",), 0.0),
+        ("factorial", ("a", "b", "a factor whose name is a sentence of its own", "d", "e"), 0.05),
+        ("mirror", ("a", "b", "c", "d", "e"), 2.0),
+        ("leave-one-out", ("a", "b"), 0.001),
+    ],
+)
+def test_nothing_is_cut_off_and_no_label_lies_on_another(design, factors, spread):
+    from matplotlib.figure import Figure
+
+    this, random = block_of(design, factors), np.random.default_rng(5)
+    values = {trial.level: random.normal(0, spread, 6) for trial in this.trials}
+    found = effects(design, values, this)
+    for scale in ("ratio", "difference"):
+        shown = [replace(effect, scale=scale) for effect in found]
+        forest = effect_plots.forest_of("some block · train: effects on step time", shown)
+        figure = Figure(figsize=forest.size, layout="constrained")
+        forest.draw(figure)
+        figure.draw_without_rendering()
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert box.x0 >= -0.01
+        assert box.y0 >= -0.01
+        assert box.x1 <= width + 0.01
+        assert box.y1 <= height + 0.01
+        for axes in figure.axes:
+            for labels in (axes.get_yticklabels(), axes.get_xticklabels()):
+                boxes = [label.get_window_extent() for label in labels if label.get_text()]
+                assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        assert len(figure.axes[1].get_yticklabels()) == len(found)
+
+
+def test_every_estimand_has_a_colour():
+    assert set(effect_plots.COLOURS) == set(designs.WORDS)

@@ -1,0 +1,108 @@
+"""Plots of step times show every comparison once, in its verdict's colour, and nothing lies on anything else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from made import block, record
+from made_figures import figure_of
+
+from harness.analysis.break_even import Along, BreakEven, Line, Point
+from harness.analysis.findings import Findings
+from harness.records.plan import Plan
+from harness.report.plots import plots
+from harness.report.plots.break_even_plot import Lines
+from harness.report.plots.forest import Forest
+from harness.report.plots.speed_plots import COLOURS, READABLE, Spread, forest_of, speed_plots, title_of
+from harness.report.report import report_of
+
+
+def report(catalog, contexts, times, **settings):
+    blocks, records = [], []
+    for name in contexts:
+        this = replace(block("plain", *times), context={"where": name})
+        blocks.append(this)
+        for level, time in {"plain": 1.0, **times}.items():
+            at = time(float(name)) if callable(time) else time
+            records += [record(this, level, n, [1e6 * at * (1 + n / 1000)] * 10) for n in range(5)]
+    return report_of(Plan("s", "q", "what", tuple(blocks)), records, catalog, {})
+
+
+def compared(findings: Findings):
+    return [c for c in findings.comparisons if c.metric == "step_time"]
+
+
+TIMES = {"slow": 2.0, "fast": 0.5, "alike": 1.0}
+
+
+@pytest.mark.parametrize(
+    "contexts", [["a"], ["a", "b"], ["a context whose name is a sentence of its own · " * 4, "b", "c"]]
+)
+def test_a_forest_has_a_row_for_each_comparison(catalog, contexts):
+    made = report(catalog, contexts, TIMES)
+    (plot,) = speed_plots(made)
+    figure = figure_of(plot)
+    rows, numbers = figure.axes
+    names = [label.get_text() for label in rows.get_yticklabels()]
+    assert names[: 3 * len(contexts)] == [*TIMES] * len(contexts)
+    assert len(names) == (4 * len(contexts) if len(contexts) > 1 else 3)
+    assert [label.get_text()[:5] for label in numbers.get_yticklabels()] == ["2.000", "0.500", "1.000"] * len(contexts)
+    dots = [line for line in rows.get_lines() if line.get_marker() == "o"]
+    assert [dot.get_color() for dot in dots[:3]] == [COLOURS["slower"], COLOURS["faster"], COLOURS["equivalent"]]
+    boxes = [label.get_window_extent() for label in rows.get_yticklabels()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_one_comparison_needs_no_plot_and_a_first_look_decides_nothing(catalog):
+    assert list(speed_plots(report(catalog, ["a"], {"slow": 2.0}))) == []
+    comparisons = compared(report(catalog, ["a"], TIMES).findings)
+    speed = replace(comparisons[0].block.measures.speed, quick=True)
+    quick = [replace(c, block=replace(c.block, measures=replace(c.block.measures, speed=speed))) for c in comparisons]
+    forest = forest_of("train", quick)
+    assert isinstance(forest, Forest)
+    assert {(row.kind, row.decided) for row in forest.rows} == {("undecided", False)}
+
+
+def test_very_many_are_drawn_by_size(catalog):
+    made = report(catalog, [f"{n}" for n in range(1, READABLE)], {"slow": lambda x: 1 + x / 10, "fast": 0.5})
+    (plot,) = speed_plots(made)
+    those = compared(made.findings)
+    spread = Spread(title_of("train", those), those)
+    assert plot.size == spread.size
+    axes = figure_of(spread).axes[:2]
+    assert [panel.get_title(loc="left") for panel in axes] == ["slow: 59 slower", "fast: 59 faster"]
+    (dots,) = [line for line in axes[0].get_lines() if line.get_marker() == "."]
+    ratios, places = dots.get_data()
+    assert list(ratios) == sorted(ratios)
+    assert list(places) == sorted(places, reverse=True)
+    assert len(set(places)) == 59
+
+
+def test_a_break_even_is_marked_where_the_line_crosses_1(catalog):
+    made = report(catalog, ["10", "20", "40", "80"], {"falls": lambda x: 20 / x, "slow": 2.0})
+    (plot,) = [plot for plot in plots.plots_of(made) if plot.name.startswith("break-even")]
+    assert plot.title == "train: along where, against plain"
+    figure = figure_of(plot)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[-1].startswith("falls: faster above 20 (")
+    marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "|"]
+    assert [mark.get_xdata()[0] for mark in marks] == [pytest.approx(20)]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["10", "20", "40", "80"]
+
+
+@pytest.mark.parametrize("xs", [(0.0, 0.3, 0.9), (1.0, 10.0, 1000.0)])
+def test_open_ranges_and_long_names_stay_inside(xs):
+    points = tuple(
+        Point(x, m, m - 1, m + 1, "w", v)
+        for x, m, v in zip(xs, (0.5, -0.1, -0.4), ("slower", "undecided", "faster"), strict=True)
+    )
+    one = BreakEven(xs[1] * 0.9, None, xs[1], "above")
+    levels = [f"level {n} with a long name that takes lines" for n in range(9)]
+    lines = tuple(Line(level, points, (one,) if n < 2 else (one, one, one)) for n, level in enumerate(levels))
+    along = Along("share", {"cell": "lstm"}, "train", "plain", lines, "{:.3g}".format, xs[0] > 0)
+    figure = figure_of(Lines(along))
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len([text for text in legend if "up to" in text.replace("\n", " ")]) == 2
+    assert "crosses 1 more than twice: see the table" in legend
+    assert "no verdict" in legend

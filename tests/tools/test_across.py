@@ -1,0 +1,452 @@
+"""Two runs with known differences, through everything that compares them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from made import SPEC, block, learning_block, runs
+from made_runs import FACTS, TWO, failure, plan, timed
+
+from harness.analysis.stats import Estimate
+from harness.errors import UserError
+from harness.records.plan import Block, Claim, Measures, Memory, Record, Speed, Trial
+from harness.tools.across.pairs import Side
+from harness.tools.across.runs import Asked, Gate, compare_runs, gate, to_json
+from harness.tools.across.tables import comparison_sections, flags_of
+from harness.tools.across.times import Past, where_of
+
+
+@pytest.fixture
+def side(catalog):
+    def make(records, *blocks: Block, facts=FACTS, name="run", claims=(), **more) -> Side:
+        return Side.of(name, facts, plan(*blocks, claims=claims, **more), records, catalog)
+
+    return make
+
+
+@pytest.fixture
+def run_of(side):
+    """A run of one block in which `other` takes `ratio` times as long as `plain`."""
+
+    def make(ratio: float, seed: int, made: Block = TWO, facts=FACTS, **more) -> Side:
+        return side(
+            timed(made, {trial.level: ratio for trial in made.trials[1:]}, seed=seed, **more), made, facts=facts
+        )
+
+    return make
+
+
+def outcome(a: Side, b: Side, past: Past | None = None, **asked) -> tuple[list[tuple[str, str]], Gate]:
+    """Level and verdict of each ratio, and the gate."""
+    across = compare_runs(a, b, Asked(**asked), past)
+    return [(change.level, change.verdict) for change in across.ratios], gate(across)
+
+
+def test_equal_runs_are_fine(run_of):
+    verdicts, answer = outcome(run_of(1.1, 1), run_of(1.1, 2))
+    assert verdicts == [("other", "equivalent")]
+    assert (answer.code, answer.worse, answer.open) == (0, (), ())
+
+
+def test_five_percent_slower_closes_the_gate_and_faster_does_not(run_of):
+    verdicts, answer = outcome(run_of(1.1, 1), run_of(1.1 * 1.05, 2))
+    assert verdicts == [("other", "slower")]
+    assert answer.code == 1
+    assert "all · train · other: slower, 1.0" in answer.worse[0]
+    verdicts, answer = outcome(run_of(1.1, 1), run_of(1.1 / 1.05, 2))
+    assert verdicts == [("other", "faster")]
+    assert answer.code == 0
+
+
+def test_the_margin_is_the_smaller_of_the_suites_or_as_asked(run_of):
+    wide = block("plain", "other", speed=Speed(margin=0.2))
+    assert outcome(run_of(1.1, 1), run_of(1.155, 2, wide))[1].code == 1
+    assert outcome(run_of(1.1, 1, wide), run_of(1.155, 2, wide))[1].code == 0
+    assert outcome(run_of(1.1, 1), run_of(1.155, 2), margin=0.2)[1].code == 0
+
+
+def test_another_processor_is_marked_and_opens_no_gate_until_accepted(run_of):
+    there = {**FACTS, "processor": "Made 2", "platform": "Linux 2"}
+    a, b = run_of(1.1, 1), run_of(1.155, 2, facts=there)
+    across = compare_runs(a, b, Asked())
+    (ratio,) = across.ratios
+    assert (ratio.verdict, ratio.flags) == ("slower", ("other machine",))
+    assert gate(across).code == 4
+    assert {change.verdict for change in across.times} == {"not comparable"}
+    assert any(line.startswith("other machine: ") for line in flags_of(across))
+    across = compare_runs(a, b, Asked(allowed=frozenset({"processor"})))
+    assert across.ratios[0].flags == ()
+    assert gate(across).code == 1
+    # the times are still of two kernels
+    assert {change.verdict for change in across.times} == {"not comparable"}
+
+
+@pytest.mark.parametrize("fact", ["python", "torch", "git", "plugins"])
+def test_versions_are_told_and_bar_nothing(run_of, fact):
+    values = {"git": {"commit": "b" * 40, "dirty": True}, "plugins": {"test": "1"}}
+    across = compare_runs(run_of(1.1, 1), run_of(1.1, 2, facts={**FACTS, fact: values.get(fact, "9.9")}), Asked())
+    assert across.differences
+    assert all(not difference.bars for difference in across.differences)
+    assert across.ratios[0].flags == ()
+    assert {change.verdict for change in across.times} == {"shown"}
+    assert gate(across).code == 0
+
+
+def changed(made: Block, level: str | None = None, **fields) -> Block:
+    """The block with one trial, or all of them, otherwise."""
+    trials = tuple(replace(t, **fields) if level in (None, t.level) else t for t in made.trials)
+    return replace(made, trials=trials)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"fingerprint": "others"}, "fingerprint"),
+        ({"batch_size": 2}, "batch_size"),
+        ({"seed": 1}, "seed"),
+        ({"model": replace(SPEC, parameters={"width": 2})}, "model"),
+        ({"use": (SPEC,)}, "use"),
+        ({"environment": {"MALLOC": "other"}}, "environment"),
+    ],
+)
+def test_another_trial_is_refused_with_the_field(run_of, fields, field):
+    a, b = run_of(1.1, 1), run_of(1.1, 2, changed(TWO, **fields))
+    across = compare_runs(a, b, Asked())
+    (ratio,) = across.ratios
+    assert ratio.verdict == "not comparable"
+    assert field in ratio.reason
+    assert ratio.size is None
+    assert gate(across).code == 4
+    assert outcome(a, b, allowed=frozenset({field}))[1].code == 0
+
+
+def test_a_changed_baseline_bars_the_ratios_to_it_and_a_changed_level_its_own(side):
+    three = block("plain", "other", "third")
+    a = side(timed(three, {"other": 1.1, "third": 1.2}, seed=1), three)
+    for level, expected in (("plain", ["not comparable"] * 2), ("other", ["not comparable", "equivalent"])):
+        newer = changed(three, level, seed=1)
+        b = side(timed(newer, {"other": 1.1, "third": 1.2}, seed=2), newer)
+        assert [verdict for _, verdict in outcome(a, b)[0]] == expected
+
+
+def test_a_version_of_a_plugin_is_told(run_of):
+    across = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, model=replace(SPEC, version="1"))), Asked())
+    (difference,) = across.differences
+    assert (difference.name, difference.a, difference.b) == ("versions: model", "test 0", "test 1")
+    assert difference.places == ("all · plain", "all · other")
+    assert gate(across).code == 0
+
+
+def test_another_work_set_is_refused_and_another_budget_told(run_of):
+    assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(batches=4))))[1].code == 4
+    assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(cache="cold"))))[1].code == 4
+    assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(budget=4))))[1].code == 0
+
+
+def test_another_device_is_marked(run_of):
+    across = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, device="cuda")), Asked())
+    assert across.ratios[0].flags == ("other machine",)
+    assert across.times[0].verdict == "not comparable"
+    assert gate(across).code == 4
+
+
+def test_what_failed_in_b_comes_before_what_is_slower(side):
+    three = block("plain", "other", "third")
+    a = side(timed(three, {"other": 1.1, "third": 1.1}, seed=1), three)
+    b = side([failure(three, "third"), *timed(three, {"other": 1.2}, seed=2)], three)
+    verdicts, answer = outcome(a, b)
+    assert verdicts == [("other", "slower"), ("third", "invalid")]
+    assert answer.code == 3
+    assert answer.failed == ("all, third: failed in verify: it broke",)
+    assert answer.worse
+    # asked for what did not fail, it is slower; and what failed in A alone leaves the question open
+    assert outcome(a, b, only={"what": ["other"]})[1].code == 1
+    verdicts, answer = outcome(b, a, only={"what": ["third"]})
+    assert verdicts == [("third", "invalid")]
+    assert answer.code == 4
+    assert "in A: failed: it broke" in answer.open[0]
+
+
+def test_noise_is_undecided(run_of):
+    verdicts, answer = outcome(run_of(1.1, 1, noise=0.05), run_of(1.1, 2, noise=0.05))
+    assert verdicts == [("other", "undecided")]
+    assert answer.code == 4
+    assert "noisy" in answer.open[0]
+
+
+def test_runs_far_apart_are_taken_to_differ_by_more(run_of):
+    """And so are runs whose time is not known."""
+    now = compare_runs(run_of(1.1, 1), run_of(1.1, 2), Asked()).ratios[0]
+    for at in ("2030-01-02T00:00:00+00:00", "2030-01-01T00:00:00", ""):
+        later = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at=at), Asked()).ratios[0]
+        assert (later.verdict, later.flags) == ("undecided", ("far apart",))
+        assert later.estimate.half_width() == pytest.approx(2 * now.estimate.half_width(), rel=0.1)
+    past = Past({where_of({}, "other", "train"): [Estimate(0.1 + 0.001 * (i % 2), 0.001, 4, 5) for i in range(8)]})
+    measured = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at="2030-02-01T00:00:00+00:00"), Asked(), past).ratios[0]
+    assert (measured.verdict, measured.flags) == ("equivalent", ())
+
+
+def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
+    quick = block("plain", "other", speed=Speed(quick=True))
+    verdicts, answer = outcome(run_of(1.1, 1), run_of(1.5, 2, quick, processes=1))
+    assert verdicts == [("other", "undecided")]
+    assert "a first look: B" in answer.open[0]
+    verdicts, answer = outcome(run_of(1.1, 1, processes=3), run_of(1.5, 2))
+    assert verdicts == [("other", "invalid")]
+    assert "in A: 3 of at least 5 processes" in answer.open[0]
+    assert answer.code == 4
+
+
+def test_where_one_run_goes_by_cpu_time_both_do(side):
+    """In A the core was shared by the variant alone, whose wall time is twice its CPU time."""
+    shared = timed(TWO, {"other": 1.1}, seed=1)
+    for each in shared:
+        each.data["wall"] = [2 * x if each.level == "other" else x for x in each.data["wall"]]
+    quiet = timed(TWO, {"other": 1.1}, seed=2)
+    for each in quiet:
+        each.data["wall"] = [int(x * (1.05 if each.level == "other" else 1)) for x in each.data["wall"]]
+    across = compare_runs(side(shared, TWO), side(quiet, TWO), Asked())
+    (ratio,) = across.ratios
+    assert (ratio.verdict, ratio.flags[0]) == ("equivalent", "cpu-clock")
+    assert ratio.b == pytest.approx(1.1, abs=0.01)
+
+
+def test_an_answer_that_is_wrong_on_purpose_is_not_ranked(run_of):
+    wrong = changed(TWO, "other", changes="answer")
+    verdicts, answer = outcome(run_of(1.1, 1, wrong), run_of(1.5, 2, wrong))
+    assert verdicts == [("other", "unranked")]
+    assert answer.code == 4
+    assert answer.open == ("nothing of the two runs can be compared",)
+
+
+def test_levels_and_contexts_of_one_run_alone(side):
+    a_only, shared = replace(TWO, context={"cell": "a"}), replace(TWO, context={"cell": "b"})
+    bigger = replace(block("plain", "other", "more"), context={"cell": "b"})
+    b_only = replace(TWO, context={"cell": "c"})
+    a = side([*timed(a_only, {"other": 1.1}), *timed(shared, {"other": 1.1})], a_only, shared)
+    b = side([*timed(bigger, {"other": 1.1, "more": 3}, seed=1), *timed(b_only, {"other": 1})], bigger, b_only)
+    across = compare_runs(a, b, Asked())
+    assert [(c.level, c.verdict) for c in across.ratios] == [("other", "equivalent"), ("more", "new")]
+    assert (across.missing, across.new) == (("a",), ("c",))
+    assert gate(across).open == ("a: only in A",)
+    assert gate(across).code == 4
+    assert outcome(a, b, only={"cell": ["b"]})[1].code == 0
+    back = compare_runs(b, a, Asked(only={"cell": ["b"]}))
+    assert [(c.level, c.verdict) for c in back.ratios] == [("other", "equivalent"), ("more", "missing")]
+    assert gate(back).code == 4
+
+
+def test_another_question_leaves_nothing(side):
+    a = side(timed(TWO, {"other": 1.1}), TWO)
+    b = side(timed(block("plain", "other"), {"other": 1.1}), block("plain", "other"))
+    b = replace(b, plan=replace(b.plan, axis="something else"))
+    verdicts, answer = outcome(a, b)
+    assert verdicts == [("other", "not comparable")]
+    assert answer.code == 4
+    elsewhere = replace(TWO, context={"cell": "x"})
+    verdicts, answer = outcome(a, side(timed(elsewhere, {"other": 1}), elsewhere))
+    assert verdicts == []
+    assert answer.code == 4
+
+
+def test_what_one_run_does_not_time_is_missing(side):
+    both = block("plain", "other", speed=Speed(of=("train", "inference")))
+    a = side(timed(both, {"other": 1.1}), both)
+    b = side(timed(TWO, {"other": 1.1}, seed=1), TWO)
+    across = compare_runs(a, b, Asked())
+    assert across.missing == ("all · inference",)
+    assert gate(across).code == 4
+    assert compare_runs(b, a, Asked()).new == ("all · inference",)
+
+
+def test_mistakes_are_told_with_what_there_is(run_of):
+    a, b = run_of(1.1, 1), run_of(1.1, 2)
+    for asked, words in (
+        ({"only": {"wath": ["x"]}}, "neither run has such an axis. Did you mean what?"),
+        ({"only": {"what": ["othre"]}}, "neither run has such a level. Did you mean other?"),
+        ({"metrics": ("step_tme",)}, "neither run has such a metric. Did you mean step_time?"),
+    ):
+        with pytest.raises(UserError) as error:
+            compare_runs(a, b, Asked(**asked))
+        assert words in str(error.value)
+
+
+def test_a_slower_one_of_many_may_be_chance(side):
+    """What is just clear alone is not so among twelve."""
+    names = [f"l{i:02}" for i in range(12)]
+    many, two = block("plain", *names), block("plain", "l00")
+    slow = {"l00": 1.0165}
+
+    def held(made: Block) -> str:
+        levels = [trial.level for trial in made.trials[1:]]
+        a = side(timed(made, dict.fromkeys(levels, 1.0), seed=3, noise=0.0005), made)
+        b = side(timed(made, {**dict.fromkeys(levels, 1.0), **slow}, seed=4, noise=0.0005), made)
+        return next(c for c in compare_runs(a, b, Asked(margin=0.001)).ratios if c.level == "l00").verdict
+
+    assert held(two) == "slower"
+    assert held(many) == "undecided"
+
+
+CLAIM = Claim("Other is slower", "other", "step_time", "higher", 0.05, "train", {}, "all", "ratio")
+
+
+def test_a_claim_that_held_and_fails_closes_the_gate(side):
+    def run(ratio: float, seed: int, claim: Claim = CLAIM, noise: float = 0.002, facts=FACTS) -> Side:
+        return side(timed(TWO, {"other": ratio}, seed=seed, noise=noise), TWO, claims=(claim,), facts=facts)
+
+    def told(a: Side, b: Side, margin=1.0) -> tuple[str, int]:
+        across = compare_runs(a, b, Asked(margin=margin))
+        (claim,) = across.claims
+        return claim.not_comparable or claim.change, gate(across).code
+
+    assert told(run(1.1, 1), run(1.02, 2)) == ("holds, now fails", 1)
+    assert told(run(1.1, 1), run(1.1, 2)) == ("holds in both", 0)
+    assert told(run(1.02, 1), run(1.02, 2)) == ("fails in both", 0)
+    assert told(run(1.02, 1), run(1.1, 2)) == ("fails, now holds", 0)
+    assert told(run(1.1, 1), run(1.06, 2, noise=0.03)) == ("holds, now undecided", 4)
+    assert told(run(1.06, 1, noise=0.03), run(1.02, 2)) == ("undecided, now fails", 4)
+    assert told(run(1.1, 1), run(1.02, 2, replace(CLAIM, by=0.01))) == ("the claim itself was changed", 4)
+    # what another version of the planner adds to a claim is no change of it
+    assert told(run(1.1, 1, replace(CLAIM, scale="")), run(1.1, 2)) == ("holds in both", 0)
+    # on another machine, it is no news of the code
+    assert told(run(1.1, 1), run(1.02, 2, facts={**FACTS, "cores": 64})) == ("holds, now fails", 4)
+    a, b = run(1.1, 1), side(timed(TWO, {"other": 1.1}), TWO)
+    assert compare_runs(a, b, Asked()).claims[0].change == "no longer asked (was: holds)"
+    assert compare_runs(b, a, Asked()).claims[0].change == "new: holds"
+
+
+def learned(side, values, **settings):
+    made = learning_block("plain", "other", **{"margin": 0.01, "margin_of": "difference", **settings})
+    base = [0.5 + 0.01 * i for i in range(len(values))]
+    return side([*runs(made, "plain", close=base), *runs(made, "other", close=values)], made)
+
+
+SCORES = [0.60, 0.62, 0.61, 0.63, 0.64, 0.62]
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "code"),
+    [
+        (SCORES, "same", 0),
+        ([score + 0.001 * (-1) ** i for i, score in enumerate(SCORES)], "equivalent", 0),
+        ([score - 0.05 + 0.002 * i for i, score in enumerate(SCORES)], "worse", 1),
+        ([score + 0.05 + 0.002 * i for i, score in enumerate(SCORES)], "better", 0),
+        ([score + 0.1 * (-1) ** i for i, score in enumerate(SCORES)], "undecided", 4),
+        (SCORES[:4], "insufficient", 4),
+    ],
+)
+def test_scores_are_paired_by_seed(side, values, verdict, code):
+    a, b = learned(side, SCORES), learned(side, values)
+    across = compare_runs(a, b, Asked())
+    found = {change.level: change for change in across.scores}
+    assert found["other"].verdict == verdict
+    assert gate(across).code == code
+    if verdict != "insufficient":
+        assert found["plain"].verdict == "same"
+        assert found["plain"].a == pytest.approx(0.525)
+
+
+def test_other_seeds_are_two_samples(side):
+    made = learning_block("plain", "other", margin=0.01, margin_of="difference", seeds=tuple(range(12)), planned=12)
+
+    def under(numbers, less: float) -> Side:
+        every = [*runs(made, "plain", close=[0.5] * 12), *runs(made, "other", close=[s - less for s in SCORES * 2])]
+        return side([each for each in every if each.data["seed"] in numbers], made)
+
+    across = compare_runs(under(range(6), 0.0), under(range(6, 12), 0.1), Asked())
+    (other,) = [change for change in across.scores if change.level == "other"]
+    assert (other.verdict, other.flags) == ("worse", ("other seeds",))
+    assert other.size == pytest.approx(-0.1)
+    assert gate(across).code == 1
+
+
+def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_is_part_of_it(side):
+    a = learned(side, SCORES)
+    assert compare_runs(a, learned(side, SCORES, steps=40), Asked()).scores[0].verdict == "not comparable"
+    timed_ones = [learned(side, SCORES, steps=0, seconds=3.0) for _ in range(2)]
+    assert compare_runs(*timed_ones, Asked()).scores[0].verdict == "same"
+    other = replace(timed_ones[1], facts={**FACTS, "processor": "Made 2"})
+    (score, *_) = compare_runs(timed_ones[0], other, Asked()).scores
+    assert score.verdict == "not comparable"
+    assert "trained for a time" in score.reason
+    # steps are steps on any machine
+    assert compare_runs(a, replace(a, facts=other.facts), Asked()).scores[0].verdict == "same"
+
+
+def remembered(side, peak: int, kept: int = 100) -> Side:
+    made = replace(TWO, measures=Measures(memory=Memory()))
+    data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
+    return side(
+        [
+            Record(made.id, level, level, "memory.train", "variant", 0, 1, "ok", "", data)
+            for level in ("plain", "other")
+        ],
+        made,
+    )  # fmt: skip
+
+
+def test_exact_amounts_are_the_same_or_not(side):
+    a = remembered(side, 1000)
+    across = compare_runs(a, remembered(side, 1010, kept=0), Asked())
+    found = {(c.level, c.metric): c.verdict for c in across.amounts}
+    assert found["other", "peak_bytes"] == "more"
+    assert found["other", "parameters"] == "same"
+    assert found["other", "kept_bytes"] == "less"
+    assert gate(across).code == 0  # one percent is within the margin
+    assert gate(compare_runs(a, remembered(side, 1030), Asked())).code == 1
+    assert gate(compare_runs(a, remembered(side, 1030), Asked(margin=0.05))).code == 0
+    assert gate(compare_runs(a, remembered(side, 1030), Asked(metrics=("parameters",)))).code == 0
+    grown = gate(compare_runs(remembered(side, 1000, kept=0), a, Asked()))
+    assert grown.code == 1
+    assert grown.worse[0] == "all · train · plain, kept_bytes: more, where there was none"
+
+
+def test_in_a_design_the_combinations_are_compared(side):
+    trials = [Trial(name, SPEC, SPEC, (), 1, 0, "cpu", name, "rounding", on=on) for name, on in
+              (("all", ("a", "b")), ("all-a", ("b",)), ("all-b", ("a",)))]  # fmt: skip
+    made = Block({}, tuple(trials), Measures(speed=Speed()))
+    design = {"design": "leave-one-out", "factors": ("a", "b")}
+    a = side(timed(made, {"all-a": 1.1, "all-b": 1.1}, seed=1), made, **design)
+    b = side(timed(made, {"all-a": 1.1, "all-b": 1.2}, seed=2), made, **design)
+    verdicts, answer = outcome(a, b)
+    assert verdicts == [("all-a", "equivalent"), ("all-b", "slower")]
+    assert answer.code == 1
+    other = replace(b, plan=replace(b.plan, design="mirror"))
+    assert {verdict for _, verdict in outcome(a, other)[0]} == {"not comparable"}
+
+
+def test_earlier_runs_say_how_much_runs_differ(run_of):
+    """Where runs are known to scatter by 3 %, five percent say nothing; and absolute times are judged by them."""
+    a, b = run_of(1.1, 1), run_of(1.155, 2)
+    where = where_of({}, "other", "train")
+    scattered = [Estimate(0.1 + 0.03 * (-1) ** i, 0.001, 4, 5) for i in range(8)]
+    verdicts, answer = outcome(a, b, Past({where: scattered}))
+    assert verdicts == [("other", "undecided")]
+    assert answer.code == 4
+    assert outcome(a, b, Past({where: scattered[:4]}))[0] == [("other", "slower")]
+    usual = [1e-3 * factor for factor in (0.99, 1.0, 1.01, 1.0, 0.99, 1.0, 1.01)]
+    across = compare_runs(a, b, Asked(margin=0.1), Past({}, {where: usual}))
+    assert {c.level: c.verdict for c in across.times} == {"plain": "shown", "other": "slower"}
+    assert gate(across).code == 1
+
+
+def test_everything_is_shown_and_is_plain_json(side, run_of):
+    import json
+
+    strange = replace(TWO, context={"größe": "a | b, *c*"})
+    a = side(timed(strange, {"other": 1.1}, seed=1), strange, claims=(CLAIM,))
+    b = side(timed(strange, {"other": 1.2}, seed=2), strange, claims=(CLAIM,), facts={**FACTS, "torch": "9"})
+    across = compare_runs(a, b, Asked())
+    titles = [section.title for section in comparison_sections(across)]
+    assert titles == ["What differs between A and B", "Ratios to the baseline", "Claims", "Absolute times"]
+    (table,) = comparison_sections(across)[1].tables
+    assert table.title == "a | b, *c* · train"
+    assert table.rows[0][-1] == "slower"
+    found = json.loads(json.dumps(to_json(across, gate(across))))
+    assert found["gate"]["code"] == 1
+    assert found["differences"][0]["field"] == "torch"
+    assert found["ratios"][0]["interval"][0] < found["ratios"][0]["ratio"]
+    nothing = compare_runs(side([], TWO, facts={}), side([], TWO, facts={}), Asked())
+    assert [change.verdict for change in nothing.ratios] == ["invalid"]
+    assert gate(nothing).code == 4

@@ -1,0 +1,109 @@
+"""Changes in a sequence are found where they are, and seldom where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.tools.across.change_points import SIDE, find_changes, likelihood_gains
+
+#: What a run's five processes show of its own scatter, and what is assumed of the scatter of runs.
+WITHIN, ASSUMED = 0.006, 0.004
+
+
+def sequence(random: np.random.Generator, means, between: float) -> tuple[list[float], list[float]]:
+    """Runs around these means, as a history reads them: five processes each, and variances from those."""
+    processes = np.asarray(means)[:, None] + random.normal(0, WITHIN, (len(means), 5))
+    values = processes.mean(axis=1) + random.normal(0, between, len(means))
+    own = processes.var(axis=1, ddof=1) / 5
+    return values.tolist(), (np.maximum(own, own.mean()) + ASSUMED**2).tolist()
+
+
+@pytest.mark.parametrize("between", [0.0, 0.004, 0.012], ids=["runs agree", "as assumed", "three times that"])
+@pytest.mark.parametrize("n", [4, 6, 10, 20])
+def test_of_sequences_without_a_change_at_most_one_in_twenty_has_one(n, between):
+    """Also where runs scatter three times as much as is assumed. Of 200 at 5 %, 18 or more are met once in 100."""
+    random = np.random.default_rng(n)
+    alarms = sum(bool(find_changes(*sequence(random, np.zeros(n), between)).points) for _ in range(200))
+    assert alarms <= 17
+
+
+@pytest.mark.parametrize(("n", "least"), [(6, 40), (10, 70), (20, 85)])
+def test_two_percent_are_found_where_they_are(n, least):
+    random = np.random.default_rng(n)
+    means = [0.0] * (n // 2) + [0.02] * (n - n // 2)
+    found = [find_changes(*sequence(random, means, 0.004)) for _ in range(100)]
+    assert sum(any(point.position == n // 2 for point in one.points) for one in found) >= least
+    sizes = [point.size for one in found for point in one.points if point.position == n // 2]
+    assert np.mean(sizes) == pytest.approx(0.02, abs=0.005)
+
+
+def test_several_changes_are_found_in_order():
+    random = np.random.default_rng(3)
+    means = [0.0] * 8 + [0.05] * 8 + [-0.02] * 8
+    found = find_changes(*sequence(random, means, 0.002))
+    assert [point.position for point in found.points] == [8, 16]
+    assert [(segment.start, segment.stop) for segment in found.segments] == [(0, 8), (8, 16), (16, 24)]
+    for segment, mean in zip(found.segments, (0.0, 0.05, -0.02), strict=True):
+        assert abs(segment.mean - mean) < 4 * segment.error
+    first, second = found.points
+    assert first.after == second.before == found.segments[1].mean
+    assert first.p <= 0.05
+
+
+@pytest.mark.parametrize("at", [0, 5, 11])
+def test_one_run_alone_is_no_change(at):
+    values = [0.001 * (-1) ** i for i in range(12)]
+    for size in (0.02, 0.1, 10.0):
+        values[at] += size
+        assert not find_changes(values, [0.005**2] * 12).points
+
+
+def test_a_change_is_called_from_its_second_run_on():
+    values = [0.001 * (-1) ** i for i in range(10)]
+    assert not find_changes([*values, 0.05], [0.004**2] * 11).points
+    (point,) = find_changes([*values, 0.05, 0.05], [0.004**2] * 12).points
+    assert point.position == 10
+
+
+def test_a_noisy_run_weighs_less():
+    values, variances = [0.0] * 6 + [0.3] * 2, [0.004**2] * 6 + [0.4**2] * 2
+    assert not find_changes(values, variances).points
+    assert find_changes(values, [0.004**2] * 8).points
+
+
+def test_short_and_empty_sequences_have_none():
+    for n in range(2 * SIDE):
+        found = find_changes([float(i) for i in range(n)], [1e-6] * n)
+        assert not found.points
+        assert found.p == 1.0
+        assert len(found.segments) == (n > 0)
+
+
+def test_the_same_sequence_gives_the_same_answer_and_scatter_beyond_what_is_known_is_told():
+    random = np.random.default_rng(1)
+    values, variances = sequence(random, np.zeros(20), 0.03)
+    assert find_changes(values, variances) == find_changes(values, variances)
+    assert find_changes(values, variances).scale > 3
+    assert find_changes([0.0] * 20, variances).scale == 1.0
+
+
+def test_a_variance_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="variance above 0"):
+        find_changes([1.0, 2.0], [0.0, 1.0])
+    with pytest.raises(ValueError, match="variance above 0"):
+        find_changes([1.0, 2.0], [1.0])
+
+
+def test_the_gain_is_twice_the_difference_of_log_likelihoods():
+    random = np.random.default_rng(0)
+    values, variances = random.normal(size=9), random.uniform(0.5, 2, 9)
+
+    def loss(part: slice) -> float:
+        weights = 1 / variances[part]
+        mean = (values[part] * weights).sum() / weights.sum()
+        return float((weights * (values[part] - mean) ** 2).sum())
+
+    whole = loss(slice(0, 9))
+    expected = [whole - loss(slice(0, at)) - loss(slice(at, 9)) for at in range(SIDE, 9 - SIDE + 1)]
+    assert likelihood_gains(values[None], 1 / variances[None])[0] == pytest.approx(expected)

@@ -1,0 +1,144 @@
+"""The key has a field for everything that a run keeps, and the docs say what each is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from made import SPEC, block, learning_block
+
+from harness.errors import UserError
+from harness.records.plan import Learning, Plan, Speed, Trial
+from harness.tools.across.comparability import (
+    BY_NAME,
+    FIELDS,
+    fields_of_measures,
+    fields_of_run,
+    fields_of_trial,
+    gathered,
+    other_machine,
+    parse_allowed,
+    run_differences,
+    run_key,
+    trial_differences,
+    way_differences,
+)
+
+ROOT = Path(__file__).parents[2]
+MACHINE = ROOT / "results" / "reference" / "packing" / "machine.json"
+PLAN = Plan("made", "Is it?", "what", (block("plain", "other"),))
+TRIAL = Trial("other", SPEC, SPEC, (SPEC,), 1, 0, "cpu", "print", "rounding", {"A": "1"})
+
+
+def test_every_field_is_filled_and_none_is_unknown():
+    filled = {
+        *fields_of_run({}, PLAN),
+        *fields_of_trial(TRIAL),
+        *fields_of_measures(learning_block("a", "b", speed=Speed())),
+    }
+    assert filled == set(BY_NAME) - {"way"}  # which a profile tells, and no plan
+    assert len(BY_NAME) == len(FIELDS)
+    for field in FIELDS:
+        assert field.what.endswith(".")
+        assert set(field.bars) <= {"times", "ratios", "amounts", "scores"}
+
+
+@pytest.mark.skipif(not MACHINE.exists(), reason="the reference runs are not part of a source distribution")
+def test_every_fact_of_a_real_machine_is_told_by_some_field():
+    facts = json.loads(MACHINE.read_text())
+    for name, value in facts.items():
+        if name == "git":
+            continue
+        other = {**facts, name: {"x": "1"} if isinstance(value, dict) else "something else"}
+        assert run_differences((facts, PLAN), (other, PLAN)), name
+    assert run_differences((facts, PLAN), (facts, PLAN)) == []
+    (found,) = run_differences((facts, PLAN), ({**facts, "power_limit": 100}, PLAN))
+    assert (found.name, found.a, found.b, found.bars) == ("facts: power_limit", "absent", "100", ())
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Trial)])
+def test_every_part_of_a_trial_is_compared(name):
+    """All that its id is hashed from, and more. Its place in the suite is what trials are matched by."""
+    others = {
+        "model": dataclasses.replace(SPEC, name="y"), "dataset": dataclasses.replace(SPEC, parameters={"n": 1}),
+        "use": (), "batch_size": 3, "seed": 1, "device": "cuda", "fingerprint": "else", "changes": "model",
+        "environment": {"A": "2"},
+    }  # fmt: skip
+    if name in ("level", "on"):
+        return
+    other = dataclasses.replace(TRIAL, **{name: others[name]})
+    found = trial_differences(TRIAL, other, "here")
+    assert {difference.field.name for difference in found} >= {name}
+    if other.id != TRIAL.id and name != "device":
+        assert any("ratios" in difference.bars for difference in found)
+
+
+@pytest.mark.parametrize("kind", [Speed, Learning])
+def test_every_setting_of_a_measure_is_compared(kind):
+    """What is missing here would let two runs be taken for alike."""
+    plain = fields_of_measures(learning_block("a", "b", speed=Speed()))
+    for setting in dataclasses.fields(kind):
+        if setting.name in ("checkpoint", "planned", "metric", "margin_of") or (kind, setting.name) == (
+            Learning,
+            "margin",
+        ):
+            continue  # how often a run is saved; when seeds were planned; what is judged, which each run says itself
+        values = {
+            "of": ("inference",), "cache": "cold", "seeds": (1, 2), "scores": {"x": {"better": "lower", "compared": "ratio"}},
+        }  # fmt: skip
+        settings = {setting.name: values.get(setting.name, 3)}
+        made = learning_block(
+            "a", "b", speed=Speed(**settings) if kind is Speed else Speed(), **(settings if kind is Learning else {})
+        )
+        assert fields_of_measures(made) != plain, setting.name
+
+
+def test_differences_are_gathered_by_place_and_stand_in_the_order_of_the_fields():
+    one = trial_differences(TRIAL, dataclasses.replace(TRIAL, seed=1, batch_size=2), "here")
+    other = trial_differences(TRIAL, dataclasses.replace(TRIAL, seed=1), "there")
+    found = gathered([*other, *one])
+    assert [(d.field.name, d.places) for d in found] == [("batch_size", ("here",)), ("seed", ("there", "here"))]
+    assert found[1].words == "seed was 0 and is 1"
+
+
+def test_a_parameter_that_one_run_lacks_is_absent():
+    newer = dataclasses.replace(TRIAL, model=dataclasses.replace(SPEC, parameters={"bias": False}))
+    (found,) = trial_differences(TRIAL, newer, "here")
+    assert (found.name, found.a, found.b) == ("model: bias", "absent", "no")
+
+
+def test_gpus_of_two_models_are_two_machines():
+    one, other = ({"gpus": 1, "gpu_models": [name]} for name in ("H100", "H200"))
+    (found,) = other_machine(run_differences((one, PLAN), (other, PLAN)))
+    assert (found.name, found.a, found.b) == ("gpu_models", "H100", "H200")
+    assert run_differences(({"gpus": 0}, PLAN), ({"gpus": 0, "gpu_models": []}, PLAN)) == []
+
+
+def test_the_way_is_told_as_far_as_both_profiles_tell_it():
+    (found,) = way_differences({"train": "a loop", "inference": "x"}, {"train": "fused", "other": 1}, "here")
+    assert (found.name, found.a, found.b, found.bars) == ("way: train", "a loop", "fused", ())
+
+
+def test_a_history_keeps_torch_apart_and_commits_together():
+    facts = {"torch": "1", "git": {"commit": "a"}}
+    assert run_key(facts, PLAN) == run_key({**facts, "git": {"commit": "b", "dirty": True}}, PLAN)
+    assert run_key(facts, PLAN) != run_key({**facts, "torch": "2"}, PLAN)
+
+
+def test_only_fields_can_be_allowed():
+    assert parse_allowed(["torch", "seed"]) == {"torch", "seed"}
+    with pytest.raises(UserError, match="no such field") as error:
+        parse_allowed(["procesor"])
+    assert "processor" in error.value.fix
+
+
+def test_the_docs_tell_every_field_as_it_is():
+    """The table in docs/compare.md is the table of the code."""
+    words = {(): "nothing", ("times",): "times", ("times", "ratios"): "times, ratios", ("scores",): "scores",
+             ("times", "ratios", "amounts"): "times, ratios, amounts",
+             ("times", "ratios", "amounts", "scores"): "everything"}  # fmt: skip
+    page = (ROOT / "docs" / "compare.md").read_text()
+    for field in FIELDS:
+        assert f"| `{field.name}` | {field.what} | {words[field.bars]} |" in page

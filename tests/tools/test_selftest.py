@@ -1,0 +1,95 @@
+"""The method on recorded noise of a real machine. Deterministic: fixed seeds, no clock."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import Measured
+from harness.errors import UserError
+from harness.tools.selftest.calibration import BLOCK, calibrate, experiment, is_contended, samples, welch
+from harness.tools.selftest.traces import load_traces, save_traces, segment
+
+
+@pytest.fixture(scope="module")
+def traces():
+    return load_traces()
+
+
+def test_every_bar_is_met_on_the_shipped_recording(traces):
+    _, checks = calibrate(traces)
+    assert len(checks) == 40
+    assert [check for check in checks if check.binding and not check.holds] == []
+    assert [check.name for check in checks if not check.binding] == [
+        "nat: the usual way (all of A, then all of B, Welch's t) raises false alarms"
+    ]
+
+
+@pytest.mark.slow
+def test_errors_are_as_rare_on_another_machine_s_recording():
+    """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: quiet, and with a burner."""
+    traces = load_traces(Path(__file__).parents[1] / "data" / "noise_epyc.npz")
+    assert {name: is_contended(group) for name, group in traces.items()} == {"nat": False, "load": True}
+    _, checks = calibrate(traces, 400, shipped=False)
+    assert [check for check in checks if check.binding and not check.holds] == []
+
+
+def test_a_method_that_promises_too_much_is_caught(traces, monkeypatch):
+    half_width = Estimate.half_width
+    monkeypatch.setattr(Estimate, "half_width", lambda self, confidence=0.95: half_width(self, confidence) / 2)
+    _, checks = calibrate({"load": traces["load"]}, 200)
+    missed = [check.name for check in checks if check.binding and not check.holds]
+    assert "load, wall clock, 5 processes: 95 % interval of no difference excludes 0" in missed
+    assert "load, the method's clock, 5 processes: interval covers +5%" in missed
+
+
+@pytest.mark.parametrize("environment", ["nat", "load"])
+@pytest.mark.parametrize("processes", [5, 10])
+def test_twenty_runs_of_the_same_thing_tell_no_difference(traces, environment, processes):
+    draw = random.Random(20)
+    verdicts = Counter(experiment(traces[environment], processes, 0.0, draw)[1] for _ in range(20))
+    assert set(verdicts) <= {"equivalent", "undecided"}, verdicts
+
+
+def test_a_shared_core_makes_cpu_time_decide(traces):
+    draw = random.Random(5)
+    clocks = Counter()
+    for _ in range(50):
+        parts = [segment(draw.choice(traces["nat"]), draw) * 1e-6 for _ in range(5)]
+        processes = [{("a", "variant"): samples(p[:, :2]), ("b", "variant"): samples(p[:, 2:])} for p in parts]
+        measured = Measured.of_processes(BLOCK, "train", processes)
+        assert measured.clock == ("cpu" if measured.cpu_share < 0.9 else "wall")
+        clocks[measured.clock] += 1
+    assert clocks["cpu"] >= 40
+
+
+def test_welch_is_welch(traces):
+    a, b = traces["load"][0][:40, 0], traces["load"][1][:55, 0]
+    assert welch(a, b) == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue, rel=1e-9)
+
+
+def test_only_errors_bind_on_another_recording(traces, tmp_path):
+    tame = [np.abs(np.random.default_rng(i).normal(5000, 10, (200, 4))) for i in range(3)]
+    save_traces(tmp_path / "mine.npz", {"quiet": tame})
+    mine = load_traces(tmp_path / "mine.npz")
+    assert [trace.shape for trace in mine["quiet"]] == [(200, 4)] * 3
+    _, checks = calibrate(mine, 50, shipped=False)
+    assert {check.must for check in checks if check.binding} >= {"at most"}
+    assert not any(check.binding for check in checks if "found" in check.name or "usual way" in check.name)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a recording", "folder"])
+def test_what_is_no_recording_is_refused(tmp_path, content):
+    path = tmp_path / "x.npz"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.npz: (this is no recording of noise|cannot read the traces)"):
+        load_traces(path)
