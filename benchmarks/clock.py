@@ -9,35 +9,35 @@ from random import Random
 import numpy as np
 
 from harness.analysis import stats
-from harness.measure.kinds.speed import LiveMember, build_members, undisturbed
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.clock import Clock, Tape, take
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.clock import Clock, SampleBuffer, take
+from harness.measure.runtime.member import BuiltMember, build_members, undisturbed
 from harness.measure.runtime.warm import warm
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
-from harness.records.plan import Speed
+from harness.records.settings import Speed
 from harness.tools.selftest.live import SPECIMEN, specimen_block
 
 ROUNDS, REPETITIONS = 100, 10
 
 
-def one_ratio(member: LiveMember, batches: int) -> tuple[float, float]:
+def one_ratio(member: BuiltMember, batches: int) -> tuple[float, float]:
     """The log ratios to a bare loop's steps, interleaved: of the samples that our clock reports, and of all it does."""
-    clock, tape, whole, bare = Clock(), Tape(), [], []
+    clock, buffer, whole, bare = Clock(), SampleBuffer(), [], []
     for round_ in range(ROUNDS):
         batch = round_ % batches
         for ours in (True, False) if (round_ // batches) % 2 else (False, True):
             if ours:
                 begun = time.perf_counter_ns()
-                take(member, batch, tape, clock, round_=round_, position=0)
+                take(member, batch, buffer, clock, round_=round_, position=0)
                 whole.append(time.perf_counter_ns() - begun)
             else:
                 begun = time.perf_counter_ns()
                 member.step(batch, nothing)
                 bare.append(time.perf_counter_ns() - begun)
-    samples, around, steps = (np.array(times, dtype=float) for times in (tape.wall, whole, bare))
-    numbers = np.array(tape.batch)
+    samples, around, steps = (np.array(times, dtype=float) for times in (buffer.wall, whole, bare))
+    numbers = np.array(buffer.batch)
     return stats.log_ratio(steps, samples, numbers), stats.log_ratio(steps, around, numbers)
 
 
@@ -49,12 +49,12 @@ def main() -> int:
     """Print the ratio; the exit code is 1 where the bar is missed."""
     warm(gpus=0)
     block, settings = specimen_block(), Speed(batches=4)
-    kitchen, guard, random = Kitchen(Catalog(load_plugins([SPECIMEN]))), Guard(60.0), Random(0)
+    builder, watchdog, random = TrialBuilder(Catalog(load_plugins([SPECIMEN]))), Watchdog(60.0), Random(0)
     with undisturbed(random):
-        (member,) = build_members(block, [("base", "variant")], "train", settings, kitchen, guard, random)
+        (member,) = build_members(block, [("base", "variant")], "train", settings, builder, watchdog, random)
         one_ratio(member, settings.batches)
         pairs = [one_ratio(member, settings.batches) for _ in range(REPETITIONS)]
-        guard.rest()
+        watchdog.rest()
     for values, words in zip(
         zip(*pairs, strict=True), ("a sample, as reported (bar: 1.01)", "with all that is done around it"), strict=True
     ):

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.warm import warm
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
@@ -33,17 +33,17 @@ def main() -> int:
     """Print milliseconds from fork; the exit code is 1 where the bar is missed."""
     warm(gpus=0)
     catalog = Catalog(load_plugins())
-    plan = make_plan(parse_suite(read_text(SUITE, "fork"), "fork", SUITE, ()), catalog)
+    plan = make_plan(parse_suite(read_text(SUITE, "fork"), "fork", SUITE, catalog), catalog)
     trial = plan.blocks[0].baseline
-    kitchen = Kitchen(catalog)
-    kitchen.data(trial.dataset)
-    kitchen.recipe(trial)
+    builder = TrialBuilder(catalog)
+    builder.data(trial.dataset)
+    builder.recipe(trial)
     found = []
     for _ in range(FORKS):
         reading, writing = os.pipe()
         begun = time.perf_counter_ns()
         if os.fork() == 0:
-            kitchen.live(trial)
+            builder.build(trial)
             os.write(writing, str(time.perf_counter_ns() - begun).encode())
             os._exit(0)
         found.append(int(os.read(reading, 64)) * 1e-6)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from harness.analysis.timing import Measured
 from harness.measure.coordinator import measure_block
-from harness.records.plan import Record
+from harness.records.record import Record
 from harness.tools.selftest.live import servers, specimen_block
 
 BAR = 10.0
@@ -21,8 +21,8 @@ def main() -> int:
     """Print seconds and what they bought; the exit code is 1 where the bar is missed."""
     block = specimen_block().without({"slowed"})
     assert block.measures.speed is not None
-    speed = replace(block.measures.speed, half_width=0.01, budget=60.0, batches=8, warm_up=0.15, seconds=0.3)
-    block = replace(block, measures=replace(block.measures, speed=speed))
+    speed = block.measures.speed.changed(half_width=0.01, budget=60.0, batches=8, warm_up=0.15, seconds=0.3)
+    block = replace(block, measures=block.measures.with_(speed=speed))
     records: list[Record] = []
     with servers() as running:
         running.get({})

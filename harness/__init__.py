@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from harness.errors import UserError
+from harness.plugins.kinds import MeasureKind, Quantity, Stage
 from harness.plugins.parts import (
     Batch,
     Data,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from harness.api.python import resume as resume
     from harness.api.python import run as run
     from harness.api.result import Result as Result
+    from harness.records.settings import Settings as Settings
 
 hookimpl = pluggy.HookimplMarker("harness")
 
@@ -50,14 +52,17 @@ __all__ = [
     "Data",
     "Dataset",
     "Executor",
+    "MeasureKind",
     "Metric",
     "Model",
     "Optimization",
     "Promise",
+    "Quantity",
     "Recipe",
     "Reporter",
     "Score",
     "Skip",
+    "Stage",
     "UserError",
     "__version__",
     "hookimpl",
@@ -65,6 +70,7 @@ __all__ = [
 
 #: What is imported when it is first asked for, and from where. Not in __all__: a star must not hide Python's own open.
 _LAZY = {
+    "Settings": "harness.records.settings",
     "Samples": "harness.analysis.samples",
     "run": "harness.api.python",
     "resume": "harness.api.python",

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toy_suite import SUITE, TOY, read
+from toy_suite import SUITE, read, toy_catalog
 
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
-from harness.plugins.manager import load_plugins
 from harness.records.plan import Plan
 
 
@@ -36,7 +35,7 @@ def double() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """The installed plugins and the toy."""
-    return Catalog(load_plugins([TOY]))
+    return toy_catalog()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,9 @@ import numpy as np
 
 from harness.plugins.parts import Score
 from harness.plugins.scores import declared
-from harness.records.plan import Block, Learning, Measures, Record, Spec, Speed, Trial
+from harness.records.plan import Block, Spec, Trial
+from harness.records.record import Record
+from harness.records.settings import Learning, Measures, Speed
 
 SPEC = Spec("x", {}, "test", "0")
 
@@ -20,7 +22,7 @@ def trial(level: str, changes: str = "rounding") -> Trial:
 
 def block(*levels: str, speed: Speed | None = None, changes: str = "rounding") -> Block:
     trials = tuple(trial(level, "rounding" if not index else changes) for index, level in enumerate(levels))
-    return Block({}, trials, Measures(speed=speed or Speed()))
+    return Block({}, trials, Measures.of(speed=speed or Speed()))
 
 
 def record(block: Block, level: str, number: int, wall, cpu=None, *, role="variant", batch=None, **data) -> Record:
@@ -42,7 +44,7 @@ def learning_block(*levels: str, on: Mapping[str, tuple[str, ...]] | None = None
     """A block that learns: 20 steps, evaluated four times, under ten seeds, unless the settings say otherwise."""
     given = {"metric": "close", "steps": 20, "evaluations": 4, "scores": declared(SCORES), "planned": 10, **settings}
     trials = tuple(replace(trial(level), on=(on or {}).get(level, ())) for level in levels)
-    return Block({}, trials, Measures(speed=speed, learning=Learning(**given)))
+    return Block({}, trials, Measures.of(speed=speed, learning=Learning(**given)))
 
 
 def run(

@@ -7,7 +7,9 @@ from made import SPEC, record
 
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.records import designs
-from harness.records.plan import Block, Measures, Plan, Record, Speed, Trial
+from harness.records.plan import Block, Plan, Trial
+from harness.records.record import Record
+from harness.records.settings import Measures, Speed
 
 FACTORS = ("a", "b", "c")
 
@@ -18,7 +20,7 @@ def block_of(design: str, factors=FACTORS, without=()) -> Block:
         for name, on in designs.combinations(design, factors).items()
         if name not in without
     )
-    return Block({}, trials, Measures(speed=Speed()))
+    return Block({}, trials, Measures.of(speed=Speed()))
 
 
 def effects(design: str, values: dict, block: Block, decide=lambda e: ("undecided", ""), **judge) -> list[Effect]:

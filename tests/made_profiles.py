@@ -8,7 +8,7 @@ import numpy as np
 from made import block, record
 
 from harness.analysis.timing import Measured
-from harness.records.plan import Record
+from harness.records.record import Record
 
 BLOCK = block("plain", "loop", "other")
 

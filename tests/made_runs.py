@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from made import block, record
 
-from harness.records.plan import Block, Claim, Plan, Record
+from harness.records.plan import Block, Claim, Plan
+from harness.records.record import Record
 from harness.records.store import Store
 
 FACTS = {

@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 from made import learning_block, run, trial
 
-from harness.records.plan import Block, Claim, Measures, Plan, Record, Speed
+from harness.records.plan import Block, Claim, Plan
+from harness.records.record import Record
+from harness.records.settings import Measures, Speed
 
 LEVELS = ("padded", "packed", "bucketed", "segmented", "both")
 #: What each level's time is of the baseline's where nothing is padding, and where almost everything is.
@@ -33,7 +35,7 @@ def plan_of_many(blocks: int = 400, trained: int = 40) -> Plan:
         context = {"cell": cell, "size": size, "source": source, "length": length}
         trials = tuple(replace(trial(level), fingerprint=f"{number}") for level in LEVELS)
         learning = learning_block(*LEVELS, seeds=tuple(range(5))).measures.learning if number < trained else None
-        made.append(Block(context, trials, Measures(speed=Speed(), learning=learning)))
+        made.append(Block(context, trials, Measures.of(speed=Speed(), learning=learning)))
     says = "Packing speeds up training"
     claim = Claim(says, "packed", "step_time", "lower", 0.0, "train", {"source": ("mixed",)}, "all", "ratio")
     return Plan("many", "Which way of batching pays, where?", "batching", tuple(made), claims=(claim,))

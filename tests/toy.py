@@ -197,7 +197,7 @@ def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
         return run
 
     recipe = recipe.wrap("optimizer", optimizer).wrap("update", update)
-    return recipe.wrap("state", lambda state: lambda live: [*state(live), schedules[-1]])
+    return recipe.wrap("state", lambda state: lambda built: [*state(built), schedules[-1]])
 
 
 def shorten(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
@@ -249,22 +249,22 @@ def spoil(recipe: harness.Recipe, *, how: str = "nan", at: int = 3) -> harness.R
     def around(step: Any) -> Any:
         taken = [0]
 
-        def run(live: Any, batch: Points, mark: Any) -> torch.Tensor:
+        def run(built: Any, batch: Points, mark: Any) -> torch.Tensor:
             taken[0] += 1
             if taken[0] != at + 1:
-                return step(live, batch, mark)
+                return step(built, batch, mark)
             if how == "raises":
                 raise RuntimeError("the step is broken")
             if how == "hangs":
                 time.sleep(3600)
             if how == "nan":
-                return step(live, batch, mark) * float("nan")
-            loss = live.forward(live.model, batch)
-            live.backward(live.model, loss)
-            parameter = next(live.model.parameters())
+                return step(built, batch, mark) * float("nan")
+            loss = built.forward(built.model, batch)
+            built.backward(built.model, loss)
+            parameter = next(built.model.parameters())
             if how == "gradient":
                 parameter.grad.fill_(float("inf"))
-            live.update(live.model, live.optimizer)
+            built.update(built.model, built.optimizer)
             if how == "weights":
                 parameter.data.fill_(float("nan"))
             return loss.detach()
@@ -315,11 +315,11 @@ def halved(recipe: harness.Recipe) -> harness.Recipe:
 def lazy(recipe: harness.Recipe) -> harness.Recipe:
     """A step that learns from half its batch."""
 
-    def half(live: Any, batch: Points, mark: Any) -> torch.Tensor:
+    def half(built: Any, batch: Points, mark: Any) -> torch.Tensor:
         kept = Points(*(tensor[: len(tensor) // 2] for tensor in batch))
-        loss = live.forward(live.model, kept)
-        live.backward(live.model, loss)
-        live.update(live.model, live.optimizer)
+        loss = built.forward(built.model, kept)
+        built.backward(built.model, loss)
+        built.update(built.model, built.optimizer)
         return loss.detach()
 
     return recipe.replace("step", half)

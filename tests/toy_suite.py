@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
 from harness.suite.loader import Suite, parse_suite
 from harness.suite.yaml_source import read_text
 
@@ -26,6 +29,12 @@ measure:
 """
 
 
+@cache
+def toy_catalog() -> Catalog:
+    """The installed plugins and the toy."""
+    return Catalog(load_plugins([TOY]))
+
+
 def read(text: str, *settings: str) -> Suite:
     """A suite from text."""
-    return parse_suite(read_text(text, "suite.yaml"), "suite", text, settings)
+    return parse_suite(read_text(text, "suite.yaml"), "suite", text, toy_catalog(), settings)

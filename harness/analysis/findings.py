@@ -25,7 +25,8 @@ from harness.plugins.isolation import guest, in_short
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Metric
 from harness.records import designs
-from harness.records.plan import LEARNING, Block, Plan, Record, by_block
+from harness.records.plan import LEARNING, Block, Plan
+from harness.records.record import Record, by_block
 
 One = TypeVar("One", Comparison, Effect)
 

@@ -15,7 +15,9 @@ from harness.analysis import stats
 from harness.analysis.stats import Array, Estimate
 from harness.plugins.parts import Score
 from harness.plugins.scores import scores_of
-from harness.records.plan import LEARNING, Block, Learning, Record
+from harness.records.plan import LEARNING, Block
+from harness.records.record import Record
+from harness.records.settings import Learning
 
 #: What each flag means to the one who reads it.
 FLAGS = {

@@ -16,7 +16,8 @@ from harness.analysis.learning import Learned, LearningComparison
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import Measured, discoveries
 from harness.plugins.scores import scores_of
-from harness.records.plan import LEARNING, Plan, Record, by_block
+from harness.records.plan import LEARNING, Plan
+from harness.records.record import Record, by_block
 
 
 @dataclass(frozen=True)

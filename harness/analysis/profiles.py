@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from harness.analysis.kernel_paths import ways_of
-from harness.records.plan import Record
+from harness.records.record import Record
 
 #: The operator of time in no operator.
 NOWHERE = ""

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from harness.analysis.stats import Estimate
-from harness.records.plan import Block, Plan, Record, by_block
+from harness.records.plan import Block, Plan
+from harness.records.record import Record, by_block
 
 Verdict = Literal["same", "more", "less", "noisy", "unranked", ""]
 

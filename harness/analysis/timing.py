@@ -14,7 +14,9 @@ from harness.analysis import stats
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
 from harness.plugins.parts import Metric
-from harness.records.plan import Block, Record, Speed, Trial, replicates
+from harness.records.plan import Block, Trial
+from harness.records.record import Record, replicates
+from harness.records.settings import Speed
 
 Verdict = Literal["faster", "slower", "equivalent", "undecided", "invalid", "unranked"]
 View = Callable[[Any], Any]

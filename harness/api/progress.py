@@ -15,7 +15,8 @@ from harness.analysis.timing import Measured, alpha_of, decide, looks_of
 from harness.measure.runner import Watcher
 from harness.plan.planner import estimated_seconds
 from harness.plugins.isolation import visible
-from harness.records.plan import LEARNING, Block, Plan, Record
+from harness.records.plan import LEARNING, Block, Plan
+from harness.records.record import Record
 from harness.report.tables.learning import size_text
 
 

@@ -59,3 +59,11 @@ def provide_promises() -> Iterator[harness.Promise]:
 
     for name, (code, of, says) in PROMISES.items():
         yield harness.Promise(name, f"harness.testing.{code}", says, of=frozenset(of))
+
+
+@harness.hookimpl
+def provide_measures() -> Iterator[harness.MeasureKind]:
+    """What can be measured of a trial."""
+    from harness.builtin.measures import kinds
+
+    yield from kinds()

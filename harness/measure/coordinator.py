@@ -1,226 +1,108 @@
-"""The coordinator: measures a block in fresh processes, one replicate after another. Free of torch.
+"""The coordinator measures a block in fresh processes, one replicate after another. Does not import torch.
 
 It writes a message to a fork server (`harness.measure.forkserver`) and blocks until the answer comes: while a child
-measures, nothing here runs.
+measures, nothing runs here.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.analysis import stats
-from harness.analysis.timing import Measured, decide, looks_of
 from harness.errors import UserError
-from harness.measure.token_ring import make_ring, start
+from harness.measure.servers import Server, ServerDied, Servers
+from harness.measure.token_ring import make_ring, start_ring
+from harness.plugins.catalog import Measure, resolve
 from harness.plugins.isolation import one_line
-from harness.records.plan import Block, Learning, Outcome, Record, Role, Trial, digest, replicates
+from harness.plugins.kinds import Stage
+from harness.records.plan import Block, Trial, digest
+from harness.records.record import Outcome, Record, Role, replicates
+from harness.records.settings import SeedSettings
 
 Keep = Callable[[list[Record]], None]
-
-#: Fresh processes for what no single one can tell: the resident rise, and a cold start.
-PROCESSES = 3
-
-
-class ServerDied(Exception):
-    """The fork server itself ended; `code` is its exit code (negative: the signal)."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"the measuring process ended with code {code}")
-        self.code = code
-
-
-class Server:
-    """A running fork server with one environment."""
-
-    def __init__(
-        self, plugins: Sequence[Path], environment: Mapping[str, str], log: Path, without: Sequence[str] = ()
-    ) -> None:
-        reading, writing = os.pipe()
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.measure.forkserver", str(writing)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=[writing],
-                env={**os.environ, **environment},
-                start_new_session=True,  # Ctrl-C is the coordinator's to handle
-            )
-        os.close(writing)
-        self._answers = os.fdopen(reading, encoding="utf-8")
-        #: Whose block it was last told to prepare.
-        self.prepared: object = None
-        opened = self.ask(do="open", plugins=[str(path) for path in plugins], without=list(without))
-        self.facts: dict[str, Any] = opened["facts"]
-
-    def ask(self, **message: Any) -> dict[str, Any]:
-        """Send a message and block until it is answered. Raises ServerDied, or UserError where the server cannot
-        be used at all."""
-        self.send(message)
-        answer = self.receive()
-        if "error" in answer and message["do"] == "open":
-            raise UserError(f"the measuring process cannot start: {answer['error']}.")
-        return answer
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message. Raises ServerDied."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise ServerDied(self.process.wait()) from None
-
-    def receive(self) -> dict[str, Any]:
-        """Block until the answer comes. Raises ServerDied."""
-        line = self._answers.readline()
-        if not line:
-            raise ServerDied(self.process.wait())
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def fileno(self) -> int:
-        """Readable when an answer has come."""
-        return self._answers.fileno()
-
-    def close(self) -> None:
-        """End the server and whatever it still measures."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        if self.process.stdin:
-            self.process.stdin.close()
-        self._answers.close()
-
-
-@dataclass
-class Servers:
-    """The fork servers of a run, by environment and seat, started when first needed. Use as a context manager."""
-
-    folder: Path
-    plugins: Sequence[Path] = ()
-    met: Callable[[Mapping[str, Any]], None] = lambda facts: None
-    #: How many may compute at a time where no clock runs.
-    jobs: int = 1
-    #: Installed plugins that are not loaded.
-    without: Sequence[str] = ()
-    #: A digest of each dataset's examples, by dataset and fingerprint: every process is to load the same.
-    examples: dict[str, str] = field(default_factory=dict)
-    _running: dict[Any, Server] = field(default_factory=dict)
-
-    def __enter__(self) -> Servers:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for server in self._running.values():
-            server.close()
-        self._running.clear()
-
-    def get(self, environment: Mapping[str, str], copy: int = 0) -> Server:
-        """The server with this environment; `met` is told the machine's facts when one has started. Where more than
-        one with the same is needed, `copy` tells them apart."""
-        key = (tuple(sorted(environment.items())), copy)
-        if key not in self._running:
-            self._running[key] = Server(self.plugins, environment, self.folder / "worker.log", self.without)
-            self.met(self._running[key].facts)
-        return self._running[key]
-
-    def drop(self, server: Server) -> None:
-        """End and forget a server."""
-        self._running = {key: other for key, other in self._running.items() if other is not server}
-        server.close()
-
-
-def stops(record: Record) -> bool:
-    """Whether a trial cannot go on after this record."""
-    return record.outcome in ("failed", "invalid") and not record.after_the_clock
+Answer = dict[str, Any]
+#: A process of an interleaved measurement: its environment, its slot, and the levels and roles that it measures.
+Slot = tuple[Mapping[str, str], int, list[tuple[str, Role]]]
 
 
 def measure_block(block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
-    """Verify a block, time it, and take what comes after the clock, handing each replicate's records to `keep` at once.
+    """Verify a block, then measure everything that its plan asks for.
 
-    `done` are the records an interrupted run left; nothing in them is measured again.
+    Each replicate is passed to `keep` when it is complete. `done` are the records that an interrupted run left; they
+    are not measured again.
     """
-    _Worker(block, done, keep, servers).run()
+    Coordinator(block, done, keep, servers).run()
 
 
-class _Worker:
+def stops(record: Record) -> bool:
+    """Whether its trial cannot be measured any further."""
+    return record.outcome in ("failed", "invalid") and not record.after_timing
+
+
+class Coordinator:
+    """Measures one block."""
+
     def __init__(self, block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
         self.block, self.keep, self.servers = block, keep, servers
         self.records = [record for record in done if record.block == block.id]
-        #: Levels that cannot go on, and why. A failure is data: it is recorded, and the rest goes on without.
-        self.broken = {r.level: r.reason for r in self.records if stops(r)}
-        #: Trials that a process needs: the baseline and another, or the baseline alone where that is what is asked.
+        #: Levels that cannot be measured any further, and why. A failure is recorded, and the other levels go on.
+        self.broken = {record.level: record.reason for record in self.records if stops(record)}
+        #: A process needs the baseline and another trial, or the baseline alone in a block of one.
         self.fewest = min(2, len(block.trials))
         #: The digest of the examples that an earlier run of this block has seen.
-        self.examples = next((seen for r in self.records if (seen := r.data.get("examples"))), "")
+        self.examples = next((seen for record in self.records if (seen := record.data.get("examples"))), "")
 
     def run(self) -> None:
+        """Verify, then measure every kind that the plan names: first those that are timed together."""
         self.verify()
-        speed = self.block.measures.speed
-        for mode in speed.of if speed else ():
-            self.speed(mode)
-        measures = self.block.measures
-        for mode in measures.memory.of if measures.memory else ():
-            self.alone(f"memory.{mode}")
-            self.alone(f"resident.{mode}", PROCESSES)
-        for mode in measures.cost.of if measures.cost else ():
-            self.alone(f"cost.{mode}")
-            self.alone(f"cold.{mode}", PROCESSES)
-        for mode in measures.profile.of if measures.profile else ():
-            self.alone(f"profile.{mode}", traces=str((self.servers.folder / "traces").resolve()))
-        if measures.health:
-            self.alone("health")
-        if measures.learning:
-            self.learning(measures.learning)
+        asked = [one for name, one in self.servers.catalog.measures.items() if name in self.block.measures.kinds]
+        for placement, measure in (("together", self.together), ("alone", self.alone), ("per_seed", self.per_seed)):
+            for one in asked:
+                if one.kind.placement == placement:
+                    measure(one)
 
-    def ask(self, **message: Any) -> dict[str, Any]:
-        """The server's answer, in the environment of the trial that is spoken of, or the baseline's. A server that dies
-        or cannot prepare the block fails all trials that are left."""
-        level = message.get("level", self.block.baseline.level)
-        trial = next(trial for trial in self.block.trials if trial.level == level)
-        server, refused = self.begin(trial, 0, **message)
-        return refused if server is None else self.answer(server)
+    # Messages to the servers
 
-    def begin(self, trial: Trial, seat: int, **message: Any) -> tuple[Server | None, dict[str, Any]]:
-        """Send a message to the server in a seat, in the environment of a trial; it then answers. Or no server, and the
-        answer that this is."""
+    def ask(self, level: str, **message: Any) -> Answer:
+        """The server's answer, in the environment of a level."""
+        server, refusal = self.send(self.block.trial(level), 0, level=level, **message)
+        return refusal if server is None else self.receive(server)
+
+    def send(self, trial: Trial, slot: int, **message: Any) -> tuple[Server | None, Answer]:
+        """Send a message to the server in a slot, in the environment of a trial. Returns the server, whose answer is
+        then due; or None, and the answer that explains why it cannot be asked."""
         server = None
         try:
-            server = self.servers.get(trial.environment, seat)
-            refused = self.prepare(server)
-            if refused:
-                return None, refused
+            server = self.servers.get(trial.environment, slot)
+            refusal = self.prepare(server)
+            if refusal:
+                return None, refusal
             server.send(message)
             return server, {}
         except ServerDied as death:
-            return None, self.buried(server, death)
+            return None, self.death_answer(server, death)
         except UserError as error:
             if not trial.environment:
                 raise
-            return None, {"failed": "", "reason": str(error)}  # of the variables that it asks for
+            return None, {"failed": "", "reason": str(error)}  # caused by the variables that the trial sets
 
-    def answer(self, server: Server) -> dict[str, Any]:
-        """What a server says to the message that it was sent."""
+    def receive(self, server: Server) -> Answer:
+        """Block until a server answers."""
         try:
             return server.receive()
         except ServerDied as death:
-            return self.buried(server, death)
+            return self.death_answer(server, death)
 
-    def prepare(self, server: Server) -> dict[str, Any] | None:
-        """Have the server load the block; returns an answer only where it cannot."""
+    def prepare(self, server: Server) -> Answer | None:
+        """Have the server load the block. Returns an answer only where it cannot."""
         if server.prepared is self:
             return None
         answer = server.ask(do="prepare", block=self.block.to_json())
@@ -235,22 +117,25 @@ class _Worker:
         server.prepared = self
         return None
 
-    def buried(self, server: Server | None, death: ServerDied) -> dict[str, Any]:
-        """The answer that a server's death is."""
+    def death_answer(self, server: Server | None, death: ServerDied) -> Answer:
+        """The answer that stands for a server that died."""
         if server is not None:
             self.servers.drop(server)
         limit = self.block.measures.limit
         hint = f" (loading took longer than its limit of {limit:g} s)" if death.code == -signal.SIGALRM else ""
         return {"failed": "", "reason": f"{death}{hint}"}
 
+    # Verification
+
     def verify(self) -> None:
+        """Verify each trial against the baseline, unless an earlier run did."""
         if replicates(self.records, self.block.id, "verify"):
             return
         failed: dict[str, str] = {}
         findings: dict[str, Any] = {}
         for environment in self.block.environments:
-            here = [trial.level for trial in self.block.trials if trial.environment == environment]
-            self.verify_together(here, failed, findings)
+            levels = [trial.level for trial in self.block.trials if trial.environment == environment]
+            self.verify_levels(levels, failed, findings)
             if self.block.baseline.level in failed:
                 findings = {}
                 break
@@ -266,96 +151,80 @@ class _Worker:
         records += self.without_baseline({r.level: r.reason for r in records if r.outcome != "ok"}, "verify", records)
         self.finish(records)
 
-    def verify_together(self, here: Sequence[str], failed: dict[str, str], findings: dict[str, Any]) -> None:
-        """Verify the trials of one environment, with the baseline as the reference in it."""
+    def verify_levels(self, levels: Sequence[str], failed: dict[str, str], findings: dict[str, Any]) -> None:
+        """Verify the levels of one environment; the baseline is the reference in it."""
         baseline = self.block.baseline.level
-        others = [trial.level for trial in self.block.trials if trial.level not in (baseline, *here)]
+        others = [trial.level for trial in self.block.trials if trial.level not in (baseline, *levels)]
         while True:
-            answer = self.ask(do="verify", level=here[0], without=sorted({*failed, *others}))
+            answer = self.ask(levels[0], do="verify", without=sorted({*failed, *others}))
             if "failed" not in answer:
                 break
-            blamed = [answer["failed"]] if answer["failed"] else here
-            if baseline in blamed and baseline not in here:  # it runs at home: here, the environment is to blame
-                blamed = here
+            blamed = [answer["failed"]] if answer["failed"] else levels
+            if baseline in blamed and baseline not in levels:  # it works in its own environment: this one is the cause
+                blamed = levels
             for level in blamed:
                 failed.setdefault(level, answer["reason"])
-            if baseline in failed or all(level in failed for level in here):
+            if baseline in failed or all(level in failed for level in levels):
                 return
-        findings.update({finding["level"]: finding for finding in answer["findings"] if finding["level"] in here})
+        findings.update({finding["level"]: finding for finding in answer["findings"] if finding["level"] in levels})
 
-    def speed(self, mode: str) -> None:
-        settings = self.block.measures.speed
-        assert settings is not None
-        measure = f"speed.{mode}"
-        while True:
-            if self.block.baseline.level in self.broken or len(self.levels()) < self.fewest:
-                return
-            measured = Measured(self.block, self.records, mode)
-            k = len(measured.processes)
-            if settings.quick and k >= 1:
-                return
-            if k and self.enough(measured):
-                return
-            done = replicates(self.records, self.block.id, measure)
-            self.replicate(measure, max(done, default=-1) + 1)
+    # Placement: together, interleaved in one process, or in several that take turns
 
-    def enough(self, measured: Measured) -> bool:
-        """Whether there are processes enough, or no time for more."""
-        settings, k, looks = measured.settings, len(measured.processes), looks_of(self.block)
-        estimates = [e for level, e in measured.estimates().items() if level not in self.broken and e.k > 1]
-        if settings.until_decided:
-            # The floor also depends on other blocks' controls, so a verdict in the report can still be undecided.
-            verdicts = [decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates]
-            decided = [verdict not in ("undecided", "invalid") for verdict in verdicts]
-            return stats.until_decided(decided, k, measured.seconds, settings.budget, looks) is not None
-        widths = [e.half_width() for e in estimates]
-        return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget, looks) is not None
+    def together(self, measure: Measure) -> None:
+        """Run processes that measure all trials, until the kind asks for no more."""
+        more = resolve(measure.kind.more, measure.entry.owner) if measure.kind.more else None
+        for mode in self.modes(measure):
+            name = record_name(measure.kind.name, mode)
+            while self.block.baseline.level not in self.broken and len(self.levels()) >= self.fewest:
+                done = replicates(self.records, self.block.id, name)
+                if not (more(self.block, self.records, mode) if more else not done):
+                    break
+                self.replicate(measure, mode, name, max(done, default=-1) + 1)
 
-    def replicate(self, measure: str, number: int) -> None:
+    def replicate(self, measure: Measure, mode: str, name: str, number: int) -> None:
         """One fresh process. A trial that fails in it is recorded as failed, and the process is run without it."""
         failed: list[Record] = []
+        run = self.in_turns if self.block.takes_turns else self.in_one_process
+        message = {"do": "measure", "kind": measure.kind.name, "stage": measure.kind.name, "mode": mode}
         while True:
             left_out = sorted({*self.broken, *(record.level for record in failed)})
-            take = self.in_turns if self.block.takes_turns else self.together
-            answer = take(measure, number, left_out)
+            answer = run({**message, "replicate": number, "without": left_out}, left_out)
             if "failed" not in answer:
                 break
             levels = [answer["failed"]] if answer["failed"] else [x for x in self.levels() if x not in left_out]
-            failed += [self.record(level, measure, number, "failed", answer["reason"]) for level in levels]
-            reasons = {record.level: record.reason for record in failed}
-            failed += self.without_baseline(reasons, measure, failed, number)
+            failed += [self.record(level, name, number, "failed", answer["reason"]) for level in levels]
+            failed += self.without_baseline({record.level: record.reason for record in failed}, name, failed, number)
             if len(self.levels()) - len(failed) < self.fewest:
                 self.finish(failed)
                 return
-        share = {"seconds": answer["seconds"] / len(answer["members"])}
-        self.finish(
-            [
-                self.record(m["level"], measure, number, "ok", "", {**m["data"], **share}, role=m["role"])
-                for m in answer["members"]
-            ]
-            + failed
-        )
+        members = answer["data"]
+        share = {"seconds": answer["seconds"] / len(members)}
+        good = [
+            self.record(m["level"], name, number, "ok", "", {**m["data"], **share}, role=m["role"]) for m in members
+        ]
+        self.finish(good + failed)
 
-    def together(self, measure: str, number: int, left_out: Sequence[str]) -> dict[str, Any]:
-        """One process with all trials that are left."""
-        return self.ask(do=measure, replicate=number, without=left_out)
+    def in_one_process(self, message: Answer, left_out: Sequence[str]) -> Answer:
+        """All trials that are left in one process, and the baseline once more as the control."""
+        members = [(level, "variant") for level in self.levels() if level not in left_out]
+        baseline = self.block.baseline.level
+        return self.ask(baseline, **message, members=[*members, (baseline, "control")])
 
-    def in_turns(self, measure: str, number: int, left_out: Sequence[str]) -> dict[str, Any]:
-        """One process a seat, taking turns; where one fails, the others are ended."""
-        seats = self.seats(left_out)
+    def in_turns(self, message: Answer, left_out: Sequence[str]) -> Answer:
+        """A process for each environment; the processes take turns. Where one fails, the others are ended."""
+        slots = self.slots(left_out)
         with tempfile.TemporaryDirectory(prefix="harness-ring-") as folder:
-            make_ring(Path(folder), len(seats))
-            token, waiting, answers = start(Path(folder)), [], []
+            make_ring(Path(folder), len(slots))
+            token, waiting, answers = start_ring(Path(folder)), [], []
             server = None
             try:
-                for seat, (environment, copy, members) in enumerate(seats):
+                for slot, (environment, copy, members) in enumerate(slots):
                     server = self.servers.get(environment, copy)
-                    refused = self.prepare(server)
-                    if refused:
-                        return refused
-                    freeze = self.block.threads > 1
-                    ring = {"folder": folder, "seat": seat, "seats": len(seats), "members": members, "freeze": freeze}
-                    server.send({"do": measure, "replicate": number, "without": left_out, "ring": ring})
+                    refusal = self.prepare(server)
+                    if refusal:
+                        return refusal
+                    ring = {"folder": folder, "slot": slot, "slots": len(slots), "freeze": self.block.threads > 1}
+                    server.send({**message, "members": members, "ring": ring})
                     waiting.append(server)
                 while waiting:
                     for server in select.select(waiting, [], [])[0]:
@@ -364,18 +233,18 @@ class _Worker:
                         if "failed" in answers[-1]:
                             return answers[-1]
             except ServerDied as death:
-                return self.buried(server, death)
+                return self.death_answer(server, death)
             finally:
                 os.close(token)
-                for server in waiting:  # they would wait for their turn for ever
+                for server in waiting:  # they would wait for the token for ever
                     self.servers.drop(server)
         seconds = max(answer["seconds"] for answer in answers)
-        return {"members": [member for answer in answers for member in answer["members"]], "seconds": seconds}
+        return {"data": [member for answer in answers for member in answer["data"]], "seconds": seconds}
 
-    def seats(self, left_out: Sequence[str]) -> list[tuple[Mapping[str, str], int, list[tuple[str, Role]]]]:
-        """Who sits where: environment, which copy of its server, and the members. The control has a seat of its own, to
-        show what two processes differ by that differ in nothing."""
-        found: list[tuple[Mapping[str, str], int, list[tuple[str, Role]]]] = []
+    def slots(self, left_out: Sequence[str]) -> list[Slot]:
+        """The processes that take turns. The control has a process of its own, so that it shows how much two processes
+        differ that do the same."""
+        found: list[Slot] = []
         for environment in self.block.environments:
             here = [t.level for t in self.block.trials if t.environment == environment and t.level not in left_out]
             if here:
@@ -384,84 +253,102 @@ class _Worker:
         found.append((baseline.environment, 1, [(baseline.level, "control")]))
         return found
 
-    def alone(self, measure: str, processes: int = 1, **message: Any) -> None:
-        """After the clock, each trial in a fresh process of its own, as often as `processes` says. A trial that fails
-        in one is not tried in the others."""
-        done = {record.replicate: record for record in self.records if record.measure == measure}
+    # Placement: alone, each trial in processes of its own
+
+    def alone(self, measure: Measure) -> None:
+        """Every stage of the kind, in each of its modes."""
+        for mode in self.modes(measure):
+            for stage in measure.kind.all_stages:
+                self.stage(measure, stage, mode)
+
+    def stage(self, measure: Measure, stage: Stage, mode: str) -> None:
+        """Each trial in fresh processes of its own. A trial that fails in one is not tried in the next."""
+        name = record_name(stage.name, mode)
+        done = {record.replicate: record for record in self.records if record.measure == name}
         over = {record.level for record in done.values() if record.outcome != "ok"}
-        turns = [trial for _ in range(processes) for trial in self.block.trials]
-        for number, trial in enumerate(turns):
-            if number in done or trial.level in self.broken or trial.level in over:
+        turns = [trial.level for _ in range(stage.processes) for trial in self.block.trials]
+        message = {"do": "measure", "kind": measure.kind.name, "stage": stage.name, "mode": mode}
+        for number, level in enumerate(turns):
+            if number in done or level in self.broken or level in over:
                 continue
-            answer = self.ask(do=measure, level=trial.level, **message)
+            answer = self.ask(level, **message, folder=self.folder)
             outcome: Outcome = "failed" if "failed" in answer else "skipped" if "skipped" in answer else "ok"
             if outcome != "ok":
-                over.add(trial.level)
-            self.finish(
-                [self.record(trial.level, measure, number, outcome, answer.get("reason", ""), answer.get("data"))]
-            )
+                over.add(level)
+            self.finish([self.record(level, name, number, outcome, answer.get("reason", ""), answer.get("data"))])
 
-    def learning(self, settings: Learning) -> None:
-        """Train every trial under every seed, each in a process of its own and several at a time, seed after seed. A
-        trial that fails under one seed is not tried under others; one that diverges is."""
-        trials = self.block.trials
-        done = {record.replicate: record for record in self.records if record.measure == "learning"}
+    # Placement: per seed, each trial under each seed in a process of its own, several at a time
+
+    def per_seed(self, measure: Measure) -> None:
+        """Run every trial under every seed, seed after seed. A trial that fails under one seed is not tried under
+        others; one that diverges is."""
+        kind = measure.kind.name
+        settings = self.block.measures.get(kind, measure.settings)
+        assert isinstance(settings, SeedSettings)
+        done = {record.replicate: record for record in self.records if record.measure == kind}
         over = {record.level for record in done.values() if record.outcome == "failed"}
-        turns = [(seed, trial) for seed in settings.seeds for trial in trials]
-        todo = deque((number, *turn) for number, turn in enumerate(turns) if number not in done)
-        jobs = 1 if settings.seconds else self.servers.jobs  # time is shared fairly by one alone
-        seats = list(range(jobs))
-        waiting: dict[Server, tuple[int, Trial, int, int, Path]] = {}
-        while todo or waiting:
-            while todo and seats:
-                number, seed, trial = todo.popleft()
+        turns = [(seed, trial) for seed in settings.seeds for trial in self.block.trials]
+        due = deque((number, *turn) for number, turn in enumerate(turns) if number not in done)
+        slots = list(range(1 if settings.one_at_a_time else self.servers.jobs))
+        running: dict[Server, tuple[int, Trial, int, int, Path]] = {}
+        message = {"do": "measure", "kind": kind, "stage": kind, "mode": ""}
+        while due or running:
+            while due and slots:
+                number, seed, trial = due.popleft()
                 if trial.level in self.broken or trial.level in over:
                     continue
-                file = self.servers.folder / "checkpoints" / f"{self.block.id}.{number}.pt"
-                message = {"do": "learning", "level": trial.level, "seed": seed, "checkpoint": str(file.resolve())}
-                server, refused = self.begin(trial, seats[-1], **message)
+                file = Path(self.folder) / "checkpoints" / f"{self.block.id}.{number}.pt"
+                more = {"level": trial.level, "seed": seed, "checkpoint": str(file), "folder": self.folder}
+                server, refusal = self.send(trial, slots[-1], **message, **more)
                 if server is None:
                     over.add(trial.level)
-                    self.learned(number, trial, seed, refused)
+                    self.finish_seed(kind, number, trial, seed, refusal)
                 else:
-                    waiting[server] = (number, trial, seed, seats.pop(), file)
-            for server in select.select(list(waiting), [], [])[0] if waiting else ():
-                number, trial, seed, seat, file = waiting.pop(server)
-                seats.append(seat)
-                answer = self.answer(server)
+                    running[server] = (number, trial, seed, slots.pop(), file)
+            for server in select.select(list(running), [], [])[0] if running else ():
+                number, trial, seed, slot, file = running.pop(server)
+                slots.append(slot)
+                answer = self.receive(server)
                 if "failed" in answer:
                     over.add(trial.level)
-                self.learned(number, trial, seed, answer)
+                self.finish_seed(kind, number, trial, seed, answer)
                 file.unlink(missing_ok=True)
 
-    def learned(self, number: int, trial: Trial, seed: int, answer: Mapping[str, Any]) -> None:
-        """Keep what became of a trial under a seed."""
+    def finish_seed(self, kind: str, number: int, trial: Trial, seed: int, answer: Answer) -> None:
+        """Record the run of a trial under a seed."""
         data = answer.get("data", {})
-        outcome: Outcome = (
-            "failed" if "failed" in answer else "diverged" if data.get("diverged_at") is not None else "ok"
-        )
+        diverged = data.get("diverged_at") is not None
+        outcome: Outcome = "failed" if "failed" in answer else "diverged" if diverged else "ok"
         reason = answer.get("reason", data.get("why", ""))
-        kept = {"seed": seed, "seconds": answer.get("seconds", 0.0), **data}
-        self.finish([self.record(trial.level, "learning", number, outcome, reason, kept)])
+        stored = {"seed": seed, "seconds": answer.get("seconds", 0.0), **data}
+        self.finish([self.record(trial.level, kind, number, outcome, reason, stored)])
+
+    # Records
+
+    @property
+    def folder(self) -> str:
+        """The absolute path of the run's folder."""
+        return str(self.servers.folder.resolve())
+
+    def modes(self, measure: Measure) -> Sequence[str]:
+        """The modes in which a kind measures this block; one empty mode for a kind that has none."""
+        return self.block.measures.kinds[measure.kind.name].get("of") or ("",)
 
     def levels(self) -> list[str]:
-        """The trials that can still be measured."""
+        """The levels that can still be measured."""
         return [trial.level for trial in self.block.trials if trial.level not in self.broken]
 
     def without_baseline(
         self, reasons: Mapping[str, str], measure: str, have: Sequence[Record], number: int = 0
     ) -> list[Record]:
-        """Where the baseline cannot go on, the others are skipped: there is nothing to compare them with."""
+        """Where the baseline cannot be measured, the other levels are skipped: they have nothing to compare with."""
         baseline = self.block.baseline.level
         if baseline not in reasons:
             return []
-        named = {record.level for record in have} | set(self.broken)
+        named = {record.level for record in have}
         because = f"its baseline {baseline} cannot be measured"
-        return [
-            self.record(trial.level, measure, number, "skipped", because)
-            for trial in self.block.trials
-            if trial.level not in named
-        ]
+        skipped = [level for level in self.levels() if level not in named]
+        return [self.record(level, measure, number, "skipped", because) for level in skipped]
 
     def record(
         self,
@@ -473,11 +360,11 @@ class _Worker:
         data: Mapping[str, Any] | None = None,
         role: Role = "variant",
     ) -> Record:
-        trial = next(trial for trial in self.block.trials if trial.level == level)
+        """A record of a level in this block."""
         return Record(
             block=self.block.id,
             level=level,
-            trial=trial.id,
+            trial=self.block.trial(level).id,
             measure=measure,
             role=role,
             replicate=number,
@@ -489,10 +376,15 @@ class _Worker:
         )
 
     def finish(self, records: list[Record]) -> None:
-        """A replicate is complete: count its records, remember what broke, and keep them."""
+        """A replicate is complete: count its records, note which levels broke, and pass it on."""
         complete = [replace(record, of=len(records)) for record in records]
         self.records += complete
         for record in complete:
             if stops(record):
                 self.broken[record.level] = record.reason
         self.keep(complete)
+
+
+def record_name(stage: str, mode: str) -> str:
+    """The name of a measure in records, such as memory.train."""
+    return f"{stage}.{mode}" if mode else stage

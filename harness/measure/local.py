@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from harness.measure.coordinator import Keep, Servers, measure_block
-from harness.records.plan import Block, Record
+from harness.measure.coordinator import Keep, measure_block
+from harness.measure.servers import Servers
+from harness.records.plan import Block
+from harness.records.record import Record
+
+if TYPE_CHECKING:
+    from harness.measure.runner import RunContext
 
 
 @contextmanager
-def execute(run: Any) -> Iterator[Callable[[Block, list[Record], Keep], None]]:
-    """Yields ``execute(block, done, keep)``. `run` has the run's `folder`, its plugin `files`, `met`, which is
-    told the machine's facts, `jobs`, how many may compute at a time where no clock runs, and the installed plugins that
-    it is to do `without`."""
-    with Servers(run.folder, run.files, run.met, run.jobs, run.without) as servers:
-        yield lambda block, done, keep: measure_block(block, done, keep, servers)
+def execute(run: RunContext) -> Iterator[Callable[[Block, list[Record], Keep], None]]:
+    """Yields ``measure(block, done, keep)``, to be called for one block after another."""
+    with Servers(run.folder, run.catalog, run.on_machine, run.jobs) as servers:
+        yield partial(measure_block, servers=servers)

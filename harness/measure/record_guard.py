@@ -1,6 +1,6 @@
-"""How records come from where a block is measured, past the hooks around it, into the store.
+"""Protects records from `run_block` hooks of plugins while a block is measured.
 
-A `run_block` hook may add to what was measured. It can neither change it, nor keep it back, nor make it up.
+A hook may add to what was measured. It cannot change it, withhold it, or invent it.
 """
 
 from __future__ import annotations
@@ -10,92 +10,125 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from harness.plugins.isolation import in_short
-from harness.records.plan import Block, Record
+from harness.errors import UserError
+from harness.plugins.catalog import Catalog
+from harness.plugins.isolation import guest, in_short
+from harness.plugins.manager import CORE
+from harness.records.plan import Block
+from harness.records.record import Record
 
 Keep = Callable[[list[Record]], None]
-Measure = Callable[[Block, list[Record], Keep], None]
+Execute = Callable[[Block, list[Record], Keep], None]
+Key = tuple[str, str, str, int]
 
 
-class Handover:
-    """One block on its way into the store. `guests` are the plugins whose hooks stand around it, in words; `problem` is
-    told what they do that they may not."""
+def plugins_around_blocks(catalog: Catalog) -> str:
+    """The plugins that implement `run_block`, in words; empty where there are none."""
+    implementations = catalog.plugins.manager.hook.run_block.get_hookimpls()
+    names = dict.fromkeys(each.plugin_name for each in implementations if each.plugin_name != CORE)
+    return f"plugin {' or '.join(names)}" if names else ""
 
-    def __init__(self, block: Block, store: Keep, guests: str, problem: Callable[[str], None]) -> None:
-        self.block, self.store, self.guests, self.problem = block, store, guests, problem
-        self.measured: dict[tuple[str, str, str, int], Record] = {}
-        self.handed_on: dict[tuple[str, str, str, int], Record] = {}
-        #: Whether it was measured at all, and what ended that.
+
+def measure_inside_hooks(
+    catalog: Catalog,
+    block: Block,
+    records: Sequence[Record],
+    execute: Execute,
+    store: Keep,
+    problem: Callable[[str], None],
+) -> None:
+    """Measure a block inside the `run_block` hooks of plugins. A hook that raises is named, and the run goes on."""
+    RecordGuard(block, records, execute, store, plugins_around_blocks(catalog), problem).run(catalog)
+
+
+class RecordGuard:
+    """One block inside hooks. `plugins` names them; `problem` is called with what they do wrong."""
+
+    def __init__(
+        self, block: Block, records: Sequence[Record], execute: Execute, store: Keep, plugins: str,
+        problem: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.block, self.records, self.execute, self.store = block, records, execute, store
+        self.plugins, self.problem = plugins, problem
+        self.measured: dict[Key, Record] = {}
+        self.returned: dict[Key, Record] = {}
         self.begun = False
+        #: What ended the measurement early.
         self.ended_by: BaseException | None = None
 
-    def lent(self, records: Sequence[Record]) -> list[Record]:
-        """Records as hooks get them: to be changed as they like."""
-        return copy.deepcopy(list(records)) if self.guests else list(records)
+    def run(self, catalog: Catalog) -> None:
+        """Call the hooks. What the executor raises passes through them."""
+        done = copy.deepcopy([record for record in self.records if record.block == self.block.id])
+        try:
+            with guest(f"measuring {self.block.name}"):
+                catalog.plugins.manager.hook.run_block(
+                    block=copy.deepcopy(self.block), done=done, keep=self.keep, measure=self.measure
+                )
+        except (KeyboardInterrupt, UserError):
+            raise
+        except BaseException as error:  # a hook may raise anything
+            if self.ended_by is None:
+                self.complain(f"failed: {in_short(error)}")
+        if self.ended_by is not None:
+            raise self.ended_by
+        if not self.begun:
+            self.complain("does not measure the block")
 
-    def around(self, execute: Measure, done: Callable[[], list[Record]]) -> Measure:
-        """The `measure` that hooks call: it measures this block, `done` being all records so far, and hands each
-        replicate to the `keep` it is given."""
+    def measure(self, _block: Block, _done: list[Record], keep: Keep) -> None:
+        """The `measure` that hooks call. It measures this block, and passes each replicate to the given `keep`."""
 
-        def measure(_block: Block, _done: list[Record], keep: Keep) -> None:
-            def arrived(new: list[Record]) -> None:
-                self.measured = {key(record): record for record in new}
-                try:
-                    keep(self.lent(new))
-                except KeyboardInterrupt:
-                    raise
-                except BaseException as error:  # of a hook's own `keep`, which is no reason to stop measuring
-                    if not self.guests:
-                        raise
-                    self.complain(f"failed: {in_short(error)}")
-                finally:
-                    self.settle()
-
-            self.begun = True
+        def arrived(new: list[Record]) -> None:
+            self.measured = {key(record): record for record in new}
             try:
-                execute(self.block, done(), arrived)
-            except BaseException as error:
-                self.ended_by = error
+                keep(copy.deepcopy(new))
+            except KeyboardInterrupt:
                 raise
+            except BaseException as error:  # raised by a hook's own `keep`; measuring goes on
+                self.complain(f"failed: {in_short(error)}")
+            finally:
+                self.settle()
 
-        return measure
+        self.begun = True
+        try:
+            self.execute(self.block, list(self.records), arrived)
+        except BaseException as error:
+            self.ended_by = error
+            raise
 
     def keep(self, new: list[Record]) -> None:
         """The `keep` that hooks are given."""
         for record in new:
             measured = self.measured.get(key(record))
             if measured is None:
-                self.complain("hands over a record that was not measured; it is not kept")
+                self.complain("returns a record that was not measured; it is not stored")
             else:
-                self.handed_on[key(record)] = self.as_measured(measured, record)
+                self.returned[key(record)] = self.as_measured(measured, record)
 
     def as_measured(self, measured: Record, record: Record) -> Record:
-        """What is stored of a record that hooks had in hands: what was measured, and what they have added."""
-        if record is measured:
-            return measured
+        """What is stored of a record that hooks returned: what was measured, and what they have added."""
         added = {name: value for name, value in record.data.items() if name not in measured.data}
-        kept = replace(measured, data={**measured.data, **added})
-        if kept != record:
-            self.complain("changes a record; it is kept as it was measured")
+        stored = replace(measured, data={**measured.data, **added})
+        if stored != record:
+            self.complain("changes a record; it is stored as it was measured")
         try:
             json.dumps(added)
         except (TypeError, ValueError) as error:
-            self.complain(f"adds what cannot be stored: {in_short(error)}")
+            self.complain(f"adds data that JSON cannot store: {in_short(error)}")
             return measured
-        return kept
+        return stored
 
     def settle(self) -> None:
-        """Store the replicate that has arrived, whole, whatever hooks have kept back of it."""
-        if self.handed_on.keys() != self.measured.keys():
-            self.complain("keeps records back; they are kept all the same")
-        self.store([self.handed_on.get(place, record) for place, record in self.measured.items()])
-        self.measured, self.handed_on = {}, {}
+        """Store the replicate that has arrived, complete, also where hooks withhold some of it."""
+        if self.returned.keys() != self.measured.keys():
+            self.complain("withholds records; they are stored")
+        self.store([self.returned.get(place, record) for place, record in self.measured.items()])
+        self.measured, self.returned = {}, {}
 
     def complain(self, what: str) -> None:
-        """Name the hooks around this block: which of several it was cannot be told."""
-        self.problem(f"{self.guests}: run_block {what} ({self.block.name})")
+        """Name the hooks around this block. Which of several it was is not known."""
+        self.problem(f"{self.plugins}: run_block {what} ({self.block.name})")
 
 
-def key(record: Record) -> tuple[str, str, str, int]:
-    """What tells a record from the others of its block."""
+def key(record: Record) -> Key:
+    """What distinguishes a record from the others of its block."""
     return (record.measure, record.level, record.role, record.replicate)

@@ -1,195 +1,157 @@
-"""A plan becomes records: blocks go to the executor, each replicate's records to the store at once."""
+"""The runner: `Plan` to records. Blocks go to the executor; each replicate's records go to the store at once."""
 
 from __future__ import annotations
 
 import copy
 import json
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.findings import contested, suspects
 from harness.errors import UserError
-from harness.measure.record_guard import Handover, Keep, Measure
-from harness.plugins.catalog import Catalog, Entry
+from harness.measure.record_guard import Execute, measure_inside_hooks, plugins_around_blocks
+from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import guest, in_short
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Executor
-from harness.records.plan import Block, Plan, Record
+from harness.records.git import git_facts
+from harness.records.plan import Block, Plan
+from harness.records.record import Record
 from harness.records.store import Store
 
-#: Facts that must be the same when a run is resumed: its records are compared with each other.
+#: Facts that must be the same when a run is resumed, since its records are compared with each other.
 SAME_MACHINE = ("processor", "cores", "torch", "python", "threads")
+
+#: ``(plan, records) -> (why, block)``: what is to be measured again, and the reason.
+Remeasure = Callable[[Plan, Sequence[Record]], Iterable[tuple[str, Block]]]
 
 
 @dataclass(frozen=True)
-class Run:
-    """What an executor is told of the run."""
+class RunContext:
+    """What an executor is given: the run's folder, the parts, a function to call with the facts of the machine, and how
+    many processes may compute at a time while nothing is timed."""
 
     folder: Path
-    files: Sequence[Path]
-    met: Callable[[Mapping[str, Any]], None]
+    catalog: Catalog
+    on_machine: Callable[[Mapping[str, Any]], None]
     jobs: int = 1
-    #: Installed plugins that are left out here, and are to be left out where it measures.
-    without: Sequence[str] = ()
 
 
 class Watcher:
-    """What a run tells of itself while it goes on; `harness.api.progress` draws it."""
+    """Is informed of the progress of a run. `harness.api.progress` shows it."""
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
-        """A block is about to be measured; `records` is all there is so far."""
+        """A block is about to be measured. `records` are all records so far."""
 
     def stored(self, block: Block, records: Sequence[Record]) -> None:
-        """A replicate of the block is on disk; `records` is all there is so far."""
+        """A replicate of the block is on disk. `records` are all records so far."""
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
-        """A block is done."""
+        """A block is complete."""
 
     def note(self, text: str) -> None:
-        """Something worth knowing that is no fault."""
+        """Something worth knowing that is not a problem."""
 
     def problem(self, text: str) -> None:
-        """Something went wrong that does not touch what is measured."""
+        """Something went wrong that does not affect what is measured."""
 
 
-def run_plan(
-    plan: Plan,
-    store: Store,
-    catalog: Catalog,
-    *,
-    executor: str = "local",
-    watcher: Watcher,
-    where: Path,
-    confirm: bool = False,
-    jobs: int = 1,
-) -> list[Record]:
-    """Measure what is not yet in the store; returns all records. `where` is whose git commit is recorded; with
-    `confirm`, what a claim fails by is measured once more; `jobs` is how many train at a time, where no clock runs."""
-    entry = catalog.find(Executor, executor)
-    store.lock()
-    try:
-        return _measure(plan, store, catalog, entry, watcher, where, confirm, jobs)
-    except (KeyboardInterrupt, UserError):
-        raise
-    except BaseException as error:  # an executor may raise anything
-        if entry.plugin == CORE:
+def nothing_again(plan: Plan, records: Sequence[Record]) -> Iterable[tuple[str, Block]]:
+    """Measure nothing again."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Measures a plan into a store. `where` is a folder in the git checkout whose commit is recorded; `remeasure` says,
+    when all blocks are measured, what is to be measured again."""
+
+    plan: Plan
+    store: Store
+    catalog: Catalog
+    watcher: Watcher
+    where: Path
+    executor: str = "local"
+    jobs: int = 1
+    remeasure: Remeasure = nothing_again
+
+    def run(self) -> list[Record]:
+        """Measure what the store does not hold yet. Returns all records."""
+        entry = self.catalog.find(Executor, self.executor)
+        self.store.lock()
+        try:
+            tell(self.catalog, "plan_ready", self.watcher, plan=self.plan)
+            context = RunContext(self.store.folder, self.catalog, self.check_machine, self.jobs)
+            with self.catalog.code(entry)(context) as execute:
+                return self.measure(execute)
+        except (KeyboardInterrupt, UserError):
             raise
-        raise UserError(f"executor {executor} (plugin {entry.plugin}) failed: {in_short(error)}.") from error
-    finally:
-        store.unlock()
+        except BaseException as error:  # an executor may raise anything
+            if entry.plugin == CORE:
+                raise
+            raise UserError(f"{entry.owner} failed: {in_short(error)}.") from error
+        finally:
+            self.store.unlock()
 
+    def measure(self, execute: Execute) -> list[Record]:
+        """Measure every block, then what is to be measured again."""
+        records = self.store.records()
+        hooked = bool(plugins_around_blocks(self.catalog))
 
-def _measure(
-    plan: Plan, store: Store, catalog: Catalog, entry: Entry, watcher: Watcher, where: Path, confirm: bool, jobs: int
-) -> list[Record]:
-    records = store.records()
-    tell(catalog, "plan_ready", watcher, plan=plan)
+        def measure_one(block: Block) -> None:
+            def keep(new: list[Record]) -> None:
+                self.store.append(new)
+                records.extend(new)
+                for record in new:
+                    tell(self.catalog, "record_stored", self.watcher, record=record)
+                self.watcher.stored(block, records)
 
-    def met(facts: Mapping[str, Any]) -> None:
-        known = store.machine()
+            if hooked:
+                measure_inside_hooks(self.catalog, block, records, execute, keep, self.watcher.problem)
+            else:
+                execute(block, list(records), keep)
+
+        for block in self.plan.blocks:
+            self.watcher.block_begins(block, records)
+            measure_one(block)
+            self.watcher.block_ends(block, records)
+        for why, block in self.remeasure(self.plan, records):
+            self.watcher.note(f"{block.name}: {why}")
+            measure_one(block)
+        return records
+
+    def check_machine(self, facts: Mapping[str, Any]) -> None:
+        """Record the facts of the machine. Raises UserError where the run began on another machine, or where a trial
+        needs a GPU that is not there."""
+        known = self.store.machine()
         changed = [name for name in SAME_MACHINE if known and known.get(name) != facts.get(name)]
         if changed:
             differs = ", ".join(f"{name} was {known.get(name)} and is {facts.get(name)}" for name in changed)
-            raise UserError(
-                f"this is not the machine the run began on: {differs}.", where=str(store.folder), fix="Start a new run."
-            )
+            what = f"this is not the machine on which the run began: {differs}."
+            raise UserError(what, where=str(self.store.folder), fix="Start a new run.")
         gpus = facts.get("gpus", 0)
-        for device in sorted({trial.device for block in plan.blocks for trial in block.trials}):
+        for device in sorted({trial.device for block in self.plan.blocks for trial in block.trials}):
             kind, _, number = device.partition(":")
             if kind == "cuda" and int(number or 0) >= gpus:
-                fix = f"torch sees {gpus} GPUs here; --device cpu runs on the processor."
-                raise UserError(f"there is no {device} on this machine.", where=store.plan().suite, fix=fix)
+                fix = f"torch finds {gpus} GPUs here; --device cpu uses the processor."
+                raise UserError(f"there is no {device} on this machine.", where=self.plan.suite, fix=fix)
         for problem in facts.get("plugin_problems", ()):
-            watcher.problem(problem)
+            self.watcher.problem(problem)
         if not known:
-            store.write("machine.json", json.dumps({**facts, "git": git_facts(where)}, indent=1, ensure_ascii=False))
-
-    guests = guests_of(catalog, "run_block")
-    run = Run(store.folder, catalog.plugins.files, met, jobs, catalog.plugins.without)
-    with catalog.code(entry)(run) as execute:
-
-        def keep(new: list[Record]) -> None:
-            store.append(new)
-            records.extend(new)
-            for record in new:
-                tell(catalog, "record_stored", watcher, record=record)
-
-        def measure(block: Block, keep: Keep) -> None:
-            run_block(catalog, Handover(block, keep, guests, watcher.problem), execute, records)
-
-        for block in plan.blocks:
-
-            def keep_and_show(new: list[Record], block: Block = block) -> None:
-                keep(new)
-                watcher.stored(block, records)
-
-            watcher.block_begins(block, records)
-            measure(block, keep_and_show)
-            watcher.block_ends(block, records)
-        for block in suspects(plan, records):
-            watcher.note(f"{block.name}: the baseline differs from itself; measuring it once more, alone")
-            measure(block, keep)
-        for block in contested(plan, records, catalog) if confirm else ():
-            watcher.note(f"{block.name}: a claim fails by it; measuring it once more")
-            measure(block, keep)
-    return records
-
-
-def guests_of(catalog: Catalog, hook: str) -> str:
-    """The plugins but the core that implement a hook, in words; empty where there are none."""
-    implementations = getattr(catalog.plugins.manager.hook, hook).get_hookimpls()
-    names = dict.fromkeys(each.plugin_name for each in implementations if each.plugin_name != CORE)
-    return f"plugin {' or '.join(names)}" if names else ""
-
-
-def run_block(catalog: Catalog, handover: Handover, execute: Measure, records: list[Record]) -> None:
-    """Have one block measured, inside the hooks around it. A hook that raises is named, and the run goes on with the
-    next block; what the executor raises goes through them."""
-    block = handover.block
-    theirs = handover.lent([record for record in records if record.block == block.id])
-    measure = handover.around(execute, lambda: list(records))
-    try:
-        with guest(f"measuring {block.name}"):
-            catalog.plugins.manager.hook.run_block(
-                block=copy.deepcopy(block), done=theirs, keep=handover.keep, measure=measure
-            )
-    except (KeyboardInterrupt, UserError):
-        raise
-    except BaseException as error:  # a hook may raise anything
-        if handover.ended_by is None:
-            handover.complain(f"failed: {in_short(error)}")
-    if handover.ended_by is not None:
-        raise handover.ended_by
-    if not handover.begun:
-        handover.complain("does not measure the block")
+            text = json.dumps({**facts, "git": git_facts(self.where)}, indent=1, ensure_ascii=False)
+            self.store.write("machine.json", text)
 
 
 def tell(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
-    """Call a hook that only observes, with copies of what it is told. An observer that raises is named, and the run
-    goes on."""
+    """Call a hook that only observes, with copies of its values. An observer that raises is named, and the run goes
+    on."""
     for implementation in getattr(catalog.plugins.manager.hook, hook).get_hookimpls():
         who = f"plugin {implementation.plugin_name}: {hook}"
         try:
-            with guest(f"telling {who}"):
+            with guest(f"calling {who}"):
                 implementation.function(*copy.deepcopy([values[name] for name in implementation.argnames]))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything
             watcher.problem(f"{who} failed: {in_short(error)}")
-
-
-def git_facts(folder: Path) -> dict[str, Any]:
-    """Commit and whether there are uncommitted changes, of the checkout around a folder; empty outside one."""
-    try:
-        commit, status = (
-            subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-            ).stdout
-            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
-        )
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    return {"commit": commit.strip(), "dirty": bool(status.strip())}

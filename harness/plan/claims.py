@@ -13,7 +13,8 @@ from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Metric, Score
 from harness.plugins.scores import TARGETED, scores_of
-from harness.records.plan import LEARNING, Block, Claim, Learning, spoken_of
+from harness.records.plan import LEARNING, Block, Claim
+from harness.records.settings import Learning
 from harness.suite.loader import Suite
 
 Complain = Callable[[UserError], None]
@@ -35,7 +36,7 @@ def resolve_claims(suite: Suite, blocks: Sequence[Block], catalog: Catalog, comp
 class _Resolver:
     def __init__(self, suite: Suite, index: int, claim: Claim, blocks: Sequence[Block], catalog: Catalog) -> None:
         self.suite, self.index, self.claim, self.catalog = suite, index, claim, catalog
-        self.blocks = spoken_of(claim, blocks)
+        self.blocks = claim.blocks_in(blocks)
         self.learning = suite.measures.learning
         speed = suite.measures.speed
         timed = speed is not None and "train" in speed.of and not suite.factors  # no effect is of two measures

@@ -75,7 +75,7 @@ def first_that_plans(catalog: Catalog, suites: Iterable[Document]) -> Example | 
 def complaint(catalog: Catalog, text: str) -> str:
     """What is wrong with a suite, in one line; empty where all of it plans."""
     try:
-        plan = make_plan(parse_suite(read_text(text, "the example"), "example", text), catalog)
+        plan = make_plan(parse_suite(read_text(text, "the example"), "example", text, catalog), catalog)
     except UserError as error:
         what = error.errors[0].what if isinstance(error, UserErrors) else error.what
         return " ".join(what.split())

@@ -12,18 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
+from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
+from harness.plan.measures import MeasurePlanner
 from harness.plugins.catalog import Catalog, Entry, resolve
 from harness.plugins.isolation import guest, in_short
-from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Recipe, Skip
-from harness.plugins.scores import TARGETED, declared, scores_of
-from harness.plugins.signature import BATCH_SIZE, REQUIRED, Parameter, check_values, parameters_of
+from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
+from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
-from harness.records.plan import Block, Learning, Measures, Plan, Skipped, Spec, Trial, canonical_json, digest
+from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
 from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
-
-#: A quick look at learning takes so many seeds, and decides nothing.
-QUICK_SEEDS = 2
 
 
 def make_plan(
@@ -84,8 +82,8 @@ class _Planner:
         until_decided: bool,
         seeds: int | None,
     ) -> None:
-        self.suite, self.catalog, self.quick, self.until_decided = suite, catalog, quick, until_decided
-        self.seeds = seeds
+        self.suite, self.catalog = suite, catalog
+        self.measures = MeasurePlanner(suite, catalog, quick, until_decided, seeds, self.complain)
         self.errors: dict[str, UserError] = {}
         self.skipped: list[Skipped] = []
         self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
@@ -174,41 +172,7 @@ class _Planner:
                 return None
         if len(trials) < 2:
             return None
-        return Block(context, tuple(trials), self.measures(trials[0]))
-
-    def measures(self, baseline: Trial) -> Measures:
-        measures = self.suite.measures
-        if measures.learning:
-            measures = replace(measures, learning=self.learning(measures.learning, baseline))
-        if self.quick:
-            speed = replace(measures.speed, quick=True) if measures.speed else None
-            learning = measures.learning and replace(measures.learning, seeds=measures.learning.seeds[:QUICK_SEEDS])
-            return Measures(speed=speed, learning=learning, limit=measures.limit)
-        if self.until_decided and measures.speed:
-            return replace(measures, speed=replace(measures.speed, until_decided=True))
-        return measures
-
-    def learning(self, settings: Learning, baseline: Trial) -> Learning:
-        """The settings with the dataset's scores; complains of a metric or margin that these do not fit."""
-        place = self.suite.source.place
-        dataset = self.catalog.find(Dataset, baseline.dataset.name).part
-        settings = replace(settings, scores=declared(dataset.scores), seeds=self.with_more(settings.seeds))
-        known = scores_of(settings)
-        if settings.metric not in known or settings.metric in (*TARGETED, "diverged"):
-            fix = did_you_mean(settings.metric, [name for name in known if name not in (*TARGETED, "diverged")])
-            what = f"{dataset.name} has no score {settings.metric!r}."
-            self.complain(UserError(what, where=place(("measure", "learning", "metric")), fix=fix))
-        elif settings.margin and settings.margin_of != known[settings.metric].compared:
-            by = {"difference": "points, such as 1 point", "ratio": "%, such as 2%"}
-            what = f"{settings.metric} is compared by its {known[settings.metric].compared}."
-            fix = f"Write its margin in {by[known[settings.metric].compared]}."
-            self.complain(UserError(what, where=place(("measure", "learning", "margin")), fix=fix))
-        return settings
-
-    def with_more(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        """The suite's seeds, and after them the smallest others until there are as many as asked for."""
-        others = (seed for seed in itertools.count() if seed not in seeds)
-        return (*seeds, *itertools.islice(others, max(0, (self.seeds or 0) - len(seeds))))
+        return Block(context, tuple(trials), self.measures(trials[0].dataset))
 
     def trial(self, context: Mapping[str, str], point: _Point, baseline: Trial | None) -> Trial:
         coordinates = {**context, **point.coordinates}
@@ -225,10 +189,11 @@ class _Planner:
             values, places = configuration.part("use", name)
             spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
             used.append((spec, entry, where))
-        self.check_roles(used)
+        trains = self.suite.measures.trains
+        check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
-        self.check_recipe(used)
+        check_recipe(used, self.catalog)
         device, device_place = configuration.leaves.get(("device",), ("cpu", None))
         if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
             raise UserError(f"there is no device {device!r}.", where=device_place, fix="Known: cpu, cuda, cuda:1.")
@@ -333,44 +298,6 @@ class _Planner:
                 raise UserError(f"{owner}: its fingerprint failed: {in_short(error)}.", where=where) from error
         return self.fingerprints[key]
 
-    def check_roles(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
-        by_role: dict[str, str] = {}
-        for spec, entry, where in used:
-            role = entry.part.role
-            if role is None:
-                continue
-            if role in by_role:
-                raise UserError(
-                    f"{by_role[role]} and {spec.name} are both {role}, and a trial has one.",
-                    where=where,
-                    fix=f"Write drop: [{by_role[role]}] beside it.",
-                )
-            by_role[role] = spec.name
-        measures = self.suite.measures
-        trains = measures.learning or measures.health or not measures.modes or "train" in measures.modes
-        if trains and "optimizer" not in by_role:
-            parts = self.catalog.entries(Optimization)
-            known = [name for name, entry in parts.items() if entry.part.role == "optimizer"]
-            where = self.suite.source.place(("base",), key=True)
-            fix = f"Add one to base.use: {', '.join(known) or 'no plugin here brings any'}."
-            raise UserError("training needs an optimizer.", where=where, fix=fix)
-
-    def check_recipe(self, used: Sequence[tuple[Spec, Entry, Place]]) -> None:
-        """Apply the optimizations to an empty recipe: it records who changes which seam and builds nothing."""
-        recipe = Recipe()
-        for spec, entry, where in used:
-            try:
-                recipe = self.catalog.code(entry, where)(recipe.as_used_by(spec.name), **spec.parameters)
-            except (Skip, KeyboardInterrupt):
-                raise
-            except UserError as error:
-                raise UserError(error.what, where=where, fix=error.fix) from error
-            except BaseException as error:  # a plugin's own complaint about its parameters, or anything at all
-                raise UserError(f"{spec.name}: {error}.", where=where) from error
-            if not isinstance(recipe, Recipe):
-                what = f"{spec.name} (plugin {entry.plugin}) returns a {type(recipe).__name__}, not a Recipe."
-                raise UserError(what, where=where)
-
     def check_same_examples(self, trial: Trial, baseline: Trial) -> None:
         """Levels are compared on the same examples: what decides these may not vary along the compared axis."""
         for field in ("dataset", "batch_size", "seed", "device"):
@@ -417,79 +344,3 @@ class _Planner:
                 if name not in part.implementation and value != against.parameters.get(name, schema[name].default):
                     return False
         return True
-
-
-def check_defaults(schema: Mapping[str, Parameter], owner: str, where: Place) -> None:
-    """Raise UserError where a parameter's default is nothing that a plan can keep."""
-    for name, parameter in schema.items():
-        if parameter.default is not REQUIRED:
-            try:
-                canonical_json(parameter.default)
-            except (TypeError, ValueError) as error:
-                fix = "Let it be a number, a word, a list or a mapping."
-                what = (
-                    f"{owner}: the default of {name} is a {type(parameter.default).__name__}, which no plan can keep."
-                )
-                raise UserError(what, where=where, fix=fix) from error
-
-
-def check_words(entries: Sequence[Entry]) -> None:
-    """Raise Skip where a part needs a word that none of the trial's parts offers."""
-    offered = {word for entry in entries for word in entry.part.offers}
-    model = entries[0].part.name
-    for entry in entries:
-        for word in sorted(entry.part.needs - offered):
-            raise Skip(f"{entry.part.name} needs {word}, which {model} does not offer")
-
-
-def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping[str, str]:
-    """The variables that the parts ask for; raises UserError where two ask for different values of one."""
-    asked: dict[str, tuple[str, str]] = {}
-    for spec, entry, where in parts:
-        wanted = entry.part.environment
-        if not isinstance(wanted, Mapping):
-            owner = entry.owner
-            try:
-                wanted = resolve(wanted, owner, where)(**spec.parameters)
-            except ValueError as error:
-                raise UserError(f"{spec.name}: {error}.", where=where) from error
-            except (KeyboardInterrupt, UserError):
-                raise
-            except BaseException as error:  # a plugin may raise anything
-                raise UserError(f"{owner}: its environment failed: {in_short(error)}.", where=where) from error
-        for name, value in wanted.items():
-            if not isinstance(name, str) or not isinstance(value, str):
-                what = f"{spec.name} (plugin {entry.plugin}) sets the variable {name!r} to {value!r}, which is no text."
-                raise UserError(what, where=where)
-            by, other = asked.setdefault(name, (spec.name, value))
-            if other != value:
-                what = f"{by} and {spec.name} both set {name}, to {other!r} and {value!r}."
-                raise UserError(what, where=where, fix="Drop one.")
-    return {name: value for name, (_, value) in asked.items()}
-
-
-def estimated_seconds(block: Block) -> tuple[float, float]:
-    """The least a block will take, with steps of a few milliseconds, and what its budget allows."""
-    speed = block.measures.speed
-    least = 2.0  # verification
-    for after in (block.measures.memory, block.measures.cost, block.measures.profile):
-        least += 3.0 * len(block.trials) * len(after.of) if after else 0.0
-    if block.measures.health:
-        least += 5.0 * len(block.trials)
-    learning = block.measures.learning
-    if learning:
-        each = learning.seconds or 0.01 * (learning.steps or 1000)  # steps of some milliseconds, one run at a time
-        least += each * len(learning.seeds) * len(block.trials)
-    if speed is None:
-        return least, least
-    processes = 1 if speed.quick else 10 if block.takes_turns else 5
-    for _ in speed.of:
-        least += processes * (len(block.trials) + 1) * (speed.seconds + speed.warm_up)
-    return least, max(least, speed.budget * len(speed.of))
-
-
-def planned(plan: Plan) -> Iterator[tuple[Block, Trial]]:
-    """Every trial of the plan with its block."""
-    for block in plan.blocks:
-        for trial in block.trials:
-            yield block, trial

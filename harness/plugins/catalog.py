@@ -6,12 +6,17 @@ import importlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import Place, UserError, did_you_mean
 from harness.plugins.isolation import guest, in_short
+from harness.plugins.kinds import MeasureKind
 from harness.plugins.manager import CORE, PluginProblem, Plugins
 from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
+
+if TYPE_CHECKING:
+    from harness.records.settings import Settings
 
 #: Each kind of part and the hook that provides it.
 KINDS: dict[type[Part], str] = {
@@ -22,6 +27,7 @@ KINDS: dict[type[Part], str] = {
     Reporter: "provide_reporters",
     Executor: "provide_executors",
     Promise: "provide_promises",
+    MeasureKind: "provide_measures",
 }
 #: The most parts of a kind that a plugin may bring: a hook that never ends must not keep everybody waiting.
 MOST = 1000
@@ -39,6 +45,20 @@ class Entry:
     def owner(self) -> str:
         """The part and its plugin, as messages name them."""
         return f"{self.part.kind} {self.part.name} (plugin {self.plugin})"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A kind of measurement with its plugin, and the class of its settings."""
+
+    entry: Entry
+    settings: type[Settings]
+
+    @property
+    def kind(self) -> MeasureKind:
+        """The kind itself."""
+        kind: MeasureKind = self.entry.part
+        return kind
 
 
 class Catalog:
@@ -135,6 +155,20 @@ class Catalog:
         if not found:
             known = {name for by_name in self._entries.values() for name in by_name}
             raise UserError(f"no part is named {name!r}.", fix=did_you_mean(name, known))
+        return found
+
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """The kinds of measurement by name, with their settings classes. One whose settings class cannot be imported
+        is left out; the problem is recorded."""
+        found = {}
+        for name, entry in self.entries(MeasureKind).items():
+            try:
+                form = resolve(entry.part.settings, entry.owner)
+            except UserError as error:
+                self.problems.append(PluginProblem(entry.plugin, str(error)))
+            else:
+                found[name] = Measure(entry, cast("type[Settings]", form))
         return found
 
     def code(self, entry: Entry, where: Place | None = None) -> Callable[..., Any]:

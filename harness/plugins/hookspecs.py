@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from harness.plugins.kinds import MeasureKind
     from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
-    from harness.records.plan import Block, Plan, Record
+    from harness.records.plan import Block, Plan
+    from harness.records.record import Record
 
 hookspec = pluggy.HookspecMarker("harness")
 
@@ -87,6 +89,17 @@ def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
     def provide_promises():
         says = "A graph's answer does not depend on how its nodes are numbered."
         yield harness.Promise("renumbering", "my_graphs.promises:renumbering", says, of={"model"}, needs={"graph"})
+    """
+
+
+@hookspec
+def provide_measures() -> Iterable[MeasureKind]:  # type: ignore[empty-body]
+    """Yield kinds of measurement: what may stand under ``measure`` in a suite.
+
+    @harness.hookimpl
+    def provide_measures():
+        quantities = {"joules": harness.Quantity("energy a step", judged="processes")}
+        yield harness.MeasureKind("energy", "my_package.energy:measure", "energy of a step", quantities=quantities)
     """
 
 

@@ -293,11 +293,11 @@ SEAMS: dict[str, str] = {
     "forward": "(model, batch) -> loss, a scalar",
     "backward": "(model, loss) -> None",
     "update": "(model, optimizer) -> None: gradients to weights, gradients cleared",
-    "step": "(live, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each",
+    "step": "(built, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each",
     "evaluate": "(model, batch) -> predictions, first dimension: examples",
     "observe": "(model, batch) -> named tensors, first dimension: examples",
     "count": "(model, batch) -> named amounts",
-    "state": "(live) -> objects with state_dict and load_state_dict that a step changes",
+    "state": "(built) -> objects with state_dict and load_state_dict that a step changes",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.plugins.parts import Score
-from harness.records.plan import Learning
+from harness.records.settings import Learning
 
 #: What a target adds.
 TARGETED = ("reached", "steps_to_target", "time_to_target")

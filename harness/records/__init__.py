@@ -3,7 +3,8 @@
 In: plain JSON values. Out: frozen values and the same JSON. Every package may import this one.
 """
 
-from harness.records.plan import Block, Claim, Plan, Record, Trial
+from harness.records.plan import Block, Claim, Plan, Trial
+from harness.records.record import Record
 from harness.records.store import Store
 
 __all__ = ["Block", "Claim", "Plan", "Record", "Store", "Trial"]

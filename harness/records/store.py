@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, did_you_mean
-from harness.records.plan import SCHEMA, Plan, Record
+from harness.records.plan import Plan
+from harness.records.record import SCHEMA, Record
 
 RECORDS = "records.jsonl"
 #: The files that are the run itself: all others can be made of them again.

@@ -13,7 +13,8 @@ from harness.analysis.learning import Learned
 from harness.analysis.profile_warnings import warnings
 from harness.analysis.timing import FLAGS, Comparison, alpha_of
 from harness.plugins.catalog import Catalog
-from harness.records.plan import LEARNING, Block, Plan, Record
+from harness.records.plan import LEARNING, Block, Plan
+from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.summary import answer_of
 from harness.report.table import Section, Table

@@ -10,7 +10,8 @@ import numpy as np
 
 from harness.analysis.findings import Findings
 from harness.analysis.samples import Samples
-from harness.records.plan import LEARNING, Block, Record
+from harness.records.plan import LEARNING, Block
+from harness.records.record import Record
 
 Row = dict[str, Any]
 

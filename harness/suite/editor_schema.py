@@ -35,7 +35,7 @@ def schema_with_parts(catalog: Catalog) -> tuple[Schema, list[str]]:
         [described(catalog, entry, problems) for entry in catalog.entries(kind).values()]
         for kind in (Model, Dataset, Optimization)
     )
-    schema = json_schema()
+    schema = json_schema(catalog)
     defs = schema["$defs"]
     patch = defs["PatchSchema"]["properties"]
     patch["model"]["anyOf"] = [*named(models), unnamed(models), {"type": "null"}]

@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
+from harness.plugins.catalog import Catalog
 from harness.records import designs
-from harness.records import plan as records
-from harness.suite.schema import (
-    ClaimSchema,
-    CompareSchema,
-    CostSchema,
-    DesignSchema,
-    HealthSchema,
-    LearningSchema,
-    MeasureSchema,
-    MemorySchema,
-    PatchSchema,
-    PathSchema,
-    ProfileSchema,
-    SpeedSchema,
-    SuiteSchema,
-)
+from harness.records.plan import Claim
+from harness.records.settings import Measures, Settings, StepSettings
+from harness.records.value_types import FROM_SUITE, amount_scale, amount_value
+from harness.suite.overrides import apply_preset, apply_setting
+from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, suite_schema
+from harness.suite.schema_errors import schema_errors
 from harness.suite.value_types import level_name
-from harness.suite.yaml_source import Path_, Source, read_file, read_text
+from harness.suite.yaml_source import Path_, Source, read_file
 
 
 @dataclass(frozen=True)
@@ -57,186 +48,48 @@ class Suite:
     baseline: str
     design: str
     factors: tuple[str, ...]
-    measures: records.Measures
-    claims: tuple[records.Claim, ...]
+    measures: Measures
+    claims: tuple[Claim, ...]
     skip: tuple[tuple[Mapping[str, Sequence[str]], str], ...]
     source: Source
     text: str
 
 
-def load_suite(path: Path, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
-    """The suite in a file, with one of its presets and then ``path=value`` settings applied. Raises UserError or
-    UserErrors."""
+def load_suite(path: Path, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
+    """The suite in a file, with a preset and then ``path=value`` settings applied. The catalog says which kinds of
+    measurement there are. Raises UserError or UserErrors."""
     text, source = read_file(path)
-    return parse_suite(source, path.stem, text, settings, preset)
+    return parse_suite(source, path.stem, text, catalog, settings, preset)
 
 
-def parse_suite(source: Source, name: str, text: str, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
-    """The suite in values that were read already."""
+def parse_suite(
+    source: Source, name: str, text: str, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None
+) -> Suite:
+    """The suite in values that were read from YAML already."""
     if not isinstance(source.value, dict):
         raise UserError("is not a suite.", where=source.place(()), fix="A suite is a mapping; see docs/suites.md.")
     if preset is not None:
-        _apply_preset(source, preset)
+        apply_preset(source, preset)
     for setting in settings:
-        _apply_setting(source, setting)
+        apply_setting(source, setting)
+    form = suite_schema(catalog)
     try:
-        schema = SuiteSchema.model_validate(source.value)
+        schema = form.model_validate(source.value, context=FROM_SUITE)
     except pydantic.ValidationError as error:
-        raise UserErrors(list(_complaints(error, source))) from None
+        raise UserErrors(list(schema_errors(error, form, source))) from None
     return _Reader(source, schema).suite(name, text)
 
 
-def _apply_preset(source: Source, preset: str) -> None:
-    """Override what a preset of the suite says."""
-    presets = source.value.get("presets") or {}
-    if not isinstance(presets, dict) or not isinstance(presets.get(preset), dict):
-        known = presets if isinstance(presets, dict) else {}
-        fix = did_you_mean(preset, known) if known else "This suite has none."
-        raise UserError(f"there is no preset {preset!r}.", where=Place(f"--preset {preset}"), fix=fix)
-    for path, value in presets[preset].items():
-        _override(source, str(path), value, source.place(("presets", preset, path)))
-
-
-def _apply_setting(source: Source, setting: str) -> None:
-    """Override one field of the file's values by ``path=value``."""
-    where = Place(f"--set {setting}")
-    path, equals, text = setting.partition("=")
-    if not equals or not all(path.split(".")):
-        raise UserError("it takes path=value.", where=where, fix="For example --set base.model.hidden_size=64.")
-    _override(source, path, read_text(text, str(where)).value if text.strip() else None, where)
-
-
-def _override(source: Source, dotted: str, value: Any, where: Place) -> None:
-    """Put a value at a path such as base.model.hidden_size; `use` is entered by name, everything else by key."""
-    keys = dotted.split(".")
-    path: Path_ = ()
-    inside = source.value
-    for index, key in enumerate(keys):
-        last = index == len(keys) - 1
-        if isinstance(inside, list):
-            names = [entry if isinstance(entry, str) else entry.get("name") for entry in inside]
-            if key not in names:
-                inside.append({"name": key})
-                names.append(key)
-            position = names.index(key)
-            if not isinstance(inside[position], dict):
-                inside[position] = {"name": key}
-            if last:
-                if not isinstance(value, dict):
-                    fix = f"For example {dotted}.lr=0.1."
-                    raise UserError(f"{key} takes its parameters, not {value!r}.", where=where, fix=fix)
-                inside[position] = {**value, "name": key}
-                for name in value:
-                    source.places[(*path, position, name)] = source.keys[(*path, position, name)] = where
-            path, inside = (*path, position), inside[position]
-            continue
-        if not isinstance(inside, dict):
-            raise UserError(f"{'.'.join(keys[:index])} holds one value and nothing below it.", where=where)
-        if last:
-            inside[key] = value
-            for known in [known for known in source.places if known[: len(path) + 1] == (*path, key)]:
-                del source.places[known]
-            source.places[(*path, key)] = source.keys[(*path, key)] = where
-            return
-        if isinstance(inside.get(key), str) and key in ("model", "dataset"):
-            inside[key] = {"name": inside[key]}
-        if inside.get(key) is None:
-            inside[key] = {}
-            source.places.setdefault((*path, key), where)
-        path, inside = (*path, key), inside[key]
-
-
-#: Which schema's fields stand below a path, its free keys and indices left out.
-_FIELDS_AT: dict[tuple[str, ...], type[pydantic.BaseModel]] = {
-    (): SuiteSchema,
-    ("base",): PatchSchema,
-    ("axes",): PatchSchema,
-    ("compare",): CompareSchema,
-    ("design",): DesignSchema,
-    ("measure",): MeasureSchema,
-    ("measure", "speed"): SpeedSchema,
-    ("measure", "memory"): MemorySchema,
-    ("measure", "cost"): CostSchema,
-    ("measure", "profile"): ProfileSchema,
-    ("measure", "learning"): LearningSchema,
-    ("measure", "health"): HealthSchema,
-    ("claims",): ClaimSchema,
-}
-
-
-def _complaints(error: pydantic.ValidationError, source: Source) -> Iterator[UserError]:
-    for problem in error.errors():
-        path = list(problem["loc"])
-        if path[:1] == ["axes"] and len(path) > 2:
-            del path[2]  # which form of axis pydantic thought it was
-        kind, message = problem["type"], problem["msg"]
-        name = next((part for part in reversed(path) if isinstance(part, str)), "it")
-        if kind == "extra_forbidden":
-            around = ("axes",) if path[0] == "axes" else tuple(p for p in path[:-1] if isinstance(p, str))
-            fields = _FIELDS_AT.get(around, SuiteSchema).model_fields
-            known = [field.alias or field_name for field_name, field in fields.items()]
-            yield UserError(
-                f"there is no field {name!r} here.",
-                where=source.place(tuple(path), key=True),
-                fix=did_you_mean(str(name), known),
-            )
-        elif kind == "missing":
-            yield UserError(
-                f"{'.'.join(map(str, path[:-1])) or 'the suite'} lacks {name!r}.",
-                where=source.place(tuple(path[:-1])),
-                fix="See docs/suites.md for what a suite holds.",
-            )
-        else:
-            message = message.removeprefix("Value error, ")
-            if kind == "string_pattern_mismatch":
-                message = "it takes lower, higher, better or worse, with or without 'by 5%', or 'equal within 2%'"
-            yield UserError(f"{name}: {message[0].lower()}{message[1:]}.", where=source.place(tuple(path)))
-
-
-def measures_of(schema: MeasureSchema) -> records.Measures:
-    """The measures as records keep them: memory, cost and profile are of what speed is of, where they do not say."""
-    speed, memory, cost, profile = schema.speed, schema.memory, schema.cost, schema.profile
-
-    def modes(of: Sequence[str] | None) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(of or (speed.of if speed else ("train",))))
-
-    return records.Measures(
-        speed=records.Speed(**{**speed.model_dump(), "of": modes(speed.of)}) if speed else None,
-        memory=records.Memory(modes(memory.of)) if memory else None,
-        cost=records.Cost(modes(cost.of)) if cost else None,
-        profile=records.Profile(modes(profile.of), profile.steps) if profile else None,
-        learning=learning_of(schema.learning) if schema.learning else None,
-        health=records.Health(**schema.health.model_dump()) if schema.health else None,
-        limit=schema.limit,
-    )
-
-
-def learning_of(schema: LearningSchema) -> records.Learning:
-    """The same as the planner has it; which scores there are is the dataset's to say."""
-    return records.Learning(
-        seeds=tuple(schema.seeds),
-        steps=schema.steps or 0,
-        epochs=schema.epochs or 0.0,
-        seconds=schema.seconds or 0.0,
-        evaluations=min(schema.evaluations, schema.steps or schema.evaluations),
-        metric=schema.metric,
-        margin=amount_of(schema.margin) if schema.margin else 0.0,
-        margin_of=kind_of(schema.margin) if schema.margin else "",
-        target=schema.target,
-        explodes=schema.explodes,
-        checkpoint=schema.checkpoint,
-        planned=len(schema.seeds),
-    )
-
-
-def amount_of(text: str) -> float:
-    """An amount in hundredths as a number: 2%, or 2 points, is 0.02."""
-    return float(text.rstrip("%points ")) / 100
-
-
-def kind_of(text: str) -> Literal["ratio", "difference"]:
-    """What an amount is of: % of a ratio, points of a difference."""
-    return "ratio" if text.endswith("%") else "difference"
+def measures_of(section: Any) -> Measures:
+    """The settings of all kinds that the section `measure` names. A kind that measures steps and names no modes uses
+    those of speed, or training."""
+    given = {name: value for name, value in section if isinstance(value, Settings)}
+    speed = given.get("speed")
+    modes = speed.of if isinstance(speed, StepSettings) else ("train",)
+    for name, settings in given.items():
+        if isinstance(settings, StepSettings) and settings.of is None:
+            given[name] = settings.changed(of=modes)
+    return Measures.of(section.limit, **given)
 
 
 class _Reader:
@@ -421,16 +274,16 @@ class _Reader:
                         what = f"axis {axis} has no level {level!r}."
                         self.complain((*at, axis), what, did_you_mean(level, axes[axis]))
 
-    def claim(self, claim: ClaimSchema, factors: tuple[str, ...]) -> records.Claim:
+    def claim(self, claim: ClaimSchema, factors: tuple[str, ...]) -> Claim:
         word, _, rest = claim.expect.partition(" ")
         amount = rest.partition(" ")[2]
-        return records.Claim(
+        return Claim(
             says=claim.says,
             level=designs.effect_called(claim.effect, factors) if claim.effect else claim.level or "",
             metric=claim.metric,
             expect=word,  # type: ignore[arg-type]  # the pattern allows these five
-            by=amount_of(amount) if amount else 0.0,
-            scale=kind_of(amount) if amount else "",
+            by=amount_value(amount) if amount else 0.0,
+            scale=amount_scale(amount) if amount else "",
             of=claim.of or "",
             where={axis: tuple(levels) for axis, levels in claim.where.items()},
             inside=claim.inside,

@@ -1,7 +1,13 @@
-"""The form of a suite: what may stand in its YAML. `harness.suite` reads one, editors get it as JSON Schema."""
+"""The schema of a suite. `harness.suite.loader` checks a suite against it; editors get it as JSON Schema.
+
+The section `measure` has a field for each kind of measurement that a plugin provides, with the kind's own settings.
+"""
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -12,21 +18,12 @@ from pydantic import (
     Field,
     Tag,
     WithJsonSchema,
-    model_validator,
+    create_model,
 )
 
-from harness.suite.value_types import (
-    AMOUNT,
-    Amount,
-    Duration,
-    LevelNames,
-    Modes,
-    Named,
-    Seeds,
-    Share,
-    Used,
-    nothing_is_empty,
-)
+from harness.plugins.catalog import Catalog, Measure
+from harness.records.value_types import AMOUNT, Duration
+from harness.suite.value_types import LevelNames, Named, Used, none_is_empty
 
 
 class _Strict(BaseModel):
@@ -81,9 +78,7 @@ def _axis_form(value: Any) -> str:
 
 AxisSchema = Annotated[
     Annotated[PathSchema, Tag("path")]
-    | Annotated[
-        dict[str, Annotated[PatchSchema, BeforeValidator(nothing_is_empty)]], Field(min_length=1), Tag("levels")
-    ],
+    | Annotated[dict[str, Annotated[PatchSchema, BeforeValidator(none_is_empty)]], Field(min_length=1), Tag("levels")],
     Discriminator(_axis_form),
 ]
 
@@ -92,7 +87,7 @@ def _kind_alone(value: Any) -> Any:
     if isinstance(value, str):
         return {"kind": value}
     if not isinstance(value, dict):
-        raise ValueError("it takes a design's name, or a mapping with kind and factors")
+        raise ValueError("expected a design's name, or a mapping with kind and factors")
     return value
 
 
@@ -131,139 +126,6 @@ class CompareSchema(_Strict):
 
     axis: str = Field(description="the axis whose levels are compared; the others are contexts", examples=["batching"])
     baseline: str = Field(description="the level that the others are held against", examples=["padded"])
-
-
-class SpeedSchema(_Strict):
-    """Time of a step, in fresh processes, all levels interleaved."""
-
-    of: Modes = Field(
-        "train",
-        validate_default=True,
-        description="which steps: of training, of inference, or both",
-        examples=["train"],
-    )
-    half_width: Share = Field(
-        "1%", validate_default=True, description="wanted half of the 95 % interval", examples=["0.5%"]
-    )
-    margin: Share = Field("2%", validate_default=True, description="what still counts as equivalent", examples=["5%"])
-    budget: Duration = Field(
-        "60 s",
-        validate_default=True,
-        description="time for one block; the first five processes always run",
-        examples=["2 min"],
-    )
-    warm_up: Duration = Field(
-        "250 ms", validate_default=True, description="least time one process warms each level up", examples=["1 s"]
-    )
-    seconds: Duration = Field(
-        "500 ms", validate_default=True, description="least time one process measures each level", examples=["1 s"]
-    )
-    visits: int = Field(5, ge=5, description="least visits of each batch in one process", examples=[10])
-    batches: int = Field(8, ge=1, description="batches of the work set", examples=[16])
-    cache: Literal["warm", "cold"] = Field(
-        "warm", description="cold: before each sample, the last cache is overwritten", examples=["cold"]
-    )
-
-
-_AS_SPEED = "train, inference, or both; what speed times where it is not given"
-
-
-class MemorySchema(_Strict):
-    """Memory that a step takes, after the clock: peaks by torch's allocator, what backward keeps, the resident rise."""
-
-    of: Modes | None = Field(None, description=_AS_SPEED, examples=[["train", "inference"]])
-
-
-class CostSchema(_Strict):
-    """What a step computes, after the clock: operations, page faults, subnormal numbers, cold start."""
-
-    of: Modes | None = Field(None, description=_AS_SPEED, examples=["inference"])
-
-
-class ProfileSchema(_Strict):
-    """The work set under torch.profiler, after the clock and in processes of its own: why is one slower?"""
-
-    of: Modes | None = Field(None, description=_AS_SPEED, examples=["train"])
-    steps: int = Field(3, ge=1, le=50, description="how many steps the trace holds, at most", examples=[5])
-
-
-class LearningSchema(_Strict):
-    """Training under several seeds, judged on held-out examples: does it learn better?"""
-
-    seeds: Seeds = Field(
-        10, validate_default=True, description="how many, or which; at least five for a verdict", examples=[20]
-    )
-    steps: int | None = Field(
-        None, ge=1, description="training steps of a run; or give epochs, or seconds", examples=[600]
-    )
-    epochs: float | None = Field(None, gt=0, description="passes over the training examples", examples=[3])
-    seconds: Duration | None = Field(
-        None, description="training time; such runs do not repeat to the bit", examples=["2 min"]
-    )
-    evaluations: int = Field(
-        20, ge=1, le=1000, description="how often a run is evaluated, evenly; and before it", examples=[10]
-    )
-    metric: str = Field(
-        "loss",
-        description="the score that decides: loss, one that the dataset gives, or the mean of one over the run",
-        examples=["accuracy", "mean_loss"],
-    )
-    margin: Amount | None = Field(
-        None, description="what still counts as equal: 1 point, or 2% of a loss", examples=["1 point"]
-    )
-    target: float | None = Field(
-        None, description="a value of the metric; how long until a run reaches it?", examples=[0.8]
-    )
-    explodes: float = Field(100.0, gt=1, description="a loss of so many times the first has diverged", examples=[10])
-    checkpoint: Duration = Field(
-        "60 s", validate_default=True, description="how often a run is saved, to be taken up again", examples=["5 min"]
-    )
-
-    @model_validator(mode="after")
-    def _one_length(self) -> LearningSchema:
-        if sum(length is not None for length in (self.steps, self.epochs, self.seconds)) != 1:
-            raise ValueError("it takes one of steps, epochs and seconds: how long a run trains")
-        return self
-
-
-class HealthSchema(_Strict):
-    """A short training run looked at closely: gradients by time lag, gates, clipping. Never with a clock."""
-
-    steps: int = Field(200, ge=1, description="training steps of the run", examples=[600])
-    looks: int = Field(5, ge=1, le=100, description="how often the model is looked into on the way", examples=[10])
-
-
-class MeasureSchema(_Strict):
-    """What is measured. Verification always is."""
-
-    speed: Annotated[SpeedSchema, BeforeValidator(nothing_is_empty)] | None = Field(
-        None,
-        description="time a step",
-        examples=[{"of": ["train", "inference"], "half_width": "1%", "margin": "2%", "budget": "2 min"}],
-    )
-    memory: Annotated[MemorySchema, BeforeValidator(nothing_is_empty)] | None = Field(
-        None, description="what a step takes of memory", examples=[{"of": "train"}]
-    )
-    cost: Annotated[CostSchema, BeforeValidator(nothing_is_empty)] | None = Field(
-        None, description="what a step computes", examples=[{"of": "train"}]
-    )
-    profile: Annotated[ProfileSchema, BeforeValidator(nothing_is_empty)] | None = Field(
-        None, description="where the time goes", examples=[{"steps": 5}]
-    )
-    learning: Annotated[LearningSchema, BeforeValidator(nothing_is_empty)] | None = Field(
-        None,
-        description="what is learned, over seeds",
-        examples=[{"seeds": 10, "steps": 600, "metric": "accuracy", "margin": "1 point"}],
-    )
-    health: Annotated[HealthSchema, BeforeValidator(nothing_is_empty)] | None = Field(
-        None, description="how a model fares while it trains", examples=[{"steps": 600, "looks": 10}]
-    )
-    limit: Duration = Field(
-        "60 s",
-        validate_default=True,
-        description="the most one step, or building a model, may take",
-        examples=["5 min"],
-    )
 
 
 def _expectation(value: Any) -> Any:
@@ -355,8 +217,10 @@ class SuiteSchema(_Strict):
         "which are axes of two levels: off, then on",
         examples=["mirror"],
     )
-    measure: MeasureSchema = Field(
-        description="what is measured, each measure with its settings", examples=[{"speed": {}, "memory": {}}]
+    #: Its fields are those of `measure_schema`.
+    measure: dict[str, Any] = Field(
+        description="what is measured, each kind of measurement with its settings",
+        examples=[{"speed": {}, "memory": {}}],
     )
     claims: list[ClaimSchema] = Field(
         [],
@@ -375,9 +239,59 @@ class SuiteSchema(_Strict):
     )
 
 
-def json_schema() -> dict[str, Any]:
+@lru_cache
+def suite_schema(catalog: Catalog) -> type[SuiteSchema]:
+    """The schema of a suite, with the kinds of measurement of a catalog."""
+    measure: Any = measure_schema(catalog.measures)
+    field = SuiteSchema.model_fields["measure"]
+    return create_model(
+        "SuiteSchema",
+        __base__=SuiteSchema,
+        __doc__=SuiteSchema.__doc__,
+        measure=(measure, Field(description=field.description, examples=field.examples)),
+    )
+
+
+def measure_schema(measures: Mapping[str, Measure]) -> type[BaseModel]:
+    """The schema of the section `measure`: a field for each kind of measurement, in their order, then `limit`."""
+    fields: dict[str, Any] = {
+        name: (
+            Annotated[one.settings, BeforeValidator(none_is_empty)] | None,
+            Field(None, description=one.kind.summary, examples=[dict(one.kind.example)] if one.kind.example else None),
+        )
+        for name, one in measures.items()
+    }
+    limit: Any = Field(
+        "60 s",
+        validate_default=True,
+        description="the most time that one step, or building a model, may take",
+        examples=["5 min"],
+    )
+    doc = "What is measured. Verification always is."
+    return create_model("MeasureSchema", __base__=_Strict, __doc__=doc, **fields, limit=(Duration, limit))
+
+
+def json_schema(catalog: Catalog) -> dict[str, Any]:
     """The JSON Schema of a suite, for editors."""
-    schema = SuiteSchema.model_json_schema(by_alias=True)
+    schema = suite_schema(catalog).model_json_schema(by_alias=True)
     _, levels = schema["properties"]["axes"]["additionalProperties"]["oneOf"]
-    levels["additionalProperties"] = {"anyOf": [levels["additionalProperties"], {"type": "null"}]}  # nothing is empty
+    levels["additionalProperties"] = {"anyOf": [levels["additionalProperties"], {"type": "null"}]}
     return schema
+
+
+def forms_at(form: Any, path: typing.Sequence[str | int]) -> Iterator[type[BaseModel]]:
+    """The models that may be written at a path of keys and indices below a model or another type."""
+    origin, inner = typing.get_origin(form), typing.get_args(form)
+    if isinstance(form, type) and issubclass(form, BaseModel):
+        if not path:
+            yield form
+        for name, field in form.model_fields.items():
+            if path and path[0] == (field.alias or name):
+                yield from forms_at(field.annotation, path[1:])
+    elif origin is Annotated:
+        yield from forms_at(inner[0], path)
+    elif origin in (list, dict) and path:
+        yield from forms_at(inner[-1], path[1:])
+    elif origin not in (list, dict):
+        for one in inner:
+            yield from forms_at(one, path)

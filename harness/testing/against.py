@@ -15,7 +15,7 @@ from harness.suite.loader import parse_suite
 from harness.suite.yaml_source import Source
 
 if TYPE_CHECKING:
-    from harness.measure.runtime.builder import Kitchen
+    from harness.measure.runtime.builder import TrialBuilder
 
 #: Longer than anything a test should take; the kit sets no alarm that could end a test run.
 NO_LIMIT = 0.0
@@ -31,8 +31,8 @@ def find_out(
     UserError where they are written wrongly or cannot go together.
     """
     from harness.measure.kinds.verify import verify_block
-    from harness.measure.runtime.builder import Kitchen
-    from harness.measure.runtime.watchdog import Guard
+    from harness.measure.runtime.builder import TrialBuilder
+    from harness.measure.runtime.watchdog import Watchdog
 
     catalog = catalog or Catalog(load_plugins(plugins))
     document = {
@@ -42,14 +42,14 @@ def find_out(
         "compare": {"axis": "what", "baseline": "base"},
         "measure": {"speed": {"batches": 2}},
     }
-    plan = make_plan(parse_suite(Source("the test", document), "test", ""), catalog)
+    plan = make_plan(parse_suite(Source("the test", document), "test", "", catalog), catalog)
     (block,) = plan.blocks
-    kitchen = Kitchen(catalog)
-    findings = verify_block(block, kitchen, Guard(NO_LIMIT))
+    builder = TrialBuilder(catalog)
+    findings = verify_block(block, builder, Watchdog(NO_LIMIT))
     broken = [finding for finding in findings if finding["outcome"] != "ok"]
     finding = broken[0] if broken else findings[-1]
     if not broken:
-        run_steps(block, kitchen)
+        run_steps(block, builder)
     return {**finding, "changes": block.trials[1].changes}
 
 
@@ -61,12 +61,12 @@ def assert_promises(
     assert finding["outcome"] == "ok", f"{finding['outcome']}: {finding['reason']}"
 
 
-def run_steps(block: Block, kitchen: Kitchen) -> None:
+def run_steps(block: Block, builder: TrialBuilder) -> None:
     """Two whole training steps of the level, as the clock would run them."""
     from harness.measure.runtime.batches import work_set
 
     trial = block.trials[1]
-    live = kitchen.live(trial)
-    examples = work_set(kitchen.data(trial.dataset).train, trial.batch_size, 2, trial.seed)
-    for batch in live.batches(examples, Random(0)):
-        live.step(live, live.batch(batch), lambda phase: None)
+    built = builder.build(trial)
+    examples = work_set(builder.data(trial.dataset).train, trial.batch_size, 2, trial.seed)
+    for batch in built.batches(examples, Random(0)):
+        built.step(built, built.batch(batch), lambda phase: None)

@@ -100,11 +100,11 @@ def scores(subject: Subject) -> str:
         raise Broken(f"score {only[0]}: {where}")
     if not named:
         raise Skip("it has no score but a model's loss")
-    live = subject.live()
-    live.model.eval()
-    batch = live.collate(list(subject.data.test[:BATCH]))
+    built = subject.built()
+    built.model.eval()
+    batch = built.collate(list(subject.data.test[:BATCH]))
     with torch.no_grad():
-        predictions = live.evaluate(live.model, batch)
+        predictions = built.evaluate(built.model, batch)
     for name, score in subject.data.scores.items():
         values = score(predictions, batch)
         if not isinstance(values, torch.Tensor) or values.dim() != 1 or not values.is_floating_point():

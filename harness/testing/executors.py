@@ -6,9 +6,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from harness.measure.runner import Run
+from harness.measure.runner import RunContext
 from harness.plugins.parts import Dataset, Model, Skip
-from harness.records.plan import Block, Measures, Record, Speed, Trial
+from harness.records.plan import Block, Trial
+from harness.records.record import Record
+from harness.records.settings import Measures, Speed
 from harness.testing.subject import Broken, Subject
 
 
@@ -16,9 +18,9 @@ def hands_on(subject: Subject) -> str:
     """Every record of a block is kept as it comes, whole replicates at a time, and what is done is not done again."""
     trial = some_trial(subject)
     speed = Speed(batches=1, warm_up=0.001, seconds=0.005, budget=0.01, quick=True)
-    block = Block({}, (trial, replace(trial, level="again", seed=1)), Measures(speed=speed))
+    block = Block({}, (trial, replace(trial, level="again", seed=1)), Measures.of(speed=speed))
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), subject.catalog.plugins.files, lambda facts: None, without=subject.without)
+        run = RunContext(Path(folder), subject.catalog, lambda facts: None)
         with subject.code(run) as execute:
             kept: list[list[Record]] = []
             execute(block, [], kept.append)

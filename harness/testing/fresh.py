@@ -61,25 +61,25 @@ def data(trial: Mapping[str, Any], plugins: list[str]) -> str:
     """A digest of the trial's dataset."""
     from harness.measure.runtime.digests import digest_of_data
 
-    kitchen, made = _made(trial, plugins)
-    return digest_of_data(kitchen.data(made.dataset))
+    builder, made = _made(trial, plugins)
+    return digest_of_data(builder.data(made.dataset))
 
 
 def weights(trial: Mapping[str, Any], plugins: list[str]) -> str:
     """A digest of the weights of the trial's bare model."""
     from harness.measure.runtime.digests import digest_of_weights
 
-    kitchen, made = _made(trial, plugins)
-    return digest_of_weights(kitchen.bare(made))
+    builder, made = _made(trial, plugins)
+    return digest_of_weights(builder.bare(made))
 
 
 def _made(trial: Mapping[str, Any], plugins: list[str]) -> tuple[Any, Any]:
-    from harness.measure.runtime.builder import Kitchen
+    from harness.measure.runtime.builder import TrialBuilder
     from harness.plugins.catalog import Catalog
     from harness.plugins.manager import load_plugins
     from harness.records.plan import Trial
 
-    return Kitchen(Catalog(load_plugins(map(Path, plugins)))), Trial.from_json(trial)
+    return TrialBuilder(Catalog(load_plugins(map(Path, plugins)))), Trial.from_json(trial)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from harness.measure.runtime import global_state as shared
-from harness.measure.runtime.builder import Live
+from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.digests import tensors_in
 from harness.plugins.parts import Dataset
 from harness.testing.subject import Broken, Subject
@@ -71,36 +71,36 @@ def global_state(subject: Subject) -> None:
         return
     subject.data  # noqa: B018 - loaded here, so that it is not blamed
     with left_alone("building it"):
-        live = subject.live()
-    batch = live.batch(subject.examples)
+        built = subject.built()
+    batch = built.batch(subject.examples)
     with left_alone("a step of it"):
-        live.step(live, batch, lambda phase: None)
-    live.model.eval()
+        built.step(built, batch, lambda phase: None)
+    built.model.eval()
     generator = torch.get_rng_state()
     with left_alone("predicting"), torch.no_grad():
-        live.evaluate(live.model, batch)
-        live.observe(live.model, batch)
+        built.evaluate(built.model, batch)
+        built.observe(built.model, batch)
     if not torch.equal(generator, torch.get_rng_state()):
         raise Broken("predicting draws from torch's random generator")
 
 
 def keeps_no_batch(subject: Subject) -> None:
     """After a step, and after a prediction, nothing holds on to the batch; and tensors do not pile up."""
-    live = subject.live()
-    doings: dict[str, Callable[[Live, Any], Any]] = {
-        "a step": lambda live, batch: live.step(live, batch, lambda phase: None),
-        "a prediction": lambda live, batch: live.evaluate(live.model, batch).detach(),
+    built = subject.built()
+    doings: dict[str, Callable[[BuiltTrial, Any], Any]] = {
+        "a step": lambda built, batch: built.step(built, batch, lambda phase: None),
+        "a prediction": lambda built, batch: built.evaluate(built.model, batch).detach(),
     }
     gc.collect()
     gc.freeze()  # what is there already need not be looked through again and again
     try:
         for name, do in doings.items():
-            held = tensors_held(live, subject, do)
+            held = tensors_held(built, subject, do)
             if held:
                 raise Broken(f"after {name}, {held[0]} of the batch is still alive")
             counts = []
             for _ in range(4):
-                do(live, live.batch(subject.examples))
+                do(built, built.batch(subject.examples))
                 counts.append(live_tensors())
             if counts[1] < counts[2] < counts[3]:
                 raise Broken(f"{counts[3] - counts[2]} more tensors are alive after each further {name.split()[1]}")
@@ -108,11 +108,11 @@ def keeps_no_batch(subject: Subject) -> None:
         gc.unfreeze()
 
 
-def tensors_held(live: Live, subject: Subject, do: Callable[[Live, Any], Any]) -> list[str]:
+def tensors_held(built: BuiltTrial, subject: Subject, do: Callable[[BuiltTrial, Any], Any]) -> list[str]:
     """The shapes of a batch's tensors that outlive it."""
-    batch = live.batch(subject.examples)
+    batch = built.batch(subject.examples)
     watched = [(weakref.ref(tensor), f"a tensor of shape {tuple(tensor.shape)}") for tensor in tensors_in(batch)]
-    do(live, batch)
+    do(built, batch)
     del batch
     gc.collect()
     return [shape for tensor, shape in watched if tensor() is not None]

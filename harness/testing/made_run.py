@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.records.plan import Block, Claim, Measures, Plan, Record, Skipped, Spec, Speed, Trial
+from harness.records.plan import Block, Claim, Plan, Skipped, Spec, Trial
+from harness.records.record import Record
+from harness.records.settings import Measures, Speed
 from harness.records.store import Store
 
 #: A name that means something to HTML, LaTeX, Markdown, a shell, a spreadsheet and a file system.
@@ -20,7 +22,7 @@ def write_run(results: Path) -> Store:
 
     levels = ("plain", HARD, "broken")
     blocks = tuple(
-        Block({"size": context}, tuple(trial(level, context) for level in levels), Measures(speed=Speed()))
+        Block({"size": context}, tuple(trial(level, context) for level in levels), Measures.of(speed=Speed()))
         for context in ("small", "large")
     )
     claims = (Claim("It is <faster>", HARD, "step_time", "lower", 0.05, "train", {}, "all", "ratio"),)

@@ -8,7 +8,7 @@ import torch
 
 from harness.errors import UserError
 from harness.measure.kinds.verify import as_dtype
-from harness.measure.runtime.builder import Live
+from harness.measure.runtime.builder import BuiltTrial
 from harness.plugins.parts import Skip
 from harness.testing.subject import BATCH, Broken, Subject, in_words
 
@@ -25,7 +25,7 @@ def shapes(subject: Subject) -> str:
     tried, refused = 0, []
     for parameters in subject.settings():
         try:
-            live = subject.live(**parameters)
+            built = subject.built(**parameters)
         except (ValueError, UserError, Skip) as error:
             if not parameters:
                 raise
@@ -33,20 +33,20 @@ def shapes(subject: Subject) -> str:
             continue
         tried += 1
         for examples in subject.batches:
-            check_shapes(live, live.batch(examples), in_words(parameters))
+            check_shapes(built, built.batch(examples), in_words(parameters))
     return "; ".join([f"{tried} settings", *refused])
 
 
-def check_shapes(live: Live, batch: Any, setting: str) -> None:
+def check_shapes(built: BuiltTrial, batch: Any, setting: str) -> None:
     """A scalar loss, and a row for each example in what is predicted and observed, all of it finite."""
-    rows, model = len(batch.ids), live.model
-    loss = live.forward(model, batch)
+    rows, model = len(batch.ids), built.model
+    loss = built.forward(model, batch)
     if not isinstance(loss, torch.Tensor) or loss.shape != ():
         raise Broken(f"{setting}, the loss is {described(loss)} and not a scalar")
-    predictions = live.evaluate(model, batch)
+    predictions = built.evaluate(model, batch)
     if not isinstance(predictions, torch.Tensor) or predictions.shape[:1] != (rows,):
         raise Broken(f"{setting}, predict gives {described(predictions)} for {rows} examples")
-    seen = live.observe(model, batch)
+    seen = built.observe(model, batch)
     for name, tensor in seen.items():
         if tensor.shape[:1] != (rows,):
             raise Broken(f"{setting}, observe gives {name} of {described(tensor)} for {rows} examples")
@@ -62,32 +62,32 @@ def described(value: Any) -> str:
 
 def batch_of_one(subject: Subject) -> None:
     """One example alone can be learned from."""
-    live = subject.live()
-    batch = live.batch(subject.examples[:1])
-    check_shapes(live, batch, "alone")
-    loss = live.step(live, batch, lambda phase: None)
+    built = subject.built()
+    batch = built.batch(subject.examples[:1])
+    check_shapes(built, batch, "alone")
+    loss = built.step(built, batch, lambda phase: None)
     if not bool(torch.isfinite(loss)):
         raise Broken(f"a step on one example has the loss {float(loss)}")
 
 
 def alone_as_in_company(subject: Subject) -> None:
     """In evaluation, no example's answer depends on which others are in its batch."""
-    live = subject.live(dtype=torch.float64)
-    live.model.eval()
+    built = subject.built(dtype=torch.float64)
+    built.model.eval()
     for examples in subject.batches:
-        together = predicted(live, examples)
+        together = predicted(built, examples)
         for row, example in enumerate(examples):
-            far = distance(predicted(live, [example])[0], together[row])
+            far = distance(predicted(built, [example])[0], together[row])
             if far > SAME:
                 others = len(examples) - 1
                 raise Broken(f"example {row} is answered differently by {far:.1e} in the company of {others} others")
 
 
-def predicted(live: Live, examples: list[Any]) -> torch.Tensor:
+def predicted(built: BuiltTrial, examples: list[Any]) -> torch.Tensor:
     """What is predicted of the examples, in the order of the examples."""
-    batch = as_dtype(live.batch(examples), next(live.model.parameters()).dtype)
+    batch = as_dtype(built.batch(examples), next(built.model.parameters()).dtype)
     with torch.no_grad():
-        answer: torch.Tensor = live.evaluate(live.model, batch)
+        answer: torch.Tensor = built.evaluate(built.model, batch)
     return answer
 
 
@@ -106,30 +106,30 @@ def evaluation_is_steady(subject: Subject) -> str:
     tried = 0
     for parameters in subject.settings():
         try:
-            live = subject.live(**parameters)
+            built = subject.built(**parameters)
         except (ValueError, UserError, Skip):
             continue
         tried += 1
-        live.model.eval()
-        if not torch.equal(predicted(live, subject.examples), predicted(live, subject.examples)):
+        built.model.eval()
+        if not torch.equal(predicted(built, subject.examples), predicted(built, subject.examples)):
             raise Broken(f"{in_words(parameters)}, two predictions of one batch differ")
     return f"{tried} settings"
 
 
 def gradients(subject: Subject) -> str:
     """Along a random direction in each parameter, the gradient in float64 is what a finite difference gives."""
-    live = subject.calm(torch.float64)
-    batch = as_dtype(live.batch(subject.batches[0]), torch.float64)
+    built = subject.calm(torch.float64)
+    batch = as_dtype(built.batch(subject.batches[0]), torch.float64)
     generator = torch.Generator().manual_seed(0)
 
     def loss() -> torch.Tensor:
         torch.manual_seed(0)  # what a layer draws is drawn alike
-        value: torch.Tensor = live.forward(live.model, batch)
+        value: torch.Tensor = built.forward(built.model, batch)
         return value
 
-    live.backward(live.model, loss())
+    built.backward(built.model, loss())
     worst = (0.0, "")
-    for name, parameter in live.model.named_parameters():
+    for name, parameter in built.model.named_parameters():
         if not parameter.requires_grad:
             continue
         direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64).to(parameter.device)
@@ -153,15 +153,15 @@ def gradients(subject: Subject) -> str:
 
 def trains(subject: Subject) -> str:
     """Thirty steps on one batch: every number stays finite, and a model's loss falls."""
-    live = subject.live()
+    built = subject.built()
     torch.manual_seed(0)
-    batch = live.batch(subject.examples)
+    batch = built.batch(subject.examples)
     losses = []
     for number in range(STEPS):
-        losses.append(float(live.step(live, batch, lambda phase: None)))
+        losses.append(float(built.step(built, batch, lambda phase: None)))
         if not torch.isfinite(torch.tensor(losses[-1])):
             raise Broken(f"the loss of step {number + 1} is {losses[-1]}")
-    for name, parameter in live.model.named_parameters():
+    for name, parameter in built.model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             raise Broken(f"after {STEPS} steps {name} is not finite")
     first, last = sum(losses[:3]) / 3, sum(losses[-3:]) / 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.builder import Live
+from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.digests import digest_of_weights
 from harness.plugins.parts import Skip
 from harness.testing.fresh import ask
@@ -20,16 +20,16 @@ from harness.testing.subject import Broken, Subject
 STEPS = 3
 
 
-def steps(live: Live, subject: Subject, seed: int = 0, count: int = STEPS) -> list[float]:
+def steps(built: BuiltTrial, subject: Subject, seed: int = 0, count: int = STEPS) -> list[float]:
     """The losses of some steps on one batch, with what is drawn on the way drawn alike."""
     torch.manual_seed(seed)
-    batch = live.batch(subject.examples)
-    return [float(live.step(live, batch, lambda phase: None)) for _ in range(count)]
+    batch = built.batch(subject.examples)
+    return [float(built.step(built, batch, lambda phase: None)) for _ in range(count)]
 
 
 def repeats(subject: Subject) -> None:
     """Two builds under one seed are the same to the last bit, and stay so while they learn."""
-    one, other = subject.live(seed=1), subject.live(seed=1)
+    one, other = subject.built(seed=1), subject.built(seed=1)
     if digest_of_weights(one.model) != digest_of_weights(other.model):
         raise Broken("two models built under one seed begin with different weights")
     losses = steps(one, subject), steps(other, subject)
@@ -42,24 +42,24 @@ def repeats(subject: Subject) -> None:
 
 
 def _weights_under(subject: Subject, seed: int) -> str:
-    live = subject.live(seed=seed)
-    steps(live, subject)
-    return digest_of_weights(live.model)
+    built = subject.built(seed=seed)
+    steps(built, subject)
+    return digest_of_weights(built.model)
 
 
 def state_dict(subject: Subject) -> None:
     """Everything that a step changes is saved and loaded: another instance answers and goes on alike."""
-    one, other = subject.live(seed=1), subject.live(seed=2)
+    one, other = subject.built(seed=1), subject.built(seed=2)
     steps(one, subject)
     for source, target in zip(one.state(one), other.state(other), strict=True):
         if source is not None:
             target.load_state_dict(through_a_file(source.state_dict()))
-    for live in (one, other):
-        live.model.eval()
+    for built in (one, other):
+        built.model.eval()
     if not torch.equal(predicted(one, subject.examples), predicted(other, subject.examples)):
         raise Broken("another instance with its state dict predicts something else")
-    for live in (one, other):
-        live.model.train()
+    for built in (one, other):
+        built.model.train()
     losses = steps(one, subject, seed=1), steps(other, subject, seed=1)
     if losses[0] != losses[1]:
         raise Broken(f"another instance with its state goes on differently: {losses[0]} and {losses[1]}")
@@ -75,19 +75,19 @@ def through_a_file(state: Any) -> Any:
 
 def rebuilds(subject: Subject) -> str:
     """Pickled and unpickled it predicts the same; or else another process builds the same weights from its name."""
-    live = subject.live()
-    live.model.eval()
-    before = predicted(live, subject.examples)
+    built = subject.built()
+    built.model.eval()
+    before = predicted(built, subject.examples)
     try:
-        text = pickle.dumps(live.model)
+        text = pickle.dumps(built.model)
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
     else:
-        live.model = pickle.loads(text)  # from this process a moment ago
-        if not torch.equal(before, predicted(live, subject.examples)):
+        built.model = pickle.loads(text)  # from this process a moment ago
+        if not torch.equal(before, predicted(built, subject.examples)):
             raise Broken("what is pickled and read again predicts something else")
         return "pickled"
-    here = digest_of_weights(subject.kitchen.bare(subject.trial))
+    here = digest_of_weights(subject.builder.bare(subject.trial))
     details = {"trial": asdict(subject.trial), "plugins": subject.files}
     if ask("weights", **details, without=subject.without, hash_seed="1") != here:
         raise Broken(f"it cannot be pickled ({why}), and another process builds other weights from the same seed")
@@ -96,21 +96,21 @@ def rebuilds(subject: Subject) -> str:
 
 def dtypes(subject: Subject) -> None:
     """In float64 all of it computes in float64; back in float32 it says what it said."""
-    live = subject.live()
-    live.model.eval()
-    before = predicted(live, subject.examples)
-    live.model.to(torch.float64)
-    kept = {name for name, tensor in live.model.state_dict().items() if tensor.dtype == torch.float32}
+    built = subject.built()
+    built.model.eval()
+    before = predicted(built, subject.examples)
+    built.model.to(torch.float64)
+    kept = {name for name, tensor in built.model.state_dict().items() if tensor.dtype == torch.float32}
     if kept:
         raise Broken(f"moved to float64, {min(kept)} stays in float32")
-    double = predicted(live, subject.examples)
+    double = predicted(built, subject.examples)
     if double.dtype != torch.float64:
         raise Broken(f"in float64 it predicts in {double.dtype}")
     far = distance(double, before.double())
     if far > 1e-3:
         raise Broken(f"in float64 it predicts something else (by {far:.1e} of the largest value)")
-    live.model.to(torch.float32)
-    if not torch.equal(before, predicted(live, subject.examples)):
+    built.model.to(torch.float32)
+    if not torch.equal(before, predicted(built, subject.examples)):
         raise Broken("moved to float64 and back it predicts something else")
 
 
@@ -119,12 +119,12 @@ def devices(subject: Subject) -> str:
     behind."""
     if torch.cuda.is_available():
         return on_a_gpu(subject)
-    live = subject.live()
+    built = subject.built()
     try:
-        live.model.to("meta")
-        batch = live.collate(subject.examples).to("meta")
-        live.forward(live.model, batch).backward()
-        where = live.evaluate(live.model, batch).device
+        built.model.to("meta")
+        batch = built.collate(subject.examples).to("meta")
+        built.forward(built.model, batch).backward()
+        where = built.evaluate(built.model, batch).device
     except Exception as error:
         if "device" in str(error) and not isinstance(error, NotImplementedError):
             raise Broken(f"moved to another device, it fails: {first_line(error)}") from error
@@ -138,24 +138,24 @@ def devices(subject: Subject) -> str:
 
 def on_a_gpu(subject: Subject) -> str:
     """The same predictions on a GPU, and the same bits back on the CPU."""
-    live = subject.live()
-    live.model.to("cpu").eval()
-    live.device = torch.device("cpu")
-    before = predicted(live, subject.examples)
-    live.model.to("cuda")
-    live.device = torch.device("cuda")
-    there = predicted(live, subject.examples)
+    built = subject.built()
+    built.model.to("cpu").eval()
+    built.device = torch.device("cpu")
+    before = predicted(built, subject.examples)
+    built.model.to("cuda")
+    built.device = torch.device("cuda")
+    there = predicted(built, subject.examples)
     if there.device.type != "cuda":
         raise Broken(f"moved to cuda, it predicts on {there.device}")
     far = distance(there.cpu(), before)
     if far > 1e-2:  # TensorFloat-32 is allowed
         raise Broken(f"on cuda it predicts something else (by {far:.1e} of the largest value)")
-    live.model.train()
-    live.forward(live.model, live.batch(subject.examples)).backward()
-    live.model.to("cpu")
-    live.device = torch.device("cpu")
-    live.model.eval()
-    if not torch.equal(before, predicted(live, subject.examples)):
+    built.model.train()
+    built.forward(built.model, built.batch(subject.examples)).backward()
+    built.model.to("cpu")
+    built.device = torch.device("cpu")
+    built.model.eval()
+    if not torch.equal(before, predicted(built, subject.examples)):
         raise Broken("moved to cuda and back it predicts something else")
     return f"cuda: off by {far:.0e}"
 

@@ -78,9 +78,9 @@ def waste(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
     taken by others would be wasted again on the wall clock."""
 
     def slowed(step: Any) -> Any:
-        def run(live: Any, batch: Any, mark: Any) -> Any:
+        def run(built: Any, batch: Any, mark: Any) -> Any:
             begun = time.thread_time_ns()
-            loss = step(live, batch, mark)
+            loss = step(built, batch, mark)
             until = begun + (time.thread_time_ns() - begun) * (1 + share)
             while time.thread_time_ns() < until:
                 pass

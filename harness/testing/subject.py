@@ -22,7 +22,7 @@ from harness.suite.yaml_source import Source
 if TYPE_CHECKING:
     import torch
 
-    from harness.measure.runtime.builder import Kitchen, Live
+    from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
 
 #: How many examples a batch of the kit has, where a promise does not choose.
 BATCH = 8
@@ -88,11 +88,11 @@ class Subject:
         return self.catalog.plugins.without
 
     @cached_property
-    def kitchen(self) -> Kitchen:
+    def builder(self) -> TrialBuilder:
         """Builds trials."""
-        from harness.measure.runtime.builder import Kitchen
+        from harness.measure.runtime.builder import TrialBuilder
 
-        return Kitchen(self.catalog)
+        return TrialBuilder(self.catalog)
 
     @property
     def base(self) -> dict[str, Any]:
@@ -161,9 +161,9 @@ class Subject:
     def try_out(self, base: Mapping[str, Any]) -> None:
         """Plan the base with the part, and compute one loss of it."""
         trial = self.plan_trial(base)
-        self.kitchen.recipe(trial)
-        live = self.kitchen.live(trial)
-        live.forward(live.model, live.batch(self.kitchen.data(trial.dataset).train[:2]))
+        self.builder.recipe(trial)
+        built = self.builder.build(trial)
+        built.forward(built.model, built.batch(self.builder.data(trial.dataset).train[:2]))
 
     def plan_trial(self, base: Mapping[str, Any]) -> Trial:
         """The trial of a base, with the part in it."""
@@ -174,7 +174,7 @@ class Subject:
             "compare": {"axis": "what", "baseline": "without"},
             "measure": {"speed": {"batches": 1}},
         }
-        plan = make_plan(parse_suite(Source("the kit", document), "kit", ""), self.catalog)
+        plan = make_plan(parse_suite(Source("the kit", document), "kit", "", self.catalog), self.catalog)
         if plan.skipped:
             raise Skip(plan.skipped[0].because)
         return plan.blocks[0].trials[-1]
@@ -194,24 +194,24 @@ class Subject:
     @property
     def data(self) -> Data:
         """The dataset of the trial."""
-        return self.kitchen.data(self.trial.dataset)
+        return self.builder.data(self.trial.dataset)
 
-    def live(self, seed: int = 0, dtype: torch.dtype | None = None, **parameters: Any) -> Live:
+    def built(self, seed: int = 0, dtype: torch.dtype | None = None, **parameters: Any) -> BuiltTrial:
         """The trial, built; for a model, with some of its `parameters` changed."""
         import torch
 
         trial = replace(self.trial, seed=seed)
         if parameters:
             trial = replace(trial, model=replace(trial.model, parameters={**trial.model.parameters, **parameters}))
-        return self.kitchen.live(trial, dtype=dtype or torch.float32)
+        return self.builder.build(trial, dtype=dtype or torch.float32)
 
-    def calm(self, dtype: torch.dtype | None = None) -> Live:
+    def calm(self, dtype: torch.dtype | None = None) -> BuiltTrial:
         """The trial in train mode with every dropout at zero, as it is verified before a run."""
         import torch
 
         from harness.measure.kinds.verify import prepared
 
-        return prepared(self.kitchen, self.trial, {}, dtype or torch.float32)
+        return prepared(self.builder, self.trial, {}, dtype or torch.float32)
 
     @cached_property
     def batches(self) -> list[list[Any]]:

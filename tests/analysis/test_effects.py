@@ -14,7 +14,9 @@ from harness.analysis import stats
 from harness.analysis.effects import Effect, contrasts
 from harness.analysis.findings import contested, find
 from harness.records import designs
-from harness.records.plan import Block, Claim, Measures, Plan, Record, Skipped, Speed
+from harness.records.plan import Block, Claim, Plan, Skipped
+from harness.records.record import Record
+from harness.records.settings import Measures, Speed
 from harness.report.tables.effects import effect_table
 
 

@@ -20,7 +20,9 @@ from harness.analysis.resources import Resources, compared
 from harness.analysis.stats import t_quantile
 from harness.errors import UserError
 from harness.plan.planner import make_plan
-from harness.records.plan import Claim, Measures, Memory, Plan, Record, Speed
+from harness.records.plan import Claim, Plan
+from harness.records.record import Record
+from harness.records.settings import Measures, Memory, Speed
 from harness.report.suite_batch import row
 from harness.report.tables.growth import growth_tables, in_words
 

@@ -15,7 +15,9 @@ from harness.analysis.findings import contested, find, measured_of
 from harness.analysis.learning_results import Lessons, find_lessons, product
 from harness.analysis.stats import Estimate
 from harness.records import designs
-from harness.records.plan import Block, Claim, Plan, Record, Speed
+from harness.records.plan import Block, Claim, Plan
+from harness.records.record import Record
+from harness.records.settings import Speed
 from harness.report.tables.learning import learning_table, pareto_table
 
 NOISE = np.random.default_rng(0)

@@ -10,9 +10,9 @@ import pytest
 
 from harness.analysis.learning import Learned
 from harness.measure.kinds.learning import learn
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
-from harness.records.plan import Record
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.watchdog import Watchdog
+from harness.records.record import Record
 
 #: Experiments of so many seeds each; no two share a seed.
 EXPERIMENTS, HARMED, SEEDS = 60, 20, 8
@@ -37,11 +37,11 @@ def block(planned):
 @pytest.fixture(scope="module")
 def trained(block, catalog) -> list[Record]:
     """All runs. Fewer experiments are enough for harm, and two for what is the same to the bit."""
-    kitchen, made = Kitchen(catalog), []
+    builder, made = TrialBuilder(catalog), []
     experiments = {"plain": EXPERIMENTS, "null": 2, "shuffled": EXPERIMENTS, "harmful": HARMED}
     for trial in block.trials:
         for seed in range(experiments[trial.level] * SEEDS):
-            data = {"seed": seed, **learn(block, trial.level, seed, kitchen, Guard(0.0))}
+            data = {"seed": seed, **learn(block, trial.level, seed, builder, Watchdog(0.0))}
             outcome = "ok" if data["diverged_at"] is None else "diverged"
             made.append(Record(block.id, trial.level, "", "learning", "variant", seed, 1, outcome, "", data))
     return made

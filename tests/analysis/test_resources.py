@@ -7,7 +7,9 @@ from made import block
 from made_resources import memory
 
 from harness.analysis.resources import Resources, find_resources, of_processes
-from harness.records.plan import Measures, Memory, Plan, Record
+from harness.records.plan import Plan
+from harness.records.record import Record
+from harness.records.settings import Measures, Memory
 from harness.report.tables.resources import cell, cost_table, in_words, memory_table
 
 MIB = 2**20

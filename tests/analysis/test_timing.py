@@ -13,7 +13,9 @@ from harness.analysis.claims import settle
 from harness.analysis.findings import contested, find, floor_of, is_null_biased, suspects
 from harness.analysis.stats import Estimate, estimate
 from harness.analysis.timing import FLAGS, Comparison, Measured, decide
-from harness.records.plan import Block, Claim, Plan, Record, Speed
+from harness.records.plan import Block, Claim, Plan
+from harness.records.record import Record
+from harness.records.settings import Speed
 
 STEP = "step_time", lambda samples: samples.seconds
 

@@ -11,7 +11,8 @@ from commands import harness
 from made import block, learning_block, record, runs
 
 from harness.cli import plot as plot_verb
-from harness.records.plan import Plan, Record
+from harness.records.plan import Plan
+from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.suite_batch import Page
 

@@ -80,8 +80,9 @@ def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathF
 def check_suite(text: str, where: str, folder: Path) -> None:
     whole = {**yaml.safe_load(BASE), **yaml.safe_load(text)} if "question:" not in text else None
     source = read_text(yaml.safe_dump(whole, sort_keys=False) if whole else text, where)
-    jsonschema.validate(source.value, json_schema())
-    plan = make_plan(parse_suite(source, "snippet", text), Catalog(load_plugins(sorted(folder.glob("my_*.py")))))
+    catalog = Catalog(load_plugins(sorted(folder.glob("my_*.py"))))
+    jsonschema.validate(source.value, json_schema(catalog))
+    plan = make_plan(parse_suite(source, "snippet", text, catalog), catalog)
     assert plan.blocks
 
 

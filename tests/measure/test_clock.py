@@ -10,8 +10,8 @@ import numpy as np
 from made import block, record
 
 from harness.analysis.timing import Measured
-from harness.measure.runtime.clock import Clock, Tape, balanced_orders, run_rounds, take
-from harness.records.plan import Speed
+from harness.measure.runtime.clock import Clock, SampleBuffer, balanced_orders, run_rounds, take
+from harness.records.settings import Speed
 
 
 class FakeTime:
@@ -50,10 +50,10 @@ class FakeMember:
 def measure(ways: dict[str, list[list[int]]], passes: int = 5, repeats: int = 1):
     time, log = FakeTime(), []
     members = [FakeMember(time, way, log) for way in ways.values()]
-    tapes = [Tape(repeats=repeats) for _ in ways]
+    buffers = [SampleBuffer(repeats=repeats) for _ in ways]
     batches = len(next(iter(ways.values())))
-    run_rounds(members, tapes, batches, range(passes * batches), time.clock(), Random(0))
-    return members, dict(zip(ways, tapes, strict=True)), log
+    run_rounds(members, buffers, batches, range(passes * batches), time.clock(), Random(0))
+    return members, dict(zip(ways, buffers, strict=True)), log
 
 
 class FakeDevice:
@@ -100,16 +100,16 @@ def test_a_device_s_events_mark_phases_without_making_it_wait():
             device.queue(7000)
             mark("backward")
 
-    tape = Tape(repeats=2)
+    buffer = SampleBuffer(repeats=2)
     clock = Clock(
         wall=lambda: device.host, cpu=lambda: device.host, switches=lambda: 0, wait=device.wait, events=device.event
     )
     for round_ in range(3):
-        take(Member(), 0, tape, clock, round_=round_, position=0)
+        take(Member(), 0, buffer, clock, round_=round_, position=0)
         assert device.waits == 2 * (round_ + 1)  # once before and once after, never between
-    for phases in zip(*tape.phases.values(), strict=True):
-        assert dict(zip(tape.phases, phases, strict=True)) == {"collate": 500, "forward": 8010, "backward": 14000}
-    assert tape.wall == [500 + 8010 + 14000] * 3
+    for phases in zip(*buffer.phases.values(), strict=True):
+        assert dict(zip(buffer.phases, phases, strict=True)) == {"collate": 500, "forward": 8010, "backward": 14000}
+    assert buffer.wall == [500 + 8010 + 14000] * 3
 
 
 def test_ratio_of_sums_to_a_billionth():
@@ -120,9 +120,11 @@ def test_ratio_of_sums_to_a_billionth():
         padded = [lengths[at : at + 32] for at in range(0, 256, 32)]
         rising = sorted(lengths)
         bucketed = random.sample([rising[at : at + 32] for at in range(0, 256, 32)], 8)
-        _, tapes, _ = measure({"padded": padded, "bucketed": bucketed}, repeats=3)
+        _, buffers, _ = measure({"padded": padded, "bucketed": bucketed}, repeats=3)
         this = block("padded", "bucketed", speed=Speed())
-        records = [record(this, level, 0, tape.wall, batch=tape.batch, repeats=3) for level, tape in tapes.items()]
+        records = [
+            record(this, level, 0, buffer.wall, batch=buffer.batch, repeats=3) for level, buffer in buffers.items()
+        ]
         (value,) = Measured(this, records, "train").log_ratios("bucketed", "variant")
         times = {
             level: sum(100 * len(batch) + 1000 * max(batch) * len(batch) for batch in way)
@@ -133,21 +135,21 @@ def test_ratio_of_sums_to_a_billionth():
 
 def test_every_round_runs_each_member_once_on_its_batch():
     ways = {name: [[1], [2], [3]] for name in "abc"}
-    members, tapes, log = measure(ways, passes=2)
+    members, buffers, log = measure(ways, passes=2)
     for number in range(6):
         ran = log[number * 3 : number * 3 + 3]
         assert {member for member, _ in ran} == set(members)
         assert {batch for _, batch in ran} == {number % 3}
-    assert all(tape.batch == [0, 1, 2, 0, 1, 2] for tape in tapes.values())
-    assert all(tape.round == list(range(6)) for tape in tapes.values())
+    assert all(buffer.batch == [0, 1, 2, 0, 1, 2] for buffer in buffers.values())
+    assert all(buffer.round == list(range(6)) for buffer in buffers.values())
     assert [member.restored for member in members] == [2, 2, 2]
 
 
 def test_phases_sum_to_the_step_and_nothing_else_is_on_the_clock():
-    _, tapes, _ = measure({"a": [[5, 3], [1, 1]], "b": [[5, 3], [1, 1]]}, repeats=4)
-    for tape in tapes.values():
-        assert tape.wall == [4 * (200 + 10_000), 4 * (200 + 2000)] * 5
-        assert tape.phases == {"collate": [800] * 10, "forward": [40_000, 8000] * 5}
+    _, buffers, _ = measure({"a": [[5, 3], [1, 1]], "b": [[5, 3], [1, 1]]}, repeats=4)
+    for buffer in buffers.values():
+        assert buffer.wall == [4 * (200 + 10_000), 4 * (200 + 2000)] * 5
+        assert buffer.phases == {"collate": [800] * 10, "forward": [40_000, 8000] * 5}
 
 
 def test_a_step_without_marks_is_one_phase():
@@ -157,9 +159,9 @@ def test_a_step_without_marks_is_one_phase():
         def step(self, batch: int, mark) -> None:
             self.time.now += 5
 
-    tape = Tape()
-    run_rounds([Plain(time, [[1]])], [tape], 1, range(2), time.clock(), Random(0))
-    assert tape.phases == {"step": [5, 5]}
+    buffer = SampleBuffer()
+    run_rounds([Plain(time, [[1]])], [buffer], 1, range(2), time.clock(), Random(0))
+    assert buffer.phases == {"step": [5, 5]}
 
 
 def test_a_phase_that_comes_late_is_zero_before():
@@ -173,10 +175,10 @@ def test_a_phase_that_comes_late_is_zero_before():
                 self.time.now += 2
                 mark("extra")
 
-    tape = Tape()
-    run_rounds([Late(time, [[1], [1]])], [tape], 2, range(4), time.clock(), Random(0))
-    assert tape.phases == {"forward": [1, 1, 1, 1], "extra": [0, 2, 0, 2]}
-    assert np.array_equal(np.sum(list(tape.phases.values()), axis=0), tape.wall)
+    buffer = SampleBuffer()
+    run_rounds([Late(time, [[1], [1]])], [buffer], 2, range(4), time.clock(), Random(0))
+    assert buffer.phases == {"forward": [1, 1, 1, 1], "extra": [0, 2, 0, 2]}
+    assert np.array_equal(np.sum(list(buffer.phases.values()), axis=0), buffer.wall)
 
 
 def test_orders_are_balanced():

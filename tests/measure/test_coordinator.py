@@ -10,15 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from toy_suite import SUITE, TOY
+from toy_suite import SUITE, toy_catalog
 
-from harness.measure.coordinator import Servers, measure_block
-from harness.records.plan import Plan, Record, replicates
+from harness.measure.coordinator import measure_block
+from harness.measure.servers import Servers
+from harness.records.plan import Plan
+from harness.records.record import Record, replicates
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory):
-    with Servers(tmp_path_factory.mktemp("run"), [TOY]) as running:
+    with Servers(tmp_path_factory.mktemp("run"), toy_catalog()) as running:
         yield running
 
 
@@ -139,7 +141,7 @@ def test_a_dataset_whose_fingerprint_lies_is_found_out(planned, tmp_path):
     (block,) = planned("away: {use: [elsewhere]}", text=fickle).blocks
     records: list[Record] = []
     honest: list[Record] = []
-    with Servers(tmp_path, [TOY]) as servers:
+    with Servers(tmp_path, toy_catalog()) as servers:
         measure_block(block, [], records.extend, servers)
         (block,) = planned("backwards: {use: [reverse]}", text=fickle).blocks
         measure_block(block, [], honest.extend, servers)
@@ -149,7 +151,7 @@ def test_a_dataset_whose_fingerprint_lies_is_found_out(planned, tmp_path):
     assert {record.outcome for record in honest} == {"ok"}
     verified = [record for record in honest if record.measure == "verify"]
     later: list[Record] = []
-    with Servers(tmp_path, [TOY]) as servers:
+    with Servers(tmp_path, toy_catalog()) as servers:
         measure_block(block, verified, later.extend, servers)
     assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
 
@@ -293,7 +295,7 @@ def test_other_plugin_versions_are_refused(planned, servers):
 def test_the_server_dying_is_a_record(planned, tmp_path: Path):
     (block,) = planned().blocks
     records: list[Record] = []
-    with Servers(tmp_path, [TOY]) as servers:
+    with Servers(tmp_path, toy_catalog()) as servers:
         servers.get({}).process.kill()
         measure_block(block, [], records.extend, servers)
     assert {r.outcome for r in records} == {"failed"}

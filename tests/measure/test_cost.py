@@ -6,12 +6,13 @@ import time
 
 import pytest
 import torch
+from tasks import task
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.measure.kinds.cost import Watch, formulas, measure_cold, measure_cost, multiplies, operations
-from harness.measure.kinds.speed import lone_member
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.kinds.cost import OperatorWatch, formulas, measure_cold, measure_cost, multiplies, operations
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.member import lone_member
+from harness.measure.runtime.watchdog import Watchdog
 
 aten = torch.ops.aten
 
@@ -19,19 +20,21 @@ aten = torch.ops.aten
 @pytest.fixture
 def member(planned, catalog):
     (block,) = planned("backwards: {use: [reverse]}").blocks
-    return lone_member(block, "plain", "train", Kitchen(catalog), Guard(0.0))  # no alarm: it would end this process
+    return lone_member(
+        block, "plain", "train", TrialBuilder(catalog), Watchdog(0.0)
+    )  # no alarm: it would end this process
 
 
 def test_operations_by_phase(member):
     """8 points of 8 features to one number: 2 x 8 x 8 forward, the same for the weight's gradient."""
-    watch = Watch()
+    watch = OperatorWatch()
     assert operations(member, 0, watch) == {"collate": 0, "forward": 128, "backward": 128, "update": 0}
     assert not watch.uncounted
 
 
 def test_a_step_without_marks_is_one_phase(member):
-    member.live.step = lambda live, batch, mark: live.forward(live.model, batch)
-    assert operations(member, 0, Watch()) == {"collate": 128}
+    member.built.step = lambda built, batch, mark: built.forward(built.model, batch)
+    assert operations(member, 0, OperatorWatch()) == {"collate": 128}
 
 
 @pytest.mark.parametrize(
@@ -94,34 +97,34 @@ def test_an_operator_that_nobody_knows_is_named(member):
     with torch.library._scoped_library("harness_test", "DEF") as library:
         library.define("strange(Tensor x) -> Tensor")
         library.impl("strange", lambda x: x * 2, "CompositeExplicitAutograd")
-        forward, watch = member.live.forward, Watch()
-        member.live.forward = lambda model, batch: forward(model, batch._replace(x=strange(batch.x)))
+        forward, watch = member.built.forward, OperatorWatch()
+        member.built.forward = lambda model, batch: forward(model, batch._replace(x=strange(batch.x)))
         strange = torch.ops.harness_test.strange
         operations(member, 0, watch)
     assert watch.uncounted == {"harness_test.strange"}
 
 
 def test_subnormal_numbers_in_the_backward_pass(member):
-    watch = Watch()
+    watch = OperatorWatch()
     operations(member, 0, watch)
     assert watch.written > 8
     assert watch.subnormal == 0
-    watch, inner = Watch(), member.live.backward
-    member.live.backward = lambda model, loss: inner(model, loss * 1e-40)
+    watch, inner = OperatorWatch(), member.built.backward
+    member.built.backward = lambda model, loss: inner(model, loss * 1e-40)
     operations(member, 0, watch)
     assert watch.subnormal > 8
-    assert member.live.backward.__name__ == "<lambda>", "what watched the backward pass is taken away"
+    assert member.built.backward.__name__ == "<lambda>", "what watched the backward pass is taken away"
 
 
 def test_a_trials_cost(planned, catalog):
     (block,) = planned("wide: {model: mlp}").blocks
-    data = measure_cost(block, "wide", "train", Kitchen(catalog), Guard(0.0))
+    data = measure_cost(task(block, "wide", catalog))
     assert data["flops"]["forward"] == [2 * 8 * (8 * 32 + 32)] * 8
     assert len(data["faults"]) == 8
     assert data["counts"] == {"points": [8.0] * 8}
     assert (data["uncounted"], data["subnormal"]) == ([], 0)
     assert min(data["product"]["nanoseconds"]) > 0
-    inference = measure_cost(block, "wide", "inference", Kitchen(catalog), Guard(0.0))
+    inference = measure_cost(task(block, "wide", catalog, "inference"))
     assert inference["flops"] == {"collate": [0] * 8, "forward": data["flops"]["forward"]}
     assert inference["written"] == 0
 
@@ -129,7 +132,7 @@ def test_a_trials_cost(planned, catalog):
 def test_a_cold_start_counts_from_the_fork(planned, catalog):
     (block,) = planned().blocks
     begun = time.perf_counter()
-    data = measure_cold(block, "plain", "train", Kitchen(catalog), Guard(0.0), begun)
+    data = measure_cold(task(block, "plain", catalog, forked=begun))
     times = [0.0, data["built"], *data["ends"], time.perf_counter() - begun]
     assert len(data["ends"]) == 16
     assert times == sorted(times)

@@ -6,12 +6,14 @@ import json
 
 import pytest
 import torch
+from harness.builtin.health import Health
+from tasks import task
 
 from harness.measure.kinds.health import measure_health, probed
 from harness.measure.kinds.learning import learn
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
-from harness.records.plan import Block, Record
+from harness.measure.runtime.builder import TrialBuilder
+from harness.records.plan import Block
+from harness.records.record import Record
 from harness.report.tables.health import clipped_cell, health_table
 
 TEXT = """
@@ -32,7 +34,8 @@ def looked(planned, catalog):
 
     def look(other: str, *settings: str) -> tuple[Block, dict, dict]:
         (block,) = planned("", *settings, text=TEXT.replace("OTHER", other)).blocks
-        found = [measure_health(block, level, Kitchen(catalog), Guard(0.0)) for level in ("plain", "other")]
+        settings = block.measures.get("health", Health)
+        found = [measure_health(task(block, level, catalog, settings=settings)) for level in ("plain", "other")]
         for data in found:
             json.dumps(data, allow_nan=False)
         return block, *found
@@ -52,7 +55,7 @@ def test_clipping_shows_in_what_is_left_of_the_gradient(looked):
 
 def test_it_trains_as_the_learning_measure_does(looked, catalog):
     block, plain, _ = looked("{}")
-    run = learn(block, "plain", block.baseline.seed, Kitchen(catalog), Guard(0.0))
+    run = learn(task(block, "plain", catalog, seed=block.baseline.seed))
     assert plain["before"] == pytest.approx(run["gradient_norm"], rel=1e-4)
 
 
@@ -113,13 +116,13 @@ def test_to_look_changes_nothing(looked):
 
 def test_gradients_that_a_model_still_gathers_are_left_to_it(planned, catalog):
     (block,) = planned("", text=TEXT.replace("OTHER", "{model: frank}")).blocks
-    live = Kitchen(catalog).live(block.trials[1])
-    batch = live.batch(Kitchen(catalog).data(block.baseline.dataset).train[:8])
-    live.model.loss(batch).backward()
-    before = [parameter.grad.clone() for parameter in live.model.parameters()]
+    built = TrialBuilder(catalog).built(block.trials[1])
+    batch = built.batch(TrialBuilder(catalog).data(block.baseline.dataset).train[:8])
+    built.model.loss(batch).backward()
+    before = [parameter.grad.clone() for parameter in built.model.parameters()]
     state = torch.get_rng_state()
-    one = probed(live.model, batch)
-    assert one == probed(live.model, batch), "each look begins without gradients, and draws alike"
+    one = probed(built.model, batch)
+    assert one == probed(built.model, batch), "each look begins without gradients, and draws alike"
     assert torch.equal(torch.get_rng_state(), state)
-    for parameter, gradient in zip(live.model.parameters(), before, strict=True):
+    for parameter, gradient in zip(built.model.parameters(), before, strict=True):
         assert torch.equal(parameter.grad, gradient)

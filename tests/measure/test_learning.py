@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from tasks import task
 
 from harness.measure.kinds import learning as train
-from harness.measure.kinds.learning import Run, learn, live_under, split
-from harness.measure.runtime.builder import Kitchen
+from harness.measure.kinds.learning import Run, built_under, learn, split
+from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.failure import TrialFailed
-from harness.measure.runtime.watchdog import Guard
 from harness.plugins.parts import Data
 from harness.records.plan import Block
 
@@ -44,36 +44,38 @@ def block(planned) -> Callable[..., Block]:
 
 
 @pytest.fixture
-def kitchen(catalog) -> Kitchen:
-    return Kitchen(catalog)
+def builder(catalog) -> TrialBuilder:
+    return TrialBuilder(catalog)
 
 
-def learnt(block: Block, level: str, seed: int, kitchen: Kitchen, checkpoint: Path | None = None) -> dict[str, Any]:
+def learnt(
+    block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None
+) -> dict[str, Any]:
     """The run without what a clock says."""
-    found = learn(block, level, seed, kitchen, Guard(0.0), checkpoint)
+    found = learn(task(block, level, builder, seed=seed, checkpoint=checkpoint))
     json.dumps(found, allow_nan=False)  # the records are strict JSON
     return {name: value for name, value in found.items() if name != "elapsed"}
 
 
-def begun(block: Block, level: str, seed: int, kitchen: Kitchen, checkpoint: Path | None = None) -> Run:
+def begun(block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None) -> Run:
     settings = block.measures.learning
     assert settings is not None
-    return Run.of(block, level, seed, kitchen, Guard(0.0), settings, checkpoint)
+    return Run.of(task(block, level, builder), seed, settings, checkpoint)
 
 
 def ids(examples) -> list[int]:
     return [example[0] for example in examples]
 
 
-def test_one_seed_is_one_pair(block, kitchen):
+def test_one_seed_is_one_pair(block, builder):
     one = block('{use: ["null"]}')
-    plain, other = begun(one, "plain", 3, kitchen), begun(one, "other", 3, kitchen)
+    plain, other = begun(one, "plain", 3, builder), begun(one, "other", 3, builder)
     assert ids(plain.train_set) == ids(other.train_set)
     assert ids(plain.test_set) == ids(other.test_set)
     first, second = (run.batches(0) for run in (plain, other))
     assert [ids(next(first)) for _ in range(15)] == [ids(next(second)) for _ in range(15)]
-    same_weights(plain.live.model, other.live.model)
-    assert learnt(one, "plain", 3, kitchen) == learnt(one, "other", 3, kitchen)
+    same_weights(plain.built.model, other.built.model)
+    assert learnt(one, "plain", 3, builder) == learnt(one, "other", 3, builder)
 
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> None:
@@ -83,26 +85,28 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> None:
         assert torch.equal(tensor, theirs[name]), name
 
 
-def test_seeds_differ_in_split_order_and_weights(block, kitchen):
-    one, other = (begun(block(), "plain", seed, kitchen) for seed in (0, 1))
+def test_seeds_differ_in_split_order_and_weights(block, builder):
+    one, other = (begun(block(), "plain", seed, builder) for seed in (0, 1))
     assert ids(one.test_set) != ids(other.test_set)
     assert ids(next(one.batches(0))) != ids(next(other.batches(0)))
-    assert not torch.equal(one.live.model.layers[0].weight, other.live.model.layers[0].weight)
+    assert not torch.equal(one.built.model.layers[0].weight, other.built.model.layers[0].weight)
 
 
-def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, kitchen):
+def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, builder):
     """It draws more numbers for its weights; the generator is set anew after that."""
     one = block("{model: {name: mlp, hidden_size: 64}}", "base.model=mlp")
     for level in ("plain", "other"):
-        live_under(one, level, 5, kitchen)
+        built_under(one, level, 5, builder)
         assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(5))), level
-    plain, other = (begun(one, level, 5, kitchen) for level in ("plain", "other"))
+    plain, other = (begun(one, level, 5, builder) for level in ("plain", "other"))
     assert ids(plain.train_set) == ids(other.train_set)
-    assert torch.equal(plain.live.model.layers[3].bias, other.live.model.layers[3].bias), "the one that fits is copied"
+    assert torch.equal(plain.built.model.layers[3].bias, other.built.model.layers[3].bias), (
+        "the one that fits is copied"
+    )
 
 
-def test_each_seed_splits_exchangeable_examples_anew(block, kitchen):
-    data = kitchen.data(block().baseline.dataset)
+def test_each_seed_splits_exchangeable_examples_anew(block, builder):
+    data = builder.data(block().baseline.dataset)
     parts = [split(data, seed) for seed in range(4)]
     for train_set, test_set in parts:
         assert (len(train_set), len(test_set)) == (48, 24)
@@ -113,8 +117,8 @@ def test_each_seed_splits_exchangeable_examples_anew(block, kitchen):
     assert split(fixed, 0) == split(fixed, 1) == (data.train, data.test)
 
 
-def test_an_epoch_holds_each_example_once_and_each_epoch_has_its_order(block, kitchen):
-    run = begun(block(), "plain", 0, kitchen)
+def test_an_epoch_holds_each_example_once_and_each_epoch_has_its_order(block, builder):
+    run = begun(block(), "plain", 0, builder)
     batches = run.batches(0)
     epochs = [[ids(next(batches)) for _ in range(6)] for _ in range(3)]
     for epoch in epochs:
@@ -125,16 +129,16 @@ def test_an_epoch_holds_each_example_once_and_each_epoch_has_its_order(block, ki
 
 
 @pytest.mark.parametrize("model", ["linear", "mlp"])
-def test_the_same_seed_gives_the_same_bits(block, kitchen, model):
+def test_the_same_seed_gives_the_same_bits(block, builder, model):
     one = block("{use: [harmful]}", f"base.model={model}")
     for level in ("plain", "other"):
-        assert learnt(one, level, 1, kitchen) == learnt(one, level, 1, kitchen)
-    assert learnt(one, "plain", 1, kitchen)["loss"] != learnt(one, "plain", 2, kitchen)["loss"]
-    assert learnt(one, "plain", 1, kitchen)["loss"] != learnt(one, "other", 1, kitchen)["loss"]
+        assert learnt(one, level, 1, builder) == learnt(one, level, 1, builder)
+    assert learnt(one, "plain", 1, builder)["loss"] != learnt(one, "plain", 2, builder)["loss"]
+    assert learnt(one, "plain", 1, builder)["loss"] != learnt(one, "other", 1, builder)["loss"]
 
 
-def test_curves_have_the_lengths_that_the_settings_say(block, kitchen):
-    found = learnt(block(), "plain", 0, kitchen)
+def test_curves_have_the_lengths_that_the_settings_say(block, builder):
+    found = learnt(block(), "plain", 0, builder)
     assert len(found["loss"]) == len(found["gradient_norm"]) == 12
     assert found["evaluated"] == [0, 3, 6, 9, 12]
     assert set(found["scores"]) == {"loss", "close"}
@@ -157,15 +161,15 @@ def test_curves_have_the_lengths_that_the_settings_say(block, kitchen):
         ("{steps: 20, evaluations: 1}", [0, 20]),
     ],
 )
-def test_when_a_run_is_evaluated(block, kitchen, settings, evaluated):
-    found = learnt(block("{use: [shuffled]}", f"measure.learning={settings}"), "plain", 0, kitchen)
+def test_when_a_run_is_evaluated(block, builder, settings, evaluated):
+    found = learnt(block("{use: [shuffled]}", f"measure.learning={settings}"), "plain", 0, builder)
     assert found["evaluated"] == evaluated
     assert found["steps"] == found["planned_steps"] == len(found["loss"]) == evaluated[-1]
 
 
-def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, kitchen):
+def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, builder):
     one = block("{use: [shuffled]}", "measure.learning={seconds: 100 ms, evaluations: 4}")
-    found = learn(one, "plain", 0, kitchen, Guard(0.0))
+    found = learn(task(one, "plain", builder))
     assert found["planned_steps"] == 0
     assert found["steps"] == len(found["loss"]) == found["evaluated"][-1]
     assert found["elapsed"][-1] >= 0.1
@@ -173,51 +177,51 @@ def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, kitchen):
     assert found["elapsed"] == sorted(found["elapsed"])
 
 
-def test_what_is_evaluated_are_the_held_out_examples(block, kitchen):
+def test_what_is_evaluated_are_the_held_out_examples(block, builder):
     """The last scores are those of the trained model on all of the test examples, in batches or at once."""
-    run = begun(block("{}", "base.dataset.batch_size=7"), "plain", 0, kitchen)
+    run = begun(block("{}", "base.dataset.batch_size=7"), "plain", 0, builder)
     run.train()
-    live = run.live
-    batch = live.batch(run.test_set[:])
+    built = run.built
+    batch = built.batch(run.test_set[:])
     with torch.no_grad():
-        assert run.curve.scores["loss"][-1] == pytest.approx(float(live.model.loss(batch)), rel=1e-5)
-        away = (live.model.predict(batch)[:, 0] - batch.y).abs()
+        assert run.curve.scores["loss"][-1] == pytest.approx(float(built.model.loss(batch)), rel=1e-5)
+        away = (built.model.predict(batch)[:, 0] - batch.y).abs()
     assert run.curve.scores["close"][-1] == pytest.approx(float((away < 0.5).float().mean()))
 
 
-def test_to_evaluate_disturbs_nothing(block, kitchen):
+def test_to_evaluate_disturbs_nothing(block, builder):
     """Evaluated after every step or at the end alone, a run with dropout is the same, and dropout is off meanwhile."""
     often, seldom = (
-        learnt(block("{use: [shuffled]}", "base.model=mlp", f"measure.learning.evaluations={n}"), "plain", 0, kitchen)
+        learnt(block("{use: [shuffled]}", "base.model=mlp", f"measure.learning.evaluations={n}"), "plain", 0, builder)
         for n in (12, 1)
     )
     assert often["loss"] == seldom["loss"]
     assert often["scores"]["loss"][-1] == seldom["scores"]["loss"][-1]
-    run = begun(block("{}", "base.model=mlp"), "plain", 0, kitchen)
+    run = begun(block("{}", "base.model=mlp"), "plain", 0, builder)
     run.evaluate()
     run.evaluate()
     assert run.curve.scores["loss"][0] == run.curve.scores["loss"][1]
-    assert run.live.model.training
+    assert run.built.model.training
 
 
-def test_the_gradient_s_norm_is_the_one_before_clipping(block, kitchen):
+def test_the_gradient_s_norm_is_the_one_before_clipping(block, builder):
     one = block("{use: [{name: shorten, max_norm: 0.1}]}")
-    plain, clipped = (learnt(one, level, 0, kitchen) for level in ("plain", "other"))
+    plain, clipped = (learnt(one, level, 0, builder) for level in ("plain", "other"))
     assert clipped["gradient_norm"][0] == plain["gradient_norm"][0] > 0.1
     assert clipped["loss"][0] == plain["loss"][0]
     assert clipped["loss"][1:] != plain["loss"][1:], "and it does clip"
 
 
-def test_the_learning_rate_of_each_step_is_kept(block, kitchen):
-    found = learnt(block("{use: [{name: fade, gamma: 0.5}]}", "measure.learning.steps=4"), "other", 0, kitchen)
+def test_the_learning_rate_of_each_step_is_kept(block, builder):
+    found = learnt(block("{use: [{name: fade, gamma: 0.5}]}", "measure.learning.steps=4"), "other", 0, builder)
     assert found["learning_rate"] == pytest.approx([0.05, 0.025, 0.0125, 0.00625])
 
 
-def test_a_trial_without_an_optimizer_cannot_train(planned, kitchen):
+def test_a_trial_without_an_optimizer_cannot_train(planned, builder):
     text = TEXT.replace("OTHER", "{}").replace("learning: {steps: 12, evaluations: 4}", "speed: {of: inference}")
     (one,) = planned("", text=text.replace("use: [{name: descent, lr: 0.05}]", "use: []")).blocks
     with pytest.raises(ValueError, match="it has no optimizer"):
-        live_under(one, "plain", 0, kitchen)
+        built_under(one, "plain", 0, builder)
 
 
 # Divergence
@@ -231,61 +235,61 @@ def test_a_trial_without_an_optimizer_cannot_train(planned, kitchen):
         ("weights", 4, "the loss is nan"),
     ],
 )
-def test_a_run_that_diverges_ends_there_and_says_how(block, kitchen, how, step, why):
+def test_a_run_that_diverges_ends_there_and_says_how(block, builder, how, step, why):
     one = block(f"{{use: [{{name: spoil, how: {how}, at: 3}}]}}", "measure.learning.evaluations=1")
-    found = learnt(one, "other", 0, kitchen)
+    found = learnt(one, "other", 0, builder)
     assert (found["diverged_at"], found["why"]) == (step, why)
     assert found["steps"] == len(found["loss"]) == len(found["gradient_norm"]) == step + 1
     assert found["planned_steps"] == 12
     assert found["evaluated"] == [0]
-    plain = learnt(one, "plain", 0, kitchen)
+    plain = learnt(one, "plain", 0, builder)
     assert found["loss"][:3] == plain["loss"][:3]
     if why == "the loss is nan":
         assert found["loss"][-1] is None, "JSON has no word for it"
 
 
-def test_what_is_no_number_on_held_out_examples_has_diverged(block, kitchen):
+def test_what_is_no_number_on_held_out_examples_has_diverged(block, builder):
     """The step's own loss is fine; the weights after it are not, and an evaluation comes first to see it."""
-    found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, kitchen)
+    found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, builder)
     assert (found["diverged_at"], found["why"]) == (6, "the test examples give loss nan")
     assert found["evaluated"] == [0, 3]
     assert found["steps"] == len(found["loss"]) == 6
 
 
-def test_an_explosion_is_seen_before_it_is_infinite(block, kitchen):
+def test_an_explosion_is_seen_before_it_is_infinite(block, builder):
     one = block("{use: [{name: descent, lr: 5.0}]}", "measure.learning.evaluations=1")
-    found = learnt(one, "other", 0, kitchen)
+    found = learnt(one, "other", 0, builder)
     at, loss = found["diverged_at"], found["loss"]
     assert loss[at] > 100 * loss[0] >= max(loss[:at])
     assert found["why"] == f"the loss is {loss[at]:.3g}, more than 100 times the first"
     assert found["steps"] == len(loss) == at + 1
     later = block("{use: [{name: descent, lr: 5.0}]}", "measure.learning.explodes=1e5")
-    assert learnt(later, "other", 0, kitchen)["diverged_at"] > at
+    assert learnt(later, "other", 0, builder)["diverged_at"] > at
 
 
-def test_a_learning_rate_that_changes_ends_where_the_run_does(block, kitchen):
-    found = learnt(block("{use: [{name: descent, lr: 5.0}, fade]}"), "other", 0, kitchen)
+def test_a_learning_rate_that_changes_ends_where_the_run_does(block, builder):
+    found = learnt(block("{use: [{name: descent, lr: 5.0}, fade]}"), "other", 0, builder)
     assert found["diverged_at"] is not None
     assert len(found["learning_rate"]) == found["steps"]
 
 
-def test_a_model_that_is_no_good_before_its_first_step_fails(block, kitchen):
+def test_a_model_that_is_no_good_before_its_first_step_fails(block, builder):
     """That is no divergence: nothing was learned, and no other seed would do better."""
     one = block("{model: {name: broken, how: nan}}")
     with pytest.raises(TrialFailed, match="under seed 0: ValueError: before the first step the test examples give lo"):
-        learnt(one, "other", 0, kitchen)
+        learnt(one, "other", 0, builder)
 
 
-def test_a_step_that_raises_fails_and_names_the_seed(block, kitchen):
+def test_a_step_that_raises_fails_and_names_the_seed(block, builder):
     with pytest.raises(TrialFailed, match=r"training under seed 2: RuntimeError: the step is broken \(toy.py:"):
-        learnt(block("{use: [{name: spoil, how: raises}]}"), "other", 2, kitchen)
+        learnt(block("{use: [{name: spoil, how: raises}]}"), "other", 2, builder)
 
 
-def test_a_score_that_is_promised_and_not_computed_fails(block, kitchen):
+def test_a_score_that_is_promised_and_not_computed_fails(block, builder):
     """Here, and not with a KeyError when the report is written."""
     one = block("{use: [shuffled]}", "base.dataset.name=boastful")
     with pytest.raises(TrialFailed, match="boastful says it has a score far, and does not compute it"):
-        learnt(one, "plain", 0, kitchen)
+        learnt(one, "plain", 0, builder)
 
 
 # Checkpoints
@@ -304,49 +308,49 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("parts", PARTS)
-def test_a_run_that_was_stopped_goes_on_to_the_same_end(block, kitchen, tmp_path, monkeypatch, parts):
+def test_a_run_that_was_stopped_goes_on_to_the_same_end(block, builder, tmp_path, monkeypatch, parts):
     """It is stopped in its third epoch, a few steps after it was last saved."""
     other, settings = PARTS[parts]
     one = block(other, *(settings or ("measure.learning={steps: 39, evaluations: 5, checkpoint: 1 h}",)))
-    whole = learnt(one, "other", 0, kitchen)
+    whole = learnt(one, "other", 0, builder)
     file = tmp_path / "checkpoints" / "one.pt"
-    run = begun(one, "other", 0, kitchen, file)
-    step = run.live.step
+    run = begun(one, "other", 0, builder, file)
+    step = run.built.step
 
     def stopping(*given: Any) -> torch.Tensor:
         if run.step == 20:
             raise Stopped
         return step(*given)
 
-    run.live.step = stopping
+    run.built.step = stopping
     monkeypatch.setattr(train, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)  # every read is an hour on
     with pytest.raises(Stopped):
         run.train()
     assert file.is_file()
     assert not list(file.parent.glob("*.part"))
     torch.manual_seed(99)
-    again = begun(one, "other", 0, kitchen, file)
-    again.take_up()
+    again = begun(one, "other", 0, builder, file)
+    again.resume()
     assert 12 <= again.step <= 20
-    assert learnt(one, "other", 0, kitchen, file) == whole
+    assert learnt(one, "other", 0, builder, file) == whole
 
 
-def saved(block: Block, level: str, seed: int, kitchen: Kitchen, file: Path) -> Path:
+def saved(block: Block, level: str, seed: int, builder: TrialBuilder, file: Path) -> Path:
     """A checkpoint of a run's end."""
-    run = begun(block, level, seed, kitchen, file)
+    run = begun(block, level, seed, builder, file)
     run.train()
     run.save()
     return file
 
 
-def test_a_finished_run_that_was_saved_is_not_trained_further(block, kitchen, tmp_path):
-    file = saved(block(), "other", 0, kitchen, tmp_path / "one.pt")
-    assert learnt(block(), "other", 0, kitchen, file) == learnt(block(), "other", 0, kitchen)
+def test_a_finished_run_that_was_saved_is_not_trained_further(block, builder, tmp_path):
+    file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
+    assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)
 
 
 @pytest.mark.parametrize("what", ["level", "seed", "settings", "block"])
-def test_another_run_s_checkpoint_is_left_alone(block, kitchen, tmp_path, what):
-    file = saved(block(), "other", 0, kitchen, tmp_path / "one.pt")
+def test_another_run_s_checkpoint_is_left_alone(block, builder, tmp_path, what):
+    file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     level, seed, one = "other", 0, block()
     if what == "level":
         level = "plain"
@@ -356,25 +360,25 @@ def test_another_run_s_checkpoint_is_left_alone(block, kitchen, tmp_path, what):
         one = block("{use: [shuffled]}", "measure.learning.steps=10")
     else:
         one = block("{use: [reverse]}")
-    run = begun(one, level, seed, kitchen, file)
-    run.take_up()
+    run = begun(one, level, seed, builder, file)
+    run.resume()
     assert run.step == 0
     assert run.curve == train.Curve()
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "other"])
-def test_a_damaged_checkpoint_is_no_reason_to_fail(block, kitchen, tmp_path, damage):
+def test_a_damaged_checkpoint_is_no_reason_to_fail(block, builder, tmp_path, damage):
     """It saves time at best, and a run can always begin anew."""
-    file = saved(block(), "other", 0, kitchen, tmp_path / "one.pt")
+    file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     whole = file.read_bytes()
     if damage == "other":
         torch.save([1, 2], file)
     else:
         file.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "garbage": b"garbage"}[damage])
-    assert learnt(block(), "other", 0, kitchen, file) == learnt(block(), "other", 0, kitchen)
+    assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)
 
 
-def test_a_checkpoint_runs_no_code(block, kitchen, tmp_path):
+def test_a_checkpoint_runs_no_code(block, builder, tmp_path):
     file = tmp_path / "one.pt"
     torch.save({"key": Random(0)}, file)  # an object of a class, which a pickle would build by calling it
-    assert learnt(block(), "other", 0, kitchen, file) == learnt(block(), "other", 0, kitchen)
+    assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)

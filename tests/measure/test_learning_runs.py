@@ -17,19 +17,21 @@ import pytest
 from commands import COMMAND, harness, heed_ctrl_c, lines_of, the_run
 from learning_suite import TEXT
 from made import learning_block, run, runs
-from toy_suite import TOY
+from tasks import task
+from toy_suite import toy_catalog
 
 from harness.api.progress import Progress
-from harness.measure.coordinator import Servers, measure_block
+from harness.measure.coordinator import measure_block
 from harness.measure.kinds.learning import learn
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
-from harness.records.plan import Plan, Record, Speed
+from harness.measure.servers import Servers
+from harness.records.plan import Plan
+from harness.records.record import Record
+from harness.records.settings import Speed
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory):
-    with Servers(tmp_path_factory.mktemp("run"), [TOY]) as running:
+    with Servers(tmp_path_factory.mktemp("run"), toy_catalog()) as running:
         yield running
 
 
@@ -104,7 +106,7 @@ def test_what_was_done_is_kept_and_the_rest_is_the_same(measured, servers):
 def test_records_hold_what_the_run_gave(measured, planned, catalog):
     (block,) = planned(text=TEXT).blocks
     for r in measured("{use: [shuffled]}"):
-        found = learn(block, r.level, r.data["seed"], Kitchen(catalog), Guard(0.0))
+        found = learn(task(block, r.level, catalog, seed=r.data["seed"]))
         assert untimed(r.data) == untimed({**found, "seed": r.data["seed"]})
         assert r.data["seconds"] > 0
         assert r.replicate == 2 * r.data["seed"] + (r.level == "other")
@@ -301,5 +303,5 @@ def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest_alike(tmp_path, planned
     assert not list(folder.glob("checkpoints/*"))
     (block,) = planned(text=text).blocks
     stopped = next(r for r in records[kept:] if r.level != "bad")
-    found = learn(block, stopped.level, stopped.data["seed"], Kitchen(catalog), Guard(0.0))
+    found = learn(task(block, stopped.level, catalog, seed=stopped.data["seed"]))
     assert untimed(stopped.data) == untimed({**found, "seed": stopped.data["seed"]})

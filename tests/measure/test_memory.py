@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tasks import task
 
 from harness.measure.kinds.memory import MARK, kept_for_backward, measure_memory, peaks_of_events, peaks_on_cpu
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
 
 FLOAT = 4
 
@@ -67,34 +66,34 @@ def test_events_become_peaks(events, peaks):
     assert peaks_of_events([("aten::empty", 0), *named]) == peaks
 
 
-def live(step, *, rows: int = 8) -> SimpleNamespace:
-    """A live trial with one weight (8,), whose batch is rows x 8 numbers."""
+def built(step, *, rows: int = 8) -> SimpleNamespace:
+    """A built trial with one weight (8,), whose batch is rows x 8 numbers."""
     model = torch.nn.Module()
     model.weight = torch.nn.Parameter(torch.ones(8))
     return SimpleNamespace(model=model, batch=lambda examples: (torch.ones(rows, 8),), step=step)
 
 
 def test_kept_for_backward_counts_each_storage_once_and_neither_weights_nor_the_batch():
-    def step(live, batch, mark):
-        product = batch[0] * live.model.weight  # keeps the batch and the weight
+    def step(built, batch, mark):
+        product = batch[0] * built.model.weight  # keeps the batch and the weight
         exponential = product.exp()  # keeps its result
         (exponential * exponential).sum().backward()  # keeps the same storage, twice more
 
-    assert kept_for_backward(live(step), []) == 64 * FLOAT
+    assert kept_for_backward(built(step), []) == 64 * FLOAT
 
 
 def test_kept_for_backward_is_what_is_kept_at_one_time():
-    def truncated(live, batch, mark):
+    def truncated(built, batch, mark):
         for _ in range(3):
-            (batch[0] * live.model.weight).exp().sum().backward()
+            (batch[0] * built.model.weight).exp().sum().backward()
 
-    assert kept_for_backward(live(truncated), []) == 64 * FLOAT
+    assert kept_for_backward(built(truncated), []) == 64 * FLOAT
 
 
 def test_a_trials_memory_is_exact(planned, catalog):
     (block,) = planned("wide: {model: {name: mlp, hidden_size: 16}}").blocks
-    kitchen, guard = Kitchen(catalog), Guard(0.0)
-    data = measure_memory(block, "wide", "train", kitchen, guard)
+    wide = task(block, "wide", catalog)
+    data = measure_memory(wide)
     assert data["parameters"] == 8 * 16 + 16 + 16 + 1
     assert data["parameter_bytes"] == FLOAT * data["parameters"]
     assert data["optimizer_bytes"] == 0  # plain gradient descent
@@ -104,12 +103,12 @@ def test_a_trials_memory_is_exact(planned, catalog):
     assert min(data["peak"]["collate"]) >= 8 * (8 + 8 * FLOAT + FLOAT)
     assert len(data["kept"]) == 8
     assert data["counts"] == {"points": [8.0] * 8}
-    assert measure_memory(block, "wide", "train", kitchen, guard) == data
+    assert measure_memory(wide) == data
 
 
 def test_inference_keeps_nothing(planned, catalog):
     (block,) = planned("backwards: {use: [reverse]}").blocks
-    data = measure_memory(block, "plain", "inference", Kitchen(catalog), Guard(0.0))
+    data = measure_memory(task(block, "plain", catalog, "inference"))
     assert list(data["peak"]) == ["collate", "forward", "step"]
     assert data["kept"] == []
     assert "optimizer_bytes" not in data

@@ -17,7 +17,7 @@ from harness.errors import UserError
 from harness.measure.runner import Watcher, git_facts, run_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import Plugins, load_plugins
-from harness.records.plan import Record
+from harness.records.record import Record
 from harness.records.store import Store
 
 

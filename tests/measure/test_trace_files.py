@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import pytest
 
 from harness.measure.kinds.profile import profile_trial
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.watchdog import Watchdog
 
 
 @pytest.fixture(scope="module")
 def traced(planned, catalog, tmp_path_factory):
     (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
     traces = tmp_path_factory.mktemp("traces")
-    data = profile_trial(block, "backwards", "train", Kitchen(catalog), Guard(0.0), traces)
+    data = profile_trial(block, "backwards", "train", TrialBuilder(catalog), Watchdog(0.0), traces)
     return data, traces
 
 

@@ -313,7 +313,9 @@ def describe_machine():
 )
 def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, body, reason):
     good = plugin("describes", "@harness.hookimpl\ndef describe_machine():\n    return {'room': 'warm'}\n")
-    with Servers(tmp_path, [good, plugin("meddles", MACHINE.replace("{body}", body))]) as servers:
+    with Servers(
+        tmp_path, Catalog(load_plugins([good, plugin("meddles", MACHINE.replace("{body}", body))]))
+    ) as servers:
         facts = servers.get({}).facts
     assert facts["room"] == "warm"
     assert facts["threads"] == 1

@@ -146,7 +146,7 @@ def test_list_says_what_was_left_out_before_or_after_the_verb(install, tmp_path)
 
 def test_it_travels_to_the_measuring_process(install, tmp_path):
     said = install("guest-one", ONE)
-    with Servers(tmp_path, [], without=["guest-one"]) as servers:
+    with Servers(tmp_path, Catalog(load_plugins([], ["guest-one"]))) as servers:
         facts = servers.get({}).facts
     assert not said.exists()
     assert "guest-one" not in facts["plugins"]

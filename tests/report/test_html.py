@@ -16,7 +16,8 @@ from made_effects import TIMES, plan_of, speed_records
 from many import plan_of_many, records_of_many
 
 from harness.analysis.findings import find
-from harness.records.plan import Claim, Plan, Record, Skipped
+from harness.records.plan import Claim, Plan, Skipped
+from harness.records.record import Record
 from harness.report.formats import html
 from harness.report.formats.html_tables import Cell, grid_of, grids_of, value_of, verdict_cell
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of

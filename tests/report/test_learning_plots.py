@@ -11,7 +11,9 @@ from scipy import stats as oracle
 
 from harness.analysis.learning import Learned
 from harness.plugins.parts import Score
-from harness.records.plan import LEARNING, Block, Learning, Measures, Plan, Record, Speed
+from harness.records.plan import LEARNING, Block, Plan
+from harness.records.record import Record
+from harness.records.settings import Learning, Measures, Speed
 from harness.report.plots import plots
 from harness.report.plots.figures import spread, styles_of
 from harness.report.plots.learning_curves import Curves, Run, middle

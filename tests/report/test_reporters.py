@@ -16,7 +16,9 @@ from made_resources import memory
 from markdown_it import MarkdownIt
 
 from harness.plugins.parts import Reporter
-from harness.records.plan import Claim, Measures, Memory, Plan, Record, Skipped
+from harness.records.plan import Claim, Plan, Skipped
+from harness.records.record import Record
+from harness.records.settings import Measures, Memory
 from harness.report.formats import (
     csv_tables as tables,
 )

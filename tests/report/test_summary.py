@@ -10,7 +10,9 @@ from made_effects import TIMES, plan_of, speed_records
 from many import plan_of_many, records_of_many
 
 from harness.analysis.findings import find
-from harness.records.plan import Block, Claim, Measures, Plan, Record, Speed
+from harness.records.plan import Block, Claim, Plan
+from harness.records.record import Record
+from harness.records.settings import Measures, Speed
 from harness.report.report import report_of
 from harness.report.summary import MOST, TOLD, Told, answer_of, of_levels
 

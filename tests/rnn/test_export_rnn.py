@@ -187,7 +187,7 @@ def test_every_trial_of_every_suite_is_repeated(catalog):
 
     root = Path(__file__).parents[2] / "suites"
     for path in sorted(root.rglob("*.yaml")):
-        plan = make_plan(load_suite(path, []), catalog)
+        plan = make_plan(load_suite(path, catalog), catalog)
         for block, trial in planned(plan):
             if block is plan.blocks[0]:
                 mode = (block.measures.modes or ("train",))[0]

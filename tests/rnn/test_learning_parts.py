@@ -46,7 +46,7 @@ def batch_of(facts, dtype=torch.float64, sizes=SIZES):
 
 
 def live_of(recipe, build, facts, dtype=torch.float64, **more):
-    """As the kitchen puts a trial together, with every random number from one seed."""
+    """As the builder puts a trial together, with every random number from one seed."""
     torch.manual_seed(0)
     model = recipe.seam("build", lambda: build(facts, hidden_size=6, **more))().to(dtype)
     recipe.seam("init", lambda model: None)(model)
@@ -59,16 +59,16 @@ def live_of(recipe, build, facts, dtype=torch.float64, **more):
         backward=recipe.seam("backward", lambda model, loss: loss.backward()),
         update=recipe.seam("update", update),
         step=recipe.seam("step", step),
-        state=recipe.seam("state", lambda live: [live.model, live.optimizer]),
+        state=recipe.seam("state", lambda built: [built.model, built.optimizer]),
     )
 
 
 def after_a_step(recipe, build, facts, batch):
     """The loss, the weights, and the phases that were marked."""
-    live, phases = live_of(sgd(recipe, lr=0.5), build, facts), []
-    loss = live.step(live, batch, phases.append)
+    built, phases = live_of(sgd(recipe, lr=0.5), build, facts), []
+    loss = built.step(built, batch, phases.append)
     assert not loss.requires_grad
-    return loss, list(live.model.parameters()), phases
+    return loss, list(built.model.parameters()), phases
 
 
 @pytest.mark.parametrize("facts", TASKS, ids=lambda facts: facts.task)
@@ -92,8 +92,8 @@ def test_windows_of_steps_are_a_loop_with_detach(build, packed):
     batch.labels[:, 3:6] = NO_LABEL
     recipe = tbptt(pack(Recipe()) if packed else Recipe(), window=3)
     loss, weights, phases = after_a_step(recipe, build, facts, batch)
-    live = live_of(sgd(Recipe(), lr=0.5), build, facts)
-    model, state, losses = live.model, None, []
+    built = live_of(sgd(Recipe(), lr=0.5), build, facts)
+    model, state, losses = built.model, None, []
     for start in (0, 3, 6, 9):
         outputs, state = model.encoder.rnn(model.embed(batch.tokens[:, start : start + 3]), state)
         state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
@@ -103,7 +103,7 @@ def test_windows_of_steps_are_a_loop_with_detach(build, packed):
                 model.head(outputs)[asked], batch.labels[:, start : start + 3][asked]
             )
             mine.backward()
-            live.update(model, live.optimizer)
+            built.update(model, built.optimizer)
             losses.append((float(mine.detach()), int(asked.sum())))
     assert phases == ["forward", "backward", "update", "forward"] + ["forward", "backward", "update"] * 2
     assert float(loss) == pytest.approx(sum(a * n for a, n in losses) / sum(n for _, n in losses), rel=1e-6)
@@ -118,8 +118,8 @@ def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, 
     """One update from the mean over all rows, each cut from its own past at the window in which it ends."""
     batch = batch_of(facts)
     loss, weights, phases = after_a_step(tbptt(pool(Recipe(), how=how), window=4), build, facts, batch)
-    live = live_of(sgd(Recipe(), lr=0.5), build, facts)
-    model, predicted = live.model, []
+    built = live_of(sgd(Recipe(), lr=0.5), build, facts)
+    model, predicted = built.model, []
     for row, length in enumerate(SIZES):
         x = model.embed(batch.tokens[row : row + 1, :length])
         begin = (length - 1) // 4 * 4  # of the window in which the row ends
@@ -132,7 +132,7 @@ def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, 
         predicted.append(model.head(parts[-1][-1] if how == "last" else torch.cat(parts).mean(0)))
     expected = model.criterion(torch.stack(predicted), batch.labels)
     expected.backward()
-    live.update(model, live.optimizer)
+    built.update(model, built.optimizer)
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-12, atol=0)
     assert phases.count("update") == 1
     for ours, theirs in zip(weights, model.parameters(), strict=True):
@@ -149,10 +149,10 @@ def test_windows_run_where_forward_was_wrapped(monkeypatch):
         return model.encoder(x, lengths, carry)
 
     facts = TASKS[0]
-    live = live_of(
+    built = live_of(
         adam(tbptt(autocast.autocast(Recipe().replace("model.core", core)), window=4)), gru, facts, torch.float32
     )
-    live.step(live, batch_of(facts, torch.float32, [9, 10]), lambda phase: None)
+    built.step(built, batch_of(facts, torch.float32, [9, 10]), lambda phase: None)
     assert seen == [((2, 4, 64), True, False), ((2, 4, 64), True, False), ((2, 2, 64), True, True)]
 
 
@@ -164,9 +164,9 @@ def test_truncation_is_for_one_direction_and_a_state_that_is_handed_on(catalog):
     assert "a backward direction begins at the right end" in finding["reason"]
     finding = find_out(base("scratch_rnn"), {"use": [{"name": "tbptt", "window": 5}]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
-    live = live_of(sgd(tbptt(segment(Recipe(), overhead=0), window=4)), lstm, TASKS[0], torch.float32)
+    built = live_of(sgd(tbptt(segment(Recipe(), overhead=0), window=4)), lstm, TASKS[0], torch.float32)
     with pytest.raises(ValueError, match="this core \\(segment's\\?\\) returns none"):
-        live.step(live, batch_of(TASKS[0], torch.float32, [9, 6, 2]), lambda phase: None)
+        built.step(built, batch_of(TASKS[0], torch.float32, [9, 6, 2]), lambda phase: None)
     with pytest.raises(ValueError, match="window = 0 is less than one step"):
         tbptt(Recipe(), window=0)
 
@@ -183,10 +183,10 @@ EXPECTED = {
 @pytest.mark.parametrize("warm_up", [0, 4])
 def test_rates_by_update(kind, warm_up):
     recipe = schedule(adam(Recipe(), lr=0.02), kind=kind, warm_up=warm_up, total=16, final=0.1)
-    live, rates = live_of(recipe, gru, TASKS[0], torch.float32), []
+    built, rates = live_of(recipe, gru, TASKS[0], torch.float32), []
     for _ in range(20):
-        rates.append(live.optimizer.param_groups[0]["lr"])
-        live.update(live.model, live.optimizer)
+        rates.append(built.optimizer.param_groups[0]["lr"])
+        built.update(built.model, built.optimizer)
     for number, rate in enumerate(rates):
         if number < warm_up:
             expected = (number + 1) / warm_up
@@ -197,21 +197,21 @@ def test_rates_by_update(kind, warm_up):
 
 def test_a_schedule_is_put_back_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
-    from harness.measure.kinds.speed import clone, put_back
+    from harness.measure.runtime.member import clone, put_back
 
     recipe = schedule(adam(Recipe()), kind="linear", warm_up=2, total=6)
-    live, batch = live_of(recipe, gru, TASKS[0], torch.float32), batch_of(TASKS[0], torch.float32)
-    assert len(live.state(live)) == 3
+    built, batch = live_of(recipe, gru, TASKS[0], torch.float32), batch_of(TASKS[0], torch.float32)
+    assert len(built.state(built)) == 3
 
     def steps():
         for _ in range(3):
-            live.step(live, batch, lambda phase: None)
-        return live.optimizer.param_groups[0]["lr"], [p.detach().clone() for p in live.model.parameters()]
+            built.step(built, batch, lambda phase: None)
+        return built.optimizer.param_groups[0]["lr"], [p.detach().clone() for p in built.model.parameters()]
 
-    live.step(live, batch, lambda phase: None)
-    saved = [clone(thing.state_dict()) for thing in live.state(live)]
+    built.step(built, batch, lambda phase: None)
+    saved = [clone(thing.state_dict()) for thing in built.state(built)]
     rate, weights = steps()
-    for thing, state in zip(live.state(live), saved, strict=True):
+    for thing, state in zip(built.state(built), saved, strict=True):
         put_back(thing, state)
     again, weights_again = steps()
     assert again == rate

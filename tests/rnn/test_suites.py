@@ -37,7 +37,7 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_each_suite_is_fine_and_has_a_reading_beside_it(suite, catalog):
     for preset in (None, *(yaml.safe_load(suite.read_text()).get("presets") or {})):
-        assert make_plan(load_suite(suite, preset=preset), catalog).blocks
+        assert make_plan(load_suite(suite, catalog, preset=preset), catalog).blocks
     reading = suite.with_suffix(".md").read_text()
     assert "results/reference/" in reading or suite.stem == "smoke"
 

@@ -10,9 +10,9 @@ from toy_suite import read
 
 from harness.measure.kinds.cost import Watch, operations
 from harness.measure.kinds.memory import Kept
-from harness.measure.kinds.speed import lone_member
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.member import lone_member
+from harness.measure.runtime.watchdog import Watchdog
 from harness.plan.planner import make_plan
 
 E, H, B = 12, 16, 8
@@ -33,8 +33,8 @@ measure: {{cost: {{}}}}
 def members(request, catalog):
     """The four ways, on uneven and on equal lengths; made anew for each mode."""
     (block,) = make_plan(read(SUITE, f"base.dataset.distribution={request.param}"), catalog).blocks
-    kitchen, guard = Kitchen(catalog), Guard(0.0)  # no alarm: it would end the process that tests
-    return lambda mode: {t.level: lone_member(block, t.level, mode, kitchen, guard) for t in block.trials}
+    builder, watchdog = TrialBuilder(catalog), Watchdog(0.0)  # no alarm: it would end the process that tests
+    return lambda mode: {t.level: lone_member(block, t.level, mode, builder, watchdog) for t in block.trials}
 
 
 @pytest.mark.parametrize("mode", ["train", "inference"])
@@ -79,7 +79,7 @@ def test_gradients_of_a_long_padded_batch_underflow(catalog):
     for mean in (10, 300):
         (block,) = make_plan(read(SUITE, *settings, f"base.dataset.mean={mean}"), catalog).blocks
         watch = Watch()
-        operations(lone_member(block, "lstm", "train", Kitchen(catalog), Guard(0.0)), 0, watch)
+        operations(lone_member(block, "lstm", "train", TrialBuilder(catalog), Watchdog(0.0)), 0, watch)
         shares[mean] = watch.subnormal / watch.written
     assert shares[10] == 0
     assert shares[300] > 0.02

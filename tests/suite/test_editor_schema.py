@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from toy_suite import SUITE, TOY
+from toy_suite import SUITE, TOY, toy_catalog
 
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
@@ -87,7 +87,7 @@ def test_a_good_suite_passes_both(made):
 )
 def test_what_the_harness_reads_passes_both(made, path, value):
     suite = changed(*path, to=value)
-    parse_suite(read_text(json.dumps(suite), "suite.yaml"), "suite", "")
+    parse_suite(read_text(json.dumps(suite), "suite.yaml"), "suite", "", toy_catalog())
     assert complaints(json_schema(), suite) == []
     assert complaints(made, suite) == []
 

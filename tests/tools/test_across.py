@@ -10,7 +10,9 @@ from made_runs import FACTS, TWO, failure, plan, timed
 
 from harness.analysis.stats import Estimate
 from harness.errors import UserError
-from harness.records.plan import Block, Claim, Measures, Memory, Record, Speed, Trial
+from harness.records.plan import Block, Claim, Trial
+from harness.records.record import Record
+from harness.records.settings import Measures, Memory, Speed
 from harness.tools.across.pairs import Side
 from harness.tools.across.runs import Asked, Gate, compare_runs, gate, to_json
 from harness.tools.across.tables import comparison_sections, flags_of
@@ -375,7 +377,7 @@ def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_
 
 
 def remembered(side, peak: int, kept: int = 100) -> Side:
-    made = replace(TWO, measures=Measures(memory=Memory()))
+    made = replace(TWO, measures=Measures.of(memory=Memory()))
     data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
     return side(
         [
@@ -405,7 +407,7 @@ def test_exact_amounts_are_the_same_or_not(side):
 def test_in_a_design_the_combinations_are_compared(side):
     trials = [Trial(name, SPEC, SPEC, (), 1, 0, "cpu", name, "rounding", on=on) for name, on in
               (("all", ("a", "b")), ("all-a", ("b",)), ("all-b", ("a",)))]  # fmt: skip
-    made = Block({}, tuple(trials), Measures(speed=Speed()))
+    made = Block({}, tuple(trials), Measures.of(speed=Speed()))
     design = {"design": "leave-one-out", "factors": ("a", "b")}
     a = side(timed(made, {"all-a": 1.1, "all-b": 1.1}, seed=1), made, **design)
     b = side(timed(made, {"all-a": 1.1, "all-b": 1.2}, seed=2), made, **design)

@@ -10,7 +10,8 @@ import pytest
 from made import SPEC, block, learning_block
 
 from harness.errors import UserError
-from harness.records.plan import Learning, Plan, Speed, Trial
+from harness.records.plan import Plan, Trial
+from harness.records.settings import Learning, Speed
 from harness.tools.across.comparability import (
     BY_NAME,
     FIELDS,

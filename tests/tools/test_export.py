@@ -433,7 +433,7 @@ def test_a_run_of_another_version_is_refused(here, tmp_path):
     from harness.tools.export.choose import check_unchanged
 
     catalog = Catalog(load_plugins([TOY]))
-    plan = make_plan(load_suite(here / "toy.yaml", []), catalog)
+    plan = make_plan(load_suite(here / "toy.yaml", catalog), catalog)
     trial = plan.blocks[0].trials[0]
     check_unchanged(plan, trial, catalog)
     old = replace(trial, model=replace(trial.model, version="sha256:old"))

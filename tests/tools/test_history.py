@@ -12,7 +12,8 @@ from made import SPEC, block, learning_block
 from made_runs import FACTS, TWO, plan, store, timed
 
 from harness.errors import UserError
-from harness.records.plan import Block, Speed
+from harness.records.plan import Block
+from harness.records.settings import Speed
 from harness.records.store import runs_of
 from harness.tools.across.history import NOTHING, History, Visit, history_of, past_of, read_history, visit_of
 from harness.tools.across.tables import course, history_sections, history_to_json

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from toy_suite import TOY
+from toy_suite import TOY, toy_catalog
 from venvs import Venv
 
 from harness.cli.app import cli
@@ -85,7 +85,7 @@ def test_each_kind_is_a_package(kind):
     assert all("@v" in step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step)
     suite = files["suites/my-cells.yaml"]
     assert suite.startswith("# yaml-language-server: $schema=suite.schema.json\n")
-    assert parse_suite(read_text(suite, "suite"), "suite", suite).claims
+    assert parse_suite(read_text(suite, "suite"), "suite", suite, toy_catalog()).claims
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -243,7 +243,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 )  # fmt: skip
 def test_a_new_suite_plans_as_it_is_written(wanted, holds, own):
     text = suite_text("mine", Wanted(**{**TOYS, **wanted}), own)
-    plan = make_plan(parse_suite(read_text(text, "mine.yaml"), "mine", text), own)
+    plan = make_plan(parse_suite(read_text(text, "mine.yaml"), "mine", text, own), own)
     assert (len(plan.blocks), len(plan.blocks[0].trials), len(plan.claims)) == (1, 2, 1)
     for piece in holds:
         assert piece in text

@@ -17,12 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.measure.kinds.memory import columns
-from harness.measure.kinds.speed import LiveMember, lone_member
-from harness.measure.runtime.builder import Kitchen
 from harness.measure.runtime.failure import blaming
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.watchdog import Guard
-from harness.records.plan import Block
+from harness.measure.runtime.member import BuiltMember
+from harness.measure.runtime.task import Task
 
 #: Rows and columns of the square product whose speed stands for what a device can do, and how often it is timed.
 PRODUCT = {"cpu": 768, "cuda": 4096}
@@ -37,7 +35,7 @@ PRODUCT_WORDS = frozenset(
 Shape = Sequence[int]
 
 
-def measure_cost(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
+def measure_cost(task: Task) -> dict[str, Any]:
     """What each batch of one trial's work set costs, one number a batch, as JSON values.
 
     `flops` has a list a phase: floating-point operations of matrix products, a multiplication and an addition counting
@@ -46,7 +44,7 @@ def measure_cost(block: Block, level: str, mode: str, kitchen: Kitchen, guard: G
     the backward pass wrote, and how many of these were subnormal. `product` has the nanoseconds of a square product.
     Raises TrialFailed.
     """
-    member = lone_member(block, level, mode, kitchen, guard)
+    member, level, mode, watchdog = task.member(), task.level, task.mode, task.watchdog
     batches = range(len(member.batches))
     with blaming(level, "measuring cost"):
         for batch in [*batches, *batches]:
@@ -57,33 +55,33 @@ def measure_cost(block: Block, level: str, mode: str, kitchen: Kitchen, guard: G
             member.before()
             faults.append(page_faults(member, batch))
         flops = []
-        watch = Watch()
+        watch = OperatorWatch()
         for batch in batches:
-            guard.doing(level, f"one {mode} step that counts operations")
+            watchdog.doing(level, f"one {mode} step that counts operations")
             flops.append(operations(member, batch, watch))
-        guard.doing(level, "timing a product of matrices")
-        product = product_times(member.live.device)
-        guard.rest()
+        watchdog.doing(level, "timing a product of matrices")
+        product = product_times(member.built.device)
+        watchdog.rest()
         return {
             "flops": columns(flops),
             "uncounted": sorted(watch.uncounted),
             "written": watch.written,
             "subnormal": watch.subnormal,
             "faults": faults,
-            "product": {"size": PRODUCT[member.live.device.type], "nanoseconds": product},
+            "product": {"size": PRODUCT[member.built.device.type], "nanoseconds": product},
             "counts": member.counts(),
-            "device": member.live.device.type,
+            "device": member.built.device.type,
         }
 
 
-def page_faults(member: LiveMember, batch: int) -> int:
+def page_faults(member: BuiltMember, batch: int) -> int:
     """Minor page faults of one step: memory that the allocator had given back, or never had."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     member.step(batch, lambda phase: None)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
-def operations(member: LiveMember, batch: int, watch: Watch) -> dict[str, int]:
+def operations(member: BuiltMember, batch: int, watch: OperatorWatch) -> dict[str, int]:
     """Floating-point operations of each phase of one step."""
     counter = FlopCounterMode(display=False, custom_mapping=formulas())
     watch.known = counter.flop_registry
@@ -102,7 +100,7 @@ def operations(member: LiveMember, batch: int, watch: Watch) -> dict[str, int]:
     return found
 
 
-class Watch(TorchDispatchMode):  # type: ignore[misc]
+class OperatorWatch(TorchDispatchMode):  # type: ignore[misc]
     """Sees every operator that runs: which of them the counter has no formula for, and what backward passes write."""
 
     def __init__(self) -> None:
@@ -113,9 +111,9 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         self.in_backward = False
 
     @contextmanager
-    def backward_of(self, member: LiveMember) -> Iterator[None]:
+    def backward_of(self, member: BuiltMember) -> Iterator[None]:
         """Know when the member's backward pass runs."""
-        live, inner = member.live, member.live.backward
+        built, inner = member.built, member.built.backward
 
         def backward(model: Any, loss: Any) -> None:
             self.in_backward = True
@@ -124,11 +122,11 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
             finally:
                 self.in_backward = False
 
-        live.backward = backward
+        built.backward = backward
         try:
             yield
         finally:
-            live.backward = inner
+            built.backward = inner
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator and look at it."""
@@ -211,20 +209,20 @@ def product_times(device: torch.device) -> list[int]:
     return times[3:]
 
 
-def measure_cold(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard, forked: float) -> dict[str, Any]:
+def measure_cold(task: Task) -> dict[str, Any]:
     """Seconds since `forked`, when this process began, on the same clock: until the trial was built, and at the end of
     each step of two passes over its work set. Raises TrialFailed."""
-    member = lone_member(block, level, mode, kitchen, guard)
-    wait = clock_for(member.live.device).wait
-    built = perf_counter() - forked
+    member = task.member()
+    wait = clock_for(member.built.device).wait
+    construction = perf_counter() - task.forked
     ends = []
-    with blaming(level, "starting cold"):
+    with blaming(task.level, "starting cold"):
         for _ in range(2):
             for batch in range(len(member.batches)):
                 member.before()
                 member.step(batch, lambda phase: None)
                 if wait:
                     wait()
-                ends.append(perf_counter() - forked)
-        guard.rest()
-    return {"built": built, "ends": ends}
+                ends.append(perf_counter() - task.forked)
+        task.watchdog.rest()
+    return {"built": construction, "ends": ends}

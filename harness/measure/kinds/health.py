@@ -14,25 +14,23 @@ from typing import Any
 import torch
 
 from harness.measure.kinds.learning import Run, gradient_norm
-from harness.measure.runtime.builder import Kitchen
 from harness.measure.runtime.failure import blaming
-from harness.measure.runtime.watchdog import Guard
-from harness.records.plan import Block, Health, Learning
+from harness.measure.runtime.task import Task
+from harness.records.settings import Learning
 
 
-def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
+def measure_health(task: Task) -> dict[str, Any]:
     """Train one trial under its own seed as a learning measure would, and look. Returns JSON values; raises
     TrialFailed."""
-    settings = block.measures.health or Health()
-    learning = block.measures.learning or Learning()
+    settings, level, watchdog = task.settings, task.level, task.watchdog
     with blaming(level, "looking at its health"):
-        guard.doing(level, "building the model")
-        run = Run.of(block, level, block.baseline.seed, kitchen, guard, learning, None)
-        live, after = run.live, []
-        assert live.optimizer is not None
-        live.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(live.model))))
+        watchdog.doing(level, "building the model")
+        run = Run.of(task, task.block.baseline.seed, task.block.measures.learning or Learning())
+        built, after = run.built, []
+        assert built.optimizer is not None
+        built.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(built.model))))
         before: list[float] = []
-        examples = [run.train_set[index] for index in range(min(live.trial.batch_size, len(run.train_set)))]
+        examples = [run.train_set[index] for index in range(min(built.trial.batch_size, len(run.train_set)))]
         looks = {round(settings.steps * index / settings.looks) for index in range(settings.looks + 1)}
         looked: list[int] = []
         probes: dict[str, list[Any]] = {}
@@ -40,21 +38,21 @@ def measure_health(block: Block, level: str, kitchen: Kitchen, guard: Guard) -> 
         batches = run.batches(0)
         for step in range(settings.steps + 1):
             if step in looks:
-                guard.doing(level, "looking at its health")
+                watchdog.doing(level, "looking at its health")
                 looked.append(step)
-                for name, value in probed(live.model, live.batch(examples)).items():
+                for name, value in probed(built.model, built.batch(examples)).items():
                     probes.setdefault(name, []).append(value)
             if step == settings.steps:
                 break
-            guard.doing(level, "one training step")
-            loss = float(live.step(live, live.batch(next(batches)), lambda phase: None))
+            watchdog.doing(level, "one training step")
+            loss = float(built.step(built, built.batch(next(batches)), lambda phase: None))
             before += [float(norm) for norm in run.norms]
             run.norms.clear()
             taken += 1
             if not isfinite(loss) or not isfinite(before[-1] if before else 0.0):
                 bad = step
                 break
-        guard.rest()
+        watchdog.rest()
     return {
         "steps": taken,
         "looked": looked,

@@ -18,11 +18,13 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.builder import Kitchen, Live
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
 from harness.measure.runtime.failure import blaming
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.task import Task
+from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
-from harness.records.plan import Block, Learning
+from harness.records.plan import Block
+from harness.records.settings import Learning
 
 #: After so many steps the losses are read: reading one makes a GPU wait.
 READ = 16
@@ -85,19 +87,17 @@ def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
     return Resplit(both, positions[: len(data.train)]), Resplit(both, positions[len(data.train) :])
 
 
-def learn(
-    block: Block, level: str, seed: int, kitchen: Kitchen, guard: Guard, checkpoint: Path | None = None
-) -> dict[str, Any]:
+def learn(task: Task) -> dict[str, Any]:
     """The run of one trial under one seed as JSON values; takes up the run saved at `checkpoint` if there is one.
     Raises TrialFailed."""
-    settings = block.measures.learning
+    settings = task.block.measures.learning
     assert settings is not None
-    with blaming(level, f"training under seed {seed}"):
-        guard.doing(level, "building the model")
-        run = Run.of(block, level, seed, kitchen, guard, settings, checkpoint)
-        run.take_up()
+    with blaming(task.level, f"training under seed {task.seed}"):
+        task.watchdog.doing(task.level, "building the model")
+        run = Run.of(task, task.seed, settings, task.checkpoint)
+        run.resume()
         run.train()
-        guard.rest()
+        task.watchdog.rest()
         curve = asdict(run.curve)
     if len(set(curve["learning_rate"])) == 1:
         del curve["learning_rate"][1:]
@@ -112,28 +112,28 @@ def learn(
     }
 
 
-def live_under(block: Block, level: str, seed: int, kitchen: Kitchen) -> Live:
+def built_under(block: Block, level: str, seed: int, builder: TrialBuilder) -> BuiltTrial:
     """A trial under a seed, with the weights that its baseline has under it."""
     trial = next(trial for trial in block.trials if trial.level == level)
-    weights = kitchen.bare(replace(block.baseline, seed=seed)).state_dict()
-    live = kitchen.live(replace(trial, seed=seed), {name: tensor.clone() for name, tensor in weights.items()})
-    if live.optimizer is None:
+    weights = builder.bare(replace(block.baseline, seed=seed)).state_dict()
+    built = builder.build(replace(trial, seed=seed), {name: tensor.clone() for name, tensor in weights.items()})
+    if built.optimizer is None:
         raise ValueError("it has no optimizer")
     torch.manual_seed(seed)  # models of other sizes have drawn more or less of it
-    return live
+    return built
 
 
 @dataclass
 class Run:
     """A trial under way. `step` is how many steps are done of the `total`, which is 0 where time ends it."""
 
-    live: Live
+    built: BuiltTrial
     data: Data
     train_set: Sequence[Any]
     test_set: Sequence[Any]
     settings: Learning
     seed: int
-    guard: Guard
+    watchdog: Watchdog
     checkpoint: Path | None
     key: str
     step: int = 0
@@ -143,19 +143,16 @@ class Run:
     norms: list[torch.Tensor] = field(default_factory=list)
 
     @classmethod
-    def of(
-        cls, block: Block, level: str, seed: int, kitchen: Kitchen, guard: Guard, settings: Learning,
-        checkpoint: Path | None,
-    ) -> Run:  # fmt: skip
+    def of(cls, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> Run:
         """A run that has not begun."""
-        live = live_under(block, level, seed, kitchen)
-        data = kitchen.data(live.trial.dataset)
+        built = built_under(task.block, task.level, seed, task.builder)
+        data = task.builder.data(built.trial.dataset)
         for name in settings.scores:
             if name != "loss" and name not in data.scores:
-                raise ValueError(f"{live.trial.dataset.name} says it has a score {name}, and does not compute it")
-        key = f"{block.id} {level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
-        run = cls(live, data, *split(data, seed), settings, seed, guard, checkpoint, key)
-        live.update = run.watching(live.update)
+                raise ValueError(f"{built.trial.dataset.name} says it has a score {name}, and does not compute it")
+        key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
+        run = cls(built, data, *split(data, seed), settings, seed, task.watchdog, checkpoint, key)
+        built.update = run.watching(built.update)
         return run
 
     def watching(self, update: Callable[..., None]) -> Callable[..., None]:
@@ -173,18 +170,18 @@ class Run:
         if not curve.evaluated:
             self.evaluate()
         batches = self.batches(self.step)
-        total = self.total = settings.steps or ceil(settings.epochs * self.steps_an_epoch())
+        total = self.total = settings.steps or ceil((settings.epochs or 0.0) * self.steps_an_epoch())
         due = {round(total * index / settings.evaluations) for index in range(settings.evaluations + 1)}
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []
         saved = monotonic()
         while not self.over(total):
             begun = perf_counter()
-            self.guard.doing(self.live.trial.level, "one training step")
-            assert self.live.optimizer is not None
-            curve.learning_rate.append(float(self.live.optimizer.param_groups[0]["lr"]))
-            losses.append(self.live.step(self.live, self.live.batch(next(batches)), lambda phase: None))
-            norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.live.device))
+            self.watchdog.doing(self.built.trial.level, "one training step")
+            assert self.built.optimizer is not None
+            curve.learning_rate.append(float(self.built.optimizer.param_groups[0]["lr"]))
+            losses.append(self.built.step(self.built, self.built.batch(next(batches)), lambda phase: None))
+            norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.built.device))
             self.norms.clear()
             self.step += 1
             self.spent += perf_counter() - begun
@@ -202,11 +199,11 @@ class Run:
 
     def over(self, total: int) -> bool:
         """Whether the run has had its steps, or its time."""
-        return self.step >= total if total else self.spent >= self.settings.seconds
+        return self.step >= total if total else self.spent >= (self.settings.seconds or 0.0)
 
     def next_evaluation(self) -> float:
         """After how many seconds of training the next evaluation is due."""
-        return self.settings.seconds * len(self.curve.evaluated) / self.settings.evaluations
+        return (self.settings.seconds or 0.0) * len(self.curve.evaluated) / self.settings.evaluations
 
     def read(self, losses: list[torch.Tensor], norms: list[torch.Tensor]) -> bool:
         """Take the latest losses and norms into the curve; returns whether the run has diverged."""
@@ -228,31 +225,31 @@ class Run:
         size = len(self.train_set)
         for epoch in count():
             shuffled = Resplit([self.train_set], Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
-            cut = self.live.cut(shuffled, Random(f"order {self.seed} {epoch}"))
+            cut = self.built.cut(shuffled, Random(f"order {self.seed} {epoch}"))
             for batch in cut[begin:]:
                 yield [shuffled[position] for position in batch]
             begin = max(0, begin - len(cut))
 
     def steps_an_epoch(self) -> int:
         """How many batches an epoch has."""
-        return ceil(len(self.train_set) / self.live.trial.batch_size)
+        return ceil(len(self.train_set) / self.built.trial.batch_size)
 
     def evaluate(self) -> None:
         """Add the loss and all scores on the test examples to the curve. Draws nothing from torch's generator."""
-        live, values = self.live, {name: [0.0, 0.0] for name in ("loss", *self.data.scores)}
-        size = live.trial.batch_size
-        live.model.eval()
+        built, values = self.built, {name: [0.0, 0.0] for name in ("loss", *self.data.scores)}
+        size = built.trial.batch_size
+        built.model.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for begin in range(0, len(self.test_set), size):
-                self.guard.doing(live.trial.level, "evaluating")
-                batch = live.batch(self.test_set[begin : begin + size])
+                self.watchdog.doing(built.trial.level, "evaluating")
+                batch = built.batch(self.test_set[begin : begin + size])
                 examples = len(batch.ids)
-                add(values["loss"], float(live.forward(live.model, batch)) * examples, examples)
-                predictions = live.evaluate(live.model, batch)
+                add(values["loss"], float(built.forward(built.model, batch)) * examples, examples)
+                predictions = built.evaluate(built.model, batch)
                 for name, score in self.data.scores.items():
                     scored = score(predictions, batch)
                     add(values[name], float(scored.sum()), len(scored))
-        live.model.train()
+        built.model.train()
         means = {name: total / weight if weight else nan for name, (total, weight) in values.items()}
         if not all(map(isfinite, means.values())):
             bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
@@ -274,16 +271,16 @@ class Run:
             "spent": self.spent,
             "curve": asdict(self.curve),
             "generator": torch.get_rng_state(),
-            "states": [thing.state_dict() for thing in self.live.state(self.live)],
+            "states": [thing.state_dict() for thing in self.built.state(self.built)],
         }
-        if self.live.device.type == "cuda":
-            state["generator_cuda"] = torch.cuda.get_rng_state(self.live.device)
+        if self.built.device.type == "cuda":
+            state["generator_cuda"] = torch.cuda.get_rng_state(self.built.device)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
         part.replace(self.checkpoint)
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Go on where a run like this was saved. A file that cannot be read, or is of another run, costs time alone:
         the run begins anew."""
         if self.checkpoint is None or not self.checkpoint.is_file():
@@ -294,11 +291,11 @@ class Run:
             return
         if not isinstance(state, dict) or state.get("key") != self.key:
             return
-        for thing, saved in zip(self.live.state(self.live), state["states"], strict=True):
+        for thing, saved in zip(self.built.state(self.built), state["states"], strict=True):
             thing.load_state_dict(saved)
         torch.set_rng_state(state["generator"])
-        if self.live.device.type == "cuda":
-            torch.cuda.set_rng_state(state["generator_cuda"], self.live.device)
+        if self.built.device.type == "cuda":
+            torch.cuda.set_rng_state(state["generator_cuda"], self.built.device)
         self.step, self.spent, self.curve = state["step"], state["spent"], Curve(**state["curve"])
 
 

@@ -11,49 +11,47 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.autograd.profiler import profile, record_function
 
-from harness.measure.kinds.speed import lone_member
-from harness.measure.runtime.builder import Kitchen, Live
+from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.clock import Member
 from harness.measure.runtime.failure import blaming
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.task import Task
 from harness.plugins.parts import Skip
-from harness.records.plan import Block
 
 #: What a mark's event is called in the profiler's stream, before the phase that ends there.
 MARK = "end of phase "
 PROCESS = Path("/proc/self")
 
 
-def measure_memory(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
+def measure_memory(task: Task) -> dict[str, Any]:
     """Bytes that one trial holds, and that each batch of its work set takes above that, as JSON values.
 
     `peak` has a list of bytes a phase, and of the whole under "step", one number a batch; `kept` is what autograd keeps
     for the backward pass of each (training only); `counts` are the batches' counted amounts. The first pass over the
     work set is not counted: the optimizer's state comes to be in it. Raises TrialFailed.
     """
-    member = lone_member(block, level, mode, kitchen, guard)
-    live = member.live
-    peaks_of = peaks_on_gpu(live.device) if live.device.type == "cuda" else peaks_on_cpu
+    member, mode, watchdog = task.member(), task.mode, task.watchdog
+    level, built = member.level, member.built
+    peaks_of = peaks_on_gpu(built.device) if built.device.type == "cuda" else peaks_on_cpu
     with blaming(level, "measuring memory"):
         # The profiler watches both passes: it does not report that memory is freed which it did not see allocated.
         for _ in range(2):
             peaks = []
             for batch in range(len(member.batches)):
-                guard.doing(level, f"one {mode} step under a memory profiler")
+                watchdog.doing(level, f"one {mode} step under a memory profiler")
                 peaks.append(peaks_of(member, batch))
         kept = []
         for examples in member.batches if mode == "train" else ():
-            guard.doing(level, "one train step that counts what it keeps")
-            kept.append(kept_for_backward(live, examples))
-        guard.rest()
+            watchdog.doing(level, "one train step that counts what it keeps")
+            kept.append(kept_for_backward(built, examples))
+        watchdog.rest()
         return {
-            "parameters": sum(parameter.numel() for parameter in live.model.parameters()),
-            "parameter_bytes": sum(map(size, live.model.parameters())),
-            **({"optimizer_bytes": optimizer_bytes(live)} if mode == "train" else {}),
+            "parameters": sum(parameter.numel() for parameter in built.model.parameters()),
+            "parameter_bytes": sum(map(size, built.model.parameters())),
+            **({"optimizer_bytes": optimizer_bytes(built)} if mode == "train" else {}),
             "peak": columns(peaks),
             "kept": kept,
             "counts": member.counts(),
-            "device": live.device.type,
+            "device": built.device.type,
         }
 
 
@@ -62,9 +60,9 @@ def size(tensor: torch.Tensor) -> int:
     return int(tensor.numel() * tensor.element_size())
 
 
-def optimizer_bytes(live: Live) -> int:
+def optimizer_bytes(built: BuiltTrial) -> int:
     """Bytes of the tensors in the optimizer's state."""
-    states = live.optimizer.state.values() if live.optimizer else ()
+    states = built.optimizer.state.values() if built.optimizer else ()
     return sum(size(value) for state in states for value in state.values() if isinstance(value, torch.Tensor))
 
 
@@ -131,14 +129,14 @@ def peaks_on_gpu(device: torch.device) -> Callable[[Member, int], dict[str, int]
     return peaks_of
 
 
-def kept_for_backward(live: Live, examples: Sequence[Any]) -> int:
+def kept_for_backward(built: BuiltTrial, examples: Sequence[Any]) -> int:
     """The most bytes that autograd keeps for the backward pass at one time during one step: distinct storages, each
     counted whole. Parameters, buffers and the batch are there anyway and not counted; what a fused kernel keeps in a
     workspace of its own is a tensor like any other."""
-    batch = live.batch(examples)
-    kept = Kept([*live.model.parameters(), *live.model.buffers(), *(x for x in batch if isinstance(x, torch.Tensor))])
+    batch = built.batch(examples)
+    kept = Kept([*built.model.parameters(), *built.model.buffers(), *(x for x in batch if isinstance(x, torch.Tensor))])
     with saved_tensors_hooks(kept.pack, lambda held: held.tensor):
-        live.step(live, batch, lambda phase: None)
+        built.step(built, batch, lambda phase: None)
     return kept.peak
 
 
@@ -180,31 +178,31 @@ class Held:
 
 
 def storage_of(tensor: torch.Tensor) -> tuple[str, int, int]:
-    """What tells a tensor's storage from others that live at the same time: device, address, bytes."""
+    """What tells a tensor's storage from others that built at the same time: device, address, bytes."""
     if tensor.layout != torch.strided:  # a sparse tensor has no storage of its own: count its elements
         return str(tensor.device), id(tensor), size(tensor)
     storage = tensor.untyped_storage()
     return str(tensor.device), storage.data_ptr(), storage.nbytes()
 
 
-def measure_resident(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard) -> dict[str, Any]:
+def measure_resident(task: Task) -> dict[str, Any]:
     """Memory of this process in the system's eyes, in bytes: at the mark after building, and its peak over two passes.
 
     `file` are pages of libraries and other files among them, which a step may be the first to touch. ``ru_maxrss``
     would be that of the process this one was forked from. Raises Skip where the kernel cannot reset the peak.
     """
-    member = lone_member(block, level, mode, kitchen, guard)
+    member = task.member()
     try:
         (PROCESS / "clear_refs").write_text("5")
     except OSError as error:
         raise Skip(f"the kernel does not reset a process's peak memory ({error.strerror})") from None
     mark = status()
-    with blaming(level, "measuring resident memory"):
+    with blaming(task.level, "measuring resident memory"):
         for _ in range(2):
             for batch in range(len(member.batches)):
                 member.before()
                 member.step(batch, lambda phase: None)
-        guard.rest()
+        task.watchdog.rest()
     now = status()
     return {"mark": mark["VmRSS"], "mark_file": mark["RssFile"], "peak": now["VmHWM"], "peak_file": now["RssFile"]}
 

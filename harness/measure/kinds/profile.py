@@ -21,13 +21,11 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.measure.kinds.profile_context import fingerprint
 from harness.measure.kinds.profile_events import MARK, Event, Summary, summary_of, typical
-from harness.measure.kinds.speed import LiveMember, lone_member, undisturbed
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.clock import Tape, take
+from harness.measure.runtime.clock import SampleBuffer, take
 from harness.measure.runtime.failure import blaming
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.watchdog import Guard
-from harness.records.plan import Block, Profile
+from harness.measure.runtime.member import BuiltMember, undisturbed
+from harness.measure.runtime.task import Task
 
 #: How often the work set is gone through, where that is not too much.
 PASSES = 5
@@ -39,7 +37,7 @@ STEP = "ProfilerStep"
 NAME = "worker.pt.trace.json"
 
 
-def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: Guard, traces: Path) -> dict[str, Any]:
+def profile_trial(task: Task) -> dict[str, Any]:
     """Profile one trial; returns JSON values, and writes a trace in the layout that TensorBoard's profiler plugin
     reads, ``<traces>/<block>.<level>.<mode>/worker.pt.trace.json.gz``.
 
@@ -47,22 +45,21 @@ def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: 
     `timeline.Row`), `phases`, `kernels` (on a device), `plain` and `profiled` the wall time of the same steps without
     and under the profiler. `counts` are named amounts of the same batches, and `cost` is what the profiler takes for an
     operator. Raises TrialFailed."""
-    settings = block.measures.profile or Profile()
-    member = lone_member(block, level, mode, kitchen, guard)
+    member, level, mode, watchdog = task.member(), task.level, task.mode, task.watchdog
     with blaming(level, "profiling"), undisturbed(Random(0)):
         warm_up(member)
         chosen, passes, plain, profiled = look(member)
         whole = typical(passes)
         names = {name for _, name in whole.rows}
         marks = fingerprint(member, names)
-        folder = traces / f"{block.id}.{_file_name(level)}.{mode}"
-        steps = max(1, min(settings.steps, int(TRACE_EVENTS // max(1, whole.events / len(chosen)))))
+        folder = task.folder / "traces" / f"{task.block.id}.{_file_name(level)}.{mode}"
+        steps = max(1, min(task.settings.steps, int(TRACE_EVENTS // max(1, whole.events / len(chosen)))))
         cut = write_trace(member, steps, folder)
-        guard.rest()
+        watchdog.rest()
     counts = member.counts()
     return {
         "mode": mode,
-        "device": member.live.device.type,
+        "device": member.built.device.type,
         "batches": chosen,
         "passes": len(passes),
         "cost": operator_cost(),
@@ -77,7 +74,7 @@ def profile_trial(block: Block, level: str, mode: str, kitchen: Kitchen, guard: 
     }
 
 
-def warm_up(member: LiveMember) -> None:
+def warm_up(member: BuiltMember) -> None:
     """Two passes without a profiler, and the first use of the profiler itself, which takes long."""
     for batch in 2 * list(range(len(member.batches))):
         member.before()
@@ -89,10 +86,10 @@ def warm_up(member: LiveMember) -> None:
     gc.freeze()
 
 
-def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
+def look(member: BuiltMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
     """Go through the work set, each batch once plain and once profiled: which batches, and of each pass the summaries
     and the wall times of both. Where steps are long or have very many operators, fewer passes and batches do."""
-    clock = clock_for(member.live.device)
+    clock = clock_for(member.built.device)
     chosen = list(range(len(member.batches)))
     passes: list[list[Summary]] = []
     plain: list[list[int]] = []
@@ -107,9 +104,9 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
         if done and spent() * (1 + 1 / done) > 1:
             break
         member.restore()
-        tape, summaries, walls = Tape(), [], []
+        buffer, summaries, walls = SampleBuffer(), [], []
         for index, batch in enumerate(chosen):
-            take(member, batch, tape, clock, round_=index, position=0)
+            take(member, batch, buffer, clock, round_=index, position=0)
             member.before()
             with profiler_of(member) as profiler:
                 wall = -clock.wall()
@@ -117,7 +114,7 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
                 if clock.wait:
                     clock.wait()
                 wall += clock.wall()
-            member.guard.rest()  # reading many events may take longer than a step
+            member.watchdog.rest()  # reading many events may take longer than a step
             summaries.append(summary_of(events_of(profiler)))
             gc.collect()  # a profiler is in a cycle, and its events fill gigabytes
             walls.append(wall)
@@ -126,12 +123,12 @@ def look(member: LiveMember) -> tuple[list[int], list[list[Summary]], list[list[
                 chosen = chosen[: index + 1]
                 break
         passes.append(summaries)
-        plain.append(tape.wall)
+        plain.append(buffer.wall)
         profiled.append(walls)
     return chosen, passes, plain, profiled
 
 
-def marked_step(member: LiveMember, batch: int) -> None:
+def marked_step(member: BuiltMember, batch: int) -> None:
     """One step, with a mark on the profiler's time line where it begins and where each phase ends; what comes after the
     last one belongs to it."""
     last = "step"
@@ -147,9 +144,9 @@ def marked_step(member: LiveMember, batch: int) -> None:
     mark(last)
 
 
-def profiler_of(member: LiveMember, *, shapes: bool = False) -> Any:
+def profiler_of(member: BuiltMember, *, shapes: bool = False) -> Any:
     """A profiler of what a member runs on."""
-    on_device = [ProfilerActivity.CUDA] if member.live.device.type == "cuda" else []
+    on_device = [ProfilerActivity.CUDA] if member.built.device.type == "cuda" else []
     return profile(activities=[ProfilerActivity.CPU, *on_device], record_shapes=shapes)
 
 
@@ -187,7 +184,7 @@ def operator_cost() -> float:
     return max(0.0, (min(profiled) - min(plain)) / max(1, operators))
 
 
-def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
+def write_trace(member: BuiltMember, steps: int, folder: Path) -> bool:
     """Write the trace of so many steps, with shapes and phases in it; returns whether it had to be cut."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = folder / NAME
@@ -197,10 +194,10 @@ def write_trace(member: LiveMember, steps: int, folder: Path) -> bool:
         member.step(batch, lambda phase: None)
     with profiler_of(member, shapes=True) as profiler:
         for index in range(steps):
-            member.guard.doing(member.level, "one step under the profiler")
+            member.watchdog.doing(member.level, "one step under the profiler")
             with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin knows steps by
                 marked_step(member, index % len(member.batches))
-    member.guard.rest()  # writing a scratch loop's trace takes longer than its steps
+    member.watchdog.rest()  # writing a scratch loop's trace takes longer than its steps
     profiler.export_chrome_trace(str(plain))
     trace = json.loads(plain.read_text(encoding="utf-8", errors="replace"))
     plain.unlink()

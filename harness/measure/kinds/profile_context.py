@@ -11,11 +11,11 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from harness.analysis.kernel_paths import COMPILED, ways_of
-from harness.measure.kinds.cost import Watch, page_faults
-from harness.measure.kinds.speed import LiveMember
+from harness.measure.kinds.cost import OperatorWatch, page_faults
+from harness.measure.runtime.member import BuiltMember
 
 
-def fingerprint(member: LiveMember, operators: Iterable[str]) -> dict[str, Any]:
+def fingerprint(member: BuiltMember, operators: Iterable[str]) -> dict[str, Any]:
     """The flags of a step, the types of the weights, the median of page faults a step, and of the numbers other than
     zero that the first batch's backward pass writes, the share that is subnormal (None where nobody can look)."""
     faults = []
@@ -25,26 +25,26 @@ def fingerprint(member: LiveMember, operators: Iterable[str]) -> dict[str, Any]:
     compiled = COMPILED in ways_of(operators)
     return {
         "flags": flags_inside(member),
-        "types": sorted({_short(parameter.dtype) for parameter in member.live.model.parameters()}),
+        "types": sorted({_short(parameter.dtype) for parameter in member.built.model.parameters()}),
         "page_faults": median(faults),
         "subnormal": None if compiled or member.mode != "train" else subnormal_share(member),
     }
 
 
-def subnormal_share(member: LiveMember) -> float:
+def subnormal_share(member: BuiltMember) -> float:
     """Of the numbers other than zero that one backward pass writes, the share that is subnormal."""
-    watch = Watch()
+    watch = OperatorWatch()
     member.before()
     with watch, watch.backward_of(member):
         member.step(0, lambda phase: None)
     return watch.subnormal / watch.written if watch.written else 0.0
 
 
-def flags_inside(member: LiveMember) -> dict[str, Any]:
+def flags_inside(member: BuiltMember) -> dict[str, Any]:
     """The flags as the first module finds them that a step calls, and where none is called as the first phase's end
     does: what an optimization sets for its own part of the step is seen too."""
     found: list[dict[str, Any]] = []
-    device = member.live.device.type
+    device = member.built.device.type
 
     def read(*_: Any) -> None:
         if not found:

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.batches import dataset_counts, work_set
-from harness.measure.runtime.builder import Kitchen, Live
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
 from harness.measure.runtime.failure import BrokenPromise, TrialFailed, blaming
 from harness.measure.runtime.global_state import Watch
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import CHANGES
-from harness.records.plan import Block, Speed, Trial
+from harness.records.plan import Block, Trial
+from harness.records.settings import Speed
 
 #: How many times the float32 baseline's own error a variant's may be, and what is added to that.
 TIMES, PLUS = 4.0, 1e-6
@@ -41,13 +42,13 @@ def exact_products() -> Iterator[None]:
 
 
 @exact_products()
-def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str, Any]]:
+def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> list[dict[str, Any]]:
     """One finding a trial: outcome "ok", "invalid" (a promise is broken) or "failed" (it raised, or is not finite).
 
     The baseline's finding holds the dataset's own counted amounts.
     """
     baseline = block.baseline
-    data = kitchen.data(baseline.dataset)
+    data = builder.data(baseline.dataset)
     probes = list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
     # And a batch as the clock will meet them: what decides by size (where to cut, say) must decide here as there.
     probes.append(some_of(data.train, baseline.batch_size, baseline.seed))
@@ -61,14 +62,14 @@ def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str,
         findings.append(finding)
         try:
             with blaming(trial.level, "verifying"):
-                guard.doing(trial.level, "verifying")
+                watchdog.doing(trial.level, "verifying")
                 if trial is baseline:
-                    weights = {name: t.clone() for name, t in kitchen.bare(trial).state_dict().items()}
-                    exact = prepared(kitchen, trial, weights, torch.float64)
-                    references = [observations(exact, probe, guard) for probe in probes]
+                    weights = {name: t.clone() for name, t in builder.bare(trial).state_dict().items()}
+                    exact = prepared(builder, trial, weights, torch.float64)
+                    references = [observations(exact, probe, watchdog) for probe in probes]
                     finding["data"]["dataset_counts"] = dataset_counts(exact, data.train)
-                live = prepared(kitchen, trial, weights, torch.float32)
-                seen = [observations(live, probe, guard) for probe in probes]
+                built = prepared(builder, trial, weights, torch.float32)
+                seen = [observations(built, probe, watchdog) for probe in probes]
                 for tensors in seen:
                     check_finite(trial, tensors)
                 if trial is baseline:
@@ -77,10 +78,10 @@ def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str,
                     worst = check_promise(trial, seen, references, own_errors)
                     finding["data"].update(worst)
                 if trial.changes != "answer":
-                    check_order(block, trial, live, data.train)
+                    check_order(block, trial, built, data.train)
                     if CHANGES.index(trial.changes) <= CHANGES.index("order"):
-                        check_update(kitchen, trial, baseline, weights)
-                        check_step(kitchen, trial, baseline, weights, probes[-1])
+                        check_update(builder, trial, baseline, weights)
+                        check_step(builder, trial, baseline, weights, probes[-1])
         except BrokenPromise as promise:
             finding.update(outcome="invalid", reason=f"promises {promised(trial)}, but {promise}")
         except TrialFailed as failure:
@@ -90,7 +91,7 @@ def verify_block(block: Block, kitchen: Kitchen, guard: Guard) -> list[dict[str,
             finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
         if trial is baseline and finding["outcome"] != "ok":
             break
-    guard.rest()
+    watchdog.rest()
     return findings
 
 
@@ -116,53 +117,55 @@ def some_of(train: Sequence[Any], size: int, seed: int) -> list[Any]:
     return [train[position] for position in positions]
 
 
-def prepared(kitchen: Kitchen, trial: Trial, weights: Mapping[str, torch.Tensor], dtype: torch.dtype) -> Live:
+def prepared(
+    builder: TrialBuilder, trial: Trial, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
+) -> BuiltTrial:
     """The trial in train mode with every dropout at p = 0."""
-    live = kitchen.live(trial, weights, dtype=dtype)
-    for module in live.model.modules():
+    built = builder.build(trial, weights, dtype=dtype)
+    for module in built.model.modules():
         if isinstance(module, torch.nn.modules.dropout._DropoutNd):
             module.p = 0.0
         elif isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0
-    return live
+    return built
 
 
-def observations(live: Live, examples: Sequence[Any], guard: Guard) -> Tensors:
+def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog) -> Tensors:
     """Everything compared, as float64 on the CPU: the loss, the observed tensors in order of example id, and the
     gradients of both the loss and of a random projection of what is observed."""
-    guard.doing(live.trial.level, "verifying")
-    dtype = next(live.model.parameters()).dtype
-    batch = as_dtype(live.batch(examples), dtype)
+    watchdog.doing(built.trial.level, "verifying")
+    dtype = next(built.model.parameters()).dtype
+    batch = as_dtype(built.batch(examples), dtype)
     found: Tensors = {}
-    loss = live.forward(live.model, batch)
+    loss = built.forward(built.model, batch)
     if not isinstance(loss, torch.Tensor) or loss.shape != ():
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise ValueError(f"forward returns {shape} where a scalar loss is due")
     found["loss"] = loss
-    live.backward(live.model, loss)
-    found |= {f"gradient of {name}": gradient for name, gradient in gradients(live.model)}
-    live.model.zero_grad(set_to_none=True)
+    built.backward(built.model, loss)
+    found |= {f"gradient of {name}": gradient for name, gradient in gradients(built.model)}
+    built.model.zero_grad(set_to_none=True)
     # The classifier alone would hide states that it does not read: project all that is observed.
     order = torch.argsort(batch.ids)
     total: Any = 0.0
-    for name, tensor in live.observe(live.model, batch).items():
+    for name, tensor in built.observe(built.model, batch).items():
         if tensor.shape[:1] != batch.ids.shape:
             raise ValueError(f"observes {name} of shape {tuple(tensor.shape)} for {len(batch.ids)} examples")
         tensor = tensor[order.to(tensor.device)]
         found[name] = tensor
         total = total + (tensor * projection(name, tensor)).sum()
-    live.model.eval()  # as the clock will run it
+    built.model.eval()  # as the clock will run it
     with torch.inference_mode():
-        predictions = live.evaluate(live.model, batch)
-    live.model.train()
+        predictions = built.evaluate(built.model, batch)
+    built.model.train()
     if isinstance(predictions, torch.Tensor):
         if predictions.shape[:1] != batch.ids.shape:
             raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
         found["predictions"] = predictions[order.to(predictions.device)]
     if isinstance(total, torch.Tensor) and total.requires_grad:
-        live.backward(live.model, total)
-        found |= {f"projected gradient of {name}": gradient for name, gradient in gradients(live.model)}
-        live.model.zero_grad(set_to_none=True)
+        built.backward(built.model, total)
+        found |= {f"projected gradient of {name}": gradient for name, gradient in gradients(built.model)}
+        built.model.zero_grad(set_to_none=True)
     return {name: tensor.detach().double().cpu() for name, tensor in found.items()}
 
 
@@ -232,28 +235,28 @@ def check_promise(
     return dict(zip(("error", "allowed", "of"), worst, strict=True))
 
 
-def check_order(block: Block, trial: Trial, live: Live, train: Sequence[Any]) -> None:
-    """An epoch over the work set holds each example once; `Live.batches` raises where it does not."""
+def check_order(block: Block, trial: Trial, built: BuiltTrial, train: Sequence[Any]) -> None:
+    """An epoch over the work set holds each example once; `BuiltTrial.batches` raises where it does not."""
     speed = block.measures.speed or Speed()
     try:
         examples = work_set(train, trial.batch_size, speed.batches, trial.seed)
     except ValueError:
         return  # too few examples: the clock will say so, with what to do
     try:
-        live.batches(examples, Random(f"order {trial.seed}"))
+        built.batches(examples, Random(f"order {trial.seed}"))
     except ValueError as error:
         raise BrokenPromise(str(error)) from error
 
 
-def check_update(kitchen: Kitchen, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor]) -> None:
+def check_update(builder: TrialBuilder, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor]) -> None:
     """The same gradients give the same weights: handed to both updates, they must move parameters alike."""
 
-    def hand_over_gradients(live: Live) -> None:
-        for name, parameter in live.model.named_parameters():
+    def hand_over_gradients(built: BuiltTrial) -> None:
+        for name, parameter in built.model.named_parameters():
             parameter.grad = projection(name, parameter)
-        live.update(live.model, live.optimizer)
+        built.update(built.model, built.optimizer)
 
-    ours, theirs = (moves(kitchen, one, weights, hand_over_gradients) for one in (trial, baseline))
+    ours, theirs = (moves(builder, one, weights, hand_over_gradients) for one in (trial, baseline))
     for name in sorted(ours.keys() & theirs.keys()):
         difference, size = float((ours[name] - theirs[name]).abs().max()), float(theirs[name].abs().max())
         if difference > 1e-4 * size + 1e-7:
@@ -261,7 +264,7 @@ def check_update(kitchen: Kitchen, trial: Trial, baseline: Trial, weights: Mappi
 
 
 def check_step(
-    kitchen: Kitchen, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor], examples: Sequence[Any]
+    builder: TrialBuilder, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor], examples: Sequence[Any]
 ) -> None:
     """One whole step, as the clock runs it, moves the weights alike.
 
@@ -269,10 +272,10 @@ def check_step(
     rounds to either side of zero. What a replaced `step` leaves out is larger than that.
     """
 
-    def one_step(live: Live) -> None:
-        live.step(live, live.batch(examples), lambda phase: None)
+    def one_step(built: BuiltTrial) -> None:
+        built.step(built, built.batch(examples), lambda phase: None)
 
-    ours, theirs = (moves(kitchen, one, weights, one_step) for one in (trial, baseline))
+    ours, theirs = (moves(builder, one, weights, one_step) for one in (trial, baseline))
     names = sorted(ours.keys() & theirs.keys())
     difference = sum(float((ours[name] - theirs[name]).square().sum()) for name in names) ** 0.5
     size = sum(float(theirs[name].square().sum()) for name in names) ** 0.5
@@ -280,11 +283,13 @@ def check_step(
         raise BrokenPromise(f"a whole step moves the weights differently (by {difference / size:.1%})")
 
 
-def moves(kitchen: Kitchen, trial: Trial, weights: Mapping[str, torch.Tensor], act: Callable[[Live], None]) -> Tensors:
+def moves(
+    builder: TrialBuilder, trial: Trial, weights: Mapping[str, torch.Tensor], act: Callable[[BuiltTrial], None]
+) -> Tensors:
     """How far each parameter moves when something is done to the trial; nothing where it has no optimizer."""
-    live = prepared(kitchen, trial, weights, torch.float32)
-    if live.optimizer is None:
+    built = prepared(builder, trial, weights, torch.float32)
+    if built.optimizer is None:
         return {}
-    before = {name: parameter.detach().clone() for name, parameter in live.model.named_parameters()}
-    act(live)
-    return {name: parameter.detach() - before[name] for name, parameter in live.model.named_parameters()}
+    before = {name: parameter.detach().clone() for name, parameter in built.model.named_parameters()}
+    act(built)
+    return {name: parameter.detach() - before[name] for name, parameter in built.model.named_parameters()}

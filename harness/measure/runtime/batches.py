@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from harness.measure.runtime.builder import Live
+from harness.measure.runtime.builder import BuiltTrial
 
 
 def work_set(train: Sequence[Any], batch_size: int, batches: int, seed: int) -> list[Any]:
@@ -21,12 +21,12 @@ def work_set(train: Sequence[Any], batch_size: int, batches: int, seed: int) -> 
     return [train[position] for position in positions]
 
 
-def dataset_counts(live: Live, examples: Sequence[Any], most: int = 64) -> dict[str, float]:
+def dataset_counts(built: BuiltTrial, examples: Sequence[Any], most: int = 64) -> dict[str, float]:
     """The amounts counted over batches in the order of the dataset itself (at most `most` batches): what the work
     set's own amounts are held against."""
     totals: dict[str, float] = {}
-    size = live.trial.batch_size
+    size = built.trial.batch_size
     for at in range(0, min(len(examples), most * size), size):
-        for name, amount in live.count(live.model, live.collate(examples[at : at + size])).items():
+        for name, amount in built.count(built.model, built.collate(examples[at : at + size])).items():
             totals[name] = totals.get(name, 0.0) + amount
     return totals

@@ -1,4 +1,4 @@
-"""From a trial to a live one: model, optimizer and the functions of a step."""
+"""From a trial to a built one: model, optimizer and the functions of a step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mark = Callable[[str], None]
 
 
 @dataclass
-class Live:
+class BuiltTrial:
     """A trial ready to run: the built model, its optimizer and the recipe's functions (see `parts.SEAMS`)."""
 
     trial: Trial
@@ -35,7 +35,7 @@ class Live:
     evaluate: Callable[..., Any]
     observe: Callable[..., Mapping[str, torch.Tensor]]
     count: Callable[..., Mapping[str, float]]
-    state: Callable[[Live], Sequence[Any]]
+    state: Callable[[BuiltTrial], Sequence[Any]]
 
     def batch(self, examples: Sequence[Any]) -> Any:
         """The examples collated and on the trial's device."""
@@ -54,8 +54,8 @@ class Live:
         return [[examples[position] for position in batch] for batch in self.cut(examples, random)]
 
 
-class Kitchen:
-    """Builds live trials from a catalog; loads each dataset once."""
+class TrialBuilder:
+    """Builds built trials from a catalog; loads each dataset once."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -92,14 +92,14 @@ class Kitchen:
             recipe = self.catalog.code(entry)(recipe.as_used_by(spec.name), **spec.parameters)
         return recipe
 
-    def live(
+    def build(
         self,
         trial: Trial,
         weights: Mapping[str, torch.Tensor] | None = None,
         *,
         dtype: torch.dtype = torch.float32,
         before_init: Callable[[torch.nn.Module], None] = lambda model: None,
-    ) -> Live:
+    ) -> BuiltTrial:
         """The trial with its model built under its seed, the baseline's `weights` copied into equal-named,
         equal-shaped tensors, and initialised after that."""
         data, recipe = self.data(trial.dataset), self.recipe(trial)
@@ -114,7 +114,7 @@ class Kitchen:
         model.to(device=device, dtype=dtype)
         model.train()
         make_optimizer = recipe.seam("optimizer", lambda model: None)
-        return Live(
+        return BuiltTrial(
             trial=trial,
             device=device,
             model=model,
@@ -128,7 +128,7 @@ class Kitchen:
             evaluate=recipe.seam("evaluate", lambda model, batch: model.predict(batch)),
             observe=recipe.seam("observe", lambda model, batch: model.observe(batch)),
             count=recipe.seam("count", lambda model, batch: data.count(batch) if data.count else {}),
-            state=recipe.seam("state", lambda live: [live.model, live.optimizer]),
+            state=recipe.seam("state", lambda built: [built.model, built.optimizer]),
         )
 
 
@@ -143,13 +143,13 @@ def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-def step(live: Live, batch: Any, mark: Mark) -> torch.Tensor:
+def step(built: BuiltTrial, batch: Any, mark: Mark) -> torch.Tensor:
     """The default step. Returns the loss without waiting for it."""
-    loss = live.forward(live.model, batch)
+    loss = built.forward(built.model, batch)
     mark("forward")
-    live.backward(live.model, loss)
+    built.backward(built.model, loss)
     mark("backward")
-    live.update(live.model, live.optimizer)
+    built.update(built.model, built.optimizer)
     mark("update")
     return loss.detach()
 

@@ -46,7 +46,7 @@ class Member(Protocol):
 
 
 @dataclass
-class Tape:
+class SampleBuffer:
     """One member's samples: a list a column, nanoseconds over `repeats` steps each."""
 
     repeats: int = 1
@@ -128,11 +128,11 @@ class EventMarker:
         return sum(self.phases.values())
 
 
-def take(member: Member, batch: int, tape: Tape, clock: Clock, *, round_: int, position: int) -> None:
-    """One sample, appended to the tape."""
+def take(member: Member, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
+    """One sample, appended to the buffer."""
     member.before()
     marker = EventMarker(clock) if clock.events else Marker(clock)
-    step, repeats = member.step, tape.repeats
+    step, repeats = member.step, buffer.repeats
     switches = clock.switches()
     cpu = clock.cpu()
     marker.start()
@@ -140,19 +140,24 @@ def take(member: Member, batch: int, tape: Tape, clock: Clock, *, round_: int, p
         step(batch, marker)
     wall = marker.stop()
     cpu = clock.cpu() - cpu
-    tape.wall.append(wall)
-    tape.cpu.append(cpu)
-    tape.switches.append(clock.switches() - switches)
-    tape.batch.append(batch)
-    tape.round.append(round_)
-    tape.position.append(position)
-    for phase in {**tape.phases, **marker.phases}:  # a phase that this sample did not have took no time
-        column = tape.phases.setdefault(phase, [0] * (len(tape.wall) - 1))
+    buffer.wall.append(wall)
+    buffer.cpu.append(cpu)
+    buffer.switches.append(clock.switches() - switches)
+    buffer.batch.append(batch)
+    buffer.round.append(round_)
+    buffer.position.append(position)
+    for phase in {**buffer.phases, **marker.phases}:  # a phase that this sample did not have took no time
+        column = buffer.phases.setdefault(phase, [0] * (len(buffer.wall) - 1))
         column.append(marker.phases.get(phase, 0))
 
 
 def run_rounds(
-    members: Sequence[Member], tapes: Sequence[Tape], batches: int, rounds: range, clock: Clock, random: Random
+    members: Sequence[Member],
+    buffers: Sequence[SampleBuffer],
+    batches: int,
+    rounds: range,
+    clock: Clock,
+    random: Random,
 ) -> None:
     """In round r every member runs its batch r mod `batches`, in balanced random order; state is restored before
     each pass over the work set."""
@@ -163,7 +168,7 @@ def run_rounds(
             for member in members:
                 member.restore()
         for position, index in enumerate(next(orders)):
-            take(members[index], batch, tapes[index], clock, round_=round_, position=position)
+            take(members[index], batch, buffers[index], clock, round_=round_, position=position)
 
 
 def balanced_orders(members: int, random: Random) -> Iterator[list[int]]:

@@ -15,11 +15,12 @@ import torch
 
 from harness.measure.runtime import machine
 from harness.measure.runtime.batches import work_set
-from harness.measure.runtime.builder import Kitchen, Live, in_turn
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, in_turn
 from harness.measure.runtime.failure import TrialFailed, blaming
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip
-from harness.records.plan import THREADS, Block, Speed, Trial
+from harness.records.plan import THREADS, Block, Trial
+from harness.records.settings import Speed
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Rehearsal:
     skipped: str = ""
 
 
-def work_batches(kitchen: Kitchen, block: Block, trial: Trial) -> list[Any]:
+def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]:
     """The batches that the trial is timed on, collated as it collates them, on the CPU; fewer where the training set
     has no more, as what is not timed may."""
     torch.set_num_threads(1)
-    data, recipe = kitchen.data(trial.dataset), kitchen.recipe(trial)
+    data, recipe = builder.data(trial.dataset), builder.recipe(trial)
     if not len(data.train):
         raise ValueError("the training set is empty")
     size = min(trial.batch_size, len(data.train))
@@ -47,7 +48,7 @@ def work_batches(kitchen: Kitchen, block: Block, trial: Trial) -> list[Any]:
     return [collate([examples[position] for position in batch]) for batch in positions]
 
 
-def rehearse(kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Rehearsal:
+def rehearse(builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Rehearsal:
     """Build the trial under its seed and run it on these batches, one step each, in a child process: what crashes or
     hangs there is a failure like others. `limit` is the most seconds that a step may take."""
     warm(machine.describe()["gpus"])
@@ -58,7 +59,7 @@ def rehearse(kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, 
             os.close(reading)
             os.dup2(2, 1)  # what plugins print must not get into what is exported
             with os.fdopen(writing, "w") as pipe:
-                for said, what in _steps(kitchen, trial, batches, mode, limit):
+                for said, what in _steps(builder, trial, batches, mode, limit):
                     pipe.write(json.dumps([said, what]) + "\n")
                     pipe.flush()  # a crash must not take along what came before it
         finally:
@@ -79,20 +80,20 @@ def rehearse(kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, 
 
 
 def _steps(
-    kitchen: Kitchen, trial: Trial, batches: Sequence[Any], mode: str, limit: float
+    builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float
 ) -> Iterator[tuple[str, float | str]]:
     """In the child: the number of each step, and why there is no next one."""
     use_threads(int(trial.environment.get(THREADS, 1)))
     try:
         with blaming(trial.level, "building the model"):
             signal.setitimer(signal.ITIMER_REAL, limit)
-            live = kitchen.live(trial)
+            built = builder.build(trial)
             if mode == "inference":
-                live.model.eval()
+                built.model.eval()
         for step, batch in enumerate(batches, 1):
             signal.setitimer(signal.ITIMER_REAL, limit)
             with blaming(trial.level, f"{mode} step {step}"):
-                number = one_step(live, batch, mode)
+                number = one_step(built, batch, mode)
             yield "number", number
     except TrialFailed as failure:
         skip = failure.__cause__
@@ -101,13 +102,13 @@ def _steps(
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def one_step(live: Live, batch: Any, mode: str) -> float:
+def one_step(built: BuiltTrial, batch: Any, mode: str) -> float:
     """One step on a batch: its loss, or the mean size of what is predicted."""
-    batch = batch if live.device.type == "cpu" else batch.to(live.device)
+    batch = batch if built.device.type == "cpu" else batch.to(built.device)
     if mode == "train":
-        return float(live.step(live, batch, lambda phase: None))
+        return float(built.step(built, batch, lambda phase: None))
     with torch.inference_mode():
-        return mean_size(live.evaluate(live.model, batch))
+        return mean_size(built.evaluate(built.model, batch))
 
 
 def mean_size(predicted: Any) -> float:

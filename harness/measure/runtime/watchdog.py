@@ -13,7 +13,7 @@ from typing import Any
 SIZE = 512
 
 
-class Guard:
+class Watchdog:
     """Shared memory with the name of what runs now, and an alarm of `limit` seconds around it."""
 
     def __init__(self, limit: float) -> None:

@@ -19,7 +19,8 @@ import numpy as np
 
 from harness.analysis.learning import Learned
 from harness.analysis.seed_stats import average
-from harness.records.plan import Block, Plan, Record, Trial
+from harness.records.plan import Block, Plan, Trial
+from harness.records.record import Record
 from harness.report.formats.event_files import NAME, Events, keep
 from harness.report.plots.figures import file_name
 from harness.report.plots.learning_curves import Run

@@ -15,7 +15,8 @@ from harness.analysis.learning import Learned, total_steps
 from harness.analysis.seed_stats import SMALLEST, as_estimated
 from harness.analysis.stats import Array
 from harness.plugins.parts import Score
-from harness.records.plan import Learning, Record
+from harness.records.record import Record
+from harness.records.settings import Learning
 from harness.report.plots.figures import Style, bare, heading, label_ends, log_scale, per_cent, styles_of
 
 if TYPE_CHECKING:

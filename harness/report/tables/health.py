@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.records.plan import Block, Record
+from harness.records.plan import Block
+from harness.records.record import Record
 from harness.report.table import Table
 
 WORDS = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.errors import UserError, did_you_mean
-from harness.records.plan import Block, Learning, Plan, Spec, Speed, Trial
+from harness.records.plan import Block, Plan, Spec, Trial
+from harness.records.settings import Learning, Speed
 
 #: What two runs can be compared by: absolute times, ratios to the baseline, amounts that are exact, learned scores.
 Kind = Literal["times", "ratios", "amounts", "scores"]

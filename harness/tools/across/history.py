@@ -16,7 +16,8 @@ from harness.analysis.profile_warnings import ways_told
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import looks_of
 from harness.errors import UserError
-from harness.records.plan import Plan, Record, digest
+from harness.records.plan import Plan, digest
+from harness.records.record import Record
 from harness.records.store import Store, runs_of
 from harness.tools.across.change_points import ChangePoint, Changes, Segment, find_changes
 from harness.tools.across.comparability import changed, in_words, place_key, run_key, told_of

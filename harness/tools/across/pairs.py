@@ -13,7 +13,8 @@ from harness.analysis.stats import Estimate
 from harness.api.session import kept
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
-from harness.records.plan import Block, Plan, Record
+from harness.records.plan import Block, Plan
+from harness.records.record import Record
 from harness.records.store import Store
 from harness.tools.across.comparability import (
     Difference,

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.analysis import stats
 from harness.errors import CLAIM_FAILED, FAILED, UNDECIDED, UserError, did_you_mean
-from harness.records.plan import LEARNING, Block, Speed
+from harness.records.plan import LEARNING, Block
+from harness.records.settings import Speed
 from harness.tools.across.comparability import Difference
 from harness.tools.across.learned import ClaimChange, amounts_of, claims_of, scores_of
 from harness.tools.across.pairs import Change, Pair, Side, pairs_of

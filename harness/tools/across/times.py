@@ -14,7 +14,7 @@ import numpy as np
 from harness.analysis import stats
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import CPU_SHARE, Comparison, alpha_of
-from harness.records.plan import Record
+from harness.records.record import Record
 from harness.tools.across.pairs import Change, Pair, Side, Verdict
 
 #: The standard deviation of what a run gives to its own ratios, beyond what its processes show of it (log units): of

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.measure.runtime import machine
-from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.replay import Drawn, Rehearsal, rehearse, with_drawn, work_batches
 from harness.plugins.catalog import Catalog
@@ -115,20 +115,20 @@ def mode_of(block: Block, trial: Trial, catalog: Catalog, asked: str | None) -> 
 def make_script(catalog: Catalog, subject: Subject, *, whole: bool = False, room: int = ROOM) -> Script:
     """Run the trial a few steps and write the script that repeats them. `whole` keeps classes whole. Raises UserError
     where the trial cannot run here, or where its code cannot be taken out of its plugin."""
-    kitchen, trial = Kitchen(catalog), subject.trial
+    builder, trial = TrialBuilder(catalog), subject.trial
     facts = machine.describe()
     try:
-        batches = work_batches(kitchen, subject.block, trial)
+        batches = work_batches(builder, subject.block, trial)
     except Skip as skip:
         raise UserError(f"{subject.place} cannot run here: {skip}.") from skip
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a dataset or a collate may raise anything
         raise UserError(f"the batches of {subject.place} cannot be made: {reason_of(error)}.") from error
-    author = Author(catalog, kitchen, subject, facts, whole)
+    author = Author(catalog, builder, subject, facts, whole)
     author.embed(batches, room)
     here = trial.device == "cpu" or facts["gpus"]
-    rehearsal = rehearse(kitchen, trial, author.batches, subject.mode, subject.block.measures.limit) if here else None
+    rehearsal = rehearse(builder, trial, author.batches, subject.mode, subject.block.measures.limit) if here else None
     if rehearsal is not None and rehearsal.skipped:
         raise UserError(f"{subject.place} cannot run here: {rehearsal.skipped}.")
     text, needs = author.text(rehearsal)
@@ -142,7 +142,7 @@ class Author:
     """Writes one script."""
 
     catalog: Catalog
-    kitchen: Kitchen
+    builder: TrialBuilder
     subject: Subject
     facts: dict[str, Any]
     whole: bool
@@ -152,7 +152,7 @@ class Author:
 
     def __post_init__(self) -> None:
         trial = self.subject.trial
-        self.recipe = self.kitchen.recipe(trial)
+        self.recipe = self.builder.recipe(trial)
         self.model = self.catalog.find(Model, trial.model.name)
         self.used = [(spec, self.catalog.find(Optimization, spec.name)) for spec in trial.use if self.is_needed(spec)]
         entries = [self.model, self.catalog.find(Dataset, trial.dataset.name), *(entry for _, entry in self.used)]
@@ -214,7 +214,7 @@ class Author:
         """The whole script, and the packages that it needs."""
         trial = self.subject.trial
         self.writer.drawn, self.writer.draw = self.drawn, self.hold(DRAW) if self.drawn else ""
-        facts = self.writer.write(self.kitchen.data(trial.dataset).facts, f"what {trial.dataset.name} says of itself")
+        facts = self.writer.write(self.builder.data(trial.dataset).facts, f"what {trial.dataset.name} says of itself")
         of_facts = len(self.writer.tensors)
         what = f"a batch of {trial.dataset.name}"
         rows = "".join(f"        {self.writer.write(batch, what)},\n" for batch in self.batches)

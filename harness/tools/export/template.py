@@ -36,29 +36,29 @@ class Recipe:
 '''
 
 TRAIN = '''\
-def one_step(live: Any, batch: Any) -> float:
+def one_step(built: Any, batch: Any) -> float:
     """One training step: its loss."""
-    batch = batch if live.device.type == "cpu" else batch.to(live.device)
-    return float(live.step(live, batch, lambda phase: None))
+    batch = batch if built.device.type == "cpu" else batch.to(built.device)
+    return float(built.step(built, batch, lambda phase: None))
 '''
 
 INFERENCE = '''\
-def one_step(live: Any, batch: Any) -> float:
+def one_step(built: Any, batch: Any) -> float:
     """One batch through the model in inference mode: the mean size of what it predicts."""
-    batch = batch if live.device.type == "cpu" else batch.to(live.device)
+    batch = batch if built.device.type == "cpu" else batch.to(built.device)
     with torch.inference_mode():
-        return {mean_size}(live.evaluate(live.model, batch))
+        return {mean_size}(built.evaluate(built.model, batch))
 '''
 
 MAIN = '''\
-def timed(live: Any, batches: list, passes: int) -> float:
+def timed(built: Any, batches: list, passes: int) -> float:
     """The median seconds of a step over so many passes. A plain clock around each step, in one process: unlike the
     harness it does not interleave variants, repeat itself in fresh processes, or put weights back after a pass, so
     a difference of some percent between two of these numbers may be nothing."""
     seconds = []
     for batch in batches * passes:
         begun = time.perf_counter()
-        one_step(live, batch)
+        one_step(built, batch)
         seconds.append(time.perf_counter() - begun)
     return statistics.median(seconds)
 
@@ -78,10 +78,10 @@ def main() -> None:
 
 STEPS = """\
     batches = embedded_batches()
-    live = build_trial(torch.device(asked.device))
+    built = build_trial(torch.device(asked.device))
     largest = 0.0
     for number in range(asked.steps or len(batches)):
-        value = one_step(live, batches[number % len(batches)])
+        value = one_step(built, batches[number % len(batches)])
         line = f"step {number + 1}: {NOUN} {value:.9g}"
         if number < len(EXPECTED):
             line += f" (expected {EXPECTED[number]:.9g})"
@@ -101,7 +101,7 @@ FAILS = """\
 
 TIME = """\
     if asked.time:
-        print(f"{1000 * timed(live, batches, asked.time):.3f} ms a step, the median; timed() says what it is worth")
+        print(f"{1000 * timed(built, batches, asked.time):.3f} ms a step, the median; timed() says what it is worth")
 """
 
 UNPACK = '''\

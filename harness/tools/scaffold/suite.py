@@ -76,7 +76,7 @@ def suite_text(name: str, wanted: Wanted, catalog: Catalog) -> str:
     choice = _Choice(wanted, catalog)
     text = rendered("suite/suite.yaml.j2", choice.values())
     try:
-        plan = make_plan(parse_suite(read_text(text, f"{name}.yaml"), name, text), catalog)
+        plan = make_plan(parse_suite(read_text(text, f"{name}.yaml"), name, text, catalog), catalog)
     except UserError as error:
         raise UserError(f"no such suite can be planned, so none is written: {error}", fix=choice.fitting()) from error
     if plan.skipped:

@@ -18,7 +18,8 @@ from harness.analysis import stats
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.timing import CPU_SHARE, Measured, Verdict, decide
-from harness.records.plan import Block, Measures, Spec, Speed, Trial
+from harness.records.plan import Block, Spec, Trial
+from harness.records.settings import Measures, Speed
 from harness.tools.selftest.traces import Traces, segment
 
 #: Experiments a cell: a share of 5 % is then known to ±0.7 %.
@@ -187,7 +188,7 @@ def _trial(level: str) -> Trial:
     return Trial(level, nothing, nothing, (), 1, 0, "cpu", level, "rounding")
 
 
-BLOCK = Block({}, (_trial("a"), _trial("b")), Measures(speed=Speed()))
+BLOCK = Block({}, (_trial("a"), _trial("b")), Measures.of(speed=Speed()))
 
 
 def as_json(cells: Sequence[Cell], checks: Sequence[Check]) -> Mapping[str, object]:

@@ -20,11 +20,13 @@ from harness.analysis.findings import floor_of
 from harness.analysis.stats import Array
 from harness.analysis.timing import CPU_SHARE, Comparison, Measured
 from harness.errors import UserError
-from harness.measure.coordinator import Servers, measure_block
+from harness.measure.coordinator import measure_block
+from harness.measure.servers import Servers
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
-from harness.records.plan import Block, Record
+from harness.records.plan import Block
+from harness.records.record import Record
 from harness.suite.loader import parse_suite
 from harness.suite.yaml_source import read_text
 from harness.tools.selftest.traces import LEAST_PAIRS, PROCESSES
@@ -146,7 +148,7 @@ def summary(found: Sequence[Experiment], coordinator: float) -> Summary:
 def specimen_block() -> Block:
     """The block that is measured: base, same and slowed."""
     catalog = Catalog(load_plugins([SPECIMEN]))
-    return make_plan(parse_suite(read_text(SUITE, "selftest"), "selftest", SUITE, ()), catalog).blocks[0]
+    return make_plan(parse_suite(read_text(SUITE, "selftest"), "selftest", SUITE, catalog), catalog).blocks[0]
 
 
 @contextmanager
@@ -154,7 +156,7 @@ def servers(without: Sequence[str] = ()) -> Iterator[Servers]:
     """Fork servers that know the specimen, `without` some installed plugins, with a folder of their own."""
     with (
         tempfile.TemporaryDirectory(prefix="harness-selftest-") as folder,
-        Servers(Path(folder), [SPECIMEN], without=without) as running,
+        Servers(Path(folder), Catalog(load_plugins([SPECIMEN], without))) as running,
     ):
         yield running
 
@@ -189,8 +191,8 @@ def record_noise(count: int, seconds: float) -> Iterator[tuple[str, Array]]:
     burner on the same core. Yields each with its environment."""
     block = specimen_block().alone()
     assert block.measures.speed is not None
-    speed = replace(block.measures.speed, batches=1, seconds=seconds / 2, visits=LEAST_PAIRS * PROCESSES)
-    block = replace(block, measures=replace(block.measures, speed=speed))
+    speed = block.measures.speed.changed(batches=1, seconds=seconds / 2, visits=LEAST_PAIRS * PROCESSES)
+    block = replace(block, measures=block.measures.with_(speed=speed))
     for environment in ("nat", "load"):
         with servers() as running:
             server = running.get({})
@@ -200,10 +202,12 @@ def record_noise(count: int, seconds: float) -> Iterator[tuple[str, Array]]:
             server.ask(do="prepare", block=block.to_json())
             with burner(core) if environment == "load" else nothing():
                 for number in range(count):
-                    answer = server.ask(do="speed.train", replicate=number, without=[])
-                    if "members" not in answer:
+                    members = [(block.baseline.level, role) for role in ("variant", "control")]
+                    message = {"kind": "speed", "stage": "speed", "mode": "train", "replicate": number}
+                    answer = server.ask(do="measure", **message, members=members)
+                    if "data" not in answer:
                         raise UserError(f"the self-test's own model cannot be measured: {answer.get('reason')}.")
-                    yield environment, trace_of(answer["members"])
+                    yield environment, trace_of(answer["data"])
 
 
 def trace_of(members: list[dict[str, Any]]) -> Array:

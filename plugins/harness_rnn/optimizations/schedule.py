@@ -57,7 +57,7 @@ def schedule(
         return update_and_count
 
     def and_schedule(state: Any) -> Any:
-        return lambda live: [*state(live), live.optimizer.schedule]
+        return lambda built: [*state(built), built.optimizer.schedule]
 
     return recipe.wrap("optimizer", scheduled).wrap("update", counted).wrap("state", and_schedule)
 

@@ -30,8 +30,8 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
     if window < 1:
         raise ValueError(f"window = {window} is less than one step")
 
-    def step(live: Any, batch: SequenceBatch, mark: Callable[[str], None]) -> Tensor:
-        model = live.model
+    def step(built: Any, batch: SequenceBatch, mark: Callable[[str], None]) -> Tensor:
+        model = built.model
         each = model.facts.task == "steps"
         asked = asked_at(batch, each)
         windows = Windows(model, batch)
@@ -41,18 +41,18 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
             part = cut(batch, start, stop, each)
             share = sum(asked[start:stop]) / max(1, sum(asked))
             with torch.set_grad_enabled(share > 0):
-                loss = live.forward(windows, part)
+                loss = built.forward(windows, part)
             mark("forward")
             if not share:
                 continue
-            live.backward(model, loss if each else loss * share)
+            built.backward(model, loss if each else loss * share)
             mark("backward")
             mean = mean + loss.detach() * share
             if each:
-                live.update(model, live.optimizer)
+                built.update(model, built.optimizer)
                 mark("update")
         if not each:
-            live.update(model, live.optimizer)
+            built.update(model, built.optimizer)
             mark("update")
         return mean
 

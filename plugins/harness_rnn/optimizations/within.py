@@ -10,7 +10,7 @@ from harness import Recipe
 
 
 def within(recipe: Recipe, context: Callable[[Any], AbstractContextManager[Any]], *seams: str) -> Recipe:
-    """Call each of these seams inside ``context(first)``, where `first` is the seam's first argument: the live trial
+    """Call each of these seams inside ``context(first)``, where `first` is the seam's first argument: the built trial
     for `step`, the model for the others.
 
     The members of a block share one process and take turns, a step at a time: what one switches on must be off again

@@ -1,0 +1,64 @@
+"""The kind of measurement `memory`: its settings, its quantities from what was stored, its section of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
+from harness.builtin.measures import PHASES
+from harness.records.settings import StepSettings
+from harness.report.table import Section
+from harness.report.tables.quantities import quantity_tables
+
+WORDS = (
+    "Peaks are bytes that torch's allocator handed out beyond what was allocated before the step, for the largest "
+    "batch. Kept is what autograd saves for the backward pass. Their verdicts are exact. Resident is the rise of the "
+    "process's own memory (median of three processes); it counts as the same within 1 MiB or 2 %."
+)
+
+
+class Memory(StepSettings):
+    """Memory that a step takes, after timing: peaks in torch's allocator, what backward saves, the resident rise."""
+
+
+def analyse(data: KindData) -> Iterator[tuple[TrialData, dict[str, Any]]]:
+    """What is allocated, the peaks and what backward saves (of the largest batch), and the resident rise."""
+    for trial in data.trials:
+        found: dict[str, Any] = {}
+        for stored in trial.stages.get("memory", ()):
+            found |= allocated(stored)
+        if "resident" in trial.stages:
+            found["resident_rise"] = tuple(resident_rise(stored) for stored in trial.stages["resident"])
+        yield trial, found
+
+
+def allocated(stored: Mapping[str, Any]) -> dict[str, float]:
+    """The quantities of torch's allocator; peaks and saved bytes also for each counted amount of the work set."""
+    peak, saved = stored["peak"], stored["kept"]
+    found = {name: stored[name] for name in ("parameters", "parameter_bytes", "optimizer_bytes") if name in stored}
+    found["peak_bytes"] = max(peak["step"])
+    found |= {f"{phase}_peak_bytes": max(values) for phase, values in peak.items() if phase != "step"}
+    found |= per_amount("peak_bytes", sum(peak["step"]), stored["counts"])
+    if saved:
+        found["kept_bytes"] = max(saved)
+        found |= per_amount("kept_bytes", sum(saved), stored["counts"])
+    return found
+
+
+def resident_rise(stored: Mapping[str, int]) -> int:
+    """The rise of anonymous memory after building, in bytes. Pages of files are subtracted: they belong to libraries
+    that the step was the first to use."""
+    return (stored["peak"] - stored["peak_file"]) - (stored["mark"] - stored["mark_file"])
+
+
+def section(found: KindFindings) -> Section | None:
+    """Parameters, peaks, what backward saves, resident memory; the peaks of single phases as details."""
+
+    def main(mode: str) -> list[str]:
+        per = "kept_bytes" if mode == "train" else "peak_bytes"
+        return ["parameters", "optimizer_bytes", "peak_bytes", "kept_bytes", f"{per}/", "resident_rise"]
+
+    tables = quantity_tables(found, "memory", main)
+    peaks = quantity_tables(found, "peak of each phase", lambda mode: [f"{phase}_peak_bytes" for phase in PHASES])
+    return Section("Memory", WORDS, tables, peaks, why=True) if tables else None

@@ -1,0 +1,122 @@
+"""The fork servers of a run, one for each environment. Does not import torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.plugins.catalog import Catalog
+
+
+class ServerDied(Exception):
+    """The fork server itself ended; `code` is its exit code (negative: the number of the signal)."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the measuring process ended with code {code}")
+        self.code = code
+
+
+class Server:
+    """A running fork server with one environment."""
+
+    def __init__(self, catalog: Catalog, environment: Mapping[str, str], log: Path) -> None:
+        reading, writing = os.pipe()
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "harness.measure.forkserver", str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=[writing],
+                env={**os.environ, **environment},
+                start_new_session=True,  # the coordinator handles Ctrl-C
+            )
+        os.close(writing)
+        self._answers = os.fdopen(reading, encoding="utf-8")
+        #: The coordinator whose block it has loaded.
+        self.prepared: object = None
+        files, without = [str(path) for path in catalog.plugins.files], list(catalog.plugins.without)
+        self.facts: dict[str, Any] = self.ask(do="open", plugins=files, without=without)["facts"]
+
+    def ask(self, **message: Any) -> dict[str, Any]:
+        """Send a message and block until the answer comes. Raises ServerDied, and UserError where the server cannot
+        start."""
+        self.send(message)
+        answer = self.receive()
+        if "error" in answer and message["do"] == "open":
+            raise UserError(f"the measuring process cannot start: {answer['error']}.")
+        return answer
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message. Raises ServerDied."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise ServerDied(self.process.wait()) from None
+
+    def receive(self) -> dict[str, Any]:
+        """Block until the answer comes. Raises ServerDied."""
+        line = self._answers.readline()
+        if not line:
+            raise ServerDied(self.process.wait())
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when an answer has come."""
+        return self._answers.fileno()
+
+    def close(self) -> None:
+        """End the server and its child."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
+        self._answers.close()
+
+
+@dataclass
+class Servers:
+    """The fork servers of a run by environment, started at first use. Use it as a context manager."""
+
+    folder: Path
+    catalog: Catalog
+    #: Called with the facts of the machine when a server has started.
+    on_machine: Callable[[Mapping[str, Any]], None] = lambda facts: None
+    #: How many processes may compute at a time while nothing is timed.
+    jobs: int = 1
+    #: A digest of the examples of each dataset. Every process has to load the same examples.
+    examples: dict[str, str] = field(default_factory=dict)
+    _running: dict[Any, Server] = field(default_factory=dict)
+
+    def __enter__(self) -> Servers:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for server in self._running.values():
+            server.close()
+        self._running.clear()
+
+    def get(self, environment: Mapping[str, str], slot: int = 0) -> Server:
+        """The server with this environment in a slot. Processes that run at the same time need different slots."""
+        key = (tuple(sorted(environment.items())), slot)
+        if key not in self._running:
+            self._running[key] = Server(self.catalog, environment, self.folder / "worker.log")
+            self.on_machine(self._running[key].facts)
+        return self._running[key]
+
+    def drop(self, server: Server) -> None:
+        """End a server and forget it."""
+        self._running = {key: other for key, other in self._running.items() if other is not server}
+        server.close()

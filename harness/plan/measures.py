@@ -1,0 +1,79 @@
+"""The settings of a block's measurements: what the suite says, the dataset's scores, and the command line's changes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from harness.errors import UserError, did_you_mean
+from harness.plugins.catalog import Catalog
+from harness.plugins.parts import Dataset
+from harness.plugins.scores import TARGETED, declared, scores_of
+from harness.records.plan import Spec
+from harness.records.settings import Learning, LearningSettings, Measures
+from harness.suite.loader import Suite
+
+
+@dataclass(frozen=True)
+class MeasurePlanner:
+    """Plans what is measured of a block. `seeds` is how many seeds learning is to have at least; `complain` is called
+    with each mistake."""
+
+    suite: Suite
+    catalog: Catalog
+    quick: bool
+    until_decided: bool
+    seeds: int | None
+    complain: Callable[[UserError], None]
+
+    def __call__(self, dataset: Spec) -> Measures:
+        """The measures of a block with this dataset."""
+        measures = self.suite.measures
+        learning = measures.get("learning", LearningSettings)
+        if learning:
+            measures = measures.with_(learning=self.learning(learning, dataset))
+        if self.until_decided and measures.speed:
+            measures = measures.with_(speed=measures.speed.changed(until_decided=True))
+        return self.quick_measures(measures) if self.quick else measures
+
+    def quick_measures(self, measures: Measures) -> Measures:
+        """The measures of a quick run: kinds that a quick run leaves out are dropped."""
+        settings = {name: measures.get(name, one.settings) for name, one in self.catalog.measures.items()}
+        if measures.learning:
+            settings["learning"] = measures.learning
+        quick = {name: given and given.for_quick_run() for name, given in settings.items()}
+        return replace(measures, kinds=Measures.of(**quick).kinds)
+
+    def learning(self, settings: LearningSettings, dataset: Spec) -> Learning:
+        """The settings with the dataset's scores. Reports a metric or a margin that does not fit these."""
+        part = self.catalog.find(Dataset, dataset.name).part
+        learning = Learning(
+            **{
+                **dict(settings),
+                "seeds": self.enough_seeds(settings.seeds),
+                "evaluations": min(settings.evaluations, settings.steps or settings.evaluations),
+                "planned": len(settings.seeds),
+                "scores": declared(part.scores),
+            }
+        )
+        known = scores_of(learning)
+        metrics = [name for name in known if name not in (*TARGETED, "diverged")]
+        if learning.metric not in metrics:
+            what = f"{part.name} has no score {learning.metric!r}."
+            self.report("metric", what, did_you_mean(learning.metric, metrics))
+        elif learning.margin and learning.margin_scale != known[learning.metric].compared:
+            compared = known[learning.metric].compared
+            units = {"difference": "points, such as 1 point", "ratio": "%, such as 2%"}
+            what = f"{learning.metric} is compared by its {compared}, and the margin is a {learning.margin_scale}."
+            self.report("margin", what, f"Give the margin in {units[compared]}.")
+        return learning
+
+    def enough_seeds(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        """The suite's seeds; where more are asked for, the smallest other ones follow."""
+        others = (seed for seed in itertools.count() if seed not in seeds)
+        return (*seeds, *itertools.islice(others, max(0, (self.seeds or 0) - len(seeds))))
+
+    def report(self, field: str, what: str, fix: str) -> None:
+        """Report a mistake in a field of `measure.learning`."""
+        self.complain(UserError(what, where=self.suite.source.place(("measure", "learning", field)), fix=fix))

@@ -1,0 +1,300 @@
+"""Settings of the kinds of measurement that the analysis knows by name, and `Measures`, which holds those of a block.
+
+A settings class is declared once: a suite is checked against it, its JSON Schema describes it to editors, and a plan
+stores it. What the planner adds to what a suite says is in a subclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+
+from harness.errors import UserError
+from harness.records.value_types import (
+    Amount,
+    Duration,
+    Modes,
+    Seeds,
+    Share,
+    amount_scale,
+    amount_value,
+    from_suite,
+)
+
+
+class Settings(BaseModel):
+    """The settings of a kind of measurement. Subclass it for a kind of your own, with a default for every field."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_is_default(cls, data: Any) -> Any:
+        """A field that is set to ~ keeps its default."""
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+    def for_quick_run(self) -> Settings | None:
+        """The settings for ``--quick``; None means that a quick run leaves this kind out."""
+        return None
+
+    def changed(self, **values: Any) -> Self:
+        """The same settings with some fields changed."""
+        return type(self)(**{**dict(self), **values})
+
+
+class StepSettings(Settings):
+    """The settings of a kind that measures single steps, in some modes."""
+
+    of: Modes | None = Field(
+        None, description="train, inference, or both; by default the modes that speed times", examples=["train"]
+    )
+
+
+class SpeedSettings(StepSettings):
+    """Time of a step, in fresh processes, all levels interleaved."""
+
+    of: Modes = Field(
+        "train",
+        validate_default=True,
+        description="which steps: of training, of inference, or both",
+        examples=["train"],
+    )
+    half_width: Share = Field(
+        "1%", validate_default=True, description="target half-width of the 95 % interval", examples=["0.5%"]
+    )
+    margin: Share = Field(
+        "2%", validate_default=True, description="the largest difference that counts as equivalent", examples=["5%"]
+    )
+    budget: Duration = Field(
+        "60 s",
+        validate_default=True,
+        description="time for one block; the first five processes always run",
+        examples=["2 min"],
+    )
+    warm_up: Duration = Field(
+        "250 ms",
+        validate_default=True,
+        description="least time for which one process warms up each level",
+        examples=["1 s"],
+    )
+    seconds: Duration = Field(
+        "500 ms",
+        validate_default=True,
+        description="least time for which one process measures each level",
+        examples=["1 s"],
+    )
+    visits: int = Field(5, ge=5, description="least number of visits to each batch in one process", examples=[10])
+    batches: int = Field(8, ge=1, description="number of batches in the work set", examples=[16])
+    cache: Literal["warm", "cold"] = Field(
+        "warm", description="cold: the last-level cache is overwritten before each sample", examples=["cold"]
+    )
+
+    def for_quick_run(self) -> Settings:
+        """One process for each block."""
+        return Speed(**dict(self)).changed(quick=True)
+
+
+class Speed(SpeedSettings):
+    """`SpeedSettings` as planned. `quick` is one process for each block; `until_decided` stops when all verdicts are
+    decided."""
+
+    quick: bool = False
+    until_decided: bool = False
+
+
+class Profile(StepSettings):
+    """The work set under torch.profiler, after timing, in processes of its own: where does the time go?"""
+
+    steps: int = Field(3, ge=1, le=50, description="the most steps that the trace holds", examples=[5])
+
+
+class SeedSettings(Settings):
+    """The settings of a kind that trains each trial under several seeds."""
+
+    seeds: Seeds = Field(
+        10, validate_default=True, description="how many seeds, or which; a verdict needs at least five", examples=[20]
+    )
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether only one run may train at a time."""
+        return False
+
+
+class LearningSettings(SeedSettings):
+    """Training under several seeds, evaluated on held-out examples: does a level learn better?"""
+
+    steps: int | None = Field(
+        None, ge=1, description="training steps of a run; or give epochs, or seconds", examples=[600]
+    )
+    epochs: float | None = Field(None, gt=0, description="passes over the training examples", examples=[3])
+    seconds: Duration | None = Field(
+        None, description="training time; such runs do not repeat bit for bit", examples=["2 min"]
+    )
+    evaluations: int = Field(
+        20, ge=1, le=1000, description="evaluations of a run, evenly spaced, after one before the first step",
+        examples=[10],
+    )  # fmt: skip
+    metric: str = Field(
+        "loss",
+        description="the score that decides: loss, a score of the dataset, or the mean of one over the run",
+        examples=["accuracy", "mean_loss"],
+    )
+    margin: Amount | None = Field(
+        None, description="the largest difference that counts as equal: 1 point, or 2% of a loss", examples=["1 point"]
+    )
+    target: float | None = Field(
+        None, description="a value of the metric; how many steps until a run reaches it?", examples=[0.8]
+    )
+    explodes: float = Field(
+        100.0,
+        gt=1,
+        description="a run has diverged when its loss exceeds the first loss this many times",
+        examples=[10],
+    )
+    checkpoint: Duration = Field(
+        "60 s", validate_default=True, description="time between two checkpoints of a run", examples=["5 min"]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stored_form(cls, data: Any) -> Any:
+        """Plans of earlier versions store 0 where no length is given, and the margin as a number with its scale."""
+        if not isinstance(data, dict):
+            return data
+        data = {name: value for name, value in data.items() if name not in ("steps", "epochs", "seconds") or value != 0}
+        if "margin_of" in data:
+            scale, margin = data.pop("margin_of"), data.pop("margin", 0.0)
+            if margin:
+                data["margin"] = f"{100 * margin:.12g}{'%' if scale == 'ratio' else ' points'}"
+        return data
+
+    @model_validator(mode="after")
+    def _one_length(self, info: ValidationInfo) -> Self:
+        given = sum(length is not None for length in (self.steps, self.epochs, self.seconds))
+        if from_suite(info) and given != 1:
+            raise ValueError("expected exactly one of steps, epochs and seconds: the length of a run")
+        return self
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Runs of a fixed duration would share the processor, so they train one after another."""
+        return self.seconds is not None
+
+    def for_quick_run(self) -> Settings:
+        """Two seeds."""
+        return self.changed(seeds=self.seeds[:2])
+
+
+class Learning(LearningSettings):
+    """`LearningSettings` as planned. `planned` is how many seeds were fixed before the first look at results; `scores`
+    says of each score which direction is better and how it is compared (see `parts.Score`)."""
+
+    planned: int = 0
+    scores: Mapping[str, Mapping[str, str]] = {}
+
+    @property
+    def length(self) -> str:
+        """The length of a run, in words."""
+        if self.seconds:
+            return f"{self.seconds:g} s"
+        return f"{self.steps} steps" if self.steps else f"{self.epochs or 0:g} epochs"
+
+    @property
+    def score(self) -> str:
+        """The score that `metric` is, or is the mean of over the run."""
+        return self.metric.removeprefix("mean_")
+
+    @property
+    def margin_value(self) -> float:
+        """The margin as a number (a share of a ratio, or a difference); 0 where none is given."""
+        return amount_value(self.margin) if self.margin else 0.0
+
+    @property
+    def margin_scale(self) -> Literal["ratio", "difference", ""]:
+        """The scale of the margin; empty where none is given."""
+        return amount_scale(self.margin) if self.margin else ""
+
+    @property
+    def extended(self) -> bool:
+        """Whether seeds were added after a look at the results of the others."""
+        return 0 < self.planned < len(self.seeds)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of a block: the settings of each kind of measurement by its name, as JSON values. `limit` is the
+    most seconds that one step, or building a model, may take."""
+
+    kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limit: float = 60.0
+
+    @classmethod
+    def of(cls, limit: float = 60.0, /, **settings: Settings | None) -> Measures:
+        """Measures with these settings, by the name of their kind. Kinds whose settings are None are left out."""
+        kinds = {name: given.model_dump(mode="json") for name, given in settings.items() if given is not None}
+        return cls(kinds, limit)
+
+    def get(self, kind: str, form: type[S]) -> S | None:
+        """The settings of a kind; None where it is not measured. Raises UserError where they are not of this form."""
+        if kind not in self.kinds:
+            return None
+        key = (kind, form)
+        if key not in self._read:
+            try:
+                self._read[key] = form.model_validate(self.kinds[kind])
+            except ValidationError as error:
+                raise UserError(f"the plan's settings of {kind} cannot be read: {error.errors()[0]['msg']}.") from error
+        found: S = self._read[key]
+        return found
+
+    @cached_property
+    def _read(self) -> dict[tuple[str, type[Settings]], Any]:
+        """The settings that were read already."""
+        return {}
+
+    @property
+    def speed(self) -> Speed | None:
+        """The settings of timing; None where nothing is timed."""
+        return self.get("speed", Speed)
+
+    @property
+    def learning(self) -> Learning | None:
+        """The settings of training over seeds; None where nothing is trained."""
+        return self.get("learning", Learning)
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes in which some kind measures single steps."""
+        return tuple(dict.fromkeys(mode for settings in self.kinds.values() for mode in settings.get("of") or ()))
+
+    @property
+    def trains(self) -> bool:
+        """Whether some kind takes training steps: it names the mode train, or it has no modes. True of no kinds."""
+        modes = [settings.get("of", ("train",)) for settings in self.kinds.values()]
+        return not modes or any("train" in (of or ()) for of in modes)
+
+    def with_(self, **settings: Settings | None) -> Measures:
+        """The same measures, with the settings of some kinds replaced."""
+        return replace(self, kinds={**self.kinds, **Measures.of(self.limit, **settings).kinds})
+
+    def only(self, *kinds: str) -> Measures:
+        """The same measures without all other kinds."""
+        return replace(self, kinds={name: given for name, given in self.kinds.items() if name in kinds})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**self.kinds, "limit": self.limit}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Measures:
+        """The measures that `to_json` wrote. Plans of earlier versions also name kinds that are not measured: null."""
+        kinds = {name: given for name, given in data.items() if name != "limit" and given is not None}
+        return cls(kinds, data["limit"])

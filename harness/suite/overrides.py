@@ -1,0 +1,68 @@
+"""Changes to a suite from outside: a preset, and ``--set path=value``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.errors import Place, UserError, did_you_mean
+from harness.suite.yaml_source import Path_, Source, read_text
+
+
+def apply_preset(source: Source, preset: str) -> None:
+    """Apply the values of a preset of the suite."""
+    presets = source.value.get("presets") or {}
+    if not isinstance(presets, dict) or not isinstance(presets.get(preset), dict):
+        known = presets if isinstance(presets, dict) else {}
+        fix = did_you_mean(preset, known) if known else "This suite has no presets."
+        raise UserError(f"there is no preset {preset!r}.", where=Place(f"--preset {preset}"), fix=fix)
+    for path, value in presets[preset].items():
+        _override(source, str(path), value, source.place(("presets", preset, path)))
+
+
+def apply_setting(source: Source, setting: str) -> None:
+    """Set one field of the suite: ``path=value``."""
+    where = Place(f"--set {setting}")
+    path, equals, text = setting.partition("=")
+    if not equals or not all(path.split(".")):
+        raise UserError("expected path=value.", where=where, fix="For example --set base.model.hidden_size=64.")
+    _override(source, path, read_text(text, str(where)).value if text.strip() else None, where)
+
+
+def _override(source: Source, dotted: str, value: Any, where: Place) -> None:
+    """Set the value at a path such as base.model.hidden_size. Entries of `use` are found by name, all others by key."""
+    keys = dotted.split(".")
+    path: Path_ = ()
+    inside = source.value
+    for index, key in enumerate(keys):
+        last = index == len(keys) - 1
+        if isinstance(inside, list):
+            names = [entry if isinstance(entry, str) else entry.get("name") for entry in inside]
+            if key not in names:
+                inside.append({"name": key})
+                names.append(key)
+            position = names.index(key)
+            if not isinstance(inside[position], dict):
+                inside[position] = {"name": key}
+            if last:
+                if not isinstance(value, dict):
+                    fix = f"For example {dotted}.lr=0.1."
+                    raise UserError(f"expected a mapping of {key}'s parameters, found {value!r}.", where=where, fix=fix)
+                inside[position] = {**value, "name": key}
+                for name in value:
+                    source.places[(*path, position, name)] = source.keys[(*path, position, name)] = where
+            path, inside = (*path, position), inside[position]
+            continue
+        if not isinstance(inside, dict):
+            raise UserError(f"{'.'.join(keys[:index])} is a single value and has no fields.", where=where)
+        if last:
+            inside[key] = value
+            for known in [known for known in source.places if known[: len(path) + 1] == (*path, key)]:
+                del source.places[known]
+            source.places[(*path, key)] = source.keys[(*path, key)] = where
+            return
+        if isinstance(inside.get(key), str) and key in ("model", "dataset"):
+            inside[key] = {"name": inside[key]}
+        if inside.get(key) is None:
+            inside[key] = {}
+            source.places.setdefault((*path, key), where)
+        path, inside = (*path, key), inside[key]
