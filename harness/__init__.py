@@ -22,6 +22,7 @@ import pluggy
 from harness.errors import UserError
 from harness.plugins.parts import (
     Batch,
+    Command,
     Data,
     Dataset,
     Executor,
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Batch",
+    "Command",
     "Data",
     "Dataset",
     "Executor",

@@ -39,7 +39,7 @@ class Progress(Watcher):
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
         """Say which block is next, and for how long."""
         number = self.plan.blocks.index(block) + 1
-        left = f"{_clock(self._remaining(number - 1))} left in all"
+        left = f"{clock(self._remaining(number - 1))} left in all"
         self.drawn, self.written, self.block_begun = 0, [], time.monotonic()
         self._draw(
             [f"{block.name}: verifying {len(block.trials)} trials (block {number} of {len(self.plan.blocks)}, {left})"]
@@ -131,7 +131,7 @@ class Progress(Watcher):
             pace = (time.monotonic() - first[0]) / max(1, len(runs) - first[1])
             here = pace * (due - len(runs))
             after = self._remaining(self.plan.blocks.index(block) + 1)
-            head += f", {_clock(here)} left here, {_clock(here + after)} in all"
+            head += f", {clock(here)} left here, {clock(here + after)} in all"
         lines = [head]
         for trial in block.trials[1:]:
             compared = one.compare(trial.level, one.settings.metric)
@@ -148,7 +148,7 @@ class Progress(Watcher):
         goal = 1 if measured.settings.quick else next((look for look in looks_of(block) if look >= k), k)
         here = measured.seconds / k * (goal - k)
         after = self._remaining(self.plan.blocks.index(block) + 1)
-        return f"{_clock(here)} left here, {_clock(here + after)} in all"
+        return f"{clock(here)} left here, {clock(here + after)} in all"
 
     def _remaining(self, begin: int) -> float:
         """The least the blocks from `begin` on will take, scaled by what the blocks so far took of theirs."""
@@ -180,5 +180,6 @@ def _modes(block: Block) -> tuple[str, ...]:
     return block.measures.speed.of if block.measures.speed else ()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

@@ -59,3 +59,13 @@ def provide_promises() -> Iterator[harness.Promise]:
 
     for name, (code, of, says) in PROMISES.items():
         yield harness.Promise(name, f"harness.testing.{code}", says, of=frozenset(of))
+
+
+@harness.hookimpl
+def register_commands() -> Iterator[harness.Command]:
+    """The commands of the core and of its tools."""
+    from harness.builtin.commands import COMMANDS
+
+    for group, commands in COMMANDS.items():
+        for name, code, summary in commands:
+            yield harness.Command(name, f"harness.{code}", summary, group=group)

@@ -1,4 +1,4 @@
-"""A part as its author describes it, for scripts and for the eye."""
+"""``harness describe``: describe a part as its author does."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import click
+
+from harness.cli import completers
+from harness.cli.options import as_json_option, echo_json
+from harness.cli.plugin_options import catalog_of, plugin_option
+from harness.errors import UserError
 from harness.plan.examples import Example, example_of
 from harness.plugins.catalog import KINDS, Catalog, Entry
-from harness.plugins.parts import Dataset, Executor, Promise, Reporter
+from harness.plugins.isolation import visible
+from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
 from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
 
 #: Kinds that a suite sets no parameters of.
-WITHOUT_PARAMETERS = (Reporter, Executor, Promise)
+WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
 #: What an optimization promises by each word.
 PROMISES = {
     "rounding": "the same computation",
@@ -25,6 +32,33 @@ PROMISES = {
 WIDTH = 116
 
 
+@click.command()
+@plugin_option
+@click.argument("name", shell_complete=completers.parts())
+@click.option("--example", is_flag=True, help="Print only the example: a suite, or a command line.")
+@as_json_option
+@click.pass_context
+def describe(context: click.Context, name: str, example: bool, as_json: bool) -> None:
+    """Describe a part: its parameters, requirements, source and an example.
+
+    The example of a model, dataset or optimization is a suite that you can run, if everything it needs is installed.
+
+    \b
+    harness describe lstm --example > lstm.yaml
+    """
+    rows = describe_named(catalog_of(context), name)
+    if as_json:
+        echo_json(rows)
+    elif example:
+        found = [row["example"]["text"].rstrip("\n") for row in rows if row["example"]]
+        if not found:
+            fix = "A suite needs a model, a dataset and an optimizer."
+            raise UserError(f"no example of {name} can be made from the installed parts.", fix=fix)
+        click.echo("\n\n".join(found))
+    else:
+        click.echo(visible("\n\n".join(in_words(row) for row in rows)))
+
+
 def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
     """Every part of this name, as plain values. Raises UserError where there is none."""
     return [describe_entry(catalog, entry) for entry in catalog.named(name)]
@@ -34,8 +68,12 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
     """What a part does, takes, promises, needs and offers, where it comes from, and an example."""
     part = entry.part
     code = catalog.code(entry)
+    example = example_of(catalog, entry)
+    if isinstance(part, Command):
+        code = getattr(code, "callback", None) or code
+        example = Example("command", f"harness {part.name} --help")
     owner = entry.owner
-    doc = inspect.getdoc(code) or ""
+    doc = (inspect.getdoc(code) or "").replace("\b\n", "")  # click's mark for a paragraph that is not wrapped
     parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, owner)
     if isinstance(part, Dataset):
         parameters[BATCH_SIZE.name] = BATCH_SIZE
@@ -71,7 +109,7 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         "doc": doc,
         "parameters": rows,
         "code": whereabouts(code),
-        "example": in_json(example_of(catalog, entry)),
+        "example": in_json(example),
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
+    from harness.plugins.parts import Command, Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
     from harness.records.plan import Block, Plan, Record
 
 hookspec = pluggy.HookspecMarker("harness")
@@ -87,6 +87,17 @@ def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
     def provide_promises():
         says = "A graph's answer does not depend on how its nodes are numbered."
         yield harness.Promise("renumbering", "my_graphs.promises:renumbering", says, of={"model"}, needs={"graph"})
+    """
+
+
+@hookspec
+def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
+    """Yield commands for the command line. The code of each is a `click.Command`; it is imported when the command runs
+    or shows its own help, so it may import what it needs at its top. `harness.open` reads a run.
+
+    @harness.hookimpl
+    def register_commands():
+        yield harness.Command("bundle", "my_package.bundle:bundle", "Pack a run into one zip file.", group="share")
     """
 
 
