@@ -108,10 +108,10 @@ def cli() -> None:
 
     \b
     First steps:
-      harness run suites/smoke.yaml   measure a small suite
-      harness report                  show the results of the latest run
-      harness describe lstm           show what a part does and takes
-      harness new suite NAME          create a suite of your own
+      harness run suites/smoke.yaml  measure a small suite
+      harness report                 show its results again
+      harness describe lstm          describe a part
+      harness new suite NAME         create your own suite
     """
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir
 from pathlib import Path
-from unittest.mock import patch
 
-import click
 import pytest
+from commands import call
 from toy_suite import SUITE, TOY
 
 from harness.api import python as python
-from harness.cli import completing
-from harness.cli.app import cli, main
 from harness.errors import UserError
 from harness.measure.coordinator import Servers
 from harness.plugins.catalog import Catalog
@@ -55,16 +51,8 @@ def provide_models():
 
 
 def harness(*arguments: object, cwd: Path) -> tuple[int, str, str]:
-    output, errors = io.StringIO(), io.StringIO()
-    with (
-        chdir(cwd),
-        redirect_stdout(output),
-        redirect_stderr(errors),
-        patch.object(sys, "argv", ["harness", *map(str, arguments)]),
-        pytest.raises(SystemExit) as end,
-    ):
-        main()
-    return int(end.value.code or 0), output.getvalue(), errors.getvalue()
+    done = call(*arguments, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_what_is_left_out_is_not_imported(install):
@@ -132,7 +120,7 @@ def test_a_door_that_cannot_be_opened_is_named(install):
     assert "rnn-harness" in plugins.versions
 
 
-def test_list_says_what_was_left_out_before_or_after_the_verb(install, tmp_path):
+def test_list_says_what_was_left_out_before_or_after_the_command(install, tmp_path):
     install("guest-one", ONE)
     install("guest-two", ONE)
     code, output, errors = harness("--without", "guest-one", "list", "--without", "guest-two", cwd=tmp_path)
@@ -141,7 +129,7 @@ def test_list_says_what_was_left_out_before_or_after_the_verb(install, tmp_path)
     told = json.loads(harness("list", "--without", "guest-one", "--json", cwd=tmp_path)[1])
     assert told["without"] == ["guest-one"]
     code, _, errors = harness("list", "--without", "guest-on", cwd=tmp_path)
-    assert (code, errors.partition(".")[0]) == (2, "--without guest-on: no plugin named 'guest-on' is installed")
+    assert (code, errors.partition(".")[0]) == (2, "Error: --without guest-on: no plugin named 'guest-on' is installed")
 
 
 def test_it_travels_to_the_measuring_process(install, tmp_path):
@@ -200,13 +188,3 @@ def test_python_leaves_out_too(install, tmp_path):
         python.resume(result.folder)
     assert again.answer == result.answer
     assert not said.exists()
-
-
-def test_the_shell_offers_what_is_installed(install):
-    install("guest-one", ONE, doors=("first", "second"))
-    install("guest-two", ONE)
-    parameter = click.Option(["--without"])
-    offered = completing.plugins(click.Context(cli), parameter, "")
-    assert {"guest-one", "guest-two"} <= {one.value for one in offered}
-    assert "rnn-harness" not in {one.value for one in offered}
-    assert [one.value for one in completing.plugins(click.Context(cli), parameter, "guest-t")] == ["guest-two"]

@@ -124,7 +124,7 @@ def written(
         fix = "Add --no-check to export it anyway."
         raise UserError(f"the script of {subject.place} does not repeat the trial: {wrong}.", fix=fix)
     if check and script.was_run:
-        click.echo(f"Checked: the script ran and {script.outcome}.", err=True)
+        click.echo(f"Checked by running it: the script {script.outcome}.", err=True)
     else:
         click.echo("Not checked: the script has not been run.", err=True)
     if form == "script":
