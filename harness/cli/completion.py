@@ -24,7 +24,7 @@ INSTALL = {
 def completion(context: click.Context, shell: str | None) -> None:
     """Print the script that turns on completion in bash, zsh or fish.
 
-    SHELL is the shell in $SHELL by default. The first line of the script says how to install it.
+    Without an argument, the variable SHELL names the shell. The first line of the script says how to install it.
 
     \b
     eval "$(harness completion bash)"

@@ -26,7 +26,7 @@ from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json
 @click.argument("levels", nargs=-1, metavar="[A] [B]")
 @only_option
 @click.option("--mode", type=click.Choice(["train", "inference"]), help="Explain only this mode.")
-@click.option("--rows", type=click.IntRange(min=1), help="The rows per table. By default, the rows that matter.")
+@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Rows per table. By default those that matter.")
 @results_option
 @as_json_option
 @click.pass_context

@@ -30,7 +30,9 @@ from harness.report.report import make_report
     "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="The folder of the files. By default RUN/plots.",
 )  # fmt: skip
-@click.option("--dpi", type=click.IntRange(20, 1200), default=150, show_default=True, help="Dots per inch of PNG.")
+@click.option(
+    "--dpi", type=click.IntRange(20, 1200), metavar="N", default=150, show_default=True, help="Dots per inch of PNG."
+)
 @click.option("--list", "only_list", is_flag=True, help="List the plots and draw nothing.")
 @results_option
 @click.pass_context
@@ -47,7 +49,8 @@ def plot(
     """Draw the plots of a run as image files.
 
     RUN is the folder of a run, by default the latest run. NAME is a plot that --list names, or a pattern such as
-    'curves-*'; without names all plots are drawn. The names of the files are printed. It needs matplotlib and no torch.
+    'curves-*'; without names all plots are drawn. The names of the files are printed. The command needs matplotlib and
+    no torch.
 
     \b
     harness plot --list

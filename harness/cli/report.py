@@ -34,7 +34,7 @@ from harness.report.writer import report_run
 def report(context: click.Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
     """Rebuild the report of a run from its records, or print one format of it.
 
-    FOLDER is a run or the page of a folder of suites, by default the latest run. It needs no torch.
+    FOLDER is a run or the page of a folder of suites, by default the latest run. The command needs no torch.
 
     With --as NAME nothing is rebuilt: the text of one reporter is printed, for pasting or for a pipe. Several files are
     printed one after another, each under its name. `harness list reporters` lists the names.

@@ -58,7 +58,7 @@ from harness.report.writer import report_run
 )  # fmt: skip
 @click.option("--gate", is_flag=True, help="For CI: measure a failing claim again, and exit with 1 if it still fails.")
 @click.option(
-    "--executor", default="local", show_default=True, shell_complete=completers.parts("executor"),
+    "--executor", metavar="NAME", default="local", show_default=True, shell_complete=completers.parts("executor"),
     help="The executor that measures the blocks; see `harness list executors`.",
 )  # fmt: skip
 @as_json_option

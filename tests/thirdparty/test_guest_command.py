@@ -17,7 +17,9 @@ def archive_group(text: str) -> str:
 
 
 def test_the_help_lists_it_under_its_group(tmp_path):
-    assert re.fullmatch(r"  bundle +Pack a run into one zip file\.\n", archive_group(call("--help", cwd=tmp_path).stdout))
+    assert re.fullmatch(
+        r"  bundle +Pack a run into one zip file\.\n", archive_group(call("--help", cwd=tmp_path).stdout)
+    )
     assert "Usage: harness bundle [OPTIONS] [RUN]" in call("bundle", "--help", cwd=tmp_path).stdout
 
 

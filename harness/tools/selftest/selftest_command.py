@@ -37,7 +37,7 @@ from harness.tools.selftest.traces import SHIPPED, load_traces, save_traces
     metavar="FILE",
     help="Replay this recording instead of the shipped one.",
 )
-@click.option("--count", type=click.IntRange(min=1), help="The number of experiments, or of traces with --record.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Experiments to run, or traces to record.")
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.5),
