@@ -143,7 +143,7 @@ def test_it_travels_to_the_measuring_process(install, tmp_path):
 def test_a_run_keeps_it(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "toy.yaml").write_text(SUITE)
-    code, _, errors = harness("-p", TOY, "run", "toy.yaml", "--quick", "--without", "guest-one", cwd=tmp_path)
+    code, _, errors = harness("-p", TOY, "run", "toy.yaml", "--without", "guest-one", cwd=tmp_path)
     assert code == 0, errors
     (folder,) = (tmp_path / "results" / "toy").iterdir()
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
@@ -159,7 +159,7 @@ def test_a_run_keeps_it(install, tmp_path):
         assert "guest-one" not in errors
     assert not said.exists()
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
-    assert "--without guest-one run toy.yaml --quick" in (folder / "report.html").read_text()
+    assert "--without guest-one run toy.yaml" in (folder / "report.html").read_text()
     # Uninstalled since, it is left out all the same.
     for path in (tmp_path / "site").glob("*.dist-info/*"):
         path.unlink()
@@ -170,7 +170,7 @@ def test_a_folder_of_suites_keeps_it(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "toy.yaml").write_text(SUITE)
-    code, _, errors = harness("-p", TOY, "run", "suites", "--quick", "--without", "guest-one", cwd=tmp_path)
+    code, _, errors = harness("-p", TOY, "run", "suites", "--without", "guest-one", cwd=tmp_path)
     assert code == 0, errors
     (page,) = (tmp_path / "results" / "pages").iterdir()
     code, _, errors = harness("-p", TOY, "run", "--resume", page, cwd=tmp_path)
@@ -183,7 +183,7 @@ def test_python_leaves_out_too(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "toy.yaml").write_text(SUITE)
     with chdir(tmp_path):
-        result = python.run("toy.yaml", quick=True, plugins=[TOY], without=["guest-one"])
+        result = python.run("toy.yaml", plugins=[TOY], without=["guest-one"])
         again = python.open(result.folder)
         python.resume(result.folder)
     assert again.answer == result.answer
