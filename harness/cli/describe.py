@@ -19,15 +19,15 @@ from harness.plugins.isolation import visible
 from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
 from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
 
-#: Kinds that a suite sets no parameters of.
+#: Kinds that have no parameters in a suite.
 WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
-#: What an optimization promises by each word.
+#: What each value of `changes` promises.
 PROMISES = {
     "rounding": "the same computation",
     "order": "the same computation, on other batches",
     "update": "the same gradients before the update",
-    "model": "nothing: it makes another model",
-    "answer": "nothing: it gives another answer on purpose, and is never ranked",
+    "model": "nothing: it makes a different model",
+    "answer": "nothing: it changes the answer on purpose, and is never ranked",
 }
 WIDTH = 116
 
@@ -60,12 +60,12 @@ def describe(context: click.Context, name: str, example: bool, as_json: bool) ->
 
 
 def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
-    """Every part of this name, as plain values. Raises UserError where there is none."""
+    """Every part of this name, as plain values. Raises UserError if there is none."""
     return [describe_entry(catalog, entry) for entry in catalog.named(name)]
 
 
 def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
-    """What a part does, takes, promises, needs and offers, where it comes from, and an example."""
+    """A part as plain values: its description, parameters, requirements, source and an example."""
     part = entry.part
     code = catalog.code(entry)
     example = example_of(catalog, entry)
@@ -114,7 +114,7 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
 
 
 def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[str]]:
-    """The parts that offer or need a word, by kind; kinds without any are left out."""
+    """The parts that offer or need a word, by kind."""
     found = {
         kind.kind: [name for name, entry in catalog.entries(kind).items() if word in getattr(entry.part, attribute)]
         for kind in KINDS
@@ -123,7 +123,7 @@ def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[st
 
 
 def whereabouts(code: Callable[..., Any]) -> dict[str, Any]:
-    """The module of a part's code, its name there, and file and line where these can be told."""
+    """The module and name of a part's code, and its file and line if they are known."""
     plain = inspect.unwrap(code)
     try:
         file, line = inspect.getsourcefile(plain), inspect.getsourcelines(plain)[1]
@@ -166,16 +166,16 @@ def in_words(row: dict[str, Any]) -> str:
 
 
 def offering(by_kind: dict[str, list[str]]) -> str:
-    """Who offers a word, as the end of a sentence."""
+    """The parts that offer a word, as the end of a sentence."""
     one = sum(map(len, by_kind.values())) == 1
     return f"{listed(by_kind)} offer{'s' * one}" if by_kind else "nothing here offers"
 
 
 def needing(by_kind: dict[str, list[str]]) -> str:
-    """Who needs a word, as an addition."""
+    """The parts that need a word, as the end of a line."""
     return f", for {listed(by_kind)}" if by_kind else ""
 
 
 def listed(by_kind: dict[str, list[str]]) -> str:
-    """Names under their kinds."""
+    """Names by kind, as text."""
     return " and ".join(f"{kind}{'s' * (len(names) > 1)} {', '.join(names)}" for kind, names in by_kind.items())
