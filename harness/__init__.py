@@ -8,8 +8,8 @@ Plugin authors mark functions with `hookimpl` and yield parts from them:
     def provide_models():
         yield harness.Model("my_cell", "my_package.cell:build", summary="...")
 
-Scripts and notebooks `run` a suite, `resume` a run, or `open` an earlier one. These functions are imported at first use,
-so that the import of a plugin stays fast.
+Scripts and notebooks `run` a suite, `resume` a run, or `open` an earlier one. These functions are imported at first
+use, so that the import of a plugin stays fast.
 
     result = harness.run("suites/smoke.yaml", quick=True)
     result.to_pandas()

@@ -20,8 +20,8 @@ from harness.report.tables.learning import size_text
 
 
 class Progress(Watcher):
-    """Writes to a stream. On a terminal the lines of the current block are rewritten in place; elsewhere they are written
-    after 5, 10 and 20 processes, when a verdict is possible."""
+    """Writes to a stream. On a terminal the lines of the current block are rewritten in place; elsewhere they are
+    written after 5, 10 and 20 processes, when a verdict is possible."""
 
     def __init__(self, plan: Plan, stream: TextIO) -> None:
         self.plan, self.stream = plan, stream

@@ -80,8 +80,8 @@ def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
-    """Yield promises, which ``harness conform`` and the tests of plugins check on parts. A plugin that defines a contract
-    for models also defines its promises.
+    """Yield promises, which ``harness conform`` and the tests of plugins check on parts. A plugin that defines a
+    contract for models also defines its promises.
 
     @harness.hookimpl
     def provide_promises():
