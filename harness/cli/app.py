@@ -33,17 +33,16 @@ class Commands(click.Group):
         """A command, or None. Other plugins are imported only for a name that is not the core's, since an option after
         the command may leave them out."""
         entry = core_commands().get(name) or command_catalog(context).entries(Command).get(name)
-        return None if entry is None else load(entry)
+        return load(entry) if entry else None
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments begin with. Raises UserError if there is none, or if two plugins bring it."""
+        if context.resilient_parsing:  # the user is still typing
+            return super().resolve_command(context, arguments)
         name, *rest = arguments
-        command = self.get_command(context, name)
-        if command is None and not context.resilient_parsing:
-            command_catalog(context).find(Command, name)  # raises, with the nearest names
-        return name if command else None, command, rest
+        return name, load(core_commands().get(name) or command_catalog(context).find(Command, name)), rest
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands in groups, with their whole summaries, and the plugins that cannot be used."""
