@@ -1,6 +1,6 @@
 """Does this choice actually help my recurrent model, and by how much?
 
-This is the door for plugin authors: mark functions with `hookimpl` and yield parts from them.
+Plugin authors mark functions with `hookimpl` and yield parts from them:
 
     import harness
 
@@ -8,8 +8,8 @@ This is the door for plugin authors: mark functions with `hookimpl` and yield pa
     def provide_models():
         yield harness.Model("my_cell", "my_package.cell:build", summary="...")
 
-And it is the door for Python and notebooks: `run` a suite, `resume` a run, `open` an earlier one. These are imported
-when they are first asked for, so that a plugin's import costs nothing.
+Scripts and notebooks `run` a suite, `resume` a run, or `open` an earlier one. These functions are imported at first
+use, so that the import of a plugin stays fast.
 
     result = harness.run("suites/smoke.yaml", quick=True)
     result.to_pandas()
@@ -23,6 +23,7 @@ from harness.errors import UserError
 from harness.plugins.kinds import MeasureKind, Quantity, Stage
 from harness.plugins.parts import (
     Batch,
+    Command,
     Data,
     Dataset,
     Executor,
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Batch",
+    "Command",
     "Data",
     "Dataset",
     "Executor",
@@ -68,7 +70,8 @@ __all__ = [
     "hookimpl",
 ]
 
-#: What is imported when it is first asked for, and from where. Not in __all__: a star must not hide Python's own open.
+#: Names that are imported at first use, and their modules. They are not in __all__: a star import must not hide the
+#: built-in open.
 _LAZY = {
     "Settings": "harness.records.settings",
     "Samples": "harness.analysis.samples",

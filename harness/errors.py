@@ -9,13 +9,13 @@ from dataclasses import dataclass
 CLAIM_FAILED, MISTAKE, FAILED, UNDECIDED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4, 130, 141
 #: What each exit code says.
 EXIT_CODES = {
-    0: "Done. A claim that fails is a finding, and changes nothing unless --gate is given.",
-    CLAIM_FAILED: "With --gate: a claim fails and failed again when measured anew, or something is worse than it was.",
-    MISTAKE: "A mistake in what was asked. Nothing was started.",
-    FAILED: "A trial failed or broke its promise; or a plugin, a reporter or this machine is not fit for use.",
+    0: "Success. A claim that fails is a finding and leaves the code at 0, unless --gate is given.",
+    CLAIM_FAILED: "With --gate: a claim failed and failed again in a second measurement, or run B is worse than run A.",
+    MISTAKE: "The command line, a suite or a plugin file has an error. Nothing was started.",
+    FAILED: "A trial failed or broke its promise, or a plugin, a reporter or this machine has a problem.",
     UNDECIDED: "With compare --gate: something is undecided, missing or not comparable.",
-    INTERRUPTED: "Interrupted. What is measured is kept, and run --resume goes on.",
-    PIPE_CLOSED: "Whoever read the output has gone. What is measured is kept.",
+    INTERRUPTED: "Interrupted. Everything measured is stored, and run --resume continues.",
+    PIPE_CLOSED: "The reader of the output closed it. Everything measured is stored.",
 }
 
 

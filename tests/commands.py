@@ -19,10 +19,10 @@ from harness.cli.app import main
 COMMAND = [sys.executable, "-m", "harness", "-p", str(TOY)]
 
 
-def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command line, called here: a process of its own would take two seconds to import the toy's torch."""
+def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command line, called in this process: one of its own would take two seconds to import the toy's torch."""
     output, errors = io.StringIO(), io.StringIO()
-    command = ["harness", "-p", str(TOY), *map(str, arguments)]
+    command = ["harness", *map(str, arguments)]
     with (
         chdir(cwd),
         redirect_stdout(output),
@@ -32,6 +32,11 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     ):
         main()
     return subprocess.CompletedProcess(command, int(end.value.code or 0), output.getvalue(), errors.getvalue())
+
+
+def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same with the toy's parts."""
+    return call("-p", TOY, *arguments, cwd=cwd)
 
 
 def the_run(here: Path) -> Path:

@@ -17,7 +17,7 @@ def pages(root: Path) -> dict[str, bytes]:
     text = {
         "docs/reference/suite.md": suite_page.page(),
         "docs/reference/hooks.md": hooks_page.page(),
-        "docs/reference/cli.md": cli_page.page(),
+        "docs/reference/cli.md": cli_page.page(catalog),
         "docs/reference/parts.md": parts_page.page(catalog),
         "docs/reference/promises.md": promises_page.page(root),
         "docs/gallery.md": gallery_page.page(root, catalog),

@@ -1,4 +1,4 @@
-"""The reference of the command line, from click (harness/cli/app.py) and the exit codes (harness/errors.py)."""
+"""The reference of the command line, from the click commands and the exit codes (harness/errors.py)."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from collections.abc import Iterator
 import click
 
 from _generate import markdown as md
-from harness.cli.app import cli
+from harness.cli.app import GROUPS, cli, load
 from harness.errors import EXIT_CODES
+from harness.plugins.catalog import Catalog
+from harness.plugins.parts import Command
 from harness.report.formats.gfm import escape
 
 
-def page() -> str:
+def page(catalog: Catalog) -> str:
     """The page."""
-    verbs = [(name, command) for name, command in sorted(cli.commands.items()) if not command.hidden]
+    entries = sorted(catalog.entries(Command).values(), key=lambda entry: GROUPS.index(entry.part.group))
     return md.page(
         "Command line",
-        "harness/cli/, harness/tools/ and harness/errors.py",
-        md.fence("text", "harness [-p FILE] VERB [OPTIONS] ..."),
-        "The same text is in `harness --help` and `harness VERB --help`; `-h` is short for `--help` everywhere. An "
-        "option with `...` after it may be given more than once. What a command ends with is told under "
-        "[exit codes](#exit-codes).",
+        "harness/builtin/commands.py, harness/cli/, harness/tools/ and harness/errors.py",
+        md.fence("text", "harness [-p FILE] COMMAND [OPTIONS] ..."),
+        "`harness --help` and `harness COMMAND --help` show the same text; `-h` is short for `--help` everywhere. An "
+        "option with `...` after it may be given more than once. [Exit codes](#exit-codes) says what a command ends "
+        "with. Plugins add commands of their own, with the hook [`register_commands`](hooks.md#register_commands).",
         md.table(
-            ["verb", ""],
+            ["group", "command", "what it does"],
             (
-                (f"[{md.code(name)}](#harness-{name})", in_line(command.get_short_help_str(1000)))
-                for name, command in verbs
+                (entry.part.group, f"[{md.code(entry.part.name)}](#harness-{entry.part.name})", entry.part.summary)
+                for entry in entries
             ),
         ),
         options_table(cli, click.Context(cli, info_name="harness")),
-        *(block for name, command in verbs for block in of_command(f"harness {name}", command)),
+        *(block for entry in entries for block in of_command(f"harness {entry.part.name}", load(entry))),
         "## Exit codes",
-        md.table(["code", "says"], ((str(code), in_line(text)) for code, text in EXIT_CODES.items())),
+        md.table(["code", "meaning"], ((str(code), in_line(text)) for code, text in EXIT_CODES.items())),
     )
 
 
@@ -52,7 +54,7 @@ def of_command(name: str, command: click.Command) -> Iterator[str]:
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """A command's help. What click is told not to wrap is a block of its own."""
+    """The help of a command. A paragraph that click does not wrap becomes a block."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         if paragraph.lstrip().startswith("\b"):
             yield md.fence("text", inspect.cleandoc(paragraph.replace("\b", "")))
@@ -86,13 +88,13 @@ def arguments_table(command: click.Command) -> str:
 
 
 def type_of(argument: click.Argument) -> str:
-    """What an argument takes, in a word or two."""
+    """What an argument takes, in one or two words."""
     if isinstance(argument.type, click.Choice):
         what = md.listed([md.code(str(choice)) for choice in argument.type.choices])
     else:
         kinds = {"path": "a path", "file": "a path", "integer": "a whole number", "float": "a number"}
         what = kinds.get(argument.type.name, "text")
-    return f"{what}, more than one" if argument.nargs == -1 else what
+    return f"{what}, repeatable" if argument.nargs == -1 else what
 
 
 def options_table(command: click.Command, context: click.Context) -> str:

@@ -1,4 +1,4 @@
-"""The hook reference, from the specifications (harness/plugins/hookspecs.py) and what plugins hand over (harness/plugins/parts.py)."""
+"""The hook reference, from harness/plugins/hookspecs.py and harness/plugins/parts.py."""
 
 from __future__ import annotations
 

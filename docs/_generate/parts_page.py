@@ -9,7 +9,7 @@ from typing import Any
 from _generate import markdown as md
 from harness.cli.describe import describe_entry
 from harness.plugins.catalog import KINDS, Catalog
-from harness.plugins.parts import Part
+from harness.plugins.parts import Command, Part
 
 #: The facts of a part that are words, by their names in its description.
 FACTS = ("changes", "role", "computes", "needs", "offers")
@@ -19,7 +19,7 @@ COLUMNS = ("name", "type", "choices", "required", "default")
 
 def page(catalog: Catalog) -> str:
     """The page."""
-    kinds = {kind: catalog.entries(kind) for kind in KINDS}
+    kinds = {kind: catalog.entries(kind) for kind in KINDS if kind is not Command}  # they have a page of their own
     return md.page(
         "Parts",
         "the parts themselves",

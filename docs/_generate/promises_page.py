@@ -11,6 +11,9 @@ from harness.plugins.catalog import KINDS
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Part, Promise
 
+#: The kinds that have promises at all.
+EVERY_PART = {kind.kind for kind in KINDS} - {"promise", "command"}
+
 
 def page(root: Path) -> str:
     """docs/reference/promises.md."""
@@ -18,7 +21,7 @@ def page(root: Path) -> str:
     faults = faults_of(root)
     for entry in catalog_of(root).entries(Promise).values():
         promise = entry.part
-        of = "every part" if len(promise.of) == len(KINDS) - 1 else ", ".join(sorted(promise.of))
+        of = "every part" if promise.of == EVERY_PART else ", ".join(sorted(promise.of))
         if promise.needs:
             of += f" that offers {', '.join(f'`{word}`' for word in sorted(promise.needs))}"
         rows.append([f"`{promise.name}`", of, promise.summary, "; ".join(faults[promise.name])])

@@ -1,4 +1,4 @@
-"""What one sees while a run goes on: a line a comparison, redrawn between processes and never during one."""
+"""The progress of a run: one line per comparison, redrawn between processes and never while one measures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.report.tables.learning import size_text
 
 
 class Progress(Watcher):
-    """Draws to a stream: on a terminal the lines of the current block are rewritten in place; elsewhere they are
+    """Writes to a stream. On a terminal the lines of the current block are rewritten in place; elsewhere they are
     written after 5, 10 and 20 processes, when a verdict is possible."""
 
     def __init__(self, plan: Plan, stream: TextIO) -> None:
@@ -30,7 +30,7 @@ class Progress(Watcher):
         self.drawn = 0
         self.written: list[str] = []
         self.problems: set[str] = set()
-        #: When the first run of a block was done, and how many were by then.
+        #: By block, when its first learning runs were complete, and how many there were.
         self.learning_begun: dict[str, tuple[float, int]] = {}
         self.taken = self.expected = self.block_begun = 0.0
         names = [f"{b.name} · {mode}" for b in plan.blocks for mode in _modes(b)]
@@ -38,9 +38,9 @@ class Progress(Watcher):
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
-        """Say which block is next, and for how long."""
+        """Show the next block and the remaining time."""
         number = self.plan.blocks.index(block) + 1
-        left = f"{_clock(self._remaining(number - 1))} left in all"
+        left = f"{clock(self._remaining(number - 1))} left in total"
         self.drawn, self.written, self.block_begun = 0, [], time.monotonic()
         self._draw(
             [f"{block.name}: verifying {len(block.trials)} trials (block {number} of {len(self.plan.blocks)}, {left})"]
@@ -57,7 +57,7 @@ class Progress(Watcher):
             self._draw(self._lines(block, records))
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
-        """Leave the block's comparisons standing."""
+        """Draw the block's comparisons for the last time."""
         lines = self._lines(block, records, finished=True)
         if self.live or lines != self.written:
             self._draw(lines)
@@ -66,23 +66,23 @@ class Progress(Watcher):
         self.expected += estimated_seconds(block)[0]
 
     def note(self, text: str) -> None:
-        """Say it above what is drawn."""
+        """Write a note above the lines of the block."""
         self._draw([text])
         self.drawn = 0
 
     def problem(self, text: str) -> None:
-        """Say it once, above what is drawn."""
+        """Write a problem above the lines of the block, once."""
         if text not in self.problems:
             self.problems.add(text)
             self.note(text)
 
     def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
-        """Whether the process that just ended is one after which the intervals are looked at."""
+        """Whether the intervals are evaluated after the process that just ended."""
         mode = records[-1].measure.removeprefix("speed.")
         return mode in _modes(block) and len(Measured(block, records, mode).processes) in looks_of(block)
 
     def _a_seed_is_done(self, block: Block, records: Sequence[Record]) -> bool:
-        """Whether the run that just ended completes a multiple of five seeds."""
+        """Whether the learning run that just ended completes a multiple of five seeds."""
         runs = sum(record.block == block.id and record.measure == LEARNING for record in records)
         return runs % (5 * len(block.trials)) == 0
 
@@ -115,7 +115,7 @@ class Progress(Watcher):
         return lines or [f"{block.name}: verified"]
 
     def _learning_lines(self, block: Block, records: Sequence[Record], *, finished: bool) -> list[str]:
-        """How far the seeds are, and what they show so far."""
+        """The number of complete learning runs, and the comparisons so far."""
         one = Learned(block, records)
         runs = [record for record in records if record.block == block.id and record.measure == LEARNING]
         if not runs and not finished:
@@ -132,7 +132,7 @@ class Progress(Watcher):
             pace = (time.monotonic() - first[0]) / max(1, len(runs) - first[1])
             here = pace * (due - len(runs))
             after = self._remaining(self.plan.blocks.index(block) + 1)
-            head += f", {_clock(here)} left here, {_clock(here + after)} in all"
+            head += f", {clock(here)} left in this block, {clock(here + after)} in total"
         lines = [head]
         for trial in block.trials[1:]:
             compared = one.compare(trial.level, one.settings.metric)
@@ -144,15 +144,15 @@ class Progress(Watcher):
         return lines
 
     def _left(self, block: Block, measured: Measured) -> str:
-        """Time left: here until the widths are looked at next, and at least in all the blocks after this."""
+        """The time left in this block until the next evaluation, and the least time left in total."""
         k = len(measured.processes)
         goal = 1 if measured.settings.quick else next((look for look in looks_of(block) if look >= k), k)
         here = measured.seconds / k * (goal - k)
         after = self._remaining(self.plan.blocks.index(block) + 1)
-        return f"{_clock(here)} left here, {_clock(here + after)} in all"
+        return f"{clock(here)} left in this block, {clock(here + after)} in total"
 
     def _remaining(self, begin: int) -> float:
-        """The least the blocks from `begin` on will take, scaled by what the blocks so far took of theirs."""
+        """The least time for the blocks from `begin` on, scaled by how long the earlier blocks took."""
         pace = self.taken / self.expected if self.expected else 1.0
         return pace * sum(estimated_seconds(block)[0] for block in self.plan.blocks[begin:])
 
@@ -161,7 +161,7 @@ class Progress(Watcher):
             return
         shown = lines = [visible(line) for line in lines]
         if self.live:
-            columns = shutil.get_terminal_size().columns  # a wrapped line would upset the count of lines to go up
+            columns = shutil.get_terminal_size().columns  # a wrapped line would break the count of lines
             shown = [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
             if self.drawn:
                 self.stream.write(f"\x1b[{self.drawn}A\x1b[J")
@@ -171,7 +171,7 @@ class Progress(Watcher):
 
 
 def ratio_words(estimate: Estimate, confidence: float) -> str:
-    """Ratio and interval, in a fixed width; the interval only from two processes on."""
+    """The ratio and its interval in a fixed width; no interval for a single process."""
     low, high = (math.exp(bound) for bound in estimate.interval(confidence)) if estimate.k > 1 else (math.nan, math.nan)
     interval = f"[{low:.3f}, {high:.3f}]" if estimate.k > 1 else ""
     return f"{math.exp(estimate.mean):.3f} {interval:<14}"
@@ -181,5 +181,6 @@ def _modes(block: Block) -> tuple[str, ...]:
     return block.measures.speed.of if block.measures.speed else ()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

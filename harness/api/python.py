@@ -8,11 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.api import session
+from harness.api import lookup, session
+from harness.api.lookup import PluginChoice
+from harness.api.progress import Progress
 from harness.api.result import Result
-from harness.api.session import Asked, How
+from harness.api.session import ExecutionOptions, SuiteOverrides
 from harness.errors import UserError
 from harness.measure.runner import Watcher
+from harness.report.report import make_report
+from harness.report.writer import report_run
 
 if TYPE_CHECKING:
     from harness.plugins.catalog import Catalog
@@ -63,12 +67,12 @@ def run(
     path = Path(suite)
     if path.is_dir():
         raise UserError("is a folder of suites.", where=str(path), fix="Run its suites one by one.")
-    asked = Asked.of(
+    overrides = SuiteOverrides.of(
         _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, until_decided=until_decided
     )
-    how = How(executor, jobs, confirm)
-    begun = session.begin(path, asked, tuple(plugins), Path(results), how, tuple(without))
-    return _carried_out(begun, how, path.parent, progress)
+    options = ExecutionOptions(executor, jobs, confirm)
+    begun = session.begin(path, overrides, _choice(plugins, without), Path(results), options)
+    return _executed(begun, options, path.parent, progress)
 
 
 def resume(
@@ -81,8 +85,8 @@ def resume(
     progress: bool = False,
 ) -> Result:
     """Go on with a run that was stopped, or to more `seeds`; the same as ``harness run --resume``."""
-    how = How(executor, jobs)
-    return _carried_out(session.take_up(Path(folder), tuple(plugins), seeds), how, Path(), progress)
+    options = ExecutionOptions(executor, jobs)
+    return _executed(session.resume(Path(folder), _choice(plugins), seeds), options, Path(), progress)
 
 
 def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iterable[StrPath] = ()) -> Result:
@@ -90,30 +94,24 @@ def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iter
 
     Nothing is measured or written, and no torch is imported. Metrics of plugin files are those of `plugins`; installed
     plugins that the run was without are left out."""
-    from harness.report.report import make_report
-
-    store = session.store_of(session.folder_of(str(run), Path(results)))
-    return Result(make_report(store, session.catalog_for([store], plugins)), store.folder.resolve())
+    store = lookup.store_of(lookup.folder_of(str(run), Path(results)))
+    return Result(make_report(store, _choice(plugins).catalog_for([store])), store.folder.resolve())
 
 
-def _carried_out(begun: tuple[Store, Catalog, Plan], how: How, where: Path, progress: bool) -> Result:
+def _choice(plugins: Iterable[StrPath], without: Iterable[str] = ()) -> PluginChoice:
+    return PluginChoice(tuple(map(Path, plugins)), tuple(without))
+
+
+def _executed(begun: tuple[Store, Catalog, Plan], options: ExecutionOptions, where: Path, progress: bool) -> Result:
     store, catalog, plan = begun
-    watcher = _watcher(plan, progress)
+    watcher = Progress(plan, sys.stderr) if progress else Listener()
     try:
-        report = session.carry_out(store, catalog, plan, how, where, watcher)
+        report = session.execute(store, catalog, plan, options, where, watcher)
     except KeyboardInterrupt as error:
-        session.finish(store, catalog)
+        report_run(store, catalog)
         kept = f"what is measured is kept in {store.folder}: harness.open shows it, harness.resume goes on"
         raise KeyboardInterrupt(kept) from error
     return Result(report, store.folder.resolve(), tuple(sorted(watcher.problems)))
-
-
-def _watcher(plan: Plan, progress: bool) -> Any:
-    if not progress:
-        return Listener()
-    from harness.api.progress import Progress
-
-    return Progress(plan, sys.stderr)
 
 
 def _texts(given: Settings | Only, name: str) -> list[str]:

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.api.session import went_wrong
 from harness.errors import UserError, did_you_mean
 from harness.records.store import Store
 from harness.report.report import Report, failure_line
@@ -34,6 +33,11 @@ if TYPE_CHECKING:
     from harness.analysis.findings import Findings
 
 
+def has_failures(report: Report) -> bool:
+    """Whether a trial failed or broke its promise, or a metric or reporter failed."""
+    return bool(report.problems) or any(record.outcome in ("failed", "invalid") for record in report.findings.failures)
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """A run and what it shows. `report` is what every reporter is given, `folder` where everything is kept.
@@ -50,7 +54,7 @@ class Result:
     def ok(self) -> bool:
         """Whether all went well: every trial ran and kept its promise, and so did every metric and reporter. A claim
         that fails is a finding."""
-        return not (went_wrong(self.report) or self.noticed)
+        return not (has_failures(self.report) or self.noticed)
 
     @property
     def problems(self) -> tuple[str, ...]:

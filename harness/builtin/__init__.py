@@ -67,3 +67,13 @@ def provide_measures() -> Iterator[harness.MeasureKind]:
     from harness.builtin.measures import kinds
 
     yield from kinds()
+
+
+@harness.hookimpl
+def register_commands() -> Iterator[harness.Command]:
+    """The commands of the core and of its tools."""
+    from harness.builtin.commands import COMMANDS
+
+    for group, commands in COMMANDS.items():
+        for name, code, summary in commands:
+            yield harness.Command(name, f"harness.{code}", summary, group=group)

@@ -1,4 +1,4 @@
-"""The command line: a module for each command, the options that they share, and `app`, which runs them."""
+"""The command line: one module per command, the options that they share, and `app`, which finds and runs commands."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""What one reporter writes, as text to be pasted: ``harness report --as NAME``."""
+"""Print what one reporter writes: ``harness report --as NAME``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.errors import FAILED, UserError
+from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import in_short
-
-if TYPE_CHECKING:
-    from harness.plugins.catalog import Catalog
-    from harness.report.report import Report
+from harness.plugins.parts import Reporter
+from harness.report.report import Report
+from harness.report.writer import write
 
 
 def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
-    """Print the text files that a reporter writes of these reports, each under its name where there are several. What
-    is no text is counted on the other stream."""
-    from harness.plugins.parts import Reporter
-    from harness.report.writer import write
-
+    """Print the text files that a reporter writes; several files under their names. Binary files are only counted."""
     entry = catalog.find(Reporter, name)
     texts: dict[str, str] = {}
     others = 0
@@ -35,7 +30,7 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
             except (KeyboardInterrupt, UserError):
                 raise
             except BaseException as error:  # a plugin may raise anything; it is named
-                click.echo(f"{entry.owner}: {in_short(error)}", err=True)
+                click.echo(f"Error: {entry.owner}: {in_short(error)}", err=True)
                 sys.exit(FAILED)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 shown = path.relative_to(folder)
@@ -44,7 +39,7 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
                 if text is not None:
                     texts[str(Path(suite).stem / shown if suite else shown)] = text
     if not texts:
-        raise UserError(f"reporter {name} writes no text of this run.", fix="See: harness list reporters")
+        raise UserError(f"reporter {name} writes no text for this run.", fix="See: harness list reporters")
     for shown_as, text in texts.items():
         if len(texts) > 1:
             click.echo(f"==> {shown_as} <==")
@@ -52,11 +47,11 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
         if len(texts) > 1:
             click.echo()
     if others:
-        click.echo(f"Files that are no text, and not shown: {others}.", err=True)
+        click.echo(f"Binary files that are not shown: {others}.", err=True)
 
 
 def text_of(path: Path) -> str | None:
-    """A file's text; None where it is none."""
+    """The text of a file; None for a binary file."""
     try:
         text = path.read_text(encoding="utf-8")
     except ValueError:

@@ -1,4 +1,4 @@
-"""A part as its author describes it, for scripts and for the eye."""
+"""``harness describe``: describe a part as its author does."""
 
 from __future__ import annotations
 
@@ -7,35 +7,73 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import click
+
+from harness.cli import completers
+from harness.cli.options import as_json_option, echo_json
+from harness.cli.plugin_options import catalog_of, plugin_option
+from harness.errors import UserError
 from harness.plan.examples import Example, example_of
 from harness.plugins.catalog import KINDS, Catalog, Entry
-from harness.plugins.parts import Dataset, Executor, Promise, Reporter
+from harness.plugins.isolation import visible
+from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
 from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
 
-#: Kinds that a suite sets no parameters of.
-WITHOUT_PARAMETERS = (Reporter, Executor, Promise)
-#: What an optimization promises by each word.
+#: Kinds that have no parameters in a suite.
+WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
+#: What each value of `changes` promises.
 PROMISES = {
     "rounding": "the same computation",
     "order": "the same computation, on other batches",
     "update": "the same gradients before the update",
-    "model": "nothing: it makes another model",
-    "answer": "nothing: it gives another answer on purpose, and is never ranked",
+    "model": "nothing: it makes a different model",
+    "answer": "nothing: it changes the answer on purpose, and is never ranked",
 }
 WIDTH = 116
 
 
+@click.command()
+@plugin_option
+@click.argument("name", shell_complete=completers.parts())
+@click.option("--example", is_flag=True, help="Print only the example: a suite, or a command line.")
+@as_json_option
+@click.pass_context
+def describe(context: click.Context, name: str, example: bool, as_json: bool) -> None:
+    """Describe a part: its parameters, requirements, source and an example.
+
+    The example of a model, dataset or optimization is a suite that you can run, if everything it needs is installed.
+
+    \b
+    harness describe lstm --example > lstm.yaml
+    """
+    rows = describe_named(catalog_of(context), name)
+    if as_json:
+        echo_json(rows)
+    elif example:
+        found = [row["example"]["text"].rstrip("\n") for row in rows if row["example"]]
+        if not found:
+            fix = "A suite needs a model, a dataset and an optimizer."
+            raise UserError(f"no example of {name} can be made from the installed parts.", fix=fix)
+        click.echo("\n\n".join(found))
+    else:
+        click.echo(visible("\n\n".join(in_words(row) for row in rows)))
+
+
 def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
-    """Every part of this name, as plain values. Raises UserError where there is none."""
+    """Every part of this name, as plain values. Raises UserError if there is none."""
     return [describe_entry(catalog, entry) for entry in catalog.named(name)]
 
 
 def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
-    """What a part does, takes, promises, needs and offers, where it comes from, and an example."""
+    """A part as plain values: its description, parameters, requirements, source and an example."""
     part = entry.part
     code = catalog.code(entry)
+    example = example_of(catalog, entry)
+    if isinstance(part, Command):
+        code = getattr(code, "callback", None) or code
+        example = Example("command", f"harness {part.name} --help")
     owner = entry.owner
-    doc = inspect.getdoc(code) or ""
+    doc = (inspect.getdoc(code) or "").replace("\b\n", "")  # click's mark for a paragraph that is not wrapped
     parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, owner)
     if isinstance(part, Dataset):
         parameters[BATCH_SIZE.name] = BATCH_SIZE
@@ -71,12 +109,12 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         "doc": doc,
         "parameters": rows,
         "code": whereabouts(code),
-        "example": in_json(example_of(catalog, entry)),
+        "example": in_json(example),
     }
 
 
 def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[str]]:
-    """The parts that offer or need a word, by kind; kinds without any are left out."""
+    """The parts that offer or need a word, by kind."""
     found = {
         kind.kind: [name for name, entry in catalog.entries(kind).items() if word in getattr(entry.part, attribute)]
         for kind in KINDS
@@ -85,7 +123,7 @@ def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[st
 
 
 def whereabouts(code: Callable[..., Any]) -> dict[str, Any]:
-    """The module of a part's code, its name there, and file and line where these can be told."""
+    """The module and name of a part's code, and its file and line if they are known."""
     plain = inspect.unwrap(code)
     try:
         file, line = inspect.getsourcefile(plain), inspect.getsourcelines(plain)[1]
@@ -128,16 +166,16 @@ def in_words(row: dict[str, Any]) -> str:
 
 
 def offering(by_kind: dict[str, list[str]]) -> str:
-    """Who offers a word, as the end of a sentence."""
+    """The parts that offer a word, as the end of a sentence."""
     one = sum(map(len, by_kind.values())) == 1
     return f"{listed(by_kind)} offer{'s' * one}" if by_kind else "nothing here offers"
 
 
 def needing(by_kind: dict[str, list[str]]) -> str:
-    """Who needs a word, as an addition."""
+    """The parts that need a word, as the end of a line."""
     return f", for {listed(by_kind)}" if by_kind else ""
 
 
 def listed(by_kind: dict[str, list[str]]) -> str:
-    """Names under their kinds."""
+    """Names by kind, as text."""
     return " and ".join(f"{kind}{'s' * (len(names) > 1)} {', '.join(names)}" for kind, names in by_kind.items())

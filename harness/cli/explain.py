@@ -1,35 +1,37 @@
-"""The verb that says why: two profiles side by side, adding up to the measured difference."""
+"""``harness explain``: compare two profiles row by row, so that the rows add up to the measured difference."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.api.session import chosen, run_of
-from harness.cli import completing
-from harness.cli.options import Context, as_json_option, catalog_for, only_option, plugin_option, results_option
+from harness.analysis.explain import Explanation
+from harness.analysis.explain import explain as explain_pair
+from harness.analysis.findings import Findings, find
+from harness.analysis.profile_warnings import warnings
+from harness.analysis.profiles import event_cost
+from harness.api.lookup import is_selected, parse_only, run_of
+from harness.cli import completers
+from harness.cli.options import as_json_option, echo_json, only_option, results_option
+from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from harness.analysis.explain import Explanation
-    from harness.analysis.findings import Findings
+from harness.report.formats import terminal
+from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json
 
 
 @click.command()
 @plugin_option
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=completing.runs)
-@click.argument("levels", nargs=-1, metavar="[A] [B]", shell_complete=completing.levels)
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=completers.runs)
+@click.argument("levels", nargs=-1, metavar="[A] [B]")
 @only_option
-@click.option("--mode", type=click.Choice(["train", "inference"]), help="Only this mode; all by default.")
-@click.option("--rows", type=click.IntRange(min=1), help="How many rows a table shows; as many as matter by default.")
+@click.option("--mode", type=click.Choice(["train", "inference"]), help="Explain only this mode.")
+@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Rows per table. By default those that matter.")
 @results_option
 @as_json_option
 @click.pass_context
 def explain(
-    context: Context,
+    context: click.Context,
     /,
     run: Path,
     levels: tuple[str, ...],
@@ -39,51 +41,41 @@ def explain(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Explain why B takes longer than A in a RUN (its folder, or "latest").
+    """Explain why one level takes longer than another, by phase and operator.
 
-    Two profiles are aligned by phase and operator and scaled to the clock, so that the rows sum to the measured
-    difference. With one level it is held against the baseline; with none, every level is. The suite must measure both
-    speed and profile.
+    RUN is the folder of a run, or "latest". The profiles of A and B are aligned and scaled to the measured times, so
+    that the rows add up to the measured difference. With one level, it is compared with the baseline; with none, every
+    level is. The suite must measure both speed and profile.
 
     \b
-      harness explain latest padded packed
-      harness explain results/packing/2026-01-31T120000 packed --only data=wide
+    harness explain latest padded packed
+    harness explain results/packing/2026-01-31T120000 packed --only data=wide
     """
-    from harness.analysis.findings import find
-    from harness.analysis.profile_warnings import warnings
-    from harness.report.formats import terminal
-    from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json
-
     store = run_of(run, results)
     plan = store.plan()
-    findings = find(plan, store.records(), catalog_for(context, store))
-    found = asked_for(findings, levels, chosen(only), mode, str(store.folder))
-    told = warnings([one.block for one in found], {(one.block.id, one.mode): (one.a, one.b) for one in found})
+    findings = find(plan, store.records(), plugins_of(context).catalog_for([store]))
+    found = explanations(findings, levels, parse_only(only), mode, str(store.folder))
+    texts = warnings([one.block for one in found], {(one.block.id, one.mode): (one.a, one.b) for one in found})
     if as_json:
-        answer: dict[str, Any] = {"folder": str(store.folder), "explanations": [in_json(one) for one in found]}
-        click.echo(json.dumps({**answer, "warnings": told}, indent=1, ensure_ascii=False))
+        echo_json({"folder": str(store.folder), "explanations": [in_json(one) for one in found], "warnings": texts})
         return
     for one in found:
         click.echo("\n" + terminal.table(explanation_table(one, rows or MOST_ROWS, all_of_them=rows is not None)))
-    for text in told:
+    for text in texts:
         click.echo(f"\nWarning. {text}")
 
 
-def asked_for(
+def explanations(
     findings: Findings, levels: tuple[str, ...], only: dict[str, list[str]], mode: str | None, where: str
 ) -> list[Explanation]:
-    """The explanations that the command line asks for. Raises UserError where there is none, with the reason."""
-    from harness.analysis.explain import explain
-    from harness.analysis.profiles import event_cost
-    from harness.api.session import kept
-
+    """The explanations of these levels. Raises UserError, with the reason, if there are none."""
     plan = findings.plan
     known = list(dict.fromkeys(trial.level for block in plan.blocks for trial in block.trials))
     for level in levels:
         if level not in known:
             raise UserError(f"there is no level {level!r} of {plan.axis}.", fix=did_you_mean(level, known))
     if len(levels) > 2:
-        raise UserError("it takes two levels at most: A and B.")
+        raise UserError(f"expected at most two levels, got {len(levels)}.")
     for axis in only:
         axes = {name for block in plan.blocks for name in block.context}
         if axis not in axes:
@@ -98,12 +90,12 @@ def asked_for(
             by_level = {one.level: one for one in findings.profiles.get((measured.block.id, measured.mode), ())}
             if not set(levels) <= set(by_level):
                 continue
-            if one := explain(measured, by_level[levels[0]], by_level[levels[1]], cost):
+            if one := explain_pair(measured, by_level[levels[0]], by_level[levels[1]], cost):
                 found.append(one)
-    found = [one for one in found if kept(one.block.context, only) and mode in (None, one.mode)]
+    found = [one for one in found if is_selected(one.block.context, only) and mode in (None, one.mode)]
     if not found:
-        fix = "A suite's measures need both, speed and profile; then run it."
+        fix = "Add speed and profile to the measures of the suite, and run it again."
         if findings.profiles and findings.measured:
             fix = "Both levels must have been timed and profiled in the same context: see harness report."
-        raise UserError("nothing in this run can be explained so.", where=where, fix=fix)
+        raise UserError("this run has nothing to explain for these levels.", where=where, fix=fix)
     return found

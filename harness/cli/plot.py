@@ -1,4 +1,4 @@
-"""The verb plot: draw a run's plots, all of them or some, as files of the kind that is wanted."""
+"""``harness plot``: draw the plots of a run as image files."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from harness.api.session import run_of
-from harness.cli import completing
-from harness.cli.options import Context, catalog_for, plugin_option, results_option
+from harness.api.lookup import run_of
+from harness.cli import completers
+from harness.cli.options import results_option
+from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from harness.report.plots.figures import Plot
+from harness.report.plots.figures import Plot
+from harness.report.plots.plots import all_plots, save
+from harness.report.report import make_report
 
 
 @click.command()
 @plugin_option
-@click.argument("arguments", nargs=-1, metavar="[RUN] [NAME]...", shell_complete=completing.runs)
+@click.argument("arguments", nargs=-1, metavar="[RUN] [NAME]...", shell_complete=completers.runs)
 @click.option(
     "--format", "formats", multiple=True, type=click.Choice(["png", "svg", "pdf"]), default=("png",),
-    show_default=True, help="The kind of file; give it more than once for more than one.",
+    show_default=True, help="The file format. Repeat the option for several.",
 )  # fmt: skip
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to (RUN/plots by default)."
+    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="The folder of the files. By default RUN/plots.",
+)  # fmt: skip
+@click.option(
+    "--dpi", type=click.IntRange(20, 1200), metavar="N", default=150, show_default=True, help="Dots per inch of PNG."
 )
-@click.option("--dpi", type=click.IntRange(20, 1200), default=150, show_default=True, help="Of PNG: dots per inch.")
-@click.option("--list", "only_list", is_flag=True, help="Say what there is to draw, and draw nothing.")
+@click.option("--list", "only_list", is_flag=True, help="List the plots and draw nothing.")
 @results_option
 @click.pass_context
 def plot(
-    context: Context,
+    context: click.Context,
     /,
     arguments: tuple[str, ...],
     formats: tuple[str, ...],
@@ -43,23 +46,21 @@ def plot(
     only_list: bool,
     results: Path,
 ) -> None:
-    """Draw the plots of a run, and print the names of the files.
+    """Draw the plots of a run as image files.
 
-    RUN is the folder of a run; without it the latest is taken. NAME is a plot as --list names it, or a pattern: harness
-    plot 'curves-*'. Without names all are drawn. Needs matplotlib, and no torch.
+    RUN is the folder of a run, by default the latest run. NAME is a plot that --list names, or a pattern such as
+    'curves-*'; without names all plots are drawn. The names of the files are printed. The command needs matplotlib and
+    no torch.
 
     \b
     harness plot --list
     harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf --output figures
     """
-    from harness.report.plots.plots import all_plots, save
-    from harness.report.report import make_report
-
     run, names = (Path(arguments[0]), arguments[1:]) if is_run(arguments) else (None, arguments)
     store = run_of(run, results)
-    found = chosen(all_plots(make_report(store, catalog_for(context, store))), names)
+    found = chosen(all_plots(make_report(store, plugins_of(context).catalog_for([store]))), names)
     if not found:
-        click.echo(f"There is nothing to draw of {store.folder}.", err=True)
+        click.echo(f"{store.folder}: this run has no plots.", err=True)
         return
     if only_list:
         width = max(len(one.name) for one in found)
@@ -78,19 +79,19 @@ def plot(
                 click.echo(str(path))
     except OSError as error:
         raise UserError(
-            f"cannot write there: {error.strerror}.", where=str(folder), fix="Choose --output DIR."
+            f"cannot write to this folder: {error.strerror}.", where=str(folder), fix="Choose --output DIR."
         ) from error
 
 
 def is_run(arguments: Sequence[str]) -> bool:
-    """Whether the first argument is a folder, or is written as one: names of plots have no slash."""
+    """Whether the first argument is a folder or looks like a path; names of plots have no slash."""
     return bool(arguments) and ("/" in arguments[0] or Path(arguments[0]).is_dir())
 
 
 def chosen(plots: Sequence[Plot], names: Sequence[str]) -> list[Plot]:
-    """The plots of these names, or patterns of names, in their own order; all without names."""
+    """The plots whose names match, in their own order; all plots without names."""
     known = [one.name for one in plots]
     for name in names:
         if not any(fnmatchcase(one, name) for one in known):
-            raise UserError(f"there is no plot {name!r} of this run.", fix=did_you_mean(name, known))
+            raise UserError(f"this run has no plot {name!r}.", fix=did_you_mean(name, known))
     return [one for one in plots if not names or any(fnmatchcase(one.name, name) for name in names)]

@@ -1,46 +1,42 @@
-"""The verb run: one suite, or a folder of suites that ends with one page of claims."""
+"""``harness run``: measure one suite, or a folder of suites that ends with one page of claims."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from harness.api.session import Asked, How, begin, carry_out, finish, take_up, went_wrong
-from harness.cli import completing
+from harness.api.progress import Progress
+from harness.api.result import has_failures
+from harness.api.session import ExecutionOptions, SuiteOverrides, begin, execute, plan_of, resume
+from harness.cli import completers
 from harness.cli.options import (
-    Context,
     as_json_option,
     device_option,
-    left_out,
     only_option,
-    plan_of,
-    plugin_option,
     preset_option,
     quick_option,
     results_option,
     set_option,
-    show,
-    show_page,
-    stopped_while,
     until_decided_option,
 )
+from harness.cli.plugin_options import plugin_option, plugins_of, stopped_while
+from harness.cli.show import show, show_page
 from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
-
-if TYPE_CHECKING:
-    from harness.plugins.catalog import Catalog
-    from harness.records.plan import Plan
-    from harness.records.store import Store
-    from harness.report.report import Report
-    from harness.report.suite_batch import Page
+from harness.plugins.catalog import Catalog
+from harness.records.plan import Plan
+from harness.records.store import Store
+from harness.report.report import Report
+from harness.report.suite_batch import Page
+from harness.report.writer import report_run
 
 
 @click.command()
 @plugin_option
-@click.argument("suite", type=click.Path(path_type=Path), required=False, shell_complete=completing.suites)
+@click.argument("suite", type=click.Path(path_type=Path), required=False)
 @preset_option
 @set_option
 @only_option
@@ -49,29 +45,29 @@ if TYPE_CHECKING:
 @until_decided_option
 @results_option
 @click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completing.runs,
-    help="Go on with a run that was stopped.",
+    "--resume", "folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completers.runs,
+    help="Continue an interrupted run.",
 )  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(1), metavar="N",
-    help="With --resume: go on to N seeds. Looked at before, what they are part of is marked as extended.",
+    help="With --resume: train up to N seeds. Results already inspected before the extra seeds are flagged `extended`.",
 )  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N",
-    help="How many runs of a learning measure train at a time (as many as there are cores). No clock runs then.",
+    help="Train N runs of a learning measure at once, one per core by default. Nothing is timed meanwhile.",
 )  # fmt: skip
-@click.option("--gate", is_flag=True, help="For CI: exit with 1 if a claim fails, and fails again when measured anew.")
+@click.option("--gate", is_flag=True, help="For CI: measure a failing claim again, and exit with 1 if it still fails.")
 @click.option(
-    "--executor", default="local", show_default=True, shell_complete=completing.executors,
-    help="Where blocks are measured; see harness list.",
+    "--executor", metavar="NAME", default="local", show_default=True, shell_complete=completers.parts("executor"),
+    help="The executor that measures the blocks; see `harness list executors`.",
 )  # fmt: skip
 @as_json_option
 @click.pass_context
 def run(
-    context: Context,
+    context: click.Context,
     /,
     suite: Path | None,
-    resume: Path | None,
+    folder: Path | None,
     results: Path,
     seeds: int | None,
     executor: str,
@@ -80,79 +76,76 @@ def run(
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Measure a suite, or every suite of a folder, and say what it shows.
+    """Measure a suite, or every suite in a folder, and report the results.
 
-    Records are kept in results/<suite>/<run>/ as they are measured; Ctrl-C loses nothing, and --resume DIR goes on. A
-    folder ends with one page: each claim with its verdict, effect and interval.
+    Records are written to results/SUITE/RUN/ while the run goes on. Ctrl-C loses nothing, and --resume DIR continues.
+    A folder of suites ends with one page that lists each claim with its verdict, effect and interval.
 
-    The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and changes nothing,
-    unless --gate is given.
+    The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and leaves the exit code
+    at 0, unless --gate is given.
     """
-    asked, how = Asked.of(**changes), How(executor, jobs, confirm=gate)
-    if (suite is None) == (resume is None):
+    overrides, options = SuiteOverrides.of(**changes), ExecutionOptions(executor, jobs, confirm=gate)
+    plugins = plugins_of(context)
+    if (suite is None) == (folder is None):
         raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
-    if seeds is not None and resume is None:
-        raise UserError("--seeds adds to a run that was looked at.", fix="Use --set measure.learning.seeds=N instead.")
-    if resume is not None and asked != Asked([]):
-        fix = "Leave out --preset, --set, --only, --device, --quick, --until-decided."
-        raise UserError("a resumed run goes on as it was planned.", fix=fix)
-    from harness.report.suite_batch import Page
-
-    if resume is not None and Page.is_one(resume):
-        run_page(context, Page.open(resume), how, as_json=as_json)
+    if seeds is not None and folder is None:
+        raise UserError("--seeds extends an earlier run.", fix="Use --set measure.learning.seeds=N instead.")
+    if folder is not None and overrides != SuiteOverrides([]):
+        fix = "Leave out --preset, --set, --only, --device, --quick and --until-decided."
+        raise UserError("a run is resumed as it was planned.", fix=fix)
+    if folder is not None and Page.is_one(folder):
+        run_page(context, Page.open(folder), options, as_json=as_json)
     elif suite is not None and suite.is_dir():
-        asked = replace(asked, without=left_out(context))
-        run_page(context, Page.create(results, suite, vars(asked)), how, as_json=as_json)
+        overrides = replace(overrides, without=plugins.without)
+        run_page(context, Page.create(results, suite, vars(overrides)), options, as_json=as_json)
     else:
-        files, without = context.obj or (), left_out(context)
-        if resume is not None:
-            store, catalog, plan = take_up(resume, files, seeds, without)
+        if folder is not None:
+            begun, where = resume(folder, plugins, seeds), Path()
         else:
             assert suite is not None
-            store, catalog, plan = begin(suite, asked, files, results, how, without)
-        report, code = carried_out(store, catalog, plan, how, suite.parent if suite else Path())
-        show(report, store, as_json=as_json)
+            begun, where = begin(suite, overrides, plugins, results, options), suite.parent
+        report, code = executed(*begun, options, where)
+        show(report, begun[0], as_json=as_json)
         sys.exit(code)
 
 
-def carried_out(store: Store, catalog: Catalog, plan: Plan, how: How, where: Path) -> tuple[Report, int]:
-    """Measure, report, and say with which code to end. Interrupted, it says how to go on, and ends."""
-    from harness.api.progress import Progress
-
+def executed(store: Store, catalog: Catalog, plan: Plan, options: ExecutionOptions, where: Path) -> tuple[Report, int]:
+    """Measure and report; the report and the exit code. On Ctrl-C, say how to resume and exit."""
     watcher = Progress(plan, sys.stderr)
     try:
-        report = carry_out(store, catalog, plan, how, where, watcher)
+        report = execute(store, catalog, plan, options, where, watcher)
     except KeyboardInterrupt as stop:
-        go_on = f"What is measured is kept; go on with: harness run --resume {store.folder}"
-        click.echo(f"\nStopped{stopped_while(stop)}. {go_on}", err=True)
-        for problem in finish(store, catalog).problems:
+        click.echo(f"\nStopped{stopped_while(stop)}. Everything measured is stored.", err=True)
+        click.echo(f"Resume with: harness run --resume {store.folder}", err=True)
+        for problem in report_run(store, catalog).problems:
             click.echo(problem, err=True)
         sys.exit(INTERRUPTED)
-    if went_wrong(report) or watcher.problems:
+    if has_failures(report) or watcher.problems:
         return report, FAILED
-    failing = how.confirm and any(claim.answer == "fails" for claim in report.findings.claims)
+    failing = options.confirm and any(claim.answer == "fails" for claim in report.findings.claims)
     return report, CLAIM_FAILED if failing else 0
 
 
-def run_page(context: Context, page: Page, how: How, *, as_json: bool) -> None:
-    """Every suite of a page, one after another; all are planned before the first is measured."""
-    asked = {suite: Asked(**page.asked).where_possible(suite) for suite in page.suites}
+def run_page(context: click.Context, page: Page, options: ExecutionOptions, *, as_json: bool) -> None:
+    """Measure every suite of a page, one after another. All are planned before the first is measured."""
+    plugins = plugins_of(context)
+    overrides = {suite: SuiteOverrides(**page.asked).where_possible(suite) for suite in page.suites}
     for suite in page.suites:
-        plan_of(context, suite, asked[suite])
+        plan_of(suite, overrides[suite], plugins)
     codes, reports = [], {}
     for number, suite in enumerate(page.suites, 1):
-        known = page.runs.get(suite.name)
         click.echo(f"\n{suite.name} ({number} of {len(page.suites)})", err=True)
+        known = page.runs.get(suite.name)
         if known is not None:
-            store, catalog, plan = take_up(known, context.obj or (), without=left_out(context))
+            begun = resume(known, plugins)
         else:
-            files, without = context.obj or (), left_out(context)
-            store, catalog, plan = begin(suite, asked[suite], files, page.results, how, without)
+            begun = begin(suite, overrides[suite], plugins, page.results, options)
+        store = begun[0]
         page = page.with_run(suite, store.folder)
         try:
-            reports[suite.name], code = carried_out(store, catalog, plan, how, suite.parent)
+            reports[suite.name], code = executed(*begun, options, suite.parent)
         except SystemExit:
-            click.echo(f"With the rest of the folder: harness run --resume {page.folder}", err=True)
+            click.echo(f"Resume the whole folder with: harness run --resume {page.folder}", err=True)
             raise
         codes.append(code)
         page.write(reports)

@@ -1,4 +1,4 @@
-"""The verb schema: the form of a suite, for editors."""
+"""``harness schema``: the JSON Schema of suites, for editors."""
 
 from __future__ import annotations
 
@@ -7,53 +7,41 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import Context, catalog_of, plugin_option
-from harness.errors import UserError
+from harness.cli.options import write_text
+from harness.cli.plugin_options import catalog_of, plugin_option
+from harness.suite.editor_schema import schema_with_parts
+from harness.suite.schema import json_schema
 
-#: What the file is called that a suite's first line names.
+#: The name of the file, which the first line of a suite gives.
 NAME = "suite.schema.json"
-#: The line that names it to yaml-language-server, in a suite beside it.
+#: The line for yaml-language-server, in a suite in the same folder.
 MODELINE = f"# yaml-language-server: $schema={NAME}"
 
 
 @click.command()
 @plugin_option
-@click.option(
-    "--with-parts", is_flag=True, help="With the names and parameters of the parts installed here, which imports them."
-)
+@click.option("--with-parts", is_flag=True, help="Add the names and parameters of the installed parts, and of -p FILE.")
 @click.option(
     "--write", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help=f"Write DIR/{NAME} and say which line makes a suite use it.",
+    help=f"Write DIR/{NAME} and print the line that makes a suite use it.",
 )  # fmt: skip
 @click.pass_context
-def schema(context: Context, /, with_parts: bool, folder: Path | None) -> None:
-    """Print the JSON Schema of a suite, for editors that complete and check while one types.
+def schema(context: click.Context, /, with_parts: bool, folder: Path | None) -> None:
+    """Print the JSON Schema of suites, for completion and checks in editors.
 
-    By itself it knows the fields of a suite. With --with-parts it also knows models, datasets and optimizations, with
-    their parameters, types, defaults and meanings; make it anew when plugins change.
+    It describes the fields of a suite. With --with-parts it also describes models, datasets and optimizations with
+    their parameters, types and defaults; run it again when plugins change.
 
     \b
     harness schema --with-parts --write suites
     """
-    from harness.suite.schema import json_schema
-
-    problems: list[str] = []
-    if with_parts:
-        from harness.suite.editor_schema import schema_with_parts
-
-        made, problems = schema_with_parts(catalog_of(context))
-    else:
-        made = json_schema()
-    text = json.dumps(made, indent=1, ensure_ascii=False)
+    made, problems = schema_with_parts(catalog_of(context)) if with_parts else (json_schema(), [])
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)
+    text = json.dumps(made, indent=1, ensure_ascii=False)
     if folder is None:
         click.echo(text)
         return
     path = folder / NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}.", where=str(path)) from error
-    click.echo(f"Written: {path}\nFor a suite in {folder}, make this its first line:\n\n{MODELINE}")
+    write_text(path, text + "\n")
+    click.echo(f"Written: {path}\nMake this the first line of each suite in {folder}:\n\n{MODELINE}")

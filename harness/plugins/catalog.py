@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,7 @@ from harness.errors import Place, UserError, did_you_mean
 from harness.plugins.isolation import guest, in_short
 from harness.plugins.kinds import MeasureKind
 from harness.plugins.manager import CORE, PluginProblem, Plugins
-from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
+from harness.plugins.parts import Command, Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 
 if TYPE_CHECKING:
     from harness.records.settings import Settings
@@ -28,6 +28,7 @@ KINDS: dict[type[Part], str] = {
     Executor: "provide_executors",
     Promise: "provide_promises",
     MeasureKind: "provide_measures",
+    Command: "register_commands",
 }
 #: The most parts of a kind that a plugin may bring: a hook that never ends must not keep everybody waiting.
 MOST = 1000
@@ -64,13 +65,14 @@ class Measure:
 class Catalog:
     """All parts of all plugins, by kind and name. A name that two plugins bring is unusable until one of
     them is removed or left out; everything else keeps working. The core's own parts, without which nothing can be
-    measured or reported, stay what they are, whoever brings their names, too."""
+    measured or reported, stay what they are, whoever brings their names, too. Only the hooks of `kinds` are called."""
 
-    def __init__(self, plugins: Plugins) -> None:
+    def __init__(self, plugins: Plugins, kinds: Iterable[type[Part]] = KINDS) -> None:
         self.plugins = plugins
         self.problems: list[PluginProblem] = list(plugins.problems)
         self._entries: dict[str, dict[str, list[Entry]]] = {kind.kind: {} for kind in KINDS}
-        for kind, hook in KINDS.items():
+        for kind in kinds:
+            hook = KINDS[kind]
             # One implementation after another, so that one that raises does not hide the others.
             for implementation in getattr(plugins.manager.hook, hook).get_hookimpls():
                 self._add(kind, hook, implementation.plugin_name, implementation.function)

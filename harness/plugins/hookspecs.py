@@ -1,6 +1,6 @@
-"""Every hook a plugin may implement. A hook is a promise for life.
+"""Every hook that a plugin may implement. Hooks are never removed or changed incompatibly.
 
-Hooks are called once per suite, block or trial; none runs inside the timed region.
+Hooks are called once per process, run or block; none runs inside the timed region.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from harness.plugins.kinds import MeasureKind
-    from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
+    from harness.plugins.parts import Command, Dataset, Executor, Metric, Model, Optimization, Promise, Reporter
     from harness.records.plan import Block, Plan
     from harness.records.record import Record
 
@@ -22,7 +22,7 @@ hookspec = pluggy.HookspecMarker("harness")
 
 @hookspec
 def provide_models() -> Iterable[Model]:  # type: ignore[empty-body]
-    """Yield the models this plugin brings.
+    """Yield the models of this plugin.
 
     @harness.hookimpl
     def provide_models():
@@ -32,7 +32,7 @@ def provide_models() -> Iterable[Model]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
-    """Yield the datasets this plugin brings.
+    """Yield the datasets of this plugin.
 
     @harness.hookimpl
     def provide_datasets():
@@ -42,7 +42,7 @@ def provide_datasets() -> Iterable[Dataset]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_optimizations() -> Iterable[Optimization]:  # type: ignore[empty-body]
-    """Yield the optimizations this plugin brings, each with what it promises to change.
+    """Yield the optimizations of this plugin, each with what it promises to change.
 
     @harness.hookimpl
     def provide_optimizations():
@@ -52,7 +52,7 @@ def provide_optimizations() -> Iterable[Optimization]:  # type: ignore[empty-bod
 
 @hookspec
 def provide_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
-    """Yield views of stored samples. They need no torch and read old runs, too.
+    """Yield metrics, which compute numbers from stored samples. They need no torch and work on old runs.
 
     @harness.hookimpl
     def provide_metrics():
@@ -62,7 +62,7 @@ def provide_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
-    """Yield writers of reports; each is called once when a run is reported.
+    """Yield reporters. Each is called once per report and writes files.
 
     @harness.hookimpl
     def provide_reporters():
@@ -72,7 +72,7 @@ def provide_reporters() -> Iterable[Reporter]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
-    """Yield places where blocks can be measured.
+    """Yield executors, which decide where blocks are measured.
 
     @harness.hookimpl
     def provide_executors():
@@ -82,8 +82,8 @@ def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
-    """Yield sentences that other people's parts are held to, by ``harness conform`` and by their own tests. Who
-    brings a contract for models brings the promises that come with it.
+    """Yield promises, which ``harness conform`` and the tests of plugins check on parts. A plugin that defines a
+    contract for models also defines its promises.
 
     @harness.hookimpl
     def provide_promises():
@@ -103,6 +103,17 @@ def provide_measures() -> Iterable[MeasureKind]:  # type: ignore[empty-body]
     """
 
 
+@hookspec
+def register_commands() -> Iterable[Command]:  # type: ignore[empty-body]
+    """Yield commands for the command line. The code of each is a `click.Command`; it is imported when the command runs
+    or shows its own help, so it may import what it needs at its top. `harness.open` reads a run.
+
+    @harness.hookimpl
+    def register_commands():
+        yield harness.Command("bundle", "my_package.bundle:bundle", "Pack a run into one zip file.", group="share")
+    """
+
+
 @hookspec(firstresult=True)
 def run_block(
     block: Block,
@@ -110,10 +121,10 @@ def run_block(
     keep: Callable[[list[Record]], None],
     measure: Callable[[Block, list[Record], Callable[[list[Record]], None]], None],
 ) -> bool | None:
-    """Measure one block, handing each replicate's records to `keep` at once. `done` are the records an
-    earlier, interrupted run left. What was measured is kept as it was measured: whoever hands `measure` a `keep`
-    of its own may add to the data of records on their way; what is changed, kept back or made up is named instead.
-    The core calls ``measure(block, done, keep)``; wrap it to pin clocks or to read a power meter:
+    """Measure one block, and pass the records of each replicate to `keep` at once. `done` holds the records of an
+    earlier, interrupted run. A plugin may pass its own `keep` to `measure` to add data to records; a record that it
+    changes, drops or invents is reported as a problem. The core calls ``measure(block, done, keep)``. Wrap the hook to
+    pin clocks or to read a power meter:
 
         @harness.hookimpl(wrapper=True)
         def run_block(block):
@@ -124,7 +135,7 @@ def run_block(
 
 @hookspec
 def plan_ready(plan: Plan) -> None:
-    """Called once before anything is measured, with the plan.
+    """Called once with the plan, before anything is measured.
 
     @harness.hookimpl
     def plan_ready(plan):
@@ -134,7 +145,7 @@ def plan_ready(plan: Plan) -> None:
 
 @hookspec
 def record_stored(record: Record) -> None:
-    """Called for each record after it is safely on disk.
+    """Called for each record after it was written to disk.
 
     @harness.hookimpl
     def record_stored(record):
@@ -144,7 +155,7 @@ def record_stored(record: Record) -> None:
 
 @hookspec
 def run_finished(folder: Path) -> None:
-    """Called once when a run has ended and its report is written, with the run's folder.
+    """Called once with the folder of a run, after its report was written.
 
     @harness.hookimpl
     def run_finished(folder):
@@ -154,8 +165,8 @@ def run_finished(folder: Path) -> None:
 
 @hookspec
 def describe_machine() -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Facts about the machine to keep with the records; called once in the process that measures. Each has a name of
-    its own, and is something that JSON holds.
+    """Return facts about the machine, which are stored with the records. Called once in the process that measures. Each
+    fact needs a name that no other plugin uses, and a value that JSON can store.
 
     @harness.hookimpl
     def describe_machine():

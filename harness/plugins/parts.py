@@ -241,6 +241,25 @@ class Promise(Part):
         return part.kind in self.of and self.needs <= part.offers
 
 
+@dataclass(frozen=True)
+class Command(Part):
+    """A command of the command line, ``harness NAME``: `build` is a `click.Command`.
+
+    Its code is imported only when the command runs or shows its own help. ``harness --help`` lists it with its
+    `summary` under the heading of its `group`."""
+
+    #: The heading under which ``harness --help`` lists it. The core's groups are run, look, share, extend and check;
+    #: any other short text makes a group of its own.
+    group: str = "other"
+    kind: ClassVar[str] = "command"
+
+    def complaint(self) -> str:
+        """See `Part.complaint`."""
+        if not is_shown(self.group) or not self.group.strip() or "\n" in self.group:
+            return f"{self.name}: group = {self.group!r} is not a line of text"
+        return Part.complaint(self)
+
+
 @runtime_checkable
 class Batch(Protocol):
     """What `collate` returns: a NamedTuple of tensors with the examples' ids (B,) among them."""

@@ -283,8 +283,8 @@ def test_explain_from_the_command_line(tmp_path):
     assert swapped["explanations"][0]["ratio"] < 1
     for arguments, message in (
         (("bussy",), "Did you mean busy?"),
-        (("plain", "busy", "--mode", "inference"), "nothing in this run can be explained so"),
-        (("plain", "busy", "backwards"), "two levels at most"),
+        (("plain", "busy", "--mode", "inference"), "this run has nothing to explain for these levels"),
+        (("plain", "busy", "backwards"), "expected at most two levels, got 3"),
         (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
     ):
         bad = harness("explain", folder, *arguments, cwd=tmp_path)
@@ -299,7 +299,7 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     assert harness("run", "toy.yaml", cwd=tmp_path).returncode == 0
     bad = harness("explain", "latest", cwd=tmp_path)
     assert bad.returncode == 2
-    assert "A suite's measures need both, speed and profile" in bad.stderr
+    assert "Add speed and profile to the measures of the suite" in bad.stderr
 
 
 def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():

@@ -233,7 +233,7 @@ def test_settings_levels_and_observers_are_handed_on_in_silence(home, capsys):
         ({"settings": ["base.model=liner"]}, "there is no model named 'liner'. Did you mean linear"),
         ({"settings": "base.model=mlp"}, "settings takes a list or a mapping, not one text. Write settings="),
         ({"only": {"what": ["sideways"]}}, "axis what has no level 'sideways'"),
-        ({"quick": True, "until_decided": True}, "a quick look never decides"),
+        ({"quick": True, "until_decided": True}, "a quick run gives no verdicts"),
         ({"executor": "remote"}, "there is no executor named 'remote'"),
         ({"device": "tpu"}, "there is no device 'tpu'"),
     ],

@@ -18,11 +18,11 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from harness import errors
-from harness.cli.app import cli
+from harness.cli.app import core_commands, load
 from harness.plugins import hookspecs
 from harness.plugins.catalog import KINDS, Catalog
 from harness.plugins.manager import load_plugins
-from harness.plugins.parts import Part
+from harness.plugins.parts import Command, Part
 from harness.suite import schema
 
 ROOT = Path(__file__).parents[2]
@@ -142,11 +142,12 @@ def test_every_seam_has_a_row():
     assert rows == list(SEAMS)
 
 
-def commands(group: click.Group = cli, before: str = "harness") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        yield f"{before} {name}", command
+def commands() -> Iterator[tuple[str, click.Command]]:
+    for name, entry in core_commands().items():
+        command = load(entry)
+        yield f"harness {name}", command
         if isinstance(command, click.Group):
-            yield from commands(command, f"{before} {name}")
+            yield from ((f"harness {name} {below}", each) for below, each in command.commands.items())
 
 
 @pytest.mark.parametrize(
@@ -177,6 +178,7 @@ ENTRIES = [
     (kind, name, entry)
     for catalog in [Catalog(load_plugins())]
     for kind in KINDS
+    if kind is not Command  # commands have a page of their own, see above
     for name, entry in catalog.entries(kind).items()
     if entry.plugin in OURS
 ]

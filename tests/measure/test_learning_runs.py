@@ -251,7 +251,7 @@ def test_a_terminal_is_told_after_every_run_how_many_there_are():
             progress.stored(block, records)
     progress.block_ends(block, records)
     text = stream.getvalue()
-    assert "all · learning: 1 of 20 runs, 0:00 left here, 0:00 in all\n" in text
+    assert "all · learning: 1 of 20 runs, 0:00 left in this block, 0:00 in total\n" in text
     assert "all · learning: 12 of 20 runs" in text
     assert "  other  close +0.0 [+0.0, +0.0]  6 seeds  undecided" in text
 

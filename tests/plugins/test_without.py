@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir
 from pathlib import Path
-from unittest.mock import patch
 
-import click
 import pytest
+from commands import call
 from toy_suite import SUITE, TOY
 
 from harness.api import python as python
-from harness.cli import completing
-from harness.cli.app import cli, main
 from harness.errors import UserError
 from harness.measure.coordinator import Servers
 from harness.plugins.catalog import Catalog
@@ -55,16 +51,8 @@ def provide_models():
 
 
 def harness(*arguments: object, cwd: Path) -> tuple[int, str, str]:
-    output, errors = io.StringIO(), io.StringIO()
-    with (
-        chdir(cwd),
-        redirect_stdout(output),
-        redirect_stderr(errors),
-        patch.object(sys, "argv", ["harness", *map(str, arguments)]),
-        pytest.raises(SystemExit) as end,
-    ):
-        main()
-    return int(end.value.code or 0), output.getvalue(), errors.getvalue()
+    done = call(*arguments, cwd=cwd)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_what_is_left_out_is_not_imported(install):
@@ -132,7 +120,7 @@ def test_a_door_that_cannot_be_opened_is_named(install):
     assert "rnn-harness" in plugins.versions
 
 
-def test_list_says_what_was_left_out_before_or_after_the_verb(install, tmp_path):
+def test_list_says_what_was_left_out_before_or_after_the_command(install, tmp_path):
     install("guest-one", ONE)
     install("guest-two", ONE)
     code, output, errors = harness("--without", "guest-one", "list", "--without", "guest-two", cwd=tmp_path)
@@ -141,7 +129,7 @@ def test_list_says_what_was_left_out_before_or_after_the_verb(install, tmp_path)
     told = json.loads(harness("list", "--without", "guest-one", "--json", cwd=tmp_path)[1])
     assert told["without"] == ["guest-one"]
     code, _, errors = harness("list", "--without", "guest-on", cwd=tmp_path)
-    assert (code, errors.partition(".")[0]) == (2, "--without guest-on: no plugin named 'guest-on' is installed")
+    assert (code, errors.partition(".")[0]) == (2, "Error: --without guest-on: no plugin named 'guest-on' is installed")
 
 
 def test_it_travels_to_the_measuring_process(install, tmp_path):
@@ -155,7 +143,7 @@ def test_it_travels_to_the_measuring_process(install, tmp_path):
 def test_a_run_keeps_it(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "toy.yaml").write_text(SUITE)
-    code, _, errors = harness("-p", TOY, "run", "toy.yaml", "--quick", "--without", "guest-one", cwd=tmp_path)
+    code, _, errors = harness("-p", TOY, "run", "toy.yaml", "--without", "guest-one", cwd=tmp_path)
     assert code == 0, errors
     (folder,) = (tmp_path / "results" / "toy").iterdir()
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
@@ -171,7 +159,7 @@ def test_a_run_keeps_it(install, tmp_path):
         assert "guest-one" not in errors
     assert not said.exists()
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
-    assert "--without guest-one run toy.yaml --quick" in (folder / "report.html").read_text()
+    assert "--without guest-one run toy.yaml" in (folder / "report.html").read_text()
     # Uninstalled since, it is left out all the same.
     for path in (tmp_path / "site").glob("*.dist-info/*"):
         path.unlink()
@@ -182,7 +170,7 @@ def test_a_folder_of_suites_keeps_it(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "toy.yaml").write_text(SUITE)
-    code, _, errors = harness("-p", TOY, "run", "suites", "--quick", "--without", "guest-one", cwd=tmp_path)
+    code, _, errors = harness("-p", TOY, "run", "suites", "--without", "guest-one", cwd=tmp_path)
     assert code == 0, errors
     (page,) = (tmp_path / "results" / "pages").iterdir()
     code, _, errors = harness("-p", TOY, "run", "--resume", page, cwd=tmp_path)
@@ -195,18 +183,8 @@ def test_python_leaves_out_too(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "toy.yaml").write_text(SUITE)
     with chdir(tmp_path):
-        result = python.run("toy.yaml", quick=True, plugins=[TOY], without=["guest-one"])
+        result = python.run("toy.yaml", plugins=[TOY], without=["guest-one"])
         again = python.open(result.folder)
         python.resume(result.folder)
     assert again.answer == result.answer
     assert not said.exists()
-
-
-def test_the_shell_offers_what_is_installed(install):
-    install("guest-one", ONE, doors=("first", "second"))
-    install("guest-two", ONE)
-    parameter = click.Option(["--without"])
-    offered = completing.plugins(click.Context(cli), parameter, "")
-    assert {"guest-one", "guest-two"} <= {one.value for one in offered}
-    assert "rnn-harness" not in {one.value for one in offered}
-    assert [one.value for one in completing.plugins(click.Context(cli), parameter, "guest-t")] == ["guest-two"]

@@ -125,9 +125,9 @@ def test_conform_says_what_was_seen(tmp_path, monkeypatch):
 
     done = conform("cut_off", "--using", "{name: apart}", "--only", "gradients", "--only", "shapes")
     assert done.returncode == 3
-    assert "  kept      shapes" in done.stdout
-    assert "  BROKEN    gradients: In float64 the gradient of every parameter agrees" in done.stdout
-    assert "1 kept, 1 broken, 0 cannot be told here." in done.stdout
+    assert "  passed    shapes" in done.stdout
+    assert "  FAILED    gradients: In float64 the gradient of every parameter agrees" in done.stdout
+    assert "1 passed, 1 failed, 0 not testable on this machine." in done.stdout
     done = conform("apart", "--only", "batches", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["outcome"] == "kept"

@@ -113,10 +113,10 @@ def test_leaving_out_what_is_not_there():
     done = harness("list", "--without", "guest-blocket")
     assert done.returncode == 2
     said = "--without guest-blocket: no plugin named 'guest-blocket' is installed. Did you mean guest-blocked"
-    assert done.stderr.startswith(said)
+    assert done.stderr.startswith(f"Error: {said}")
     done = harness("list", HARNESS_WITHOUT="guest-clash, rnn-harness")
     assert done.returncode == 2
-    assert done.stderr.startswith("HARNESS_WITHOUT: rnn-harness is the core itself")
+    assert done.stderr.startswith("Error: HARNESS_WITHOUT: rnn-harness is the core itself")
 
 
 def test_a_missing_name_points_at_the_plugin_that_failed():

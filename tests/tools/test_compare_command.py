@@ -1,4 +1,4 @@
-"""The verbs compare and history as a user meets them."""
+"""The commands compare and history."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_compare_says_what_became_slower_and_only_the_gate_closes(here):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("A: made/run0\nB: made/run2\nIs it?")
     assert "all · train · other: slower, 1.05" in done.stdout
-    assert done.stdout.splitlines()[-1] == "Margin 2 %. In all: worse (exit code 1 with --gate)."
+    assert done.stdout.splitlines()[-1] == "Margin 2 %. Result: worse (exit code 1 with --gate)."
     assert harness("compare", "results/made/run0", "results/made/run2", "--gate", cwd=here).returncode == 1
     assert harness("compare", "results/made/run0", "results/made/run1", "--gate", cwd=here).returncode == 0
     assert files(here) == before
@@ -72,14 +72,14 @@ def test_the_gate_s_other_codes(here):
 
 def test_mistakes_are_exit_code_2_with_what_to_do(here):
     for arguments, words in (
-        (("made", "latest"), "A and B are the same run. NAME~1 is the one before the latest."),
+        (("made", "latest"), "A and B are the same run. NAME~1 is the run before the latest."),
         (("mad", "latest"), "there is no run of 'mad' in it. Did you mean made?"),
         (("made~9", "latest"), "there are only 3 runs of made."),
-        (("made~x", "latest"), "it takes NAME~N"),
+        (("made~x", "latest"), "expected NAME~N"),
         (("results", "latest"), "is not the folder of a run."),
         (("made~1", "made", "--allow", "procesor"), "there is no such field. Did you mean processor?"),
-        (("made~1", "made", "--margin", "5 points"), "it takes a share such as 5% or 0.05."),
-        (("made~1", "made", "--margin", "0"), "it takes a share such as 5% or 0.05."),
+        (("made~1", "made", "--margin", "5 points"), "expected a share such as 5% or 0.05."),
+        (("made~1", "made", "--margin", "0"), "expected a share such as 5% or 0.05."),
         (("made~1", "made", "--metric", "tokens"), "neither run has such a metric."),
         (("made~1", "made", "--only", "what=othr"), "neither run has such a level. Did you mean other?"),
         (("made~1",), "Missing argument 'B'"),
@@ -89,9 +89,9 @@ def test_mistakes_are_exit_code_2_with_what_to_do(here):
         assert words in done.stderr, arguments
     shutil.copytree(here / "results" / "made" / "run0", here / "copy")
     done = harness("compare", "results/made/run0", "copy", "--gate", cwd=here)
-    assert (done.returncode, "A and B hold the same records." in done.stderr) == (2, True)
+    assert (done.returncode, "A and B contain the same records: B is a copy of A." in done.stderr) == (2, True)
     (here / "results" / "made" / "page.json").write_text("{}")
-    assert "is the page of a folder of suites" in harness("compare", "results/made", "made", cwd=here).stderr
+    assert "this is the page of a folder of suites" in harness("compare", "results/made", "made", cwd=here).stderr
 
 
 def test_compare_and_history_as_json(here):
@@ -126,7 +126,7 @@ def test_earlier_runs_can_be_asked_how_much_runs_differ(here):
     assert done.returncode == 4
 
 
-def test_neither_verb_imports_torch(here):
+def test_neither_command_imports_torch(here):
     import subprocess
     import sys
 

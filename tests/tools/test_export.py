@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytest
 import torch
+from commands import harness
 from exported import numbers_of
 from toy_suite import SUITE, TOY
 
-from harness.cli.app import main
 from harness.errors import UserError
 from harness.measure.runtime import replay as rehearse
 from harness.measure.runtime.replay import Rehearsal
@@ -42,24 +39,6 @@ adaptive: {drop: [descent], use: [adaptive, shorten]}
     crash: {model: {name: broken, how: killed, at: 2}}
     spun: {use: [spin]}
     apart: {use: [{name: elsewhere, threads: 2}]}"""
-
-
-def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command line, called here."""
-    output, errors = io.StringIO(), io.StringIO()
-    command = ["harness", "-p", str(TOY), *map(str, arguments)]
-    with (
-        chdir(cwd), redirect_stdout(output), redirect_stderr(errors), patch.object(sys, "argv", command),
-        pytest.raises(SystemExit) as end,
-    ):  # fmt: skip
-        main()
-    return subprocess.CompletedProcess(command, int(end.value.code or 0), output.getvalue(), errors.getvalue())
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    (tmp_path / "toy.yaml").write_text(SUITE)
-    return tmp_path
 
 
 @pytest.fixture
@@ -103,7 +82,7 @@ def test_it_runs_by_itself_says_what_it_runs_on_and_times(here):
     done = harness("export", "backwards", "toy.yaml", "--script", "--output", "trial.py", cwd=here)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert "Checked: run by itself, it takes 8 steps to the same numbers as the trial." in done.stderr
+    assert "Checked by running it: the script takes 8 steps to the same numbers as the trial." in done.stderr
     blocker = (
         "import sys, runpy\n"
         "class Blocker:\n"
@@ -326,18 +305,24 @@ def test_without_its_gpu_a_trial_is_exported_unseen(catalog, subject):
     assert "# Expect    nothing: there was no cuda where it was exported" in made.text
 
 
-# The verb
+# The command
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["plain", "toy.yaml"], "say what to make of the trial. Add --script or --issue."),
+        (["plain", "toy.yaml"], "the form of the export is missing. Add --script or --issue."),
         (["plain", "--script"], "there is no run in it yet"),
         (["plain", "nowhere", "--script"], "is not the folder of a run"),
         (["plian", "toy.yaml", "--script"], "toy has no trial 'plian'. Did you mean plain?"),
-        (["plain", ".", "--script", "--set", "base.seed=1"], "a run is as it was planned. Leave out --preset, --set"),
-        (["plain", "toy.yaml", "--script", "--no-check", "--output", "no/where.py"], "cannot be written: No such file"),
+        (
+            ["plain", ".", "--script", "--set", "base.seed=1"],
+            "a run is exported as it was planned. Leave out --preset, --set",
+        ),
+        (
+            ["plain", "toy.yaml", "--script", "--no-check", "--output", "toy.yaml/where.py"],
+            "cannot be written: File exists",
+        ),
     ],
 )
 def test_mistakes_are_named(here, arguments, says):
@@ -351,7 +336,7 @@ def test_a_script_that_is_wrong_is_not_handed_out(here):
     with patch("harness.tools.export.check.complaint", lambda *rest: "it sulks"):
         done = harness("export", "plain", "toy.yaml", "--script", cwd=here)
     assert done.returncode == 2
-    assert "the script of plain does not do what the trial does: it sulks. --no-check hands it out" in done.stderr
+    assert "the script of plain does not repeat the trial: it sulks. Add --no-check" in done.stderr
     done = harness("export", "plain", "toy.yaml", "--script", "--no-check", cwd=here)
     assert done.returncode == 0
     assert "Not checked" in done.stderr

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from harness.analysis.findings import Findings, find
 from harness.analysis.profile_warnings import ways_told
 from harness.analysis.stats import Estimate
-from harness.api.session import kept
+from harness.api.lookup import is_selected
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Block, Plan
@@ -172,8 +172,8 @@ def pairs_of(a: Side, b: Side, only: Mapping[str, Sequence[str]], allowed: froze
     """Match two runs by context and level. Raises UserError where `only` names what neither has."""
     check_only(only, (a.plan, b.plan))
     run = run_differences((a.facts, a.plan), (b.facts, b.plan), allowed)
-    blocks_a = [block for block in a.plan.blocks if kept(block.context, only)]
-    blocks_b = [block for block in b.plan.blocks if kept(block.context, only)]
+    blocks_a = [block for block in a.plan.blocks if is_selected(block.context, only)]
+    blocks_b = [block for block in b.plan.blocks if is_selected(block.context, only)]
     found, matched = [], set()
     for ours in blocks_a:
         theirs = next((block for block in blocks_b if dict(block.context) == dict(ours.context)), None)

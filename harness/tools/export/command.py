@@ -1,50 +1,49 @@
-"""The verb export: a trial as one file of its own, or as the text of an issue."""
+"""``harness export``: a trial as a standalone script, or as the text of an issue."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from harness.api.session import Asked, run_of
-from harness.cli import completing
-from harness.cli.options import (
-    Context,
-    catalog_of,
-    device_option,
-    plan_of,
-    plugin_option,
-    preset_option,
-    results_option,
-    set_option,
-)
+from harness.api.lookup import run_of
+from harness.api.session import SuiteOverrides, plan_of
+from harness.cli.options import device_option, preset_option, results_option, set_option, write_text
+from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
-
-if TYPE_CHECKING:
-    from harness.plugins.catalog import Catalog
-    from harness.records.plan import Plan
-    from harness.report.report import Report
+from harness.plugins.catalog import Catalog
+from harness.records.plan import Plan
+from harness.report.report import Report, make_report
 
 
 @click.command()
 @plugin_option
-@click.argument("trial", shell_complete=completing.trials)
-@click.argument("run", type=click.Path(path_type=Path), required=False, shell_complete=completing.suites_or_runs)
-@click.option("--script", "form", flag_value="script", help="One Python file that repeats the trial's steps.")
-@click.option("--issue", "form", flag_value="issue", help="The Markdown text of an issue, with that file inside.")
-@click.option("--mode", type=click.Choice(["train", "inference"]), help="By default, the first that is measured.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there.")
-@click.option("--check/--no-check", default=True, help="Run the file before it is handed out.  [default: check]")
+@click.argument("trial")
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--script", "form", flag_value="script", help="Write a Python file that repeats the steps of the trial.")
+@click.option(
+    "--issue", "form", flag_value="issue", help="Write the Markdown text of an issue that contains this file."
+)
+@click.option(
+    "--mode", type=click.Choice(["train", "inference"]), help="By default the first mode that the suite measures."
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file.")
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="Run the script and compare its losses before it is written.  [default: check]",
+)
 @preset_option
 @set_option
 @device_option
 @results_option
 @click.pass_context
 def export(
-    context: Context,
+    context: click.Context,
     /,
     trial: str,
     run: Path | None,
@@ -55,57 +54,55 @@ def export(
     results: Path,
     **changes: Any,
 ) -> None:
-    """Export a trial for somebody who does not have the harness: as a script, or as an issue's text around it.
+    """Export a trial as a standalone script or as the text of an issue.
 
     \b
-    TRIAL  its id or the beginning of it (see harness plan), its level (packed),
-           or its level in a context (wide/packed)
-    RUN    the folder of a run, by default the latest, or a suite's YAML file
+    TRIAL  its id or the beginning of the id (see harness plan), its level (packed),
+           or its level with the context (wide/packed)
+    RUN    the folder of a run, by default the latest run, or the YAML file of a suite
 
-    The script needs torch and nothing else. It holds the code of the parts that the trial uses and nothing more of
-    their plugins, some of the batches that it is measured on, and the loss of each step as the harness computes it.
-    Before it is handed out it is run, and its losses are compared.
+    The script needs only torch. It contains the code of the parts that the trial uses, some of the measured batches,
+    and the loss of each step as the harness computes it. Before it is written, it is run and its losses are compared.
 
     \b
     harness export reviews/packed suites/packing.yaml --script --output packed.py
     harness export wide/packed results/packing/2026-11-26T120000 --issue
     """
     if form is None:
-        raise UserError("say what to make of the trial.", fix="Add --script or --issue.")
-    asked = Asked.of(**changes, only=())
+        raise UserError("the form of the export is missing.", fix="Add --script or --issue.")
+    overrides = SuiteOverrides.of(**changes, only=())
     if run is not None and run.suffix in (".yaml", ".yml"):
-        _, catalog, plan = plan_of(context, run, asked)
+        _, catalog, plan = plan_of(run, overrides, plugins_of(context))
         report = None
-    elif asked != Asked([]):
-        raise UserError("a run is as it was planned.", fix="Leave out --preset, --set, --device, or give a suite.")
+    elif overrides != SuiteOverrides([]):
+        raise UserError("a run is exported as it was planned.", fix="Leave out --preset, --set and --device.")
     else:
         plan, catalog, report = of_a_run(context, run, results)
-    with redirect_stdout(sys.stderr):  # what plugins print must not get into what is exported
+    with redirect_stdout(sys.stderr):  # plugins may print
         text = written(plan, catalog, report, trial, form, mode, check=check)
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}.", where=str(output)) from error
+    write_text(output, text)
     click.echo(f"Written: {output}", err=True)
 
 
-def of_a_run(context: Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
+def of_a_run(context: click.Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
     """The plan, the catalog and the report of an earlier run."""
-    from harness.report.report import make_report
-
     store = run_of(run, results)
-    plan = store.plan()
-    catalog = catalog_of(context, plan.overrides.get("plugins", ()), plan.overrides.get("without", ()))
+    plan, plugins = store.plan(), plugins_of(context)
+    if not plugins.files:
+        plugins = replace(plugins, files=tuple(map(Path, plan.overrides.get("plugins", ()))))
+    catalog = plugins.catalog_for([store])
     return plan, catalog, make_report(store, catalog)
 
 
 def written(
     plan: Plan, catalog: Catalog, report: Report | None, wanted: str, form: str, mode: str | None, *, check: bool
 ) -> str:
-    """The script or the issue; whether it was checked is said on the way. Classes are kept whole where they must be."""
+    """The script or the issue. If the script with shortened classes does not repeat the trial, whole classes are used.
+    The error stream says whether the script was checked."""
+    # These modules import torch, which --help does not need.
     from harness.tools.export.check import complaint
     from harness.tools.export.choose import check_unchanged, choose
     from harness.tools.export.issue import LONGEST, ROOM, issue, measured
@@ -124,17 +121,17 @@ def written(
         if not wrong:
             break
     if wrong:
-        fix = "--no-check hands it out as it is."
-        raise UserError(f"the script of {subject.place} does not do what the trial does: {wrong}.", fix=fix)
+        fix = "Add --no-check to export it anyway."
+        raise UserError(f"the script of {subject.place} does not repeat the trial: {wrong}.", fix=fix)
     if check and script.was_run:
-        click.echo(f"Checked: run by itself, it {script.outcome}.", err=True)
+        click.echo(f"Checked by running it: the script {script.outcome}.", err=True)
     else:
-        click.echo("Not checked: nobody has run it yet.", err=True)
+        click.echo("Not checked: the script has not been run.", err=True)
     if form == "script":
         return script.text
     text = issue(subject, script, report)
     if len(text) > LONGEST:
         click.echo(
-            f"Its {len(text):,} characters are more than GitHub's {LONGEST:,}: attach trial.py instead.", err=True
+            f"The text has {len(text):,} characters; GitHub allows {LONGEST:,}. Attach trial.py instead.", err=True
         )
     return text

@@ -1,4 +1,4 @@
-"""What people paste: ``harness report --as`` and ``harness plot``, as a user meets them."""
+"""``harness report --as`` and ``harness plot``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from commands import harness
 from made import block, learning_block, record, runs
 
-from harness.cli import plot as plot_verb
+from harness.cli import plot as plot_command
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.store import Store
@@ -88,13 +88,13 @@ def test_as_shows_the_reporters_of_plugins(timed):
     )
     done = harness("-p", "mine.py", "report", timed, "--as", "slack", cwd=timed)
     assert (done.returncode, done.stdout) == (0, "Is it fast_er?\n")
-    assert "Files that are no text, and not shown: 1." in done.stderr
+    assert "Binary files that are not shown: 1." in done.stderr
     done = harness("-p", "mine.py", "report", timed, "--as", "broken", cwd=timed)
     assert (done.returncode, done.stdout) == (3, "")
     assert "reporter broken (plugin mine.py): OSError: the disk is full" in done.stderr
     done = harness("-p", "mine.py", "report", timed, "--as", "silent", cwd=timed)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "reporter silent writes no text of this run." in done.stderr
+    assert "reporter silent writes no text for this run." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_as_shows_the_reporters_of_plugins(timed):
     [
         (["--as", "latx"], "there is no reporter named 'latx'. Did you mean latex?"),
         (["--as", "step_time"], "'step_time' is a metric, not a reporter."),
-        (["--as", "latex", "--json"], "--json and --as are two ways to print."),
+        (["--as", "latex", "--json"], "--json and --as both choose what to print."),
     ],
 )
 def test_as_mistakes(timed, arguments, message):
@@ -158,11 +158,11 @@ def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["curve-all"], "there is no plot 'curve-all' of this run. Did you mean curves-all"),
-        (["nothing-*"], "there is no plot 'nothing-*' of this run. Known: "),
+        (["curve-all"], "this run has no plot 'curve-all'. Did you mean curves-all"),
+        (["nothing-*"], "this run has no plot 'nothing-*'. Known: "),
         (["results/nowhere"], "results/nowhere: is not the folder of a run."),
         (["--format", "gif"], "'gif' is not one of 'png', 'svg', 'pdf'"),
-        (["--output", "plan"], "plan: cannot write there: "),
+        (["--output", "plan"], "plan: cannot write to this folder: "),
     ],
 )
 def test_plot_mistakes(learned, tmp_path, arguments, message):
@@ -173,7 +173,7 @@ def test_plot_mistakes(learned, tmp_path, arguments, message):
 
 
 def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
-    with patch.object(plot_verb, "find_spec", lambda name: None):
+    with patch.object(plot_command, "find_spec", lambda name: None):
         done = harness("plot", learned, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert 'plots need matplotlib. Install it with: pip install "rnn-harness[plot]"' in done.stderr
@@ -185,4 +185,4 @@ def test_plot_of_what_has_nothing_to_draw(tmp_path):
     folder = kept(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
     done = harness("plot", folder, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert f"There is nothing to draw of {folder}." in done.stderr
+    assert f"{folder}: this run has no plots." in done.stderr

@@ -1,0 +1,67 @@
+"""``harness plan``: show what a suite would measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.api.session import SuiteOverrides, plan_of
+from harness.cli.options import (
+    as_json_option,
+    device_option,
+    echo_json,
+    only_option,
+    preset_option,
+    quick_option,
+    set_option,
+    suite_argument,
+)
+from harness.cli.plugin_options import plugin_option, plugins_of
+from harness.plan.planner import estimated_seconds
+from harness.records.plan import Block
+
+
+@click.command()
+@plugin_option
+@suite_argument
+@preset_option
+@set_option
+@only_option
+@device_option
+@quick_option
+@as_json_option
+@click.pass_context
+def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) -> None:
+    """Show what a suite would measure, what it would skip and why, and how long it would take."""
+    _, _, made = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
+    if as_json:
+        echo_json(made.to_json())
+        return
+    click.echo(made.question)
+    for block in made.blocks:
+        show_block(block)
+    if made.skipped:
+        click.echo("\nSkipped")
+        for skipped in made.skipped:
+            click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
+    times = [estimated_seconds(block) for block in made.blocks]
+    least, most = sum(low for low, _ in times) / 60, sum(high for _, high in times) / 60
+    click.echo(
+        f"\n{len(made.blocks)} block{'s' * (len(made.blocks) != 1)}. "
+        f"Estimated time: {least:.1f} to {most:.1f} minutes; slow steps can take longer."
+    )
+
+
+def show_block(block: Block) -> None:
+    """Print what a block measures, and its trials."""
+    low, high = estimated_seconds(block)
+    measures = ", ".join(block.measures.speed.of) if block.measures.speed else "no timing"
+    if block.measures.learning:
+        measures += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"
+    click.echo(f"\n{block.name} ({measures}; at least {low:.0f} s, budget {high:.0f} s)")
+    for trial in block.trials:
+        parts = [trial.model.name, trial.dataset.name, *(spec.name for spec in trial.use)]
+        changes = "baseline" if trial is block.baseline else f"changes {trial.changes}"
+        click.echo(f"  {trial.id}  {trial.level:<20} {' + '.join(parts)}  ({changes})")

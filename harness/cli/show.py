@@ -1,0 +1,30 @@
+"""Print the report of a run, or of the suites of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from harness.records.store import Store
+from harness.report.formats import json_report, terminal
+from harness.report.report import Report, to_json
+from harness.report.suite_batch import Page, claims_table
+
+
+def show(report: Report, store: Store, *, as_json: bool) -> None:
+    """Print the comparisons, claims, skipped trials and failures of a run."""
+    if as_json:
+        click.echo(json_report.text_of({"folder": str(store.folder), **to_json(report)}))
+    else:
+        click.echo(f"\n{terminal.render(report, store.folder)}")
+
+
+def show_page(page: Page, reports: Mapping[str, Report], *, as_json: bool) -> None:
+    """Print the claims of all suites of a folder."""
+    if as_json:
+        suites = {name: {"folder": str(page.runs[name]), **to_json(report)} for name, report in reports.items()}
+        click.echo(json_report.text_of({"folder": str(page.folder), "suites": suites}))
+        return
+    click.echo(f"\n{terminal.table(claims_table(reports))}")
+    click.echo(f"\nPage: {page.folder / 'claims.md'}")

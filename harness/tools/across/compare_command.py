@@ -1,0 +1,130 @@
+"""``harness compare``: compare a run with an older one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from harness.api.lookup import folder_of, parse_only, store_of
+from harness.cli import completers
+from harness.cli.options import as_json_option, only_option, results_option
+from harness.cli.plugin_options import plugin_option, plugins_of
+from harness.errors import UserError
+from harness.report.formats import terminal
+from harness.report.formats.json_report import text_of
+from harness.tools.across.comparability import parse_allowed
+from harness.tools.across.history import past_of, read_visits
+from harness.tools.across.pairs import Side
+from harness.tools.across.runs import Across, Asked, Gate, compare_runs, to_json
+from harness.tools.across.runs import gate as gate_of
+from harness.tools.across.tables import comparison_sections, flags_of
+from harness.tools.across.times import Past
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """A share such as 2% or 0.02."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]+\.?[0-9]*|\.[0-9]+)\s*(%?)", text.strip())
+    share = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < share <= 1:
+        raise UserError("expected a share such as 5% or 0.05.", where=f"--margin {text}")
+    return share
+
+
+@click.command()
+@plugin_option
+@click.argument("run_a", metavar="A", shell_complete=completers.runs)
+@click.argument("run_b", metavar="B", shell_complete=completers.runs)
+@only_option
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", shell_complete=completers.parts("metric"),
+    help="Compare by this metric. Repeat the option for several.",
+)  # fmt: skip
+@click.option(
+    "--margin", metavar="SHARE", callback=_share,
+    help="The difference that counts as equal, such as 5%. By default the smaller margin of the two suites.",
+)  # fmt: skip
+@click.option("--allow", multiple=True, metavar="FIELD", help="Accept a difference of the runs in this field.")
+@click.option(
+    "--history", is_flag=True, help="Use the spread of earlier comparable runs for verdicts, also on absolute times."
+)
+@click.option("--gate", is_flag=True, help="For CI: report the result by the exit code.")
+@results_option
+@as_json_option
+@click.pass_context
+def compare(
+    context: click.Context,
+    /,
+    run_a: str,
+    run_b: str,
+    only: tuple[str, ...],
+    metrics: tuple[str, ...],
+    margin: float | None,
+    allow: tuple[str, ...],
+    history: bool,
+    gate: bool,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Compare run B with an older run A: report what got slower, worse or larger, and whether the runs are comparable.
+
+    A and B are folders of runs, names of suites (for their latest run under --results), or "latest". NAME~1 is the run
+    before the latest one.
+
+    Each run measured its ratios to the baseline; these are compared. Absolute times are only shown. Every difference
+    between the runs is listed by field, with the comparisons that it rules out. Nothing is written.
+
+    \b
+    Exit codes with --gate, the first that applies:
+      2  an error in the command line
+      3  trials failed in B
+      1  slower, a worse score, a larger exact amount, or a claim that held before and fails now
+      4  undecided or not comparable
+      0  none of these
+    """
+    asked = Asked(margin, metrics, parse_only(only), parse_allowed(allow))
+    folders = folder_of(run_a, results), folder_of(run_b, results)
+    if folders[0].resolve() == folders[1].resolve():
+        raise UserError("A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the run before the latest.")
+    stores = [store_of(folder) for folder in folders]
+    catalog = plugins_of(context).catalog_for(stores)
+    first, second = (Side.read(store, catalog) for store in stores)
+    if first.records and first.records == second.records:
+        raise UserError("A and B contain the same records: B is a copy of A.", where=str(folders[1]))
+    past, runs = earlier_runs(*folders) if history else (None, 0)
+    across = compare_runs(first, second, asked, past, runs)
+    outcome = gate_of(across)
+    if as_json:
+        click.echo(text_of(to_json(across, outcome)))
+    else:
+        show_comparison(across, outcome)
+    sys.exit(outcome.code if gate else 0)
+
+
+def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
+    """The spread of the runs that are comparable with A and older than B, and their number."""
+    folders = sorted(plan.parent for plan in a.resolve().parent.glob("*/plan.json"))
+    visits, _ = read_visits({a.resolve(): None, b.resolve(): None, **dict.fromkeys(folders)})
+    by_folder = {visit.folder: visit for visit in visits}
+    return past_of(visits, by_folder[a.resolve()], by_folder[b.resolve()])
+
+
+def show_comparison(across: Across, outcome: Gate) -> None:
+    """Print the comparison and its result."""
+    click.echo(f"A: {across.a.name}\nB: {across.b.name}\n{across.b.plan.question}")
+    remarks = (
+        ("Failed in B", outcome.failed),
+        ("Problems", across.problems),
+        ("Only in A", across.missing),
+        ("Only in B", across.new),
+        ("Worse", outcome.worse),
+        ("Open", outcome.open),
+    )
+    flags = (f"  {flag}" for flag in flags_of(across))
+    for line in (*terminal.sections(comparison_sections(across)), *flags, *terminal.remarks(remarks)):
+        click.echo(line)
+    click.echo(f"\nMargin {100 * across.margin:g} %. Result: {outcome.answer} (exit code {outcome.code} with --gate).")

@@ -1,0 +1,138 @@
+"""``harness selftest``: check that verdicts meet their stated error rate."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from harness.api.progress import clock
+from harness.cli.options import as_json_option, echo_json
+from harness.errors import FAILED, INTERRUPTED, UserError
+from harness.tools.selftest.calibration import ENOUGH_TRACES, REPLAYS, calibrate
+from harness.tools.selftest.calibration import as_json as to_json
+from harness.tools.selftest.live import Experiment, record_noise, summary
+from harness.tools.selftest.live import live as experiments
+from harness.tools.selftest.status import status
+from harness.tools.selftest.traces import SHIPPED, load_traces, save_traces
+
+
+@click.command()
+@click.option(
+    "--live", is_flag=True, help="Measure on this machine: 40 times no difference, 10 times +5 %. It takes minutes."
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Record the noise of this machine.",
+)
+@click.option(
+    "--traces",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Replay this recording instead of the shipped one.",
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Experiments to run, or traces to record.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.5),
+    default=5.0,
+    show_default=True,
+    help="The length of each recorded trace.",
+)
+@as_json_option
+def selftest(
+    live: bool, record: Path | None, traces: Path | None, count: int | None, seconds: float, as_json: bool
+) -> None:
+    """Check that verdicts meet their stated error rate.
+
+    Without options, recorded noise of a real machine with known differences is replayed through the analysis, a
+    thousand times per condition. This takes half a minute and always gives the same result. The exit code is 3 if a
+    limit is missed.
+    """
+    if sum((live, record is not None, traces is not None)) > 1:
+        raise UserError("--live, --record and --traces exclude each other.", fix="Give one of them.")
+    if live:
+        on_this_machine(count or 40, as_json)
+    elif record is not None:
+        recording(record, count or 60, seconds)
+    else:
+        replayed(traces, count, as_json)
+
+
+def replayed(path: Path | None, count: int | None, as_json: bool) -> None:
+    """Replay recorded noise and print the calibration table."""
+    traces = load_traces(path or SHIPPED)
+    replays = count or REPLAYS
+    cells, checks = calibrate(traces, replays, shipped=path is None, say=status)
+    status("")
+    missed = [check for check in checks if check.binding and not check.holds]
+    if as_json:
+        echo_json(to_json(cells, checks))
+        sys.exit(FAILED if missed else 0)
+    rows = [
+        (
+            check.name,
+            f"{check.share:.1%}",
+            f"{check.must} {check.bar:.1%}" if check.binding else "no limit",
+            ("met" if check.holds else "MISSED") if check.binding else "",
+        )
+        for check in checks
+    ]
+    numbers = ", ".join(f"{len(group)} of {environment!r}" for environment, group in traces.items())
+    click.echo(f"{path or 'the shipped recording'}: traces {numbers}; {replays} experiments per condition.\n")
+    click.echo(tabulate(rows, ("check", "share", "must be", ""), tablefmt="simple", disable_numparse=True))
+    if any(len(group) < ENOUGH_TRACES for group in traces.values()) and path is not None:
+        click.echo(f"\nFewer than {ENOUGH_TRACES} traces say little about an environment.")
+    click.echo(f"\n{f'{len(missed)} limits are missed' if missed else 'All limits are met'}.")
+    sys.exit(FAILED if missed else 0)
+
+
+def recording(path: Path, count: int, seconds: float) -> None:
+    """Record the noise of this machine. Ctrl-C writes the complete traces."""
+    if not path.parent.is_dir():
+        raise UserError("folder not found.", where=str(path.parent))
+    found: dict[str, Any] = {}
+    interrupted = False
+    begun = time.monotonic()
+    try:
+        for number, (environment, trace) in enumerate(record_noise(count, seconds), start=1):
+            found.setdefault(environment, []).append(trace)
+            left = (time.monotonic() - begun) / number * (2 * count - number)
+            status(f"{environment}: {len(found[environment])} of {count} traces, {clock(left)} left in total")
+    except KeyboardInterrupt:
+        interrupted = True
+    status("")
+    if not found:
+        raise UserError("stopped before the first trace was complete; nothing was written.", where=str(path))
+    save_traces(path, found)
+    numbers = ", ".join(f"{len(group)} of {environment!r}" for environment, group in found.items())
+    click.echo(f"{'Stopped. ' if interrupted else ''}{path}: {numbers}. Replay it: harness selftest --traces {path}")
+    sys.exit(INTERRUPTED if interrupted else 0)
+
+
+def on_this_machine(same: int, as_json: bool) -> None:
+    """Compare the baseline with itself, and with a variant that is slower by a known amount."""
+    planted = max(1, same // 4)
+    found: list[Experiment] = []
+    interrupted = False
+    begun, mine = time.monotonic(), time.process_time()
+    try:
+        for number, experiment in enumerate(experiments(same, planted), start=1):
+            found.append(experiment)
+            left = (time.monotonic() - begun) / number * (same + planted - number)
+            status(f"{number} of {same + planted} comparisons, {clock(left)} left")
+    except KeyboardInterrupt:
+        interrupted = True
+    status("")
+    result = summary(found, coordinator=(time.process_time() - mine) / (time.monotonic() - begun))
+    if as_json:
+        echo_json(result.as_json())
+    else:
+        click.echo("\n".join(result.lines()))
+    sys.exit(INTERRUPTED if interrupted else 0 if result.holds else FAILED)

@@ -1,0 +1,135 @@
+"""Commands that measure nothing, or little, and the messages for mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from commands import harness
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nothing.yaml"], "nothing.yaml: there is no such file."),
+        (["run", "ty.yaml"], "Did you mean toy.yaml"),
+        (["run", "empty"], "empty: there is no suite in it. A suite is a file named *.yaml."),
+        (["check", "."], "is a directory, not a suite. Name one YAML file in it."),
+        (["run", "empty.yaml"], "empty.yaml: is empty."),
+        (["run", "broken.yaml"], "broken.yaml:1:6: is not YAML: "),
+        (["run", "binary.yaml"], "is not UTF-8 text"),
+        (["run"], "give a suite, or --resume with the folder of a run."),
+        (["run", "--resume", "nowhere"], "nowhere: is not the folder of a run."),
+        (["run", "toy.yaml", "--results", "toy.yaml"], "toy.yaml/toy: cannot write results there"),
+        (["run", "toy.yaml", "--set", "base.model=liner"], "--set base.model=liner: there is no model named 'liner'"),
+        (["run", "toy.yaml", "--only", "what"], "--only what: expected AXIS=LEVEL"),
+        (["run", "toy.yaml", "--executor", "lcal"], "there is no executor named 'lcal'. Did you mean local?"),
+        (["run", "toy.yaml", "--device", "gpu"], "there is no device 'gpu'"),
+        (["check", "toy.yaml", "--set", "measure.sped={}"], "there is no field 'sped' here. Did you mean speed?"),
+        (["describe", "liner"], "no part is named 'liner'. Did you mean linear"),
+        (["list", "modles"], "there is no kind of part 'modles'. Did you mean model?"),
+        (["report"], "results: there is no run in it yet."),
+        (["rnu"], "there is no command named 'rnu'. Did you mean run?"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_error_message_and_exit_code_2(here, arguments, message):
+    (here / "empty").mkdir()
+    (here / "empty.yaml").write_text("")
+    (here / "broken.yaml").write_text("a: [1")
+    (here / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    done = harness(*arguments, cwd=here)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not (here / "results").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_files_without_permission(here):
+    (here / "toy.yaml").chmod(0)
+    assert "cannot be read: Permission denied." in harness("run", "toy.yaml", cwd=here).stderr
+    (here / "toy.yaml").chmod(0o644)
+    here.chmod(0o555)
+    assert "cannot write results there: Permission denied." in harness("run", "toy.yaml", cwd=here).stderr
+
+
+def test_plan_and_check_start_nothing(here):
+    plan = harness("plan", "toy.yaml", cwd=here)
+    assert "1 block. Estimated time: " in plan.stdout
+    assert "linear + points + descent + reverse  (changes order)" in plan.stdout
+    assert json.loads(harness("plan", "toy.yaml", "--json", cwd=here).stdout)["axis"] == "what"
+    assert "toy.yaml is valid: 1 block, 2 trials, 0 skipped." in harness("check", "toy.yaml", cwd=here).stdout
+    assert not (here / "results").exists()
+
+
+def test_list_and_describe(here):
+    assert "linear" in harness("list", "models", cwd=here).stdout
+    rows = json.loads(harness("list", "--json", cwd=here).stdout)
+    assert {row["kind"] for row in rows["parts"]} >= {
+        "model",
+        "dataset",
+        "optimization",
+        "metric",
+        "reporter",
+        "executor",
+        "promise",
+        "command",
+    }
+    text = harness("describe", "picky", cwd=here).stdout
+    assert "changes: rounding" in text
+    assert "amount: float = 1.0" in text
+    (row,) = json.loads(harness("describe", "mlp", "--json", cwd=here).stdout)
+    assert [p["name"] for p in row["parameters"]] == ["hidden_size", "dropout"]
+
+
+def test_a_broken_plugin_makes_list_fail_and_says_which(here):
+    (here / "bad_plugin.py").write_text(
+        "import harness\n@harness.hookimpl\ndef provide_models():\n    raise RuntimeError('no')\n    yield\n"
+    )
+    done = harness("-p", "bad_plugin.py", "list", cwd=here)
+    assert done.returncode == 3
+    assert "problem: plugin bad_plugin.py: provide_models failed: RuntimeError: no" in done.stderr
+    assert "linear" in done.stdout
+
+
+def test_the_self_test_replays_and_says_what_holds(here):
+    done = harness("selftest", "--count", "40", "--json", cwd=here)
+    found = json.loads(done.stdout)
+    assert {"environment": "load", "clock": None, "processes": 5}.items() <= found["cells"][-6].items()
+    assert done.returncode == (0 if all(c["holds"] for c in found["checks"] if c["binding"]) else 3)
+    assert "exclude each other" in harness("selftest", "--live", "--traces", "x.npz", cwd=here).stderr
+    assert harness("selftest", "--traces", "nowhere.npz", cwd=here).returncode == 2
+
+
+@pytest.mark.slow
+def test_noise_is_recorded_and_replayed(here):
+    done = harness("selftest", "--record", "mine.npz", "--count", "1", "--seconds", "0.5", cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 'nat', 1 of 'load'" in done.stdout
+    from harness.tools.selftest.traces import load_traces
+
+    for environment, (trace,) in load_traces(here / "mine.npz").items():
+        assert trace.shape[1] == 4
+        assert len(trace) >= 40, environment
+        assert (trace > 0).all()
+    again = harness("selftest", "--traces", "mine.npz", "--count", "5", cwd=here)
+    assert "Fewer than 60 traces say little about an environment." in again.stdout
+
+
+@pytest.mark.slow
+def test_the_doctor_looks_and_measures(here):
+    found = json.loads(harness("doctor", "--json", cwd=here).stdout)
+    names = [finding["name"] for finding in found]
+    assert {"torch", "plugins", "clock", "CPU share", "smallest difference"} <= set(names)
+    assert "toy.py" in next(finding["what"] for finding in found if finding["name"] == "plugins")
+    looked = harness("doctor", "--no-measure", cwd=here)
+    assert looked.returncode == (3 if "BAD " in looked.stdout else 0), looked.stdout
+    assert "ok    torch: " in looked.stdout
+    assert "smallest difference" not in looked.stdout
+
+
+def test_the_schema_is_json(here):
+    assert "properties" in json.loads(harness("schema", cwd=here).stdout)
