@@ -21,7 +21,7 @@ from harness.analysis.resources import Resources, find_resources
 from harness.analysis.samples import Samples
 from harness.analysis.timing import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
 from harness.plugins.catalog import Catalog, Entry
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Metric
 from harness.records import designs
@@ -113,7 +113,7 @@ def _by_place(compared: Iterable[One]) -> dict[tuple[str, str, str], list[One]]:
 
 def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     """Read a run's records. Metrics are views of them, so a new metric reads an old run."""
-    with guest("reading metrics of the records"):
+    with isolated("reading metrics of the records"):
         return _find(plan, records, catalog)
 
 
@@ -265,7 +265,7 @@ def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything; it is named
-            problem = f"{entry.owner}: {in_short(error)}"
+            problem = f"{entry.owner}: {error_text(error)}"
             if problem not in problems:
                 problems.append(problem)
             return None

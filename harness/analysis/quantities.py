@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.analysis.grouping import grouped
 from harness.analysis.stats import Estimate
 from harness.analysis.verdicts import Verdict
 from harness.plugins.catalog import Catalog, Measure, resolve
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.kinds import MeasureKind, Quantity
 from harness.plugins.manager import CORE
 from harness.records.plan import Block, Plan, Trial
@@ -136,7 +136,7 @@ def find_quantities(
         values: Iterable[tuple[TrialData, Values]] = ()
         if measure.kind.analyse is not None:
             try:
-                with guest(f"analysing {measure.entry.owner}"):
+                with isolated(f"analysing {measure.entry.owner}"):
                     values = list(resolve(measure.kind.analyse, measure.entry.owner)(data))
                     quantities = tuple(compared(measure.kind, values))
             except KeyboardInterrupt:
@@ -144,7 +144,7 @@ def find_quantities(
             except BaseException as error:  # plugin code may raise anything
                 if measure.entry.plugin == CORE:
                     raise
-                problems.append(f"{measure.entry.owner}: {in_short(error)}")
+                problems.append(f"{measure.entry.owner}: {error_text(error)}")
                 quantities = ()
         else:
             quantities = ()

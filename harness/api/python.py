@@ -104,7 +104,7 @@ def _choice(plugins: Iterable[StrPath], without: Iterable[str] = ()) -> PluginCh
 
 def _executed(begun: tuple[Store, Catalog, Plan], options: ExecutionOptions, where: Path, progress: bool) -> Result:
     store, catalog, plan = begun
-    watcher = Progress(plan, sys.stderr) if progress else Listener()
+    watcher = Progress(plan, catalog, sys.stderr) if progress else Listener()
     try:
         report = session.execute(store, catalog, plan, options, where, watcher)
     except KeyboardInterrupt as error:

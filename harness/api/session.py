@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.findings import contested, suspects
 from harness.api.lookup import PluginChoice, parse_only
 from harness.errors import UserError
-from harness.measure.runner import Watcher, run_plan, tell
+from harness.measure.runner import Runner, Watcher, tell
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Executor
-from harness.records.plan import Plan
+from harness.records.plan import Block, Plan
+from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.report import Report
 from harness.report.writer import report_run
@@ -87,8 +90,8 @@ class ExecutionOptions:
 
 def plan_of(path: Path, overrides: SuiteOverrides, plugins: PluginChoice) -> tuple[Suite, Catalog, Plan]:
     """The suite, the catalog and the plan, with the overrides applied."""
-    suite = load_suite(path, overrides.settings, overrides.preset)
     catalog = plugins.catalog(overrides.without)
+    suite = load_suite(path, catalog, overrides.settings, overrides.preset)
     return suite, catalog, overrides.plan(suite, catalog)
 
 
@@ -118,7 +121,8 @@ def replan(store: Store, catalog: Catalog, seeds: int | None = None) -> Plan:
     overrides = SuiteOverrides.from_plan(stored.overrides)
     overrides = replace(overrides, seeds=max(seeds or 0, overrides.seeds or 0) or None)
     text, source = read_file(store.folder / "suite.yaml")
-    plan = overrides.plan(parse_suite(source, stored.suite, text, overrides.settings, overrides.preset), catalog)
+    suite = parse_suite(source, stored.suite, text, catalog, overrides.settings, overrides.preset)
+    plan = overrides.plan(suite, catalog)
     if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
         raise UserError(
             "plugins or data have changed since this run began, so new records could not be compared with it.",
@@ -138,13 +142,22 @@ def execute(
 
     A UserError leaves no empty folder behind. KeyboardInterrupt passes; everything measured so far is stored."""
     try:
-        run_plan(
-            plan, store, catalog, executor=options.executor, watcher=watcher, where=where, confirm=options.confirm,
-            jobs=options.jobs or len(os.sched_getaffinity(0)),
-        )  # fmt: skip
+        Runner(
+            plan, store, catalog, watcher, where, options.executor, options.jobs or len(os.sched_getaffinity(0)),
+            remeasure=partial(doubtful, catalog=catalog, confirm=options.confirm),
+        ).run()  # fmt: skip
     except UserError:
         store.discard_if_empty()
         raise
     report = report_run(store, catalog)
     tell(catalog, "run_finished", watcher, folder=store.folder)
     return report
+
+
+def doubtful(plan: Plan, records: Sequence[Record], catalog: Catalog, confirm: bool) -> Iterator[tuple[str, Block]]:
+    """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the blocks
+    that make a claim fail. `records` grows while these are measured."""
+    for block in suspects(plan, records):
+        yield "the baseline differs from itself; measuring it again, alone", block
+    for block in contested(plan, records, catalog) if confirm else ():
+        yield "a claim fails here; measuring it again", block

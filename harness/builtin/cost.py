@@ -12,7 +12,7 @@ from harness.analysis.profiles import SUBNORMAL
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.records.settings import StepSettings
 from harness.report.cells import quantity_text
-from harness.report.table import Section, Table
+from harness.report.table import Section
 from harness.report.tables.quantities import quantity_table
 
 WORDS = (
@@ -82,9 +82,7 @@ def operations(stored: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def pay_back(
-    trial: TrialData, baseline: TrialData, own: Mapping[str, Any], base: Mapping[str, Any]
-) -> float | None:
+def pay_back(trial: TrialData, baseline: TrialData, own: Mapping[str, Any], base: Mapping[str, Any]) -> float | None:
     """The number of steps after which a slower start has paid off, where the trial is faster and starts more slowly than
     the baseline in every process. A compiled variant compiles in its first step."""
     starts = [values.get("first_step", ()) for values in (own, base)]
@@ -119,9 +117,7 @@ def notes(found: KindFindings, trials: list[TrialData]) -> Iterator[str]:
             yield f"The operations of {trial.trial.level} are not counted: {', '.join(uncounted)} has no formula."
     values = {trial.trial.level: trial for trial in trials}
     quantities = found.of(trials[0].block, trials[0].mode)
-    subnormal = [
-        level for level in values if (q := quantities.get((level, "subnormal_share"))) and q.value > SUBNORMAL
-    ]
+    subnormal = [level for level in values if (q := quantities.get((level, "subnormal_share"))) and q.value > SUBNORMAL]
     if subnormal:
         yield (
             f"Subnormal numbers in the backward pass of {', '.join(subnormal)}: many processors compute with these "

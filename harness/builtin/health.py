@@ -40,12 +40,20 @@ def section(found: KindFindings) -> Section | None:
 
 def health_table(found: KindFindings, block: Block) -> Table | None:
     """A row for each level; None where none was inspected."""
-    stored = {t.trial.level: t.stages["health"][0] for t in found.data.trials if t.block is block and "health" in t.stages}
+    stored = {
+        t.trial.level: t.stages["health"][0] for t in found.data.trials if t.block is block and "health" in t.stages
+    }
     if not stored:
         return None
     names = list(dict.fromkeys(name for data in stored.values() for name in data["probes"] if name != "lags"))
     rows = [row(level, data, names) for level, data in stored.items()]
-    headers = (found.plan.axis, "gradient norm", "clipped", "first bad step", *(name.replace("_", " ") for name in names))
+    headers = (
+        found.plan.axis,
+        "gradient norm",
+        "clipped",
+        "first bad step",
+        *(name.replace("_", " ") for name in names),
+    )
     steps = max(int(data["steps"]) for data in stored.values())
     notes = f"{steps} steps."
     lags = next((data["probes"]["lags"][0] for data in stored.values() if "lags" in data["probes"]), None)

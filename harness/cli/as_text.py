@@ -11,7 +11,7 @@ import click
 
 from harness.errors import FAILED, UserError
 from harness.plugins.catalog import Catalog
-from harness.plugins.isolation import in_short
+from harness.plugins.isolation import error_text
 from harness.plugins.parts import Reporter
 from harness.report.report import Report
 from harness.report.writer import write
@@ -30,7 +30,7 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
             except (KeyboardInterrupt, UserError):
                 raise
             except BaseException as error:  # a plugin may raise anything; it is named
-                click.echo(f"Error: {entry.owner}: {in_short(error)}", err=True)
+                click.echo(f"Error: {entry.owner}: {error_text(error)}", err=True)
                 sys.exit(FAILED)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 shown = path.relative_to(folder)

@@ -19,7 +19,7 @@ from harness.cli.options import (
     suite_argument,
 )
 from harness.cli.plugin_options import plugin_option, plugins_of
-from harness.plan.planner import estimated_seconds
+from harness.plan.estimate import estimated_seconds
 from harness.records.plan import Block
 
 
@@ -35,18 +35,18 @@ from harness.records.plan import Block
 @click.pass_context
 def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) -> None:
     """Show what a suite would measure, what it would skip and why, and how long it would take."""
-    _, _, made = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
+    _, catalog, made = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
     if as_json:
         echo_json(made.to_json())
         return
     click.echo(made.question)
     for block in made.blocks:
-        show_block(block)
+        show_block(block, estimated_seconds(block, catalog))
     if made.skipped:
         click.echo("\nSkipped")
         for skipped in made.skipped:
             click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
-    times = [estimated_seconds(block) for block in made.blocks]
+    times = [estimated_seconds(block, catalog) for block in made.blocks]
     least, most = sum(low for low, _ in times) / 60, sum(high for _, high in times) / 60
     click.echo(
         f"\n{len(made.blocks)} block{'s' * (len(made.blocks) != 1)}. "
@@ -54,9 +54,9 @@ def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) 
     )
 
 
-def show_block(block: Block) -> None:
+def show_block(block: Block, seconds: tuple[float, float]) -> None:
     """Print what a block measures, and its trials."""
-    low, high = estimated_seconds(block)
+    low, high = seconds
     measures = ", ".join(block.measures.speed.of) if block.measures.speed else "no timing"
     if block.measures.learning:
         measures += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"

@@ -111,7 +111,7 @@ def run(
 
 def executed(store: Store, catalog: Catalog, plan: Plan, options: ExecutionOptions, where: Path) -> tuple[Report, int]:
     """Measure and report; the report and the exit code. On Ctrl-C, say how to resume and exit."""
-    watcher = Progress(plan, sys.stderr)
+    watcher = Progress(plan, catalog, sys.stderr)
     try:
         report = execute(store, catalog, plan, options, where, watcher)
     except KeyboardInterrupt as stop:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.plugins.isolation import in_short
+from harness.plugins.isolation import error_text
 
 
 def run_child(measure: Callable[[], dict[str, Any]], writing: int) -> None:
@@ -23,7 +23,7 @@ def run_child(measure: Callable[[], dict[str, Any]], writing: int) -> None:
         text = json.dumps(measure())
     except BaseException as error:  # nothing may continue past the fork
         traceback.print_exc()
-        text = json.dumps({"failed": "", "reason": in_short(error)})
+        text = json.dumps({"failed": "", "reason": error_text(error)})
     with os.fdopen(writing, "w") as pipe:
         pipe.write(text)
     sys.stdout.flush()

@@ -26,7 +26,7 @@ from harness.errors import UserError
 from harness.measure.children import arm, death, read_all, run_child
 from harness.measure.token_ring import TokenRing
 from harness.plugins.catalog import Catalog, resolve
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.kinds import Stage
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Skip
@@ -62,7 +62,7 @@ class ForkServer:
         other plugins are still used."""
         from harness.measure.runtime import machine, warm
         from harness.measure.runtime.builder import TrialBuilder
-        from harness.measure.runtime.global_state import Watch
+        from harness.measure.runtime.global_state import GlobalState
 
         missing = not_preloaded()
         if missing:
@@ -70,21 +70,21 @@ class ForkServer:
         warm.use_threads(1)
         facts = machine.describe()  # before any plugin, and before a first step, which is for machines without a GPU
         warm.warm(facts["gpus"])
-        watch = Watch()
-        plugins = load_plugins(files, without, put_back=watch.put_back)
+        state = GlobalState()
+        plugins = load_plugins(files, without, restore=state.restore)
         self.builder = TrialBuilder(Catalog(plugins))
         facts["plugins"] = plugins.versions
-        problems = [str(problem) for problem in plugins.meddling]
-        problems += self.import_kinds(watch)
+        problems = [str(problem) for problem in plugins.state_changes]
+        problems += self.import_kinds(state)
         for implementation in plugins.manager.hook.describe_machine.get_hookimpls():
             try:
-                with guest("describing the machine"), at_most(LIMIT):
+                with isolated("describing the machine"), at_most(LIMIT):
                     facts.update(new_facts(implementation.function(), facts))
             except BaseException as error:  # a plugin may raise anything
-                problems.append(f"plugin {implementation.plugin_name}: describe_machine failed: {in_short(error)}")
+                problems.append(f"plugin {implementation.plugin_name}: describe_machine failed: {error_text(error)}")
         return {"facts": {**facts, **({"plugin_problems": problems} if problems else {})}}
 
-    def import_kinds(self, watch: Any) -> list[str]:
+    def import_kinds(self, state: Any) -> list[str]:
         """Import the code of all kinds of measurement, so that no child has to. Returns what went wrong."""
         from harness.measure.kinds import verify  # noqa: F401
 
@@ -95,17 +95,17 @@ class ForkServer:
                     resolve(stage.run, measure.entry.owner)
                 except UserError as error:
                     problems.append(str(error))
-            problems += [f"{measure.entry.owner}: its import changes {what}; restored" for what in watch.put_back()]
+            problems += [f"{measure.entry.owner}: its import changes {what}; restored" for what in state.restore()]
         return problems
 
     def prepare(self, block: Block) -> Answer:
         """Import the parts of a block and load its data, so that no child has to."""
         from harness.measure.runtime.digests import digest_of_data
         from harness.measure.runtime.failure import reason_of
-        from harness.measure.runtime.global_state import Watch
+        from harness.measure.runtime.global_state import GlobalState
         from harness.measure.runtime.watchdog import Watchdog
 
-        watch = Watch()
+        state = GlobalState()
         self.block, self.watchdog = block, Watchdog(block.measures.limit)
         arm()
         signal.setitimer(signal.ITIMER_REAL, block.measures.limit)
@@ -113,9 +113,9 @@ class ForkServer:
             self.check_versions(block)
             for trial in block.trials:
                 self.builder.recipe(trial)
-                refuse(watch.put_back(), "importing", (trial.dataset, *trial.use))
+                refuse(state.restore(), "importing", (trial.dataset, *trial.use))
             data = self.builder.data(block.baseline.dataset)
-            refuse(watch.put_back(), "loading", [block.baseline.dataset])
+            refuse(state.restore(), "loading", [block.baseline.dataset])
             examples = digest_of_data(data)
         except BaseException as error:  # plugin code may raise anything
             return {"error": str(error) if isinstance(error, UserError) else reason_of(error)}
@@ -272,7 +272,7 @@ def main() -> None:
             reply = json.dumps(server.answer(json.loads(line)))
         except BaseException as error:  # plugin code may raise anything
             traceback.print_exc()
-            reply = json.dumps({"error": in_short(error)})
+            reply = json.dumps({"error": error_text(error)})
         answers.write(reply + "\n")
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from harness.errors import UserError
 from harness.plugins.catalog import Catalog
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.manager import CORE
 from harness.records.plan import Block
 from harness.records.record import Record
@@ -60,7 +60,7 @@ class RecordGuard:
         """Call the hooks. What the executor raises passes through them."""
         done = copy.deepcopy([record for record in self.records if record.block == self.block.id])
         try:
-            with guest(f"measuring {self.block.name}"):
+            with isolated(f"measuring {self.block.name}"):
                 catalog.plugins.manager.hook.run_block(
                     block=copy.deepcopy(self.block), done=done, keep=self.keep, measure=self.measure
                 )
@@ -68,7 +68,7 @@ class RecordGuard:
             raise
         except BaseException as error:  # a hook may raise anything
             if self.ended_by is None:
-                self.complain(f"failed: {in_short(error)}")
+                self.complain(f"failed: {error_text(error)}")
         if self.ended_by is not None:
             raise self.ended_by
         if not self.begun:
@@ -84,7 +84,7 @@ class RecordGuard:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # raised by a hook's own `keep`; measuring goes on
-                self.complain(f"failed: {in_short(error)}")
+                self.complain(f"failed: {error_text(error)}")
             finally:
                 self.settle()
 
@@ -113,7 +113,7 @@ class RecordGuard:
         try:
             json.dumps(added)
         except (TypeError, ValueError) as error:
-            self.complain(f"adds data that JSON cannot store: {in_short(error)}")
+            self.complain(f"adds data that JSON cannot store: {error_text(error)}")
             return measured
         return stored
 

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.measure.record_guard import Execute, measure_inside_hooks, plugins_around_blocks
 from harness.plugins.catalog import Catalog
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Executor
 from harness.records.git import git_facts
@@ -90,7 +90,7 @@ class Runner:
         except BaseException as error:  # an executor may raise anything
             if entry.plugin == CORE:
                 raise
-            raise UserError(f"{entry.owner} failed: {in_short(error)}.") from error
+            raise UserError(f"{entry.owner} failed: {error_text(error)}.") from error
         finally:
             self.store.unlock()
 
@@ -99,13 +99,14 @@ class Runner:
         records = self.store.records()
         hooked = bool(plugins_around_blocks(self.catalog))
 
-        def measure_one(block: Block) -> None:
+        def measure_one(block: Block, *, show: bool) -> None:
             def keep(new: list[Record]) -> None:
                 self.store.append(new)
                 records.extend(new)
                 for record in new:
                     tell(self.catalog, "record_stored", self.watcher, record=record)
-                self.watcher.stored(block, records)
+                if show:
+                    self.watcher.stored(block, records)
 
             if hooked:
                 measure_inside_hooks(self.catalog, block, records, execute, keep, self.watcher.problem)
@@ -114,11 +115,11 @@ class Runner:
 
         for block in self.plan.blocks:
             self.watcher.block_begins(block, records)
-            measure_one(block)
+            measure_one(block, show=True)
             self.watcher.block_ends(block, records)
         for why, block in self.remeasure(self.plan, records):
             self.watcher.note(f"{block.name}: {why}")
-            measure_one(block)
+            measure_one(block, show=False)
         return records
 
     def check_machine(self, facts: Mapping[str, Any]) -> None:
@@ -149,9 +150,9 @@ def tell(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
     for implementation in getattr(catalog.plugins.manager.hook, hook).get_hookimpls():
         who = f"plugin {implementation.plugin_name}: {hook}"
         try:
-            with guest(f"calling {who}"):
+            with isolated(f"calling {who}"):
                 implementation.function(*copy.deepcopy([values[name] for name in implementation.argnames]))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything
-            watcher.problem(f"{who} failed: {in_short(error)}")
+            watcher.problem(f"{who} failed: {error_text(error)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import Place, UserError
 from harness.plugins.catalog import Catalog, Entry, resolve
-from harness.plugins.isolation import in_short
+from harness.plugins.isolation import error_text
 from harness.plugins.parts import Optimization, Recipe, Skip
 from harness.plugins.signature import REQUIRED, Parameter
 from harness.records.plan import Spec, canonical_json
@@ -86,7 +86,7 @@ def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping
             except (KeyboardInterrupt, UserError):
                 raise
             except BaseException as error:  # a plugin may raise anything
-                raise UserError(f"{owner}: its environment failed: {in_short(error)}.", where=where) from error
+                raise UserError(f"{owner}: its environment failed: {error_text(error)}.", where=where) from error
         for name, value in wanted.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 what = (

@@ -1,4 +1,4 @@
-"""What the claims of a suite speak of: each held against what is measured, better and worse turned into a direction."""
+"""Resolves the claims of a suite: which measure each is about, and which direction better or worse means."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from harness.records.settings import Learning
 from harness.suite.loader import Suite
 
 Complain = Callable[[UserError], None]
-#: Of all that is counted or timed, less is better.
+#: Less is better for everything that is counted or timed.
 LESS = Score("lower", "ratio")
 
 
 def resolve_claims(suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain) -> tuple[Claim, ...]:
-    """The claims with their measure and direction, complaining of each that nothing measured can settle."""
+    """The claims with their measure and direction. Reports each claim that no measurement can decide."""
     found = []
     for index, claim in enumerate(suite.claims):
         try:
@@ -63,43 +63,43 @@ class _Resolver:
             if claim.metric not in scores:
                 fix = did_you_mean(claim.metric, scores)
                 if claim.metric in TARGETED:
-                    untimed = "Claim steps_to_target." if self.suite.factors else "Measure the speed of training, too."
-                    fix = "Give measure.learning.target." if learning.target is None else untimed
+                    untimed = "Use steps_to_target." if self.suite.factors else "Measure the speed of training too."
+                    fix = "Set measure.learning.target." if learning.target is None else untimed
                 raise self.error("metric", f"{block.baseline.dataset.name} has no score {claim.metric!r}.", fix)
         if len(learning.seeds) < stats.LEAST:
-            what = f"{len(learning.seeds)} seeds settle no claim."
-            raise self.error("says", what, f"Give measure.learning.seeds at least {stats.LEAST}; 10 is the default.")
+            what = f"{len(learning.seeds)} seeds are too few to decide a claim."
+            raise self.error("says", what, f"Set measure.learning.seeds to at least {stats.LEAST}; 10 is the default.")
         score: Score = self.scores[0][claim.metric] if self.scores else Score()
         return directed(claim, score, LEARNING, self.error)
 
     def check_growth(self) -> None:
-        """That the metric can grow along the axis, and that the claim asks no more than which of two grows faster."""
+        """Check that the metric can grow along the axis, and that the claim only says which of two grows faster."""
         claim, axes = self.claim, self.suite.axes
         if self.suite.factors:
-            raise self.error("along", "an ablation design fits no exponents.", "Compare levels of one axis: a grid.")
+            raise self.error("along", "an ablation design fits no exponents.", "Use a grid, which compares levels.")
         if claim.along not in axes:
             fix = did_you_mean(claim.along, [axis for axis in axes if axis != self.suite.axis])
             raise self.error("along", f"there is no axis {claim.along!r}.", fix)
         if claim.along == self.suite.axis:
-            fix = "Growth is along another one, whose levels are numbers."
-            raise self.error("along", f"the levels of {claim.along} are what is compared.", fix)
+            fix = "Name another axis, whose levels are numbers."
+            raise self.error("along", f"{claim.along} is the compared axis.", fix)
         names = [level for level in axes[claim.along] if number(level) is None]
         if names:
-            fix = "Growth is along an axis whose levels are numbers."
-            raise self.error("along", f"the level {names[0]!r} of {claim.along} is no number above zero.", fix)
+            fix = "Growth needs an axis whose levels are numbers."
+            raise self.error("along", f"the level {names[0]!r} of {claim.along} is not a number above zero.", fix)
         if len(axes[claim.along]) < FEWEST:
-            what = f"{claim.along} has {len(axes[claim.along])} levels, and an exponent is fitted to {FEWEST} or more."
+            what = f"{claim.along} has {len(axes[claim.along])} levels; an exponent needs at least {FEWEST}."
             raise self.error("along", what, "Add levels to it.")
         if claim.along in claim.where:
-            fix = "An exponent is of all of its levels: leave it out of where."
-            raise self.error("where", f"{claim.along} is what the metric grows along.", fix)
+            fix = "An exponent uses all levels of its axis: remove it from where."
+            raise self.error("where", f"the exponent is along {claim.along}.", fix)
         if claim.metric not in GROWN:
             raise self.error("metric", f"no exponent of {claim.metric} is fitted.", did_you_mean(claim.metric, GROWN))
         if claim.of == LEARNING:
-            raise self.error("of", "exponents are of single steps.", "Write of: train, or of: inference.")
+            raise self.error("of", "exponents are fitted to single steps.", "Use of: train, or of: inference.")
         if claim.scale:
-            fix = f"Write {claim.expect}." if claim.expect != "equal" else "Write lower or higher."
-            what = "amounts are shares of a ratio or points, and a difference of exponents is neither."
+            fix = f"Use {claim.expect} without an amount." if claim.expect != "equal" else "Use lower or higher."
+            what = "a difference of exponents has no amount: it is neither a share of a ratio nor points."
             raise self.error("expect", what, fix)
 
     def of_steps(self, known: set[str]) -> Claim:
@@ -107,14 +107,14 @@ class _Resolver:
         if claim.metric in self.catalog.entries(Metric):
             return self.of_times(known)
         if claim.metric in known:
-            raise self.error("of", f"{claim.metric} is of learning.", "Leave of out.")
+            raise self.error("of", f"{claim.metric} is a score of learning.", "Remove of.")
         for measure in ("memory", "cost"):
             stem, _, amount = claim.metric.partition("/")
             if stem in exact_names(measure, "train") and (not amount or stem in OVER_AMOUNTS):
                 return self.of_what_is_exact(measure, stem)
         if claim.metric in INEXACT:
-            what = f"{claim.metric} is neither exact nor has it an interval, so it settles no claim."
-            raise self.error("metric", what, "Claim a time, or what is exact, such as kept_bytes.")
+            what = f"{claim.metric} is neither exact nor does it have an interval, so it cannot decide a claim."
+            raise self.error("metric", what, "Use a time, or an exact quantity such as kept_bytes.")
         metrics = {name for name, entry in self.catalog.entries(Metric).items() if entry.part.per == "sample"}
         claimed = {*metrics, *known, *exact_names("memory", "train"), *exact_names("cost", "train")}
         fix = did_you_mean(claim.metric, claimed)
@@ -124,14 +124,14 @@ class _Resolver:
         claim, settings = self.claim, getattr(self.suite.measures, measure)
         if self.suite.factors:
             what = f"an ablation design estimates no effects on {claim.metric}."
-            raise self.error("metric", what, "Compare levels of one axis: a grid.")
+            raise self.error("metric", what, "Use a grid, which compares levels.")
         if settings is None:
             raise self.error("metric", f"{claim.metric} is not measured.", f"Add measure.{measure}.")
         having = [mode for mode in settings.of if stem in exact_names(measure, mode)]
         if claim.of and claim.of not in settings.of:
             raise self.error("of", f"{claim.of} is not measured.", f"measure.{measure}.of is {', '.join(settings.of)}.")
         if not having or (claim.of and claim.of not in having):
-            fix = "Write of: train." if having else f"Add train to measure.{measure}.of."
+            fix = "Use of: train." if having else f"Add train to measure.{measure}.of."
             raise self.error("metric", f"inference has no {claim.metric}.", fix)
         return replace(directed(claim, LESS, claim.of or having[0], self.error), exact=True)
 
@@ -139,10 +139,10 @@ class _Resolver:
         claim, speed = self.claim, self.suite.measures.speed
         metrics = self.catalog.entries(Metric)
         if speed is None:
-            fix = f"Name one that is: metric: {', '.join(sorted(known))}." if known else "Add measure.speed."
-            raise self.error("metric", f"{claim.metric} is not measured: an interval settles a claim.", fix)
+            fix = f"Add measure.speed, or use one of {', '.join(sorted(known))}." if known else "Add measure.speed."
+            raise self.error("metric", f"{claim.metric} is not measured.", fix)
         if metrics[claim.metric].part.per != "sample":
-            fix = "On the same examples it mirrors step_time: claim that."
+            fix = "Use step_time: on the same examples, the two say the same."
             raise self.error("metric", f"{claim.metric} has no interval of its own.", fix)
         mode = claim.of or speed.of[0]
         if mode not in speed.of:
@@ -151,10 +151,10 @@ class _Resolver:
 
 
 def directed(claim: Claim, score: Score, mode: str, error: Callable[..., UserError]) -> Claim:
-    """The claim about this score, higher or lower where it said better or worse; raises where its amount is of the
-    wrong kind."""
+    """The claim about a score, with better or worse replaced by higher or lower. Raises if its amount has the wrong
+    scale."""
     if claim.by and claim.scale != score.compared:
-        words = {"difference": "by its difference: write points, such as 1 point", "ratio": "by its ratio: write %"}
+        words = {"difference": "by its difference: use points, such as 1 point", "ratio": "by its ratio: use %"}
         raise error("expect", f"{claim.metric} is compared {words[score.compared]}.")
     other: Mapping[str, str] = {"higher": "lower", "lower": "higher"}
     expect = {"better": score.better, "worse": other[score.better]}.get(claim.expect, claim.expect)

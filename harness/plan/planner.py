@@ -1,7 +1,7 @@
-"""Suite x Catalog -> Plan: every point of the suite resolved, checked against the parts, and put into blocks.
+"""`Suite` and `Catalog` to `Plan`: resolves every trial, checks it against its parts, and groups trials into blocks.
 
-Nothing is measured here and no model is built, but the code of the parts that a suite names is imported once: its
-signatures are the schema, and optimizations are applied to an empty recipe to see whether they fit together.
+Nothing is measured here and no model is built. The code of the parts that a suite names is imported: its signatures are
+the schema, and optimizations are applied to an empty recipe to check that they fit together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.plan.checks import check_defaults, check_recipe, check_roles, check
 from harness.plan.claims import resolve_claims
 from harness.plan.measures import MeasurePlanner
 from harness.plugins.catalog import Catalog, Entry, resolve
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
@@ -34,24 +34,26 @@ def make_plan(
     seeds: int | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """The plan of a suite. `only` keeps the named levels of some axes (and the baseline; a factor of which it keeps one
-    level becomes a context); `quick` plans one process a block, `until_decided` lets verdicts end it, and makes them
-    pay for that. `seeds` adds some to the suite's until there are so many; what they are part of is marked as extended.
+    """The plan of a suite.
 
-    Raises UserErrors with everything that is wrong; a point that cannot be measured is skipped with its reason.
+    `only` selects levels of some axes. The baseline always stays, and a factor with one level left becomes a context.
+    `quick` plans one process for each block. `until_decided` stops a block when all verdicts are decided, with wider
+    intervals. `seeds` adds seeds until there are that many; results with added seeds are flagged as extended.
+
+    Raises UserErrors with all mistakes. A combination that cannot be measured is skipped, with the reason.
     """
-    with guest("asking parts for a plan"):
+    with isolated("asking parts for a plan"):
         return _Planner(suite, catalog, only or {}, quick, until_decided, seeds).plan(overrides or {})
 
 
 @dataclass(frozen=True)
 class _Configuration:
-    """The merged leaves of base and levels: path to value and place."""
+    """The merged values of base and levels, with their positions, by path."""
 
     leaves: Mapping[tuple[str, ...], tuple[Any, Place]]
 
     def part(self, *path: str) -> tuple[dict[str, Any], dict[str, Place]]:
-        """The parameters below a path, and where each was written."""
+        """The parameters below a path, and the position of each."""
         values, places = {}, {}
         for leaf, (value, where) in self.leaves.items():
             if leaf[:-1] == path:
@@ -59,13 +61,13 @@ class _Configuration:
         return values, places
 
     def used(self) -> list[tuple[str, Place]]:
-        """The optimizations in the order they were first written, with their places."""
+        """The optimizations in the order of their first mention, with their positions."""
         return [(leaf[1], where) for leaf, (value, where) in self.leaves.items() if len(leaf) == 2 and value is PRESENT]
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A place in a block: its name, the levels that make it, and in an ablation design the factors that are on."""
+    """A trial of each block: its name, its levels, and in an ablation design the factors that are on."""
 
     level: str
     coordinates: Mapping[str, str]
@@ -91,8 +93,8 @@ class _Planner:
         self.axes = self.chosen_axes(only)
         self.factors = tuple(factor for factor in suite.factors if len(self.axes[factor]) == 2)
         if suite.factors and not self.factors:
-            fix = "Leave one of them both its levels."
-            raise UserError("--only leaves no factor that varies.", where=suite.source.name, fix=fix)
+            fix = "Keep both levels of at least one factor."
+            raise UserError("--only leaves no factor with two levels.", where=suite.source.name, fix=fix)
 
     def chosen_axes(self, only: Mapping[str, Sequence[str]]) -> dict[str, dict[str, tuple[Assignment, ...]]]:
         axes = {axis: dict(levels) for axis, levels in self.suite.axes.items()}
@@ -107,7 +109,7 @@ class _Planner:
             kept = {*wanted, self.suite.baseline} if axis == self.suite.axis else set(wanted)
             axes[axis] = {level: patch for level, patch in axes[axis].items() if level in kept}
             if axis == self.suite.axis and len(axes[axis]) < 2:
-                raise UserError("only the baseline is left.", where=where, fix="Name a level to compare with it.")
+                raise UserError("--only leaves only the baseline.", where=where, fix="Name a level to compare with it.")
         return axes
 
     def plan(self, overrides: Mapping[str, Any]) -> Plan:
@@ -123,7 +125,7 @@ class _Planner:
             raise UserErrors(list(self.errors.values()))
         if not blocks:
             reasons = "; ".join(sorted({skipped.because for skipped in self.skipped}))
-            raise UserError(f"every point is skipped: {reasons}.", where=self.suite.source.name)
+            raise UserError(f"every trial is skipped: {reasons}.", where=self.suite.source.name)
         return Plan(
             suite=self.suite.name,
             question=self.suite.question,
@@ -137,7 +139,7 @@ class _Planner:
         )
 
     def points(self) -> Iterator[_Point]:
-        """The places in a block, the baseline's first."""
+        """The trials of each block, the baseline first."""
         if not self.factors:
             others = [level for level in self.axes[self.suite.axis] if level != self.suite.baseline]
             for level in [self.suite.baseline, *others]:
@@ -149,7 +151,7 @@ class _Planner:
             yield _Point(name, levels, tuple(factor for factor in self.factors if factor in on))
 
     def complain(self, error: UserError) -> None:
-        """Once for each mistake, also where several points make it."""
+        """Record a mistake once, even if several trials make it."""
         self.errors.setdefault(f"{error.where}: {error.what.partition(' (in ')[0]}", error)
 
     def block(self, context: dict[str, str], points: Sequence[_Point]) -> Block | None:
@@ -162,8 +164,8 @@ class _Planner:
             except UserError as error:
                 for one in error.errors if isinstance(error, UserErrors) else (error,):
                     self.complain(one)
-            if not trials:  # without a baseline there is nothing to compare the others with
-                reason = self.skipped[-1].because if self.skipped else "it is wrong"
+            if not trials:  # the other trials have nothing to compare with
+                reason = self.skipped[-1].because if self.skipped else "it has errors"
                 if not self.errors:
                     self.skipped += [
                         Skipped({**context, self.suite.axis: other.level}, f"its baseline is skipped: {reason}")
@@ -196,7 +198,7 @@ class _Planner:
         check_recipe(used, self.catalog)
         device, device_place = configuration.leaves.get(("device",), ("cpu", None))
         if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
-            raise UserError(f"there is no device {device!r}.", where=device_place, fix="Known: cpu, cuda, cuda:1.")
+            raise UserError(f"unknown device {device!r}.", where=device_place, fix="Use cpu, cuda or cuda:1.")
         trial = Trial(
             level=point.level,
             model=model,
@@ -216,7 +218,7 @@ class _Planner:
         return trial
 
     def configuration(self, coordinates: Mapping[str, str]) -> _Configuration:
-        """Base and levels merged. Two axes that set the same leaf differently are an error."""
+        """Base and levels merged. Raises UserError if two axes set the same path to different values."""
         leaves: dict[tuple[str, ...], tuple[Any, Place]] = {}
         set_by: dict[tuple[str, ...], tuple[str, Any]] = {}
         for assignment in self.suite.base:
@@ -229,14 +231,16 @@ class _Planner:
                     raise UserError(
                         f"axes {other} and {axis} both set {'.'.join(path)}, to {earlier!r} and {value!r}.",
                         where=assignment.where,
-                        fix="Let one axis set it.",
+                        fix="Set it in only one of them.",
                     )
                 set_by[path] = (axis, value)
                 if value is ABSENT:
                     if path not in leaves:
                         known = [leaf[1] for leaf in leaves if leaf[0] == "use"]
                         fix = did_you_mean(path[1], known)
-                        raise UserError(f"there is no {path[1]!r} to drop.", where=assignment.where, fix=fix)
+                        raise UserError(
+                            f"there is no optimization {path[1]!r} to drop.", where=assignment.where, fix=fix
+                        )
                     leaves = {leaf: kept for leaf, kept in leaves.items() if leaf[:2] != path}
                 elif value is None:
                     leaves.pop(path, None)
@@ -249,7 +253,7 @@ class _Planner:
     def spec(
         self, kind: type[Part], values: dict[str, Any], places: Mapping[str, Place], coordinates: Mapping[str, str]
     ) -> tuple[Spec, Entry]:
-        """The part that `values` name, with all parameters checked and resolved."""
+        """The part that `values` name, with its parameters checked and defaults added."""
         name = values["name"]
         entry = self.catalog.find(kind, name, places["name"])
         owner = f"{kind.kind} {name}"
@@ -278,7 +282,7 @@ class _Planner:
         chosen = {"batch_size": values.pop("batch_size")} if "batch_size" in values else {}
         resolved, problems = check_values({"batch_size": BATCH_SIZE}, chosen, "dataset")
         if problems or resolved["batch_size"] < 1:
-            what = problems[0].what if problems else "a batch holds at least one example."
+            what = problems[0].what if problems else "batch_size must be at least 1."
             raise UserError(what, where=places["batch_size"])
         return int(resolved["batch_size"])
 
@@ -295,21 +299,21 @@ class _Planner:
             except (KeyboardInterrupt, UserError):
                 raise
             except BaseException as error:  # a plugin may raise anything
-                raise UserError(f"{owner}: its fingerprint failed: {in_short(error)}.", where=where) from error
+                raise UserError(f"{owner}: its fingerprint failed: {error_text(error)}.", where=where) from error
         return self.fingerprints[key]
 
     def check_same_examples(self, trial: Trial, baseline: Trial) -> None:
-        """Levels are compared on the same examples: what decides these may not vary along the compared axis."""
+        """Raise UserError if a level changes the examples: levels are compared on the same ones."""
         for field in ("dataset", "batch_size", "seed", "device"):
             if getattr(trial, field) != getattr(baseline, field):
                 place = self.suite.source.place
                 what, where = f"level {trial.level!r}", place(("axes", self.suite.axis, trial.level), key=True)
-                fix = "Make it an axis of its own, beside the compared one."
+                fix = "Vary it on an axis of its own."
                 if self.factors:
                     factor = self.who_sets(field)
                     what, where = f"factor {factor}", place(("axes", factor), key=True)
-                    fix = "Leave it out of design.factors, and it becomes a context."
-                what += f" changes the {field} of its baseline, so they cannot be compared on the same examples."
+                    fix = "Remove it from design.factors; it is then a context."
+                what += f" changes the {field} of the baseline, so they cannot be compared on the same examples."
                 raise UserError(what, where=where, fix=fix)
 
     def who_sets(self, field: str) -> str:
@@ -322,7 +326,7 @@ class _Planner:
         raise AssertionError(f"no factor sets {field}")
 
     def weakest_promise(self, trial: Trial, baseline: Trial) -> str:
-        """What the differences between a trial and its baseline may change, by the parts' own promises."""
+        """The weakest promise among the parts in which a trial and the baseline differ."""
         changes = {"rounding"}
         for ours, theirs in ((trial.use, baseline.use), (baseline.use, trial.use)):
             for spec in ours:
@@ -333,8 +337,8 @@ class _Planner:
         return max(changes, key=CHANGES.index)
 
     def same_function(self, one: Spec, other: Spec) -> bool:
-        """Whether two models promise the same function of the same weights: they compute the same, with the same
-        parameters where both have one and the default where only one has it."""
+        """Whether two models promise the same function of the same weights: `computes` is equal, parameters of both are
+        equal, and parameters of only one have their defaults."""
         parts = [self.catalog.find(Model, spec.name).part for spec in (one, other)]
         if not parts[0].computes or parts[0].computes != parts[1].computes:
             return False

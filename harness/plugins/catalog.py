@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import Place, UserError, did_you_mean
-from harness.plugins.isolation import guest, in_short
+from harness.plugins.isolation import error_text, isolated
 from harness.plugins.kinds import MeasureKind
-from harness.plugins.manager import CORE, PluginProblem, Plugins
+from harness.plugins.manager import CORE, PluginProblem, Plugins, installed, load_plugins
 from harness.plugins.parts import Command, Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ KINDS: dict[type[Part], str] = {
     MeasureKind: "provide_measures",
     Command: "register_commands",
 }
-#: The most parts of a kind that a plugin may bring: a hook that never ends must not keep everybody waiting.
+#: The most parts of a kind that a plugin may provide. It ends hooks that yield without end.
 MOST = 1000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A part together with the plugin that brought it."""
+    """A part and the plugin that provides it."""
 
     part: Any
     plugin: str
@@ -63,9 +63,10 @@ class Measure:
 
 
 class Catalog:
-    """All parts of all plugins, by kind and name. A name that two plugins bring is unusable until one of
-    them is removed or left out; everything else keeps working. The core's own parts, without which nothing can be
-    measured or reported, stay what they are, whoever brings their names, too. Only the hooks of `kinds` are called."""
+    """All parts of all plugins, by kind and name. Only the hooks of `kinds` are called.
+
+    A name that two plugins provide cannot be used until one of them is removed or left out; all other names can. A name
+    of the core always means the core's part."""
 
     def __init__(self, plugins: Plugins, kinds: Iterable[type[Part]] = KINDS) -> None:
         self.plugins = plugins
@@ -73,7 +74,7 @@ class Catalog:
         self._entries: dict[str, dict[str, list[Entry]]] = {kind.kind: {} for kind in KINDS}
         for kind in kinds:
             hook = KINDS[kind]
-            # One implementation after another, so that one that raises does not hide the others.
+            # Implementations are called one by one, so that one that raises does not hide the others.
             for implementation in getattr(plugins.manager.hook, hook).get_hookimpls():
                 self._add(kind, hook, implementation.plugin_name, implementation.function)
         for by_name in self._entries.values():
@@ -82,17 +83,17 @@ class Catalog:
                     self._settle(name, entries)
 
     def _settle(self, name: str, entries: list[Entry]) -> None:
-        """Say which plugins bring the same name; where one of them is the core, the name is the core's."""
+        """Record which plugins provide the same name. If one of them is the core, its part is used."""
         ours = [entry for entry in entries if entry.plugin == CORE]
         if ours:
             for other in entries:
                 if other not in ours:
-                    reason = f"brings {other.part.kind} {name!r}, which is the core's own and stays so"
+                    reason = f"provides {other.part.kind} {name!r}, which is a name of the core; it is not used"
                     self.problems.append(PluginProblem(other.plugin, reason))
             entries[:] = ours
             return
         others = " and ".join(entry.plugin for entry in entries[1:])
-        reason = f"brings {entries[0].part.kind} {name!r}, and so does {others}"
+        reason = f"provides {entries[0].part.kind} {name!r}, and so does {others}"
         self.problems.append(PluginProblem(entries[0].plugin, reason))
 
     def _add(self, kind: type[Part], hook: str, plugin: str, provide: Callable[[], Any]) -> None:
@@ -100,16 +101,16 @@ class Catalog:
             self.problems.append(PluginProblem(plugin, f"{hook} {reason}"))
 
         try:
-            with guest(f"asking plugin {plugin} for its {kind.kind}s"):
+            with isolated(f"asking plugin {plugin} for its {kind.kind}s"):
                 parts = list(itertools.islice(provide(), MOST + 1))
                 wrong = [complaint_of(part, kind) for part in parts]
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # named; the other plugins go on
-            problem(f"failed: {in_short(error)}")
+        except BaseException as error:  # its problem is recorded; the other plugins are still used
+            problem(f"failed: {error_text(error)}")
             return
         if len(parts) > MOST:
-            problem(f"yields more than {MOST} parts, so none of them is taken")
+            problem(f"yields more than {MOST} parts; none of them is used")
             return
         for part, complaint in zip(parts, wrong, strict=True):
             if complaint:
@@ -119,44 +120,44 @@ class Catalog:
                 self._entries[kind.kind].setdefault(part.name, []).append(entry)
 
     def entries(self, kind: type[Part]) -> dict[str, Entry]:
-        """The usable parts of one kind by name, in the order in which plugins bring them."""
+        """The usable parts of one kind by name, in the order in which plugins provide them."""
         found = self._entries[kind.kind]
         return {name: entries[0] for name, entries in found.items() if len(entries) == 1}
 
     def find(self, kind: type[Part], name: str, where: Place | None = None) -> Entry:
-        """The part of this kind and name; raises UserError with the nearest name, or naming both plugins of a
-        clash, or the plugins that failed to import and may have brought it."""
+        """The part of this kind and name. Raises UserError with the nearest name, with both plugins of a conflict, or
+        with the plugins that failed to import and may provide it."""
         entries = self._entries[kind.kind].get(name, [])
         if len(entries) == 1:
             return entries[0]
         if entries:
             both = " and ".join(entry.plugin for entry in entries)
             files = {file.name for file in self.plugins.files}
-            fix = "Uninstall one of them, or run with --without NAME."
+            fix = "Uninstall one of them, or use --without NAME."
             if all(entry.plugin in files for entry in entries):
-                fix = "Give -p one of them only."
-            raise UserError(f"two plugins bring {_a(kind.kind)} named {name!r}: {both}.", where=where, fix=fix)
+                fix = "Give only one of them to -p."
+            raise UserError(f"two plugins provide {_a(kind.kind)} named {name!r}: {both}.", where=where, fix=fix)
         for other in KINDS:
             if other is not kind and name in self._entries[other.kind]:
                 fix = f"{name!r} is {_a(other.kind)}" + (
-                    ": write it under use." if other is Optimization else f", not {_a(kind.kind)}."
+                    ": list it under use." if other is Optimization else f", not {_a(kind.kind)}."
                 )
                 break
         else:
             fix = did_you_mean(name, self._entries[kind.kind])
             broken = [problem for problem in self.plugins.problems if "import failed" in problem.reason]
             if broken:
-                fix += f" A plugin that failed to import may have brought it ({'; '.join(map(str, broken))})."
+                fix += f" A plugin that failed to import may provide it ({'; '.join(map(str, broken))})."
             elif not self._entries[kind.kind]:
-                fix = f"No plugin here brings any {kind.kind}: is rnn-harness-plugins installed?"
+                fix = f"No installed plugin provides any {kind.kind}. Is rnn-harness-plugins installed?"
         raise UserError(f"there is no {kind.kind} named {name!r}.", where=where, fix=fix)
 
     def named(self, name: str) -> list[Entry]:
-        """Every part of any kind with this name; raises UserError with the nearest names if there is none."""
+        """The parts of all kinds with this name. Raises UserError with the nearest names if there is none."""
         found = [entry for by_name in self._entries.values() for entry in by_name.get(name, [])]
         if not found:
             known = {name for by_name in self._entries.values() for name in by_name}
-            raise UserError(f"no part is named {name!r}.", fix=did_you_mean(name, known))
+            raise UserError(f"there is no part named {name!r}.", fix=did_you_mean(name, known))
         return found
 
     @cached_property
@@ -174,36 +175,42 @@ class Catalog:
         return found
 
     def code(self, entry: Entry, where: Place | None = None) -> Callable[..., Any]:
-        """The callable that builds a part; raises UserError naming the plugin where it cannot be imported."""
+        """The callable that builds a part. Raises UserError, which names the plugin, if it cannot be imported."""
         return resolve(entry.part.build, entry.owner, where)
 
 
+def core_catalog() -> Catalog:
+    """The core's own parts. No other plugin is imported."""
+    others = {name.partition(":")[0] for name in installed()} - {CORE}
+    return Catalog(load_plugins(without=others))
+
+
 def complaint_of(part: object, kind: type[Part]) -> str:
-    """Why something that a hook yields cannot be used as a part of this kind; empty where it can."""
+    """Why an object that a hook yields cannot be used as a part of this kind; empty if it can."""
     if not isinstance(part, kind):
-        return f"yields a {type(part).__name__} where a harness.{kind.__name__} is due"
+        return f"yields a {type(part).__name__}; expected a harness.{kind.__name__}"
     try:
         complaint = kind.complaint(part)
-    except Exception as error:  # of values that are not of the types they should be
-        complaint = f"{part.name!r}: {in_short(error)}"
-    return f"yields a {kind.kind} that cannot be used: {complaint}" if complaint else ""
+    except Exception as error:  # caused by values of wrong types
+        complaint = f"{part.name!r}: {error_text(error)}"
+    return f"yields an unusable {kind.kind}: {complaint}" if complaint else ""
 
 
 def resolve(reference: str | Callable[..., Any], owner: str, where: Place | None = None) -> Callable[..., Any]:
-    """The callable behind ``"module:attribute"``; a callable is returned as it is."""
+    """The callable that ``"module:attribute"`` names. A callable is returned unchanged."""
     if callable(reference):
         return reference
     module_name, _, attribute = reference.partition(":")
     if not module_name or not attribute:
         raise UserError(f"{owner}: {reference!r} is not of the form 'module:attribute'.", where=where)
     try:
-        with guest(f"importing {module_name} for {owner}"):
+        with isolated(f"importing {module_name} for {owner}"):
             module = importlib.import_module(module_name)
             found = getattr(module, attribute, None)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # plugin code may raise anything while it is imported
-        raise UserError(f"{owner}: importing {module_name} failed: {in_short(error)}", where=where) from error
+        raise UserError(f"{owner}: importing {module_name} failed: {error_text(error)}", where=where) from error
     if not callable(found):
         fix = did_you_mean(attribute, [name for name in vars(module) if not name.startswith("_")])
         raise UserError(f"{owner}: {module_name} has no callable {attribute!r}.", where=where, fix=fix)

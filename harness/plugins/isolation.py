@@ -1,4 +1,4 @@
-"""Plugin code is somebody else's: what it prints, raises and calls itself must do no harm to the rest."""
+"""Isolation of plugin code: what it prints and raises, and the names it gives, must not harm the rest."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-#: What a terminal takes for a command or for a change of direction, but for ends of lines and tabs.
+#: Characters that a terminal interprets as commands or as changes of direction, except line ends and tabs.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-#: What turns colours on and off.
+#: Codes that turn colours on and off.
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
-#: The most characters of an exception's message that are shown.
+#: The most characters that are shown of the message of an exception.
 MOST = 400
 
 
 @contextmanager
-def guest(doing: str) -> Iterator[None]:
-    """Run plugin code inside. What it prints goes to the error stream, since what we print may be read by a script; the
-    streams and the working directory are afterwards what they were. A Ctrl-C gets a note that says what was going on:
-    `doing`, as in "importing plugin x"."""
+def isolated(doing: str) -> Iterator[None]:
+    """Run plugin code in this context. What it prints goes to the error stream, since a script may read our output. The
+    streams and the working directory are restored afterwards. A Ctrl-C gets `doing` as a note, which says what was
+    interrupted, as in "importing plugin x"."""
     streams, folder, output = (sys.stdout, sys.stderr), _folder(), _output()
     try:
         sys.stdout = sys.stderr
@@ -29,7 +29,7 @@ def guest(doing: str) -> Iterator[None]:
         stop.add_note(doing)
         raise
     finally:
-        with suppress(Exception):  # whatever it has put in the place of a stream
+        with suppress(Exception):  # the plugin may have replaced the stream by anything
             sys.stdout.flush()
         sys.stdout, sys.stderr = streams
         if output is not None:
@@ -41,15 +41,15 @@ def guest(doing: str) -> Iterator[None]:
 
 
 def _folder() -> int | None:
-    """The working directory, held open; None where it is gone."""
+    """The working directory, held open; None if it no longer exists."""
     with suppress(OSError):
         return os.open(".", os.O_RDONLY)
     return None
 
 
 def _output() -> int | None:
-    """A copy of standard output, which from here on is the error stream: programs that plugin code starts print, too.
-    None where the process has no such streams."""
+    """A copy of standard output, which is then redirected to the error stream, also for programs that plugin code
+    starts. None if the process has no such streams."""
     if sys.stdout is not None:
         sys.stdout.flush()
     with suppress(OSError):
@@ -62,17 +62,17 @@ def _output() -> int | None:
 
 
 def visible(text: str) -> str:
-    """Text that a terminal only shows: colours are gone, and other control characters stand there by their codes."""
+    """Text that is safe to print on a terminal: without colours, and with control characters as escape codes."""
     return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), COLOUR.sub("", text))
 
 
 def one_line(text: str) -> str:
-    """The same on one line."""
+    """The same text on one line."""
     return visible(" ".join(text.split()))
 
 
-def in_short(error: BaseException) -> str:
-    """Type and message of an exception on one line, whatever its class makes of being asked."""
+def error_text(error: BaseException) -> str:
+    """Type and message of an exception on one line. Its class may itself raise when it is printed."""
     try:
         text = one_line(str(error))
     except BaseException:

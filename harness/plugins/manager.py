@@ -1,4 +1,4 @@
-"""Find plugins. One broken plugin never kills the rest: what went wrong is kept and shown by name."""
+"""Finding plugins. A broken plugin does not stop the others: its problem is recorded under its name."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ import pluggy
 
 from harness.errors import UserError, did_you_mean
 from harness.plugins import hookspecs
-from harness.plugins.isolation import guest, in_short, one_line
+from harness.plugins.isolation import error_text, isolated, one_line
 
 GROUP = "harness"
-#: The distribution that brings the core's own parts.
+#: The distribution that provides the core's own parts.
 CORE = "rnn-harness"
-#: The variable that names installed plugins to leave out, with commas between.
+#: The variable that names installed plugins to leave out, separated by commas.
 WITHOUT = "HARNESS_WITHOUT"
 
 
 @dataclass(frozen=True)
 class PluginProblem:
-    """A plugin that could not be used, wholly or in part, and why."""
+    """A plugin that cannot be used, or only in part, and why."""
 
     plugin: str
     reason: str
@@ -39,30 +39,31 @@ class PluginProblem:
 
 @dataclass
 class Plugins:
-    """The plugins of this process: pluggy's manager, each plugin's version, and what went wrong. `without` are the
-    installed ones that were left out; `meddling` is what imports have changed that is not theirs, put back since."""
+    """The plugins of this process: pluggy's manager, the version of each plugin, and what went wrong. `without` are the
+    installed plugins that were left out. `state_changes` are the changes to global state that imports have made; they
+    have been undone."""
 
     manager: pluggy.PluginManager
     versions: dict[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     problems: list[PluginProblem] = field(default_factory=list)
     without: tuple[str, ...] = ()
-    meddling: list[PluginProblem] = field(default_factory=list)
+    state_changes: list[PluginProblem] = field(default_factory=list)
 
 
 def load_plugins(
     files: Iterable[Path] = (),
     without: Iterable[str] = (),
     *,
-    put_back: Callable[[], Sequence[str]] = lambda: (),
+    restore: Callable[[], Sequence[str]] = lambda: (),
 ) -> Plugins:
     """Load every installed plugin (entry points of the group "harness") and the plugin `files`.
 
-    Those named in `without`, or in the variable HARNESS_WITHOUT, are not loaded: their modules are not even imported.
-    `put_back` is called after each import, to undo and name what it has changed that is not its own.
+    The plugins named in `without`, or in the variable HARNESS_WITHOUT, are not imported. `restore` is called after each
+    import: it undoes changes to global state and returns what they were.
 
-    Raises UserError for a file that is not there or fails to import, since it was asked for by name, and for a plugin
-    to leave out that is not installed.
+    Raises UserError for a file that does not exist or fails to import, and for a plugin in `without` that is not
+    installed.
     """
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
@@ -74,28 +75,28 @@ def load_plugins(
             manager.set_blocked(name)
             continue
         try:
-            with guest(f"importing plugin {name}"):
+            with isolated(f"importing plugin {name}"):
                 module = entry_point.load()
                 version = one_line(str(entry_point.dist.version)) if entry_point.dist else "0"
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin may raise anything; it is named and the others go on
-            plugins.problems.append(PluginProblem(name, f"import failed: {in_short(error)}"))
+        except BaseException as error:  # a plugin may raise anything; its problem is recorded
+            plugins.problems.append(PluginProblem(name, f"import failed: {error_text(error)}"))
         else:
             _register(plugins, module, name, version)
-        plugins.meddling += [PluginProblem(name, f"its import changes {what}; put back") for what in put_back()]
+        plugins.state_changes += [PluginProblem(name, f"its import changes {what}; restored") for what in restore()]
     for file in plugins.files:
         name = one_line(file.name)
         module = _import_file(file)
         content = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         _register(plugins, module, name, f"sha256:{content}")
-        plugins.meddling += [PluginProblem(name, f"its import changes {what}; put back") for what in put_back()]
+        plugins.state_changes += [PluginProblem(name, f"its import changes {what}; restored") for what in restore()]
     return plugins
 
 
 def installed() -> Mapping[str, importlib.metadata.EntryPoint]:
-    """The installed plugins by the name of their distribution; where one has several entry points, each behind a
-    colon."""
+    """The installed plugins by the name of their distribution. If a distribution has several entry points, the name of
+    each follows after a colon."""
     found: dict[str, list[importlib.metadata.EntryPoint]] = {}
     for entry_point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         name = (entry_point.dist and entry_point.dist.name) or entry_point.name
@@ -108,15 +109,15 @@ def installed() -> Mapping[str, importlib.metadata.EntryPoint]:
 
 
 def _left_out(without: Iterable[str], known: Iterable[str]) -> dict[str, None]:
-    """The distributions that are meant by `without` and by the variable, which say them in any spelling."""
+    """The distributions that `without` and the variable name, in any spelling."""
     names = {_spelling(name): name for name in (each.partition(":")[0] for each in known)}
     asked = [(name, f"--without {name}") for name in without]
     asked += [(name.strip(), WITHOUT) for name in os.environ.get(WITHOUT, "").split(",") if name.strip()]
     found: dict[str, None] = {}
     for name, where in asked:
         if _spelling(name) == CORE:
-            what = f"{CORE} is the core itself: without it nothing is measured or reported."
-            raise UserError(what, where=where, fix="Leave out the plugin that it clashes with.")
+            what = f"{CORE} is the core itself and cannot be left out."
+            raise UserError(what, where=where, fix="Leave out the plugin that conflicts with it.")
         if _spelling(name) not in names:
             fix = did_you_mean(name, (each for spelling, each in names.items() if spelling != CORE))
             raise UserError(f"no plugin named {name!r} is installed.", where=where, fix=fix)
@@ -125,23 +126,23 @@ def _left_out(without: Iterable[str], known: Iterable[str]) -> dict[str, None]:
 
 
 def _spelling(name: str) -> str:
-    """The name of a distribution in the one form that pip gives all its spellings."""
+    """The normalised name of a distribution, as pip compares names."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _register(plugins: Plugins, module: object, name: str, version: str) -> None:
     known = {attribute for attribute in vars(hookspecs) if hasattr(getattr(hookspecs, attribute), "harness_spec")}
     try:
-        with guest(f"registering plugin {name}"):
+        with isolated(f"registering plugin {name}"):
             for attribute in dir(module):
                 if hasattr(getattr(module, attribute, None), "harness_impl") and attribute not in known:
-                    reason = f"implements a hook {attribute!r} that there is not. {did_you_mean(attribute, known)}"
+                    reason = f"implements the unknown hook {attribute!r}. {did_you_mean(attribute, known)}"
                     plugins.problems.append(PluginProblem(name, reason))
             plugins.manager.register(module, name=name)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # of what a module does when it is looked at
-        reason = one_line(str(error)) if isinstance(error, pluggy.PluginValidationError) else in_short(error)
+    except BaseException as error:  # a module may raise when its attributes are read
+        reason = one_line(str(error)) if isinstance(error, pluggy.PluginValidationError) else error_text(error)
         plugins.problems.append(PluginProblem(name, f"cannot be registered: {reason}"))
         if plugins.manager.is_registered(module):
             plugins.manager.unregister(module)
@@ -152,16 +153,16 @@ def _register(plugins: Plugins, module: object, name: str, version: str) -> None
 def _import_file(file: Path) -> ModuleType:
     name = file.stem
     if not file.is_file():
-        raise UserError("there is no such plugin file.", where=str(file), fix="Give -p the path of a Python file.")
+        raise UserError("plugin file not found.", where=str(file), fix="Give -p the path of a Python file.")
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(file):
         raise UserError(f"a module named {name!r} is imported already.", where=str(file), fix="Rename the file.")
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise UserError("is not a Python file.", where=str(file), fix="A plugin file ends in .py.")
+        raise UserError("this is not a Python file.", where=str(file), fix="The name of a plugin file ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that references like "my_cell:build" find it
     try:
-        with guest(f"importing {file.name}"):
+        with isolated(f"importing {file.name}"):
             spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
@@ -169,7 +170,7 @@ def _import_file(file: Path) -> ModuleType:
         sys.modules.pop(name, None)
         line = _line_in(error, file)
         raise UserError(
-            f"the plugin file failed to import: {in_short(error)}",
+            f"the plugin file failed to import: {error_text(error)}",
             where=f"{file}:{line}" if line else str(file),
         ) from error
     return module

@@ -1,8 +1,8 @@
-"""What plugins hand over: frozen descriptions of models, datasets, optimizations and the rest.
+"""Parts: the frozen descriptions of models, datasets, optimizations and so on that plugins provide.
 
-A part is a *description*: naming it costs no torch import. Its code is given as ``"module:attribute"`` and
-resolved at first use (a plain callable works too, handy in a one-file plugin). The signature of that code is
-the part's schema: keyword-only parameters with defaults and annotations are what a suite may set.
+A part names its code as ``"module:attribute"``, which is imported at first use; so a description costs no import of
+torch. (A callable works too, which is convenient in a plugin file.) The signature of that code is the schema of the
+part: a suite may set its keyword-only parameters.
 """
 
 from __future__ import annotations
@@ -21,88 +21,88 @@ if TYPE_CHECKING:
 Reference = str | Callable[..., Any]
 Changes = Literal["rounding", "order", "update", "model", "answer"]
 
-#: What an optimization may change, from the strongest promise to none. A variant made of several parts is
-#: held to the weakest of their promises.
+#: What an optimization may change, from the strongest promise to none. The promise of a trial is the weakest promise of
+#: its parts.
 CHANGES: tuple[Changes, ...] = ("rounding", "order", "update", "model", "answer")
 
 
-#: What parts, scores and the like may be called. Names stand in suites, tables, files' names and spreadsheets.
+#: Valid names of parts and scores. They appear in suites, tables, file names and spreadsheets.
 NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
 class Skip(Exception):
-    """Raised by a part that cannot take part in a trial, with the reason the plan then shows."""
+    """Raised by a part that cannot be used in a trial, with the reason that the plan then shows."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What every part has."""
+    """What all parts have in common."""
 
-    #: What a suite calls it.
+    #: Its name in suites.
     name: str
     #: Its code: ``"module:attribute"``, imported at first use, or the callable itself.
     build: Reference
-    #: What it is, in a line for lists.
+    #: A one-line summary for lists.
     summary: str = ""
-    #: The paper, equation or document.
+    #: The paper, equation or document that it follows.
     source: str = ""
-    #: Words of which some part of a trial must offer each: an optimization that needs ``"packable"`` is skipped, with
-    #: that reason, for a model that does not offer it.
+    #: Features that some part of the trial must offer. An optimization that needs ``"packable"`` is skipped, with that
+    #: reason, for a model that does not offer it.
     needs: frozenset[str] = frozenset()
-    #: Words that other parts may need.
+    #: Features that other parts may need.
     offers: frozenset[str] = frozenset()
-    #: Variables that must exist before the process does (allocator, threads): a mapping, or a function
-    #: ``(**parameters) -> mapping``, free of torch.
+    #: Environment variables that must be set before the process starts (allocator, threads): a mapping, or a function
+    #: ``(**parameters) -> mapping`` that does not import torch.
     environment: Mapping[str, str] | Reference = field(default_factory=dict)
-    #: What the base of a ready example needs to have, written as in a suite, where any model and dataset would not do.
+    #: What the base of its example needs, as in a suite, if not any model and dataset will do.
     example: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     kind: ClassVar[str] = "part"
-    #: How many leading positional arguments the core itself hands to `build`.
+    #: The number of positional arguments that the core itself passes to `build`.
     given: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         for words in ("needs", "offers"):
             if isinstance(getattr(self, words), str):
-                raise TypeError(f"{self.name}: {words} is a set of words, not one string")
+                raise TypeError(f"{self.name}: expected a set of words as {words}, got one string")
             object.__setattr__(self, words, frozenset(getattr(self, words)))
 
     def complaint(self) -> str:
-        """What keeps it from being used, since it would upset what shows it; empty where nothing does."""
+        """Why it cannot be used, since it could not be shown safely; empty if it can."""
         if not is_name(self.name):
-            return f"{self.name!r} is no name: letters, digits, and . _ + - after the first"
+            return f"{self.name!r} is not a valid name: use letters, digits, and . _ + - after the first letter"
         if not isinstance(self.build, str) and not callable(self.build):
-            return f"{self.name}: build is a {type(self.build).__name__}, neither 'module:attribute' nor callable"
+            return f"{self.name}: build is a {type(self.build).__name__}; expected 'module:attribute' or a callable"
         for field_name in ("summary", "source"):
             if not is_shown(getattr(self, field_name)):
-                return f"{self.name}: its {field_name} is no text without control characters"
+                return f"{self.name}: its {field_name} is not text, or has control characters"
         for word in (*self.needs, *self.offers):
             if not is_name(word):
-                return f"{self.name} needs or offers {word!r}, which is no word"
+                return f"{self.name} needs or offers {word!r}, which is not a valid name"
         return ""
 
 
 def is_name(name: object) -> bool:
-    """Whether something can be the name of a part, a score or a word."""
+    """Whether a value can be the name of a part, a score or a feature."""
     return isinstance(name, str) and NAME.fullmatch(name) is not None
 
 
 def is_shown(text: object) -> bool:
-    """Whether something is text that a terminal only shows."""
+    """Whether a value is text that is safe to print."""
     return isinstance(text, str) and visible(text) == text
 
 
 @dataclass(frozen=True)
 class Model(Part):
-    """``build(facts, **parameters) -> torch.nn.Module``, where `facts` is what the dataset says of itself.
+    """``build(facts, **parameters) -> torch.nn.Module``, where `facts` are the facts of the dataset (`Data.facts`).
 
     The module has three methods: ``loss(batch)`` (a scalar), ``predict(batch)`` (first dimension: examples)
     and ``observe(batch)`` (named tensors whose first dimension is the example, for verification)."""
 
-    #: Models with the same word here promise the same function of the same weights, as long as the parameters they
-    #: share are the same and others have their defaults.
+    #: Models with the same value here promise the same function of the same weights, if the parameters that they share
+    #: are equal and all others have their defaults.
     computes: str = ""
-    #: The parameters that say how it is computed, not what.
+    #: The parameters that change how it is computed, not what is computed.
     implementation: frozenset[str] = frozenset()
     kind: ClassVar[str] = "model"
     given: ClassVar[int] = 1
@@ -110,24 +110,23 @@ class Model(Part):
     def complaint(self) -> str:
         """See `Part.complaint`."""
         if self.computes != "" and not is_name(self.computes):
-            return f"{self.name} computes {self.computes!r}, which is no word"
+            return f"{self.name} computes {self.computes!r}, which is not a valid name"
         return Part.complaint(self)
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well a task is done on held-out examples, beside the loss that every model has."""
+    """A measure of how well a task is done on held-out examples, in addition to the loss."""
 
-    #: Which way is better.
+    #: Which direction is better.
     better: Literal["higher", "lower"] = "higher"
-    #: By the "difference" of two means where it is a share, by their "ratio" where it is an amount above zero, such as
-    #: a loss.
+    #: Compare the "difference" of two means for a share, and their "ratio" for an amount above zero, such as a loss.
     compared: Literal["difference", "ratio"] = "difference"
-    #: What it is, in a line.
+    #: A one-line summary.
     summary: str = ""
 
     def is_known(self) -> bool:
-        """Whether it says something that is understood."""
+        """Whether its values are valid."""
         known = self.better in ("higher", "lower") and self.compared in ("difference", "ratio")
         return known and is_shown(self.summary)
 
@@ -136,7 +135,7 @@ class Score:
 class Dataset(Part):
     """``build(**parameters) -> Data``."""
 
-    #: ``(**parameters) -> str`` hashes the content without torch, so that a trial's id names the very data it saw.
+    #: ``(**parameters) -> str``: a hash of the content, without torch. It makes the id of a trial depend on its data.
     fingerprint: Reference | None = None
     #: The scores that `Data.scores` computes, by name.
     scores: Mapping[str, Score] = field(default_factory=dict)
@@ -146,7 +145,7 @@ class Dataset(Part):
         """See `Part.complaint`."""
         for name, score in self.scores.items():
             if not is_name(name) or not isinstance(score, Score) or not score.is_known():
-                return f"{self.name}: {name!r} is no score: a name and a harness.Score"
+                return f"{self.name}: {name!r} is not a score: expected a name and a harness.Score"
         return Part.complaint(self)
 
 
@@ -154,9 +153,9 @@ class Dataset(Part):
 class Optimization(Part):
     """``build(recipe, **parameters) -> Recipe``: wraps or replaces seams of the training step."""
 
-    #: What it may change: its promise, checked before the clock (see `CHANGES`).
+    #: What it may change. This promise is verified before timing (see `CHANGES`).
     changes: Changes = "model"
-    #: Of one role ("optimizer", "batching") a trial may have only one part.
+    #: A trial may have only one part of each role, such as "optimizer" or "batching".
     role: str | None = None
     kind: ClassVar[str] = "optimization"
     given: ClassVar[int] = 1
@@ -164,25 +163,25 @@ class Optimization(Part):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.changes not in CHANGES:
-            raise TypeError(f"{self.name}: changes={self.changes!r} is none of {', '.join(CHANGES)}")
+            raise TypeError(f"{self.name}: changes is {self.changes!r}; expected one of {', '.join(CHANGES)}")
 
 
 @dataclass(frozen=True)
 class Metric(Part):
-    """A view of what is stored, free of torch, so that a new metric reads old runs.
+    """A function of stored samples that does not import torch, so that a new metric works on old runs.
 
-    ``per="sample"``: ``build(samples) -> array (n,)`` of costs, compared with an interval (see
-    `harness.Samples`); None where a run does not have it. ``per="trial"``: ``build(samples) -> number``.
-    ``per="counts"``: ``build(totals) -> number`` from counted amounts alone, shown of the work set and of the data
-    set."""
+    ``per="sample"``: ``build(samples) -> array (n,)`` of costs, which are compared with an interval (see
+    `harness.Samples`); None if the run lacks its input. ``per="trial"``: ``build(samples) -> number``.
+    ``per="counts"``: ``build(totals) -> number`` from counted amounts only, shown for the work set and for the whole
+    dataset."""
 
-    #: What follows a number in tables.
+    #: The unit, shown after a number in tables.
     unit: str = ""
-    #: What it is a number of: each sample, a whole trial, or counted amounts.
+    #: What it is computed from: each sample, a whole trial, or counted amounts.
     per: Literal["sample", "trial", "counts"] = "trial"
-    #: What a number is multiplied by before it is shown.
+    #: The factor by which a number is multiplied before it is shown.
     scale: float = 1.0
-    #: How it is formatted, as in ``format(number, formats)``.
+    #: The format specification, as in ``format(number, formats)``.
     formats: str = ".3g"
     kind: ClassVar[str] = "metric"
     given: ClassVar[int] = 1
@@ -190,9 +189,9 @@ class Metric(Part):
     def complaint(self) -> str:
         """See `Part.complaint`."""
         if self.per not in ("sample", "trial", "counts"):
-            return f"{self.name}: per = {self.per!r} is none of sample, trial, counts"
+            return f"{self.name}: per is {self.per!r}; expected sample, trial or counts"
         if not is_shown(self.show(1.0)) or "\n" in self.show(1.0):
-            return f"{self.name}: {self.show(1.0)!r} is how it shows a 1"
+            return f"{self.name}: it shows the number 1 as {self.show(1.0)!r}, which is not one line of plain text"
         return Part.complaint(self)
 
     def show(self, value: float) -> str:
@@ -202,7 +201,7 @@ class Metric(Part):
 
 @dataclass(frozen=True)
 class Reporter(Part):
-    """``build(report, folder)`` writes a `harness.report.Report` under the run's folder; returns the paths."""
+    """``build(report, folder)`` writes a `harness.report.Report` into the folder of the run and returns the paths."""
 
     kind: ClassVar[str] = "reporter"
     given: ClassVar[int] = 2
@@ -210,8 +209,8 @@ class Reporter(Part):
 
 @dataclass(frozen=True)
 class Executor(Part):
-    """``build(run)``: a context manager that yields ``execute(block, done, keep)``; it decides only where a
-    block is measured (see `harness.measure.local`)."""
+    """``build(run)`` is a context manager that yields ``execute(block, done, keep)``. It decides only where a block is
+    measured; `run` is a `harness.measure.runner.RunContext` (see `harness.measure.local`)."""
 
     kind: ClassVar[str] = "executor"
     given: ClassVar[int] = 1
@@ -219,13 +218,14 @@ class Executor(Part):
 
 @dataclass(frozen=True)
 class Promise(Part):
-    """``build(subject)`` holds a part to a sentence, its `summary`; `subject` is a `harness.testing.Subject`.
+    """``build(subject)`` checks that a sentence, its `summary`, is true of a part; `subject` is a
+    `harness.testing.Subject`.
 
-    It raises AssertionError with what it saw where the sentence does not hold, and `Skip` where that cannot be told
-    here; what it returns, if anything, says how it was seen. It is asked of the kinds of part in `of`, and of those
-    that offer every word in `needs`. See `harness.testing`."""
+    It raises AssertionError, with what it found, if the sentence is false, and `Skip` if it cannot be checked here. It
+    may return how it was checked. It applies to the kinds of part in `of` that offer every feature in `needs`. See
+    `harness.testing`."""
 
-    #: The kinds of part that are held to it, such as "model".
+    #: The kinds of part that it applies to, such as "model".
     of: frozenset[str] = frozenset()
     kind: ClassVar[str] = "promise"
     given: ClassVar[int] = 1
@@ -233,11 +233,11 @@ class Promise(Part):
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.of, str) or not self.of or not self.summary:
-            raise TypeError(f"{self.name}: a promise is a sentence, its summary, of some kinds of part")
+            raise TypeError(f"{self.name}: a promise needs a sentence as summary, and the kinds of part in `of`")
         object.__setattr__(self, "of", frozenset(self.of))
 
     def applies_to(self, part: Part) -> bool:
-        """Whether a part is held to it."""
+        """Whether it applies to a part."""
         return part.kind in self.of and self.needs <= part.offers
 
 
@@ -262,12 +262,12 @@ class Command(Part):
 
 @runtime_checkable
 class Batch(Protocol):
-    """What `collate` returns: a NamedTuple of tensors with the examples' ids (B,) among them."""
+    """What `collate` returns: a NamedTuple of tensors, one of them the ids of the examples, shape (B,)."""
 
     ids: torch.Tensor
 
     def to(self, device: Any) -> Batch:
-        """The batch on another device; what belongs on the CPU may stay there."""
+        """The batch on another device. Tensors that belong on the CPU may stay there."""
         ...
 
 
@@ -275,44 +275,43 @@ class Batch(Protocol):
 class Data:
     """A loaded dataset."""
 
-    #: The examples to train on, of any type.
+    #: The training examples, of any type.
     train: Sequence[Any]
     #: The held-out examples.
     test: Sequence[Any]
-    #: Makes a `Batch` of a list of examples.
+    #: Makes a `Batch` from a list of examples.
     collate: Callable[[Sequence[Any]], Any]
-    #: What models are told of the data, handed to them as it is.
+    #: The facts that models need about the data. They are passed to models unchanged.
     facts: Any = None
-    #: Names amounts in a batch (an RNN's valid tokens, say); they are summed over the work set and kept in the records.
+    #: Counts named amounts in a batch, such as valid tokens. They are summed over the work set and stored in records.
     count: Callable[[Any], Mapping[str, float]] | None = None
-    #: ``probes(seed)`` gives lists of examples that are hard on purpose, for verification; without it, examples of
-    #: `train`.
+    #: ``probes(seed)`` returns lists of difficult examples for verification. By default, examples of `train` are used.
     probes: Callable[[int], Sequence[Sequence[Any]]] | None = None
-    #: Each takes predictions and their batch to values (n,): the mean of all values over `test` is the score.
+    #: Each maps predictions and their batch to values (n,). The score is the mean of all values over `test`.
     scores: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
-    #: Whether nothing but chance split `train` from `test`: then each seed splits them anew.
+    #: Whether `train` and `test` were split at random. Each seed then splits them again.
     exchangeable: bool = False
 
 
 class Change(NamedTuple):
-    """One optimization's hand on one seam."""
+    """The change of one optimization to one seam."""
 
     by: str
     how: Literal["wrap", "replace"]
     function: Callable[..., Any]
 
 
-#: The seams of a training step and what each is called with.
+#: The seams of a training step, and the arguments of each.
 SEAMS: dict[str, str] = {
     "build": "() -> module: the bare model",
-    "init": "(model) -> None: weights; runs after the baseline's weights were copied in",
+    "init": "(model) -> None: changes weights; called after the baseline's weights were copied",
     "order": "(examples, batch_size, random) -> lists of positions in examples, one list a batch",
     "collate": "(examples) -> batch",
     "optimizer": "(model) -> torch.optim.Optimizer",
     "forward": "(model, batch) -> loss, a scalar",
     "backward": "(model, loss) -> None",
     "update": "(model, optimizer) -> None: gradients to weights, gradients cleared",
-    "step": "(built, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each",
+    "step": "(built, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each of them",
     "evaluate": "(model, batch) -> predictions, first dimension: examples",
     "observe": "(model, batch) -> named tensors, first dimension: examples",
     "count": "(model, batch) -> named amounts",
@@ -324,46 +323,46 @@ SEAMS: dict[str, str] = {
 class Recipe:
     """A trial's training step as seams that optimizations wrap or replace, one after another.
 
-    Beside the seams of `SEAMS`, ``model.<method>`` names a method of the built model: the function gets the
-    model first. `wrap` gives you the function so far and takes the one to call instead; `replace` ignores
-    the function so far, so it is refused where an earlier optimization has changed the seam already.
+    In addition to `SEAMS`, ``model.<method>`` names a method of the built model; its function gets the model as first
+    argument. `wrap` passes the current function and takes the function to call in its place. `replace` ignores the
+    current function, so it is refused if an earlier optimization has changed the seam.
     """
 
     changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     by: str = "?"
 
     def wrap(self, seam: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Recipe:
-        """A recipe whose `seam` is ``around(the seam so far)``."""
+        """A recipe whose `seam` is ``around(current function)``."""
         return self._with(seam, Change(self.by, "wrap", around))
 
     def replace(self, seam: str, function: Callable[..., Any]) -> Recipe:
-        """A recipe whose `seam` is `function`; raises UserError where that would undo an earlier change."""
+        """A recipe whose `seam` is `function`. Raises UserError if that would undo an earlier change."""
         earlier = self.changes.get(seam, ())
         if earlier:
             other = earlier[0].by
             if any(change.how == "replace" for change in earlier):
-                fix = f"They exclude each other: drop {other} or {self.by}."
+                fix = f"They exclude each other. Drop {other} or {self.by}."
             else:
-                fix = f"Write {self.by} before {other}."
+                fix = f"Put {self.by} before {other}."
             raise UserError(f"{self.by} replaces {seam}, which {other} has changed already.", fix=fix)
         return self._with(seam, Change(self.by, "replace", function))
 
     def seam(self, seam: str, default: Callable[..., Any]) -> Callable[..., Any]:
-        """The function at `seam`: `default` with every change applied, left to right."""
+        """The function of a `seam`: `default` with every change applied from left to right."""
         function = default
         for change in self.changes.get(seam, ()):
             function = change.function(function) if change.how == "wrap" else change.function
         return function
 
     def of_model(self) -> list[str]:
-        """The model's methods that some optimization has changed."""
+        """The methods of the model that an optimization has changed."""
         return [seam.removeprefix("model.") for seam in self.changes if seam.startswith("model.")]
 
     def _with(self, seam: str, change: Change) -> Recipe:
         if seam not in SEAMS and not seam.startswith("model."):
-            raise UserError(f"{self.by} changes a seam {seam!r} that no recipe has.", fix=did_you_mean(seam, SEAMS))
+            raise UserError(f"{self.by} changes the unknown seam {seam!r}.", fix=did_you_mean(seam, SEAMS))
         return Recipe({**self.changes, seam: (*self.changes.get(seam, ()), change)}, self.by)
 
     def as_used_by(self, name: str) -> Recipe:
-        """The same recipe in the hands of the optimization `name`, so that errors can say who."""
+        """The same recipe, with the name of the optimization that changes it next, for error messages."""
         return Recipe(self.changes, name)

@@ -1,4 +1,4 @@
-"""What a learning measure's runs are compared by: the dataset's scores, and what follows from their curves."""
+"""The scores by which learning is compared: those of the dataset, and those derived from the curves of a run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from harness.plugins.parts import Score
 from harness.records.settings import Learning
 
-#: What a target adds.
+#: The scores that a target adds.
 TARGETED = ("reached", "steps_to_target", "time_to_target")
 #: Every model has a loss.
 LOSS = Score("lower", "ratio", "mean loss on the test examples")
 
 
 def declared(scores: Mapping[str, Score]) -> dict[str, dict[str, str]]:
-    """The scores of a dataset, and the loss, as a plan keeps them."""
+    """The scores of a dataset, and the loss, as a plan stores them."""
     return {
         name: {"better": score.better, "compared": score.compared, "summary": score.summary}
         for name, score in {"loss": LOSS, **scores}.items()
@@ -22,11 +22,11 @@ def declared(scores: Mapping[str, Score]) -> dict[str, dict[str, str]]:
 
 
 def scores_of(learning: Learning, *, timed: bool = False) -> dict[str, Score]:
-    """Everything that runs are compared by, by name. `timed`: their steps are timed, too.
+    """Every score by name. `timed` says whether training steps are timed too.
 
-    Beside each score its mean over the run's evaluations (the area under its curve: who learns sooner has the better
-    one); whether a run diverged; and with a target, whether it was reached, and after how many steps, or after how much
-    time.
+    Each score comes with its mean over the evaluations of a run (the area under its curve, which is better for a run
+    that learns sooner). There is also the share of diverged runs, and with a target the share of runs that reach it,
+    and the steps and the time until then.
     """
     found: dict[str, Score] = {}
     for name, kept in learning.scores.items():

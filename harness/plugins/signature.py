@@ -1,4 +1,4 @@
-"""The signature is the schema: a part's keyword-only parameters, and values checked against them."""
+"""The signature of a part is its schema: its keyword-only parameters, and values checked against them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Annotated, Any
 import pydantic
 
 from harness.errors import UserError, did_you_mean
-from harness.plugins.isolation import in_short
+from harness.plugins.isolation import error_text
 
 REQUIRED = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One thing a suite may set on a part."""
+    """A parameter of a part that a suite may set."""
 
     name: str
     annotation: Any
@@ -33,12 +33,12 @@ class Parameter:
 
     @property
     def choices(self) -> list[Any] | None:
-        """The values that it takes, where these are few and listed; else None."""
+        """The values that it accepts, if its type lists them; else None."""
         return choices_of(self.annotation)
 
     def meaning(self, doc: str) -> str:
-        """What it means, in the words of its annotation, or else of the docstring where that says so: the clauses that
-        name it between backquotes. Empty where nothing does."""
+        """Its meaning: the description in its annotation, or else the clauses of the docstring that name it in
+        backquotes. Empty if there are none."""
         for said in getattr(self.annotation, "__metadata__", ()):
             text = getattr(said, "description", None) or getattr(said, "documentation", None)
             if isinstance(text, str):
@@ -48,7 +48,7 @@ class Parameter:
 
 
 def type_in_words(annotation: Any) -> str:
-    """A type as a reader would write it: the values it takes where these are listed."""
+    """A type as a reader would write it, or the values that it lists."""
     if annotation is None or annotation is type(None):
         return "None"
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
@@ -65,7 +65,7 @@ def type_in_words(annotation: Any) -> str:
 
 
 def choices_of(annotation: Any) -> list[Any] | None:
-    """The values of a type that is a list of them, with None where that is one."""
+    """The values of a type that lists them, including None; None for other types."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return choices_of(inner[0])
@@ -80,30 +80,30 @@ def choices_of(annotation: Any) -> list[Any] | None:
 
 
 def clauses_of(doc: str) -> list[str]:
-    """The clauses of a docstring, each ending with its own stop or semicolon."""
+    """The clauses of a docstring, each with its full stop or semicolon."""
     paragraphs = (" ".join(text.split()) for text in re.split(r"\n\s*\n", doc))
     return [clause for text in paragraphs for clause in re.split(r"(?<=[;.!?])\s+(?=[A-Z`*\"(])|(?<=;)\s+", text)]
 
 
-#: A parameter of every dataset, taken by the core.
-BATCH_SIZE = Parameter("batch_size", Annotated[int, pydantic.Field(description="how many examples a step sees")], 32)
+#: A parameter of every dataset; the core uses it.
+BATCH_SIZE = Parameter("batch_size", Annotated[int, pydantic.Field(description="number of examples in a batch")], 32)
 
 
 def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str, Parameter]:
     """The keyword-only parameters of `code` after its `given` positional ones.
 
-    Raises UserError, naming the `owner`, for a signature that is no schema: a parameter without annotation, a
-    positional one too many, ``**anything``.
+    Raises UserError, which names the `owner`, for a signature that cannot be a schema: a parameter without annotation,
+    an additional positional parameter, or ``**anything``.
     """
     try:
         signature = inspect.signature(code)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{owner}: its signature cannot be read: {in_short(error)}.") from error
+        raise UserError(f"{owner}: its signature cannot be read: {error_text(error)}.") from error
     target = code.__init__ if inspect.isclass(code) else code
     try:
         hints = typing.get_type_hints(target, include_extras=True)
     except Exception as error:
-        raise UserError(f"{owner}: its annotations cannot be read: {in_short(error)}.") from error
+        raise UserError(f"{owner}: its annotations cannot be read: {error_text(error)}.") from error
     positional = 0
     found = {}
     for name, parameter in signature.parameters.items():
@@ -111,19 +111,22 @@ def parameters_of(code: Callable[..., Any], given: int, owner: str) -> dict[str,
             positional += 1
         elif parameter.kind is not parameter.KEYWORD_ONLY:
             raise UserError(
-                f"{owner}: parameter {name!r} is not keyword-only.", fix="Write it after a bare * in the signature."
+                f"{owner}: parameter {name!r} is not keyword-only.", fix="Put it after a bare * in the signature."
             )
         elif name not in hints:
-            raise UserError(f"{owner}: parameter {name!r} has no annotation.", fix="A suite is checked against it.")
+            raise UserError(
+                f"{owner}: parameter {name!r} has no annotation.",
+                fix="Add one: values in suites are checked against it.",
+            )
         else:
             found[name] = Parameter(name, hints[name], parameter.default)
     if positional < given:
-        raise UserError(f"{owner}: its code takes {positional} positional arguments where {given} are handed over.")
+        raise UserError(f"{owner}: expected {given} positional parameters in its signature, found {positional}.")
     return found
 
 
 class ParameterError(UserError):
-    """A wrong parameter: `parameter` says which, so that the caller can find its place in the suite."""
+    """A wrong value of a parameter. `parameter` is its name, by which the caller finds its place in the suite."""
 
     def __init__(self, parameter: str, what: str, fix: str = "") -> None:
         super().__init__(what, fix=fix)
@@ -133,7 +136,7 @@ class ParameterError(UserError):
 def check_values(
     schema: Mapping[str, Parameter], values: Mapping[str, Any], owner: str
 ) -> tuple[dict[str, Any], list[ParameterError]]:
-    """`values` with every default filled in, and what is wrong with them (nothing is coerced but int to float)."""
+    """`values` with all defaults, and what is wrong with them. The only conversion is from int to float."""
     errors = []
     for name in values:
         if name not in schema:
@@ -145,12 +148,12 @@ def check_values(
             try:
                 resolved[name] = adapter.validate_python(values[name])
             except pydantic.ValidationError as error:
-                message = error.errors()[0]["msg"]
-                what = f"{owner}: {name} = {values[name]!r} will not do: {message[0].lower()}{message[1:]}."
-                errors.append(ParameterError(name, what, f"It takes {parameter.type_name}."))
+                message = error.errors()[0]["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+                what = f"{owner}.{name}: expected {message}, got {values[name]!r}."
+                errors.append(ParameterError(name, what, f"Its type is {parameter.type_name}."))
         elif parameter.default is REQUIRED:
             errors.append(
-                ParameterError(name, f"{owner} needs a value for {name}.", f"It takes {parameter.type_name}.")
+                ParameterError(name, f"{owner} needs a value for {name}.", f"Its type is {parameter.type_name}.")
             )
         else:
             resolved[name] = parameter.default

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plugins.catalog import Catalog, Entry
-from harness.plugins.isolation import guest, in_short, one_line
+from harness.plugins.isolation import error_text, isolated, one_line
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Reporter
 from harness.records.store import OWN, RECORDS, Store
@@ -30,7 +30,7 @@ def report_run(store: Store, catalog: Catalog) -> Report:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a plugin may raise anything, and the folder may be read-only
-                problems.append(f"{entry.owner}: {in_short(error)}")
+                problems.append(f"{entry.owner}: {error_text(error)}")
             finally:
                 problems += [f"{entry.owner}: {what}" for what in kept.put_back()]
     return replace(report, problems=(*report.problems, *problems))
@@ -39,7 +39,7 @@ def report_run(store: Store, catalog: Catalog) -> Report:
 def write(report: Report, entry: Entry, catalog: Catalog, folder: Path) -> None:
     """Let one reporter write. A guest gets a copy of its own, so that nobody reads what it makes of it. Raises whatever
     the reporter raises, and ValueError where it names files that are not in the folder."""
-    with guest(f"{entry.owner} was writing"):
+    with isolated(f"{entry.owner} was writing"):
         code = catalog.code(entry)
         written = code(report if entry.plugin == CORE else copy.deepcopy(report), folder)
     outside = next(files_outside(written, folder), None)

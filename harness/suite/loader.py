@@ -1,4 +1,4 @@
-"""From a YAML file to a `Suite`; every complaint says file, line and column, and what to do."""
+"""From a YAML file to a `Suite`. Every error says file, line and column, and what to do."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from harness.suite.yaml_source import Path_, Source, read_file
 
 @dataclass(frozen=True)
 class Assignment:
-    """One leaf that a patch sets: `path` in the configuration, its value, and where it was written."""
+    """One value that a patch sets: its `path` in the configuration, the value, and its position in the file."""
 
     path: tuple[str, ...]
     value: Any
     where: Place
 
 
-#: Values of an assignment to ("use", name): the optimization is there, or dropped.
+#: Values of an assignment to ("use", name): the optimization is used, or dropped.
 PRESENT, ABSENT = "present", "absent"
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite as written, checked for form. Names are looked up when it is planned. In an ablation design the trials
-    differ in `factors`, each an axis of two levels, and `axis` is only what their combinations are called."""
+    """A suite that matches the schema. Names of parts are looked up when it is planned. In an ablation design, trials
+    differ in their `factors`, each an axis with two levels, and `axis` is the name for their combinations."""
 
     name: str
     question: str
@@ -67,7 +67,9 @@ def parse_suite(
 ) -> Suite:
     """The suite in values that were read from YAML already."""
     if not isinstance(source.value, dict):
-        raise UserError("is not a suite.", where=source.place(()), fix="A suite is a mapping; see docs/suites.md.")
+        raise UserError(
+            "expected a mapping.", where=source.place(()), fix="docs/suites.md explains what a suite contains."
+        )
     if preset is not None:
         apply_preset(source, preset)
     for setting in settings:
@@ -93,7 +95,7 @@ def measures_of(section: Any) -> Measures:
 
 
 class _Reader:
-    """From the validated schema to a Suite: names of axes and levels checked, patches flattened."""
+    """From the validated schema to a Suite: checks names of axes and levels, and flattens patches."""
 
     def __init__(self, source: Source, schema: SuiteSchema) -> None:
         self.source, self.schema = source, schema
@@ -103,9 +105,9 @@ class _Reader:
         schema = self.schema
         for part in ("model", "dataset"):
             if "name" not in (getattr(schema.base, part) or {}):
-                self.complain(("base",), f"base lacks the name of a {part}.", "Every level patches the base.")
+                self.complain(("base",), f"base lacks the name of a {part}.", "Add one; every level patches the base.")
         if schema.base.drop:
-            self.complain(("base", "drop"), "base has nothing to drop from.", "Leave the optimization out of use.")
+            self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
         design, factors = schema.design.kind, self.factors(axes)
         self.check_names(axes, factors)
@@ -139,8 +141,8 @@ class _Reader:
             return
         path = tuple(form.path.split("."))
         if path[0] not in ("model", "dataset", "use", "seed", "device"):
-            fix = "It begins with model, dataset, use, seed or device, as in model.hidden_size."
-            self.complain(("axes", axis, "path"), f"{form.path!r} is not in the base.", fix)
+            fix = "A path begins with model, dataset, use, seed or device, as in model.hidden_size."
+            self.complain(("axes", axis, "path"), f"{form.path!r} is not a path in the base.", fix)
         for index, value in enumerate(form.values):
             where = self.source.place(("axes", axis, "values", index))
             assignments = [Assignment(path, value, where)]
@@ -168,11 +170,11 @@ class _Reader:
         return self.source.place(path, key=path[-1] != "name")
 
     def factors(self, axes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-        """The factors of an ablation design, in the order of the axes; none in a grid."""
+        """The factors of an ablation design, in the order of the axes. A grid has none."""
         design = self.schema.design
         if design.kind == "grid":
             if design.factors is not None:
-                fix = f"Leave them out, or choose {', '.join(designs.BASELINES)}."
+                fix = f"Remove them, or choose one of {', '.join(designs.BASELINES)}."
                 self.complain(("design", "factors"), "a grid has no factors.", fix, key=True)
             return ()
         named = design.factors if design.factors is not None else list(axes)
@@ -181,27 +183,29 @@ class _Reader:
             if axis not in axes:
                 self.complain(here, f"there is no axis {axis!r}.", did_you_mean(axis, axes))
             elif axis in named[:index]:
-                self.complain(here, f"factor {axis} is named twice.", "Once will do.")
+                self.complain(here, f"factor {axis} is listed twice.", "Remove one.")
         factors = tuple(axis for axis in axes if axis in named)
         for axis in factors:
             if len(axes[axis]) != 2:
-                what = f"a factor has two levels, off and then on, and axis {axis} has {len(axes[axis])}."
-                fix = f"If it is a context, name the factors: design: {{kind: {design.kind}, factors: [...]}}."
+                what = f"a factor has two levels, off and then on; axis {axis} has {len(axes[axis])}."
+                fix = f"If it is a context, list the factors: design: {{kind: {design.kind}, factors: [...]}}."
                 self.complain(("axes", axis), what, fix, key=True)
             if axis in ("none", "all") or axis.startswith("all-") or "+" in axis or " x " in axis:
-                what = f"no factor can be called {axis!r}: combinations are, such as none, a+b and all-a."
+                what = f"a factor cannot be named {axis!r}, since combinations have such names: none, a+b, all-a."
                 self.complain(("axes", axis), what, "Choose another name.", key=True)
         most = designs.MOST.get(design.kind, len(factors))
         if not designs.FEWEST <= len(factors) <= most and set(named) <= set(axes):
             wanted = f"{designs.FEWEST} to {most}" if design.kind in designs.MOST else f"at least {designs.FEWEST}"
-            fix = "Axes that design.factors does not name are contexts." if len(factors) > most else ""
-            self.complain(("design",), f"{design.kind} takes {wanted} factors, and here it has {len(factors)}.", fix)
+            fix = "Axes that design.factors does not list are contexts." if len(factors) > most else ""
+            self.complain(("design",), f"{design.kind} needs {wanted} factors; this suite has {len(factors)}.", fix)
         return factors
 
     def check_names(self, axes: Mapping[str, Mapping[str, Any]], factors: tuple[str, ...]) -> None:
         for axis, levels in axes.items():
             if "because" in (axis, *levels):
-                self.complain(("axes", axis), "'because' is reserved for skip.", "Choose another name.", key=True)
+                self.complain(
+                    ("axes", axis), "the name 'because' is reserved for skip.", "Choose another name.", key=True
+                )
         if self.schema.design.kind == "grid":
             self.check_compared(axes)
         else:
@@ -210,10 +214,10 @@ class _Reader:
             self.check_coordinates(rule.__pydantic_extra__, axes, ("skip", index))
 
     def check_compared(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
-        """The compared axis, and claims about its levels."""
+        """Check the compared axis, and the claims about its levels."""
         compare = self.schema.compare
         if compare is None:
-            fix = "Write compare: {axis: ..., baseline: ...}, or choose another design than grid."
+            fix = "Add compare: {axis: ..., baseline: ...}, or choose a design other than grid."
             self.complain((), "the suite lacks 'compare'.", fix)
             return
         if compare.axis not in axes:
@@ -225,37 +229,41 @@ class _Reader:
             what = f"axis {compare.axis} has no level {compare.baseline!r}."
             self.complain(("compare", "baseline"), what, did_you_mean(compare.baseline, levels))
         elif len(levels) < 2:
-            self.complain(("axes", compare.axis), f"axis {compare.axis} has one level: nothing to compare.", key=True)
+            self.complain(
+                ("axes", compare.axis),
+                f"axis {compare.axis} has only one level, so there is nothing to compare.",
+                key=True,
+            )
         others = [level for level in levels if level != compare.baseline]
         for index, claim in enumerate(self.schema.claims):
             here: Path_ = ("claims", index)
             if claim.effect is not None:
-                what = "a grid compares levels and has no effects."
-                self.complain((*here, "effect"), what, "Write level, or choose another design.", key=True)
+                what = "a grid compares levels; it has no effects."
+                self.complain((*here, "effect"), what, "Use level, or choose another design.", key=True)
             elif claim.level is None:
-                self.complain(here, "the claim lacks 'level'.", f"It speaks of a level of {compare.axis}.")
+                self.complain(here, "the claim lacks 'level'.", f"Name a level of {compare.axis}.")
             elif claim.level not in others:
-                what = f"{claim.level!r} is not a level of {compare.axis} beside its baseline."
+                what = f"{claim.level!r} is not a level of {compare.axis} other than its baseline."
                 self.complain((*here, "level"), what, did_you_mean(claim.level, others))
             self.check_coordinates(claim.where, axes, (*here, "where"), without=(compare.axis,))
 
     def check_effects(self, axes: Mapping[str, Mapping[str, Any]], factors: tuple[str, ...]) -> None:
-        """That nothing else is compared, and claims about effects."""
+        """Check that no axis is compared, and the claims about effects."""
         design = self.schema.design.kind
         if self.schema.compare is not None:
             off_or_on = {"none": "all factors off", "all": "all factors on"}[designs.BASELINES[design]]
-            what = f"the design is {design}, whose baseline is {designs.BASELINES[design]}: {off_or_on}."
-            self.complain(("compare",), what, "Leave compare out.", key=True)
+            what = f"a {design} design always has the baseline {designs.BASELINES[design]}: {off_or_on}."
+            self.complain(("compare",), what, "Remove compare.", key=True)
         known = designs.effect_names(design, factors)
         for index, claim in enumerate(self.schema.claims):
             here: Path_ = ("claims", index)
             if claim.level is not None:
-                fix = "Write effect alone." if claim.effect else f"Write effect. {did_you_mean(claim.level, known)}"
-                self.complain((*here, "level"), f"a claim in a {design} design is about an effect.", fix, key=True)
+                fix = "Remove level." if claim.effect else f"Use effect. {did_you_mean(claim.level, known)}"
+                self.complain((*here, "level"), f"a claim in a {design} design must be about an effect.", fix, key=True)
             elif claim.effect is None:
                 self.complain(here, "the claim lacks 'effect'.", did_you_mean("", known))
             elif designs.effect_called(claim.effect, factors) not in known:
-                what = f"{claim.effect!r} is no effect of this {design} design."
+                what = f"{claim.effect!r} is not an effect of this {design} design."
                 self.complain((*here, "effect"), what, did_you_mean(claim.effect, known))
             self.check_coordinates(claim.where, axes, (*here, "where"), without=factors)
 
@@ -267,7 +275,7 @@ class _Reader:
                 self.complain((*at, axis), f"there is no axis {axis!r}.", did_you_mean(axis, axes), key=True)
             elif axis in without:
                 role = "the compared axis" if self.schema.design.kind == "grid" else "a factor"
-                self.complain((*at, axis), f"{axis} is {role}; where names the others.", key=True)
+                self.complain((*at, axis), f"{axis} is {role}; where may only name the other axes.", key=True)
             else:
                 for level in levels:
                     if level not in axes[axis]:
@@ -281,7 +289,7 @@ class _Reader:
             says=claim.says,
             level=designs.effect_called(claim.effect, factors) if claim.effect else claim.level or "",
             metric=claim.metric,
-            expect=word,  # type: ignore[arg-type]  # the pattern allows these five
+            expect=word,  # type: ignore[arg-type]  # the schema allows only these five
             by=amount_value(amount) if amount else 0.0,
             scale=amount_scale(amount) if amount else "",
             of=claim.of or "",

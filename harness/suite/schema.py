@@ -31,44 +31,42 @@ class _Strict(BaseModel):
 
 
 class PatchSchema(_Strict):
-    """One complete trial as `base`, or what a level changes in it. A parameter set to ~ goes back to its default."""
+    """A complete trial (`base`), or the changes of a level to it. A parameter that is set to ~ gets its default."""
 
     model: Named | None = Field(
         None,
-        description="a model's name, or name and parameters; another name keeps the parameters of the base",
+        description="the name of a model, or name and parameters; another name keeps the other parameters of the base",
         examples=[{"name": "lstm", "hidden_size": 64}],
     )
     dataset: Named | None = Field(
         None,
-        description="a dataset's name, or name and parameters; batch_size is one of every dataset",
+        description="the name of a dataset, or its name and parameters; every dataset has batch_size",
         examples=[{"name": "reviews", "batch_size": 32}],
     )
     use: list[Used] = Field(
         [],
-        description="optimizations, applied left to right; one of the same name is merged",
+        description="optimizations, applied from left to right; entries with the same name are merged",
         examples=[["adam", {"name": "clip", "max_norm": 1.0}]],
     )
-    drop: list[str] = Field([], description="optimizations of the base that a level leaves out", examples=[["adam"]])
+    drop: list[str] = Field([], description="optimizations of the base that this level leaves out", examples=[["adam"]])
     seed: int | None = Field(
         None,
         ge=0,
-        description="what draws the work set, the weights and the order; 0 where nothing is said",
+        description="the seed of the work set, the weights and the order; 0 by default",
         examples=[1],
     )
-    device: str | None = Field(
-        None, description="where it computes: cpu, cuda or cuda:1; cpu where nothing is said", examples=["cuda"]
-    )
+    device: str | None = Field(None, description="the device: cpu, cuda or cuda:1; cpu by default", examples=["cuda"])
 
 
 class PathSchema(_Strict):
-    """Shorthand for an axis that varies one value."""
+    """Shorthand for an axis that varies a single value."""
 
     path: str = Field(
-        description="where the value stands, from the base: model.hidden_size, dataset.mean, use.clip.max_norm",
+        description="the path of the value in the base: model.hidden_size, dataset.mean, use.clip.max_norm",
         examples=["model.hidden_size"],
     )
     values: list[Any] = Field(
-        min_length=1, description="the values it takes; each is also its level's name", examples=[[32, 64, 128]]
+        min_length=1, description="its values; each is also the name of its level", examples=[[32, 64, 128]]
     )
 
 
@@ -92,16 +90,16 @@ def _kind_alone(value: Any) -> Any:
 
 
 class DesignSchema(_Strict):
-    """Which combinations of the axes are measured together, and what is asked of them."""
+    """Which combinations of levels are measured together, and what is estimated from them."""
 
     kind: Literal["grid", "leave-one-out", "mirror", "factorial"] = Field(
-        description="which combinations: all of a grid, or those that the effects of factors are estimated from",
+        description="grid: all combinations; the others: those from which the effects of factors are estimated",
         examples=["factorial"],
     )
     factors: list[str] | None = Field(
         None,
         min_length=1,
-        description="the axes that are factors, each of two levels, off and then on; all axes where they are not named",
+        description="the axes that are factors, with two levels each: off, then on; by default all axes",
         examples=[["clipping", "bucketing"]],
     )
 
@@ -122,10 +120,12 @@ Design = Annotated[
 
 
 class CompareSchema(_Strict):
-    """Which axis is compared, and with which of its levels the others are."""
+    """The axis that is compared, and its baseline."""
 
-    axis: str = Field(description="the axis whose levels are compared; the others are contexts", examples=["batching"])
-    baseline: str = Field(description="the level that the others are held against", examples=["padded"])
+    axis: str = Field(
+        description="the axis whose levels are compared; the other axes are contexts", examples=["batching"]
+    )
+    baseline: str = Field(description="the level that the others are compared with", examples=["padded"])
 
 
 def _expectation(value: Any) -> Any:
@@ -135,43 +135,46 @@ def _expectation(value: Any) -> Any:
 
 
 class ClaimSchema(_Strict):
-    """A sentence that an interval settles, or a number that is exact."""
+    """A claim that an interval decides, or an exact number."""
 
     says: str = Field(description="the claim as a sentence", examples=["Packing speeds up training"])
     level: str | None = Field(None, description="a level of the compared axis", examples=["packed"])
     effect: str | None = Field(
         None,
-        description="in an ablation design: a factor, or two with an x between them",
+        description="in an ablation design: a factor, or two factors with an x between them",
         examples=["clipping x bucketing"],
     )
     metric: str = Field(
         "step_time",
-        description="a time, a score, or an exact resource such as kept_bytes",
+        description="a time, a score, or an exact quantity such as kept_bytes",
         examples=["forward_time", "kept_bytes/tokens"],
     )
     of: Literal["train", "inference", "learning"] | None = Field(
-        None, description="the mode it is about, where more than one is measured", examples=["train"]
+        None, description="the mode, if more than one is measured", examples=["train"]
     )
     along: str | None = Field(
         None,
-        description="an axis whose levels are numbers; the claim is about the exponent by which the metric grows",
+        description="an axis of numbers; the claim is then about the exponent by which the metric grows along it",
         examples=["length"],
     )
     where: dict[str, LevelNames] = Field(
-        {}, description="axis: level; the contexts it speaks of", examples=[{"cell": ["lstm", "gru"]}]
+        {}, description="axis: level; the contexts that it is about", examples=[{"cell": ["lstm", "gru"]}]
     )
     inside: Literal["all", "any"] = Field(
-        "all", alias="in", description="whether it is claimed of all of these contexts, or of any", examples=["any"]
+        "all",
+        alias="in",
+        description="whether it is claimed for all of these contexts, or for any of them",
+        examples=["any"],
     )
     expect: Annotated[str, BeforeValidator(_expectation)] = Field(
-        description="lower, higher, better or worse, with or without by 5% (or by 1 point), or equal within 2%",
+        description="lower, higher, better or worse, optionally by 5% (or by 1 point), or equal within 2%",
         pattern=rf"^(lower|higher|better|worse)( by {AMOUNT})?$|^equal within {AMOUNT}$",
         examples=["lower by 5%", "equal within 1 point"],
     )
 
 
 class SkipSchema(BaseModel):
-    """Levels, by axis, that are not measured together, and why."""
+    """A combination of levels, by axis, that is not measured, and why."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[str, LevelNames] = Field(init=False)
@@ -179,13 +182,13 @@ class SkipSchema(BaseModel):
 
 
 class SuiteSchema(_Strict):
-    """A question, a base, what varies, what is measured and what is claimed."""
+    """A question, a base, the axes that vary, what is measured and what is claimed."""
 
     question: str = Field(
-        min_length=1, description="what the suite asks, in one sentence", examples=["Does packing pay?"]
+        min_length=1, description="the question of the suite, in one sentence", examples=["Does packing pay?"]
     )
     base: PatchSchema = Field(
-        description="one complete trial, which every level patches",
+        description="a complete trial, which every level patches",
         examples=[
             {
                 "model": {"name": "lstm", "hidden_size": 64},
@@ -196,7 +199,7 @@ class SuiteSchema(_Strict):
     )
     axes: dict[str, AxisSchema] = Field(
         min_length=1,
-        description="what varies, by name: levels by name, or a path with values",
+        description="the axes by name: levels by name, or a path with values",
         examples=[
             {
                 "batching": {"padded": {}, "packed": {"use": ["pack"]}},
@@ -207,34 +210,34 @@ class SuiteSchema(_Strict):
     )
     compare: CompareSchema | None = Field(
         None,
-        description="what is compared with what; an ablation design has none",
+        description="the compared axis and its baseline; an ablation design has none",
         examples=[{"axis": "batching", "baseline": "padded"}],
     )
     design: Design = Field(
         "grid",
         validate_default=True,
-        description="grid compares the levels of one axis; the others estimate effects of factors, "
-        "which are axes of two levels: off, then on",
+        description="grid compares the levels of one axis; the other designs estimate the effects of factors, "
+        "which are axes with two levels: off, then on",
         examples=["mirror"],
     )
     #: Its fields are those of `measure_schema`.
     measure: dict[str, Any] = Field(
-        description="what is measured, each kind of measurement with its settings",
+        description="the kinds of measurement, each with its settings",
         examples=[{"speed": {}, "memory": {}}],
     )
     claims: list[ClaimSchema] = Field(
         [],
-        description="what the suite claims, to be settled; all of them are one family (Holm)",
+        description="the claims of the suite; all of them are one family (Holm)",
         examples=[[{"says": "Packing speeds up training", "level": "packed", "expect": "lower by 5%"}]],
     )
     presets: dict[str, dict[str, Any]] = Field(
         {},
-        description="by name, what --preset NAME overrides: paths such as measure.learning.seeds, and values",
+        description="by name, what --preset NAME sets: paths such as measure.learning.seeds, and their values",
         examples=[{"full": {"base.model.hidden_size": 256, "measure.speed.budget": "5 min"}}],
     )
     skip: list[SkipSchema] = Field(
         [],
-        description="levels that are not measured together, and why",
+        description="combinations of levels that are not measured, and why",
         examples=[[{"batching": "packed", "because": "this machine has no time for it"}]],
     )
 

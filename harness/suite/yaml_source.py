@@ -1,8 +1,8 @@
-"""Read a YAML file into plain values, remembering where each was written.
+"""Reads a YAML file into plain values and keeps the position of each.
 
-YAML 1.2's core schema decides what a plain scalar is (`on`, `no` and `010` stay what they look like, `1e-3` is a
-number); duplicate keys, unknown tags, merge keys and alias bombs are refused. Nothing in a file can run code: PyYAML
-is used for its parser alone, and values are built here.
+Plain scalars follow the core schema of YAML 1.2: `on` and `no` are text, `010` is 10, `1e-3` is a number. Duplicate
+keys, unknown tags, merge keys and too many values are refused. Nothing in a file can run code: only PyYAML's parser is
+used, and the values are built here.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)")
 
-#: More values than this in one suite, aliases written out, is a mistake or an attack.
+#: The most values in one suite, with aliases expanded. More are a mistake or an attack.
 MOST_VALUES = 10_000
 
 
 @dataclass
 class Source:
-    """The values of a file and the place of each, by its path of keys and indices."""
+    """The values of a file, and the position of each by its path of keys and indices."""
 
     name: str
     value: Any = None
     places: dict[Path_, Place] = field(default_factory=dict)
-    #: Where a mapping's keys stand, for complaints about the key and not its value.
+    #: The positions of keys, for errors about a key and not about its value.
     keys: dict[Path_, Place] = field(default_factory=dict)
 
     def place(self, path: Path_, *, key: bool = False) -> Place:
-        """The place of the value at `path` (of its key with `key`), or of the nearest thing around it."""
+        """The position of the value at `path`, or with `key` of its key; else that of the nearest value around it."""
         path = tuple(path)
         if key and path in self.keys:
             return self.keys[path]
@@ -55,17 +55,22 @@ class Source:
 
 
 def read_file(path: Path) -> tuple[str, Source]:
-    """The text of a YAML file and its values. Raises UserError for whatever is wrong with it."""
+    """The text of a YAML file and its values. Raises UserError for anything that is wrong with it."""
     name = str(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise UserError("there is no such file.", where=name, fix=did_you_mean(name, map(str, near))) from None
+        here = "There are no suites in this folder; create one with `harness new suite NAME`."
+        raise UserError(
+            "file not found.", where=name, fix=did_you_mean(name, map(str, near)) if near else here
+        ) from None
     except IsADirectoryError:
-        raise UserError("is a directory, not a suite.", where=name, fix="Name one YAML file in it.") from None
+        raise UserError("expected a suite, found a folder.", where=name, fix="Name a YAML file in it.") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"is not UTF-8 text (byte {error.start}).", where=name, fix="A suite is a YAML file.") from None
+        raise UserError(
+            f"this is not UTF-8 text (byte {error.start}).", where=name, fix="A suite is a YAML file."
+        ) from None
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}.", where=name) from None
     return text, read_text(text, name)
@@ -78,18 +83,18 @@ def read_text(text: str, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
-        raise UserError(f"is not YAML: {error.problem or error.context}.", where=where) from None
+        raise UserError(f"this is not valid YAML: {error.problem or error.context}.", where=where) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"is not YAML: {str(error).splitlines()[0]}.", where=Place(name)) from None
+        raise UserError(f"this is not valid YAML: {str(error).splitlines()[0]}.", where=Place(name)) from None
     source = Source(name)
     if node is None:
-        raise UserError("is empty.", where=Place(name), fix="A suite begins with a question; see docs/suites.md.")
+        raise UserError("this file is empty.", where=Place(name), fix="docs/suites.md explains what a suite contains.")
     source.value = _Builder(source).build(node, (), ())
     return source
 
 
 def read_scalar(text: str) -> Any:
-    """The value of one plain scalar by YAML 1.2's core schema."""
+    """The value of a plain scalar, by the core schema of YAML 1.2."""
     if _NULL.fullmatch(text):
         return None
     if _TRUE.fullmatch(text):
@@ -112,7 +117,7 @@ def read_scalar(text: str) -> Any:
 
 
 class _Loader(yaml.BaseLoader):
-    """The parser alone: nothing is resolved but which scalars are plain, so that `!!str 5` can be told from `5`."""
+    """Only parses. It marks which scalars are plain, so that `!!str 5` and `5` stay distinct."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         if kind is yaml.ScalarNode and implicit[0]:
@@ -121,7 +126,7 @@ class _Loader(yaml.BaseLoader):
 
 
 class _Builder:
-    """Values from nodes, with places, counting as it goes."""
+    """Builds values from nodes, records their positions, and counts them."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -131,9 +136,9 @@ class _Builder:
         where = self.at(node)
         self.count += 1
         if self.count > MOST_VALUES:
-            raise UserError(f"more than {MOST_VALUES} values once aliases are written out.", where=where)
+            raise UserError(f"there are more than {MOST_VALUES} values, with aliases expanded.", where=where)
         if id(node) in around:
-            raise UserError("an alias contains itself.", where=where)
+            raise UserError("this alias contains itself.", where=where)
         self.source.places.setdefault(path, where)
         around = (*around, id(node))
         if isinstance(node, yaml.ScalarNode):
@@ -146,15 +151,15 @@ class _Builder:
         for key_node, child in node.value:
             key_where = self.at(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise UserError("a key must be plain text.", where=key_where)
+                raise UserError("expected text as a key.", where=key_where)
             key = key_node.value
             if key == "<<" and not key_node.style:
                 raise UserError(
-                    "merge keys are not YAML 1.2.", where=key_where, fix="Put what is shared in base; levels patch it."
+                    "YAML 1.2 has no merge keys.", where=key_where, fix="Put shared values in base; levels patch it."
                 )
             if key in values:
                 first = self.source.keys[(*path, key)]
-                raise UserError(f"the key {key!r} is written twice (first in line {first.line}).", where=key_where)
+                raise UserError(f"the key {key!r} occurs twice (first in line {first.line}).", where=key_where)
             self.source.keys[(*path, key)] = key_where
             values[key] = self.build(child, (*path, key), around)
         return values
@@ -171,12 +176,12 @@ class _Builder:
         if kind is float and type(value) is int:
             value = float(value)
         if kind is None or type(value) is not kind:
-            raise UserError(f"the tag {_short(tag)} is not allowed here.", where=where, fix="Leave it out.")
+            raise UserError(f"the tag {_short(tag)} is not allowed here.", where=where, fix="Remove it.")
         return value
 
     def expect_tag(self, node: yaml.Node, kind: str, where: Place) -> None:
         if node.tag != _CORE + kind:
-            raise UserError(f"the tag {_short(node.tag)} is not allowed here.", where=where, fix="Leave it out.")
+            raise UserError(f"the tag {_short(node.tag)} is not allowed here.", where=where, fix="Remove it.")
 
     def at(self, node: yaml.Node) -> Place:
         return Place(self.source.name, node.start_mark.line + 1, node.start_mark.column + 1)

@@ -38,11 +38,11 @@ class Case:
     def look(self) -> Seen:
         """Find out whether the promise is kept; whatever the part raises breaks it."""
         from harness.measure.runtime.failure import reason_of
-        from harness.testing.leaving import put_back
+        from harness.testing.leaving import restored
 
         check = self.subject.catalog.code(self.subject.catalog.find(Promise, self.promise.name))
         try:
-            with put_back():
+            with restored():
                 how = check(self.subject)
         except (Skip, unittest.SkipTest) as skip:
             return Seen("unknown", str(skip))

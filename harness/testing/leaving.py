@@ -42,16 +42,16 @@ def left_alone(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def put_back() -> Iterator[None]:
+def restored() -> Iterator[None]:
     """Undoes afterwards what would spoil every promise that is looked at next. One thread computes meanwhile: small
     batches gain nothing from more, which spin between operators and slow all others down."""
-    watch, python, variables = shared.Watch(), random.getstate(), dict(os.environ)
+    state, python, variables = shared.GlobalState(), random.getstate(), dict(os.environ)
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
-        watch.put_back()
+        state.restore()
         random.setstate(python)
         if dict(os.environ) != variables:
             os.environ.clear()

@@ -107,7 +107,7 @@ class Subject:
     @cached_property
     def _found(self) -> dict[str, Any] | Exception:
         """The base, or what is raised in its place: sought once."""
-        from harness.testing.leaving import put_back
+        from harness.testing.leaving import restored
 
         tried: list[str] = []
         for dataset in self.companions(Dataset):
@@ -115,7 +115,7 @@ class Subject:
                 for optimizer in self.companions(Optimization, "optimizer"):
                     base = {"model": model, "dataset": {"batch_size": BATCH, **dataset}, "use": [optimizer]}
                     try:
-                        with put_back():  # it is not yet the time to see what it leaves behind
+                        with restored():  # it is not yet the time to see what it leaves behind
                             self.try_out(base)
                     except (UserError, Skip) as error:
                         reason = str(error).removeprefix("the kit: ")

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from harness.measure.runtime.global_state import FUNCTIONS, SETTINGS, Watch
+from harness.measure.runtime.global_state import FUNCTIONS, SETTINGS, GlobalState
 
 CHANGES = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
@@ -33,39 +33,39 @@ def test_there_is_a_change_of_every_setting():
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_setting_is_put_back(name):
-    watch = Watch()
+    state = GlobalState()
     CHANGES[name]()
-    assert watch.put_back() == [name]
-    assert watch.put_back() == []
-    assert SETTINGS[name].read() == watch.before[name]
+    assert state.restore() == [name]
+    assert state.restore() == []
+    assert SETTINGS[name].read() == state.before[name]
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="this torch has one name for it")
 def test_a_setting_is_put_back_that_was_set_by_its_other_name():
-    watch = Watch()
+    state = GlobalState()
     torch.backends.cuda.matmul.fp32_precision = "tf32"
-    assert watch.put_back() == ["the precision of float32 products"]
+    assert state.restore() == ["the precision of float32 products"]
     torch.backends.cudnn.rnn.fp32_precision = "ieee"
-    assert watch.put_back() == ["cuDNN's TensorFloat-32"]
-    assert watch.put_back() == []
-    assert torch.get_float32_matmul_precision() == watch.before["the precision of float32 products"]
+    assert state.restore() == ["cuDNN's TensorFloat-32"]
+    assert state.restore() == []
+    assert torch.get_float32_matmul_precision() == state.before["the precision of float32 products"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_put_back(name):
-    watch = Watch()
+    state = GlobalState()
     before = FUNCTIONS[name].read()
     FUNCTIONS[name].write(lambda *given: 0)
-    assert name in watch.put_back()
+    assert name in state.restore()
     assert FUNCTIONS[name].read() is before
 
 
 def test_what_torch_wraps_itself_is_let_be():
-    watch = Watch()
+    state = GlobalState()
     before = torch.manual_seed
     try:
         torch.manual_seed = torch._disable_dynamo(before)
-        assert watch.put_back() == []
+        assert state.restore() == []
     finally:
         torch.manual_seed = before
 

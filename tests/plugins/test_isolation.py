@@ -19,7 +19,7 @@ from harness.measure.coordinator import Servers
 from harness.measure.forkserver import added, at_most
 from harness.measure.runner import tell
 from harness.plugins.catalog import MOST, Catalog
-from harness.plugins.isolation import guest, in_short, one_line, visible
+from harness.plugins.isolation import error_text, isolated, one_line, visible
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Executor, Metric, Model, Reporter
 from harness.records.plan import Plan, digest
@@ -47,7 +47,7 @@ class Strange(BaseException):
 
 
 def test_what_guests_print_goes_to_the_error_stream(capfd):
-    with guest("trying"):
+    with isolated("trying"):
         print("by Python")
         os.write(1, b"by the system\n")
         subprocess.run([sys.executable, "-c", "print('by another process')"], check=True)
@@ -66,14 +66,14 @@ def test_streams_and_working_directory_are_put_back(tmp_path, monkeypatch):
         sys.stdout = sys.stderr = None
         raise SystemExit
 
-    with pytest.raises(SystemExit), guest("trying"):
+    with pytest.raises(SystemExit), isolated("trying"):
         misbehave()
     assert (sys.stdout, sys.stderr) == streams
     assert Path.cwd() == tmp_path
 
 
 def test_ctrl_c_says_who_was_at_work():
-    with pytest.raises(KeyboardInterrupt) as stop, guest("reading metrics"), guest("importing plugin x"):
+    with pytest.raises(KeyboardInterrupt) as stop, isolated("reading metrics"), isolated("importing plugin x"):
         raise KeyboardInterrupt
     assert stop.value.__notes__ == ["importing plugin x", "reading metrics"]
 
@@ -85,10 +85,10 @@ def test_text_that_a_terminal_only_shows():
     )
     assert one_line("a\n\r b") == "a b"
     assert visible("naïve × 2 — ☃ 🙂") == "naïve × 2 — ☃ 🙂"
-    assert in_short(ValueError("no\n\x1b[2J" + "x" * 500)).startswith(r"ValueError: no \x1b[2J")
-    assert len(in_short(ValueError("x" * 500))) < 450
-    assert in_short(Strange()) == "Strange: its message cannot be read"
-    assert in_short(KeyError()) == "KeyError"
+    assert error_text(ValueError("no\n\x1b[2J" + "x" * 500)).startswith(r"ValueError: no \x1b[2J")
+    assert len(error_text(ValueError("x" * 500))) < 450
+    assert error_text(Strange()) == "Strange: its message cannot be read"
+    assert error_text(KeyError()) == "KeyError"
 
 
 ONE = """

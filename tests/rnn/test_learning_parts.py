@@ -197,7 +197,7 @@ def test_rates_by_update(kind, warm_up):
 
 def test_a_schedule_is_put_back_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
-    from harness.measure.runtime.member import clone, put_back
+    from harness.measure.runtime.member import clone, load_state
 
     recipe = schedule(adam(Recipe()), kind="linear", warm_up=2, total=6)
     built, batch = live_of(recipe, gru, TASKS[0], torch.float32), batch_of(TASKS[0], torch.float32)
@@ -212,7 +212,7 @@ def test_a_schedule_is_put_back_with_its_optimizer():
     saved = [clone(thing.state_dict()) for thing in built.state(built)]
     rate, weights = steps()
     for thing, state in zip(built.state(built), saved, strict=True):
-        put_back(thing, state)
+        load_state(thing, state)
     again, weights_again = steps()
     assert again == rate
     assert all(torch.equal(one, other) for one, other in zip(weights, weights_again, strict=True))

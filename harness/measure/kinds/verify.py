@@ -16,7 +16,7 @@ import torch
 from harness.measure.runtime.batches import dataset_counts, work_set
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
 from harness.measure.runtime.failure import BrokenPromise, TrialFailed, blaming
-from harness.measure.runtime.global_state import Watch
+from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import CHANGES
 from harness.records.plan import Block, Trial
@@ -53,7 +53,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
     # And a batch as the clock will meet them: what decides by size (where to cut, say) must decide here as there.
     probes.append(some_of(data.train, baseline.batch_size, baseline.seed))
     findings = []
-    watch = Watch()
+    state = GlobalState()
     references: list[Tensors] = []
     own_errors: list[dict[str, float]] = []
     weights: Mapping[str, torch.Tensor] = {}
@@ -86,7 +86,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
             finding.update(outcome="invalid", reason=f"promises {promised(trial)}, but {promise}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
-        changed = watch.put_back()
+        changed = state.restore()
         if changed and finding["outcome"] == "ok":
             finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
         if trial is baseline and finding["outcome"] != "ok":

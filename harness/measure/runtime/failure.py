@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.plugins.isolation import in_short
+from harness.plugins.isolation import error_text
 
 HERE = str(Path(__file__).parents[1])
 
@@ -42,4 +42,4 @@ def reason_of(error: BaseException) -> str:
         outside = not frame.filename.startswith(HERE) and "site-packages/torch" not in frame.filename
         if outside and not frame.filename.startswith("<"):
             place = f" ({Path(frame.filename).name}:{frame.lineno})"
-    return f"{in_short(error)}{place}"
+    return f"{error_text(error)}{place}"

@@ -107,14 +107,14 @@ FUNCTIONS: dict[str, Setting] = {
 }  # fmt: skip
 
 
-class Watch:
+class GlobalState:
     """Remembers how all of it was; later it names what is no longer so, and puts that back."""
 
     def __init__(self) -> None:
         self.settings = {**FUNCTIONS, **SETTINGS}
         self.before = {name: setting.read() for name, setting in self.settings.items()}
 
-    def put_back(self) -> list[str]:
+    def restore(self) -> list[str]:
         """The names of what has changed, which is then as it was."""
         changed = [name for name, setting in self.settings.items() if self.is_changed(name, setting.read())]
         for name in changed:

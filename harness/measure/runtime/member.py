@@ -68,7 +68,7 @@ class BuiltMember:
         self.check()
         if self.mode == "train":
             for thing, saved in zip(self.built.state(self.built), self.saved, strict=False):
-                put_back(thing, saved)
+                load_state(thing, saved)
 
     def check(self) -> None:
         """Raise TrialFailed where the last step's result is not finite."""
@@ -154,7 +154,7 @@ def clone(value: Any) -> Any:
     return value
 
 
-def put_back(thing: Any, saved: Any) -> None:
+def load_state(thing: Any, saved: Any) -> None:
     """Restore a saved state in place where its form is unchanged, which costs a copy and no allocation."""
     if not _copy_into(thing.state_dict(), saved):
         thing.load_state_dict(saved)

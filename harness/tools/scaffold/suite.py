@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from harness.errors import Place, UserError
 from harness.plan.planner import make_plan
-from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.catalog import Catalog, Entry, core_catalog
 from harness.plugins.parts import Changes, Dataset, Model, Optimization, Part
 from harness.plugins.signature import BATCH_SIZE, REQUIRED, Parameter, parameters_of
 from harness.suite.loader import parse_suite
@@ -47,7 +47,7 @@ class Wanted:
 
 def schema_text() -> str:
     """The JSON Schema of suites as a file's text."""
-    return json.dumps(json_schema(), indent=1) + "\n"
+    return json.dumps(json_schema(core_catalog()), indent=1) + "\n"
 
 
 def write_suite(name: str, into: Path, text: str) -> list[Path]:
