@@ -12,11 +12,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.break_even import find_break_evens
+from harness.analysis.findings import find
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 from harness.records.store import Store
-from harness.report.report import make_report
 from harness.report.rows import findings_in_rows
 from harness.report.tables.explain import in_json
 
@@ -40,7 +39,8 @@ def stored() -> dict[str, dict[str, Any]]:
 
 def found_in(run: Path, catalog: Catalog) -> dict[str, Any]:
     """The findings of a run as JSON values: each table by its columns, and what no table holds."""
-    findings = make_report(Store.open(run), catalog).findings
+    store = Store.open(run)
+    findings = find(store.plan(), store.records(), catalog)
     found: dict[str, Any] = {table.name: _by_column(table.rows) for table in findings_in_rows(findings)}
     found |= {
         "floor": findings.floor,
@@ -48,12 +48,12 @@ def found_in(run: Path, catalog: Catalog) -> dict[str, Any]:
         "smallest_visible": findings.smallest_visible(),
         "break_even": [
             {
-                "what": along.what, "rest": dict(along.rest), "mode": along.mode, "level": line.level, "at": one.at,
+                "what": curves.what, "rest": dict(curves.rest), "mode": curves.mode, "level": curve.level, "at": one.at,
                 "low": one.low, "high": one.high, "faster": one.faster,
             }
-            for along in find_break_evens(findings)
-            for line in along.lines
-            for one in line.crossings
+            for curves in findings.break_evens
+            for curve in curves.curves
+            for one in curve.crossings
         ],
         "explained": [
             {name: value for name, value in in_json(one).items() if name not in SENTENCES}

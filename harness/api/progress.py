@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.analysis.findings import floor_of
+from harness.analysis.controls import floor_of
 from harness.analysis.learning import Learned
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import Measured, alpha_of, decide, looks_of
@@ -16,7 +16,6 @@ from harness.measure.runner import Watcher
 from harness.plan.planner import estimated_seconds
 from harness.plugins.isolation import visible
 from harness.records.plan import LEARNING, Block, Plan, Record
-from harness.report.tables.learning import size_text
 
 
 class Progress(Watcher):
@@ -136,8 +135,7 @@ class Progress(Watcher):
         for trial in block.trials[1:]:
             compared = one.compare(trial.level, one.settings.metric)
             if compared.interval is not None:
-                low, high = (size_text(bound, compared.score) for bound in compared.interval)
-                size = size_text(compared.ratio or 0.0, compared.score)
+                size, low, high = map(compared.in_words, (compared.size or 0.0, *compared.interval))
                 words = f"{one.settings.metric} {size} [{low}, {high}]  {len(compared.seeds)} seeds"
                 lines.append(f"  {trial.level:<{self.level_width}}  {words}  {compared.verdict}")
         return lines

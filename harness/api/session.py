@@ -203,7 +203,7 @@ def finish(store: Store, catalog: Catalog) -> Report:
 
 def went_wrong(report: Report) -> bool:
     """Whether a trial failed or broke its promise, or a metric or reporter could not do its work."""
-    return bool(report.problems) or any(r.outcome in ("failed", "invalid") for r in report.findings.failures)
+    return bool(report.problems or report.findings.broken)
 
 
 def run_of(run: Path | None, results: Path) -> Store:
@@ -239,7 +239,7 @@ def folder_of(name: str, results: Path) -> Path:
 def store_of(folder: Path) -> Store:
     """The store of a run. Raises UserError where the folder is none, or that of a page."""
     from harness.records.store import Store
-    from harness.report.suite_batch import Page
+    from harness.report.suite_batch import SuiteBatch as Page
 
     if Page.is_one(folder):
         raise UserError("is the page of a folder of suites.", where=str(folder), fix="Name one of its runs.")

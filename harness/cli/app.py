@@ -219,7 +219,7 @@ def report(context: Context, folder: Path | None, results: Path, reporter: str |
     from harness.cli.as_text import show_as
     from harness.records.store import Store
     from harness.report.report import make_report
-    from harness.report.suite_batch import Page
+    from harness.report.suite_batch import SuiteBatch as Page
 
     if reporter is not None:
         if as_json:

@@ -50,9 +50,8 @@ def explain(
       harness explain results/packing/2026-01-31T120000 packed --only data=wide
     """
     from harness.analysis.findings import find
-    from harness.analysis.profile_warnings import warnings
     from harness.report.formats import terminal
-    from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json
+    from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
 
     store = run_of(run, results)
     plan = store.plan()
@@ -74,7 +73,7 @@ def asked_for(
 ) -> list[Explanation]:
     """The explanations that the command line asks for. Raises UserError where there is none, with the reason."""
     from harness.analysis.explain import explain
-    from harness.analysis.profiles import event_cost
+    from harness.analysis.profiles import profiler_cost as event_cost
     from harness.api.session import kept
 
     plan = findings.plan

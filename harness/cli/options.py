@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.records.plan import Plan
     from harness.records.store import Store
     from harness.report.report import Report
-    from harness.report.suite_batch import Page
+    from harness.report.suite_batch import SuiteBatch as Page
     from harness.suite.loader import Suite
 
 Context = click.Context

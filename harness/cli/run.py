@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.records.plan import Plan
     from harness.records.store import Store
     from harness.report.report import Report
-    from harness.report.suite_batch import Page
+    from harness.report.suite_batch import SuiteBatch as Page
 
 
 @click.command()
@@ -96,7 +96,7 @@ def run(
     if resume is not None and asked != Asked([]):
         fix = "Leave out --preset, --set, --only, --device, --quick, --until-decided."
         raise UserError("a resumed run goes on as it was planned.", fix=fix)
-    from harness.report.suite_batch import Page
+    from harness.report.suite_batch import SuiteBatch as Page
 
     if resume is not None and Page.is_one(resume):
         run_page(context, Page.open(resume), how, as_json=as_json)

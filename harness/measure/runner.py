@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.findings import contested, suspects
+from harness.analysis.controls import suspects
+from harness.analysis.findings import contested
 from harness.errors import UserError
 from harness.measure.record_guard import Handover, Keep, Measure
 from harness.plugins.catalog import Catalog, Entry

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from harness.analysis.kernel_paths import COMPILED, ways_of
+from harness.analysis.profiles import COMPILED
+from harness.analysis.profiles import kernel_paths_of as ways_of
 from harness.measure.kinds.cost import Watch, page_faults
 from harness.measure.kinds.speed import LiveMember
 

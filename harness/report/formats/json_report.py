@@ -1,4 +1,4 @@
-"""The report as JSON, for scripts. What the fields mean stands in docs/tables.md."""
+"""The report as JSON, for scripts. docs/tables.md describes the fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def text_of(data: Mapping[str, Any]) -> str:
-    """Values as JSON text that every parser reads: JSON has no word for what is no number, so that is null."""
+    """Values as JSON text that every parser reads. Numbers that are not finite become null."""
     return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False)
 
 
