@@ -6,6 +6,7 @@ import numpy as np
 from made import SPEC, record
 
 from harness.analysis.effects import Effect, Judge, effects_of
+from harness.analysis.verdicts import Verdict
 from harness.records import designs
 from harness.records.plan import Block, Measures, Plan, Record, Speed, Trial
 
@@ -21,7 +22,7 @@ def block_of(design: str, factors=FACTORS, without=()) -> Block:
     return Block({}, trials, Measures(speed=Speed()))
 
 
-def effects(design: str, values: dict, block: Block, decide=lambda e: ("undecided", ""), **judge) -> list[Effect]:
+def effects(design: str, values: dict, block: Block, decide=lambda e: (Verdict.UNDECIDED, ""), **judge) -> list[Effect]:
     factors = tuple(dict.fromkeys(factor for trial in block.trials for factor in trial.on))
     factors = tuple(sorted(factors))
     return effects_of(block, "train", "step_time", design, factors, values, "difference", Judge(decide, **judge))

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from harness.analysis.stats import LEAST, Array, Estimate, beta_quantile, t_quantile
-from harness.analysis.verdicts import Verdict
+from harness.analysis.verdicts import CLOSE, Verdict
 
 Better = Literal["higher", "lower"]
 Scale = Literal["difference", "ratio"]
@@ -146,7 +146,7 @@ def decide_seeds(estimate: Estimate, margin: float | None, better: Better, least
         return Verdict.UNDECIDED, "all seeds agree to the last digit; with a margin this would be equivalent"
     if margin is None:
         return Verdict.UNDECIDED, "the interval includes both better and worse"
-    return Verdict.UNDECIDED, "the interval includes both no difference and more than the margin"
+    return Verdict.UNDECIDED, CLOSE
 
 
 def _discordant(baseline_failed: Sequence[bool], variant_failed: Sequence[bool]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from harness.analysis import stats
 from harness.analysis.finding import Finding
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
-from harness.analysis.verdicts import CHANGE_FLAGS, DECIDED, Flag, Verdict
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict
 from harness.plugins.parts import Metric
 from harness.records.plan import Block, Record, Speed, Trial, replicates
 
@@ -24,8 +24,6 @@ Process = Mapping[tuple[str, str], Samples]
 
 #: Why a trial is not ranked.
 ANOTHER_ANSWER = "it computes a different answer on purpose"
-#: Why an interval that is narrow enough decides nothing.
-CLOSE = "the interval includes both no difference and more than the margin"
 #: Below this share of CPU time in wall time, another program used the measuring core.
 CPU_SHARE = 0.90
 

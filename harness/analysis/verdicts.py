@@ -50,6 +50,9 @@ OPEN = frozenset(
     {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
 )  # fmt: skip
 
+#: The reason where an interval is narrow enough and decides nothing.
+CLOSE = "the interval includes both no difference and more than the margin"
+
 
 class Answer(StrEnum):
     """What becomes of a claim."""

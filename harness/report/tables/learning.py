@@ -102,7 +102,7 @@ def pareto_table(findings: Findings, one: Learned) -> Table | None:
         if target is not None:
             cells.append("" if time is None else _in_brackets(time) or time.reason)
         by = results.dominated.get((one.block.id, level))
-        known = UNKNOWN not in (step, score)
+        known = UNKNOWN not in (step, score) and level not in one.broken
         cells.append(f"dominated by {by}" if by else "Pareto front" if known else UNKNOWN)
         rows.append(tuple(cells))
     headers = (

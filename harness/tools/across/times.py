@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import ANOTHER_ANSWER, CLOSE, CPU_SHARE, Comparison, alpha_of, conclude
-from harness.analysis.verdicts import CHANGE_FLAGS, Flag, Verdict
+from harness.analysis.timing import ANOTHER_ANSWER, CPU_SHARE, Comparison, alpha_of, conclude
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, Flag, Verdict
 from harness.records.plan import Record
 from harness.tools.across.pairs import Change, Pair, Side
 
