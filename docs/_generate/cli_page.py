@@ -11,7 +11,7 @@ import click
 from _generate import markdown as md
 from harness.cli.app import cli
 from harness.errors import EXIT_CODES
-from harness.report.formats.gfm import escape
+from harness.report.formats.markdown import escape
 
 
 def page() -> str:

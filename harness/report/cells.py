@@ -21,23 +21,24 @@ SIZES = {"difference": "points", "ratio": "ratio"}
 
 @dataclass(frozen=True)
 class Wording:
-    """How a verdict looks on a page, and how a sentence says it: "b is `words` `joint` a"."""
+    """How a verdict looks on a page, and how a sentence says it: "b is `words` `joint` a"; the words are the verdict
+    where none are given."""
 
     look: str
-    words: str = ""
     joint: str = ""
+    words: str = ""
 
 
 WORDING: dict[str, Wording] = {
-    Verdict.FASTER: Wording("less", "faster", "than"),
-    Verdict.SLOWER: Wording("more", "slower", "than"),
-    Verdict.BETTER: Wording("good", "better", "than"),
-    Verdict.WORSE: Wording("bad", "worse", "than"),
-    Verdict.EQUIVALENT: Wording("same", "equivalent", "to"),
-    Verdict.UNDECIDED: Wording("open", "not distinguishable", "from"),
-    Verdict.INSUFFICIENT: Wording("open", "not comparable with so few seeds", "with"),
-    Verdict.UNRANKED: Wording("void", "not ranked", "against"),
-    Verdict.INVALID: Wording("void", "not compared", "with"),
+    Verdict.FASTER: Wording("less", "than"),
+    Verdict.SLOWER: Wording("more", "than"),
+    Verdict.BETTER: Wording("good", "than"),
+    Verdict.WORSE: Wording("bad", "than"),
+    Verdict.EQUIVALENT: Wording("same", "to"),
+    Verdict.UNDECIDED: Wording("open", "from", "not distinguishable"),
+    Verdict.INSUFFICIENT: Wording("open", "with", "compared over too few seeds"),
+    Verdict.UNRANKED: Wording("void", "against", "not ranked"),
+    Verdict.INVALID: Wording("void", "with", "not compared"),
     Verdict.SAME: Wording("same"),
     Verdict.MORE: Wording("more"),
     Verdict.LESS: Wording("less"),

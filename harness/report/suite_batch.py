@@ -11,7 +11,6 @@ from typing import Any
 
 from tabulate import tabulate
 
-from harness.analysis.verdicts import Answer
 from harness.errors import UserError
 from harness.records.store import Store
 from harness.report.report import Report
@@ -91,16 +90,13 @@ def claims_table(reports: Mapping[str, Report]) -> Table:
 def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str:
     """The page of claims; `links` are the reports of single runs."""
     answers = [answer for report in reports.values() for _, answer, _ in report.claims]
-    counts = ", ".join(
-        f"{answers.count(answer)} {'is' if answers.count(answer) == 1 else 'are'} {claims.ANSWERS[answer].lower()}"
-        for answer in Answer
-    )
+    counts = ", ".join(f"{answers.count(answer)} {words.lower()}" for answer, words in claims.ANSWERS.items())
     machines = dict.fromkeys(report.machine.partition(", commit")[0] for report in reports.values())
     table = claims_table(reports)
     lines = [
         "# Claims of all suites",
         "",
-        f"Of {len(answers)} claims {counts}. Run on {'; '.join(machines)}.",
+        f"{len(answers)} claims: {counts}. Run on {'; '.join(machines)}.",
         "",
         "Each effect compares the level of the claim with its baseline: a ratio of times, losses or bytes, a "
         "difference of shares in points, or a difference of exponents. Of several contexts the worst case is shown; "

@@ -74,7 +74,7 @@ def level_sentence(compared: Sequence[Finding], *, several_modes: bool = False) 
         # Only the first verdict names the baseline.
         against = f" {wording.joint} {baselines[0] if len(baselines) == 1 else 'the baseline'}" if not pieces else ""
         places = [_place(one, several_modes) for one in those]
-        pieces.append(f"{wording.words}{against}{_where(places, len(compared))}{_sizes(those, places)}")
+        pieces.append(f"{wording.words or verdict}{against}{_where(places, len(compared))}{_sizes(those, places)}")
     by = f"By {in_words(metric)}, " if compared[0].mode == LEARNING else ""
     return f"{by}{level} is {'; '.join(pieces)}."
 

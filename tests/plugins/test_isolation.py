@@ -230,20 +230,20 @@ def test_no_reporter_harms_the_run_or_the_others(plugin, tmp_path, name):
         f"a_{name}",
         f"def write(report, folder):\n    {body}\n\n@harness.hookimpl(tryfirst=True)\ndef provide_reporters():\n"
         f"    yield harness.Reporter({name!r}, write)\n"
-        f"    yield harness.Reporter('after', lambda report, folder: (folder / 'after').write_text(str(report.answer)))\n",
+        f"    yield harness.Reporter('after', lambda report, folder: (folder / 'after').write_text(str(report.summary)))\n",
     )
     store = write_run(tmp_path / "results")
     before = {name: (store.folder / name).read_bytes() for name in OWN if (store.folder / name).is_file()}
     honest = make_report(store, Catalog(load_plugins()))
     made = report_run(store, Catalog(load_plugins([path])))
     assert {name: (store.folder / name).read_bytes() for name in before} == before
-    assert made.answer == honest.answer
-    assert make_report(store, Catalog(load_plugins())).answer == honest.answer
+    assert made.summary == honest.summary
+    assert make_report(store, Catalog(load_plugins())).summary == honest.summary
     assert len(made.problems) == len(problems)
     for told, expected in zip(made.problems, problems, strict=True):
         assert told.startswith(f"reporter {name} (plugin a_{name}.py): ")
         assert expected in told
-    assert (store.folder / "after").read_text() == str(honest.answer)
+    assert (store.folder / "after").read_text() == str(honest.summary)
     assert name == "wipes" or "forged" not in (store.folder / "report.md").read_text()
 
 

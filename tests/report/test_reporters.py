@@ -196,7 +196,7 @@ def test_json_is_json_and_says_its_format(report, tmp_path):
         raise AssertionError(word)
 
     data = json.loads(path.read_text(), parse_constant=refuse)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert data["question"] == report.question
     assert len(data["comparisons"]) == len(report.findings.comparisons)
 
@@ -370,7 +370,7 @@ def test_a_summary_fits_and_says_what_it_left_out(nasty):
     left = int(re.search(r"^(\d+) parts of this report are left out", text, re.MULTILINE)[1])
     assert left == 12 - len(rows_of(text)) > 0
     assert "HOLDS" in text
-    assert text.rstrip().endswith("50%, 2 cores, None thread a process, torch None (None), Python None.")
+    assert text.rstrip().endswith("50%, 2 cores, None threads per process, torch None (None), Python None.")
     for room in (0, 100, 2000):
         assert len(github.render(large, room).encode()) <= max(room, 1000)
 

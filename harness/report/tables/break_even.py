@@ -24,7 +24,7 @@ def break_even_tables(found: Sequence[RatioCurves], axis: str) -> tuple[Table, .
             continue
         name = in_words(what)
         rows = tuple(row for one, curve in curves for row in _rows(one, curve))
-        headers = (*those[0].rest, axis, name, "range", "faster")
+        headers = (*those[0].rest, axis, name, "range", "is faster")
         often = [
             place_in_words(*one.rest.values(), curve.level) for one, curve in curves if len(curve.crossings) > 1
         ]  # fmt: skip

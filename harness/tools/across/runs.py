@@ -74,7 +74,8 @@ class Gate:
     @property
     def answer(self) -> str:
         """The exit code in words."""
-        return {0: "fine", CLAIM_FAILED: "worse", FAILED: "trials failed", UNDECIDED: "undecided"}[self.code]
+        words = {0: "fine", CLAIM_FAILED: Verdict.WORSE, FAILED: "trials failed", UNDECIDED: Verdict.UNDECIDED}
+        return words[self.code]
 
 
 def compare_runs(a: Side, b: Side, asked: Asked, past: Past | None = None, past_runs: int = 0) -> Across:
