@@ -210,7 +210,7 @@ def test_the_front_is_the_best_in_the_time_and_what_is_dominated_is_hollow(metri
     points = [
         ParetoPoint(level, x, (x * 0.99, x * 1.01), y, None, level not in front) for level, (x, y) in sizes.items()
     ]
-    plane = ParetoPlot(one, points, 0.95, "title")
+    plane = ParetoPlot(one, points, 0.95)
     assert [point.level for point in plane.front()] == front
     axes = figure_of(plane).axes[0]
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() not in ("", "None", None)]

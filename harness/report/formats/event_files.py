@@ -82,6 +82,9 @@ def _session(events: Events) -> tuple[object, object]:
 
     def summary(tag: str, data: HParamsPluginData) -> Summary:
         about = metadata.create_summary_metadata(data)
+        content = HParamsPluginData.FromString(about.plugin_data.content)
+        # Maps are written in another order in every process where nothing else is asked for.
+        about.plugin_data.content = content.SerializeToString(deterministic=True)
         return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
 
     return (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,28 +12,10 @@ from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import DECIDED
 from harness.report.cells import in_words, place_in_words
-from harness.report.plots.figures import (
-    DARK,
-    Plot,
-    Style,
-    bare,
-    entry,
-    heading,
-    hollow,
-    label_ends,
-    legend,
-    line_height,
-    log_scale,
-    number_axis,
-    panel_height,
-    point,
-    styles_of,
-)
+from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.break_even import number_format, range_in_words
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 #: So many contexts are drawn along each number; the table has all of them.
 MOST = 12
@@ -54,65 +35,51 @@ def _flatness(found: RatioCurves) -> int:
     return -sum(bool(curve.crossings) for curve in found.curves)
 
 
-@dataclass(frozen=True)
-class BreakEvenPlot:
+class BreakEvenPlot(fig.Drawing):
     """The levels of some contexts that differ in a number."""
 
-    found: RatioCurves
-
-    @property
-    def title(self) -> str:
-        """The other axes, the mode, and what the numbers are."""
-        found = self.found
+    def __init__(self, found: RatioCurves) -> None:
+        self.found, self.height = found, fig.panel_height(len(found.curves))
         place = place_in_words(*found.rest.values(), found.mode)
-        return f"{place}: along {in_words(found.what)}, against {found.baseline}"
+        self.title = f"{place}: along {in_words(found.what)}, against {found.baseline}"
+        self.size = 7.2, self.height + 0.9
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 7.2, self._height() + 0.9
-
-    def _height(self) -> float:
-        return panel_height(len(self.found.curves))
-
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: fig.Figure) -> None:
         """A line per level through its ratios, with their intervals; the break-evens on the line of 1."""
-        found, axes, show = self.found, figure.add_subplot(), number_format(self.found)
-        styles = styles_of([found.baseline, *(curve.level for curve in found.curves)])
+        found, (axes,), show = self.found, fig.panels(figure), number_format(self.found)
+        styles = fig.styles_of([found.baseline, *(curve.level for curve in found.curves)])
         points = [one for curve in found.curves for one in curve.points]
-        log_scale(axes, "y", *np.exp([min(0.0, *(p.low for p in points)), max(0.0, *(p.high for p in points))]))
-        number_axis([axes], found.numbers, log=found.log, show=show)
-        axes.axhline(1.0, color=DARK, linewidth=1, zorder=1)
-        entries = [entry("ratio and its interval", marker="o")]
+        fig.log_scale(axes, "y", *np.exp([min(0.0, *(p.low for p in points)), max(0.0, *(p.high for p in points))]))
+        fig.number_axis([axes], found.numbers, log=found.log, show=show)
+        axes.axhline(1.0, color=fig.DARK, linewidth=1, zorder=1)
+        entries = [fig.entry("ratio and its interval", marker="o")]
         if not all(one.verdict in DECIDED for one in points):
-            entries.append(hollow("no verdict"))
+            entries.append(fig.hollow("no verdict"))
         for curve in found.curves:
             self._curve(axes, curve, styles[curve.level])
             for one in curve.crossings if len(curve.crossings) <= WRITTEN else ():
                 entries.append(self._crossing(axes, curve.level, one, styles[curve.level]))
         if any(len(curve.crossings) > WRITTEN for curve in found.curves):
-            entries.append(entry("crosses 1 more than twice: see the table", linewidth=0))
+            entries.append(fig.entry("crosses 1 more than twice: see the table", linewidth=0))
         axes.set_xlabel(in_words(found.what))
         axes.set_ylabel("time over the baseline's\n(below 1 is faster)")
-        bare(axes, "top", "right")
-        axes.grid(color="#e4e4e4", linewidth=0.6)
-        heading(axes, self.title)
+        fig.heading(axes, self.title)
         ends = [
             (textwrap.fill(curve.level, 22), float(np.exp(curve.points[-1].mean)), styles[curve.level])
             for curve in found.curves
         ]
-        label_ends(axes, ends, line_height(self._height()))
-        legend(figure, entries)
+        fig.label_ends(axes, ends, fig.line_height(self.height))
+        fig.legend(figure, entries)
 
     @staticmethod
-    def _curve(axes: Any, curve: RatioCurve, style: Style) -> None:
+    def _curve(axes: fig.Axes, curve: RatioCurve, style: fig.Style) -> None:
         x, y = [p.x for p in curve.points], np.exp([p.mean for p in curve.points])
         axes.plot(x, y, color=style.colour, linewidth=1.4, linestyle=style.dashes, zorder=2)
         for p in curve.points:
             mean, low, high = (float(np.exp(value)) for value in (p.mean, p.low, p.high))
-            point(axes, p.x, mean, (low, high), style, filled=p.verdict in DECIDED)
+            fig.point(axes, p.x, mean, (low, high), style, filled=p.verdict in DECIDED)
 
-    def _crossing(self, axes: Any, level: str, one: BreakEven, style: Style) -> Any:
+    def _crossing(self, axes: fig.Axes, level: str, one: BreakEven, style: fig.Style) -> Any:
         """Draw a mark at the break-even, and its range as a bar on the line of 1, which runs to the last context where
         an end is open; the entry of the legend."""
         numbers, show = self.found.numbers, number_format(self.found)
@@ -122,4 +89,4 @@ class BreakEvenPlot:
         axes.plot(one.at, 1.0, "|", color=style.colour, markersize=11, markeredgewidth=1.8, zorder=5)
         text = f"{level}: faster {one.faster} {show(one.at)} ({range_in_words(one, show)})"
         looks = {"color": style.colour, "marker": "|", "markersize": 11, "linewidth": 4, "alpha": 0.6}
-        return entry(textwrap.fill(text, 44), **looks)
+        return fig.entry(textwrap.fill(text, 44), **looks)

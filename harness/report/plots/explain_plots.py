@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.analysis.explain import Explanation, largest
 from harness.report.cells import block_title
-from harness.report.plots.figures import GREY, Plot, bare
+from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.explain import short
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 #: Colours of what takes more and less time (Okabe and Ito 2008), and of whole steps.
-MORE, LESS, WHOLE = "#D55E00", "#0072B2", GREY
+MORE, LESS, WHOLE = "#D55E00", "#0072B2", fig.GREY
 #: So many operators have a bar of their own; the rest share one.
 BARS = 14
 #: So many explanations are drawn, of the largest differences.
@@ -29,16 +25,13 @@ def explain_plots(report: Report) -> Iterator[Plot]:
         yield Plot.of(Waterfall(one), "Why", "why", *one.block.context.values(), one.mode, one.b.level)
 
 
-@dataclass(frozen=True)
-class Waterfall:
+class Waterfall(fig.Drawing):
     """The whole step of one trial, what the other takes more or less of, and the whole step of the other."""
 
-    one: Explanation
-
-    @property
-    def title(self) -> str:
-        """From which trial to which."""
-        return f"{block_title(self.one.block, self.one.mode)}: from {self.one.a.level} to {self.one.b.level}"
+    def __init__(self, one: Explanation) -> None:
+        self.one = one
+        self.title = f"{block_title(one.block, one.mode)}: from {one.a.level} to {one.b.level}"
+        self.size = 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
 
     def steps(self) -> list[tuple[str, float]]:
         """The differences of operators in milliseconds, the largest first, and the rest together."""
@@ -48,12 +41,7 @@ class Waterfall:
             found.append((f"{len(rest)} others", 1e3 * sum(row.difference for row in rest)))
         return found
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
-
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: fig.Figure) -> None:
         """A bar per row, each beginning where the one above it ends."""
         axes = figure.add_subplot()
         first, last = (1e3 * seconds for seconds in self.one.seconds)
@@ -72,12 +60,12 @@ class Waterfall:
             )
             if place + 1 < len(rows):
                 end = begin + change
-                axes.plot([end, end], [-place - 0.31, -place - 0.69], color=GREY, linewidth=0.7)
+                axes.plot([end, end], [-place - 0.31, -place - 0.69], color=fig.GREY, linewidth=0.7)
         axes.set_xlim(0, 1.12 * max(ends))
         axes.set_ylim(-len(rows) + 0.4, 0.6)
         axes.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows])
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("milliseconds per step: blue is less, orange more")
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-        bare(axes, "top", "right", "left")
-        axes.set_title(self.title, loc="left", fontsize=10.5)
+        fig.bare(axes, "top", "right", "left")
+        fig.heading(axes, self.title)

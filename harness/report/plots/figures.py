@@ -10,22 +10,23 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from harness.analysis.stats import Array
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+# Of matplotlib, which is not imported here.
+Figure: TypeAlias = Any
+Axes: TypeAlias = Any
+Entry: TypeAlias = Any
 #: How matplotlib draws all plots: dollar signs are text, and ids in an SVG are not random, so that the same data give
 #: the same file.
 DRAWN: dict[str, Any] = {
     "svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True, "text.parse_math": False,
 }  # fmt: skip
-#: The margin; what is not decided, or common to all levels; reference lines.
-MARGIN, GREY, DARK = "#009E73", "#777777", "#444444"
+#: The margin; what is not decided, or common to all levels; lines of reference; grids.
+MARGIN, GREY, DARK, GRID = "#009E73", "#777777", "#444444", "#e4e4e4"
 #: Colours of levels that people with any kind of colour vision can distinguish (Okabe and Ito 2008), without yellow,
 #: which is too faint for a line, and black, which is the baseline's.
 LEVELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -40,19 +41,15 @@ BESIDE = (
 )  # fmt: skip
 
 
-class Drawing(Protocol):
-    """What each kind of plot is."""
+class Drawing:
+    """What a plot shows: its title, its width and height in inches, and how it is drawn."""
 
-    @property
-    def title(self) -> str:
-        """What it shows."""
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
+    title: str
+    size: tuple[float, float]
 
     def draw(self, figure: Figure) -> None:
-        """Draw it on a figure of this size."""
+        """Draw on a figure of this size."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def file_name(*words: str) -> str:
     return "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
 
 
-def heading(axes: Any, title: str) -> None:
+def heading(axes: Axes, title: str) -> None:
     """The title above the first axes of a figure, on the left."""
     axes.set_title(textwrap.fill(title, 90), loc="left", fontsize=10.5)
 
@@ -109,9 +106,18 @@ def per_cent(value: float, _: Any = None) -> str:
     return f"{100 * value:.4g}%"
 
 
-def bare(axes: Any, *sides: str) -> None:
+def bare(axes: Axes, *sides: str) -> None:
     """Remove the frame on these sides."""
     axes.spines[list(sides)].set_visible(False)
+
+
+def panels(figure: Figure, heights: Sequence[float] = (1.0,)) -> list[Axes]:
+    """Axes one below the other with a common x axis, heights in inches."""
+    found = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0])
+    for axes in found:
+        bare(axes, "top", "right")
+        axes.grid(color=GRID, linewidth=0.6)
+    return found
 
 
 def panel_height(levels: int) -> float:
@@ -136,7 +142,7 @@ def ticks_between(low: float, high: float) -> list[float]:
     return [t for t in (step * 10.0**decade for decade in decades for step in steps) if low <= t <= high]
 
 
-def log_scale(axes: Any, which: str, low: float, high: float, space: float = 0.06) -> None:
+def log_scale(axes: Axes, which: str, low: float, high: float, space: float = 0.06) -> None:
     """Make the axis `which` ("x" or "y") logarithmic from `low` to `high`, both above 0, with space at the ends."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -150,7 +156,7 @@ def log_scale(axes: Any, which: str, low: float, high: float, space: float = 0.0
     axis.set_major_formatter(lambda value, _: f"{value:.4g}")
 
 
-def number_axis(panels: Sequence[Any], numbers: Sequence[float], *, log: bool, show: Callable[[float], str]) -> None:
+def number_axis(panels: Sequence[Axes], numbers: Sequence[float], *, log: bool, show: Callable[[float], str]) -> None:
     """The x axis of panels that share it, for numbers with the smallest first: ticks are the numbers themselves where
     they are few whole ones, or else round numbers."""
     from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
@@ -172,7 +178,7 @@ def number_axis(panels: Sequence[Any], numbers: Sequence[float], *, log: bool, s
         panel.xaxis.set_major_formatter(lambda value, _: show(value))
 
 
-def point(axes: Any, x: float, y: float, interval: tuple[float, float] | None, style: Style, *, filled: bool) -> None:
+def point(axes: Axes, x: float, y: float, interval: tuple[float, float] | None, style: Style, *, filled: bool) -> None:
     """A level's value with its interval; hollow where nothing is decided."""
     if interval:
         axes.vlines(x, *interval, color=style.colour, linewidth=1.4, zorder=2)
@@ -182,19 +188,19 @@ def point(axes: Any, x: float, y: float, interval: tuple[float, float] | None, s
     )  # fmt: skip
 
 
-def entry(label: str, **looks: Any) -> Any:
+def entry(label: str, **looks: Any) -> Entry:
     """A line of the legend; grey where nothing else is said."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **{"color": GREY, **looks})
 
 
-def hollow(label: str) -> Any:
+def hollow(label: str) -> Entry:
     """The line of the legend for what is not decided."""
     return entry(label, marker="o", markerfacecolor="white")
 
 
-def legend(figure: Figure, entries: Sequence[Any], columns: int = 2, **looks: Any) -> None:
+def legend(figure: Figure, entries: Sequence[Entry], columns: int = 2, **looks: Any) -> None:
     """The legend below the axes."""
     figure.legend(handles=entries, loc="outside lower center", ncols=columns, frameon=False, fontsize=8, **looks)
 
@@ -223,7 +229,7 @@ def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
     return [float(place) for place in places]
 
 
-def label_ends(axes: Any, ends: Sequence[tuple[str, float, Style]], line: float) -> None:
+def label_ends(axes: Axes, ends: Sequence[tuple[str, float, Style]], line: float) -> None:
     """Write each text to the right of the axes at its height (in data units) and in its colour, moved where it would
     overlap others. `line` is the height of a line as a share of the axes. The limits and scale of y must be set."""
     twin = axes.twinx()
@@ -241,7 +247,7 @@ def label_ends(axes: Any, ends: Sequence[tuple[str, float, Style]], line: float)
 
 
 def label_points(
-    figure: Figure, axes: Any, points: Sequence[tuple[float, float, str, str]], taken: list[Array]
+    figure: Figure, axes: Axes, points: Sequence[tuple[float, float, str, str]], taken: list[Array]
 ) -> None:
     """Write the text of each point (x, y, text, colour) beside it, where it covers least of points, other texts and the
     lines `taken`, a (corners, 2) array of data units each."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from harness.analysis.finding import Finding, Scale, scaled_in_words
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import DECIDED
-from harness.report.plots.figures import DARK, MARGIN, bare, entry, heading, hollow, legend, log_scale
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.report.plots import figures as fig
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Forest:
         """How many rows the name of a group takes above its rows; rows of a single group need none."""
         return float(any(row.name for row in self.rows) and len({row.group for row in self.rows}) > 1)
 
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: fig.Figure) -> None:
         """A point and an interval per row, coloured by kind, hollow where nothing is decided; numbers to the right."""
         axes = figure.add_subplot()
         entries = self._legend()
@@ -72,8 +68,8 @@ class Forest:
             axes.axhspan(high, low, color="#f4f4f4", linewidth=0)
         if self.margin:
             label, low, high = self.margin
-            entries.append(axes.axvspan(low, high, color=MARGIN, alpha=0.12, linewidth=0, label=label))
-        axes.axvline(self._reference, color=DARK, linewidth=1)
+            entries.append(axes.axvspan(low, high, color=fig.MARGIN, alpha=0.12, linewidth=0, label=label))
+        axes.axvline(self._reference, color=fig.DARK, linewidth=1)
         for row, y in zip(self.rows, places, strict=True):
             colour = self.colours[row.kind]
             if row.interval:
@@ -88,18 +84,18 @@ class Forest:
         numbers.set_yticks(places, [self._number(row) for row in self.rows])
         numbers.tick_params(axis="y", length=0, labelsize=8)
         for each in (axes, numbers):
-            bare(each, "top", "left", "right")
-        heading(axes, self.title)
-        legend(figure, entries, 3)
+            fig.bare(each, "top", "left", "right")
+        fig.heading(axes, self.title)
+        fig.legend(figure, entries, 3)
 
-    def _legend(self) -> list[Any]:
+    def _legend(self) -> list[fig.Entry]:
         found = []
         for kind, rows in grouped(self.rows, lambda row: row.kind).items():
-            found.append(entry(kind, color=self.colours[kind], marker="o", linewidth=1.8))
+            found.append(fig.entry(kind, color=self.colours[kind], marker="o", linewidth=1.8))
             if self.verdicts and not any(row.decided for row in rows):
                 found[-1].set_markerfacecolor("white")
         if not self.verdicts and not all(row.decided for row in self.rows):
-            found.append(hollow(self.hollow))
+            found.append(fig.hollow(self.hollow))
         return found
 
     def _places(self) -> tuple[list[float], list[tuple[float, float]]]:
@@ -116,7 +112,7 @@ class Forest:
             bands.append((begin, y))
         return places, bands
 
-    def _names(self, axes: Any, places: Sequence[float], bands: Sequence[tuple[float, float]]) -> None:
+    def _names(self, axes: fig.Axes, places: Sequence[float], bands: Sequence[tuple[float, float]]) -> None:
         """The names of groups, and of rows that have one."""
         names = list(dict.fromkeys(row.group for row in self.rows))
         axes.tick_params(axis="y", length=0)
@@ -140,12 +136,12 @@ class Forest:
     def _reference(self) -> float:
         return 1.0 if self.scale == "ratio" else 0.0
 
-    def _scale(self, axes: Any) -> None:
+    def _scale(self, axes: fig.Axes) -> None:
         """The axis of sizes, wide enough for every interval: ratios on a logarithmic axis, differences in points."""
         ends = [self._reference, *(x for row in self.rows for x in (row.size, *(row.interval or ())))]
         low, high = min(ends), max(ends)
         if self.scale == "ratio":
-            log_scale(axes, "x", low, high)
+            fig.log_scale(axes, "x", low, high)
         else:
             space = 0.06 * (high - low) or 0.01
             axes.set_xlim(low - space, high + space)

@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,24 +18,7 @@ from harness.analysis.stats import Array
 from harness.plugins.parts import Score
 from harness.records.plan import Learning, Record
 from harness.report.cells import in_words
-from harness.report.plots.figures import (
-    DARK,
-    GREY,
-    Style,
-    bare,
-    entry,
-    heading,
-    label_ends,
-    legend,
-    line_height,
-    log_scale,
-    panel_height,
-    per_cent,
-    styles_of,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.report.plots import figures as fig
 
 
 @dataclass(frozen=True)
@@ -71,6 +54,10 @@ class SeedCurve:
         return cls(x, scores, seen, end, norms, data.get("learning_rate", ()))
 
 
+Runs = Mapping[str, Sequence[SeedCurve]]
+Styles = Mapping[str, fig.Style]
+
+
 def across(series: Sequence[Array]) -> Array:
     """Series of several lengths as rows, shape (runs, longest), padded with nan."""
     table = np.full((len(series), max(map(len, series), default=0)), np.nan)
@@ -87,12 +74,22 @@ def mean_and_interval(values: Array, score: Score) -> tuple[float, tuple[float, 
     return mean, (interval[0], interval[1]) if interval else None
 
 
-@dataclass(frozen=True)
-class Curves:
+class Curves(fig.Drawing):
     """The training runs of a block."""
 
-    one: Learned
-    title: str
+    def __init__(self, one: Learned, title: str) -> None:
+        self.one, self.title = one, title
+        records = [record for runs in one.runs.values() for record in runs.values()]
+        #: What draws each panel below the score's.
+        self.lower: list[Any] = []
+        self.heights = [fig.panel_height(sum(map(bool, one.runs.values())))]
+        if any(norm is not None for record in records for norm in record.data.get("gradient_norm", ())):
+            self.lower.append(draw_norms)
+            self.heights.append(1.5)
+        if any(len(record.data.get("learning_rate", ())) > 1 for record in records):
+            self.lower.append(draw_rates)
+            self.heights.append(1.0)
+        self.size = 7.2, sum(self.heights) + 0.8
 
     @property
     def runs(self) -> dict[str, list[SeedCurve]]:
@@ -104,39 +101,16 @@ class Curves:
             if runs
         }
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 7.2, self._height() + 0.8 + sum(height for _, height in self._lower())
-
-    def _height(self) -> float:
-        return panel_height(sum(map(bool, self.one.runs.values())))
-
-    def _lower(self) -> list[tuple[Any, float]]:
-        """What draws each panel below the score's, and its height in inches."""
-        records = [record for runs in self.one.runs.values() for record in runs.values()]
-        found: list[tuple[Any, float]] = []
-        if any(norm is not None for record in records for norm in record.data.get("gradient_norm", ())):
-            found.append((draw_norms, 1.5))
-        if any(len(record.data.get("learning_rate", ())) > 1 for record in records):
-            found.append((draw_rates, 1.0))
-        return found
-
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: fig.Figure) -> None:
         """The score on top, gradients and learning rates below."""
         from matplotlib.patches import Patch
 
-        runs, styles = self.runs, styles_of(trial.level for trial in self.one.block.trials)
-        lower = self._lower()
-        heights = [self._height(), *(height for _, height in lower)]
-        panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0])
+        runs, styles = self.runs, fig.styles_of(trial.level for trial in self.one.block.trials)
+        panels = fig.panels(figure, self.heights)
         self._draw_scores(panels[0], runs, styles)
-        for panel, (draw, _) in zip(panels[1:], lower, strict=True):
+        for panel, draw in zip(panels[1:], self.lower, strict=True):
             draw(panel, runs, styles)
-        for panel in panels:
-            bare(panel, "top", "right")
-            panel.grid(color="#e4e4e4", linewidth=0.6)
-        heading(panels[0], self.title)
+        fig.heading(panels[0], self.title)
         panels[-1].set_xlabel("seconds of training" if self.one.settings.seconds else "training steps")
         panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         figure.align_ylabels(panels)
@@ -144,19 +118,19 @@ class Curves:
         many = max(counts) >= stats.LEAST
         number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
         mean = "geometric mean" if self.one.scores[self.one.settings.score].compared == "ratio" else "mean"
-        entries = [entry(f"{mean} of {number} seed{'s' if max(counts) > 1 else ''}", linewidth=2)]
+        entries = [fig.entry(f"{mean} of {number} seed{'s' if max(counts) > 1 else ''}", linewidth=2)]
         if many:
-            entries.append(Patch(color=GREY, alpha=0.25, linewidth=0, label="95 % t interval of the mean"))
+            entries.append(Patch(color=fig.GREY, alpha=0.25, linewidth=0, label="95 % t interval of the mean"))
         if max(counts) > 1:
-            entries.append(entry("a seed", alpha=0.4, linewidth=0.7))
+            entries.append(fig.entry("a seed", alpha=0.4, linewidth=0.7))
         if any(run.end is not None for each in runs.values() for run in each):
             label = "a seed diverged; it counts as untrained from there"
-            entries.append(entry(label, marker="x", linewidth=0, markeredgewidth=1.6))
-        legend(figure, entries)
+            entries.append(fig.entry(label, marker="x", linewidth=0, markeredgewidth=1.6))
+        fig.legend(figure, entries)
 
-    def _draw_scores(self, axes: Any, runs: Mapping[str, Sequence[SeedCurve]], styles: Mapping[str, Style]) -> None:
+    def _draw_scores(self, axes: fig.Axes, runs: Runs, styles: Styles) -> None:
         score, target = self.one.scores[self.one.settings.score], self.one.settings.target
-        ends: list[tuple[str, float, Style]] = []
+        ends: list[tuple[str, float, fig.Style]] = []
         shown: list[float] = [] if target is None else [target]
         for level, each in runs.items():
             style = styles[level]
@@ -182,35 +156,35 @@ class Curves:
         axes.set_xlim(0, max(run.x[-1] for each in runs.values() for run in each))
         score_axis(axes, self.one.settings.score, score, shown)
         if target is not None:
-            axes.axhline(target, color=DARK, linewidth=1, linestyle=(0, (6, 3)), zorder=1)
+            axes.axhline(target, color=fig.DARK, linewidth=1, linestyle=(0, (6, 3)), zorder=1)
             axes.annotate(
                 "target", (0, target), (3, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
-                fontsize=8, color=DARK,
+                fontsize=8, color=fig.DARK,
             )  # fmt: skip
-        label_ends(axes, ends, line_height(self._height()))
+        fig.label_ends(axes, ends, fig.line_height(self.heights[0]))
 
 
-def score_axis(axes: Any, metric: str, score: Score, shown: Sequence[float]) -> None:
+def score_axis(axes: fig.Axes, metric: str, score: Score, shown: Sequence[float]) -> None:
     """The axis of a score, wide enough for what is shown: shares in per cent, amounts logarithmic."""
     low, high = min(shown), max(shown)
     if score.compared == "ratio":
-        log_scale(axes, "y", max(low, SMALLEST), max(high, SMALLEST))
+        fig.log_scale(axes, "y", max(low, SMALLEST), max(high, SMALLEST))
     else:
         space = 0.05 * (high - low) or 0.01
         axes.set_ylim(low - space, high + space)
-        axes.yaxis.set_major_formatter(per_cent)
+        axes.yaxis.set_major_formatter(fig.per_cent)
     axes.set_ylabel(f"{in_words(metric)} ({score.better} is better)")
 
 
-def aside(axes: Any, text: str) -> None:
+def aside(axes: fig.Axes, text: str) -> None:
     """A remark above the right end of the axes."""
     axes.annotate(
         text, (1, 1), (-2, 2), xycoords="axes fraction", textcoords="offset points", ha="right", va="bottom",
-        fontsize=7.5, color=GREY,
+        fontsize=7.5, color=fig.GREY,
     )  # fmt: skip
 
 
-def draw_norms(axes: Any, runs: Mapping[str, Sequence[SeedCurve]], styles: Mapping[str, Style]) -> None:
+def draw_norms(axes: fig.Axes, runs: Runs, styles: Styles) -> None:
     """The gradient's norm in each interval between evaluations: the median over seeds, and the middle half of them."""
     shown: list[float] = []
     for level, each in runs.items():
@@ -224,12 +198,12 @@ def draw_norms(axes: Any, runs: Mapping[str, Sequence[SeedCurve]], styles: Mappi
         axes.fill_between(x, low, high, color=style.colour, alpha=0.18, linewidth=0)
         axes.plot(x, half, color=style.colour, linewidth=1.4, linestyle=style.dashes)
         shown += [*low, *high]
-    log_scale(axes, "y", min(shown), max(shown))
+    fig.log_scale(axes, "y", min(shown), max(shown))
     axes.set_ylabel("gradient norm\n(before clipping)")
     aside(axes, "median and middle half of seeds")
 
 
-def draw_rates(axes: Any, runs: Mapping[str, Sequence[SeedCurve]], styles: Mapping[str, Style]) -> None:
+def draw_rates(axes: fig.Axes, runs: Runs, styles: Styles) -> None:
     """The learning rate of each level, of its longest run; grey where several levels have the same."""
     longest = {level: max(each, key=lambda run: len(run.rates)) for level, each in runs.items()}
     longest = {level: run for level, run in longest.items() if len(run.rates)}
@@ -241,7 +215,7 @@ def draw_rates(axes: Any, runs: Mapping[str, Sequence[SeedCurve]], styles: Mappi
         last, style = run.end or run.x[-1], styles[level]
         x = np.linspace(0, last, len(run.rates)) if len(run.rates) > 1 else [0, last]
         y = run.rates if len(run.rates) > 1 else [*run.rates, *run.rates]
-        colour, dashes = (style.colour, style.dashes) if len(alike) == 1 else (GREY, "-")
+        colour, dashes = (style.colour, style.dashes) if len(alike) == 1 else (fig.GREY, "-")
         axes.plot(x, y, color=colour, linewidth=1.4, linestyle=dashes)
     if min(peaks) > 0 and max(peaks) > 10 * min(peaks):
         axes.set_yscale("log")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +12,8 @@ from harness.analysis.learning import Learned
 from harness.analysis.learning_results import LearningResults
 from harness.analysis.stats import Array
 from harness.analysis.timing import Comparison
-from harness.report.plots.figures import bare, entry, heading, label_points, legend, log_scale, styles_of
+from harness.report.plots import figures as fig
 from harness.report.plots.learning_curves import mean_and_interval, score_axis
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -32,15 +28,14 @@ class ParetoPoint:
     dominated: bool
 
 
-@dataclass(frozen=True)
-class ParetoPlot:
+class ParetoPlot(fig.Drawing):
     """The levels of a block by speed and quality."""
 
-    one: Learned
-    points: Sequence[ParetoPoint]
-    confidence: float
-    title: str
-    size: tuple[float, float] = (6.4, 4.8)
+    size = 6.4, 4.8
+
+    def __init__(self, one: Learned, points: Sequence[ParetoPoint], confidence: float) -> None:
+        self.one, self.points, self.confidence = one, points, confidence
+        self.title = f"{one.block.name}: speed and quality"
 
     @classmethod
     def of(cls, results: LearningResults, one: Learned, timed: Mapping[str, Comparison]) -> ParetoPlot:
@@ -56,7 +51,7 @@ class ParetoPlot:
             dominated = (one.block.id, trial.level) in results.dominated
             points.append(ParetoPoint(trial.level, time, times, score, scores, dominated))
         confidence = next((comparison.confidence for comparison in timed.values()), 0.95)
-        return cls(one, points, confidence, f"{one.block.name}: speed and quality")
+        return cls(one, points, confidence)
 
     def front(self) -> list[ParetoPoint]:
         """From the fastest on, each point that scores better than all before it."""
@@ -67,14 +62,14 @@ class ParetoPlot:
                 found.append(point)
         return found
 
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: fig.Figure) -> None:
         """A point per level, the Pareto front as a step line; dominated points are hollow."""
-        axes, metric = figure.add_subplot(), self.one.settings.metric
+        (axes,), metric = fig.panels(figure), self.one.settings.metric
         score = self.one.scores[metric]
-        styles = styles_of(trial.level for trial in self.one.block.trials)
+        styles = fig.styles_of(trial.level for trial in self.one.block.trials)
         score_axis(axes, metric, score, [y for p in self.points for y in (p.score, *(p.scores or ()))])
         ends = [x for p in self.points for x in (p.time, *(p.times or ()))]
-        log_scale(axes, "x", min(ends), max(ends), 0.1)
+        fig.log_scale(axes, "x", min(ends), max(ends), 0.1)
         bad, front = axes.get_ylim()[0 if score.better == "higher" else 1], self.front()
         x = [front[0].time, *(p.time for p in front), axes.get_xlim()[1]]
         y = [bad, *(p.score for p in front), front[-1].score]
@@ -93,19 +88,17 @@ class ParetoPlot:
                 markerfacecolor="white" if p.dominated else style.colour,
             )  # fmt: skip
         axes.set_xlabel(f"time of a training step over that of {self.one.block.baseline.level} (left is faster)")
-        bare(axes, "top", "right")
-        axes.grid(color="#e4e4e4", linewidth=0.6)
-        heading(axes, self.title)
+        fig.heading(axes, self.title)
         intervals = f"{100 * self.confidence:.3g} % of the ratio"
         if any(p.scores for p in self.points):
             intervals += " and 95 % t of the mean over seeds"
         entries = [
-            entry(f"intervals: {intervals}", linewidth=1.4),
-            entry("Pareto front", color="#999999", linewidth=1.2, drawstyle="steps"),
+            fig.entry(f"intervals: {intervals}", linewidth=1.4),
+            fig.entry("Pareto front", color="#999999", linewidth=1.2, drawstyle="steps"),
         ]
         if any(p.dominated for p in self.points):
             label = "dominated: another level is no slower, no worse, and clearly better in one of the two"
-            entries.append(entry(label, marker="o", markerfacecolor="white", linewidth=0))
-        legend(figure, entries, 1)
+            entries.append(fig.entry(label, marker="o", markerfacecolor="white", linewidth=0))
+        fig.legend(figure, entries, 1)
         texts = [(p.time, p.score, textwrap.fill(p.level, 18), styles[p.level].colour) for p in self.points]
-        label_points(figure, axes, texts, lines)
+        fig.label_points(figure, axes, texts, lines)

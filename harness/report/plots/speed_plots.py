@@ -5,30 +5,17 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
-from harness.report.plots.figures import (
-    DARK,
-    GREY,
-    MARGIN,
-    Plot,
-    bare,
-    entry,
-    legend,
-    log_scale,
-    margin_in_words,
-)
+from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
 from harness.report.plots.forest import Forest, ForestRow
 from harness.report.report import Report
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 #: So many rows can be read one by one; of more, only the spread can be seen.
 READABLE = 60
@@ -38,8 +25,8 @@ ABREAST = 4
 COLOURS: dict[str, str] = {
     Verdict.FASTER: "#0072B2",
     Verdict.SLOWER: "#D55E00",
-    Verdict.EQUIVALENT: MARGIN,
-    Verdict.UNDECIDED: GREY,
+    Verdict.EQUIVALENT: fig.MARGIN,
+    Verdict.UNDECIDED: fig.GREY,
 }
 UNIT = "time over the baseline's for the same examples (below 1 is faster)"
 
@@ -77,7 +64,7 @@ def margin_of(comparisons: Sequence[Comparison]) -> tuple[str, float, float] | N
     if len(margins) != 1:
         return None
     margin = margins.pop()
-    return margin_in_words(margin), 1 / (1 + margin), 1 + margin
+    return fig.margin_in_words(margin), 1 / (1 + margin), 1 + margin
 
 
 def forest_of(mode: str, comparisons: Sequence[Comparison]) -> Forest:
@@ -87,49 +74,40 @@ def forest_of(mode: str, comparisons: Sequence[Comparison]) -> Forest:
     return Forest(title, rows, COLOURS, "ratio", UNIT, margin, verdicts=True)
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(fig.Drawing):
     """Very many comparisons: a panel for each level, with its contexts in the order of their ratios."""
 
-    title: str
-    comparisons: Sequence[Comparison]
+    def __init__(self, title: str, comparisons: Sequence[Comparison]) -> None:
+        self.title, self.comparisons = title, comparisons
+        by_level = grouped(comparisons, lambda c: c.level)
+        self.levels = {level: sorted(those, key=lambda c: c.size or 0.0) for level, those in by_level.items()}
+        self.size = 8.0, 1.3 + 3.2 * math.ceil(len(self.levels) / ABREAST)
 
-    def levels(self) -> dict[str, list[Comparison]]:
-        """The comparisons of each level, the smallest ratio first."""
-        levels = grouped(self.comparisons, lambda c: c.level)
-        return {level: sorted(those, key=lambda c: c.size or 0.0) for level, those in levels.items()}
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 8.0, 1.3 + 3.2 * math.ceil(len(self.levels()) / ABREAST)
-
-    def draw(self, figure: Figure) -> None:
+    def draw(self, figure: fig.Figure) -> None:
         """Intervals as lines and ratios as dots, coloured by verdict, with the number of each verdict."""
-        levels = self.levels()
         ends = [1.0, *(x for c in self.comparisons for x in (c.size or 1.0, *(c.interval or ())))]
-        columns = min(ABREAST, len(levels))
-        rows = math.ceil(len(levels) / columns)
+        columns = min(ABREAST, len(self.levels))
+        rows = math.ceil(len(self.levels) / columns)
         panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharex=True).ravel())
-        for unused in panels[len(levels) :]:
+        for unused in panels[len(self.levels) :]:
             unused.set_axis_off()
-        for axes, (level, those) in zip(panels, levels.items(), strict=False):
+        for axes, (level, those) in zip(panels, self.levels.items(), strict=False):
             self._panel(axes, level, those, (min(ends), max(ends)))
         figure.suptitle(textwrap.fill(self.title, 90), x=0.01, ha="left", fontsize=10.5)
         entries = [
-            entry(kind, color=colour, marker="o", markersize=4, linewidth=1.2)
+            fig.entry(kind, color=colour, marker="o", markersize=4, linewidth=1.2)
             for kind, colour in COLOURS.items()
             if any(kind_of(c) == kind for c in self.comparisons)
         ]
-        legend(figure, entries, 4, title=UNIT, title_fontsize=9)
+        fig.legend(figure, entries, 4, title=UNIT, title_fontsize=9)
 
-    def _panel(self, axes: Any, level: str, those: Sequence[Comparison], limits: tuple[float, float]) -> None:
+    def _panel(self, axes: fig.Axes, level: str, those: Sequence[Comparison], limits: tuple[float, float]) -> None:
         from matplotlib.ticker import FixedLocator
 
         margin = margin_of(self.comparisons)
         if margin:
-            axes.axvspan(margin[1], margin[2], color=MARGIN, alpha=0.12, linewidth=0)
-        axes.axvline(1.0, color=DARK, linewidth=1)
+            axes.axvspan(margin[1], margin[2], color=fig.MARGIN, alpha=0.12, linewidth=0)
+        axes.axvline(1.0, color=fig.DARK, linewidth=1)
         places, counts = -np.arange(len(those), dtype=float), []
         for kind, colour in COLOURS.items():
             mine = [i for i, c in enumerate(those) if kind_of(c) == kind]
@@ -140,11 +118,11 @@ class Spread:
             axes.hlines(places[mine], bounds[:, 0], bounds[:, 1], color=colour, linewidth=0.8, alpha=0.6)
             size = 5.0 if len(those) <= READABLE else 2.5
             axes.plot([those[i].size for i in mine], places[mine], ".", color=colour, markersize=size)
-        log_scale(axes, "x", *limits)
+        fig.log_scale(axes, "x", *limits)
         axes.xaxis.set_major_locator(FixedLocator(thinned(axes.get_xticks())))
         axes.tick_params(axis="x", labelsize=7.5)
         axes.set_yticks([])
-        bare(axes, "top", "left", "right")
+        fig.bare(axes, "top", "left", "right")
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.set_title(textwrap.fill(f"{level}: {', '.join(counts)}", 30), loc="left", fontsize=8)
 

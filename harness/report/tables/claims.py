@@ -67,6 +67,7 @@ def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:
 def _size(result: ClaimResult) -> str:
     """The size of the effect that decides, with its unit; an exact amount of which the baseline has none has no
     ratio."""
-    size = result.decisive.size if result.decisive else None
-    words = size_in_words(size, result.claim)
-    return words if size is None else words + UNITS.get(result.claim.scale, "")
+    finding = result.decisive
+    if finding is None or finding.size is None:
+        return size_in_words(None, result.claim)
+    return size_in_words(finding.size, result.claim) + UNITS[finding.scale]

@@ -17,7 +17,7 @@ from harness.report.tables.comparisons import number_cell
 
 WORDS = (
     "Each seed is a paired block: same split, same order and, where shapes match, same weights. Intervals are of the "
-    "mean over seeds; where ratios are compared, of the geometric mean. The last p value is of the sign-flip test. A "
+    "mean over seeds; where ratios are compared, of the geometric mean. The p value is that of the sign-flip test. A "
     "run that diverged counts with the score of its untrained model."
 )
 DOMINATED = "Dominated: another level is no slower and scores no worse, and is clearly better in one of the two."
