@@ -73,21 +73,15 @@ class Flag(StrEnum):
         flag._value_, flag.meaning = word, meaning
         return flag
 
-    CPU_CLOCK = (
-        "cpu-clock",
-        "other programs used the measuring core, so CPU time is compared; stop them and rerun to compare wall time",
-    )
-    NOT_STATIONARY = (
-        "not-stationary",
-        "step times were still changing when the warm-up ended; stop other programs and rerun",
-    )
+    CPU_CLOCK = "cpu-clock", "the core was shared, so CPU time decides; stop other programs to compare wall time"
+    NOT_STATIONARY = "not-stationary", "step times still changed after the warm-up; stop other programs and rerun"
     TAIL_EFFECT = (
         "tail-effect",
-        "the ratio of means or of 10th percentiles differs from this one by more than the margin; see the raw samples",
+        "the ratio of means or 10th percentiles differs by more than the margin; see samples",
     )
     NULL_BIASED = (
         "null-biased",
-        "the baseline measured against itself differs, so nothing is decided; stop other programs and rerun",
+        "the baseline differs from itself, so nothing is decided; stop other programs, rerun",
     )
     ONE_OF_MANY = (
         "one-of-many",
@@ -96,27 +90,12 @@ class Flag(StrEnum):
     )
     CHANGES_MODEL = "changes model", "the model is a different one: speed says nothing about what it learns"
     CHANGES_UPDATE = "changes update", "the weights are updated differently: speed says nothing about what it learns"
-    CHANGES_ORDER = (
-        "changes example order",
-        "examples are seen in a different order: to compare learning, train over several seeds",
-    )
-    EXTENDED = (
-        "extended",
-        "seeds were added after the first results were inspected; the intervals are too narrow, so take them as a hint",
-    )
+    CHANGES_ORDER = "changes example order", "examples come in a different order: compare learning over several seeds"
+    EXTENDED = "extended", "seeds were added after a look at the results, so the intervals are too narrow"
     DIVERGED = "diverged", "some of these seeds diverged; each counts with the score of the untrained model"
-    FLIPS_DISAGREE = (
-        "flips-disagree",
-        "the sign-flip test and the t interval disagree: the result rests on a few seeds",
-    )
-    FAR_APART = (
-        "far apart",
-        "the runs began more than an hour apart, so twice the usual spread is assumed; --history measures it",
-    )
-    OTHER_MACHINE = (
-        "other machine",
-        "ratios differ between machines, so this says nothing about the code; --allow FIELD accepts a difference",
-    )
+    FLIPS_DISAGREE = "flips-disagree", "sign-flip test and t interval disagree: the result rests on a few seeds"
+    FAR_APART = "far apart", "the runs began over an hour apart, so twice the spread is assumed; --history measures it"
+    OTHER_MACHINE = "other machine", "ratios differ between machines; --allow FIELD accepts a difference"
     OTHER_SEEDS = "other seeds", "the runs share too few seeds, so they are compared as two independent samples"
 
 

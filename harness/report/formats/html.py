@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report.cells import WORDING
+from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots.figures import Plot
@@ -28,7 +29,6 @@ from harness.report.report import Report
 from harness.report.table import Section
 from harness.report.tables.claims import ANSWERS
 
-NAME = "report.html"
 #: At most so many plots are in the page, the first of each section first, as long as together they have at most so many
 #: characters; the others are files beside it.
 MOST_PLOTS, MOST_TEXT = 24, 2_000_000
@@ -72,9 +72,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Write report.html into the run's folder."""
     suite = folder / "suite.yaml"
     text = suite.read_text(encoding="utf-8", errors="replace") if suite.is_file() else ""
-    path = folder / NAME
-    path.write_text(render(report, text), encoding="utf-8")
-    return [path]
+    return saved(folder / "report.html", render(report, text))
 
 
 def render(report: Report, suite: str = "") -> str:

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.report.formats import saved
 from harness.report.report import Report, to_json
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.json into the run's folder."""
-    path = folder / "report.json"
-    path.write_text(text_of(to_json(report)) + "\n", encoding="utf-8")
-    return [path]
+    return saved(folder / "report.json", text_of(to_json(report)) + "\n")
 
 
 def text_of(data: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from harness.analysis.finding import Finding
 from harness.analysis.verdicts import Answer, Verdict
 from harness.report.cells import BASELINE
+from harness.report.formats import saved
 from harness.report.report import Report
 
 #: Characters that XML 1.0 does not allow.
@@ -37,9 +38,7 @@ class Case:
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write junit.xml into the run's folder."""
-    path = folder / "junit.xml"
-    path.write_text(render(report), encoding="utf-8")
-    return [path]
+    return saved(folder / "junit.xml", render(report))
 
 
 def render(report: Report) -> str:

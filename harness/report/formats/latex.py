@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.report.formats import saved
 from harness.report.plots.figures import file_name
 from harness.report.report import Report
 from harness.report.table import Table
@@ -40,9 +41,7 @@ NUMBER = re.compile(r"[-+−×]?\s?\d")
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write tables.tex into the run's folder."""
-    path = folder / "tables.tex"
-    path.write_text(render(report), encoding="utf-8")
-    return [path]
+    return saved(folder / "tables.tex", render(report))
 
 
 def render(report: Report) -> str:

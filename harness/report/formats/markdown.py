@@ -10,7 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.plugins.isolation import one_line, visible
-from harness.report.formats import tensorboard
+from harness.report.formats import saved, tensorboard
 from harness.report.plots.plots import how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
 from harness.report.table import Section, Table
@@ -21,9 +21,7 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]#~|])")
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.md into the run's folder."""
-    path = folder / "report.md"
-    path.write_text(render(report), encoding="utf-8")
-    return [path]
+    return saved(folder / "report.md", render(report))
 
 
 def render(report: Report) -> str:

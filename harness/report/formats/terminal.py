@@ -8,7 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.plugins.isolation import visible
-from harness.report.formats import tensorboard
+from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
 from harness.report.table import Section, Table
@@ -16,9 +16,7 @@ from harness.report.table import Section, Table
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.txt into the run's folder."""
-    path = folder / "report.txt"
-    path.write_text(render(report) + "\n", encoding="utf-8")
-    return [path]
+    return saved(folder / "report.txt", render(report) + "\n")
 
 
 def render(report: Report, folder: Path | None = None) -> str:

@@ -34,8 +34,8 @@ class ForestRow:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Forest:
+@dataclass
+class Forest(fig.Drawing):
     """Rows of one scale. `colours` are those of the kinds; `margin` is the label and the range of what counts as equal;
     `hollow` says what an undecided row is, unless the kinds are `verdicts` themselves."""
 
@@ -48,15 +48,12 @@ class Forest:
     hollow: str = "no verdict"
     verdicts: bool = False
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches; the height of a row is fixed, so that twenty are as easy to read as one."""
+    def __post_init__(self) -> None:
         groups = len({row.group for row in self.rows})
-        return 8.0, 1.5 + 0.27 * len(self.rows) + 0.15 * groups + 0.27 * self._head() * groups
-
-    def _head(self) -> float:
-        """How many rows the name of a group takes above its rows; rows of a single group need none."""
-        return float(any(row.name for row in self.rows) and len({row.group for row in self.rows}) > 1)
+        #: How many rows the name of a group takes above its rows; rows of a single group need none.
+        self.head = float(any(row.name for row in self.rows) and groups > 1)
+        # The height of a row is fixed, so that twenty are as easy to read as one.
+        self.size = 8.0, 1.5 + 0.27 * len(self.rows) + 0.15 * groups + 0.27 * self.head * groups
 
     def draw(self, figure: fig.Figure) -> None:
         """A point and an interval per row, coloured by kind, hollow where nothing is decided; numbers to the right."""
@@ -69,7 +66,7 @@ class Forest:
         if self.margin:
             label, low, high = self.margin
             entries.append(axes.axvspan(low, high, color=fig.MARGIN, alpha=0.12, linewidth=0, label=label))
-        axes.axvline(self._reference, color=fig.DARK, linewidth=1)
+        axes.axvline(float(self.scale == "ratio"), color=fig.DARK, linewidth=1)
         for row, y in zip(self.rows, places, strict=True):
             colour = self.colours[row.kind]
             if row.interval:
@@ -104,7 +101,7 @@ class Forest:
         y = 0.0
         for rows in grouped(self.rows, lambda row: row.group).values():
             begin = y
-            y -= 0.3 + self._head()
+            y -= 0.3 + self.head
             for _ in rows:
                 places.append(y - 0.5)
                 y -= 1.0
@@ -119,7 +116,7 @@ class Forest:
         if not any(row.name for row in self.rows):
             axes.set_yticks([(low + high) / 2 for low, high in bands], [textwrap.fill(name, 32) for name in names])
             return
-        heads = dict(zip(names, bands, strict=True)) if self._head() else {}
+        heads = dict(zip(names, bands, strict=True)) if self.head else {}
         texts = [*(row.name for row in self.rows), *heads]
         axes.set_yticks(
             [*places, *(high - 0.8 for high, _ in heads.values())],
@@ -132,13 +129,9 @@ class Forest:
         bounds = ", ".join(scaled_in_words(bound, self.scale) for bound in row.interval or ())
         return scaled_in_words(row.size, self.scale) + (f"  [{bounds}]" if bounds else "")
 
-    @property
-    def _reference(self) -> float:
-        return 1.0 if self.scale == "ratio" else 0.0
-
     def _scale(self, axes: fig.Axes) -> None:
         """The axis of sizes, wide enough for every interval: ratios on a logarithmic axis, differences in points."""
-        ends = [self._reference, *(x for row in self.rows for x in (row.size, *(row.interval or ())))]
+        ends = [float(self.scale == "ratio"), *(x for row in self.rows for x in (row.size, *(row.interval or ())))]
         low, high = min(ends), max(ends)
         if self.scale == "ratio":
             fig.log_scale(axes, "x", low, high)
