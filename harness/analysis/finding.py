@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.analysis.stats import Estimate
 from harness.analysis.verdicts import Flag, Verdict
-from harness.records.plan import Block
+from harness.records.plan import Block, Record
 
 Scale = Literal["ratio", "difference", "exponent"]
 
@@ -85,3 +85,8 @@ def scaled_in_words(value: float, scale: str) -> str:
 def exact_in_words(ratio: float) -> str:
     """An exact ratio with as many digits as it takes: one that differs from 1 is not shown as 1."""
     return next((words for digits in range(3, 18) if (words := f"{ratio:.{digits}g}") != "1"), "1")
+
+
+def failure_in_words(record: Record) -> str:
+    """Why the trial of a record has no verdict; that it is invalid is the verdict already."""
+    return record.reason if record.outcome == "invalid" else f"{record.outcome}: {record.reason}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Flag, Verdict
 from harness.plugins.parts import Score
@@ -113,7 +113,7 @@ class Learned:
         )  # fmt: skip
         broken = self.broken.get(level) or self.broken.get(baseline)
         if broken is not None:
-            return replace(comparison, reason=f"{broken.outcome}: {broken.reason}")
+            return replace(comparison, reason=failure_in_words(broken))
         if not under:
             return comparison
         differences = seeds.differences(theirs, ours, score.compared)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict
@@ -215,7 +215,7 @@ class Measured:
         verdict, reason = comparison.verdict, comparison.reason
         broken = self.broken.get(trial.level)
         if broken is not None:
-            return Verdict.INVALID, f"{broken.outcome}: {broken.reason}"
+            return Verdict.INVALID, failure_in_words(broken)
         if comparison.estimate is not None and self.mostly("throttled", trial.level, comparison.estimate.k):
             return Verdict.INVALID, "throttled: the GPU lowered its clock; cool it, or limit its clock"
         if verdict != Verdict.INVALID and trial.changes == "answer":

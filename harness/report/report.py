@@ -160,7 +160,7 @@ def failure_line(plan: Plan, record: Record) -> str:
 def machine_line(facts: Mapping[str, Any]) -> str:
     """The machine in one line."""
     if not facts:
-        return "machine not recorded"
+        return "an unrecorded machine"
     git = facts.get("git") or {}
     commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else ""
     threads = facts.get("threads")
@@ -176,10 +176,8 @@ def sensitivity_line(findings: Findings) -> str:
     if sizes is None:
         return "" if findings.learning.learned else "No times were compared."
     typical, noisiest = (f"{100 * size:.1f} %" for size in sizes)
-    return (
-        f"Sensitivity: differences of {typical} (typical comparison) to {noisiest} (noisiest) would be detected 80 % "
-        "of the time."
-    )
+    both = typical if typical == noisiest else f"{typical} (typical comparison) to {noisiest} (noisiest)"
+    return f"Sensitivity: differences of {both} would be detected 80 % of the time."
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class SuiteBatch:
         """A new batch of all suites in a folder. Raises UserError where there are none."""
         suites = tuple(sorted(source.glob("*.yaml")))
         if not suites:
-            raise UserError("there are no suites in this folder.", where=str(source), fix="Suites are files *.yaml.")
+            fix = "Create one with `harness new suite NAME`."
+            raise UserError("there are no suites in this folder.", where=str(source), fix=fix)
         batch = cls(Store.new_folder(results / "pages"), source, results, suites, asked, {})
         batch.keep()
         return batch

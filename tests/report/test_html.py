@@ -114,7 +114,7 @@ def test_nothing_is_loaded_and_only_our_script_may_run(page):
 def test_the_answer_comes_first_then_evidence_then_reasons(page):
     order = [
         "<h1",
-        "It pays&#34;. new takes 2.000×",
+        "It pays&#34;. slow takes 2.000×",
         'id="claims"',
         '<h2 id="s1-h">Comparisons',
         "<svg",

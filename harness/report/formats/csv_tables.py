@@ -17,7 +17,8 @@ ALWAYS = ("comparisons", "numbers", "resources", "claims")
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write tables/NAME.csv for each table of findings: the ones of `ALWAYS`, and others that have rows."""
+    """Write tables/NAME.csv for each table of findings: comparisons, numbers, resources and claims always, the others
+    where they have rows."""
     folder = folder / "tables"
     folder.mkdir(exist_ok=True)
     return [

@@ -11,6 +11,7 @@ import numpy as np
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.claims import ClaimResult
+from harness.analysis.finding import failure_in_words
 from harness.analysis.learning import Learned, RateDifference
 from harness.analysis.resources import Quantity, exact, more_or_less
 from harness.analysis.stats import Estimate
@@ -44,7 +45,7 @@ def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Cha
     under = [one.seeds_of(level) for one in (a, b)]
     for name, one, there in zip("AB", (a, b), under, strict=True):
         if level in one.broken:
-            return replace(change, reason=f"in {name}: {one.broken[level].outcome}: {one.broken[level].reason}")
+            return replace(change, reason=f"in {name}: {failure_in_words(one.broken[level])}")
         if not there:
             return replace(change, reason=f"in {name}: not trained")
     common = tuple(seed for seed in under[0] if seed in under[1])
