@@ -6,6 +6,7 @@ import numpy as np
 from made import SPEC, record
 
 from harness.analysis.effects import Effect, Judge, effects_of
+from harness.analysis.verdicts import Verdict
 from harness.records import designs
 from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record
@@ -23,7 +24,7 @@ def block_of(design: str, factors=FACTORS, without=()) -> Block:
     return Block({}, trials, Measures.of(speed=Speed()))
 
 
-def effects(design: str, values: dict, block: Block, decide=lambda e: ("undecided", ""), **judge) -> list[Effect]:
+def effects(design: str, values: dict, block: Block, decide=lambda e: (Verdict.UNDECIDED, ""), **judge) -> list[Effect]:
     factors = tuple(dict.fromkeys(factor for trial in block.trials for factor in trial.on))
     factors = tuple(sorted(factors))
     return effects_of(block, "train", "step_time", design, factors, values, "difference", Judge(decide, **judge))

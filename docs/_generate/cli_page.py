@@ -13,7 +13,7 @@ from harness.cli.app import GROUPS, cli, load
 from harness.errors import EXIT_CODES
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Command
-from harness.report.formats.gfm import escape
+from harness.report.formats.markdown import escape
 
 
 def page(catalog: Catalog) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from _generate import markdown as md
 from harness.plugins.catalog import Catalog
 from harness.records.store import Store
-from harness.report.formats.gfm import cell
+from harness.report.formats.markdown import cell
 from harness.report.plots.figures import Plot
 from harness.report.plots.plots import all_plots
 from harness.report.report import Report, make_report
@@ -101,7 +101,7 @@ def of_run(run: Run) -> Iterator[str]:
     report = run.report
     yield f"## {run.name}"
     yield f"**{cell(report.question)}**"
-    yield from (cell(text) for text in report.answer)
+    yield from (cell(text) for text in report.summary)
     if run.plot:
         yield f"![{cell(run.plot.title)}](gallery/{run.name}.svg)"
     claims = claims_table({run.name: report})

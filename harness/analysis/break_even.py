@@ -1,42 +1,49 @@
 """Where a level breaks even with the baseline along numbers: levels of an axis, or an amount that the data have.
 
-Between two contexts the log of the ratio is taken to be a straight line; so are the ends of its interval, and the range
-of a break-even is where these hold a ratio of 1. Pure: no torch, no printing.
+Between two contexts the log of the ratio, and each end of its interval, is taken as a straight line. The range of a
+break-even is where the interval includes a ratio of 1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.findings import Findings
+from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
 from harness.analysis.timing import Comparison
-from harness.records.plan import Block
+from harness.analysis.verdicts import EXCLUDED, Verdict
+from harness.plugins.parts import Metric
+from harness.records.plan import Block, Plan
 
-#: Fewer different numbers than this are no axis to follow.
-FEWEST = 3
-#: From this ratio of the largest number to the smallest on, numbers are spaced by their logs.
-WIDE = 10.0
+#: Metrics of single trials by (block id, level, mode, metric).
+Numbers = Mapping[tuple[str, str, str, str], float]
 
 
 @dataclass(frozen=True)
-class Point:
+class RatioPoint:
     """The ratio of one level in one context: logs of it and of its interval, which is the ratio itself where there is
-    too little for one. `x` is the context's number."""
+    no interval. `x` is the context's number."""
 
     x: float
     mean: float
     low: float
     high: float
-    where: str
-    verdict: str
+    verdict: Verdict
+
+    @classmethod
+    def of(cls, x: float, comparison: Comparison) -> RatioPoint:
+        """A comparison that has an estimate, at its context's number."""
+        assert comparison.estimate is not None
+        mean, bounds = comparison.estimate.mean, comparison.interval
+        low, high = map(math.log, bounds) if bounds else (mean, mean)
+        return cls(x, mean, low, high, comparison.verdict)
 
 
 @dataclass(frozen=True)
 class BreakEven:
-    """Where a ratio crosses 1, and the range in which it may; an end of it is None where the data do not reach it.
-    `faster` says on which side of it the level is faster."""
+    """Where a ratio crosses 1, and the range in which it may; an end of the range is None where the data do not reach
+    it. The level is `faster` "above" or "below" this number."""
 
     at: float
     low: float | None
@@ -45,131 +52,97 @@ class BreakEven:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A level along the numbers, smallest first, and where it breaks even."""
+class RatioCurve:
+    """A level's ratios along the numbers, smallest number first, and where it breaks even."""
 
     level: str
-    points: tuple[Point, ...]
+    points: tuple[RatioPoint, ...]
     crossings: tuple[BreakEven, ...]
 
 
 @dataclass(frozen=True)
-class Along:
-    """The levels of some contexts that differ in a number alone. `what` is the axis or the amount it is of, `rest` are
-    the levels of the other axes, `show` makes text of a number, and `log` says that numbers are spaced by logs."""
+class RatioCurves:
+    """The levels of some contexts that differ in a number alone. `what` gives the number: an axis, or a counted amount
+    by its `metric`. `rest` are the levels of the other axes. `log`: the numbers are spaced by logs."""
 
     what: str
     rest: Mapping[str, str]
     mode: str
     baseline: str
-    lines: tuple[Line, ...]
-    show: Callable[[float], str]
+    curves: tuple[RatioCurve, ...]
     log: bool
-
-    @property
-    def title(self) -> str:
-        """The other axes, the mode, and what the numbers are."""
-        return f"{' · '.join([*self.rest.values(), self.mode])}: along {self.what.replace('_', ' ')}"
+    metric: Metric | None = None
 
     @property
     def numbers(self) -> list[float]:
-        """Every number there is, smallest first."""
-        return sorted({point.x for line in self.lines for point in line.points})
+        """Every number, smallest first."""
+        return sorted({point.x for curve in self.curves for point in curve.points})
 
 
-def find_break_evens(findings: Findings) -> tuple[Along, ...]:
-    """Speed along each axis of numbers, and along each counted amount that differs between contexts by itself."""
-    blocks = findings.plan.blocks
-    modes = dict.fromkeys(mode for b in blocks if b.measures.speed for mode in b.measures.speed.of)
-    return tuple(along for mode in modes for along in (*_of_axes(findings, mode), *_of_amounts(findings, mode)))
+def find_break_evens(
+    plan: Plan, comparisons: Sequence[Comparison], numbers: Numbers, metrics: Mapping[str, Metric]
+) -> tuple[RatioCurves, ...]:
+    """Step times along each axis of numbers, and along each counted amount that differs between contexts by itself."""
+    compared = {(c.block.id, c.mode, c.level): c for c in comparisons if c.metric == "step_time"}
+    found = []
+    for mode in dict.fromkeys(mode for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of):
+        amounts = {name: metric for name, metric in metrics.items() if metric.per == "counts"}
+        for what, axes, places in (*_axes(plan, mode), *_amounts(plan, mode, numbers, amounts)):
+            blocks = [block for block in plan.blocks if block.id in places]
+            for rest, group in along(axes, blocks).items():
+                log = spaced_by_logs(sorted(places[block.id] for block in group))
+                baseline = " or ".join(dict.fromkeys(block.baseline.level for block in group))
+                curves = tuple(_curves(group, mode, places, compared, log))
+                metric = None if what in axes else amounts[what]
+                found.append(RatioCurves(what, dict(rest), mode, baseline, curves, log, metric))
+    return tuple(one for one in found if one.curves)
 
 
-def numbers_of(axis: str, levels: Sequence[str]) -> list[float] | None:
-    """The levels as numbers, where each is one, alone or after the axis's own name ("20", "lag 20"); else None. A name
-    that merely ends in a number is no place on a scale."""
-    try:
-        found = [float(level.removeprefix(axis).strip(" _=")) for level in levels]
-    except ValueError:
-        return None
-    return found if all(map(math.isfinite, found)) else None
-
-
-def _of_axes(findings: Findings, mode: str) -> Iterator[Along]:
-    """Along each axis whose levels are numbers, in each context that the other axes leave."""
-    blocks = [b for b in findings.plan.blocks if b.measures.speed and mode in b.measures.speed.of]
-    for axis in dict.fromkeys(axis for block in blocks for axis in block.context):
+def _axes(plan: Plan, mode: str) -> Iterator[tuple[str, list[str], dict[str, float]]]:
+    """Each axis whose levels are numbers, and the number of each block by its id."""
+    blocks = [b for b in plan.blocks if b.measures.speed and mode in b.measures.speed.of]
+    for axis in axes_of(blocks):
         numbers = numbers_of(axis, [block.context.get(axis, "") for block in blocks])
         if numbers is not None:
-            places = dict(zip((block.id for block in blocks), numbers, strict=True))
-            yield from _groups(findings, mode, axis, blocks, places, [axis], number_in_words)
+            yield axis, [axis], dict(zip((block.id for block in blocks), numbers, strict=True))
 
 
-def _of_amounts(findings: Findings, mode: str) -> Iterator[Along]:
-    """Along each metric of counted amounts, as the baseline's work set has it. The axes that it does not depend on are
-    kept apart."""
-    for name, metric in findings.metrics.items():
-        if metric.per != "counts":
-            continue
-        places = {
-            block.id: value
-            for block in findings.plan.blocks
-            if (value := findings.numbers.get((block.id, block.baseline.level, mode, name))) is not None
-        }
-        blocks = [block for block in findings.plan.blocks if block.id in places]
-        moved = [axis for axis in dict.fromkeys(a for b in blocks for a in b.context) if _moves(axis, blocks, places)]
-        if moved:
-            yield from _groups(findings, mode, name, blocks, places, moved, metric.show)
+def _amounts(
+    plan: Plan, mode: str, numbers: Numbers, metrics: Mapping[str, Metric]
+) -> Iterator[tuple[str, list[str], dict[str, float]]]:
+    """Each metric of counted amounts, the axes that it depends on, and the amount of each baseline by block id."""
+    for name in metrics:
+        places = {b.id: numbers[at] for b in plan.blocks if (at := (b.id, b.baseline.level, mode, name)) in numbers}
+        blocks = [block for block in plan.blocks if block.id in places]
+        if axes := [axis for axis in axes_of(blocks) if _depends_on(axis, blocks, places)]:
+            yield name, axes, places
 
 
-def _moves(axis: str, blocks: Sequence[Block], places: Mapping[str, float]) -> bool:
+def _depends_on(axis: str, blocks: Sequence[Block], places: Mapping[str, float]) -> bool:
     """Whether the amount differs between contexts that differ in this axis alone."""
-    first: dict[tuple[tuple[str, str], ...], float] = {}
-    for block in blocks:
-        rest = tuple(item for item in block.context.items() if item[0] != axis)
-        if not math.isclose(first.setdefault(rest, places[block.id]), places[block.id], rel_tol=1e-3, abs_tol=1e-6):
-            return True
-    return False
+    return any(
+        not math.isclose(places[group[0].id], places[block.id], rel_tol=1e-3, abs_tol=1e-6)
+        for group in along([axis], blocks).values()
+        for block in group
+    )
 
 
-def _groups(
-    findings: Findings, mode: str, what: str, blocks: Sequence[Block], places: Mapping[str, float],
-    moved: Sequence[str], show: Callable[[float], str],
-) -> Iterator[Along]:  # fmt: skip
-    """The contexts that share all axes but the moved ones, as far as they have numbers enough."""
-    groups: dict[tuple[tuple[str, str], ...], list[Block]] = {}
-    for block in blocks:
-        groups.setdefault(tuple(item for item in block.context.items() if item[0] not in moved), []).append(block)
-    for rest, group in groups.items():
-        numbers = sorted({places[block.id] for block in group})
-        log = numbers[0] > 0 and numbers[-1] >= WIDE * numbers[0]
-        lines = []
-        for level in dict.fromkeys(trial.level for block in group for trial in block.trials[1:]):
-            points = [
-                point_of(places[block.id], block, comparison)
-                for block in group
-                if (comparison := findings.of(block, mode).get(level)) is not None
-                and comparison.estimate is not None
-                and comparison.verdict not in ("invalid", "unranked")
-            ]
-            points.sort(key=lambda point: point.x)
-            if len({point.x for point in points}) >= FEWEST:
-                lines.append(Line(level, tuple(points), tuple(crossings(points, log))))
-        baselines = dict.fromkeys(block.baseline.level for block in group)
-        if lines:
-            yield Along(what, dict(rest), mode, " or ".join(baselines), tuple(lines), show, log)
+def _curves(
+    group: Sequence[Block], mode: str, places: Mapping[str, float],
+    compared: Mapping[tuple[str, str, str], Comparison], log: bool,
+) -> Iterator[RatioCurve]:  # fmt: skip
+    """The curve of each level that has enough different numbers."""
+    for level in dict.fromkeys(trial.level for block in group for trial in block.trials[1:]):
+        known = ((places[block.id], compared.get((block.id, mode, level))) for block in group)
+        those = [RatioPoint.of(x, c) for x, c in known if c and c.estimate is not None and c.verdict not in EXCLUDED]
+        points = tuple(sorted(those, key=lambda point: point.x))
+        if len({point.x for point in points}) >= FEWEST:
+            yield RatioCurve(level, points, tuple(crossings(points, log)))
 
 
-def point_of(x: float, block: Block, comparison: Comparison) -> Point:
-    """A comparison at its context's number."""
-    assert comparison.estimate is not None
-    mean, bounds = comparison.estimate.mean, comparison.interval
-    low, high = map(math.log, bounds) if bounds else (mean, mean)
-    return Point(x, mean, low, high, block.name, comparison.verdict)
-
-
-def crossings(points: Sequence[Point], log: bool = False) -> list[BreakEven]:
-    """Where the line through the means crosses 0, points (n,) sorted by x, unless all intervals hold 0 as well. Points
-    of the same x count as one, whose interval holds all of theirs. With `log`, x is spaced by logs."""
+def crossings(points: Sequence[RatioPoint], log: bool = False) -> list[BreakEven]:
+    """Where the line through the means crosses 0, points (n,) sorted by x, unless all intervals include 0. Points with
+    the same x count as one, whose interval includes all of theirs. With `log`, x is spaced by logs."""
     xs, means, lows, highs = _merged(points)
     scale, back = (math.log, math.exp) if log else (float, float)
     u = [scale(x) for x in xs]
@@ -181,7 +154,7 @@ def crossings(points: Sequence[Point], log: bool = False) -> list[BreakEven]:
         low = _edge(u, lows, highs, i, at, -1)
         high = _edge(u, lows, highs, i, at, 1)
         if low is None and high is None:
-            continue  # the intervals hold 1 throughout: nothing shows that it is crossed at all
+            continue  # all intervals include 1: nothing shows that it is crossed at all
         faster = "above" if means[i] > means[i + 1] else "below"
         found.append(
             BreakEven(back(at), None if low is None else back(low), None if high is None else back(high), faster)
@@ -189,10 +162,8 @@ def crossings(points: Sequence[Point], log: bool = False) -> list[BreakEven]:
     return found
 
 
-def _merged(points: Sequence[Point]) -> tuple[list[float], list[float], list[float], list[float]]:
-    groups: dict[float, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.x, []).append(point)
+def _merged(points: Sequence[RatioPoint]) -> tuple[list[float], list[float], list[float], list[float]]:
+    groups = grouped(points, lambda point: point.x)
     means = [sum(point.mean for point in those) / len(those) for those in groups.values()]
     lows = [min(point.low for point in those) for those in groups.values()]
     highs = [max(point.high for point in those) for those in groups.values()]
@@ -207,24 +178,19 @@ def _zero(begin: float, end: float, first: float, last: float) -> float | None:
 
 
 def _edge(
-    u: Sequence[float], lows: Sequence[float], highs: Sequence[float], i: int, at: float, way: int
+    u: Sequence[float], lows: Sequence[float], highs: Sequence[float], i: int, at: float, step: int
 ) -> float | None:
-    """From `at` between the points i and i + 1 on, to the left or the right, where the band from `lows` to `highs` no
-    longer holds 0; None where it still does at the last point."""
-    j = i + 1 if way > 0 else i
+    """Going left (`step` -1) or right (1) from `at`, between the points i and i + 1: where the band from `lows` to
+    `highs` no longer includes 0; None where it still does at the last point."""
+    j = i + 1 if step > 0 else i
     share = (at - u[i]) / (u[i + 1] - u[i])
     low, high = (band[i] + share * (band[i + 1] - band[i]) for band in (lows, highs))
     here = at
     while 0 <= j < len(u):
         if not lows[j] <= 0 <= highs[j]:
-            # Of the two ends of the band, the one that passes 0 first on the way.
+            # The end of the band that passes 0 first in this direction.
             first, last = (low, lows[j]) if lows[j] > 0 else (high, highs[j])
             return here + (u[j] - here) * first / (first - last) if first != last else here
         here, low, high = u[j], lows[j], highs[j]
-        j += way
+        j += step
     return None
-
-
-def number_in_words(number: float) -> str:
-    """A number with as many digits as an interpolation deserves."""
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -1,220 +1,154 @@
-"""Claims: sentences of a suite that intervals settle, answered as one Holm family, or numbers that are exact."""
+"""Claims of a suite: settled by intervals, as one Holm family, or by exact numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
 
 from harness.analysis import stats
-from harness.analysis.growth import FEWEST, Growth, groups_along, name_of
-from harness.analysis.resources import ratio_in_words
-from harness.analysis.stats import Estimate
+from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
+from harness.analysis.grouping import FEWEST
+from harness.analysis.growth import Growth, groups_along, name_of
 from harness.analysis.timing import alpha_of
-from harness.records.plan import LEARNING, Block, Claim, Plan, spoken_of
+from harness.analysis.verdicts import EXCLUDED, Answer
+from harness.records.plan import LEARNING, Claim, Plan, spoken_of
 
-Answer = Literal["holds", "fails", "undecided"]
-
-#: What is lower by 20% exactly may miss the bound by so much, in log units, by rounding alone.
+#: How far an exact ratio may miss the claimed one by rounding, in log units.
 ROUNDING = 1e-12
-
-
-class Evidence(Protocol):
-    """All that a claim asks of a comparison, an effect, a quantity or a growth: what an interval says of `level` in one
-    block."""
-
-    @property
-    def block(self) -> Block:
-        """Where it was measured."""
-
-    @property
-    def level(self) -> str:
-        """What it is about, as the claim calls it."""
-
-    @property
-    def mode(self) -> str:
-        """Of which mode."""
-
-    @property
-    def metric(self) -> str:
-        """By which metric."""
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """In log units, or of an exponent; None where there is nothing to estimate."""
-
-    @property
-    def verdict(self) -> str:
-        """One that is invalid or unranked settles nothing."""
-
-    @property
-    def ratio(self) -> float | None:
-        """As people read it."""
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Of the ratio."""
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """What became of a claim."""
+    """What became of a claim. `against` are the ids of the blocks whose times speak against it, where it fails: they
+    can be measured once more. `decisive` is the worst case among the `contexts` that the claim is about; for a claim
+    about any context, the best case."""
 
     claim: Claim
     answer: Answer
     reason: str
-    #: The ids of the blocks whose times speak against it, where it fails. These can be measured once more.
     against: tuple[str, ...] = ()
-    #: What decides, of the `contexts` that the claim speaks of: where it fails or nearly does, or holds best for "any".
-    decisive: Evidence | None = None
+    decisive: Finding | None = None
     contexts: int = 0
 
-    @property
-    def size(self) -> str:
-        """What was found where it decides, in words, without its interval."""
-        return "" if self.decisive is None else size_in_words(self.decisive.ratio, self.claim)
 
-    @property
-    def interval(self) -> str:
-        """The 95 % interval of that, in words."""
-        if self.decisive is not None and is_certain(self.claim):
-            return "exactly"
-        bounds = self.decisive.interval if self.decisive else None
-        return "" if bounds is None else " to ".join(size_in_words(bound, self.claim) for bound in bounds)
-
-
-def settle(plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool) -> list[ClaimResult]:
-    """Answer the suite's claims. Each is tried at every level; Holm's step-down says which level it may use. No chance
-    is in what is exact, so claims about that are no part of the family."""
-    cases = [_Case(claim, plan, comparisons, floor, null_biased) for claim in plan.claims]
+def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> list[ClaimResult]:
+    """Answer the suite's claims. Each is tried at every level, and Holm's step-down says which level it may use. Claims
+    about exact amounts involve no chance, so they are not part of the family."""
+    cases = [_Case(claim, plan, findings, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
-    family = [stats.smallest_alpha(case.decided) for case in cases if not is_certain(case.claim)]
+    family = [stats.smallest_alpha(case.decided) for case in cases if not is_exact(case.claim)]
     levels = iter(stats.holm(family, alpha))
-    return [case.result(alpha if is_certain(case.claim) else next(levels)) for case in cases]
+    return [case.result(alpha if is_exact(case.claim) else next(levels)) for case in cases]
 
 
-def is_certain(claim: Claim) -> bool:
-    """Whether one number settles the claim. An exponent is fitted also to what is exact, and has an interval."""
+def is_exact(claim: Claim) -> bool:
+    """Whether one number settles the claim. An exponent has an interval, also that of an exact amount."""
     return claim.exact and not claim.along
 
 
 def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
-    """A claim that failed, after what spoke against it was measured once more: it fails if both say so. The same seeds
-    would learn the same again, so of learning the first answer stands."""
-    if first.answer != "fails" or first.claim.of == LEARNING or not first.against:
+    """A claim that failed, after the blocks against it were measured once more: it fails if it fails again. Training
+    with the same seeds would give the same again, so for learning the first answer stands."""
+    if first.answer != Answer.FAILS or first.claim.of == LEARNING or not first.against:
         return first
-    if second.answer == "fails":
-        return replace(first, reason=f"{first.reason}; once more: {second.reason}")
-    reason = f"failed at first, {first.reason}, and not when measured once more, {second.reason}"
-    return replace(first, answer="undecided", reason=reason, against=())
+    if second.answer == Answer.FAILS:
+        return replace(first, reason=f"{first.reason}; measured again: {second.reason}")
+    reason = f"failed at first, {first.reason}, but not when measured again, {second.reason}"
+    return replace(first, answer=Answer.UNDECIDED, reason=reason, against=())
 
 
 class _Case:
-    """A claim with the evidence that it speaks of; that of growth is of groups of contexts, each with a block that
-    stands for it."""
+    """A claim with the findings that it is about. Growth is about groups of contexts, each represented by one block."""
 
-    def __init__(
-        self, claim: Claim, plan: Plan, comparisons: Sequence[Evidence], floor: float, null_biased: bool
-    ) -> None:
-        # Of what was learned, and of what is exact, no clock is the judge; and a floor is of ratios, not of exponents.
+    def __init__(self, claim: Claim, plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> None:
+        # The control and the floor are about clocks and ratios: not about learning, exact amounts or exponents.
         timed = claim.of != LEARNING and not claim.exact
         self.claim, self.null_biased = claim, null_biased and timed
         self.floor = floor if timed and not claim.along else 0.0
-        self.slack = ROUNDING if is_certain(claim) and claim.by else 0.0
+        self.slack = ROUNDING if is_exact(claim) and claim.by else 0.0
         self.blocks = spoken_of(claim, plan.blocks)
         if claim.along:
             self.blocks = [group[-1] for group in groups_along(claim.along, self.blocks)]
         ids = {block.id for block in self.blocks}
         wanted = (claim.level, claim.of, name_of(claim.metric, claim.along) if claim.along else claim.metric)
-        self.comparisons = [
-            c
-            for c in comparisons
-            if (c.level, c.mode, c.metric) == wanted
-            and c.block.id in ids
-            and c.estimate is not None
-            and c.verdict not in ("invalid", "unranked")
-        ]
-        speeds = [block.measures.speed for block in self.blocks if block.measures.speed]
-        self.quick = any(speed.quick for speed in speeds)
+        there = [one for one in findings if (one.level, one.mode, one.metric) == wanted and one.block.id in ids]
+        self.findings = [one for one in there if one.estimate is not None and one.verdict not in EXCLUDED]
+        self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
         if claim.of == LEARNING:
-            self.quick = any(c.estimate is None or c.estimate.k < stats.LEAST for c in self.comparisons)
-        self.barred = self.quick or self.null_biased or not self.comparisons
+            self.quick = any(one.estimate is None or one.estimate.k < stats.LEAST for one in self.findings)
+        self.barred = self.quick or self.null_biased or not self.findings
 
     def result(self, level: float) -> ClaimResult:
-        """What becomes of the claim at the level that it may use, 0 for none."""
-        if not level:
-            return self.told("undecided", self.why_not())
-        answer, reason = self.answer(level)
-        once_more = answer == "fails" and not (self.claim.exact or self.claim.along or self.claim.of == LEARNING)
-        return self.told(answer, reason, tuple(c.block.id for c in self.failing(level)) if once_more else ())
-
-    def told(self, answer: Answer, reason: str, against: tuple[str, ...] = ()) -> ClaimResult:
-        """The result, with the comparison that decides."""
+        """The result at the level that the claim may use, 0 for none."""
+        answer, reason = self.answer(level) if level else (Answer.UNDECIDED, self.why_not())
+        remeasured = not (self.claim.exact or self.claim.along or self.claim.of == LEARNING)
+        against = self.failing(level) if answer == Answer.FAILS and remeasured else ()
         worst = max if self.claim.inside == "all" else min
-        decisive = worst(self.comparisons, key=self.against, default=None)
-        return ClaimResult(self.claim, answer, reason, against, decisive, len(self.blocks))
+        decisive = worst(self.findings, key=self.distance, default=None)
+        blocks = tuple(one.block.id for one in against)
+        return ClaimResult(self.claim, answer, reason, blocks, decisive, len(self.blocks))
 
     def decided(self, alpha: float) -> bool:
-        return self.answer(alpha)[0] != "undecided"
+        return self.answer(alpha)[0] != Answer.UNDECIDED
 
     def answer(self, alpha: float) -> tuple[Answer, str]:
-        """Holds or fails at this level, or undecided."""
+        """Holds, fails or undecided at this level, with the reason."""
         if self.barred:
-            return "undecided", self.why_not()
+            return Answer.UNDECIDED, self.why_not()
         every = self.claim.inside == "all"
         holding, failing = self.holding(alpha), self.failing(alpha)
         if every and failing:
-            worst = max(failing, key=self.against)
-            return "fails", f"{place_of(worst)}: {self.in_words(worst)}"
+            worst = max(failing, key=self.distance)
+            return Answer.FAILS, f"{place_of(worst)}: {self.in_words(worst)}"
         if every and len(holding) == len(self.blocks):
-            return "holds", self.range_in_words()
+            return Answer.HOLDS, self.range_in_words()
         if not every and holding:
-            best = min(holding, key=self.against)
-            return "holds", f"{place_of(best)}: {self.in_words(best)}"
+            best = min(holding, key=self.distance)
+            return Answer.HOLDS, f"{place_of(best)}: {self.in_words(best)}"
         if not every and len(failing) == len(self.blocks):
-            return "fails", self.range_in_words()
-        return "undecided", self.why_not()
+            return Answer.FAILS, self.range_in_words()
+        return Answer.UNDECIDED, self.why_not()
 
-    def holding(self, alpha: float) -> list[Evidence]:
-        """Those that speak for the claim. One among n that would decide alone pays alpha / n."""
-        share = alpha if self.claim.inside == "all" else alpha / len(self.comparisons)
-        return [c for c in self.comparisons if self.holds(c, share)]
+    def holding(self, alpha: float) -> list[Finding]:
+        """The findings that support the claim. Where one of n is enough, each is tried at alpha / n."""
+        share = alpha if self.claim.inside == "all" else alpha / len(self.findings)
+        return [one for one in self.findings if self.holds(one, share)]
 
-    def failing(self, alpha: float) -> list[Evidence]:
-        """Those that speak against it, at the same price."""
-        share = alpha / len(self.comparisons) if self.claim.inside == "all" else alpha
-        return [c for c in self.comparisons if self.fails(c, share)]
+    def failing(self, alpha: float) -> list[Finding]:
+        """The findings that contradict it, with the same correction."""
+        share = alpha / len(self.findings) if self.claim.inside == "all" else alpha
+        return [one for one in self.findings if self.fails(one, share)]
 
-    def against(self, comparison: Evidence) -> float:
-        """How far the comparison points away from the claim, in log units."""
-        assert comparison.estimate is not None
-        mean = comparison.estimate.mean
+    def distance(self, finding: Finding) -> float:
+        """How far the finding points away from the claim, in the estimate's units."""
+        assert finding.estimate is not None
+        mean = finding.estimate.mean
         return {"lower": mean, "higher": -mean, "equal": abs(mean)}[self.claim.expect]
 
     def bound(self) -> float:
-        """The log ratio, or the difference, that the claim speaks of."""
+        """The claimed size, in the estimate's units."""
         claim = self.claim
         if not claim.by:
             return {"lower": -self.floor, "higher": self.floor, "equal": 0.0}[claim.expect]
         by = -claim.by if claim.expect == "lower" else claim.by
         return by if claim.scale == "difference" else math.log1p(by)
 
-    def holds(self, comparison: Evidence, alpha: float) -> bool:
-        assert comparison.estimate is not None
-        low, high = comparison.estimate.interval(1 - alpha)
+    def holds(self, finding: Finding, alpha: float) -> bool:
+        assert finding.estimate is not None
+        low, high = finding.estimate.interval(1 - alpha)
         if self.claim.expect == "lower":
             return high < self.bound() + self.slack
         if self.claim.expect == "higher":
             return low > self.bound() - self.slack
-        low, high = comparison.estimate.interval(max(0.0, 1 - 2 * alpha))
+        low, high = finding.estimate.interval(max(0.0, 1 - 2 * alpha))
         return low >= -self.bound() - self.slack and high <= self.bound() + self.slack
 
-    def fails(self, comparison: Evidence, alpha: float) -> bool:
-        assert comparison.estimate is not None
-        if (self.claim.exact or self.claim.along) and not comparison.estimate.error:
-            return not self.holds(comparison, alpha)  # an interval without width never allows both
-        low, high = comparison.estimate.interval(1 - alpha)
+    def fails(self, finding: Finding, alpha: float) -> bool:
+        assert finding.estimate is not None
+        if (self.claim.exact or self.claim.along) and not finding.estimate.error:
+            return not self.holds(finding, alpha)  # an interval without width always decides
+        low, high = finding.estimate.interval(1 - alpha)
         if self.claim.expect == "lower":
             return low > (self.bound() if self.claim.by else self.floor)
         if self.claim.expect == "higher":
@@ -223,66 +157,55 @@ class _Case:
 
     def why_not(self) -> str:
         if self.quick:
-            return "a first look decides no claim" if self.claim.of != LEARNING else "too few seeds decide no claim"
+            return "too few seeds decide no claim" if self.claim.of == LEARNING else "a first look decides no claim"
         if not self.blocks:
-            return "no context that it speaks of was planned"
+            return "no planned context matches the claim"
         if self.null_biased:
             return "the baseline differs from itself"
-        if len(self.comparisons) < len(self.blocks):
-            have = {c.block.id for c in self.comparisons}
+        if len(self.findings) < len(self.blocks):
+            have = {one.block.id for one in self.findings}
             missing = ", ".join(block.name for block in self.blocks if block.id not in have)
             if self.claim.along:
-                return f"no exponent up to {missing}: it takes {FEWEST} contexts, and both levels in each that is there"
+                return f"no exponent up to {missing}: it takes {FEWEST} contexts with both levels measured in each"
             return (
                 f"{self.claim.metric} is not known for {missing}" if self.claim.exact else f"no verdict for {missing}"
             )
-        return f"the intervals allow both: {self.range_in_words()}"
+        return f"the intervals allow both answers: {self.range_in_words()}"
 
     def range_in_words(self) -> str:
-        lowest = min(self.comparisons, key=lambda c: c.ratio or 0.0)
-        highest = max(self.comparisons, key=lambda c: c.ratio or 0.0)
+        lowest, highest = (pick(self.findings, key=lambda one: one.size or 0.0) for pick in (min, max))
         words = self.in_words(lowest)
-        if len(self.comparisons) == 1:
+        if len(self.findings) == 1:
             return words
-        if is_certain(self.claim) and lowest.ratio == highest.ratio:
-            return f"{words} in all {len(self.comparisons)}"
+        if is_exact(self.claim) and lowest.size == highest.size:
+            return f"{words} in all {len(self.findings)}"
         return f"from {words} ({place_of(lowest)}) to {self.in_words(highest)} ({place_of(highest)})"
 
-    def in_words(self, comparison: Evidence) -> str:
-        """The size of what was found, with its interval."""
-        if is_certain(self.claim):
-            return certain_in_words(comparison)
-        if comparison.ratio is None or comparison.interval is None:
+    def in_words(self, finding: Finding) -> str:
+        """The size of a finding, with its interval."""
+        size = size_in_words(finding.size, self.claim)
+        if is_exact(self.claim):
+            above_zero = finding.estimate and finding.estimate.mean
+            return f"exactly {size if finding.size is not None else 'more than 0' if above_zero else 'as much as 0'}"
+        if finding.interval is None:
             return "no interval"
-        low, high = (size_in_words(bound, self.claim) for bound in comparison.interval)
-        unit = " points" if self.claim.scale == "difference" else ""
-        words = f"{size_in_words(comparison.ratio, self.claim)}{unit} [{low}, {high}]"
-        if isinstance(comparison, Growth) and comparison.base:
-            both = f"{comparison.exponent.mean:.2f} and {comparison.base.mean:.2f}"
-            return f"exponent {words} against the baseline's ({both})"
+        low, high = (size_in_words(bound, self.claim) for bound in finding.interval)
+        words = f"{size}{' points' if self.claim.scale == 'difference' else ''} [{low}, {high}]"
+        if isinstance(finding, Growth) and finding.base:
+            both = f"{finding.exponent.mean:.2f} and {finding.base.mean:.2f}"
+            return f"exponent {words} relative to the baseline's ({both})"
         return words
 
 
-def place_of(evidence: Evidence) -> str:
-    """The context it is of, in words."""
-    if isinstance(evidence, Growth):
-        return " · ".join([*evidence.context.values(), f"along {evidence.axis}"])
-    return evidence.block.name
-
-
-def certain_in_words(evidence: Evidence) -> str:
-    """A ratio that is exact."""
-    if evidence.ratio is None:
-        return f"exactly {'more than' if evidence.estimate and evidence.estimate.mean else 'as much as'} 0"
-    return f"exactly {ratio_in_words(evidence.ratio)}"
+def place_of(finding: Finding) -> str:
+    """The context of a finding in words."""
+    if isinstance(finding, Growth):
+        return " · ".join([*finding.context.values(), f"along {finding.axis}"])
+    return finding.block.name
 
 
 def size_in_words(size: float | None, claim: Claim) -> str:
-    """A ratio, a difference in points, or one of exponents."""
+    """The size of what a claim is about."""
     if size is None:
         return "-"
-    if claim.scale == "exponent":
-        return f"{size:+.2f}"
-    if is_certain(claim):
-        return ratio_in_words(size)
-    return f"{100 * size:+.1f}" if claim.scale == "difference" else f"{size:.3f}"
+    return exact_in_words(size) if is_exact(claim) else scaled_in_words(size, claim.scale)

@@ -1,77 +1,44 @@
-"""Effects of factors in an ablation design: contrasts of what a block's combinations show. Pure: no torch, no printing.
+"""Effects of factors in an ablation design: contrasts of a block's combinations.
 
-A contrast is taken in each replicate (a process, or a seed) and then averaged, so that what a replicate gives to all
-its trials alike cancels. docs/method.md says what each estimand is.
+A contrast is taken in each replicate (a process, or a seed) and then averaged, so that what all trials of a replicate
+have in common cancels. docs/method.md defines each estimand.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
 from harness.analysis import stats
+from harness.analysis.finding import Finding, Scale
+from harness.analysis.multiplicity import as_a_family
 from harness.analysis.stats import Array, Estimate
+from harness.analysis.verdicts import Flag, Verdict
 from harness.records import designs
 from harness.records.designs import Contrast
 from harness.records.plan import Block
 
-Scale = Literal["ratio", "difference"]
 
+@dataclass(frozen=True, kw_only=True)
+class Effect(Finding):
+    """What a factor does, or how two factors interact; `level` is its name.
 
-@dataclass(frozen=True)
-class Effect:
-    """What a factor does, or how two interact, in one block, by one metric.
+    `kind` is the estimand, in the words of `harness.records.designs`. `values` are the contrast in each replicate, in
+    log units where the scale is "ratio". `adjusted` is the p value of an effect beyond the floor, corrected for all
+    effects of the same block, mode and metric (Holm). Where a combination is missing, `estimate` is None."""
 
-    `kind` is the estimand, in the words of `harness.records.designs`; `values` are the contrast in each replicate,
-    logs where the `scale` is "ratio"; `adjusted` is the p value of an effect beyond the floor, adjusted for all effects
-    of the same block, mode and metric (Holm). `verdict` is "invalid" and `estimate` None where what it needs is
-    missing."""
-
-    block: Block
-    mode: str
-    metric: str
     kind: str
     factors: tuple[str, ...]
-    scale: Scale
     values: tuple[float, ...] = ()
-    estimate: Estimate | None = None
-    adjusted: float | None = None
-    verdict: str = "invalid"
-    reason: str = ""
-    flags: tuple[str, ...] = ()
-    confidence: float = 0.95
-
-    @property
-    def level(self) -> str:
-        """Its name: the factor, or two with an x between them. A claim finds it by this, as it finds a level."""
-        return designs.name_of(self.factors)
-
-    @property
-    def ratio(self) -> float | None:
-        """Its size as people read it: a ratio, or in the scale "difference" the difference itself."""
-        return None if self.estimate is None else self._shown(self.estimate.mean)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of `ratio` that decides; None where there is too little for one."""
-        if self.estimate is None or not math.isfinite(self.estimate.error):
-            return None
-        low, high = self.estimate.interval(self.confidence)
-        return self._shown(low), self._shown(high)
-
-    def _shown(self, value: float) -> float:
-        return math.exp(value) if self.scale == "ratio" else value
 
 
 def contrasts(
     design: str, factors: Sequence[str], levels: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, tuple[str, ...], dict[str, float]]]:
-    """Kind, factors and weights by level of each effect that these levels can estimate. `levels` says which factors are
-    on in each; an effect that needs a combination that is not among them is left out."""
+    """Kind, factors and weights by level of each effect that these levels can estimate. `levels` gives the factors that
+    are on in each; an effect that needs any other combination is left out."""
     names = {frozenset(on): level for level, on in levels.items()}
     return [
         (contrast.kind, contrast.factors, {names[on]: weight for on, weight in contrast.weights})
@@ -84,30 +51,31 @@ def contrasts(
 class Judge:
     """How the effects of one block, mode and metric are judged.
 
-    `decide` gives verdict and reason of an estimate alone. One of its `significant` verdicts stands only where the
-    adjusted p value is at most 1 - `confidence`; no effect below `floor` (in the estimate's own units) is one. `barred`
-    says of some levels why what needs them is not judged: another verdict, and its reason. `flags` are marks of levels,
-    which go over to what needs them."""
+    `decide` gives verdict and reason of one estimate. A difference stands only where its adjusted p value is at most
+    1 - `confidence`; effects smaller than `floor` (in the estimate's units) are not called different. `barred` gives
+    the verdict and reason for levels whose effects are not judged. `flags` of levels pass on to their effects."""
 
-    decide: Callable[[Estimate], tuple[str, str]]
-    significant: tuple[str, ...] = ("faster", "slower")
+    decide: Callable[[Estimate], tuple[Verdict, str]]
     floor: float = 0.0
     confidence: float = 0.95
-    barred: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    barred: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)
+    flags: Mapping[str, Sequence[Flag]] = field(default_factory=dict)
 
 
 def effects_of(
     block: Block, mode: str, metric: str, design: str, factors: Sequence[str], values: Mapping[str, Array],
     scale: Scale, judge: Judge,
 ) -> list[Effect]:  # fmt: skip
-    """All effects of a block. `values` are those of its levels, shape (replicates,) each, aligned: the same position is
-    the same process or seed. An effect that needs a combination without values has no estimate and says which."""
+    """All effects of a block. `values` are those of its levels, shape (replicates,) each; the same position is the same
+    process or seed. An effect that needs a combination without values has no estimate and says which."""
     levels = {trial.level: trial.on for trial in block.trials if len(values.get(trial.level, ()))}
     estimable = {(kind, of): weights for kind, of, weights in contrasts(design, factors, levels)}
     found = []
     for contrast in designs.contrasts(design, factors):
-        effect = Effect(block, mode, metric, contrast.kind, contrast.factors, scale, confidence=judge.confidence)
+        effect = Effect(
+            block=block, level=designs.name_of(contrast.factors), mode=mode, metric=metric, scale=scale,
+            kind=contrast.kind, factors=contrast.factors, confidence=judge.confidence,
+        )  # fmt: skip
         weights = estimable.get((contrast.kind, contrast.factors))
         if weights is None:
             found.append(replace(effect, reason=_what_it_lacks(contrast, design, factors, levels, judge)))
@@ -116,24 +84,12 @@ def effects_of(
         estimate = stats.estimate(each.tolist())
         verdict, reason = judge.decide(estimate)
         for level in weights:
-            if level in judge.barred and verdict != "invalid":
+            if level in judge.barred and verdict != Verdict.INVALID:
                 verdict, reason = judge.barred[level]
         flags = tuple(dict.fromkeys(flag for level in weights for flag in judge.flags.get(level, ())))
         judged = replace(effect, estimate=estimate, verdict=verdict, reason=reason, flags=flags)
         found.append(replace(judged, values=tuple(each.tolist())))
-    return _as_a_family(found, judge)
-
-
-def _as_a_family(effects: Sequence[Effect], judge: Judge) -> list[Effect]:
-    """The effects with adjusted p values; what may be chance among so many is undecided."""
-    p_values = {i: effect.estimate.p_value(judge.floor) for i, effect in enumerate(effects) if effect.estimate}
-    found = list(effects)
-    for i, adjusted in zip(p_values, stats.holm_adjusted(list(p_values.values())), strict=True):
-        found[i] = replace(found[i], adjusted=adjusted)
-        if found[i].verdict in judge.significant and adjusted > 1 - judge.confidence:
-            reason = f"{found[i].verdict} if it were alone; one of {len(p_values)} effects may seem so by chance"
-            found[i] = replace(found[i], verdict="undecided", reason=reason)
-    return found
+    return as_a_family(found, judge.floor)
 
 
 def _what_it_lacks(

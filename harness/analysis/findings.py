@@ -1,39 +1,42 @@
-"""Everything that can be said of a run: comparisons, numbers, failures and claims."""
+"""Everything that a run shows: comparisons, numbers, failures and claims."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from typing import Any, TypeVar
+from functools import cached_property
 
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.claims import ClaimResult, Evidence, confirmed, settle
+from harness.analysis.break_even import RatioCurves, find_break_evens
+from harness.analysis.claims import ClaimResult, confirmed, settle
+from harness.analysis.controls import biased_twice, controls_of, floor_of, measured_of
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.explain import Explanation, explanations
+from harness.analysis.finding import Finding
+from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import Growth, find_growth
-from harness.analysis.learning_results import Lessons, find_lessons
-from harness.analysis.profiles import Profiled
+from harness.analysis.learning_results import LearningResults, find_learning
+from harness.analysis.multiplicity import discoveries
+from harness.analysis.profiles import Profiled, profiles_of
 from harness.analysis.resources import Resources, find_resources
-from harness.analysis.samples import Samples
-from harness.analysis.timing import Comparison, Measured, View, alpha_of, decide, discoveries, looks_of
-from harness.plugins.catalog import Catalog, Entry
-from harness.plugins.isolation import error_text, isolated
-from harness.plugins.manager import CORE
+from harness.analysis.timing import Comparison, Measured, View, alpha_of, decide, looks_of
+from harness.analysis.verdicts import EXCLUDED, Verdict
+from harness.analysis.views import MetricViews
+from harness.plugins.catalog import Catalog
+from harness.plugins.isolation import isolated
 from harness.plugins.parts import Metric
 from harness.records import designs
 from harness.records.plan import LEARNING, Block, Plan
-from harness.records.record import Record, by_block
-
-One = TypeVar("One", Comparison, Effect)
+from harness.records.record import Record
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything a report says. `numbers` are metrics of single trials by (block id, level, mode, metric)."""
+    """Everything that a report is made of. `numbers` are metrics of single trials by (block id, level, mode, metric),
+    `profiles` those of a block's trials by (block id, mode)."""
 
     plan: Plan
     metrics: Mapping[str, Metric]
@@ -43,7 +46,6 @@ class Findings:
     failures: tuple[Record, ...]
     verified: tuple[Record, ...]
     resources: Resources
-    #: By block id and mode, in the order of the block's trials.
     profiles: Mapping[tuple[str, str], Sequence[Profiled]]
     measured: tuple[Measured, ...]
     claims: tuple[ClaimResult, ...]
@@ -51,7 +53,7 @@ class Findings:
     null_biased: bool
     problems: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
-    lessons: Lessons = field(default_factory=Lessons)
+    learning: LearningResults = field(default_factory=LearningResults)
     health: tuple[Record, ...] = ()
     growth: tuple[Growth, ...] = ()
 
@@ -61,31 +63,50 @@ class Findings:
 
     def effects_in(self, block: Block, mode: str, metric: str = "step_time") -> list[Effect]:
         """The effects of one block, mode and metric."""
-        return list(self._effects.get((block.id, mode, metric), ()))
+        return self._effects.get((block.id, mode, metric), [])
 
     @cached_property
-    def counted(self) -> Mapping[str, frozenset[str]]:
-        """The metrics that are known of each block's trials, by its id."""
-        found: dict[str, set[str]] = {}
-        for block, _, _, name in self.numbers:
-            found.setdefault(block, set()).add(name)
-        return {block: frozenset(names) for block, names in found.items()}
+    def metrics_in(self) -> Mapping[str, frozenset[str]]:
+        """The metrics that are known in each block, by its id."""
+        names = grouped(self.numbers, lambda place: place[0])
+        return {block: frozenset(name for *_, name in places) for block, places in names.items()}
 
     @cached_property
     def _compared(self) -> dict[tuple[str, str, str], list[Comparison]]:
-        return _by_place(self.comparisons)
+        return by_place(self.comparisons)
 
     @cached_property
     def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
-        return _by_place(self.effects)
+        return by_place(self.effects)
 
     @cached_property
     def explained(self) -> list[Explanation]:
-        """Where the differences to the baseline come from, as far as there are profiles."""
+        """Where the differences to the baseline come from, for trials that were profiled."""
         return explanations(self.measured, self.profiles)
 
+    @cached_property
+    def break_evens(self) -> tuple[RatioCurves, ...]:
+        """Ratios along numbers, and where they cross 1."""
+        return find_break_evens(self.plan, self.comparisons, self.numbers, self.metrics)
+
+    @property
+    def broken(self) -> list[Record]:
+        """The failures of trials that raised or broke a promise; the others were skipped."""
+        return [record for record in self.failures if record.outcome in ("failed", "invalid")]
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether this is a first look, which decides nothing."""
+        return any(block.measures.speed.quick for block in self.plan.blocks if block.measures.speed)
+
+    @property
+    def deciding(self) -> list[Finding]:
+        """The comparisons by step time, and by the score that decides in each block."""
+        times: list[Finding] = [c for c in self.comparisons if c.metric == "step_time"]
+        return times + [c for one in self.learning.learned for c in self.learning.of(one).values()]
+
     def timed(self, block: Block, mode: str) -> Measured:
-        """What was measured of a block in a mode that it is timed in."""
+        """The samples of a block in a mode that it is timed in."""
         return self._timed[block.id, mode]
 
     @cached_property
@@ -93,8 +114,8 @@ class Findings:
         return {(one.block.id, one.mode): one for one in self.measured}
 
     def smallest_visible(self) -> tuple[float, float] | None:
-        """The smallest relative differences of step time that the run would have found in 80 % of cases, in its
-        typical and in its noisiest comparison. None where nothing was compared."""
+        """The smallest relative differences of step time that the run would detect in 80 % of cases, in its typical and
+        in its noisiest comparison. None where nothing was compared."""
         sizes = [
             math.expm1(stats.smallest_visible(c.estimate.half_width(), self.floor, c.estimate.k))
             for c in self.comparisons
@@ -103,250 +124,155 @@ class Findings:
         return (float(np.median(sizes)), max(sizes)) if sizes else None
 
 
-def _by_place(compared: Iterable[One]) -> dict[tuple[str, str, str], list[One]]:
-    """Comparisons or effects by block id, mode and metric: each table asks for its own."""
-    found: dict[tuple[str, str, str], list[One]] = {}
-    for one in compared:
-        found.setdefault((one.block.id, one.mode, one.metric), []).append(one)
-    return found
-
-
 def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
     """Read a run's records. Metrics are views of them, so a new metric reads an old run."""
     with isolated("reading metrics of the records"):
-        return _find(plan, records, catalog)
+        return _Reader(plan, records, catalog).findings()
 
 
-def _find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
-    entries = catalog.entries(Metric)
-    metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
-    problems: list[str] = []
-    views = {name: _guarded(catalog, entry, problems) for name, entry in entries.items()}
-    measured = measured_of(plan.blocks, records)
-    controls = controls_of(measured)
-    again = controls_of(measured_of([block.alone() for block in plan.blocks], records))
-    floor, biased = floor_of(controls), is_null_biased(controls) and (not again or is_null_biased(again))
-    per_sample = [name for name, metric in metrics.items() if metric.per == "sample"]
-    comparisons: list[Comparison] = []
-    effects: list[Effect] = []
-    numbers = {}
+class _Reader:
+    """A plan and its records on the way to findings."""
 
-    def judged(one: Measured) -> tuple[list[Comparison], list[Effect]]:
-        """Everything that is compared of one block and mode."""
-        trials = one.block.trials[1:]
-        found = [one.compare(trial, name, views[name], floor, biased) for trial in trials for name in per_sample]
-        return found, effects_among(plan, one, found, views, floor, biased)
+    def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
+        self.plan, self.records, self.metrics = plan, records, MetricViews(catalog)
+        self.measured = measured_of(plan.blocks, records)
+        controls = controls_of(self.measured)
+        self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
 
-    for one in measured:
-        for trial in one.block.trials:
-            for name, metric in metrics.items():
-                value = one.number(trial.level, metric, views[name])
-                if value is not None:
-                    numbers[one.block.id, trial.level, one.mode, name] = value
-        found = judged(one)
-        comparisons += [c for c in found[0] if c.estimate is not None or c.metric == "step_time"]
-        effects += [e for e in found[1] if e.estimate is not None or e.metric == "step_time"]
-    comparisons = discoveries(comparisons, floor, ("faster", "slower"))
-    lessons = find_lessons(plan, records, measured)
-    effects += lessons.effects
-    step_times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
-    of_steps = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
-    faster = frozenset(place for place, verdict in of_steps.items() if verdict == "faster")
-    resources = find_resources(plan, records, step_times, faster)
-    valid = {place: time for place, time in step_times.items() if of_steps.get(place) != "invalid"}
-    growth = find_growth(plan, resources, valid)
-    # In a design a level may be called as an effect is, and claims are about effects.
-    learned = () if plan.factors else lessons.comparisons
-    first: list[Evidence] = [*evidence(plan, comparisons, effects), *learned, *resources.quantities, *growth]
-    claims = settle(plan, first, floor, biased)
-    fresh = {}
-    originals = {block.again().id: block for block in plan.blocks}
-    for one in measured_of([block.again() for block in plan.blocks], records):
-        original = originals[one.block.id]
-        for each in evidence(plan, *judged(one)) if one.processes else ():
-            fresh[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
-    if fresh:
-        second = [fresh.get((e.block.id, e.level, e.mode, e.metric), e) for e in first]
-        claims = list(map(confirmed, claims, settle(plan, second, floor, biased)))
-    return Findings(
-        plan=plan,
-        metrics=metrics,
-        views=views,
-        comparisons=tuple(comparisons),
-        numbers=numbers,
-        failures=tuple(first_failures(records)),
-        verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
-        resources=resources,
-        profiles=profiles_of(plan, records),
-        measured=tuple(measured),
-        claims=tuple(claims),
-        floor=floor,
-        null_biased=biased,
-        problems=tuple(problems),
-        effects=tuple(effects),
-        lessons=lessons,
-        health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
-        growth=growth,
+    def findings(self) -> Findings:
+        """Step times first: everything else builds on them."""
+        plan, records = self.plan, self.records
+        numbers = self.numbers()
+        comparisons, effects = self.compared()
+        learning = find_learning(plan, records, self.measured)
+        effects += learning.effects
+        resources, growth = self.amounts(numbers, comparisons)
+        # In a design a level may have the name of an effect, and claims are about effects.
+        learned = () if plan.factors else learning.comparisons
+        evidence = [*about_claims(plan, comparisons, effects), *learned, *resources.quantities, *growth]
+        return Findings(
+            plan=plan,
+            metrics=self.metrics.metrics,
+            views=self.metrics.views,
+            comparisons=tuple(comparisons),
+            numbers=numbers,
+            failures=tuple(first_failures(records)),
+            verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
+            resources=resources,
+            profiles=profiles_of(plan, records),
+            measured=tuple(self.measured),
+            claims=tuple(self.claims(evidence)),
+            floor=self.floor,
+            null_biased=self.null_biased,
+            problems=tuple(self.metrics.problems),
+            effects=tuple(effects),
+            learning=learning,
+            health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
+            growth=growth,
+        )
+
+    def numbers(self) -> dict[tuple[str, str, str, str], float]:
+        """Each metric of each timed trial by itself."""
+        found = {}
+        for one in self.measured:
+            for trial in one.block.trials:
+                for name, metric in self.metrics.metrics.items():
+                    value = one.number(trial.level, metric, self.metrics.views[name])
+                    if value is not None:
+                        found[one.block.id, trial.level, one.mode, name] = value
+        return found
+
+    def compared(self) -> tuple[list[Comparison], list[Effect]]:
+        """Each level against the baseline, and the effects of a design; without metrics that were not measured."""
+        comparisons: list[Comparison] = []
+        effects: list[Effect] = []
+        for one in self.measured:
+            levels, contrasts = self.compared_in(one)
+            comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
+            effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
+        return discoveries(comparisons, self.floor), effects
+
+    def compared_in(self, one: Measured) -> tuple[list[Comparison], list[Effect]]:
+        """Everything that is compared in one block and mode."""
+        views = {name: self.metrics.views[name] for name, m in self.metrics.metrics.items() if m.per == "sample"}
+        found = [
+            one.compare(trial, name, view, self.floor, self.null_biased)
+            for trial in one.block.trials[1:]
+            for name, view in views.items()
+        ]
+        return found, self.effects_in(one, found) if self.plan.factors else []
+
+    def effects_in(self, one: Measured, compared: Sequence[Comparison]) -> list[Effect]:
+        """The effects of an ablation design in one block and mode, by each metric that its levels were compared by."""
+        plan = self.plan
+        skipped = {
+            s.coordinates[plan.axis]: (Verdict.INVALID, s.because)
+            for s in plan.skipped
+            if s.coordinates == {**one.block.context, plan.axis: s.coordinates[plan.axis]}
+        }
+
+        def decide_here(estimate: stats.Estimate) -> tuple[Verdict, str]:
+            if one.settings.quick:
+                return Verdict.UNDECIDED, "one process"
+            decided = decide(estimate, one.settings, self.floor, looks_of(one.block)[0])
+            return one.unless_blind(*decided, self.null_biased)
+
+        found = []
+        for metric, those in grouped(compared, lambda c: c.metric).items():
+            there = [c.level for c in those if c.estimate is not None and c.level not in one.broken]
+            barred = {c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}
+            judge = Judge(
+                decide_here,
+                floor=self.floor,
+                confidence=1 - alpha_of(one.settings),
+                barred={**skipped, **barred},
+                flags={c.level: c.flags for c in those},
+            )
+            values = one.aligned([one.block.baseline.level, *there], self.metrics.views[metric])
+            found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
+        return found
+
+    def amounts(
+        self, numbers: Mapping[tuple[str, str, str, str], float], comparisons: Sequence[Comparison]
+    ) -> tuple[Resources, tuple[Growth, ...]]:
+        """Memory and cost, and how they and step times grow."""
+        times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
+        verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
+        faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
+        resources = find_resources(self.plan, self.records, times, faster)
+        valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
+        return resources, find_growth(self.plan, resources, valid)
+
+    def claims(self, evidence: Sequence[Finding]) -> list[ClaimResult]:
+        """The claims; those that failed are answered again where the blocks against them were measured once more."""
+        claims = settle(self.plan, evidence, self.floor, self.null_biased)
+        originals = {block.again().id: block for block in self.plan.blocks}
+        again: dict[tuple[str, str, str, str], Finding] = {}
+        for one in measured_of([block.again() for block in self.plan.blocks], self.records):
+            original = originals[one.block.id]
+            for each in about_claims(self.plan, *self.compared_in(one)) if one.processes else ():
+                again[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
+        if not again:
+            return claims
+        second = [again.get((one.block.id, one.level, one.mode, one.metric), one) for one in evidence]
+        return list(map(confirmed, claims, settle(self.plan, second, self.floor, self.null_biased)))
+
+
+def about_claims(plan: Plan, comparisons: Sequence[Comparison], effects: Sequence[Effect]) -> Sequence[Finding]:
+    """What claims are about: levels of the compared axis, or the effects that a design is for."""
+    return (
+        [effect for effect in effects if effect.kind in designs.CLAIMED[plan.design]] if plan.factors else comparisons
     )
 
 
-def profiles_of(plan: Plan, records: Sequence[Record]) -> dict[tuple[str, str], list[Profiled]]:
-    """The profiles of each block and mode, in the order of its trials."""
-    stored = {
-        (r.block, r.measure, r.level): r for r in records if r.measure.startswith("profile.") and r.outcome == "ok"
-    }
-    found = {
-        (block.id, mode): [
-            Profiled.from_record(record)
-            for trial in block.trials
-            if (record := stored.get((block.id, f"profile.{mode}", trial.level)))
-        ]
-        for block in plan.blocks
-        for mode in (block.measures.profile.of if block.measures.profile else ())
-    }
-    return {place: group for place, group in found.items() if group}
-
-
-def evidence(
-    plan: Plan, comparisons: Sequence[Comparison], effects: Sequence[Effect]
-) -> Sequence[Comparison] | Sequence[Effect]:
-    """What the suite's claims speak of: levels of the compared axis, or the effects that are a design's own."""
-    if not plan.factors:
-        return comparisons
-    return [effect for effect in effects if effect.kind in designs.CLAIMED[plan.design]]
-
-
-def effects_among(
-    plan: Plan, one: Measured, compared: Sequence[Comparison], views: Mapping[str, View], floor: float, biased: bool
-) -> list[Effect]:
-    """The effects of an ablation design in one block and mode, by each metric that its levels were compared by."""
-    if not plan.factors:
-        return []
-    skipped = {
-        s.coordinates[plan.axis]: ("invalid", s.because)
-        for s in plan.skipped
-        if s.coordinates == {**one.block.context, plan.axis: s.coordinates[plan.axis]}
-    }
-
-    def decide_here(estimate: stats.Estimate) -> tuple[str, str]:
-        if one.settings.quick:
-            return "undecided", "one process"
-        return one.unless_blind(*decide(estimate, one.settings, floor, looks_of(one.block)[0]), biased)
-
-    found = []
-    for metric in dict.fromkeys(c.metric for c in compared):
-        levels = {c.level: c for c in compared if c.metric == metric}
-        there = [level for level, c in levels.items() if c.estimate is not None and level not in one.broken]
-        barred = {level: (c.verdict, c.reason) for level, c in levels.items() if c.verdict in ("invalid", "unranked")}
-        judge = Judge(
-            decide_here,
-            floor=floor,
-            confidence=1 - alpha_of(one.settings),
-            barred={**skipped, **barred},
-            flags={level: c.flags for level, c in levels.items()},
-        )
-        values = one.aligned([one.block.baseline.level, *there], views[metric])
-        found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
-    return found
-
-
-def _guarded(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
-    """A metric's view that gives None where its code raises, or gives what is no answer: one broken metric must neither
-    hide a run's results nor change what the others read."""
-    ours = entry.plugin == CORE
-
-    @cache
-    def code() -> View:
-        return catalog.code(entry)  # found once, and only where it is asked for, since that may fail too
-
-    def view(stored: Any) -> Any:
-        try:
-            return code()(stored) if ours else answer_in(entry.part, code()(handed_out(stored)), stored)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin may raise anything; it is named
-            problem = f"{entry.owner}: {error_text(error)}"
-            if problem not in problems:
-                problems.append(problem)
-            return None
-
-    return view
-
-
-def handed_out(stored: Any) -> Any:
-    """What a guest is given to read: samples, or totals, that it may keep and change as it likes."""
-    if isinstance(stored, Samples):
-        return replace(stored, phases=dict(stored.phases), counts=dict(stored.counts))
-    return dict(stored)
-
-
-def answer_in(metric: Metric, value: Any, stored: Any) -> Any:
-    """What a metric gives, as numbers: one, or one for each sample. Raises ValueError where it is neither that nor
-    None."""
-    if value is None:
-        return None
-    if metric.per == "sample":
-        costs = np.asarray(value)
-        if costs.shape != stored.wall.shape or costs.dtype.kind not in "fiu":
-            raise ValueError(f"it gives {costs.dtype} of shape {costs.shape}, not a number for each sample")
-        if not np.isfinite(costs).all():
-            raise ValueError("it gives costs that are not finite")
-        return costs
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
-        raise ValueError(f"it gives {str(value)[:40]!r}, not a finite number")
-    return float(value)
-
-
-def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:
-    """What was measured, in every block and mode."""
-    theirs = by_block(records)
-    return [
-        Measured(block, theirs.get(block.id, ()), mode)
-        for block in blocks
-        for mode in (block.measures.speed.of if block.measures.speed else ())
-    ]
-
-
-def controls_of(measured: Sequence[Measured]) -> list[float]:
-    """The baseline against itself: a log ratio of each process."""
-    return [value for one in measured for value in one.log_ratios(one.block.baseline.level, "control")]
-
-
-def suspects(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block]:
-    """The baselines, alone, that are to be measured once more because the controls are biased: those farthest off.
-    None where nothing is biased."""
-    measured = measured_of(plan.blocks, records)
-    if any(one.settings.quick for one in measured) or not is_null_biased(controls_of(measured)):
-        return []  # a quick look decides nothing anyway
-    off = {one.block.id: abs(float(np.mean(controls_of([one]) or [0.0]))) for one in measured}
-    return [block.alone() for block in sorted(plan.blocks, key=lambda b: -off.get(b.id, 0.0))[:most]]
-
-
 def contested(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
-    """The blocks that a claim about a clock fails by, to be measured once more before it is said to fail."""
+    """The blocks by which a claim about times fails, to be measured once more before it is said to fail."""
     timed = [result for result in find(plan, records, catalog).claims if result.claim.of != LEARNING]
     against = {block for result in timed for block in result.against}
     return [block.again() for block in plan.blocks if block.id in against]
 
 
-def floor_of(controls: Sequence[float]) -> float:
-    """No difference below this is called one: what the baseline shows against itself, and at least 0.3 %."""
-    return max(stats.FLOOR, abs(float(np.mean(controls)))) if controls else stats.FLOOR
-
-
-def is_null_biased(controls: Sequence[float]) -> bool:
-    """Whether the controls' pooled 99 % interval excludes 0 and their mean exceeds 0.3 %."""
-    if len(controls) < stats.LEAST:
-        return False
-    pooled = stats.estimate(controls)
-    low, high = pooled.interval(0.99)
-    return (low > 0 or high < 0) and abs(pooled.mean) > stats.FLOOR
-
-
 def first_failures(records: Sequence[Record]) -> list[Record]:
-    """The first failed, invalid or skipped record of each trial of each block; to diverge is no failure."""
-    found: dict[tuple[str, str], Record] = {}
-    for record in records:
-        if record.outcome not in ("ok", "diverged"):
-            found.setdefault((record.block, record.level), record)
-    return list(found.values())
+    """The first failed, invalid or skipped record of each trial of each block; divergence is no failure."""
+    bad = (record for record in records if record.outcome not in ("ok", "diverged"))
+    return [those[0] for those in grouped(bad, lambda record: (record.block, record.level)).values()]

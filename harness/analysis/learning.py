@@ -1,4 +1,4 @@
-"""What trials learned over seeds: paired comparisons with intervals and verdicts. Pure; docs/method.md says why."""
+"""What trials learned over seeds: paired comparisons with intervals and verdicts. docs/method.md gives the reasons."""
 
 from __future__ import annotations
 
@@ -12,31 +12,26 @@ import numpy as np
 
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
+from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.stats import Array, Estimate
+from harness.analysis.verdicts import Flag, Verdict
 from harness.plugins.parts import Score
 from harness.plugins.scores import scores_of
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
 from harness.records.settings import Learning
 
-#: What each flag means to the one who reads it.
-FLAGS = {
-    "extended": "seeds were added after a look at the others: such intervals are too narrow, so take them as a hint",
-    "diverged": "some of these seeds diverged; each counts with the score of the untrained model",
-    "flips-disagree": "the sign-flip test and the t interval do not say the same: a few seeds decide",
-}
-
 
 @dataclass(frozen=True)
 class RateDifference(Estimate):
-    """The difference of two rates over the same seeds, with an interval of its own (Bonett and Price 2012)."""
+    """The difference of two rates over the same seeds, with the interval of Bonett and Price (2012)."""
 
     baseline: tuple[bool, ...] = ()
     variant: tuple[bool, ...] = ()
 
     @classmethod
     def of(cls, baseline: Sequence[bool], variant: Sequence[bool]) -> RateDifference:
-        """Paired outcomes, index i of both the same seed."""
+        """From paired outcomes; index i of both is the same seed."""
         mean, low, high = seeds.failure_difference(baseline, variant)
         error = (high - low) / 2 / NormalDist().inv_cdf(0.975)
         return cls(mean, error, math.inf, len(baseline), tuple(baseline), tuple(variant))
@@ -46,63 +41,33 @@ class RateDifference(Estimate):
         return seeds.failure_difference(self.baseline, self.variant, confidence)[1:]
 
     def half_width(self, confidence: float = 0.95) -> float:
-        """Half of it."""
+        """Half of the interval."""
         low, high = self.interval(confidence)
         return (high - low) / 2
 
     def p_value(self, floor: float = 0.0) -> float:
-        """McNemar's exact p."""
+        """McNemar's exact p value."""
         return seeds.mcnemar(self.baseline, self.variant)
 
 
-@dataclass(frozen=True)
-class LearningComparison:
-    """A level against the baseline in one block by one score, a value a seed.
+@dataclass(frozen=True, kw_only=True)
+class LearningComparison(Finding):
+    """A level against the baseline by one score, with one value per seed.
 
-    `baseline` and `variant` are the values themselves, `estimate` is of their differences, or of the logs of their
-    ratios; `survivors` of the same without seeds that diverged, where any did. `sign_flip` is that test's p."""
+    `values` and `baseline_values` are the scores themselves; `estimate` is of their differences, or of the logs of
+    their ratios. `sign_flip` is the p value of that test. `survivors` is the estimate without the seeds that diverged,
+    where any did."""
 
-    block: Block
-    level: str
-    metric: str
     score: Score
     seeds: tuple[int, ...]
-    baseline: tuple[float, ...]
-    variant: tuple[float, ...]
-    estimate: Estimate | None
-    verdict: str
-    reason: str = ""
-    flags: tuple[str, ...] = ()
+    values: tuple[float, ...]
+    baseline_values: tuple[float, ...]
     sign_flip: float | None = None
     survivors: Estimate | None = None
-    adjusted: float | None = None
-    mode: str = LEARNING
-
-    @property
-    def scale(self) -> str:
-        """Whether differences or ratios are compared."""
-        return self.score.compared
-
-    @property
-    def ratio(self) -> float | None:
-        """Its size as people read it: a ratio, or the mean difference."""
-        return None if self.estimate is None else self.on_scale(self.estimate.mean)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of `ratio`; None where there is too little for one."""
-        if self.estimate is None or not math.isfinite(self.estimate.error):
-            return None
-        low, high = self.estimate.interval()
-        return self.on_scale(low), self.on_scale(high)
-
-    def on_scale(self, value: float) -> float:
-        """A difference as it is, a log as its ratio."""
-        return math.exp(value) if self.scale == "ratio" else value
 
 
 class Learned:
-    """What was learned in one block: its runs by level and seed."""
+    """The training runs of one block by level and seed."""
 
     def __init__(self, block: Block, records: Iterable[Record]) -> None:
         assert block.measures.learning is not None
@@ -114,12 +79,12 @@ class Learned:
                 continue
             if record.measure == LEARNING and record.outcome in ("ok", "diverged"):
                 self.runs[record.level][record.data["seed"]] = record
-            elif record.outcome != "ok" and (record.measure == LEARNING or not record.after_the_clock):
+            elif record.outcome != "ok" and (record.measure == LEARNING or not record.after_timing):
                 self.broken.setdefault(record.level, record)
 
     @cached_property
     def scores(self) -> dict[str, Score]:
-        """Everything that is compared but the time to the target."""
+        """Everything that is compared, except the time to the target."""
         return scores_of(self.settings)
 
     def seeds_of(self, *levels: str) -> tuple[int, ...]:
@@ -128,15 +93,15 @@ class Learned:
 
     @cached_property
     def limit(self) -> int:
-        """How many steps a run was to have; where time ends them, the most that any run made."""
+        """The steps of a whole run; where time ends runs, the most steps that any run made."""
         return max((total_steps(record) for runs in self.runs.values() for record in runs.values()), default=0)
 
     def values(self, level: str, metric: str, under: Sequence[int]) -> Array:
-        """A score of a level, a value a seed."""
+        """A score of a level, shape (seeds,)."""
         return np.array([value_of(self.runs[level][seed], metric, self.settings, self.limit) for seed in under])
 
     def diverged(self, level: str, under: Sequence[int]) -> list[bool]:
-        """Which seeds diverged."""
+        """Whether the run of each seed diverged."""
         return [self.runs[level][seed].outcome == "diverged" for seed in under]
 
     def compare(self, level: str, metric: str) -> LearningComparison:
@@ -145,12 +110,12 @@ class Learned:
         under = self.seeds_of(baseline, level)
         ours, theirs = (self.values(one, metric, under) for one in (level, baseline))
         comparison = LearningComparison(
-            self.block, level, metric, score, under, tuple(theirs.tolist()), tuple(ours.tolist()), None, "invalid",
-            "not trained",
+            block=self.block, level=level, mode=LEARNING, metric=metric, scale=score.compared, reason="not trained",
+            score=score, seeds=under, values=tuple(ours.tolist()), baseline_values=tuple(theirs.tolist()),
         )  # fmt: skip
         broken = self.broken.get(level) or self.broken.get(baseline)
         if broken is not None:
-            return replace(comparison, reason=f"{broken.outcome}: {broken.reason}")
+            return replace(comparison, reason=failure_in_words(broken))
         if not under:
             return comparison
         differences = seeds.differences(theirs, ours, score.compared)
@@ -160,23 +125,26 @@ class Learned:
         failed = [a or b for a, b in zip(self.diverged(baseline, under), self.diverged(level, under), strict=True)]
         flip = None if rate else seeds.sign_flip(differences)
         survivors = differences[~np.array(failed)]
-        flags = ["extended"] if self.settings.extended else []
-        if any(failed) and metric != "diverged":
-            flags.append("diverged")
-        if flip is not None and verdict != "equivalent" and (verdict in ("better", "worse")) != (flip <= 0.05):
-            flags.append("flips-disagree")
+        different = verdict in (Verdict.BETTER, Verdict.WORSE)
+        flags = {
+            Flag.EXTENDED: self.settings.extended,
+            Flag.DIVERGED: any(failed) and metric != "diverged",
+            Flag.FLIPS_DISAGREE: (
+                flip is not None and verdict != Verdict.EQUIVALENT and different != (flip <= 0.05)
+            ),
+        }  # fmt: skip
         return replace(
             comparison,
             estimate=estimate,
             verdict=verdict,
             reason=reason,
-            flags=tuple(flags),
+            flags=tuple(flag for flag, applies in flags.items() if applies),
             sign_flip=flip,
             survivors=stats.estimate(survivors.tolist()) if any(failed) and len(survivors) > 1 else None,
         )
 
     def margin(self, metric: str) -> float | None:
-        """What still counts as equal, in the estimate's units; the suite gives it for its own metric alone."""
+        """What still counts as equal, in the estimate's units; the suite gives it for its own metric only."""
         if not self.settings.margin or metric.removeprefix("mean_") != self.settings.score:
             return None
         return math.log1p(self.settings.margin) if self.settings.margin_of == "ratio" else self.settings.margin
@@ -186,7 +154,7 @@ class Learned:
         return [self.compare(trial.level, metric) for trial in self.block.trials[1:] for metric in self.scores]
 
     def reached(self, level: str) -> list[int | None]:
-        """The steps to the target of each seed of a level; None for those that never got there."""
+        """The steps to the target of each seed of a level; None for a run that did not reach it."""
         settings = self.settings
         if settings.target is None:
             return []
@@ -194,9 +162,9 @@ class Learned:
 
 
 def value_of(record: Record, metric: str, settings: Learning, limit: int) -> float:
-    """A score of one run. A run that diverged is worth what it was before its first step, and one that never reached
-    the target took the `limit` (so that means are restricted ones, Royston and Parmar 2013): its own length would
-    reward it for making few steps in its time."""
+    """A score of one run. A run that diverged counts with the score before its first step. One that did not reach the
+    target counts with `limit` steps, so that means are restricted ones (Royston and Parmar 2013); with its own length,
+    making few steps in the given time would look better."""
     data, diverged = record.data, record.outcome == "diverged"
     if metric == "diverged":
         return float(diverged)
@@ -214,8 +182,8 @@ def value_of(record: Record, metric: str, settings: Learning, limit: int) -> flo
 
 
 def steps_to_target(record: Record, settings: Learning) -> int | None:
-    """The first evaluated step after which the metric was at the target; None for a run that never got there, or
-    diverged later on."""
+    """The first evaluated step after which the metric was at the target; None for a run that did not get there, or
+    diverged later."""
     if settings.target is None or record.outcome == "diverged":
         return None
     better: seeds.Better = "lower" if settings.scores[settings.score]["better"] == "lower" else "higher"
@@ -224,13 +192,12 @@ def steps_to_target(record: Record, settings: Learning) -> int | None:
 
 
 def total_steps(record: Record) -> int:
-    """How many steps the run was to have, or did have where time ends it."""
-    planned = record.data.get("planned_steps") or record.data["steps"]
-    return int(planned)
+    """How many steps the run was planned to have; where time ends it, how many it had."""
+    return int(record.data.get("planned_steps") or record.data["steps"])
 
 
-def visible(comparison: LearningComparison) -> float | None:
-    """The smallest difference (or log ratio) that so many seeds with this scatter would have shown in 8 of 10 cases."""
+def smallest_visible(comparison: LearningComparison) -> float | None:
+    """The smallest difference (or log ratio) that this many seeds with this scatter would show in 80 % of cases."""
     estimate = comparison.estimate
     if estimate is None or isinstance(estimate, RateDifference) or estimate.k < stats.LEAST or not estimate.error:
         return None

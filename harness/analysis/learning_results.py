@@ -1,5 +1,4 @@
-"""What a run's learning measures taught: comparisons over seeds, adjusted for their number, effects, and speed beside
-quality. Pure: no torch, no printing."""
+"""What the training of a run shows: comparisons over seeds, effects, and speed beside quality."""
 
 from __future__ import annotations
 
@@ -12,39 +11,39 @@ from functools import cached_property
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.effects import Effect, Judge, effects_of
+from harness.analysis.grouping import by_place
 from harness.analysis.learning import Learned, LearningComparison
+from harness.analysis.multiplicity import discoveries
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import Measured, discoveries
+from harness.analysis.timing import Measured
+from harness.analysis.verdicts import Flag, Verdict
 from harness.plugins.scores import scores_of
 from harness.records.plan import LEARNING, Plan
 from harness.records.record import Record, by_block
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """What was learned in each block that was to learn, its comparisons, and the effects of an ablation design."""
+class LearningResults:
+    """The training runs of each block, their comparisons, and the effects of an ablation design."""
 
     learned: tuple[Learned, ...] = ()
     comparisons: tuple[LearningComparison, ...] = ()
     effects: tuple[Effect, ...] = ()
-    #: For each (block id, level) that another one beats in speed or quality, and in neither falls behind: that other.
+    #: For each (block id, level) that is dominated: a level that beats it in speed or quality and is behind in neither.
     dominated: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
-        """The comparisons of one block by one score, by default the one that decides, by level."""
-        return self._by_place.get((learned.block.id, metric or learned.settings.metric), {})
+        """The comparisons of one block by level, by one score; by default the one that decides."""
+        place = (learned.block.id, LEARNING, metric or learned.settings.metric)
+        return {comparison.level: comparison for comparison in self._by_place.get(place, ())}
 
     @cached_property
-    def _by_place(self) -> dict[tuple[str, str], dict[str, LearningComparison]]:
-        """The comparisons by block id and score, then by level: each table asks for its own."""
-        found: dict[tuple[str, str], dict[str, LearningComparison]] = {}
-        for comparison in self.comparisons:
-            found.setdefault((comparison.block.id, comparison.metric), {})[comparison.level] = comparison
-        return found
+    def _by_place(self) -> dict[tuple[str, str, str], list[LearningComparison]]:
+        return by_place(self.comparisons)
 
 
-def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> Lessons:
-    """Read what was learned; `measured` are the times of the same run."""
+def find_learning(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> LearningResults:
+    """Read the training runs; `measured` are the times of the same run."""
     theirs = by_block(records)
     learned = [Learned(block, theirs.get(block.id, ())) for block in plan.blocks if block.measures.learning]
     timed = {one.block.id: one for one in measured if one.mode == "train"}
@@ -59,8 +58,7 @@ def find_lessons(plan: Plan, records: Sequence[Record], measured: Sequence[Measu
             dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
         if plan.factors:
             effects += effects_among(plan, one)
-    marked = discoveries(comparisons, 0.0, ("better", "worse"))
-    return Lessons(tuple(learned), tuple(marked), tuple(effects), dominated)
+    return LearningResults(tuple(learned), tuple(discoveries(comparisons, 0.0)), tuple(effects), dominated)
 
 
 def effects_among(plan: Plan, one: Learned) -> list[Effect]:
@@ -71,22 +69,21 @@ def effects_among(plan: Plan, one: Learned) -> list[Effect]:
     for metric, score in one.scores.items():
         values = {level: seeds.as_estimated(one.values(level, metric, under), score.compared) for level in there}
 
-        def decide(estimate: Estimate, metric: str = metric) -> tuple[str, str]:
+        def decide(estimate: Estimate, metric: str = metric) -> tuple[Verdict, str]:
             return seeds.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
 
         judge = Judge(
             decide,
-            significant=("better", "worse"),
-            barred={level: ("invalid", record.reason) for level, record in one.broken.items()},
-            flags=dict.fromkeys(there, ("extended",) if one.settings.extended else ()),
+            barred={level: (Verdict.INVALID, record.reason) for level, record in one.broken.items()},
+            flags=dict.fromkeys(there, (Flag.EXTENDED,) if one.settings.extended else ()),
         )
         found += effects_of(one.block, LEARNING, metric, plan.design, plan.factors, values, score.compared, judge)
     return found
 
 
 def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
-    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their errors.
-    Only where every run got there: one that did not would count for less the faster its steps are."""
+    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their variances.
+    Only where every run reached the target: otherwise a run would count for less the faster its steps are."""
     if one.settings.target is None:
         return []
     step_times = times.estimates()
@@ -99,8 +96,8 @@ def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
         levels = (one.block.baseline.level, trial.level)
         late = sum(step is None for level in levels for step in one.reached(level))
         if late:
-            reason = f"{late} runs never reached the target"
-            found.append(replace(joined, estimate=None, verdict="undecided", reason=reason))
+            reason = f"{late} run{'s' * (late > 1)} did not reach the target"
+            found.append(replace(joined, estimate=None, verdict=Verdict.UNDECIDED, reason=reason))
         elif steps.estimate is not None and step_time is not None and step_time.k >= stats.LEAST:
             estimate = product(steps.estimate, step_time)
             verdict, reason = seeds.decide_seeds(estimate, None, score.better)
@@ -117,8 +114,8 @@ def product(one: Estimate, other: Estimate) -> Estimate:
 
 
 def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
-    """The levels that another level dominates: it is no slower and scores no worse, and in one of the two it is clear
-    of the other by a 95 % interval."""
+    """The levels that another level dominates: it is no slower and scores no worse, and in one of the two its 95 %
+    interval is clear of no difference."""
     levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
     metric, found = one.settings.metric, dict[str, str]()
     if not levels:  # timed already, but not trained yet

@@ -1,46 +1,85 @@
-"""A stored profile of one trial: how its time is shared out over operators, and what it was computed with."""
+"""Stored profiles of trials: how the time of a step is divided among operators, and what it was computed with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 from typing import Any
 
-from harness.analysis.kernel_paths import ways_of
+from harness.analysis.grouping import grouped
+from harness.records.plan import Plan
 from harness.records.record import Record
 
-#: The operator of time in no operator.
-NOWHERE = ""
+#: The operator of time that is in no operator.
+UNATTRIBUTED = ""
 #: Before the name of a node of the graph where the engine works on it; the node itself has an event inside.
 ENGINE = "autograd::engine::evaluate_function: "
+
+COMPILED = "compiled by torch"
+ONE_BY_ONE = "operator by operator"
+#: What a name contains, in lower case and with a space at its end, and the kernel path that this shows.
+SIGNS = (
+    ("aten::mkldnn_rnn_layer", "oneDNN's fused recurrent layer"),
+    ("aten::_cudnn_rnn", "cuDNN's fused recurrent layers"),
+    ("rnn_blockpersist", "persistent kernels"),
+    ("aten::_thnn_fused", "fused cells"),
+    ("aten::lstm ", "torch's native loop"),
+    ("aten::gru ", "torch's native loop"),
+    ("aten::rnn_tanh ", "torch's native loop"),
+    ("aten::rnn_relu ", "torch's native loop"),
+    ("flash_attention", "flash attention"),
+    ("efficient_attention", "memory-efficient attention"),
+    ("torch-compiled region", COMPILED),
+    ("compiledfunction", COMPILED),
+    ("triton_", COMPILED),
+    ("_foreach_", "an optimizer over lists of tensors"),
+    ("aten::_fused_adam", "a fused optimizer"),
+)
+#: Where one of these ran, the native loop did not: torch's entry point has the same name for all.
+_LAYERS = frozenset({"oneDNN's fused recurrent layer", "cuDNN's fused recurrent layers"})
+
+#: By phase and operator.
+ByOperator = dict[tuple[str, str], float]
+
+
+def kernel_paths_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The kernel paths that names of operators and kernels show; `ONE_BY_ONE` where they show none."""
+    lower = [f"{name.lower()} " for name in names]
+    found = dict.fromkeys(path for sign, path in SIGNS if any(sign in name for name in lower))
+    if not _LAYERS.isdisjoint(found):
+        found.pop("torch's native loop", None)
+    computing = [path for path in found if "optimizer" not in path]
+    return tuple(found) if computing else (ONE_BY_ONE, *found)
 
 
 @dataclass(frozen=True)
 class Profiled:
-    """One trial's stored profile: per step of its work set, in seconds as the profiler saw them.
+    """The stored profile of one trial: per step of its work set, in seconds as the profiler measured them.
 
-    `own` and `on_device` are times by (phase, operator), `calls` numbers, `nowhere` the time of each phase in no
-    operator. `cost` is what the profiler took for an operator, and `called` and `outermost` what it is taken off by."""
+    `self_times` and `device_times` are by phase and operator; `unattributed` is the time of each phase in no operator.
+    `cost` is what the profiler takes for one operator; `called` and `outermost` count what it is subtracted by.
+    `conditions` are flags, types of weights, page faults and subnormal numbers. `kernel_times` are (calls, seconds) by
+    phase and kernel."""
 
     level: str
     mode: str
     device: str
-    own: Mapping[tuple[str, str], float]
-    on_device: Mapping[tuple[str, str], float]
-    calls: Mapping[tuple[str, str], float]
-    leaves: Mapping[tuple[str, str], float]
-    kernels: Mapping[tuple[str, str], float]
-    called: Mapping[tuple[str, str], float]
-    nowhere: Mapping[str, float]
+    self_times: ByOperator
+    device_times: ByOperator
+    calls: ByOperator
+    leaves: ByOperator
+    kernels: ByOperator
+    called: ByOperator
+    unattributed: Mapping[str, float]
     outermost: Mapping[str, float]
     cost: float
     plain: float
     counts: Mapping[str, float]
-    fingerprint: Mapping[str, Any]
+    conditions: Mapping[str, Any]
     trace: str
-    kernel_times: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    kernel_times: Mapping[tuple[str, str], tuple[float, float]]
 
     @classmethod
     def from_record(cls, record: Record) -> Profiled:
@@ -49,7 +88,7 @@ class Profiled:
         operators, phases, kernels = data["operators"], data["phases"], data["kernels"]
         keys = list(zip(operators["phase"], operators["name"], strict=True))
 
-        def column(name: str, unit: float = 1.0) -> dict[tuple[str, str], float]:
+        def column(name: str, unit: float = 1.0) -> ByOperator:
             return {key: value * unit / steps for key, value in zip(keys, operators[name], strict=True)}
 
         def by_phase(name: str, unit: float = 1.0) -> dict[str, float]:
@@ -59,18 +98,18 @@ class Profiled:
             level=record.level,
             mode=data["mode"],
             device=data["device"],
-            own=column("own", 1e-9),
-            on_device=column("device", 1e-9),
+            self_times=column("own", 1e-9),
+            device_times=column("device", 1e-9),
             calls=column("calls"),
             leaves=column("leaves"),
             kernels=column("kernels"),
             called=column("called"),
-            nowhere=by_phase("between", 1e-9),
+            unattributed=by_phase("between", 1e-9),
             outermost=by_phase("outermost"),
             cost=data["cost"] * 1e-9,
             plain=data["plain"] * 1e-9 / steps,
             counts={name: value / steps for name, value in data["counts"].items()},
-            fingerprint=data["fingerprint"],
+            conditions=data["fingerprint"],
             trace=data["trace"],
             kernel_times={
                 (phase, name): (calls / steps, time * 1e-9 / steps)
@@ -78,17 +117,22 @@ class Profiled:
                     *(kernels[column] for column in ("phase", "name", "calls", "device")), strict=True
                 )
             },
-        )  # fmt: skip
+        )
 
     @cached_property
-    def ways(self) -> tuple[str, ...]:
-        """Which way the step was computed."""
-        return ways_of([*(name for _, name in self.calls), *(name for _, name in self.kernel_times)])
+    def kernel_paths(self) -> tuple[str, ...]:
+        """The kernel paths that the step took."""
+        return kernel_paths_of([*(name for _, name in self.calls), *(name for _, name in self.kernel_times)])
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """Flags by name, and the types of the weights."""
+        return {**self.conditions["flags"], "types of weights": ", ".join(self.conditions["types"])}
 
     @cached_property
-    def merged(self) -> dict[tuple[str, str], float]:
-        """Calls a step by phase and operator, a node of the graph and the engine's work on it being one."""
-        found: dict[tuple[str, str], float] = {}
+    def merged(self) -> ByOperator:
+        """Calls per step by phase and operator; a node of the graph and the engine's work on it count as one."""
+        found: ByOperator = {}
         for (phase, name), calls in self.calls.items():
             key = phase, name.removeprefix(ENGINE)
             found[key] = max(calls, found.get(key, 0.0))
@@ -96,18 +140,50 @@ class Profiled:
 
     @property
     def launches(self) -> float:
-        """Kernels a step launches on a device; on a CPU its calls of operators that call no other."""
+        """Kernels launched per step on a device; on a CPU, calls of leaf operators."""
         return sum((self.kernels if self.device == "cuda" else self.leaves).values())
 
-    def seconds(self, cost: float) -> dict[tuple[str, str], float]:
-        """Time by phase and operator, without what the profiler takes for each operator: half of it falls into the
-        operator itself and half into the one that calls it."""
-        found = {key: max(0.0, own - cost * (self.calls[key] + self.called[key]) / 2) for key, own in self.own.items()}
-        for phase, between in self.nowhere.items():
-            found[phase, NOWHERE] = max(0.0, between - cost * self.outermost[phase] / 2)
+    def seconds(self, cost: float) -> ByOperator:
+        """Time by phase and operator without the profiler's overhead `cost` per operator, of which one half falls into
+        the operator itself and the other into its caller."""
+        found = {
+            key: max(0.0, time - cost * (self.calls[key] + self.called[key]) / 2)
+            for key, time in self.self_times.items()
+        }
+        for phase, time in self.unattributed.items():
+            found[phase, UNATTRIBUTED] = max(0.0, time - cost * self.outermost[phase] / 2)
         return found
 
 
-def event_cost(profiles: Mapping[tuple[str, str], Sequence[Profiled]]) -> float:
-    """Seconds that the profiler takes for one operator on the host: the median over all profiles of a run."""
+#: By block id and mode, in the order of the block's trials.
+Profiles = Mapping[tuple[str, str], Sequence[Profiled]]
+
+
+def profiles_of(plan: Plan, records: Iterable[Record]) -> dict[tuple[str, str], list[Profiled]]:
+    """The profiles of each block and mode that has any."""
+    good = (record for record in records if record.measure.startswith("profile.") and record.outcome == "ok")
+    stored = grouped(good, lambda record: (record.block, record.measure))
+    found = {}
+    for block in plan.blocks:
+        for mode in block.measures.profile.of if block.measures.profile else ():
+            by_level = {record.level: record for record in stored.get((block.id, f"profile.{mode}"), ())}
+            there = [by_level[trial.level] for trial in block.trials if trial.level in by_level]
+            if there:
+                found[block.id, mode] = [Profiled.from_record(record) for record in there]
+    return found
+
+
+def profiler_cost(profiles: Profiles) -> float:
+    """The profiler's overhead per operator on the host, in seconds: the median over all profiles of a run."""
     return median([one.cost for group in profiles.values() for one in group] or [0.0])
+
+
+def computed_with(profiles: Profiles, block: str, level: str) -> dict[str, Any]:
+    """What the profiles of a trial show: the kernel paths by mode, flags and types by mode and name."""
+    found: dict[str, Any] = {}
+    for (where, mode), group in profiles.items():
+        for one in group:
+            if (where, one.level) == (block, level):
+                found[mode] = list(one.kernel_paths)
+                found |= {f"{mode}, {name}": value for name, value in one.flags.items()}
+    return found

@@ -1,31 +1,32 @@
-"""What each trial takes besides time: memory, operations, page faults, a cold start. Derived from records, no torch."""
+"""What each trial takes besides time: memory, operations, page faults, a cold start."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
+from harness.analysis.finding import Finding
+from harness.analysis.grouping import grouped
 from harness.analysis.stats import Estimate
+from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block, Plan
 from harness.records.record import Record, by_block
 
-Verdict = Literal["same", "more", "less", "noisy", "unranked", ""]
-
-#: Resident memory is the same within this many bytes or this share of the baseline's, whichever is more.
+#: Resident memory counts as the same within this many bytes or this share of the baseline's, whichever is more.
 SAME_BYTES, SAME_SHARE = 2**20, 0.02
-#: From this share of subnormal numbers in a backward pass on, a report warns.
+#: A report warns above this share of subnormal numbers in a backward pass.
 SUBNORMAL = 0.001
 
 #: The phases of a step; the first two are those of inference.
 PHASES = ("collate", "forward", "backward", "update")
-#: What is also given over each amount that the dataset counts, as in kept_bytes/tokens.
+#: Also given per amount that the dataset counts, as in kept_bytes/tokens.
 OVER_AMOUNTS = ("peak_bytes", "kept_bytes", "flops")
-#: What differs from process to process.
+#: These differ between processes.
 INEXACT = (
     "resident_rise", "page_faults", "flops_per_second", "share_of_gemm_peak", "subnormal_share", "built", "first_step",
     "pay_back",
@@ -36,75 +37,59 @@ Place = tuple[str, str, str]
 """Block id, level, mode."""
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """How much of one resource a trial takes; `values` are the single processes' where `value` is their median.
+@dataclass(frozen=True, kw_only=True)
+class Quantity(Finding):
+    """How much of one resource a trial takes; its name is the `metric`. `values` are those of single processes where
+    `value` is their median.
 
     `unit` is bytes, seconds, FLOP, FLOP/s, share or nothing. `ratio` is to the baseline's value where that is not zero.
-    The verdict is exact, but for the resident rise; it is empty where a number is shown without one."""
+    An exact amount has an estimate without error, except for the baseline. The verdict is exact, except for the
+    resident rise, and empty where a number is shown without one."""
 
-    block: Block
-    level: str
-    mode: str
-    name: str
     value: float
     unit: str
     ratio: float | None = None
-    verdict: Verdict = ""
     values: tuple[float, ...] = ()
 
     @property
-    def metric(self) -> str:
-        """What a claim calls it."""
-        return self.name
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """The log of the ratio, without error; None for the baseline and for what is not exact."""
-        if not self.verdict or not exact(self.name):
-            return None
-        if self.ratio is None:  # the baseline takes none of it
-            return Estimate(math.inf if self.value else 0.0, 0.0, math.inf, 1)
-        return Estimate(math.log(self.ratio) if self.ratio else -math.inf, 0.0, math.inf, 1)
+    def size(self) -> float | None:
+        """The ratio, without the rounding of a logarithm."""
+        return self.ratio
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The ratio itself, twice."""
+        """The ratio itself, twice; None where it is not exact."""
         return None if self.ratio is None or self.estimate is None else (self.ratio, self.ratio)
 
 
 @dataclass(frozen=True)
 class Resources:
     """All quantities of a run. `products` is the speed of a float32 product of square matrices, in FLOP/s, by device;
-    `uncounted` names the operators without a formula for which a trial's operations are not given."""
+    `uncounted` names the operators without a formula, for which a trial's operations are not given."""
 
     quantities: tuple[Quantity, ...] = ()
     products: Mapping[str, float] = field(default_factory=dict)
     uncounted: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, block: Block, mode: str) -> dict[tuple[str, str], Quantity]:
-        """The quantities of one block and mode by level and name."""
-        return self._by_place.get((block.id, mode), {})
+        """The quantities of one block and mode by level and metric."""
+        return {(q.level, q.metric): q for q in self._by_place.get((block.id, mode), ())}
 
     @cached_property
-    def _by_place(self) -> dict[tuple[str, str], dict[tuple[str, str], Quantity]]:
-        """The quantities by block id and mode, then by level and name: each table asks for its own."""
-        found: dict[tuple[str, str], dict[tuple[str, str], Quantity]] = {}
-        for q in self.quantities:
-            found.setdefault((q.block.id, q.mode), {})[q.level, q.name] = q
-        return found
+    def _by_place(self) -> dict[tuple[str, str], list[Quantity]]:
+        return grouped(self.quantities, lambda q: (q.block.id, q.mode))
 
 
 def find_resources(
     plan: Plan, records: Sequence[Record], step_times: Mapping[Place, float], faster: frozenset[Place]
 ) -> Resources:
-    """Read what was measured after the clock. `step_times` are seconds a step, `faster` who was found to be so."""
-    good = [record for record in records if record.outcome == "ok" and record.after_the_clock]
+    """Read the measures after the clock. `step_times` are seconds per step, `faster` the places with that verdict."""
+    good = [record for record in records if record.outcome == "ok" and record.after_timing]
     products: dict[str, float] = {}
     uncounted: dict[Place, tuple[str, ...]] = {}
     for record in good:
         if record.measure.startswith("cost."):
-            # What a device can do is the fastest that any process saw it do: whatever else ran made it slower.
+            # The speed of a device is the fastest that any process measured: other programs only make it slower.
             device = record.data["device"]
             products[device] = max(products.get(device, 0.0), product_speed(record.data["product"]))
             if record.data["uncounted"]:
@@ -124,14 +109,14 @@ def find_resources(
 
 
 def product_speed(product: Mapping[str, Any]) -> float:
-    """FLOP/s that nine of ten products of square matrices stay below."""
+    """The 90th percentile of the speeds of products of square matrices, in FLOP/s."""
     return 2.0 * float(product["size"]) ** 3 / (float(np.quantile(product["nanoseconds"], 0.1)) * 1e-9)
 
 
 def alone(
     level: str, mode: str, records: Sequence[Record], times: Mapping[str, float], products: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The values of one trial by name; a tuple where each of several processes found one."""
+    """The values of one trial by name; a tuple of values where several processes measured it."""
     data: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         kind, _, its_mode = record.measure.partition(".")
@@ -154,8 +139,8 @@ def alone(
 
 
 def memory_values(data: Mapping[str, Any]) -> Values:
-    """Of a memory record: what is held, the peaks and what backward keeps (largest batch), and both over each counted
-    amount of the work set."""
+    """From a memory record: bytes held, the peaks and the bytes kept for backward (of the largest batch), and both per
+    counted amount of the work set."""
     peak, kept = data["peak"], data["kept"]
     found = {name: data[name] for name in ("parameters", "parameter_bytes", "optimizer_bytes") if name in data}
     found["peak_bytes"] = max(peak["step"])
@@ -168,14 +153,14 @@ def memory_values(data: Mapping[str, Any]) -> Values:
 
 
 def resident_rise(data: Mapping[str, int]) -> int:
-    """How far anonymous memory rose above the mark, in bytes. Pages of libraries that a step was the first to touch are
-    taken off: they are no model's."""
+    """How far resident memory rose above the mark, in bytes, without the pages of library files: these belong to no
+    model."""
     return (data["peak"] - data["peak_file"]) - (data["mark"] - data["mark_file"])
 
 
 def cost_values(data: Mapping[str, Any]) -> Values:
-    """Of a cost record: operations a step, unless some could not be counted; page faults a step; the share of
-    subnormals among the numbers other than zero that the backward pass wrote."""
+    """From a cost record: operations per step, unless some could not be counted; page faults per step; the share of
+    subnormals among the nonzero numbers that the backward pass wrote."""
     found: Values = {}
     if not data["uncounted"]:
         batches = len(data["faults"])
@@ -190,39 +175,57 @@ def cost_values(data: Mapping[str, Any]) -> Values:
 
 
 def per_amount(name: str, total: float, counts: Mapping[str, Sequence[float]]) -> Values:
-    """A total of the work set over each of its counted amounts."""
+    """A total of the work set per counted amount."""
     return {f"{name}/{amount}": total / sum(values) for amount, values in counts.items() if sum(values)}
 
 
 def compared(block: Block, mode: str, found: Mapping[str, Mapping[str, Any]]) -> list[Quantity]:
-    """Every value as a quantity, held against the baseline's."""
+    """Every value as a quantity, compared with the baseline's."""
     quantities = []
     for trial in block.trials:
         for name, given in found[trial.level].items():
             values = given if isinstance(given, tuple) else ()
             value = float(np.median(values)) if values else given
-            ratio, verdict = None, ""
+            quantity = Quantity(
+                block=block, level=trial.level, mode=mode, metric=name, value=value, unit=unit_of(name), values=values,
+                verdict=Verdict.NONE,
+            )  # fmt: skip
             against = found[block.baseline.level].get(name)
             if trial is not block.baseline and against is not None:
-                base = float(np.median(against)) if isinstance(against, tuple) else against
-                ratio = value / base if base else None
-                if name == "resident_rise":
-                    verdict = of_processes(values, against)
-                elif exact(name):
-                    verdict = "same" if value == base else "more" if value > base else "less"
-                if verdict and trial.changes == "answer":
-                    verdict = "unranked"
-            quantities.append(Quantity(block, trial.level, mode, name, value, unit_of(name), ratio, verdict, values))  # type: ignore[arg-type]
+                quantity = _judged(quantity, against, trial.changes)
+            quantities.append(quantity)
     return quantities
 
 
+def _judged(quantity: Quantity, against: Any, changes: str) -> Quantity:
+    """The quantity with ratio, verdict and estimate against the baseline's value or values."""
+    value, base = quantity.value, float(np.median(against)) if isinstance(against, tuple) else against
+    ratio, verdict = value / base if base else None, Verdict.NONE
+    if quantity.metric == "resident_rise":
+        verdict = of_processes(quantity.values, against)
+    elif exact(quantity.metric):
+        verdict = more_or_less(value, base)
+    if verdict and changes == "answer":
+        verdict = Verdict.UNRANKED
+    estimate = None
+    if verdict and exact(quantity.metric):
+        log = math.log(ratio) if ratio else -math.inf if base else math.inf if value else 0.0
+        estimate = Estimate(log, 0.0, math.inf, 1)
+    return replace(quantity, ratio=ratio, verdict=verdict, estimate=estimate)
+
+
+def more_or_less(value: float, base: float) -> Verdict:
+    """The verdict on an exact amount."""
+    return Verdict.SAME if value == base else Verdict.MORE if value > base else Verdict.LESS
+
+
 def of_processes(values: Sequence[float], against: Sequence[float]) -> Verdict:
-    """The verdict on resident memory: noisy where the processes of one trial do not agree among themselves."""
+    """The verdict on resident memory: noisy where the processes of one trial disagree with each other."""
     value, base = float(np.median(values)), float(np.median(against))
     allowed = max(SAME_BYTES, SAME_SHARE * base)
     if any(max(ones) - min(ones) > allowed for ones in (values, against)):
-        return "noisy"
-    return "same" if abs(value - base) <= allowed else "more" if value > base else "less"
+        return Verdict.NOISY
+    return Verdict.SAME if abs(value - base) <= allowed else more_or_less(value, base)
 
 
 def pay_back(
@@ -232,8 +235,8 @@ def pay_back(
     times: Mapping[str, float],
     faster: frozenset[Place],
 ) -> list[Quantity]:
-    """After how many steps a slower start is earned back, for each level that is faster and starts more slowly than the
-    baseline in every process. What a compiled variant costs to compile is in its first step."""
+    """After how many steps a slower start is paid back, for each level that is faster and starts more slowly than the
+    baseline in every process. The first step of a compiled variant includes compilation."""
     quantities = []
     base = block.baseline.level
     for trial in block.trials[1:]:
@@ -241,7 +244,12 @@ def pay_back(
         if (block.id, trial.level, mode) in faster and all(starts) and min(starts[0]) > max(starts[1]):
             extra = float(np.median(starts[0]) - np.median(starts[1]))
             steps = extra / (times[base] - times[trial.level])
-            quantities.append(Quantity(block, trial.level, mode, "pay_back", steps, ""))
+            quantities.append(
+                Quantity(
+                    block=block, level=trial.level, mode=mode, metric="pay_back", value=steps, unit="",
+                    verdict=Verdict.NONE,
+                )
+            )  # fmt: skip
     return quantities
 
 
@@ -251,7 +259,7 @@ def exact(name: str) -> bool:
 
 
 def exact_names(measure: Literal["memory", "cost"], mode: str) -> tuple[str, ...]:
-    """The names of what a measure says exactly of a mode, without those over amounts."""
+    """The names of the exact quantities of a measure in a mode, without those per amount."""
     training = mode == "train"
     phases = PHASES if training else PHASES[:2]
     if measure == "cost":
@@ -267,8 +275,3 @@ def unit_of(name: str) -> str:
     if "flops" in name:
         return "FLOP"
     return "bytes" if "bytes" in name or name == "resident_rise" else ""
-
-
-def ratio_in_words(ratio: float) -> str:
-    """A ratio with as many digits as it takes: more is never shown as 1."""
-    return next((words for digits in range(3, 18) if (words := f"{ratio:.{digits}g}") != "1"), "1")

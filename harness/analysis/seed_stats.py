@@ -1,7 +1,6 @@
-"""Pure functions on what seeds learned: paired differences, exact tests, rates of failure, times to a target, verdicts.
+"""Statistics over seeds: paired differences, exact tests, rates of failure, times to a target, verdicts.
 
-One seed is one paired block, and the unit of all of this. docs/method.md says why each is what it is, and how often it
-is wrong.
+The unit is one seed, which is a paired block. docs/method.md gives the reason for each and its error rate.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from typing import Literal
 
 import numpy as np
 
-from harness.analysis.stats import LEAST, Array, Estimate, incomplete_beta, t_quantile
+from harness.analysis.stats import LEAST, Array, Estimate, beta_quantile, t_quantile
+from harness.analysis.verdicts import CLOSE, Verdict
 
 Better = Literal["higher", "lower"]
 Scale = Literal["difference", "ratio"]
-Verdict = Literal["better", "worse", "equivalent", "undecided", "insufficient"]
 
-#: Values are held above this before a logarithm is taken, so that a loss of zero is not infinitely good.
+#: Smaller values are raised to this before a logarithm is taken, so that a loss of zero is not infinitely good.
 SMALLEST = 1e-12
-#: Below so many seeds no sign-flip can be significant at 5 %: of five, all alike, p is 2 / 32.
+#: With fewer seeds no sign-flip test can be significant at 5 %: with five equal signs, p is 2 / 32.
 FLIPS_FROM = 6
-#: Up to so many seeds all flips are tried, above that `DRAWN` random ones.
+#: Up to this many seeds all flips are tried, above it `DRAWN` random ones.
 FLIPS_TO = 16
 DRAWN = 20_000
 
@@ -32,8 +31,8 @@ DRAWN = 20_000
 def differences(baseline: Array, variant: Array, scale: Scale) -> Array:
     """Per-seed paired values, shape (seeds,): variant minus baseline, or the log of variant over baseline.
 
-    Both are (seeds,) in the metric's units, and index i of both is the same seed. What is not finite stays so: a run
-    that diverged needs a value that its metric gives it, since it counts. ValueError if the shapes differ.
+    Both are (seeds,) in the metric's units; index i of both is the same seed. Values that are not finite stay so.
+    ValueError if the shapes differ.
     """
     if baseline.shape != variant.shape:
         raise ValueError(f"{baseline.shape} and {variant.shape} are not the same seeds")
@@ -41,23 +40,22 @@ def differences(baseline: Array, variant: Array, scale: Scale) -> Array:
 
 
 def as_estimated(values: Array, scale: Scale) -> Array:
-    """Values as their means are taken: as they are, or where ratios are compared their logs."""
+    """The values whose mean is taken: the values themselves, or their logs where ratios are compared."""
     return np.log(np.maximum(values, SMALLEST)) if scale == "ratio" else values
 
 
 def average(values: Array, scale: Scale) -> float:
-    """The mean over seeds, the geometric one where ratios are compared."""
+    """The mean over seeds; the geometric mean where ratios are compared."""
     mean = float(as_estimated(values, scale).mean())
     return float(np.exp(mean)) if scale == "ratio" else mean
 
 
 def sign_flip(differences: Array) -> float | None:
-    """The two-sided p of the mean when each difference's sign might as well be the other (Fisher 1935, §21).
+    """The two-sided p value of the mean where each difference could as well have the other sign (Fisher 1935, §21).
 
-    Differences are (seeds,). Exact up to 16 seeds: all 2^n flips are tried. Above, 20,000 are drawn with a fixed seed,
-    and the observed one counts among them, so p is never 0 and the same data give the same p. Flips as extreme as the
-    observed one up to rounding are ties and count. None below 6 seeds, where none could be significant, and where a
-    difference is not finite.
+    Differences are (seeds,). Up to 16 seeds the test is exact: all 2^n flips are tried. Above, 20,000 are drawn with a
+    fixed seed, and the observed one counts among them, so p is never 0 and the same data give the same p. Flips that
+    are as extreme up to rounding count. None below 6 seeds and where a difference is not finite.
     """
     n = len(differences)
     if n < FLIPS_FROM or not np.isfinite(differences).all():
@@ -74,40 +72,32 @@ def sign_flip(differences: Array) -> float | None:
 
 
 def clopper_pearson(failures: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a rate of which `failures` of n were seen (Clopper and Pearson 1934).
+    """The exact interval of a rate after `failures` of n (Clopper and Pearson 1934); (0, 1) for n = 0.
 
-    Of no seeds at all it is (0, 1). ValueError if failures is not in 0..n.
+    ValueError if failures is not in 0..n.
     """
     if not 0 <= failures <= n:
         raise ValueError(f"{failures} of {n}")
     tail = (1 - confidence) / 2
-    low = _beta_quantile(tail, failures, n - failures + 1) if failures else 0.0
-    high = _beta_quantile(1 - tail, failures + 1, n - failures) if failures < n else 1.0
+    low = beta_quantile(tail, failures, n - failures + 1) if failures else 0.0
+    high = beta_quantile(1 - tail, failures + 1, n - failures) if failures < n else 1.0
     return low, high
-
-
-def _beta_quantile(p: float, a: float, b: float) -> float:
-    """The quantile of the beta distribution, by bisection."""
-    low, high = 0.0, 1.0
-    while (middle := (low + high) / 2) not in (low, high):
-        low, high = (low, middle) if incomplete_beta(a, b, middle) > p else (middle, high)
-    return middle
 
 
 @lru_cache(maxsize=256)
 def smallest_effect(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
-    """The smallest true mean, in standard deviations of the differences, that a paired t test over n seeds finds with
-    this power; infinite below two seeds.
+    """The smallest true mean, in standard deviations of the differences, that a paired t test over n seeds detects with
+    this power; infinite below two seeds. About 1.7 for five seeds, 1.0 for ten, 0.66 for twenty.
 
-    The noncentral t is integrated over the distribution of the scatter that is seen (a chi), by Gauss and Legendre's
-    rule. About 1.7 for five seeds, 1.0 for ten, 0.66 for twenty.
+    The noncentral t is integrated over the distribution of the observed standard deviation (a chi), by Gauss-Legendre
+    quadrature.
     """
     if n < 2:
         return math.inf
     df, bar = n - 1, t_quantile(1 - alpha / 2, n - 1)
     low, high = max(0.0, 1 - 9 / math.sqrt(df)), 1 + 9 / math.sqrt(df)
     nodes, weights = np.polynomial.legendre.leggauss(200)
-    seen = low + (nodes + 1) * (high - low) / 2  # the scatter that is seen over the true one
+    seen = low + (nodes + 1) * (high - low) / 2  # the observed standard deviation over the true one
     log_density = math.log(2) + df / 2 * math.log(df / 2) - math.lgamma(df / 2) + (df - 1) * np.log(seen)
     normal, weights = NormalDist(), weights * (high - low) / 2 * np.exp(log_density - df * seen**2 / 2)
 
@@ -127,7 +117,7 @@ def smallest_effect(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
 
 def first_reaching(steps: Sequence[int], values: Sequence[float], target: float, better: Better) -> int | None:
     """The first evaluated step at which the value is at least (higher is better) or at most (lower) the target; None
-    for a run that never was seen there (censored)."""
+    for a run that was never evaluated there (censored)."""
     for step, value in zip(steps, values, strict=True):
         if (value >= target) if better == "higher" else (value <= target):
             return step
@@ -135,39 +125,39 @@ def first_reaching(steps: Sequence[int], values: Sequence[float], target: float,
 
 
 def decide_seeds(estimate: Estimate, margin: float | None, better: Better, least: int = LEAST) -> tuple[Verdict, str]:
-    """The verdict on the mean of per-seed differences, and the reason where there is none.
+    """The verdict on the mean of per-seed differences, and the reason where nothing is decided.
 
-    `margin`, in the estimate's own units (logs where it is of ratios), is what may be called no difference; without
-    one nothing is equivalent. In this order: insufficient below `least` seeds; equivalent where the 90 % interval lies
-    within the margin, even if it is clear of 0; better or worse where the 95 % interval is; else undecided.
+    `margin`, in the estimate's units (logs for ratios), is what counts as no difference; without one nothing is
+    equivalent. In this order: insufficient below `least` seeds; equivalent where the 90 % interval lies within the
+    margin, even if it excludes 0; better or worse where the 95 % interval excludes 0; else undecided.
     """
     if estimate.k < least:
-        return "insufficient", f"{estimate.k} of at least {least} seeds"
+        return Verdict.INSUFFICIENT, f"{estimate.k} of at least {least} seeds"
     if not math.isfinite(estimate.mean):
-        return "undecided", "a seed has no finite value"
+        return Verdict.UNDECIDED, "a seed has no finite value"
     if margin is not None:
         low, high = estimate.interval(0.90)
         if -margin <= low and high <= margin:
-            return "equivalent", ""
+            return Verdict.EQUIVALENT, ""
     low, high = estimate.interval()
     if low > 0 or high < 0:
-        return ("better" if (low > 0) == (better == "higher") else "worse"), ""
+        return (Verdict.BETTER if (low > 0) == (better == "higher") else Verdict.WORSE), ""
     if estimate.error == 0:
-        return "undecided", "all seeds agree to the last digit; with a margin this would be equivalent"
+        return Verdict.UNDECIDED, "all seeds agree to the last digit; with a margin this would be equivalent"
     if margin is None:
-        return "undecided", "the interval holds both better and worse"
-    return "undecided", "the interval holds both no difference and more than the margin"
+        return Verdict.UNDECIDED, "the interval includes both better and worse"
+    return Verdict.UNDECIDED, CLOSE
 
 
 def _discordant(baseline_failed: Sequence[bool], variant_failed: Sequence[bool]) -> tuple[int, int]:
-    """How many seeds failed with the variant alone, and with the baseline alone."""
+    """How many seeds failed with the variant only, and with the baseline only."""
     pairs = list(zip(baseline_failed, variant_failed, strict=True))
     return sum(bool(v and not b) for b, v in pairs), sum(bool(b and not v) for b, v in pairs)
 
 
 def mcnemar(baseline_failed: Sequence[bool], variant_failed: Sequence[bool]) -> float:
-    """The exact two-sided p that both fail equally often (McNemar 1947, by the binomial): of the seeds that fail with
-    one only, each might as well have been the other's. 1 if there are none. ValueError if the lengths differ."""
+    """The exact two-sided p value of equal failure rates (McNemar 1947, by the binomial distribution of the seeds that
+    fail with one only); 1 if there are none. ValueError if the lengths differ."""
     new, cured = _discordant(baseline_failed, variant_failed)
     n = new + cured
     return min(1.0, 2 * sum(math.comb(n, i) for i in range(min(new, cured) + 1)) / (1 << n))
@@ -176,10 +166,10 @@ def mcnemar(baseline_failed: Sequence[bool], variant_failed: Sequence[bool]) -> 
 def failure_difference(
     baseline_failed: Sequence[bool], variant_failed: Sequence[bool], confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """The variant's rate of failure minus the baseline's over the same seeds, and its interval (low, high).
+    """The variant's failure rate minus the baseline's over the same seeds, and its interval (low, high).
 
-    The interval is the adjusted Wald one of Bonett and Price (2012): one seed is added to each kind of discordant
-    pair. Without seeds the difference is nan and the interval (-1, 1). ValueError if the lengths differ.
+    The interval is the adjusted Wald interval of Bonett and Price (2012), which adds one seed to each kind of
+    discordant pair. Without seeds the difference is nan and the interval (-1, 1). ValueError if the lengths differ.
     """
     new, cured = _discordant(baseline_failed, variant_failed)
     n = len(baseline_failed)

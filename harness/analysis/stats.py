@@ -1,6 +1,7 @@
-"""Pure functions on arrays: quantiles of t, trimmed means, ratios of times, intervals, when to stop.
+"""Functions on arrays: quantiles of t, trimmed means, ratios of times, intervals, stopping rules.
 
-docs/method.md says why each is what it is.
+docs/method.md gives the reason for each. The incomplete beta function is our own: importing scipy.special takes half a
+second, which every command would pay.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Fewer fresh processes than this never give a verdict.
+#: Fewer processes than this give no verdict.
 LEAST = 5
-#: After how many processes the interval's width is looked at.
+#: After how many processes the width of the intervals is looked at.
 LOOKS = (5, 10, 20)
-#: Two runs of the same thing are never told apart below this (share of the time).
+#: A smaller difference is not called one (share of the time).
 FLOOR = 0.003
-#: The share of false alarms one look may make, so that the three of `LOOKS` together make 5 % when each may stop the
-#: run. Pocock's 0.0221 (1977) is for looks equally far apart and a known scatter; at 5, 10 and 20 processes, with t,
-#: it makes 5.6 %. This was found by simulation.
+#: The error rate of one look with which the three of `LOOKS` together have 5 %, when each of them may stop the run.
+#: Pocock's 0.0221 (1977) is for equally spaced looks and a known variance; with t and looks at 5, 10 and 20 processes
+#: it gives 5.6 %. This value was found by simulation.
 POCOCK = 0.0195
-#: What one process alone cannot know of the others, in a quick look (log ratio).
+#: The standard deviation between processes that a quick look assumes (log ratio).
 BETWEEN = 0.004
 #: Share of samples trimmed from each end.
 TRIM = 0.2
@@ -38,19 +39,28 @@ def t_tail(t: float, df: float) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(p: float, df: float) -> float:
-    """The quantile of Student's t with `df` degrees of freedom, by bisection on the tail, to about 1e-12 relative."""
+    """The quantile of Student's t with `df` degrees of freedom, to about 1e-12 relative.
+
+    ValueError unless 0 < p < 1.
+    """
     if not 0 < p < 1:
         raise ValueError(f"p = {p} is not inside (0, 1)")
-    return -_upper(p, df) if p < 0.5 else _upper(1 - p, df)
-
-
-def _upper(tail: float, df: float) -> float:
-    """The t above which `tail` <= 0.5 lies."""
-    low, high = 0.0, 1.0
+    tail, high = min(p, 1 - p), 1.0
     while t_tail(high, df) > tail:
-        low, high = high, high * 2
+        high *= 2
+    t = bisect(lambda t: t_tail(t, df) > tail, high / 2 if high > 1 else 0.0, high)
+    return -t if p < 0.5 else t
+
+
+def beta_quantile(p: float, a: float, b: float) -> float:
+    """The quantile of the beta distribution."""
+    return bisect(lambda x: incomplete_beta(a, b, x) <= p, 0.0, 1.0)
+
+
+def bisect(is_below: Callable[[float], bool], low: float, high: float) -> float:
+    """The point in (low, high) up to which `is_below` is true, to the last bit."""
     while (middle := (low + high) / 2) not in (low, high):
-        low, high = (middle, high) if t_tail(middle, df) > tail else (low, middle)
+        low, high = (middle, high) if is_below(middle) else (low, middle)
     return middle
 
 
@@ -78,8 +88,8 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
 
 
 def each_batch(values: Array, batch: NDArray[np.int64], of: Callable[[Array], Array]) -> Array:
-    """What `of` makes of the values of each batch of the work set, shape (batches,). It is given those of all batches
-    that were visited equally often at once, as rows: shape (some batches, visits) to (some batches,)."""
+    """The result of `of` for the values of each batch of the work set, shape (batches,). All batches that were visited
+    equally often are passed at once: `of` maps (some batches, visits) to (some batches,)."""
     groups = _visits(batch.tobytes(), batch.dtype.str)
     found = np.empty(sum(len(positions) for positions, _ in groups))
     for positions, samples in groups:
@@ -89,8 +99,8 @@ def each_batch(values: Array, batch: NDArray[np.int64], of: Callable[[Array], Ar
 
 @lru_cache(maxsize=512)
 def _visits(batch: bytes, kind: str) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]:
-    """For each number of visits, which batches had so many (by rank), and the samples taken on each, a row a batch.
-    The processes of a run come to their batches in the same few orders, so each is worked out once."""
+    """For each number of visits, the ranks of the batches with this many, and the samples of each, one row per batch.
+    Cached, since the processes of a run visit their batches in the same few orders."""
     numbers = np.frombuffer(batch, kind)
     _, ranks, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     order, ends = np.argsort(ranks, kind="stable"), np.cumsum(counts)
@@ -102,7 +112,7 @@ def _visits(batch: bytes, kind: str) -> tuple[tuple[NDArray[np.int64], NDArray[n
 
 
 def trimmed_means(rows: Array) -> Array:
-    """The mean of each row without its lowest and highest 20 % of values."""
+    """The mean of each row without its lowest and highest 20 % of values (`TRIM`)."""
     cut = int(TRIM * rows.shape[1])
     return np.asarray(np.sort(rows, axis=1)[:, cut : rows.shape[1] - cut].mean(axis=1))
 
@@ -113,8 +123,8 @@ def means(rows: Array) -> Array:
 
 
 def tenths(rows: Array) -> Array:
-    """The 10th percentile of each row, between the two nearest values as numpy's quantile is, whose call takes many
-    times as long as this for the few values of a batch."""
+    """The 10th percentile of each row, interpolated as by numpy's quantile, which is many times slower for the few
+    values of a batch."""
     place = 0.1 * (rows.shape[1] - 1)
     below, share = int(place), place - int(place)
     ordered = np.sort(rows, axis=1)
@@ -129,11 +139,11 @@ def per_batch(values: Array, batch: NDArray[np.int64]) -> Array:
 
 
 def log_ratio(baseline: Array, variant: Array, batch: NDArray[np.int64]) -> float:
-    """One process's estimate: the log of the variant's time over the baseline's for the same examples.
+    """The estimate of one process: the log of the variant's time over the baseline's for the same examples.
 
-    All three are (samples,); sample i of both was taken in the same round, on each one's own batch number
-    `batch[i]`. Each batch's trimmed mean log ratio is weighted by the baseline's share of time on that batch, so
-    that batches cut differently still give the ratio of the sums.
+    All three are (samples,). Sample i of both was taken in the same round, on batch `batch[i]` of each one's own work
+    set. The trimmed mean log ratio of each batch is weighted by the baseline's share of time on that batch, so that
+    the result is the ratio of the sums also where batches are cut differently.
     """
     ratios = np.exp(per_batch(np.log(variant / baseline), batch))
     seconds = per_batch(baseline, batch)
@@ -141,8 +151,8 @@ def log_ratio(baseline: Array, variant: Array, batch: NDArray[np.int64]) -> floa
 
 
 def log_ratio_error(baseline: Array, variant: Array, batch: NDArray[np.int64]) -> float:
-    """The standard error of `log_ratio` from the scatter inside one process (Tukey and McLaughlin's winsorised
-    one for a trimmed mean, summed over batches by weight)."""
+    """The standard error of `log_ratio` from the variance inside one process: Tukey and McLaughlin's winsorised one for
+    trimmed means, summed over batches by weight."""
     seconds = per_batch(baseline, batch)
     weights = seconds / seconds.sum()
     variance = 0.0
@@ -157,8 +167,8 @@ def log_ratio_error(baseline: Array, variant: Array, batch: NDArray[np.int64]) -
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over processes of log ratios (k of them), or a slope through k points, with the standard error and its
-    degrees of freedom. What is exact has an error of 0."""
+    """The mean of k values (log ratios of processes, differences of seeds) or the slope through k points, with its
+    standard error and degrees of freedom. The error of an exact value is 0."""
 
     mean: float
     error: float
@@ -166,10 +176,10 @@ class Estimate:
     k: int
 
     def half_width(self, confidence: float = 0.95) -> float:
-        """Half of the interval of this confidence, in the units of the mean."""
+        """Half of the interval, in the units of the mean."""
         if self.df <= 0:
             return math.inf
-        # Without error there is nothing to widen, and df may be infinite, for which there is no quantile here.
+        # An exact value may have infinite degrees of freedom, for which `t_quantile` has no answer.
         return t_quantile(0.5 + confidence / 2, self.df) * self.error if self.error else 0.0
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
@@ -178,7 +188,7 @@ class Estimate:
         return self.mean - half, self.mean + half
 
     def p_value(self, floor: float = 0.0) -> float:
-        """Two-sided: how likely so large a mean is where the truth lies within `floor` of 0."""
+        """Two-sided: the probability of a mean this large where the true one lies within `floor` of 0."""
         beyond = abs(self.mean) - floor
         if beyond <= 0 or self.df <= 0 or not math.isfinite(self.error):
             return 1.0
@@ -186,7 +196,7 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of per-process values with its t interval's ingredients."""
+    """The mean of values, one per process or seed, with its standard error."""
     array = np.asarray(values, dtype=float)
     k = len(array)
     error = float(array.std(ddof=1)) / math.sqrt(k) if k > 1 else math.inf
@@ -194,14 +204,14 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def quick_estimate(value: float, error: float, control: float, samples: int) -> Estimate:
-    """One process's estimate, widened by what a single process cannot know (`BETWEEN`, or the control's own
-    departure from 1 if that is larger)."""
+    """The estimate of one process, widened by the assumed difference between processes: `BETWEEN`, or the log ratio of
+    the control if that is larger."""
     between = max(BETWEEN, abs(control))
     return Estimate(value, math.hypot(error, between), max(1, samples - 1), 1)
 
 
 def needed(k: int, half_width: float, target: float) -> int:
-    """How many processes would bring the half-width down to the target, if the scatter stays."""
+    """How many processes would bring the half-width down to the target, if the variance stays the same."""
     return max(k, math.ceil(k * (half_width / target) ** 2)) if math.isfinite(half_width) else k * 4
 
 
@@ -210,9 +220,9 @@ def go_on(
 ) -> str | None:
     """None to run another process, otherwise why to stop: "precise", "budget" or "out of reach".
 
-    `half_widths` are the variants' 95 % half-widths after k processes. They are looked at after 5, 10 and 20
-    processes only (`looks`), and whether a difference looks significant plays no part: stopping on that alone makes
-    false alarms. A variant whose scatter puts the target beyond 20 processes is not waited for.
+    `half_widths` are the variants' 95 % half-widths after k processes. They are looked at after 5, 10 and 20 processes
+    only (`looks`). Significance plays no part, since stopping on it raises the error rate. A variant that would need
+    more than 20 processes is not waited for.
     """
     if k not in looks:
         return None if k < looks[-1] else "out of reach"
@@ -228,8 +238,8 @@ def go_on(
 def until_decided(
     decided: Sequence[bool], k: int, spent: float, budget: float, looks: Sequence[int] = LOOKS
 ) -> str | None:
-    """None to run another process, otherwise why to stop: "decided", "budget" or "out of reach". Each look may
-    stop on a verdict, so verdicts must pay for it: they use the level `POCOCK`."""
+    """None to run another process, otherwise why to stop: "decided", "budget" or "out of reach". Each look may stop the
+    run on a verdict, so verdicts use the stricter level `POCOCK`."""
     if k not in looks:
         return None if k < looks[-1] else "out of reach"
     if all(decided):
@@ -241,16 +251,16 @@ def until_decided(
 
 
 def smallest_visible(half_width: float, floor: float, k: int) -> float:
-    """The smallest log ratio that a run this wide finds in 80 % of cases."""
+    """The smallest log ratio that a comparison with this half-width detects in 80 % of cases."""
     if k < 2:
         return half_width + floor
     return floor + half_width * (1 + t_quantile(0.8, k - 1) / t_quantile(0.975, k - 1))
 
 
 def holm(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
-    """Holm's step-down: the level at which each member of the family may be decided, 0 for one that may not.
+    """Holm's step-down: the level at which each member of the family may be decided, 0 for one that may not be.
 
-    `smallest_alphas` are the levels at which each would just be decided alone (its p value).
+    `smallest_alphas` are the levels at which each would just be decided on its own (its p value).
     """
     levels = [0.0] * len(smallest_alphas)
     for rank, index in enumerate(np.argsort(smallest_alphas, kind="stable")):
@@ -262,7 +272,7 @@ def holm(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values: calling all at most q different makes a false one among them with probability at most q
+    """Adjusted p values: if all at most q are called different, the probability of any false one is at most q
     (Holm 1979)."""
     adjusted, most = [1.0] * len(p_values), 0.0
     for rank, index in enumerate(np.argsort(p_values, kind="stable")):
@@ -272,8 +282,8 @@ def holm_adjusted(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values: calling all below q different makes at most a share q of false discoveries (Benjamini and
-    Hochberg 1995)."""
+    """Adjusted p values: if all below q are called different, the expected share of false ones is at most q (Benjamini
+    and Hochberg 1995)."""
     order = np.argsort(p_values, kind="stable")
     adjusted, least = [1.0] * len(p_values), 1.0
     for rank in range(len(order), 0, -1):
@@ -284,7 +294,8 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def smallest_alpha(decided: Callable[[float], bool]) -> float:
-    """The smallest level at which `decided(level)` becomes true, for a rule that only gets easier; 1 if never."""
+    """The smallest level at which `decided(level)` becomes true, for a rule that gets easier with the level; 1 if it
+    never does."""
     if not decided(0.5):
         return 1.0
     low, high = math.log(1e-12), math.log(0.5)

@@ -1,4 +1,4 @@
-"""Samples to comparisons and verdicts. Pure: no torch, no printing; docs/method.md gives the reasons."""
+"""Times of one block and mode: samples to comparisons with verdicts. docs/method.md gives the reasons."""
 
 from __future__ import annotations
 
@@ -6,99 +6,62 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 
 from harness.analysis import stats
+from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict
 from harness.plugins.parts import Metric
 from harness.records.plan import Block, Trial
 from harness.records.record import Record, replicates
 from harness.records.settings import Speed
 
-Verdict = Literal["faster", "slower", "equivalent", "undecided", "invalid", "unranked"]
 View = Callable[[Any], Any]
+#: The samples of one process by (level, role).
 Process = Mapping[tuple[str, str], Samples]
-#: Of times, or of what was learned: what has a metric, an estimate, a verdict, flags and an adjusted p value.
-Compared = TypeVar("Compared")
 
-#: Below this share of CPU time in wall time, something else ran on the measuring core.
+#: Why a trial is not ranked.
+ANOTHER_ANSWER = "it computes a different answer on purpose"
+#: Below this share of CPU time in wall time, another program used the measuring core.
 CPU_SHARE = 0.90
 
-#: What each flag means to the one who reads it, and what can be done.
-FLAGS = {
-    "cpu-clock": "the core was shared while this was measured, so CPU time decides; quiet the machine to use wall time",
-    "not-stationary": "steps were still changing speed when the warm-up had to end; close other work and run again",
-    "tail-effect": "the mean or the fast samples tell another story than the middle; look at the raw samples",
-    "null-biased": "the baseline measured against itself differs, so nothing is decided; quiet the machine, run again",
-    "one-of-many": "among so many comparisons one as clear as this may be chance (Benjamini-Hochberg, 5 %); claim it",
-    "another model": "the model itself differs: speed says nothing about what it learns",
-    "another update": "the weights move differently: speed says nothing about what it learns",
-    "another order": "examples are met in another order: for learning, compare over seeds",
-}
-_MARKS = {"model": "another model", "update": "another update", "order": "another order"}
 
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Finding):
+    """A level against the baseline: the ratio of times for the same examples.
 
-@dataclass(frozen=True)
-class Comparison:
-    """A level against the baseline in one block: the ratio of times for the same examples, with its interval.
+    `values` are the log ratios, one per process. `needs` is how many processes a verdict would take, and `seconds` how
+    long all of these take. `adjusted` is the p value of a difference beyond the floor, corrected for all comparisons by
+    this metric (Benjamini-Hochberg)."""
 
-    `values` are the log ratios, one a process. `needs` is how many processes a verdict would take, and `seconds` how
-    long all of these. `adjusted` is the p value of a difference beyond the floor, adjusted for all comparisons of this
-    metric (Benjamini-Hochberg)."""
-
-    block: Block
-    level: str
-    mode: str
-    metric: str
-    values: tuple[float, ...]
-    estimate: Estimate | None
-    clock: Clock
-    cpu_share: float
-    verdict: Verdict
-    reason: str = ""
-    flags: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    clock: Clock = "wall"
+    cpu_share: float = 1.0
     ratio_of_means: float | None = None
     ratio_of_fast: float | None = None
     needs: int | None = None
     seconds: float | None = None
-    adjusted: float | None = None
-
-    @property
-    def confidence(self) -> float:
-        """Of the interval that decides: 95 %, more where the run may have stopped at any of several looks."""
-        return 1 - alpha_of(self.block.measures.speed)
-
-    @property
-    def ratio(self) -> float | None:
-        """The variant's time over the baseline's; below 1 is faster."""
-        return None if self.estimate is None else math.exp(self.estimate.mean)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of the ratio that decides; None where there is too little for one."""
-        if self.estimate is None or not math.isfinite(self.estimate.error):
-            return None
-        low, high = self.estimate.interval(self.confidence)
-        return math.exp(low), math.exp(high)
 
 
 class Measured:
-    """What was measured of one block in one mode: each process's samples by (level, role)."""
+    """The samples of one block in one mode."""
 
     def __init__(self, block: Block, records: Iterable[Record], mode: str) -> None:
         self.block, self.mode = block, mode
         self.settings = block.measures.speed or Speed()
         self.processes: list[Process] = []
-        #: In how many processes each level was flagged with what.
+        #: In how many processes each (level, flag of the record) occurs.
         self.flagged: Counter[tuple[str, str]] = Counter()
         self.seconds = 0.0
+        #: The first record by which each level failed.
         self.broken: dict[str, Record] = {}
         mine = [record for record in records if record.block == block.id]
         for record in mine:
-            if record.outcome != "ok" and not record.after_the_clock:
+            if record.outcome != "ok" and not record.after_timing:
                 self.broken.setdefault(record.level, record)
         for group in replicates(mine, block.id, f"speed.{mode}").values():
             good = [record for record in group if record.outcome == "ok"]
@@ -112,18 +75,18 @@ class Measured:
 
     @classmethod
     def of_processes(cls, block: Block, mode: str, processes: Sequence[Process]) -> Measured:
-        """The same from samples that come from elsewhere than records."""
+        """The same from samples that do not come from records."""
         measured = cls(block, [], mode)
         measured.processes = list(processes)
         measured.choose_clock()
         return measured
 
     def choose_clock(self) -> None:
-        """Wall time decides, unless the core was shared; then CPU time does."""
+        """Wall time decides, unless the core was shared; then CPU time decides."""
         self.cpu_share = self._cpu_share()
-        # Of a GPU's step the host's CPU time tells nothing: it only queues and waits.
+        # During a GPU's step the host only queues work and waits, so its CPU time says nothing.
         shared = self.cpu_share < CPU_SHARE and all(trial.device == "cpu" for trial in self.block.trials)
-        #: With several threads CPU time, read of one, says nothing of a shared core's effect.
+        #: CPU time is read from one thread, so with several threads it cannot replace wall time.
         self.contended = shared and self.block.threads > 1
         self.clock: Clock = "cpu" if shared and not self.contended else "wall"
 
@@ -134,16 +97,15 @@ class Measured:
         return float(min(shares, default=1.0))
 
     def mostly(self, flag: str, level: str, processes: int) -> bool:
-        """Whether a level or its baseline was flagged in more than half of the processes."""
+        """Whether the records of a level or its baseline have a flag in more than half of the processes."""
         most = max(self.flagged[each, flag] for each in (level, self.block.baseline.level))
         return most * 2 > processes
 
     def pairs(self, level: str, role: str) -> list[tuple[Samples, Samples]]:
-        """The baseline's and a member's samples of every process that measured both, on the deciding clock."""
-        return [pair for process in self.processes if (pair := self.pair(process, level, role))]
+        """The samples of the baseline and of a level in every process that measured both, on the deciding clock."""
+        return [pair for process in self.processes if (pair := self._pair(process, level, role))]
 
-    def pair(self, process: Process, level: str, role: str) -> tuple[Samples, Samples] | None:
-        """The same of one process; None where it did not measure the member."""
+    def _pair(self, process: Process, level: str, role: str) -> tuple[Samples, Samples] | None:
         if (level, role) not in process:
             return None
         both = process[self.block.baseline.level, "variant"], process[level, role]
@@ -152,28 +114,27 @@ class Measured:
         return replace(both[0], clock=self.clock), replace(both[1], clock=self.clock)
 
     def log_ratios(self, level: str, role: str, view: View | None = None) -> list[float]:
-        """One log ratio of a member to the baseline a process; of step time, or of what `view` reads."""
-        found = [self.log_ratio(process, level, role, view) for process in self.processes]
+        """One log ratio to the baseline per process, of the step time or of what `view` reads."""
+        found = [self._log_ratio(process, level, role, view) for process in self.processes]
         return [value for value in found if value is not None]
 
-    def log_ratio(self, process: Process, level: str, role: str, view: View | None) -> float | None:
-        """The same of one process; None where it holds nothing to compare."""
-        pair = self.pair(process, level, role)
+    def _log_ratio(self, process: Process, level: str, role: str, view: View | None) -> float | None:
+        pair = self._pair(process, level, role)
         seconds = [samples.seconds if view is None else view(samples) for samples in pair or ()]
         if pair and all(array is not None and len(array) and array.min() > 0 for array in seconds):
             return stats.log_ratio(seconds[0], seconds[1], pair[1].batch)
         return None
 
     def aligned(self, levels: Sequence[str], view: View | None = None) -> dict[str, Array]:
-        """The log ratio of each level to the baseline (whose own is 0), shape (processes,), in the same order for all:
-        of every process that measured all of them."""
-        rows = [[self.log_ratio(process, level, "variant", view) for level in levels] for process in self.processes]
-        kept = [row for row in rows if None not in row]
-        whole = np.array(kept, dtype=float).reshape(len(kept), len(levels))
-        return {level: whole[:, index] for index, level in enumerate(levels)}
+        """The log ratios of each level to the baseline (0 for the baseline itself), shape (processes,): those of the
+        processes that measured all of the levels, in the same order."""
+        rows = [[self._log_ratio(process, level, "variant", view) for level in levels] for process in self.processes]
+        complete = [row for row in rows if None not in row]
+        table = np.array(complete, dtype=float).reshape(len(complete), len(levels))
+        return {level: table[:, index] for index, level in enumerate(levels)}
 
     def estimates(self) -> dict[str, Estimate]:
-        """The estimate of each variant's step time against the baseline, as far as there are processes."""
+        """The estimate of each variant's step time against the baseline, where a process measured it."""
         return {
             trial.level: stats.estimate(values)
             for trial in self.block.trials[1:]
@@ -181,39 +142,35 @@ class Measured:
         }
 
     def number(self, level: str, metric: Metric, view: View) -> float | None:
-        """A metric of one trial alone: the median over processes (per step where it is a metric of samples)."""
+        """A metric of one level by itself: the median over processes (per step where it is a metric of samples)."""
         if metric.per == "sample":
             return self.typical(level, view)
         members = [samples for _, samples in self.pairs(level, "variant")]
-        read = [view(samples.totals() if metric.per == "counts" else samples) for samples in members]
-        values = [float(value) for value in read if value is not None]
-        return float(np.median(values)) if values else None
+        return _median(view(samples.totals() if metric.per == "counts" else samples) for samples in members)
 
     def typical(self, level: str, view: View | None = None) -> float | None:
-        """What a view reads of a level's samples, or the time of a step: of each process the mean over batches, of
-        these the median. None where no process has it."""
-        values = []
-        for _, samples in self.pairs(level, "variant"):
-            value = samples.seconds if view is None else view(samples)
-            if value is not None:
-                values.append(float(stats.per_batch(value, samples.batch).mean()))
-        return float(np.median(values)) if values else None
+        """The step time of a level, or what `view` reads: the median over processes of the mean over batches."""
+        read = [
+            (samples.seconds if view is None else view(samples), samples.batch)
+            for _, samples in self.pairs(level, "variant")
+        ]
+        return _median(stats.per_batch(value, batch).mean() for value, batch in read if value is not None)
 
     def compare(self, trial: Trial, metric: str, view: View, floor: float, null_biased: bool) -> Comparison:
         """A trial against the baseline by a metric of samples, with its verdict."""
         values = self.log_ratios(trial.level, "variant", view)
         comparison = Comparison(
-            self.block, trial.level, self.mode, metric, tuple(values), None, self.clock, self.cpu_share,
-            "invalid", "not measured",
+            block=self.block, level=trial.level, mode=self.mode, metric=metric, reason="not measured",
+            confidence=1 - alpha_of(self.settings), values=tuple(values), clock=self.clock, cpu_share=self.cpu_share,
         )  # fmt: skip
         if values:
-            estimate = (
-                self.quick_estimate(trial.level, view, values[0]) if self.settings.quick else stats.estimate(values)
-            )
+            quick = self.settings.quick
+            estimate = self.quick_estimate(trial.level, view, values[0]) if quick else stats.estimate(values)
             verdict, reason = decide(estimate, self.settings, floor, looks_of(self.block)[0])
             target = min(self.settings.half_width, self.settings.margin / 2)
+            undecided = verdict == Verdict.UNDECIDED
+            needs = stats.needed(estimate.k, estimate.half_width(), target) if undecided else None
             means, fast = self.other_ratios(trial.level, view)
-            needs = stats.needed(estimate.k, estimate.half_width(), target) if verdict == "undecided" else None
             comparison = replace(
                 comparison,
                 estimate=estimate,
@@ -224,17 +181,19 @@ class Measured:
                 needs=needs,
                 seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
             )
-        return self.judge(comparison, trial, null_biased)
+        verdict, reason = self._final_verdict(comparison, trial, null_biased)
+        flags = self._flags(comparison, trial, null_biased) if verdict != Verdict.INVALID else ()
+        return replace(comparison, verdict=verdict, reason=reason, flags=flags)
 
     def quick_estimate(self, level: str, view: View, value: float) -> Estimate:
-        """One process's estimate, widened by what one process cannot know."""
+        """The estimate of one process, widened by what one process cannot know."""
         baseline, variant = self.pairs(level, "variant")[0]
         error = stats.log_ratio_error(view(baseline), view(variant), variant.batch)
         control = self.log_ratios(self.block.baseline.level, "control", view)
         return stats.quick_estimate(value, error, control[0] if control else 0.0, len(variant.batch))
 
     def other_ratios(self, level: str, view: View) -> tuple[float, float]:
-        """The ratio of means and of 10th percentiles over all processes: shown beside the verdict, never deciding."""
+        """The ratio of means and of 10th percentiles over all processes; shown, never deciding."""
         means, fast = [0.0, 0.0], [0.0, 0.0]
         for pair in self.pairs(level, "variant"):
             for index, samples in enumerate(pair):
@@ -247,80 +206,78 @@ class Measured:
 
     def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""
-        if verdict in ("faster", "slower", "equivalent") and null_biased:
-            return "undecided", "the baseline differs from itself"
-        if verdict in ("faster", "slower", "equivalent") and self.contended:
-            return "undecided", "contended: cores were shared, and several threads have no CPU clock"
+        if verdict in DECIDED and null_biased:
+            return Verdict.UNDECIDED, "the baseline differs from itself"
+        if verdict in DECIDED and self.contended:
+            return Verdict.UNDECIDED, "contended: cores were shared, and several threads have no CPU clock"
         return verdict, reason
 
-    def judge(self, comparison: Comparison, trial: Trial, null_biased: bool) -> Comparison:
-        """What no interval can say: a failed trial, a broken promise, a biased null, another answer; and flags."""
+    def _final_verdict(self, comparison: Comparison, trial: Trial, null_biased: bool) -> tuple[Verdict, str]:
+        """The verdict after what no interval can show: a failure, throttling, another answer, a biased null."""
         verdict, reason = comparison.verdict, comparison.reason
         broken = self.broken.get(trial.level)
         if broken is not None:
-            verdict, reason = "invalid", f"{broken.outcome}: {broken.reason}"
-        elif comparison.estimate is not None and self.mostly("throttled", trial.level, comparison.estimate.k):
-            verdict, reason = "invalid", "throttled: the GPU's clock was forced down; cool it, or limit its clock"
-        elif verdict != "invalid" and trial.changes == "answer":
-            verdict, reason = "unranked", "its answer is another one, on purpose"
-        else:
-            verdict, reason = self.unless_blind(verdict, reason, null_biased)
-        flags = []
-        if verdict != "invalid" and comparison.estimate is not None:
-            others = (comparison.ratio_of_means, comparison.ratio_of_fast)
-            margin = self.settings.margin
-            if self.clock == "cpu":
-                flags.append("cpu-clock")
-            if any(abs(math.log(other) - comparison.estimate.mean) > margin for other in others if other):
-                flags.append("tail-effect")
-            if self.mostly("not_stationary", trial.level, comparison.estimate.k):
-                flags.append("not-stationary")
-            if null_biased:
-                flags.append("null-biased")
-            if trial.changes in _MARKS:
-                flags.append(_MARKS[trial.changes])
-        return replace(comparison, verdict=verdict, reason=reason, flags=tuple(flags))
+            return Verdict.INVALID, failure_in_words(broken)
+        if comparison.estimate is not None and self.mostly("throttled", trial.level, comparison.estimate.k):
+            return Verdict.INVALID, "throttled: the GPU lowered its clock; cool it, or limit its clock"
+        if verdict != Verdict.INVALID and trial.changes == "answer":
+            return Verdict.UNRANKED, ANOTHER_ANSWER
+        return self.unless_blind(verdict, reason, null_biased)
+
+    def _flags(self, comparison: Comparison, trial: Trial, null_biased: bool) -> tuple[Flag, ...]:
+        estimate = comparison.estimate
+        if estimate is None:
+            return ()
+        others = [math.log(one) for one in (comparison.ratio_of_means, comparison.ratio_of_fast) if one]
+        flags = {
+            Flag.CPU_CLOCK: self.clock == "cpu",
+            Flag.TAIL_EFFECT: any(abs(other - estimate.mean) > self.settings.margin for other in others),
+            Flag.NOT_STATIONARY: self.mostly("not_stationary", trial.level, estimate.k),
+            Flag.NULL_BIASED: null_biased,
+            **{flag: trial.changes == changes for changes, flag in CHANGE_FLAGS.items()},
+        }
+        return tuple(flag for flag, applies in flags.items() if applies)
+
+
+def _median(values: Iterable[Any]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def alpha_of(settings: Speed | None) -> float:
-    """The error rate of one look: 5 %, or less where a run may stop on what it sees at any of several looks."""
+    """The error rate of one look: 5 %, or less where a run may stop after any of several looks."""
     return stats.POCOCK if settings and settings.until_decided else 0.05
 
 
 def looks_of(block: Block) -> tuple[int, ...]:
     """After how many processes a block's intervals are looked at; the first is the fewest that give a verdict. Where
-    processes take turns, each ratio is of two of them, and their difference needs more."""
+    processes take turns, each ratio is of two processes, whose difference takes more of them."""
     return stats.LOOKS[1:] if block.takes_turns else stats.LOOKS
 
 
 def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.LEAST) -> tuple[Verdict, str]:
-    """The verdict on an interval, in the method's order, and the reason where it is undecided or invalid. `least` is
+    """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
     the fewest processes that give one."""
     if estimate.k < least and not settings.quick:
-        return "invalid", f"{estimate.k} of at least {least} processes"
-    margin, alpha = math.log1p(settings.margin), alpha_of(settings)
+        return Verdict.INVALID, f"{estimate.k} of at least {least} processes"
     half = estimate.half_width()
-    low, high = estimate.interval(1 - 2 * alpha)
-    if low >= -margin and high <= margin and half <= settings.margin / 2:
-        return "equivalent", ""
-    low, high = estimate.interval(1 - alpha)
-    if high < -floor:
-        return "faster", ""
-    if low > floor:
-        return "slower", ""
+    narrow = half <= settings.margin / 2
+    verdict = conclude(estimate, settings.margin, floor, alpha_of(settings), may_be_equivalent=narrow)
+    if verdict != Verdict.UNDECIDED:
+        return verdict, ""
     if half > settings.half_width:
-        return "undecided", f"noisy: ±{half:.1%} where ±{settings.half_width:.1%} is wanted"
-    return "undecided", "close: the interval holds both no difference and more than the margin"
+        return verdict, f"interval is ±{100 * half:.1f} %, target ±{100 * settings.half_width:.1f} %"
+    return verdict, CLOSE
 
 
-def discoveries(comparisons: Sequence[Compared], floor: float, decided: Sequence[str]) -> list[Compared]:
-    """The comparisons with p values adjusted within each metric; one of the `decided` verdicts that could be chance
-    among so many is marked."""
-    found: list[Any] = list(comparisons)
-    for metric in dict.fromkeys(c.metric for c in found):
-        p_values = {i: c.estimate.p_value(floor) for i, c in enumerate(found) if c.metric == metric and c.estimate}
-        for i, value in zip(p_values, stats.benjamini_hochberg(list(p_values.values())), strict=True):
-            doubtful = value > 0.05 and found[i].verdict in decided
-            flags = (*found[i].flags, "one-of-many") if doubtful else found[i].flags
-            found[i] = replace(found[i], adjusted=value, flags=flags)
-    return found
+def conclude(
+    estimate: Estimate, margin: float, floor: float, alpha: float, *, may_be_equivalent: bool = True
+) -> Verdict:
+    """Equivalent where the interval lies within the margin (a share of the time); faster or slower where it lies beyond
+    the floor (in log units); else undecided. The first rule comes first: a difference within the margin is none."""
+    bound = math.log1p(margin)
+    low, high = estimate.interval(1 - 2 * alpha)
+    if may_be_equivalent and -bound <= low and high <= bound:
+        return Verdict.EQUIVALENT
+    low, high = estimate.interval(1 - alpha)
+    return Verdict.FASTER if high < -floor else Verdict.SLOWER if low > floor else Verdict.UNDECIDED

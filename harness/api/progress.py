@@ -51,7 +51,7 @@ class Progress(Watcher):
         if records[-1].measure == LEARNING:
             if self.live or self._a_seed_is_done(block, records):
                 self._draw(self._lines(block, records))
-        elif records[-1].after_the_clock:
+        elif records[-1].after_timing:
             self._draw([*self._lines(block, records), f"{block.name}: {records[-1].measure}"], only_live=True)
         elif self.live or self._at_a_look(block, records):
             self._draw(self._lines(block, records))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,26 +10,11 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UserError, did_you_mean
 from harness.records.store import Store
 from harness.report.report import Report, failure_line
-from harness.report.rows import (
-    COLUMNS,
-    Row,
-    Rows,
-    claims_in_rows,
-    comparisons_in_rows,
-    curves_in_rows,
-    effects_in_rows,
-    growth_in_rows,
-    learning_in_rows,
-    numbers_in_rows,
-    resources_in_rows,
-    samples_in_rows,
-)
+from harness.report.rows import COLUMNS, Row, Rows, rows_of
 
 if TYPE_CHECKING:
     import pandas
     import polars
-
-    from harness.analysis.findings import Findings
 
 
 def has_failures(report: Report) -> bool:
@@ -60,13 +44,13 @@ class Result:
     def problems(self) -> tuple[str, ...]:
         """Why it is not ok: each trial that failed or broke its promise, and whatever could not do its work."""
         findings = self.report.findings
-        broken = [record for record in findings.failures if record.outcome in ("failed", "invalid")]
-        return (*(failure_line(findings.plan, record) for record in broken), *self.report.problems, *self.noticed)
+        broken = (failure_line(findings.plan, record) for record in findings.broken)
+        return (*broken, *self.report.problems, *self.noticed)
 
     @property
-    def answer(self) -> tuple[str, ...]:
-        """The answer in sentences, the most telling first."""
-        return self.report.answer
+    def summary(self) -> tuple[str, ...]:
+        """What the run shows in sentences, the most important first."""
+        return self.report.summary
 
     @property
     def axis(self) -> str:
@@ -99,15 +83,7 @@ class Result:
         """A table by its name, with its columns also where it has no rows."""
         if table not in COLUMNS:
             raise UserError(f"there is no table {table!r}.", fix=did_you_mean(table, COLUMNS))
-        made: dict[str, Callable[[Findings], Rows]] = {
-            "comparisons": comparisons_in_rows, "numbers": numbers_in_rows, "resources": resources_in_rows,
-            "claims": claims_in_rows, "effects": effects_in_rows, "learning": learning_in_rows,
-            "growth": growth_in_rows,
-        }  # fmt: skip
-        if table in made:
-            return made[table](self.report.findings)
-        make = samples_in_rows if table == "samples" else curves_in_rows
-        return make(self.report.findings, self._records)
+        return rows_of(table, self.report.findings, self._records if table in ("samples", "curves") else ())
 
     def to_pandas(self, table: str = "comparisons") -> pandas.DataFrame:
         """A table as a data frame of pandas. Raises UserError where pandas is not installed."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Literal
 
 from harness.analysis import stats
-from harness.analysis.growth import FEWEST, GROWN, number
+from harness.analysis.grouping import FEWEST
+from harness.analysis.growth import GROWN, number
 from harness.analysis.resources import INEXACT, OVER_AMOUNTS, exact_names
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog

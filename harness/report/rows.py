@@ -1,53 +1,102 @@
-"""The findings as rows of plain values: what the CSV files hold, and what `harness.Result` gives."""
+"""The findings as rows of plain values: what the CSV files, `report.json` and `harness.Result` hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from harness.analysis.findings import Findings
+from harness.analysis.grouping import axes_of
 from harness.analysis.samples import Samples
-from harness.records.plan import LEARNING, Block
+from harness.records.plan import LEARNING
 from harness.records.record import Record
 
 Row = dict[str, Any]
+#: Where the value of a column comes from: an attribute of the finding, or a function of it.
+Source = str | Callable[[Any], Any]
 
-#: The columns of each table after the coordinates of the block, which are a column for each axis that is not compared.
-#: `level` is the level of the compared axis, `baseline` the one that it is held against.
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "comparisons": (
-        "mode", "level", "baseline", "metric", "ratio", "low", "high", "confidence", "p_adjusted", "processes",
-        "verdict", "reason", "flags", "clock", "cpu_share", "ratio_of_means", "ratio_of_p10",
-        "log_ratio_of_each_process",
-    ),
-    "numbers": ("mode", "level", "metric", "value"),
-    "resources": ("mode", "level", "quantity", "value", "unit", "ratio", "verdict", "each_process"),
-    "claims": ("claim", "answer", "reason"),
-    "effects": (
-        "mode", "metric", "estimand", "factors", "scale", "effect", "low", "high", "confidence", "p_adjusted",
-        "replicates", "verdict", "reason", "flags", "contrast_of_each_replicate",
-    ),
-    "learning": (
-        "level", "baseline", "score", "scale", "size", "low", "high", "p_sign_flip", "p_adjusted", "seeds", "verdict",
-        "reason", "flags", "each_seed", "baseline_of_each", "level_of_each",
-    ),
-    "growth": (
-        "along", "mode", "level", "quantity", "contexts", "exponent", "low", "high", "difference", "difference_low",
-        "difference_high",
-    ),
-    "samples": ("mode", "level", "role", "process", "sample", "round", "position", "batch", "step_time", "wall", "cpu"),
-    "curves": ("level", "seed", "step", "score", "value"),
+
+def _flags(one: Any) -> str:
+    return " ".join(flag.replace(" ", "-") for flag in one.flags)
+
+
+_VERDICT: dict[str, Source] = {"verdict": "verdict", "reason": "reason", "flags": _flags}
+#: The columns of each table after those of the context, which has a column for each axis that is not compared. `level`
+#: is the level of the compared axis, `baseline` the one that it is compared with.
+COLUMNS: dict[str, dict[str, Source]] = {
+    "comparisons": {
+        "mode": "mode", "level": "level", "baseline": "baseline", "metric": "metric", "ratio": "size", "low": "low",
+        "high": "high", "confidence": "confidence", "p_adjusted": "adjusted", "processes": lambda c: len(c.values),
+        **_VERDICT, "clock": "clock", "cpu_share": "cpu_share", "ratio_of_means": "ratio_of_means",
+        "ratio_of_p10": "ratio_of_fast", "log_ratio_of_each_process": "values",
+    },
+    "numbers": {"mode": "mode", "level": "level", "metric": "metric", "value": "value"},
+    "resources": {
+        "mode": "mode", "level": "level", "quantity": "metric", "value": "value", "unit": "unit", "ratio": "ratio",
+        "verdict": "verdict", "each_process": "values",
+    },
+    "claims": {"claim": "claim.says", "answer": "answer", "reason": "reason"},
+    "effects": {
+        "mode": "mode", "metric": "metric", "estimand": "kind", "factors": "level", "scale": "scale", "effect": "size",
+        "low": "low", "high": "high", "confidence": "confidence", "p_adjusted": "adjusted",
+        "replicates": lambda e: len(e.values), **_VERDICT, "contrast_of_each_replicate": "values",
+    },
+    "learning": {
+        "level": "level", "baseline": "baseline", "score": "metric", "scale": "scale", "size": "size", "low": "low",
+        "high": "high", "p_sign_flip": "sign_flip", "p_adjusted": "adjusted", "seeds": lambda c: len(c.seeds),
+        **_VERDICT, "each_seed": "seeds", "baseline_of_each": "baseline_values", "level_of_each": "values",
+    },
+    "growth": {
+        "along": "axis", "mode": "mode", "level": "level", "quantity": "quantity", "contexts": "fitted",
+        "exponent": "exponent.mean", "low": lambda g: g.exponent.interval()[0],
+        "high": lambda g: g.exponent.interval()[1], "difference": "size", "difference_low": "low",
+        "difference_high": "high",
+    },
+    "samples": {
+        name: name for name in (
+            "mode", "level", "role", "process", "sample", "round", "position", "batch", "step_time", "wall", "cpu"
+        )
+    },
+    "curves": {name: name for name in ("level", "seed", "step", "score", "value")},
 }  # fmt: skip
-#: Tables without the coordinates of a block: a claim may speak of several.
-WHOLE = ("claims",)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A metric of a single trial."""
+
+    context: Mapping[str, str]
+    mode: str
+    level: str
+    metric: str
+    value: float
+
+
+def _numbers(findings: Findings) -> Iterator[Number]:
+    contexts = {block.id: block.context for block in findings.plan.blocks}
+    for (block, level, mode, metric), value in findings.numbers.items():
+        yield Number(contexts[block], mode, level, metric, value)
+
+
+#: Where each table that is made of findings gets them.
+_FINDINGS: dict[str, Callable[[Findings], Iterable[Any]]] = {
+    "comparisons": lambda findings: findings.comparisons,
+    "numbers": _numbers,
+    "resources": lambda findings: findings.resources.quantities,
+    "claims": lambda findings: findings.claims,
+    "effects": lambda findings: findings.effects,
+    "learning": lambda findings: findings.learning.comparisons,
+    "growth": lambda findings: findings.growth,
+}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of facts: its name, the names of its columns, and for each row a value of each."""
+    """A table: its name, the names of its columns, and for each row a value of each column."""
 
     name: str
     columns: tuple[str, ...]
@@ -55,123 +104,27 @@ class Rows:
 
 
 def findings_in_rows(findings: Findings) -> list[Rows]:
-    """Everything that is found of a run."""
-    return [
-        comparisons_in_rows(findings),
-        numbers_in_rows(findings),
-        resources_in_rows(findings),
-        claims_in_rows(findings),
-        effects_in_rows(findings),
-        learning_in_rows(findings),
-        growth_in_rows(findings),
-    ]
+    """Every table that is made of findings."""
+    return [rows_of(name, findings) for name in _FINDINGS]
 
 
-def comparisons_in_rows(findings: Findings) -> Rows:
-    """Each level against the baseline, by mode and metric."""
+def rows_of(name: str, findings: Findings, records: Iterable[Record] = ()) -> Rows:
+    """One table by its name; "samples" and "curves" are made of the records."""
+    if name == "samples":
+        return _samples(findings, records)
+    if name == "curves":
+        return _curves(findings, records)
+    getters = [attrgetter(source) if isinstance(source, str) else source for source in COLUMNS[name].values()]
     return _rows(
-        "comparisons",
+        name,
         findings,
-        (
-            (
-                c.block.context,
-                (
-                    c.mode, c.level, c.block.baseline.level, c.metric, c.ratio, *(c.interval or (None, None)),
-                    c.confidence, c.adjusted, len(c.values), c.verdict, c.reason, _marks(c.flags), c.clock, c.cpu_share,
-                    c.ratio_of_means, c.ratio_of_fast, c.values,
-                ),
-            )
-            for c in findings.comparisons
-        ),
-    )  # fmt: skip
-
-
-def numbers_in_rows(findings: Findings) -> Rows:
-    """Metrics of single trials."""
-    contexts = {block.id: block.context for block in findings.plan.blocks}
-    found = findings.numbers.items()
-    return _rows(
-        "numbers",
-        findings,
-        ((contexts[block], (mode, level, metric, value)) for (block, level, mode, metric), value in found),
+        ((getattr(one, "context", {}), [get(one) for get in getters]) for one in _FINDINGS[name](findings)),
     )
 
 
-def resources_in_rows(findings: Findings) -> Rows:
-    """Memory and cost of single trials."""
-    return _rows(
-        "resources",
-        findings,
-        (
-            (q.block.context, (q.mode, q.level, q.name, q.value, q.unit, q.ratio, q.verdict, q.values))
-            for q in findings.resources.quantities
-        ),
-    )
-
-
-def claims_in_rows(findings: Findings) -> Rows:
-    """The suite's claims and what became of them."""
-    return _rows("claims", findings, (({}, (r.claim.says, r.answer, r.reason)) for r in findings.claims))
-
-
-def effects_in_rows(findings: Findings) -> Rows:
-    """The effects of an ablation design."""
-    return _rows(
-        "effects",
-        findings,
-        (
-            (
-                e.block.context,
-                (
-                    e.mode, e.metric, e.kind, e.level, e.scale, e.ratio, *(e.interval or (None, None)), e.confidence,
-                    e.adjusted, len(e.values), e.verdict, e.reason, _marks(e.flags), e.values,
-                ),
-            )
-            for e in findings.effects
-        ),
-    )  # fmt: skip
-
-
-def learning_in_rows(findings: Findings) -> Rows:
-    """Each score over seeds, a level against the baseline."""
-    return _rows(
-        "learning",
-        findings,
-        (
-            (
-                c.block.context,
-                (
-                    c.level, c.block.baseline.level, c.metric, c.scale, c.ratio, *(c.interval or (None, None)),
-                    c.sign_flip, c.adjusted, len(c.seeds), c.verdict, c.reason, _marks(c.flags), c.seeds, c.baseline,
-                    c.variant,
-                ),
-            )
-            for c in findings.lessons.comparisons
-        ),
-    )  # fmt: skip
-
-
-def growth_in_rows(findings: Findings) -> Rows:
-    """Exponents along an axis of numbers."""
-    return _rows(
-        "growth",
-        findings,
-        (
-            (
-                g.context,
-                (
-                    g.axis, g.mode, g.level, g.quantity, g.fitted, g.exponent.mean, *g.exponent.interval(), g.ratio,
-                    *(g.interval or (None, None)),
-                ),
-            )
-            for g in findings.growth
-        ),
-    )  # fmt: skip
-
-
-def samples_in_rows(findings: Findings, records: Iterable[Record]) -> Rows:
-    """Every sample of the clock, in seconds a step: the time that decides, both clocks, and the wall time of each
-    phase. A phase that a mode does not have is None there."""
+def _samples(findings: Findings, records: Iterable[Record]) -> Rows:
+    """Every sample of the clock, in seconds per step: the time that decides, both clocks, and the wall time of each
+    phase, which is None where a mode does not have the phase."""
     blocks = {block.id: block for block in findings.plan.blocks}
     timed = [r for r in records if r.measure.startswith("speed.") and r.outcome == "ok" and r.block in blocks]
     phases = list(dict.fromkeys(phase for record in timed for phase in record.data["phases"]))
@@ -188,11 +141,11 @@ def samples_in_rows(findings: Findings, records: Iterable[Record]) -> Rows:
             for number, values in enumerate(zip(*columns, strict=True)):
                 yield block.context, (mode, record.level, record.role, record.replicate, number, *values)
 
-    return _rows("samples", findings, each(), tuple(f"{phase}_time" for phase in phases))
+    return _rows("samples", findings, each(), [f"{phase}_time" for phase in phases])
 
 
-def curves_in_rows(findings: Findings, records: Iterable[Record]) -> Rows:
-    """Every score on the test examples of every run that learned, at each step where it was evaluated."""
+def _curves(findings: Findings, records: Iterable[Record]) -> Rows:
+    """Every score on the test examples of every training run, at each step where it was evaluated."""
     blocks = {block.id: block for block in findings.plan.blocks}
     learned = [r for r in records if r.measure == LEARNING and r.outcome in ("ok", "diverged") and r.block in blocks]
     return _rows(
@@ -207,20 +160,16 @@ def curves_in_rows(findings: Findings, records: Iterable[Record]) -> Rows:
     )
 
 
-def axes_of(blocks: Iterable[Block]) -> list[str]:
-    """The axes that blocks are placed by."""
-    return sorted({axis for block in blocks for axis in block.context})
-
-
 def _rows(
     name: str,
     findings: Findings,
     found: Iterable[tuple[Mapping[str, str], Sequence[Any]]],
-    more: tuple[str, ...] = (),
+    more: Sequence[str] = (),
 ) -> Rows:
+    """Contexts and values as rows. A claim may be about several contexts, so its table has none."""
     fixed = (*COLUMNS[name], *more)
-    axes = [] if name in WHOLE else axes_of(findings.plan.blocks)
-    # An axis may have any name; a column of ours keeps its own.
+    axes = [] if name == "claims" else sorted(axes_of(findings.plan.blocks))
+    # An axis may have any name; one that a column has already gets a prefix.
     columns = (*(f"axis_{axis}" if axis in fixed else axis for axis in axes), *fixed)
     rows = [
         dict(zip(columns, (*(context.get(axis) for axis in axes), *map(_plain, values)), strict=True))
@@ -229,12 +178,10 @@ def _rows(
     return Rows(name, columns, rows)
 
 
-def _marks(flags: Iterable[str]) -> str:
-    return " ".join(flag.replace(" ", "-") for flag in flags)
-
-
 def _plain(value: Any) -> Any:
-    """Numbers as Python has them, several of them as a list."""
+    """Numbers and words as Python has them, several of them as a list."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, str):
+        return str(value)
     return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -1,13 +1,14 @@
-"""A table of text and a section of tables, as every way of showing a report draws them."""
+"""A table of text, and a section of tables, as every format shows them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text, with sentences that belong under it."""
+    """A table of text, with sentences under it."""
 
     title: str
     headers: tuple[str, ...]
@@ -17,11 +18,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """Tables under one heading, with words on how to read them. `details` are tables for where there is room: not for
-    the terminal. `why` says that they give reasons, where the others give answers."""
+    """Tables under one heading, with `words` on how to read them. `details` are tables for formats with much room, not
+    for the terminal. `why` marks sections that give reasons; the others give answers."""
 
     title: str
     words: str
     tables: tuple[Table, ...] = ()
     details: tuple[Table, ...] = ()
     why: bool = False
+
+
+def present(tables: Iterable[Table | None]) -> tuple[Table, ...]:
+    """The tables that exist."""
+    return tuple(table for table in tables if table)

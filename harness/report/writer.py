@@ -1,4 +1,4 @@
-"""Every reporter writes the report, whatever the others do, and none of them can harm what was measured."""
+"""Every reporter writes the report; none of them can stop the others or harm what was measured."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from harness.report.report import Report, make_report
 
 
 def report_run(store: Store, catalog: Catalog) -> Report:
-    """Make the report of a run and let every reporter write it. What goes wrong is among the report's problems."""
+    """Make the report of a run and let every reporter write it. Errors of reporters are among the report's problems."""
     report = make_report(store, catalog)
     problems: list[str] = []
-    with keeping(store) as kept:
+    with snapshot(store) as files:
         for entry in catalog.entries(Reporter).values():
             try:
                 write(report, entry, catalog, store.folder)
@@ -32,13 +32,13 @@ def report_run(store: Store, catalog: Catalog) -> Report:
             except BaseException as error:  # a plugin may raise anything, and the folder may be read-only
                 problems.append(f"{entry.owner}: {error_text(error)}")
             finally:
-                problems += [f"{entry.owner}: {what}" for what in kept.put_back()]
+                problems += [f"{entry.owner}: {what}" for what in files.restore()]
     return replace(report, problems=(*report.problems, *problems))
 
 
 def write(report: Report, entry: Entry, catalog: Catalog, folder: Path) -> None:
-    """Let one reporter write. A guest gets a copy of its own, so that nobody reads what it makes of it. Raises whatever
-    the reporter raises, and ValueError where it names files that are not in the folder."""
+    """Let one reporter write. A plugin's reporter gets a copy, which it may change. Raises whatever the
+    reporter raises, and ValueError where it names files outside the folder."""
     with isolated(f"{entry.owner} was writing"):
         code = catalog.code(entry)
         written = code(report if entry.plugin == CORE else copy.deepcopy(report), folder)
@@ -48,53 +48,53 @@ def write(report: Report, entry: Entry, catalog: Catalog, folder: Path) -> None:
 
 
 def files_outside(written: Any, folder: Path) -> Iterator[Path]:
-    """Those of the files that a reporter names which do not lie in the folder."""
+    """The files named by a reporter that are not in the folder."""
     for file in written if isinstance(written, list | tuple) else ():
         if isinstance(file, str | os.PathLike) and not Path(file).resolve().is_relative_to(folder.resolve()):
             yield Path(file)
 
 
-class Kept:
-    """The files that are the run itself, as they were. `alone`: nobody measures into the run meanwhile."""
+class FileSnapshot:
+    """The content of the files that make the run. `alone`: nobody measures into the run at the same time."""
 
     def __init__(self, store: Store, *, alone: bool) -> None:
         self.store, self.alone = store, alone
         self.files = {name: content for name in OWN if (content := self.read(name)) is not None}
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file."""
+        """The content of a file; None where there is no such file."""
         with suppress(OSError):
             return (self.store.folder / name).read_bytes()
         return None
 
-    def put_back(self) -> Iterator[str]:
-        """Put back what is no longer as it was; says what was done."""
+    def restore(self) -> Iterator[str]:
+        """Restore files that were changed or removed; says which."""
         for name, before in self.files.items():
             now = self.read(name)
             if now == before:
                 continue
             if not self.alone and now is not None and (name != RECORDS or now.startswith(before)):
-                self.files[name] = now  # by who measures
+                self.files[name] = now  # by the process that measures
                 continue
             did = "removes" if now is None else "changes"
             try:
                 self.store.write_bytes(name, before)
             except OSError as error:
-                yield f"it {did} {name}, which cannot be put back: {error.strerror}"
+                yield f"it {did} {name}, which cannot be restored: {error.strerror}"
             else:
-                yield f"it {did} {name}, which is not its own; put back"
+                yield f"it {did} {name}, which is not its own; restored"
 
 
 @contextmanager
-def keeping(store: Store) -> Iterator[Kept]:
-    """Remember the files that are the run itself, and let nobody begin to measure into it."""
+def snapshot(store: Store) -> Iterator[FileSnapshot]:
+    """Remember the files that make the run, and let nobody start to measure into it."""
     alone, descriptor = False, None
     with suppress(OSError):
         descriptor = os.open(store.folder / RECORDS, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         alone = True
     try:
-        yield Kept(store, alone=alone)
+        yield FileSnapshot(store, alone=alone)
     finally:
         if descriptor is not None:
             os.close(descriptor)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.findings import answer_in
 from harness.analysis.samples import Samples
+from harness.analysis.views import answer_in
 from harness.plugins.parts import Skip
 from harness.testing.fresh import ask
 from harness.testing.subject import Broken, Subject

@@ -8,15 +8,17 @@ from dataclasses import replace
 import pytest
 from made import block, record
 
-from harness.analysis.break_even import BreakEven, Point, crossings, find_break_evens, number_in_words, numbers_of
+from harness.analysis.break_even import BreakEven, RatioPoint, crossings
 from harness.analysis.findings import find
+from harness.analysis.grouping import numbers_of
 from harness.records.plan import Plan
+from harness.report.cells import few_digits
 from harness.report.report import report_of
 from harness.report.tables.break_even import break_even_tables, range_in_words
 
 
-def points(*of: tuple[float, float], half: float = 0.1, verdict: str = "faster") -> list[Point]:
-    return [Point(x, mean, mean - half, mean + half, f"{x}", verdict) for x, mean in of]
+def points(*of: tuple[float, float], half: float = 0.1, verdict: str = "faster") -> list[RatioPoint]:
+    return [RatioPoint(x, mean, mean - half, mean + half, verdict) for x, mean in of]
 
 
 def test_a_crossing_and_its_range_are_where_the_lines_cross():
@@ -80,7 +82,7 @@ def test_levels_that_are_numbers(levels, numbers):
     ("number", "words"), [(15.874, "15.9"), (0.25, "0.25"), (512.4, "512"), (20000.0, "20,000"), (-3.0, "-3")]
 )
 def test_numbers_are_told_with_few_digits(number, words):
-    assert number_in_words(number) == words
+    assert few_digits(number) == words
 
 
 def many(contexts, time):
@@ -99,16 +101,14 @@ CONTEXTS = [{"cell": cell, "length": str(length)} for cell in ("x", "y") for len
 
 def test_each_axis_of_numbers_in_each_other_context(catalog):
     plan, records = many(CONTEXTS, lambda c: {"x": 15, "y": 5}[c["cell"]] / float(c["length"]))
-    alongs = [along for along in find_break_evens(find(plan, records, catalog)) if along.what == "length"]
-    assert [(along.rest, along.title) for along in alongs] == [
-        ({"cell": "x"}, "x · train: along length"), ({"cell": "y"}, "y · train: along length")
-    ]  # fmt: skip
-    (line,) = alongs[0].lines
+    found = [one for one in find(plan, records, catalog).break_evens if one.what == "length"]
+    assert [(one.rest, one.mode) for one in found] == [({"cell": "x"}, "train"), ({"cell": "y"}, "train")]
+    (line,) = found[0].curves
     assert [point.x for point in line.points] == [10, 20, 30]
     assert line.crossings[0].at == pytest.approx(10 + 10 * math.log(1.5) / math.log(2), rel=3e-3)
-    assert not alongs[1].lines[0].crossings
-    (table,) = break_even_tables(alongs, "what")
-    assert table.headers == ("cell", "what", "length", "range", "faster")
+    assert not found[1].curves[0].crossings
+    (table,) = break_even_tables(found, "what")
+    assert table.headers == ("cell", "what", "length", "range", "is faster")
     assert table.rows[0][:3] == ("x", "new", f"{line.crossings[0].at:.3g}")
     assert table.rows[1] == ("y", "new", "none", "", "faster in all 3 contexts")
 
@@ -122,19 +122,19 @@ def test_amounts_are_an_axis_where_they_differ_by_themselves(catalog):
     findings = find(plan, records, catalog)
     metric = Metric("spare", "x:y", "", per="counts", scale=100, unit="%", formats=".0f")
     numbers = {(b.id, t.level, "train", "spare"): share[b.context["length"]] for b in plan.blocks for t in b.trials}
-    found = replace(findings, metrics={"spare": metric}, numbers=numbers)
-    alongs = [along for along in find_break_evens(found) if along.what == "spare"]
-    assert [along.rest for along in alongs] == [{"cell": "x"}, {"cell": "y"}]
-    assert alongs[0].numbers == [0.1, 0.5, 0.8]
-    assert alongs[0].lines[0].crossings[0].at == pytest.approx(0.5, abs=0.01)
-    (table,) = break_even_tables(alongs, "what")
+    changed = replace(findings, metrics={"spare": metric}, numbers=numbers)
+    found = [one for one in changed.break_evens if one.what == "spare"]
+    assert [one.rest for one in found] == [{"cell": "x"}, {"cell": "y"}]
+    assert found[0].numbers == [0.1, 0.5, 0.8]
+    assert found[0].curves[0].crossings[0].at == pytest.approx(0.5, abs=0.01)
+    (table,) = break_even_tables(found, "what")
     assert table.rows[0][2] == "50%"
 
 
 def test_two_numbers_are_no_axis_and_names_are_none(catalog):
     for contexts in ([{"n": "1"}, {"n": "2"}], [{"n": name} for name in "abc"], [{}]):
         plan, records = many(contexts, lambda c: 2.0)
-        assert find_break_evens(find(plan, records, catalog)) == ()
+        assert find(plan, records, catalog).break_evens == ()
 
 
 @pytest.mark.parametrize(("at", "told"), [(15, True), (5, False)])

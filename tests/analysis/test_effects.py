@@ -13,6 +13,7 @@ from made_effects import FACTORS, TIMES, block_of, effects, plan_of, speed_recor
 from harness.analysis import stats
 from harness.analysis.effects import Effect, contrasts
 from harness.analysis.findings import contested, find
+from harness.analysis.verdicts import Flag, Verdict
 from harness.records import designs
 from harness.records.plan import Block, Claim, Plan, Skipped
 from harness.records.record import Record
@@ -110,7 +111,7 @@ def test_an_effect_that_needs_what_is_missing_has_none_and_says_why():
     block = block_of("mirror", without=("all-b",))
     values = made_up(block, MAINS)
     del values["c"]
-    found = effects("mirror", values, block, barred={"c": ("invalid", "c failed")})
+    found = effects("mirror", values, block, barred={"c": (Verdict.INVALID, "c failed")})
     lacking = {(e.kind, e.level): e.reason for e in found if e.estimate is None}
     assert lacking == {
         (designs.REMOVED, "b"): "needs all-b, not measured",
@@ -120,7 +121,7 @@ def test_an_effect_that_needs_what_is_missing_has_none_and_says_why():
         (designs.BOTH, "c"): "needs c: c failed",
         (designs.REST, "c"): "needs c: c failed",
     }
-    assert all(effect.verdict == "invalid" and effect.ratio is None for effect in found if effect.estimate is None)
+    assert all(effect.verdict == "invalid" and effect.size is None for effect in found if effect.estimate is None)
     assert len(found) - len(lacking) == 6
 
 
@@ -141,9 +142,9 @@ def test_holm_s_adjusted_p_values_decide_as_his_step_down(p_values):
         assert [value <= alpha for value in adjusted] == decided
 
 
-def decided(estimate: stats.Estimate) -> tuple[str, str]:
+def decided(estimate: stats.Estimate) -> tuple[Verdict, str]:
     low, high = estimate.interval()
-    return ("slower", "") if low > 0 else ("faster", "") if high < 0 else ("undecided", "")
+    return Verdict.SLOWER if low > 0 else Verdict.FASTER if high < 0 else Verdict.UNDECIDED, ""
 
 
 def test_what_is_clear_alone_may_be_chance_among_many():
@@ -156,7 +157,7 @@ def test_what_is_clear_alone_may_be_chance_among_many():
     (a, *_) = effects("factorial", values, block, decided)
     assert a.estimate.p_value() == pytest.approx(0.03)
     assert decided(a.estimate)[0] == "slower"
-    assert (a.verdict, a.reason) == ("undecided", "slower if it were alone; one of 6 effects may seem so by chance")
+    assert (a.verdict, a.reason) == ("undecided", "slower on its own, not after correcting for 6 comparisons")
     more = {trial.level: values[trial.level] + 3 * ("a" in trial.on) for trial in block.trials}
     assert effects("factorial", more, block, decided)[0].verdict == "slower"
 
@@ -164,22 +165,23 @@ def test_what_is_clear_alone_may_be_chance_among_many():
 def test_an_effect_is_no_clearer_than_the_levels_it_needs():
     block = block_of("leave-one-out")
     values = made_up(block, MAINS, noise=0.001)
-    barred = {"all-b": ("unranked", "its answer is another one, on purpose")}
-    flags = {"all": ("cpu-clock",), "all-a": ("cpu-clock", "another update")}
+    barred = {"all-b": (Verdict.UNRANKED, "it computes a different answer on purpose")}
+    flags = {"all": (Flag.CPU_CLOCK,), "all-a": (Flag.CPU_CLOCK, Flag.CHANGES_UPDATE)}
     a, b, c = effects("leave-one-out", values, block, decided, barred=barred, flags=flags)
-    assert (a.verdict, a.flags) == ("slower", ("cpu-clock", "another update"))
-    assert (b.verdict, b.reason) == ("unranked", "its answer is another one, on purpose")
+    assert (a.verdict, a.flags) == ("slower", ("cpu-clock", "changes update"))
+    assert (b.verdict, b.reason) == ("unranked", "it computes a different answer on purpose")
     assert (c.verdict, c.flags) == ("slower", ("cpu-clock",))
 
 
 def test_a_ratio_is_shown_as_one_and_a_difference_as_it_is():
     effect = Effect(
-        block_of("mirror"), "train", "m", designs.ADDED, ("a",), "ratio", estimate=stats.Estimate(0.1, 0.01, 9, 10)
-    )
-    assert effect.ratio == pytest.approx(math.exp(0.1))
+        block=block_of("mirror"), level="a", mode="train", metric="m", kind=designs.ADDED, factors=("a",),
+        estimate=stats.Estimate(0.1, 0.01, 9, 10),
+    )  # fmt: skip
+    assert effect.size == pytest.approx(math.exp(0.1))
     low, high = effect.interval
     assert math.log(high) - math.log(low) == pytest.approx(2 * 0.01 * stats.t_quantile(0.975, 9))
-    assert replace(effect, scale="difference").ratio == 0.1
+    assert replace(effect, scale="difference").size == 0.1
     assert replace(effect, estimate=stats.estimate([0.1])).interval is None
 
 
@@ -214,12 +216,12 @@ def test_speed_s_effects_are_ratios_with_a_verdict(catalog):
     plan = plan_of(claims=(claim("a", "higher", 0.5), claim("a x b", "higher", 0.02), claim("b", "higher", 0.0)))
     found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
     a, b, both = found.effects_in(plan.blocks[0], "train")
-    assert a.ratio == pytest.approx(2.0 * math.sqrt(1.05), rel=2e-3)
-    assert b.ratio == pytest.approx(0.9 * math.sqrt(1.05), rel=2e-3)
+    assert a.size == pytest.approx(2.0 * math.sqrt(1.05), rel=2e-3)
+    assert b.size == pytest.approx(0.9 * math.sqrt(1.05), rel=2e-3)
     assert (both.level, both.kind) == ("a x b", designs.INTERACTION)
-    assert both.ratio == pytest.approx(1.05, rel=3e-3)
+    assert both.size == pytest.approx(1.05, rel=3e-3)
     assert [effect.verdict for effect in (a, b, both)] == ["slower", "faster", "slower"]
-    assert all(effect.interval[0] < effect.ratio < effect.interval[1] for effect in (a, b, both))
+    assert all(effect.interval[0] < effect.size < effect.interval[1] for effect in (a, b, both))
     assert [result.answer for result in found.claims] == ["holds", "holds", "fails"]
     assert found.claims[2].against == (plan.blocks[0].id,)
 
@@ -227,7 +229,7 @@ def test_speed_s_effects_are_ratios_with_a_verdict(catalog):
 def test_a_claim_in_a_mirror_is_about_the_average_of_both(catalog):
     plan = plan_of("mirror", claims=(claim("b", "lower", 0.07),))
     found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
-    sizes = {effect.kind: effect.ratio for effect in found.effects_in(plan.blocks[0], "train") if effect.level == "b"}
+    sizes = {effect.kind: effect.size for effect in found.effects_in(plan.blocks[0], "train") if effect.level == "b"}
     assert sizes == pytest.approx(
         {designs.ADDED: 0.9, designs.REMOVED: 0.945, designs.BOTH: 0.9 * math.sqrt(1.05), designs.REST: 1.05}, rel=3e-3
     )
@@ -260,10 +262,10 @@ def test_few_processes_a_first_look_and_a_blind_run_decide_no_effect(catalog):
         for r in speed_records(this, TIMES)
     ]  # fmt: skip
     assert ("undecided", "the baseline differs from itself") in verdicts(biased)
-    quick = replace(plan, blocks=(replace(this, measures=Measures(speed=Speed(quick=True))),))
+    quick = replace(plan, blocks=(replace(this, measures=Measures.of(speed=Speed(quick=True))),))
     assert verdicts(speed_records(this, TIMES, processes=1), quick) == {("undecided", "one process")}
     table = effect_table("t", find(quick, speed_records(this, TIMES, processes=1), catalog).effects)
-    assert [row[-1] for row in table.rows] == ["first look"] * 3
+    assert [row[-1] for row in table.rows] == ["first look: undecided"] * 3
 
 
 def test_effects_without_a_combination_are_left_out_and_a_line_says_which(catalog):

@@ -10,16 +10,23 @@ from commands import harness
 from made_profiles import BLOCK, FLAGS, FUSED, LOOP, profile, timed
 
 from harness.analysis.explain import explain, explanations
-from harness.analysis.profile_warnings import warnings
-from harness.analysis.profiles import NOWHERE, Profiled, event_cost
+from harness.analysis.profiles import UNATTRIBUTED, Profiled, profiler_cost
 from harness.measure.kinds.profile import profile_trial
 from harness.measure.kinds.profile_context import fingerprint, flags
-from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.member import lone_member
-from harness.measure.runtime.watchdog import Watchdog
+from harness.measure.kinds.speed import lone_member
+from harness.measure.runtime.builder import Kitchen
+from harness.measure.runtime.watchdog import Guard
 from harness.records.record import Record
 from harness.records.settings import Measures, Profile, Speed
-from harness.report.tables.explain import explanation_table, fingerprint_table, in_json, kernels_table, operators_table
+from harness.report.tables.explain import (
+    explanation_table,
+    in_json,
+    kernel_path_table,
+    kernels_table,
+    operators_table,
+    sentence_of,
+    warnings,
+)
 
 
 def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
@@ -36,7 +43,7 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     scale = one.seconds[1] / 7  # in the loop's forward, 1.2 ms under the profiler were 6 ms on the clock
     assert rows["forward", "aten::mm"].seconds == pytest.approx((0.0, 6 * 0.9 / 1.2 * scale), rel=0.01)
     assert rows["forward", "aten::mkldnn_rnn_layer"].seconds[1] == 0.0
-    assert rows["backward", NOWHERE].difference == pytest.approx(0.0, abs=2e-5)
+    assert rows["backward", UNATTRIBUTED].difference == pytest.approx(0.0, abs=2e-5)
     assert one.rows[0].operator == "aten::mm"
     assert rows["forward", "aten::mm"].calls == (0, 50)
 
@@ -61,9 +68,9 @@ def test_what_the_profiler_costs_is_taken_off():
         {level: Profiled.from_record(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
         for cost in (0.0, 500.0)
     )  # fmt: skip
-    cost = event_cost({("b", "train"): list(dear.values())})
+    cost = profiler_cost({("b", "train"): list(dear.values())})
     assert cost == pytest.approx(500e-9)
-    assert event_cost({("b", "train"): list(plain.values())}) == 0.0
+    assert profiler_cost({("b", "train"): list(plain.values())}) == 0.0
     first = explain(measured, plain["plain"], plain["loop"], 0.0)
     second = explain(measured, dear["plain"], dear["loop"], cost)
     assert first is not None
@@ -79,23 +86,23 @@ def test_two_levels_neither_of_which_is_the_baseline():
     assert one is not None
     assert one.ratio == pytest.approx(3 / 7, rel=0.01)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
-    assert one.sentence.startswith("other takes 0.43")
+    assert sentence_of(one).startswith("other takes 0.43")
 
 
 def test_a_sentence_says_what_it_comes_to():
     measured = timed(plain=3.0, loop=6.0)
     profiles = {(BLOCK.id, "train"): [Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
     (one,) = explanations([measured], profiles)
-    assert one.sentence.startswith("loop takes 1.75 (")
-    assert "times as long as plain, +2.99 ms a step" in one.sentence
-    assert "operator by operator in place of oneDNN's fused recurrent layer" in one.sentence
-    assert "50 more operator calls (6 to 55)" in one.sentence
-    assert "most of it in mm (+4.5" in one.sentence
+    assert sentence_of(one).startswith("loop takes 1.75 (")
+    assert "times as long as plain, +2.99 ms a step" in sentence_of(one)
+    assert "operator by operator instead of oneDNN's fused recurrent layer" in sentence_of(one)
+    assert "50 more operator calls (6 to 55)" in sentence_of(one)
+    assert "mostly in mm (+4.5" in sentence_of(one)
     table = explanation_table(one)
     assert table.rows[-1][1] == "sum"
     assert table.rows[-1][5] == "100%"
     assert [row[1] for row in table.rows][:2] == ["mm", "mkldnn_rnn_layer"]
-    assert any("takes 0 ns for each operator" in note for note in table.notes)
+    assert any("overhead of 0 ns per operator" in note for note in table.notes)
     assert len(explanation_table(one, 1, all_of_them=True).rows) == 3
     assert json.loads(json.dumps(in_json(one)))["rows"][0]["operator"] == "aten::mm"
     shown = operators_table(BLOCK, one.b, 0.0)
@@ -107,8 +114,8 @@ def test_no_reasons_are_given_for_a_difference_that_may_be_none():
     one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert not one.decided
-    assert "most of it" not in one.sentence
-    assert "no difference that the interval could tell from none" in one.sentence
+    assert "mostly in" not in sentence_of(one)
+    assert "the interval includes no difference" in sentence_of(one)
 
 
 def test_what_was_not_timed_is_not_explained():
@@ -130,26 +137,26 @@ def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
     assert one is not None
     rows = {(row.phase, row.operator): row for row in one.rows}
     assert rows["forward", "aten::mm"].seconds == pytest.approx((2e-3, 2.5e-3))
-    assert rows["forward", NOWHERE].difference == pytest.approx(2.5e-3, rel=0.02)
+    assert rows["forward", UNATTRIBUTED].difference == pytest.approx(2.5e-3, rel=0.02)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
     assert one.a.launches == 50
     table = kernels_table(BLOCK, one.a)
     assert table.rows == (("forward", "void gemm", "100%", "2.000", "100"),)
-    assert table.notes == ("50 kernels a step, 2.000 ms on the device together.",)
+    assert table.notes == ("50 kernels a step take 2.000 ms on the device together.",)
 
 
-def test_a_table_whose_cells_went_different_ways_is_warned_of():
+def test_a_warning_names_different_kernel_paths_and_settings():
     def group(**more):
         return [Profiled.from_record(profile("plain", FUSED)), Profiled.from_record(profile("loop", LOOP, **more))]
 
-    (ways,) = warnings([BLOCK], {(BLOCK.id, "train"): group()})
-    assert "computed in different ways (plain: oneDNN's fused recurrent layer; loop: operator by operator)" in ways
+    (paths,) = warnings([BLOCK], {(BLOCK.id, "train"): group()})
+    assert "plain ran oneDNN's fused recurrent layer, loop ran operator by operator. The ratio includes" in paths
     marks = {**FLAGS, "flags": {"threads": 2, "oneDNN": True}, "types": ["bfloat16"], "subnormal": 0.2}
     texts = warnings([BLOCK], {(BLOCK.id, "train"): group(fingerprint=marks)})
     assert len(texts) == 4
-    assert any("threads differ (plain: 1; loop: 2)" in text for text in texts)
-    assert any("types of weights differ (plain: float32; loop: bfloat16)" in text for text in texts)
-    assert any("the backward pass of loop computes with subnormal numbers" in text for text in texts)
+    assert any("Different settings of threads: plain had 1, loop had 2." in text for text in texts)
+    assert any("types of weights: plain had float32, loop had bfloat16." in text for text in texts)
+    assert any("The backward pass of loop uses subnormal numbers" in text for text in texts)
     alike = [Profiled.from_record(profile("plain", LOOP)), Profiled.from_record(profile("loop", LOOP))]
     assert warnings([BLOCK], {(BLOCK.id, "train"): alike}) == []
     again = replace(BLOCK, context={"cell": "gru"})
@@ -157,12 +164,12 @@ def test_a_table_whose_cells_went_different_ways_is_warned_of():
     assert both.startswith("all · train, gru · train: ")
 
 
-def test_the_fingerprint_of_a_block():
+def test_the_kernel_paths_of_a_block():
     group = [Profiled.from_record(profile("plain", FUSED)), Profiled.from_record(profile("loop", LOOP))]
-    table = fingerprint_table(BLOCK, "train", group, "code", ["Because."])
+    table = kernel_path_table(BLOCK, "train", group, "code", ["Because."])
     assert table.headers == (
         "code",
-        "way",
+        "kernel path",
         "operator calls a step",
         "launches",
         "launches / point",
@@ -171,7 +178,7 @@ def test_the_fingerprint_of_a_block():
     )
     assert table.rows[1] == ("loop", "operator by operator", "55", "55", "6.9", "0", "0.0%")
     assert table.notes[0] == "Because."
-    assert "threads 1; oneDNN on; types of weights float32" in table.notes[1]
+    assert "Settings of plain: threads 1, oneDNN on, types of weights float32." in table.notes[1]
 
 
 # -- with torch
@@ -180,12 +187,12 @@ def test_the_fingerprint_of_a_block():
 @pytest.fixture
 def toy(planned):
     (made,) = planned("busy: {use: [busy]}").blocks
-    measures = Measures(speed=Speed(batches=2), profile=Profile(steps=2))
+    measures = Measures.of(speed=Speed(batches=2), profile=Profile(steps=2))
     return replace(made, measures=measures)
 
 
 def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
-    data = profile_trial(toy, "busy", "train", TrialBuilder(catalog), Watchdog(0.0), tmp_path)
+    data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
     assert json.loads(json.dumps(data)) == data
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
     assert data["phases"]["phase"] == ["collate", "forward", "backward", "update"]
@@ -212,21 +219,21 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
 def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
     monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
-    data = profile_trial(toy, "busy", "train", TrialBuilder(catalog), Watchdog(0.0), tmp_path)
+    data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0], 1, 1, True)
     assert data["counts"]["points"] == 8
 
 
 def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
-    data = profile_trial(toy, "plain", "train", TrialBuilder(catalog), Watchdog(0.0), tmp_path)
+    data = profile_trial(toy, "plain", "train", Kitchen(catalog), Guard(0.0), tmp_path)
     assert (data["batches"], data["passes"]) == ([0], 1)
 
 
 def test_flags_are_read_inside_the_step(toy, catalog):
     import torch
 
-    member = lone_member(toy, "plain", "train", TrialBuilder(catalog), Watchdog(0.0))
+    member = lone_member(toy, "plain", "train", Kitchen(catalog), Guard(0.0))
     inner = member.live.forward
 
     def under(model, batch):
@@ -241,18 +248,18 @@ def test_flags_are_read_inside_the_step(toy, catalog):
 def test_a_planted_cost_is_found(planned, catalog, tmp_path):
     """Sines are planted, and the explanation says sines. Shares of time, not times."""
     (made,) = planned("busy: {use: [{name: busy, times: 400}]}").blocks
-    toy = replace(made, measures=Measures(speed=Speed(batches=2), profile=Profile(steps=1)))
-    builder = TrialBuilder(catalog)
+    toy = replace(made, measures=Measures.of(speed=Speed(batches=2), profile=Profile(steps=1)))
+    kitchen = Kitchen(catalog)
     profiles = []
     for level in ("plain", "busy"):
-        data = profile_trial(toy, level, "train", builder, Watchdog(0.0), tmp_path)
+        data = profile_trial(toy, level, "train", kitchen, Guard(0.0), tmp_path)
         profiles.append(
             Profiled.from_record(Record(toy.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data))
         )
-    cost = event_cost({(toy.id, "train"): profiles})
+    cost = profiler_cost({(toy.id, "train"): profiles})
     seconds = profiles[1].seconds(cost)
     forward = {name: time for (phase, name), time in seconds.items() if phase == "forward"}
-    assert max((name for name in forward if name != NOWHERE), key=forward.__getitem__) == "aten::sin"
+    assert max((name for name in forward if name != UNATTRIBUTED), key=forward.__getitem__) == "aten::sin"
     assert profiles[1].calls["forward", "aten::sin"] == 400
 
 
@@ -283,8 +290,8 @@ def test_explain_from_the_command_line(tmp_path):
     assert swapped["explanations"][0]["ratio"] < 1
     for arguments, message in (
         (("bussy",), "Did you mean busy?"),
-        (("plain", "busy", "--mode", "inference"), "this run has nothing to explain for these levels"),
-        (("plain", "busy", "backwards"), "expected at most two levels, got 3"),
+        (("plain", "busy", "--mode", "inference"), "nothing in this run can be explained so"),
+        (("plain", "busy", "backwards"), "two levels at most"),
         (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
     ):
         bad = harness("explain", folder, *arguments, cwd=tmp_path)
@@ -299,7 +306,7 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     assert harness("run", "toy.yaml", cwd=tmp_path).returncode == 0
     bad = harness("explain", "latest", cwd=tmp_path)
     assert bad.returncode == 2
-    assert "Add speed and profile to the measures of the suite" in bad.stderr
+    assert "A suite's measures need both, speed and profile" in bad.stderr
 
 
 def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
@@ -319,4 +326,4 @@ def test_more_calls_in_less_time_are_told_as_such():
     measured = timed(plain=6.0, loop=3.0)
     one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
-    assert "in spite of 50 more operator calls" in one.sentence
+    assert "despite 50 more operator calls" in sentence_of(one)

@@ -23,8 +23,8 @@ from harness.plan.planner import make_plan
 from harness.records.plan import Claim, Plan
 from harness.records.record import Record
 from harness.records.settings import Measures, Memory, Speed
-from harness.report.suite_batch import row
-from harness.report.tables.growth import growth_tables, in_words
+from harness.report.tables.claims import claim_row
+from harness.report.tables.growth import exponent_cell, growth_tables
 
 LENGTHS = ["100", "200", "400", "800"]
 
@@ -96,7 +96,7 @@ def test_growth_of_a_level_its_baseline_and_their_difference():
     _, _, growth = grown(blocks, {"a": QUADRATIC, "b": LINEAR}, times=times)
     a, b, time = growth
     assert (a.level, a.quantity, a.exponent.mean, a.estimate, a.verdict) == ("a", "kept_bytes", 2.0, None, "")
-    assert (b.exponent.mean, b.base.mean, b.ratio, b.interval) == (1.0, 2.0, -1.0, (-1.0, -1.0))
+    assert (b.exponent.mean, b.base.mean, b.size, b.interval) == (1.0, 2.0, -1.0, (-1.0, -1.0))
     assert (b.metric, b.context, b.block) == ("kept_bytes along length", {"size": "s"}, blocks[-1])
     assert (time.level, time.quantity, time.exponent.mean) == ("a", "step_time", 1.0)
     (table,) = growth_tables(growth, "what")
@@ -113,10 +113,10 @@ def test_the_difference_is_the_line_through_the_ratio():
     _, _, (a, b) = grown(contexts(), laws)
     x = np.log(list(noise))
     oracle = linregress(x, 0.2 * x + np.diff(list(noise.values()), axis=1)[:, 0])
-    assert (b.ratio, b.estimate.error) == pytest.approx((oracle.slope, oracle.stderr), rel=1e-9)
+    assert (b.size, b.estimate.error) == pytest.approx((oracle.slope, oracle.stderr), rel=1e-9)
     assert b.base == a.exponent
-    assert b.ratio == pytest.approx(b.exponent.mean - b.base.mean)
-    assert in_words(replace(b.exponent, mean=-0.001, error=0.0)) == "0.00 (0.00 to 0.00)"
+    assert b.size == pytest.approx(b.exponent.mean - b.base.mean)
+    assert exponent_cell(replace(b.exponent, mean=-0.001, error=0.0)) == "0.00 (0.00 to 0.00)"
 
 
 def test_two_contexts_are_no_growth_and_a_gap_is_told():
@@ -151,13 +151,13 @@ def noisy(n, size):
 @pytest.mark.parametrize(
     ("laws", "expect", "answer", "words"),
     [
-        ({"a": QUADRATIC, "b": LINEAR}, "lower", "holds", "exponent -1.00 [-1.00, -1.00] against the baseline's (1.00 and 2.00)"),
+        ({"a": QUADRATIC, "b": LINEAR}, "lower", "holds", "exponent -1.00 [-1.00, -1.00] relative to the baseline's (1.00 and 2.00)"),
         ({"a": QUADRATIC, "b": LINEAR}, "higher", "fails", "s · along length: exponent -1.00"),
         ({"a": LINEAR, "b": lambda n, _: 41 * n}, "lower", "fails", "exponent +0.00 [+0.00, +0.00]"),
-        ({"a": LINEAR, "b": noisy}, "lower", "undecided", "the intervals allow both: exponent +0.0"),
-        ({"a": QUADRATIC, "b": noisy}, "lower", "holds", "against the baseline's (1.08 and 2.00)"),
+        ({"a": LINEAR, "b": noisy}, "lower", "undecided", "the intervals allow both answers: exponent +0.0"),
+        ({"a": QUADRATIC, "b": noisy}, "lower", "holds", "relative to the baseline's (1.08 and 2.00)"),
         ({"a": LINEAR, "b": lambda n, _: n if n < 800 else None}, "lower", "undecided",
-         "no exponent up to 800 · s: it takes 3 contexts, and both levels in each that is there"),
+         "no exponent up to 800 · s: it takes 3 contexts with both levels measured in each"),
     ],
 )  # fmt: skip
 def test_a_claim_about_growth(laws, expect, answer, words):
@@ -175,8 +175,9 @@ def test_a_group_of_contexts_counts_as_one():
         (result,) = settle(plan, growth, 0.003, False)
         assert (result.answer, result.contexts) == (answer, 1 if where else 2)
     assert result.reason.startswith("t · along length: exponent +1.0")
-    assert row("suite.yaml", result)[1:5] == (
-        "fails", f"{result.decisive.ratio:+.2f} in the exponent", result.interval, "800 · t (kept bytes along length)"
+    assert claim_row("suite.yaml", result)[1:5] == (
+        "fails", f"{result.decisive.size:+.2f} in the exponent", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
+        "800 · t (kept bytes along length)",
     )  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
     (result,) = settle(plan, resources.quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
     assert (result.answer, result.against) == (answer, ())
     assert result.reason.removeprefix("1 · s: ") == words
-    assert result.interval == "exactly"
+    assert claim_row("suite.yaml", result)[3] == "exact"
 
 
 def test_in_several_contexts_the_one_that_decides_is_named():
@@ -237,7 +238,7 @@ def test_in_several_contexts_the_one_that_decides_is_named():
     every, some = settle(plan, resources.quantities, 0.003, False)
     assert (every.answer, every.reason) == ("holds", "from exactly 0.1 (100 · s) to exactly 0.8 (800 · s)")
     assert (some.answer, some.reason) == ("holds", "100 · s: exactly 0.1")
-    assert row("suite.yaml", every)[2:5] == ("0.8 times", "exactly", "800 · s (kept bytes), of 4")
+    assert claim_row("suite.yaml", every)[2:5] == ("0.8×", "exact", "800 · s (kept bytes), of 4")
     plan, resources, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
     (missing,) = settle(plan, resources.quantities, 0.003, False)
     assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")
@@ -258,7 +259,7 @@ def test_what_is_exact_takes_nothing_from_the_family():
 
 
 def test_what_is_exact_is_not_measured_once_more(catalog):
-    this = replace(block("a", "b"), measures=Measures(memory=Memory()))
+    this = replace(block("a", "b"), measures=Measures.of(memory=Memory()))
     held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "",

@@ -1,12 +1,12 @@
-"""Which way a step went is read off the names of its operators and kernels."""
+"""Names of operators and kernels show the kernel path of a step."""
 
 import pytest
 
-from harness.analysis.kernel_paths import ways_of
+from harness.analysis.profiles import kernel_paths_of
 
 
 @pytest.mark.parametrize(
-    ("names", "ways"),
+    ("names", "paths"),
     [
         (["aten::lstm", "aten::mkldnn_rnn_layer", "aten::addmm"], ("oneDNN's fused recurrent layer",)),
         (["aten::lstm", "aten::addmm", "aten::sigmoid_"], ("torch's native loop",)),
@@ -23,5 +23,5 @@ from harness.analysis.kernel_paths import ways_of
         ([], ("operator by operator",)),
     ],
 )
-def test_ways(names, ways):
-    assert ways_of(names) == ways
+def test_kernel_paths(names, paths):
+    assert kernel_paths_of(names) == paths

@@ -11,8 +11,8 @@ from made import learning_block, run, runs
 from scipy.stats import ttest_rel
 
 from harness.analysis import seed_stats as seeds
+from harness.analysis.findings import find
 from harness.analysis.learning import Learned, RateDifference, value_of
-from harness.analysis.learning_results import find_lessons
 from harness.records.plan import Plan
 from harness.report.tables.learning import learning_table, notes, reached_cell
 
@@ -60,10 +60,10 @@ def test_what_takes_longer_than_the_run_counts_as_the_run():
     )
     assert one.reached("a") == [10] * 5
     assert one.reached("b") == [None, 20, 20, 20, 20]
-    assert one.compare("b", "steps_to_target").variant == (20.0,) * 5
-    assert one.compare("b", "steps_to_target").ratio == pytest.approx(2.0)
-    assert one.compare("b", "reached").variant == (0.0, 1.0, 1.0, 1.0, 1.0)
-    assert one.compare("b", "reached").ratio == pytest.approx(-0.2)
+    assert one.compare("b", "steps_to_target").values == (20.0,) * 5
+    assert one.compare("b", "steps_to_target").size == pytest.approx(2.0)
+    assert one.compare("b", "reached").values == (0.0, 1.0, 1.0, 1.0, 1.0)
+    assert one.compare("b", "reached").size == pytest.approx(-0.2)
     assert reached_cell(one.reached("b")) == "20 (4/5)"
     assert reached_cell([None, None, 5]) == "never (1/3)"
     assert reached_cell([None, 10, 5]) == "10 (2/3)"
@@ -74,7 +74,7 @@ def test_a_target_that_the_untrained_model_meets_is_met_after_no_less_than_a_ste
     block = learning_block("a", "b", target=0.1)
     one = learned(block, runs(block, "a", close=[0.9] * 5), runs(block, "b", close=[0.9] * 5))
     assert one.reached("a") == [0] * 5
-    assert one.compare("b", "steps_to_target").baseline == (1.0,) * 5
+    assert one.compare("b", "steps_to_target").baseline_values == (1.0,) * 5
 
 
 @pytest.mark.parametrize("diverged_at", [None, 3])
@@ -87,8 +87,8 @@ def test_a_run_of_so_many_seconds_is_not_rewarded_for_making_few_steps(diverged_
         for s in range(5)
     ]
     compared = learned(block, there, short).compare("b", "steps_to_target")
-    assert compared.baseline == (80.0,) * 5
-    assert compared.variant == (100.0,) * 5
+    assert compared.baseline_values == (80.0,) * 5
+    assert compared.values == (100.0,) * 5
     assert compared.verdict == "worse"
 
 
@@ -98,7 +98,7 @@ def test_rates_are_compared_by_the_seeds_that_tell_them_apart():
     one = learned(block, fine, bad, [run(block, "b", s, close=0.6) for s in range(7, 10)])
     compared = one.compare("b", "diverged")
     assert isinstance(compared.estimate, RateDifference)
-    assert compared.ratio == pytest.approx(0.7)
+    assert compared.size == pytest.approx(0.7)
     expected = seeds.failure_difference([False] * 10, [True] * 7 + [False] * 3)
     assert compared.interval == pytest.approx(expected[1:])
     assert compared.estimate.p_value() == pytest.approx(2 * 0.5**7)
@@ -113,13 +113,13 @@ def test_a_seed_that_diverged_stays_in_the_mean_and_survivors_come_second():
     better = [run(block, "b", seed, close=value + 0.1) for seed, value in enumerate(BASE[:9])]
     one = learned(block, runs(block, "a", close=BASE), better, [run(block, "b", 9, diverged_at=2, close=[0.1])])
     compared = one.compare("b", "close")
-    assert compared.ratio == pytest.approx((9 * 0.1 + (0.1 - BASE[9])) / 10)
+    assert compared.size == pytest.approx((9 * 0.1 + (0.1 - BASE[9])) / 10)
     assert compared.survivors is not None
     assert compared.survivors.k == 9
     assert compared.survivors.mean == pytest.approx(0.1)
     assert compared.flags == ("diverged",)
     assert compared.verdict == "undecided"
-    assert "b without the seeds that diverged: +10.0 (+10.0 to +10.0), of 9." in notes(one, [compared])
+    assert "b without the seeds that diverged: +10.0 (+10.0 to +10.0), 9 seeds." in notes(one, [compared])
 
 
 def test_the_interval_is_the_paired_t_test_s():
@@ -128,12 +128,12 @@ def test_the_interval_is_the_paired_t_test_s():
     one = learned(block, runs(block, "a", close=BASE, error=BASE), runs(block, "b", close=theirs, error=theirs))
     difference, ratio = one.compare("b", "close"), one.compare("b", "error")
     test = ttest_rel(theirs, BASE)
-    assert difference.ratio == pytest.approx((theirs - BASE).mean())
+    assert difference.size == pytest.approx((theirs - BASE).mean())
     assert difference.interval == pytest.approx(test.confidence_interval())
     assert difference.estimate.p_value() == pytest.approx(test.pvalue)
     test = ttest_rel(np.log(theirs), np.log(BASE))
     assert np.log(ratio.interval) == pytest.approx(test.confidence_interval())
-    assert ratio.ratio == pytest.approx(np.exp(np.log(theirs / BASE).mean()))
+    assert ratio.size == pytest.approx(np.exp(np.log(theirs / BASE).mean()))
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_a_margin_is_for_its_own_metric_alone():
     assert learned(points).margin("close") == 0.01
 
 
-def test_fewer_than_five_seeds_are_insufficient():
+def test_fewer_than_five_seeds_are_insufficient(catalog):
     block = learning_block("a", "b")
     one = learned(block, runs(block, "a", close=[0.1] * 4), runs(block, "b", close=[0.8, 0.9, 0.8, 0.9]))
     compared = one.compare("b", "close")
     assert (compared.verdict, compared.reason) == ("insufficient", "4 of at least 5 seeds")
-    (title, *rest) = learning_table(find_lessons(plan_of(block), list(one_records(one)), []), one, "what").rows
+    (title, *rest) = learning_table(find(plan_of(block), list(one_records(one)), catalog), one).rows
     assert title[1] == "10.0% 10.0% 10.0% 10.0%", "each seed by itself"
     assert rest[0][1] == "80.0% 90.0% 80.0% 90.0%"
 
@@ -184,7 +184,7 @@ def test_only_seeds_under_which_both_ran_are_compared():
     block = learning_block("a", "b")
     one = learned(block, runs(block, "a", close=BASE), runs(block, "b", close=BASE[:6] + 0.1))
     assert one.compare("b", "close").seeds == (0, 1, 2, 3, 4, 5)
-    assert len(one.compare("b", "close").baseline) == 6
+    assert len(one.compare("b", "close").baseline_values) == 6
 
 
 def test_what_fails_is_invalid_and_says_why():

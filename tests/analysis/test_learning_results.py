@@ -11,8 +11,9 @@ from made import learning_block, record, run, runs
 
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
-from harness.analysis.findings import contested, find, measured_of
-from harness.analysis.learning_results import Lessons, find_lessons, product
+from harness.analysis.controls import measured_of
+from harness.analysis.findings import contested, find
+from harness.analysis.learning_results import LearningResults, find_learning, product
 from harness.analysis.stats import Estimate
 from harness.records import designs
 from harness.records.plan import Block, Claim, Plan
@@ -44,9 +45,9 @@ def times(block: Block, spread: float = 0.0, **ratio: float) -> list[Record]:
     return made
 
 
-def lessons(block: Block, *records: list[Record], **design) -> Lessons:
+def results(block: Block, *records: list[Record], **design) -> LearningResults:
     every = [one for some in records for one in some]
-    return find_lessons(plan_of(block, **design), every, measured_of([block], every))
+    return find_learning(plan_of(block, **design), every, measured_of([block], every))
 
 
 def gain(mean: float, p: float, n: int = 10) -> np.ndarray:
@@ -63,14 +64,14 @@ def test_one_of_many_that_may_be_chance_is_marked():
     block = learning_block("a", *names)
     null = [run for name in names[1:] for run in runs(block, name, close=BASE + gain(0.001, 0.9))]
     base, clear = runs(block, "a", close=BASE), runs(block, "b0", close=BASE + gain(0.1, 0.03))
-    found = lessons(block, base, clear, null).of(Found(block), "close")
+    found = results(block, base, clear, null).of(Found(block), "close")
     assert found["b0"].verdict == "better"
     assert found["b0"].estimate.p_value() == pytest.approx(0.03)
     assert found["b0"].adjusted == pytest.approx(0.3)
     assert found["b0"].flags == ("one-of-many",)
     assert found["b1"].flags == ()
     clear = runs(block, "b0", close=BASE + gain(0.1, 0.001))
-    assert lessons(block, base, clear, null).of(Found(block), "close")["b0"].flags == ()
+    assert results(block, base, clear, null).of(Found(block), "close")["b0"].flags == ()
 
 
 class Found:
@@ -104,19 +105,19 @@ def test_time_to_target_is_steps_times_the_time_of_one():
     block = learning_block("a", "b", target=0.5, speed=Speed())
     slow = [run(block, "a", s, close=[0.1, 0.2, 0.3, 0.4, 0.6]) for s in range(10)]
     fast = [run(block, "b", s, close=[0.1, 0.2, 0.6, 0.6, 0.6]) for s in range(10)]
-    found = lessons(block, slow, fast, times(block, b=3.0, spread=0.01))
+    found = results(block, slow, fast, times(block, b=3.0, spread=0.01))
     compared = found.of(Found(block), "time_to_target")["b"]
-    assert compared.ratio == pytest.approx(1.5)
+    assert compared.size == pytest.approx(1.5)
     assert compared.verdict == "worse"
     assert compared.interval == pytest.approx((1.5 * math.exp(-0.0098), 1.5 * math.exp(0.0098)), rel=1e-3)
-    assert found.of(Found(block), "steps_to_target")["b"].ratio == pytest.approx(0.5)
-    untimed = lessons(learning_block("a", "b", target=0.5), slow, fast)
+    assert found.of(Found(block), "steps_to_target")["b"].size == pytest.approx(0.5)
+    untimed = results(learning_block("a", "b", target=0.5), slow, fast)
     assert untimed.of(Found(block), "time_to_target") == {}
     # Never to arrive, in cheap steps, is no saving.
     never = [run(block, "b", s, close=[0.1, 0.1, 0.1, 0.1, 0.1]) for s in range(10)]
-    cheap = lessons(block, slow, never, times(block, b=0.5, spread=0.01)).of(Found(block), "time_to_target")["b"]
+    cheap = results(block, slow, never, times(block, b=0.5, spread=0.01)).of(Found(block), "time_to_target")["b"]
     assert (cheap.estimate, cheap.verdict) == (None, "undecided")
-    assert cheap.reason == "10 runs never reached the target"
+    assert cheap.reason == "10 runs did not reach the target"
 
 
 @pytest.mark.parametrize(
@@ -131,43 +132,43 @@ def test_time_to_target_is_steps_times_the_time_of_one():
         (0.0, 1.0, {}),  # nothing tells them apart
     ],
 )
-def test_who_is_dominated(quality, ratio, dominated):
+def test_who_is_dominated(catalog, quality, ratio, dominated):
     for metric, sign in (("close", 1), ("error", -1)):
         block = learning_block("a", "b", metric=metric, speed=Speed())
         noise = np.random.default_rng(5).normal(0, 0.01, 10)
         noise -= noise.mean()
         theirs = BASE + sign * quality + (noise if quality else 0)
-        found = lessons(
-            block, runs(block, "a", **{metric: BASE}), runs(block, "b", **{metric: theirs}), times(block, b=ratio)
-        )
-        assert found.dominated == {(block.id, loser): winner for loser, winner in dominated.items()}
-        shown = pareto_table(found, found.learned[0], "what", {"a": ("1 ms", "1"), "b": ("2 ms", "2")})
+        records = [*runs(block, "a", **{metric: BASE}), *runs(block, "b", **{metric: theirs}), *times(block, b=ratio)]
+        found = find(plan_of(block), records, catalog)
+        assert found.learning.dominated == {(block.id, loser): winner for loser, winner in dominated.items()}
+        shown = pareto_table(found, found.learning.learned[0])
         assert [row[-1] for row in shown.rows] == [
-            f"dominated by {dominated[level]}" if level in dominated else "on the front" for level in "ab"
+            f"dominated by {dominated[level]}" if level in dominated else "Pareto front" for level in "ab"
         ]
 
 
-def test_a_level_that_failed_neither_dominates_nor_is_dominated():
+def test_a_level_that_failed_neither_dominates_nor_is_dominated(catalog):
     block = learning_block("a", "b", "c", speed=Speed())
     failed = replace(run(block, "b", 9, close=0.1), outcome="failed", reason="it broke", data={"seed": 9})
-    found = lessons(
-        block, runs(block, "a", close=BASE), runs(block, "b", close=BASE[:9] + 0.1), [failed],
-        runs(block, "c", close=BASE + 0.2), times(block, b=0.5, c=0.9),
-    )  # fmt: skip
-    assert found.dominated == {(block.id, "a"): "c"}
-    shown = pareto_table(found, found.learned[0], "what", {"a": ("1 ms", "1"), "b": ("-", ""), "c": ("1 ms", "0.9")})
-    assert [row[-1] for row in shown.rows] == ["dominated by c", "-", "on the front"]
+    records = [
+        *runs(block, "a", close=BASE), *runs(block, "b", close=BASE[:9] + 0.1), failed,
+        *runs(block, "c", close=BASE + 0.2), *times(block, b=0.5, c=0.9),
+    ]  # fmt: skip
+    found = find(plan_of(block), records, catalog)
+    assert found.learning.dominated == {(block.id, "a"): "c"}
+    shown = pareto_table(found, found.learning.learned[0])
+    assert [row[-1] for row in shown.rows] == ["dominated by c", "-", "Pareto front"]
 
 
 @pytest.mark.parametrize("timed", [False, True])
 def test_a_run_that_was_stopped_before_it_taught_anything_has_a_report(catalog, timed):
     block = learning_block("a", "b", target=0.5, speed=Speed())
     found = find(plan_of(block, claim("b", "close", "higher")), times(block) if timed else [], catalog)
-    assert {c.verdict for c in found.lessons.comparisons} == {"invalid"}
-    assert found.lessons.dominated == {}
+    assert {c.verdict for c in found.learning.comparisons} == {"invalid"}
+    assert found.learning.dominated == {}
     assert [result.answer for result in found.claims] == ["undecided"]
-    assert [row[-1] for row in learning_table(found.lessons, found.lessons.learned[0], "what").rows] == [
-        "baseline", "invalid (not trained)",
+    assert [row[-1] for row in learning_table(found, found.learning.learned[0]).rows] == [
+        "baseline", "invalid: not trained",
     ]  # fmt: skip
 
 
@@ -191,16 +192,16 @@ def factorial(**settings) -> tuple[Block, list[Record]]:
 
 def test_effects_are_contrasts_of_each_seed():
     block, made = factorial()
-    found = {(e.metric, e.level): e for e in lessons(block, made, **FACTORS).effects}
+    found = {(e.metric, e.level): e for e in results(block, made, **FACTORS).effects}
     a, b, both = (found["close", name] for name in ("a", "b", "a x b"))
-    assert a.ratio == pytest.approx(0.14, abs=0.005)
-    assert b.ratio == pytest.approx(-0.01, abs=0.005)
-    assert both.ratio == pytest.approx(0.08, abs=0.01)
+    assert a.size == pytest.approx(0.14, abs=0.005)
+    assert b.size == pytest.approx(-0.01, abs=0.005)
+    assert both.size == pytest.approx(0.08, abs=0.01)
     assert (a.kind, both.kind, a.scale, a.mode) == (designs.AVERAGE, designs.INTERACTION, "difference", "learning")
     assert (a.verdict, both.verdict) == ("better", "better")
     assert len(a.values) == 10
     assert a.estimate.error < 0.004, "what a seed gives to all its levels cancels"
-    assert found["error", "a"].ratio == pytest.approx(math.sqrt(0.9 * 0.87 / 1.05))
+    assert found["error", "a"].size == pytest.approx(math.sqrt(0.9 * 0.87 / 1.05))
     assert {metric for metric, _ in found} == {
         "loss", "mean_loss", "close", "mean_close", "error", "mean_error", "diverged",
     }  # fmt: skip
@@ -208,7 +209,7 @@ def test_effects_are_contrasts_of_each_seed():
 
 def test_a_margin_makes_a_small_effect_equivalent_in_its_own_metric():
     block, made = factorial(margin=0.03, margin_of="difference")
-    found = {(e.metric, e.level): e.verdict for e in lessons(block, made, **FACTORS).effects}
+    found = {(e.metric, e.level): e.verdict for e in results(block, made, **FACTORS).effects}
     assert found["close", "b"] == "equivalent"
     assert found["close", "a"] == "better"
     assert found["loss", "a"] == "undecided"
@@ -217,11 +218,11 @@ def test_a_margin_makes_a_small_effect_equivalent_in_its_own_metric():
 def test_effects_are_over_the_seeds_that_every_level_has():
     block, made = factorial()
     some = [r for r in made if r.data["seed"] < 6 or r.level != "b"]
-    effect = next(e for e in lessons(block, some, **FACTORS).effects if (e.metric, e.level) == ("close", "a"))
+    effect = next(e for e in results(block, some, **FACTORS).effects if (e.metric, e.level) == ("close", "a"))
     assert len(effect.values) == 6
     failed = replace(run(block, "b", 3, close=0), outcome="failed", reason="it broke", data={"seed": 3})
     broken = [r for r in made if r.level != "b"]
-    found = lessons(block, broken, [failed], **FACTORS).effects
+    found = results(block, broken, [failed], **FACTORS).effects
     lacking = next(e for e in found if (e.metric, e.level) == ("close", "a"))
     assert (lacking.verdict, lacking.estimate) == ("invalid", None)
     assert lacking.reason == "needs b: it broke"
@@ -321,5 +322,5 @@ def test_no_clock_is_asked_again_about_what_was_learned(catalog):
     (again,) = contested(plan_of(block, learns, rushes), made, catalog)
     both = find(plan_of(block, learns, rushes), made + times(again, b=1.5), catalog).claims
     assert [result.answer for result in both] == ["fails", "fails"]
-    assert "once more" not in both[0].reason
-    assert "once more" in both[1].reason
+    assert "measured again" not in both[0].reason
+    assert "measured again" in both[1].reason

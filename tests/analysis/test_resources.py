@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from made import block
 from made_resources import memory
@@ -10,7 +12,8 @@ from harness.analysis.resources import Resources, find_resources, of_processes
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.settings import Measures, Memory
-from harness.report.tables.resources import cell, cost_table, in_words, memory_table
+from harness.report.cells import amount
+from harness.report.tables.resources import cell, cost_table, memory_table
 
 MIB = 2**20
 
@@ -36,7 +39,7 @@ def found(records: dict[str, list[tuple[str, dict]]], changes: str = "rounding",
 
 
 def of(resources: Resources, level: str, name: str):
-    return next(q for q in resources.quantities if (q.level, q.name) == (level, name))
+    return next(q for q in resources.quantities if (q.level, q.metric) == (level, name))
 
 
 def test_what_is_exact_is_compared_exactly():
@@ -103,19 +106,20 @@ def test_operations_and_what_they_are_held_against():
     assert resources.products == {"cpu": pytest.approx(2e12)}
     assert of(resources, "a", "share_of_gemm_peak").value == pytest.approx(0.0005)
     assert of(resources, "b", "page_faults").value == 3
-    (note,) = [n for n in table(cost_table, resources).notes if "Subnormal" in n]
-    assert "of b:" in note
+    (note,) = [n for n in table(cost_table, resources).notes if "subnormal" in n]
+    assert "of b computes" in note
     assert "set_flush_denormal(True)" in note
 
 
 def table(make, resources: Resources, mode: str = "train"):
-    return make(resources, "what", resources.quantities[0].block, mode)
+    plan = Plan("s", "q", "what", (resources.quantities[0].block,))
+    return make(SimpleNamespace(resources=resources, plan=plan), plan.blocks[0], mode)
 
 
 def test_what_cannot_be_counted_is_said_and_not_printed():
     records = {"a": [("cost.train", cost([8]))], "b": [("cost.train", cost([8], uncounted=["mine.cell"]))]}
     resources = found(records, a=1.0, b=1.0)
-    assert not [q for q in resources.quantities if q.level == "b" and "flops" in q.name]
+    assert not [q for q in resources.quantities if q.level == "b" and "flops" in q.metric]
     shown = table(cost_table, resources)
     assert shown.rows[1][1] == "-"
     assert "Operations of b are not counted: no formula for mine.cell." in shown.notes
@@ -135,7 +139,7 @@ def test_a_slower_start_is_paid_back_after_some_steps():
         ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than that
         ({"a": quick, "b": slow}, {}),  # not timed
     ):
-        assert not [q for q in found(records, **times).quantities if q.name == "pay_back"]
+        assert not [q for q in found(records, **times).quantities if q.metric == "pay_back"]
 
 
 def test_a_table_has_a_column_for_what_there_is():
@@ -143,7 +147,7 @@ def test_a_table_has_a_column_for_what_there_is():
     inference = memory([8], [])
     del inference["optimizer_bytes"]
     kept = [Record(this.id, level, level, "memory.inference", "variant", 0, 1, "ok", "", inference) for level in "ab"]
-    plan = Plan("s", "q", "what", (type(this)({}, this.trials, Measures(memory=Memory(of=("inference",)))),))
+    plan = Plan("s", "q", "what", (type(this)({}, this.trials, Measures.of(memory=Memory(of=("inference",)))),))
     resources = find_resources(plan, kept, {}, frozenset())
     shown = table(memory_table, resources, "inference")
     assert shown.headers == ("what", "parameters", "peak of a step", "peak / points")
@@ -159,4 +163,4 @@ def test_a_table_has_a_column_for_what_there_is():
     ],
 )  # fmt: skip
 def test_numbers_have_a_unit_of_a_fitting_size(value, unit, words):
-    assert in_words(value, unit) == words
+    assert amount(value, unit) == words

@@ -17,4 +17,4 @@ def test_every_column_is_listed():
         _, name, columns, _ = row.split("|")
         listed = columns.partition(", and ")[0]
         described[name.strip(" `")] = tuple(re.findall(r"`(\w+)`", listed))
-    assert described == COLUMNS
+    assert described == {name: tuple(columns) for name, columns in COLUMNS.items()}

@@ -246,7 +246,7 @@ def test_a_profile_comes_after_the_clock(measured, servers):
 def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured):
     text = SUITE + "  memory: {}\n  cost: {}\n"
     records = measured("backwards: {use: [reverse]}", text=text)
-    after = [r for r in records if r.after_the_clock]
+    after = [r for r in records if r.after_timing]
     assert records[-len(after) :] == after
     assert [(r.measure, r.level) for r in after] == [
         (measure, level)
@@ -257,7 +257,7 @@ def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measu
     assert {r.outcome for r in after} <= {"ok", "skipped"}  # not every kernel tells a peak
     cold = [r.data for r in after if r.measure == "cold.train"]
     assert all(0 < data["built"] < data["ends"][0] < 60 for data in cold), "counted from the fork"
-    some = [r for r in records if not r.after_the_clock] + after[:5]
+    some = [r for r in records if not r.after_timing] + after[:5]
     assert [r.measure for r in measured("backwards: {use: [reverse]}", text=text, done=some)] == [
         r.measure for r in records
     ]

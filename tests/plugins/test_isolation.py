@@ -25,7 +25,7 @@ from harness.plugins.parts import Executor, Metric, Model, Reporter
 from harness.records.plan import Plan, digest
 from harness.records.store import OWN, Store
 from harness.report.report import make_report, report_of
-from harness.report.writer import keeping, report_run
+from harness.report.writer import report_run, snapshot
 from harness.testing.made_run import write_run
 
 
@@ -214,9 +214,9 @@ def test_a_metric_that_gives_no_number_is_named_and_changes_nothing(plugin, name
 
 
 REPORTERS = {
-    "deletes": ("(folder / 'records.jsonl').unlink()", ["it removes records.jsonl, which is not its own; put back"]),
-    "forges": ("path = folder / 'records.jsonl'\n    path.write_text(path.read_text() * 2)", ["it changes records.jsonl, which is not its own; put back"]),
-    "wipes": ("import shutil\n    shutil.rmtree(folder)", [f"it removes {name}, which is not its own; put back" for name in OWN if name != "machine.json"]),
+    "deletes": ("(folder / 'records.jsonl').unlink()", ["it removes records.jsonl, which is not its own; restored"]),
+    "forges": ("path = folder / 'records.jsonl'\n    path.write_text(path.read_text() * 2)", ["it changes records.jsonl, which is not its own; restored"]),
+    "wipes": ("import shutil\n    shutil.rmtree(folder)", [f"it removes {name}, which is not its own; restored" for name in OWN if name != "machine.json"]),
     "exits": ("raise SystemExit(0)", ["SystemExit: 0"]),
     "outside": ("return [folder.parent / 'x']", [": ValueError: it names "]),
     "mutates": ("object.__setattr__(report, 'answer', ('forged',))\n    report.findings.plan.overrides['set'] = ['forged']\n    report.findings.measured[0].processes.clear()", []),
@@ -230,20 +230,20 @@ def test_no_reporter_harms_the_run_or_the_others(plugin, tmp_path, name):
         f"a_{name}",
         f"def write(report, folder):\n    {body}\n\n@harness.hookimpl(tryfirst=True)\ndef provide_reporters():\n"
         f"    yield harness.Reporter({name!r}, write)\n"
-        f"    yield harness.Reporter('after', lambda report, folder: (folder / 'after').write_text(str(report.answer)))\n",
+        f"    yield harness.Reporter('after', lambda report, folder: (folder / 'after').write_text(str(report.summary)))\n",
     )
     store = write_run(tmp_path / "results")
     before = {name: (store.folder / name).read_bytes() for name in OWN if (store.folder / name).is_file()}
     honest = make_report(store, Catalog(load_plugins()))
     made = report_run(store, Catalog(load_plugins([path])))
     assert {name: (store.folder / name).read_bytes() for name in before} == before
-    assert made.answer == honest.answer
-    assert make_report(store, Catalog(load_plugins())).answer == honest.answer
+    assert made.summary == honest.summary
+    assert make_report(store, Catalog(load_plugins())).summary == honest.summary
     assert len(made.problems) == len(problems)
     for told, expected in zip(made.problems, problems, strict=True):
         assert told.startswith(f"reporter {name} (plugin a_{name}.py): ")
         assert expected in told
-    assert (store.folder / "after").read_text() == str(honest.answer)
+    assert (store.folder / "after").read_text() == str(honest.summary)
     assert name == "wipes" or "forged" not in (store.folder / "report.md").read_text()
 
 
@@ -252,16 +252,16 @@ def test_a_report_of_a_run_that_is_being_measured_leaves_new_records_alone(tmp_p
     measuring = Store(store.folder)
     measuring.lock()
     records = store.records()
-    with keeping(store) as kept:
-        assert not kept.alone
+    with snapshot(store) as files:
+        assert not files.alone
         measuring.append(records[:1])
-        assert list(kept.put_back()) == []
+        assert list(files.restore()) == []
         (store.folder / "records.jsonl").write_text("")
-        assert list(kept.put_back()) == ["it changes records.jsonl, which is not its own; put back"]
+        assert list(files.restore()) == ["it changes records.jsonl, which is not its own; restored"]
     measuring.unlock()
     assert len((store.folder / "records.jsonl").read_text().splitlines()) == len(records) + 1
-    with keeping(store) as kept:
-        assert kept.alone
+    with snapshot(store) as files:
+        assert files.alone
         with pytest.raises(UserError, match="another process is measuring into this run, or writing its report"):
             Store(store.folder).lock()
 

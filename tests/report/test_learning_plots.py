@@ -10,15 +10,16 @@ from made import record, trial
 from scipy import stats as oracle
 
 from harness.analysis.learning import Learned
+from harness.analysis.verdicts import Flag
 from harness.plugins.parts import Score
 from harness.records.plan import LEARNING, Block, Plan
 from harness.records.record import Record
 from harness.records.settings import Learning, Measures, Speed
 from harness.report.plots import plots
 from harness.report.plots.figures import spread, styles_of
-from harness.report.plots.learning_curves import Curves, Run, middle
-from harness.report.plots.learning_plots import forests, learning_plots, numbers_in
-from harness.report.plots.pareto_plot import Plane, Point
+from harness.report.plots.learning_curves import Curves, SeedCurve, mean_and_interval
+from harness.report.plots.learning_plots import forests, learning_plots
+from harness.report.plots.pareto_plot import ParetoPlot, ParetoPoint
 from harness.report.report import report_of
 
 SCORES = {
@@ -36,7 +37,7 @@ KINDS = ("curves-20", "pareto-20", "score-lag", "comparisons-accuracy")
 
 def block_of(*levels: str, context=None, **settings) -> Block:
     learning = replace(SETTINGS, **settings)
-    return Block(context or {}, tuple(map(trial, levels)), Measures(speed=Speed(), learning=learning))
+    return Block(context or {}, tuple(map(trial, levels)), Measures.of(speed=Speed(), learning=learning))
 
 
 def run(block: Block, level: str, seed: int, end: float, steps: int | None = None, rates=(0.1,), **changes) -> Record:
@@ -156,11 +157,12 @@ def test_a_curve_ends_at_the_mean_that_the_verdict_counts_and_marks_where_seeds_
 def test_bands_begin_at_five_seeds_and_are_t_intervals():
     values, score = np.array([0.5, 0.6, 0.65, 0.7, 0.9]), Score()
     expected = oracle.t.interval(0.95, 4, values.mean(), oracle.sem(values))
-    assert middle(values, score) == pytest.approx((values.mean(), *expected))
+    mean, interval = mean_and_interval(values, score)
+    assert (mean, *interval) == pytest.approx((values.mean(), *expected))
     logs = np.log(values)
     expected = np.exp(oracle.t.interval(0.95, 4, logs.mean(), oracle.sem(logs)))
-    assert middle(values, Score("lower", "ratio"))[1:] == pytest.approx(expected)
-    assert np.isnan(middle(values[:4], score)[1:]).all()
+    assert mean_and_interval(values, Score("lower", "ratio"))[1] == pytest.approx(expected)
+    assert mean_and_interval(values[:4], score)[1] is None
     this = block_of(*LEVELS, seeds=(0, 1, 2))
     top = figure_of(Curves(Learned(this, runs_of(this)), "title")).axes[0]
     assert not top.collections  # no band
@@ -169,9 +171,9 @@ def test_bands_begin_at_five_seeds_and_are_t_intervals():
 def test_gradients_are_medians_between_evaluations_and_what_is_no_number_is_left_out():
     this = block_of("plain", "good")
     norms = [*[1.0] * 4, None, *[3.0] * 5, *[7.0] * 10, *[None] * 10, *[5.0] * 10]
-    found = Run.of(run(this, "plain", 0, 0.8, gradient_norm=norms), "accuracy", this.measures.learning)
+    found = SeedCurve.of(run(this, "plain", 0, 0.8, gradient_norm=norms), "accuracy", this.measures.learning)
     assert found.norms == pytest.approx([3, 7, np.nan, 5], nan_ok=True)
-    late = Run.of(run(this, "plain", 0, 0.8, 12), "accuracy", this.measures.learning)
+    late = SeedCurve.of(run(this, "plain", 0, 0.8, 12), "accuracy", this.measures.learning)
     assert (late.seen, late.end, list(late.x)) == (2, 12, DUE)
     assert late.scores == pytest.approx([0.5, 0.575, 0.5, 0.5, 0.5])  # untrained from there on
     assert np.isnan(late.norms).tolist() == [False, False, True, True]
@@ -195,7 +197,7 @@ def test_runs_that_time_has_ended_are_drawn_by_seconds():
     lengths = {"evaluated": [0, 9, 21, 30, 43], "elapsed": [0.0, 1.3, 2.5, 3.8, 5.0], "planned_steps": 0, "steps": 43}
     early = run(this, "good", 1, 0.9, 12, planned_steps=0)
     records = [run(this, "plain", 0, 0.8, **lengths), run(this, "good", 0, 0.9, **lengths), early]
-    found = Run.of(early, "accuracy", this.measures.learning)
+    found = SeedCurve.of(early, "accuracy", this.measures.learning)
     assert list(found.x) == [0, 1.25, 2.5, 3.75, 5]
     assert found.end == 1.25
     axes = figure_of(Curves(Learned(this, records), "title")).axes
@@ -207,23 +209,15 @@ def test_runs_that_time_has_ended_are_drawn_by_seconds():
 def test_the_front_is_the_best_in_the_time_and_what_is_dominated_is_hollow(metric, front):
     one = Learned(block_of(*"abcd", metric=metric), [])
     sizes = {"a": (0.5, 0.7), "b": (0.8, 0.6), "c": (1.0, 0.9), "d": (1.2, 0.8)}
-    points = [Point(level, x, (x * 0.99, x * 1.01), y, None, level not in front) for level, (x, y) in sizes.items()]
-    plane = Plane(one, points, 0.95, "title")
+    points = [
+        ParetoPoint(level, x, (x * 0.99, x * 1.01), y, None, level not in front) for level, (x, y) in sizes.items()
+    ]
+    plane = ParetoPlot(one, points, 0.95)
     assert [point.level for point in plane.front()] == front
     axes = figure_of(plane).axes[0]
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() not in ("", "None", None)]
     assert [face == "white" for face in faces] == [level not in front for level in "abcd"]
     assert [text.get_text() for text in axes.texts] == list("abcd")
-
-
-def test_what_counts_as_numbers():
-    assert numbers_in(["20", "5", "1e2"]) == [20, 5, 100]
-    assert numbers_in(["lag 20", "lag 5"]) == [20, 5]
-    assert numbers_in(["-0.5", "2"]) == [-0.5, 2]
-    assert numbers_in(["20 x 3", "5 x 3"]) is None
-    assert numbers_in(["lag 20", "gap 5"]) is None
-    assert numbers_in(["20", "many"]) is None
-    assert numbers_in(["20", "inf"]) is None
 
 
 def test_an_axis_of_numbers_is_drawn_in_order_and_by_logs_where_it_is_wide(report):
@@ -246,20 +240,23 @@ def test_two_numbers_or_words_make_no_axis(catalog):
 
 
 def test_comparisons_in_many_contexts_are_in_points_with_the_margin(report):
-    lessons = report.findings.lessons
-    (forest,) = forests(lessons, lessons.learned)
+    results = report.findings.learning
+    (forest,) = forests(results, results.learned)
     assert [(row.group, row.kind) for row in forest.rows[:3]] == [
         ("lag 100", "good"), ("lag 100", "wild"), ("lag 20", "good")
     ]  # fmt: skip
-    c = lessons.of(lessons.learned[0])["good"]
-    assert forest.rows[0].size == pytest.approx(100 * c.ratio)
-    assert forest.rows[0].interval == pytest.approx(tuple(100 * bound for bound in c.interval))
-    assert forest.margin == ("within the margin of 1 point", -1, 1)
-    flagged = tuple(replace(c, flags=("one-of-many",)) for c in lessons.comparisons)
-    (doubtful,) = forests(replace(lessons, comparisons=flagged), lessons.learned)
+    c = results.of(results.learned[0])["good"]
+    assert (forest.rows[0].size, forest.rows[0].interval) == (c.size, c.interval)
+    assert forest.margin == ("within the margin of 1 point", -0.01, 0.01)
+    figure = figure_of(forest)
+    assert figure.axes[1].get_yticklabels()[0].get_text().startswith(f"{100 * c.size:+.1f}  [")
+    ticks = [float(label.get_text().replace("−", "-")) for label in figure.axes[0].get_xticklabels()]
+    assert max(ticks) > 1, "the axis is in points"
+    flagged = tuple(replace(c, flags=(Flag.ONE_OF_MANY,)) for c in results.comparisons)
+    (doubtful,) = forests(replace(results, comparisons=flagged), results.learned)
     assert forest.rows[0].decided
     assert not doubtful.rows[0].decided
-    assert list(forests(lessons, lessons.learned[:1])) == []
+    assert list(forests(results, results.learned[:1])) == []
 
 
 def test_labels_keep_their_distance_and_stay_where_there_is_room():

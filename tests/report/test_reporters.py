@@ -198,7 +198,7 @@ def test_json_is_json_and_says_its_format(report, tmp_path):
         raise AssertionError(word)
 
     data = json.loads(path.read_text(), parse_constant=refuse)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert data["question"] == report.question
     assert len(data["comparisons"]) == len(report.findings.comparisons)
 
@@ -290,7 +290,7 @@ def test_junit_of_a_run_that_measured_nothing_passes_nothing(catalog, tmp_path):
 
 
 def test_junit_of_what_is_not_timed_passes(catalog, tmp_path):
-    this = replace(block("a", "b"), measures=Measures(memory=Memory()))
+    this = replace(block("a", "b"), measures=Measures.of(memory=Memory()))
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "", memory([100, 300], [50, 60]))
         for level in "ab"
@@ -372,7 +372,7 @@ def test_a_summary_fits_and_says_what_it_left_out(nasty):
     left = int(re.search(r"^(\d+) parts of this report are left out", text, re.MULTILINE)[1])
     assert left == 12 - len(rows_of(text)) > 0
     assert "HOLDS" in text
-    assert text.rstrip().endswith("50%, 2 cores, None thread a process, torch None (None), Python None.")
+    assert text.rstrip().endswith("50%, 2 cores, None threads per process, torch None (None), Python None.")
     for room in (0, 100, 2000):
         assert len(github.render(large, room).encode()) <= max(room, 1000)
 

@@ -8,11 +8,11 @@ import pytest
 from made import block, record
 from made_figures import figure_of
 
-from harness.analysis.break_even import Along, BreakEven, Line, Point
+from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves, RatioPoint
 from harness.analysis.findings import Findings
 from harness.records.plan import Plan
 from harness.report.plots import plots
-from harness.report.plots.break_even_plot import Lines
+from harness.report.plots.break_even_plot import BreakEvenPlot
 from harness.report.plots.forest import Forest
 from harness.report.plots.speed_plots import COLOURS, READABLE, Spread, forest_of, speed_plots, title_of
 from harness.report.report import report_of
@@ -94,14 +94,13 @@ def test_a_break_even_is_marked_where_the_line_crosses_1(catalog):
 @pytest.mark.parametrize("xs", [(0.0, 0.3, 0.9), (1.0, 10.0, 1000.0)])
 def test_open_ranges_and_long_names_stay_inside(xs):
     points = tuple(
-        Point(x, m, m - 1, m + 1, "w", v)
+        RatioPoint(x, m, m - 1, m + 1, v)
         for x, m, v in zip(xs, (0.5, -0.1, -0.4), ("slower", "undecided", "faster"), strict=True)
     )
     one = BreakEven(xs[1] * 0.9, None, xs[1], "above")
     levels = [f"level {n} with a long name that takes lines" for n in range(9)]
-    lines = tuple(Line(level, points, (one,) if n < 2 else (one, one, one)) for n, level in enumerate(levels))
-    along = Along("share", {"cell": "lstm"}, "train", "plain", lines, "{:.3g}".format, xs[0] > 0)
-    figure = figure_of(Lines(along))
+    curves = tuple(RatioCurve(level, points, (one,) if n < 2 else (one, one, one)) for n, level in enumerate(levels))
+    figure = figure_of(BreakEvenPlot(RatioCurves("share", {"cell": "lstm"}, "train", "plain", curves, xs[0] > 0)))
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert len([text for text in legend if "up to" in text.replace("\n", " ")]) == 2
     assert "crosses 1 more than twice: see the table" in legend

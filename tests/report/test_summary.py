@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,17 +10,36 @@ from made import block, learning_block, record, runs
 from made_effects import TIMES, plan_of, speed_records
 from many import plan_of_many, records_of_many
 
+from harness.analysis.finding import Finding
 from harness.analysis.findings import find
+from harness.analysis.learning import LearningComparison
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import Comparison
+from harness.analysis.verdicts import Verdict
+from harness.plugins.parts import Score
 from harness.records.plan import Block, Claim, Plan
 from harness.records.record import Record
 from harness.records.settings import Measures, Speed
 from harness.report.report import report_of
-from harness.report.summary import MOST, TOLD, Told, answer_of, of_levels
+from harness.report.summary import MOST, MOST_BREAK_EVENS, level_sentences, summary_of
 
 
-def told(level: str, verdict: str, where: str = "here", size: float | None = 2.0, **others) -> Told:
-    given = {"baseline": "plain", "by": "", "number": f"{size:.3f}" if size else "", "unit": "times as long"}
-    return Told(level=level, where=where, verdict=verdict, size=size, interval="1.9 to 2.1", **{**given, **others})
+def compared(
+    level: str, verdict: str, where: str = "here", size: float | None = 2.0, baseline: str = "plain", **others
+) -> Finding:
+    """A comparison of step times that has this size, exactly."""
+    this = replace(block(baseline, level), context={"where": where})
+    estimate = None if size is None else Estimate(math.log(size), 0.0, 9, 10)
+    return Comparison(
+        block=this, level=level, mode="train", metric="step_time", verdict=Verdict(verdict), estimate=estimate, **others
+    )
+
+
+def scored(level: str, verdict: str) -> Finding:
+    return LearningComparison(
+        block=block("plain", level), level=level, mode="learning", metric="loss", verdict=Verdict(verdict),
+        estimate=Estimate(math.log(2), 0.0, 9, 10), score=Score(), seeds=(), values=(), baseline_values=(),
+    )  # fmt: skip
 
 
 def timed(*levels: str, times: dict[str, float], context=None, **speed) -> tuple[Block, list[Record]]:
@@ -30,51 +50,51 @@ def timed(*levels: str, times: dict[str, float], context=None, **speed) -> tuple
 
 def sentences(catalog, *of: tuple[Block, list[Record]], **plan) -> tuple[str, ...]:
     made = Plan("s", "Which?", "what", tuple(this for this, _ in of), **plan)
-    return answer_of(find(made, [r for _, records in of for r in records], catalog))
+    return summary_of(find(made, [r for _, records in of for r in records], catalog))
 
 
 def test_one_context(catalog):
     found = sentences(catalog, timed("a", "b", "c", "d", times={"b": 2.0, "c": 0.5}))
     assert found == (
-        "b is slower than a (2.000 times as long, 2.000 to 2.000).",
-        "c is faster than a (0.500 times as long, 0.500 to 0.500).",
-        "d is equivalent to a (1.000 times as long, 1.000 to 1.000).",
+        "b is slower than a (2.000× as long, 95 % CI 2.000–2.000).",
+        "c is faster than a (0.500× as long, 95 % CI 0.500–0.500).",
+        "d is equivalent to a (1.000× as long, 95 % CI 1.000–1.000).",
     )
 
 
 def test_verdicts_that_differ_between_contexts_are_told_apart(catalog):
     of = [timed("a", "b", times={"b": time}, context={"n": name}) for name, time in (("x", 2), ("y", 3), ("z", 0.5))]
     assert sentences(catalog, *of) == (
-        "b is faster than a in z (0.500 times as long, 0.500 to 0.500); slower in x and y "
-        "(from 2.000 times as long in x to 3.000 in y).",
+        "b is faster than a in z (0.500× as long, 95 % CI 0.500–0.500); slower in x and y "
+        "(from 2.000× as long in x to 3.000× as long in y).",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        ([told("b", "undecided", size=1.01)], "b is not told apart from plain (1.010 times as long, 1.9 to 2.1)."),
-        ([told("b", "invalid", size=None, reason="failed: no")], "b is not compared with plain (failed: no)."),
-        ([told("b", "insufficient", size=1.0)], "b is seen under too few seeds to be told from plain (1.000 times as long, 1.9 to 2.1)."),
-        ([told("b", "unranked")], "b is not ranked against plain (2.000 times as long, 1.9 to 2.1)."),
-        ([told("b", "better", by="loss", unit="times as much")], "By loss, b is better than plain (2.000 times as much, 1.9 to 2.1)."),
+        ([compared("b", "undecided", size=1.01)], "b is not distinguishable from plain (1.010× as long, 95 % CI 1.010–1.010)."),
+        ([compared("b", "invalid", size=None, reason="failed: no")], "b is not compared with plain (failed: no)."),
+        ([compared("b", "insufficient", size=1.0)], "b is compared over too few seeds with plain (1.000× as long, 95 % CI 1.000–1.000)."),
+        ([compared("b", "unranked")], "b is not ranked against plain (2.000× as long, 95 % CI 2.000–2.000)."),
+        ([scored("b", "better")], "By loss, b is better than plain (2.000× as much, 95 % CI 2.000–2.000)."),
         (
-            [told("b", "slower", w, 1.5 + n) for n, w in enumerate("wxyz")],
-            "b is slower than plain in all 4 contexts (from 1.500 times as long in w to 4.500 in z).",
+            [compared("b", "slower", w, 1.5 + n) for n, w in enumerate("wxyz")],
+            "b is slower than plain in all 4 contexts (from 1.500× as long in w to 4.500× as long in z).",
         ),
         (
-            [*(told("b", "slower", w) for w in "wxyz"), told("b", "faster", "v", 0.5)],
-            "b is faster than plain in v (0.500 times as long, 1.9 to 2.1); "
-            "slower in 4 of 5 contexts (from 2.000 times as long in w to 2.000 in z).",
+            [*(compared("b", "slower", w) for w in "wxyz"), compared("b", "faster", "v", 0.5)],
+            "b is faster than plain in v (0.500× as long, 95 % CI 0.500–0.500); "
+            "slower in 4 of 5 contexts (from 2.000× as long in w to 2.000× as long in z).",
         ),
         (
-            [told("b", "slower", "x"), told("b", "slower", "y", baseline="other")],
-            "b is slower than the baseline in both contexts (from 2.000 times as long in x to 2.000 in y).",
+            [compared("b", "slower", "x"), compared("b", "slower", "y", baseline="other")],
+            "b is slower than the baseline in both contexts (from 2.000× as long in x to 2.000× as long in y).",
         ),
     ],
 )  # fmt: skip
 def test_sentences(found, sentence):
-    assert of_levels(found) == (sentence,)
+    assert level_sentences(found) == [sentence]
 
 
 def test_break_evens_are_told_last_and_not_at_a_first_look(catalog):
@@ -88,11 +108,11 @@ def test_break_evens_are_told_last_and_not_at_a_first_look(catalog):
 
 def test_a_first_look_says_that_it_is_one(catalog):
     (sentence,) = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True))
-    assert sentence.startswith("A first look, which decides nothing: b is slower than a (2.000 times")
+    assert sentence.startswith("First look, nothing is decided: b is slower than a (2.000×")
 
 
 def test_many_levels_are_not_all_told():
-    found = of_levels([told(f"level {n}", "slower") for n in range(MOST + 2)])
+    found = level_sentences([compared(f"level {n}", "slower") for n in range(MOST + 2)])
     assert len(found) == MOST + 1
     assert found[-1] == "2 more comparisons are in the tables."
 
@@ -103,15 +123,16 @@ def test_claims_answer_for_themselves(catalog):
         for says, expect in (("It pays.", "lower"), ("It costs", "higher"))
     )
     assert sentences(catalog, timed("a", "b", times={"b": 2.0}), claims=claims) == (
-        "Holds: It costs (2.000 times, 2.000 to 2.000).", "Fails: It pays (2.000 times, 2.000 to 2.000)."
-    )  # fmt: skip
+        'True: "It costs". b takes 2.000× as long as a (95 % CI 2.000–2.000).',
+        'False: "It pays". b takes 2.000× as long as a (95 % CI 2.000–2.000).',
+    )
 
 
 def test_where_no_claim_is_decided_the_comparisons_are_told_too(catalog):
     claim = Claim("It pays", "b", "step_time", "lower", 0.0, "train", {}, "all", "ratio")
     found = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True), claims=(claim,))
-    assert found[0].startswith("Undecided: It pays (2.000 times, 1.9")
-    assert found[1].startswith("A first look")
+    assert found[0].startswith('Undecided: "It pays". b takes 2.000× as long as a (95 % CI 1.9')
+    assert found[1].startswith("First look")
 
 
 def test_what_was_learned(catalog):
@@ -119,14 +140,14 @@ def test_what_was_learned(catalog):
     close = {"a": [0.5, 0.52, 0.49, 0.51, 0.5, 0.5, 0.51, 0.5, 0.49, 0.5], "b": [0.7 + n / 1000 for n in range(10)]}
     records = [r for level, values in close.items() for r in runs(this, level, close=values)]
     (sentence,) = sentences(catalog, (this, records))
-    assert sentence.startswith("By close, b is better than a (+20.2 points, +19.")
+    assert sentence.startswith("By close, b is better than a (+20.2 points, 95 % CI +19.")
 
 
 def test_an_ablation_tells_effects(catalog):
     made = plan_of()
     report = report_of(made, speed_records(made.blocks[0], TIMES), catalog, {})
-    assert report.answer
-    assert all(sentence.startswith("Effects on step time (ratio, ") for sentence in report.answer)
+    assert report.summary
+    assert all(sentence.startswith("Effects on step time (ratio, ") for sentence in report.summary)
 
 
 def test_nothing_measured_yet_and_nothing_that_worked(catalog):
@@ -142,8 +163,8 @@ def test_nothing_measured_yet_and_nothing_that_worked(catalog):
 
 def test_a_large_run_has_a_short_answer(catalog):
     plan = replace(plan_of_many(60, trained=2), claims=())
-    found = answer_of(find(plan, list(records_of_many(plan, processes=5)), catalog))
-    assert len(found) <= MOST + 1 + TOLD
+    found = summary_of(find(plan, list(records_of_many(plan, processes=5)), catalog))
+    assert len(found) <= MOST + 1 + MOST_BREAK_EVENS
     assert sum(map(len, found)) < 3000
     assert found[-1].startswith("Along length, ")
     assert " of 60 contexts" in found[0]

@@ -88,7 +88,7 @@ def test_each_run_has_its_curves(files):
 def test_the_mean_is_the_report_s_and_has_its_numbers(files):
     report, _, folder = files
     found = scalars_in(folder / "tensorboard" / "all.fast-loose" / "mean" / "events.out.tfevents.harness")
-    one = report.findings.lessons.learned[0]
+    one = report.findings.learning.learned[0]
     # a seed that diverged counts from then on with its untrained model: ratios are averaged as their logs
     assert found["held out/error"][-1][:2] == (20, pytest.approx(np.sqrt(1.0 * 9.0)))
     assert found["held out/close"][-1][1] == pytest.approx(one.values("fast & loose", "close", (0, 1)).mean())
@@ -276,6 +276,6 @@ def test_runs_that_time_ends_have_curves_too(catalog):
         one = run(this, "a", seed, error=[9.0, 4.0, 3.0, 2.0, 1.0], evaluated=tuple(5 * pace * i for i in range(5)))
         records.append(replace(one, data={**one.data, "elapsed": [0.0, 1.0, 2.0, 3.0, 4.0], "planned_steps": 0}))
     report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
-    curve = tensorboard.mean_curves(report.findings.lessons.learned[0], "a")
+    curve = tensorboard.mean_curves(report.findings.learning.learned[0], "a")
     assert list(curve) == [0, 8, 15, 22, 30]
     assert curve[30][1]["held out/error"] == pytest.approx(1.0)

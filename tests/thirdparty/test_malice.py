@@ -140,9 +140,9 @@ def test_all_at_once(tmp_path):
         "metric-nan (plugin guest-malicious): ValueError: it gives 'nan', not a finite number",
         "metric-shape (plugin guest-malicious): ValueError: it gives float64 of shape (3,), not a number for each sample",
         "metric-writes (plugin guest-malicious): ValueError: assignment destination is read-only",
-        "reporter-deletes (plugin guest-malicious): it removes records.jsonl, which is not its own; put back",
-        "reporter-forges (plugin guest-malicious): it changes records.jsonl, which is not its own; put back",
-        "reporter-wipes (plugin guest-malicious): it removes records.jsonl, which is not its own; put back",
+        "reporter-deletes (plugin guest-malicious): it removes records.jsonl, which is not its own; restored",
+        "reporter-forges (plugin guest-malicious): it changes records.jsonl, which is not its own; restored",
+        "reporter-wipes (plugin guest-malicious): it removes records.jsonl, which is not its own; restored",
         "reporter-exits (plugin guest-malicious): SystemExit: 0",
     ):
         assert any(problem.endswith(what) for problem in told["problems"]), what

@@ -174,7 +174,7 @@ def test_noise_is_undecided(run_of):
     verdicts, answer = outcome(run_of(1.1, 1, noise=0.05), run_of(1.1, 2, noise=0.05))
     assert verdicts == [("other", "undecided")]
     assert answer.code == 4
-    assert "noisy" in answer.open[0]
+    assert "interval is ±" in answer.open[0]
 
 
 def test_runs_far_apart_are_taken_to_differ_by_more(run_of):

@@ -19,12 +19,12 @@ from harness.tools.across.comparability import (
     fields_of_run,
     fields_of_trial,
     gathered,
+    kernel_path_differences,
     other_machine,
     parse_allowed,
     run_differences,
     run_key,
     trial_differences,
-    way_differences,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def test_every_field_is_filled_and_none_is_unknown():
         *fields_of_trial(TRIAL),
         *fields_of_measures(learning_block("a", "b", speed=Speed())),
     }
-    assert filled == set(BY_NAME) - {"way"}  # which a profile tells, and no plan
+    assert filled == set(BY_NAME) - {"kernel_path"}  # a profile shows it, and no plan
     assert len(BY_NAME) == len(FIELDS)
     for field in FIELDS:
         assert field.what.endswith(".")
@@ -117,9 +117,9 @@ def test_gpus_of_two_models_are_two_machines():
     assert run_differences(({"gpus": 0}, PLAN), ({"gpus": 0, "gpu_models": []}, PLAN)) == []
 
 
-def test_the_way_is_told_as_far_as_both_profiles_tell_it():
-    (found,) = way_differences({"train": "a loop", "inference": "x"}, {"train": "fused", "other": 1}, "here")
-    assert (found.name, found.a, found.b, found.bars) == ("way: train", "a loop", "fused", ())
+def test_the_kernel_path_is_compared_where_both_profiles_show_it():
+    (found,) = kernel_path_differences({"train": "a loop", "inference": "x"}, {"train": "fused", "other": 1}, "here")
+    assert (found.name, found.a, found.b, found.bars) == ("kernel_path: train", "a loop", "fused", ())
 
 
 def test_a_history_keeps_torch_apart_and_commits_together():

@@ -107,7 +107,7 @@ def test_history_shows_every_run_of_the_latest_suite(here):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("made: 3 runs in 1 group")
     assert done.stdout.count("run2 ") >= 1
-    assert "None was found" in done.stdout
+    assert "None found" in done.stdout
     assert harness("history", "made.yaml", "--last", "1", cwd=here).stdout.count("run1 ") == 0
     assert harness("history", "mode", cwd=here).returncode == 2
     (here / "results" / "made" / "run1" / "plan.json").write_text("{")
@@ -122,7 +122,7 @@ def test_earlier_runs_can_be_asked_how_much_runs_differ(here):
     done = harness("compare", "made~1", "made", "--gate", cwd=here)
     assert done.returncode == 1
     done = harness("compare", "made~1", "made", "--gate", "--history", cwd=here)
-    assert "Judged by how much 9 earlier runs under the same key differ" in done.stdout
+    assert "Judged by the spread of 9 earlier runs under the same key" in done.stdout
     assert done.returncode == 4
 
 

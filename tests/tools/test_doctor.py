@@ -145,8 +145,9 @@ def test_eyesight(values, share, states):
     from harness.analysis.timing import Comparison
 
     comparison = Comparison(
-        BLOCK, "b", "train", "step_time", tuple(values), estimate(values), "wall", share, "undecided"
-    )
+        block=BLOCK, level="b", mode="train", metric="step_time", estimate=estimate(values), cpu_share=share,
+        values=tuple(values),
+    )  # fmt: skip
     found = by_name(doctor.eyesight(comparison, 10.0))
     assert {finding.state for finding in found.values()} == states
     words = found["smallest difference"].what

@@ -122,7 +122,7 @@ def test_fifty_runs_stay_readable():
     sections = history_sections(history, 10)
     assert [section.title for section in sections] == [
         "Group 1: 50 runs, run-00 to run-49",
-        "Changes that came to stay",
+        "Lasting changes",
     ]
     summary, runs = sections[0].tables
     assert len(summary.rows) == 1

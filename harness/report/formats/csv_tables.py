@@ -1,4 +1,4 @@
-"""The findings as CSV files: full precision, one row a fact."""
+"""The findings as CSV files: full precision, one row per finding."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from harness.report.report import Report
 from harness.report.rows import Rows, findings_in_rows
 
-#: Text that a spreadsheet would take for a formula: a sign before anything but words and numbers is one.
+#: Text that a spreadsheet would take for a formula.
 FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w .,%+-]*$)")
-#: Written of every run, also where there is nothing in them.
+#: Written for every run, even if empty.
 ALWAYS = ("comparisons", "numbers", "resources", "claims")
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write tables/comparisons.csv, tables/numbers.csv, tables/resources.csv and tables/claims.csv; of an
-    ablation design tables/effects.csv, of what was learned tables/learning.csv, and of exponents tables/growth.csv."""
+    """Write tables/NAME.csv for each table of findings: comparisons, numbers, resources and claims always, the others
+    where they have rows."""
     folder = folder / "tables"
     folder.mkdir(exist_ok=True)
     return [
@@ -29,7 +29,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def _write(path: Path, table: Rows, axis: str) -> Path:
-    """The column of levels is called as the axis is that is compared, and its baseline is not said in every row."""
+    """The column of levels has the name of the compared axis; the baseline is left out."""
     columns = [column for column in table.columns if column != "baseline"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -39,7 +39,7 @@ def _write(path: Path, table: Rows, axis: str) -> Path:
 
 
 def _cell(value: Any) -> Any:
-    """A value as the file has it; what would be a formula is made text by an apostrophe before it."""
+    """A value as the file has it; an apostrophe makes a formula text."""
     if value is None:
         return ""
     if isinstance(value, str) and FORMULA.match(value):

@@ -1,7 +1,7 @@
-"""Event files that TensorBoard reads: a file of scalars, and perhaps of the hyperparameters they came from.
+"""Event files that TensorBoard reads: scalars, and perhaps the hyperparameters that they came from.
 
-The `tensorboard` package is an extra and is imported only where something is written. Its own writers name files by the
-time and the machine and run a thread; here the same data give the same bytes under the same name.
+The `tensorboard` package is an extra and is imported only to write. Its own writers start a thread and put the time and
+the machine into file names; here the same data give the same bytes under the same name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAME = "events.out.tfevents.harness"
 
 @dataclass(frozen=True)
 class Events:
-    """What one file holds: values by name at each step, with the time of the step in seconds since 1970. With
+    """The content of one file: values by name at each step, with the time of the step in seconds since 1970. With
     hyperparameters it is a session, which may have failed."""
 
     start: float
@@ -33,7 +33,7 @@ class Events:
 
 
 def keep(folder: Path, events: Events) -> Path:
-    """Write the folder's file, unless it is there and the same: a TensorBoard that watches need not read it again."""
+    """Write the folder's file, unless it has this content already, so that a running TensorBoard reads it only once."""
     path, content = folder / NAME, encoded(events)
     if not path.is_file() or path.read_bytes() != content:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def keep(folder: Path, events: Events) -> Path:
 
 
 def encoded(events: Events) -> bytes:
-    """The file as bytes. A value that is no finite number is left out."""
+    """The file as bytes, without values that are not finite."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
@@ -63,8 +63,8 @@ def encoded(events: Events) -> bytes:
 
 
 def _session(events: Events) -> tuple[object, object]:
-    """The start and the end of a session, as TensorBoard's plugin for hyperparameters wants them. Its own functions for
-    this need TensorFlow."""
+    """The start and the end of a session for TensorBoard's plugin of hyperparameters, whose own functions need
+    TensorFlow."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
@@ -82,6 +82,9 @@ def _session(events: Events) -> tuple[object, object]:
 
     def summary(tag: str, data: HParamsPluginData) -> Summary:
         about = metadata.create_summary_metadata(data)
+        content = HParamsPluginData.FromString(about.plugin_data.content)
+        # Maps are written in another order in every process where nothing else is asked for.
+        about.plugin_data.content = content.SerializeToString(deterministic=True)
         return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
 
     return (

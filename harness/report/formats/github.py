@@ -1,4 +1,4 @@
-"""The report as the summary of a GitHub Actions job: claims first, then tables, within what GitHub takes."""
+"""The report as the summary of a GitHub Actions job: claims first, then tables, within GitHub's size limit."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import re
 from pathlib import Path
 
 from harness.records.plan import digest
-from harness.report.formats.gfm import escape, table
+from harness.report.formats.markdown import escape, table
 from harness.report.report import Report
 
-#: The variable that names the file of the step's summary, and the most bytes that GitHub shows of one.
+#: The variable that names the file of the step's summary, and the most bytes that GitHub shows of it.
 VARIABLE, LIMIT = "GITHUB_STEP_SUMMARY", 2**20
-WORDS = {"holds": "HOLDS", "fails": "FAILS", "undecided": "UNDECIDED"}
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write summary.md into the folder; where it is a run's own and a step's summary is asked for, append to that."""
+    """Write summary.md into the folder. For a run's own folder, append it to the step's summary where there is one."""
     path = folder / "summary.md"
     path.write_text(render(report), encoding="utf-8")
     summary = os.environ.get(VARIABLE)
@@ -26,8 +25,8 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def append(report: Report, summary: Path) -> None:
-    """Add the report to a step's summary, once, and no more than there is room for. A comment that nobody sees tells
-    whether the same report is there already."""
+    """Add the report to a step's summary, as much as there is room for. An HTML comment marks it, so that the same
+    report is not added twice."""
     before = summary.read_text(encoding="utf-8", errors="replace") if summary.exists() else ""
     mark = f"<!-- harness {digest(render(report))} -->\n"
     start = "" if not before or before.endswith("\n") else "\n"
@@ -39,16 +38,16 @@ def append(report: Report, summary: Path) -> None:
 
 
 def render(report: Report, room: int = LIMIT) -> str:
-    """The whole summary in at most so many bytes: what does not fit is left out from the end, and counted."""
+    """The summary in at most `room` bytes: what does not fit is left out from the end, and counted."""
     head = [f"## {escape(report.question)}", ""]
     if report.first_look:
-        head += ["A first look: one process a block. Nothing here is a verdict; run without --quick for those.", ""]
+        head += ["A first look: one process per block. Nothing here is a verdict; run without --quick for those.", ""]
     pieces = [head]
     if report.claims:
-        rows = [f"- **{WORDS[answer]}**: {escape(says)} ({escape(reason)})" for says, answer, reason in report.claims]
+        rows = [f"- **{answer.upper()}**: {escape(says)} ({escape(reason)})" for says, answer, reason in report.claims]
         pieces.append([*rows, ""])
-    elif report.answer:
-        pieces.append([*(f"- {escape(sentence)}" for sentence in report.answer), ""])
+    elif report.summary:
+        pieces.append([*(f"- {escape(sentence)}" for sentence in report.summary), ""])
     remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]
     if remarks:
         pieces.append([*(f"- {escape(text)}" for text in remarks), ""])
@@ -56,7 +55,7 @@ def render(report: Report, room: int = LIMIT) -> str:
         words = [escape(section.words), ""] if section.words else []
         lines = [f"### {escape(section.title)}", "", *words]
         for one in (*section.tables, *section.details):
-            pieces.append([*lines, *_folded(table(one), section.why)])
+            pieces.append([*lines, *_folded(table(one, "####", escape, escape), section.why)])
             lines = []
     last = [*([escape(report.last_line), ""] if report.last_line else []), f"Run {escape(report.run)} on "
             f"{escape(report.machine)}.", ""]  # fmt: skip
@@ -64,8 +63,8 @@ def render(report: Report, room: int = LIMIT) -> str:
 
 
 def fitted(pieces: list[str], last: str, room: int) -> str:
-    """The pieces one after another, as many of them as fit, and the last."""
-    note = "{} parts of this report are left out: a summary has room for 1 MiB. The whole stands in report.md.\n"
+    """As many of the pieces as fit, then the last."""
+    note = "{} parts of this report are left out: a summary has room for 1 MiB. report.md has all of them.\n"
     room -= len(last.encode()) + len(note) + 2 * len(str(len(pieces)))
     kept: list[str] = []
     for piece in pieces:
@@ -78,7 +77,7 @@ def fitted(pieces: list[str], last: str, room: int) -> str:
 
 
 def _folded(lines: list[str], fold: bool) -> list[str]:
-    """Reasons are folded away under the title of their table; answers are not."""
+    """Sections that give reasons are folded under the title of their table."""
     if not fold:
         return lines
     title = re.sub(r"^#+ ", "", lines[0])

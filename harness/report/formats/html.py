@@ -1,7 +1,7 @@
-"""The report as one HTML file that needs nothing beside it: the answer first, then evidence, then reasons.
+"""The report as one HTML file that works offline: the summary first, then results, then reasons.
 
-Everything from a suite, a plugin or a machine is escaped by the template. A policy in the page forbids it to load
-anything, and to run any script but its own.
+The template escapes everything that comes from a suite, a plugin or a machine. A content security policy forbids the
+page to load anything, and to run any script but its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,28 +19,30 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.formats.html_tables import KINDS, Grid, grids_of
+from harness.report.cells import WORDING
+from harness.report.formats import saved
+from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots.figures import Plot
 from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
 from harness.report.table import Section
+from harness.report.tables.claims import ANSWERS
 
-NAME = "report.html"
-#: So many plots stand in the page, the most telling of each section first, as long as they take no more than so many
-#: characters together; the others are files beside it.
+#: At most so many plots are in the page, the first of each section first, as long as together they have at most so many
+#: characters; the others are files beside it.
 MOST_PLOTS, MOST_TEXT = 24, 2_000_000
-#: Rows of a table that are shown before one asks for the rest.
+#: Rows of a table that are shown before the reader asks for the rest.
 ROWS = 30
-#: So many plots of a section stand open.
+#: So many plots of a section are visible at first.
 OPEN_PLOTS = 4
-#: Where a plot belongs whose section is not in the report.
+#: The section for plots whose own section is not in the report.
 ELSEWHERE = "Comparisons"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot in the page: its title and its SVG, which is markup of our own making; empty where it is a file."""
+    """A plot in the page, with its SVG; without one where it is a file."""
 
     name: str
     title: str
@@ -48,7 +51,7 @@ class Picture:
 
 @dataclass
 class Part:
-    """A section as the page shows it, with a name for links."""
+    """A section as the page shows it, with an id for links."""
 
     id: str
     title: str
@@ -58,27 +61,30 @@ class Part:
     why: bool
     pictures: list[Picture] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, section: Section, number: int) -> Part:
+        """A section's words and tables."""
+        words, tables, details = paragraphs(section.words), grids_of(section.tables), grids_of(section.details)
+        return cls(f"s{number}", section.title, words, tables, details, section.why)
+
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.html into the run's folder."""
     suite = folder / "suite.yaml"
     text = suite.read_text(encoding="utf-8", errors="replace") if suite.is_file() else ""
-    path = folder / NAME
-    path.write_text(render(report, text), encoding="utf-8")
-    return [path]
+    return saved(folder / "report.html", render(report, text))
 
 
 def render(report: Report, suite: str = "") -> str:
     """The whole page. `suite` is the text of the suite as it was run."""
     parts = parts_of(report)
     script = asset("report.js")
-    code = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment().get_template("report.html.j2")
-    return page.render(
+    return environment().get_template("report.html.j2").render(
         report=report,
         answers=[part for part in parts if not part.why],
         reasons=[part for part in parts if part.why],
-        claims=[(says, answer, KINDS[answer], reason) for says, answer, reason in report.claims],
+        claims=[(says, answer, WORDING[answer].look, reason) for says, answer, reason in report.claims],
+        claim_looks={words: WORDING[answer].look for answer, words in ANSWERS.items()},
         counts=counts_of(report),
         trouble=report.remarks,
         plots_missing=how_to_get_them(report) or not_drawn(report),
@@ -89,14 +95,14 @@ def render(report: Report, suite: str = "") -> str:
         suite=suite,
         style=Markup(asset("report.css")),
         script=Markup(script),
-        script_hash=code,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         rows=ROWS,
         open_plots=OPEN_PLOTS,
-    )
+    )  # fmt: skip
 
 
 def environment() -> Environment:
-    """The templates, with every value escaped and none of them missing."""
+    """The templates, with every value escaped; a missing value is an error."""
     return Environment(
         loader=PackageLoader("harness.report.formats", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -104,22 +110,19 @@ def environment() -> Environment:
 
 
 def asset(name: str) -> str:
-    """A style sheet or script of our own."""
+    """A style sheet or script beside the templates."""
     return (files("harness.report.formats") / "templates" / name).read_text(encoding="utf-8")
 
 
 def counts_of(report: Report) -> list[tuple[str, str, int]]:
-    """Each verdict, its look, and how many comparisons of time and of what was learned have it."""
-    findings = report.findings
-    verdicts: list[str] = [c.verdict for c in findings.comparisons if c.metric == "step_time"]
-    for one in findings.lessons.learned:
-        verdicts += [c.verdict for c in findings.lessons.of(one).values()]
-    return [(word, kind, n) for word, kind in KINDS.items() if (n := verdicts.count(word))]
+    """Each verdict, its look, and how many of the deciding comparisons have it."""
+    counts = Counter(one.verdict for one in report.findings.deciding)
+    return [(word, WORDING[word].look, counts[word]) for word in WORDING if counts[word]]  # type: ignore[index]
 
 
 def parts_of(report: Report) -> list[Part]:
     """The sections in order, each with its plots."""
-    parts = [part_of(section, number) for number, section in enumerate(report.sections, 1)]
+    parts = [Part.of(section, number) for number, section in enumerate(report.sections, 1)]
     by_title = {part.title: part for part in parts}
     plots = plots_of(report) if find_spec("matplotlib") else []
     for plot, svg in drawn(plots):
@@ -144,16 +147,8 @@ def drawn(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
     return [(plot, shown.get(plot.name, "")) for plot in plots]
 
 
-def part_of(section: Section, number: int) -> Part:
-    """A section's words and tables."""
-    return Part(
-        f"s{number}", section.title, paragraphs(section.words), grids_of(section.tables), grids_of(section.details),
-        section.why,
-    )  # fmt: skip
-
-
 def paragraphs(words: str) -> list[str | list[str]]:
-    """Lines of text, those that begin with a dash as a list."""
+    """Lines of text; lines that begin with a dash become a list."""
     found: list[str | list[str]] = []
     for line in filter(None, words.splitlines()):
         if not line.startswith("- "):

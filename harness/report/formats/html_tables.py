@@ -1,4 +1,4 @@
-"""The report's tables as a page shows them: which cells are numbers and how large, what is a verdict, what is alike."""
+"""The report's tables as a page shows them: numbers that can be sorted, verdicts as badges, like tables merged."""
 
 from __future__ import annotations
 
@@ -7,33 +7,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.analysis.grouping import grouped
+from harness.report.cells import BASELINE, FIRST_LOOK, WORDING
 from harness.report.table import Table
 
-#: More tables than this with the same columns become one, with a column that says which it was.
+#: More tables than this with the same columns become one, with a column for the context.
 APART = 4
-#: A number, with a unit or not, at the beginning of a cell.
+#: A number at the beginning of a cell, perhaps with a unit.
 NUMBER = re.compile(r"\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:[eE][+\-]?\d+)?)\s?([A-Za-zµ]*)")
-#: What the units in a report are of each other's.
+#: The units in a report in terms of the smallest one.
 UNITS = {
     "kB": 1e3, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40,
     "kFLOP": 1e3, "MFLOP": 1e6, "GFLOP": 1e9, "TFLOP": 1e12, "PFLOP": 1e15,
     "µs": 1e-3, "s": 1e3, "min": 6e4, "h": 3.6e6,
 }  # fmt: skip
-#: What a verdict looks like, by its first word.
-KINDS = {
-    "faster": "less", "slower": "more", "better": "good", "worse": "bad", "equivalent": "same", "undecided": "open",
-    "invalid": "void", "unranked": "void", "baseline": "base", "holds": "good", "fails": "bad", "same": "same",
-    "more": "more", "less": "less", "noisy": "open",
-}  # fmt: skip
-#: A column with a text of more characters than this is broken into lines.
+#: Texts with more characters than this are broken into lines.
 LONG = 36
-FIRST_LOOK = "first look"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's text. `value` is what to sort by where the text's own number is not it. Of a verdict, `verdict` is the
-    word, `kind` its look, and `text` what follows."""
+    """A cell's text. `value` is what to sort by where that is not the number in the text. In a cell of a verdict,
+    `verdict` is the word, `kind` its look, and `text` what follows."""
 
     text: str
     value: str = ""
@@ -43,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head, and what its cells are: numbers, verdicts, or text, which may be long."""
+    """A column's head, and what its cells are: numbers (n), verdicts (v), long text (w), or other text."""
 
     title: str
     look: Literal["", "n", "v", "w"] = ""
@@ -61,36 +56,30 @@ class Grid:
 
 
 def grids_of(tables: Sequence[Table]) -> list[Grid]:
-    """The tables in order. Very many with the same columns are one: what can be sorted is not a wall of tables."""
-    alike: dict[tuple[str, ...], list[Table]] = {}
-    for table in tables:
-        alike.setdefault(table.headers, []).append(table)
-    grids = []
-    for headers, those in alike.items():
-        grids += [grid_of(each) for each in ([merged(headers, those)] if len(those) > APART else those)]
-    return grids
+    """The tables in order; more than `APART` tables with the same columns become one, which can be sorted."""
+    alike = grouped(tables, lambda table: table.headers).values()
+    return [grid_of(each) for those in alike for each in ([merged(those)] if len(those) > APART else those)]
 
 
-def merged(headers: tuple[str, ...], tables: Sequence[Table]) -> Table:
-    """One table of all their rows. What their titles have in common goes into its title; notes that several share are
-    told once."""
+def merged(tables: Sequence[Table]) -> Table:
+    """One table of all rows. The common parts of the titles make its title; notes that several tables share are given
+    once, after their names."""
     begin, end = common(words_of(table.title) for table in tables)
     titles = [words_of(table.title) for table in tables]
     names = ["".join(words[begin : len(words) - end]).strip(" ·:") for words in titles]
     rows = tuple((name, *row) for name, table in zip(names, tables, strict=True) for row in table.rows)
-    # Each table's own notes follow its name, the same ones of several are told once.
     notes: dict[str, list[str]] = {}
     for name, table in zip(names, tables, strict=True):
         for note in table.notes:
             notes.setdefault(note, []).append(name)
-    told = tuple(note if len(of) == len(tables) else f"{', '.join(of)}: {note}" for note, of in notes.items())
+    given = tuple(note if len(of) == len(tables) else f"{', '.join(of)}: {note}" for note, of in notes.items())
     shared = "".join([*titles[0][:begin], *titles[0][len(titles[0]) - end :]]).strip(" ·:")
     title = f"{shared}, {len(tables)} contexts" if shared else f"{len(tables)} contexts"
-    return Table(title, ("context", *headers), rows, told)
+    return Table(title, ("context", *tables[0].headers), rows, given)
 
 
 def words_of(title: str) -> list[str]:
-    """A title's parts and what stands between them."""
+    """A title's parts and the separators between them."""
     return re.split(r"( · |: )", title)
 
 
@@ -107,8 +96,7 @@ def common(titles: Iterable[list[str]]) -> tuple[int, int]:
 
 
 def verdict_beside_interval(table: Table) -> Table:
-    """The table with its verdicts right after the intervals that they are read from: on a small screen what comes last
-    is out of sight."""
+    """The table with the verdicts right after the intervals: on a small screen the last columns are out of sight."""
     at = next((i for i, title in enumerate(table.headers) if title.endswith("interval")), None)
     if at is None or "verdict" not in table.headers:
         return table
@@ -136,7 +124,7 @@ def grid_of(table: Table) -> Grid:
         )
         for row in table.rows
     )
-    baselines = frozenset(n for n, row in enumerate(table.rows) if any(row[i] == "baseline" for i in verdicts))
+    baselines = frozenset(n for n, row in enumerate(table.rows) if any(row[i] == BASELINE for i in verdicts))
     long = [max((len(row[i]) for row in table.rows if i < len(row)), default=0) > LONG for i in range(len(numbers))]
     columns = tuple(
         Column(title, "v" if i in verdicts and long[i] else "n" if numbers[i] else "w" if long[i] else "")
@@ -146,13 +134,13 @@ def grid_of(table: Table) -> Grid:
 
 
 def are_numbers(texts: Iterable[str]) -> bool:
-    """Whether every cell that says anything begins with a number."""
-    told = [text for text in texts if text.strip() not in ("", "-", "never", "none")]
-    return bool(told) and all(NUMBER.match(text) for text in told)
+    """Whether every cell that has a value begins with a number."""
+    known = [text for text in texts if text.strip() not in ("", "-", "never", "none")]
+    return bool(known) and all(NUMBER.match(text) for text in known)
 
 
 def value_of(text: str, numbers: bool) -> str:
-    """What to sort a number by where a browser would not read it from the text: with commas, a unit or a real minus."""
+    """What to sort a number by where a browser cannot read it from the text: with commas, a unit or a minus sign."""
     found = NUMBER.match(text) if numbers else None
     if not found:
         return ""
@@ -164,12 +152,12 @@ def value_of(text: str, numbers: bool) -> str:
 
 
 def verdict_cell(text: str) -> Cell:
-    """A verdict's word, its look, and the reason and marks that follow it."""
+    """A verdict's word, its look, and the reason and flags that follow it."""
     first = text.startswith(f"{FIRST_LOOK}: ")
     rest = text.removeprefix(f"{FIRST_LOOK}: ")
-    word = re.split(r"[\s;(]", rest, maxsplit=1)[0]
-    kind = KINDS.get(word, "")
-    if not kind:
+    word = re.split(r"[\s;:(]", rest, maxsplit=1)[0]
+    if word not in WORDING:
         return Cell(text)
-    after = rest[len(word) :].strip().removeprefix(";").strip()
+    kind = WORDING[word].look
+    after = rest[len(word) :].strip(" ;:")
     return Cell(after, verdict=f"{FIRST_LOOK}: {word}" if first else word, kind="open" if first else kind)

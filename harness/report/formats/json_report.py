@@ -1,4 +1,4 @@
-"""The report as JSON, for scripts. What the fields mean stands in docs/tables.md."""
+"""The report as JSON, for scripts. docs/tables.md describes the fields."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.report.formats import saved
 from harness.report.report import Report, to_json
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.json into the run's folder."""
-    path = folder / "report.json"
-    path.write_text(text_of(to_json(report)) + "\n", encoding="utf-8")
-    return [path]
+    return saved(folder / "report.json", text_of(to_json(report)) + "\n")
 
 
 def text_of(data: Mapping[str, Any]) -> str:
-    """Values as JSON text that every parser reads: JSON has no word for what is no number, so that is null."""
+    """Values as JSON text that every parser reads. Numbers that are not finite become null."""
     return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False)
 
 

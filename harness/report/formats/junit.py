@@ -1,30 +1,32 @@
-"""The report as JUnit XML, which CI servers show as tests: claims pass, fail or are skipped; trials that failed are
-errors.
+"""The report as JUnit XML, which CI servers show as tests: claims pass, fail or are skipped; failed trials are errors.
 
-Servers check such files by schemas that differ. This keeps to what they have in common: what is known of a trial stands
-as ``[[PROPERTY|name=value]]`` lines in its output, since not every schema has properties of a test case.
+Servers validate such files by different schemas, and this file keeps to what these have in common. Not every schema has
+properties of a test case, so numbers of a trial are ``[[PROPERTY|name=value]]`` lines in its output.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-from harness.records.plan import Block
+from harness.analysis.finding import Finding
+from harness.analysis.verdicts import Answer, Verdict
+from harness.report.cells import BASELINE
+from harness.report.formats import saved
 from harness.report.report import Report
 
-#: What XML 1.0 has no way to write.
+#: Characters that XML 1.0 does not allow.
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Ending = Literal["", "failure", "error", "skipped"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test case. `ending` is empty where it passes; the message is then its output."""
+    """One test case. `ending` is empty where it passes; then the message is its output."""
 
     group: str
     name: str
@@ -36,13 +38,11 @@ class Case:
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write junit.xml into the run's folder."""
-    path = folder / "junit.xml"
-    path.write_text(render(report), encoding="utf-8")
-    return [path]
+    return saved(folder / "junit.xml", render(report))
 
 
 def render(report: Report) -> str:
-    """The whole file: one testsuite, named as the suite is."""
+    """The whole file: one testsuite with the name of the suite."""
     plan = report.findings.plan
     cases = cases_of(report)
     counts = {
@@ -78,16 +78,16 @@ def render(report: Report) -> str:
 
 
 def cases_of(report: Report) -> list[Case]:
-    """The claims, then the trials block by block, then points that were skipped, then what went wrong besides."""
+    """The claims, the trials of each block, the skipped points, and other problems."""
     plan, findings = report.findings.plan, report.findings
-    answers: dict[str, Ending] = {"holds": "", "fails": "failure", "undecided": "skipped"}
+    answers: dict[str, Ending] = {Answer.HOLDS: "", Answer.FAILS: "failure", Answer.UNDECIDED: "skipped"}
     found = [
         Case(f"{plan.suite}.claims", says, answers[answer], "claim", f"{answer}: {reason}")
         for says, answer, reason in report.claims
     ]
     facts = facts_of(report)
     ran = {(block, level) for block, level, *_ in findings.numbers}
-    ran |= {(one.block.id, level) for one in findings.lessons.learned for level, runs in one.runs.items() if runs}
+    ran |= {(one.block.id, level) for one in findings.learning.learned for level, runs in one.runs.items() if runs}
     ran |= {(record.block, record.level) for record in findings.health}
     ran |= {(block, one.level) for (block, _), profiles in findings.profiles.items() for one in profiles}
     failed = {(record.block, record.level): record for record in findings.failures}
@@ -101,7 +101,7 @@ def cases_of(report: Report) -> list[Case]:
                 reason = f"{record.outcome} in {record.measure}: {record.reason}"
                 found.append(Case(group, trial.level, ending, record.outcome, reason, known))
             elif known or (block.id, trial.level) in ran:
-                known = {"verdict": "baseline", **known} if trial is block.baseline else known
+                known = {"verdict": BASELINE, **known} if trial is block.baseline else known
                 found.append(_judged(group, trial.level, known))
             else:
                 found.append(Case(group, trial.level, "skipped", "", "not measured"))
@@ -116,55 +116,41 @@ def cases_of(report: Report) -> list[Case]:
 
 
 def _judged(group: str, level: str, known: Mapping[str, str]) -> Case:
-    """A trial that ran. One of which nothing could be said, because its baseline failed, say, is skipped."""
+    """A trial that ran; skipped where it has no valid verdict, for example because its baseline failed."""
     verdicts = [value for name, value in known.items() if name == "verdict" or name.endswith(".verdict")]
-    if verdicts and all(verdict == "invalid" for verdict in verdicts):
-        reason = next((value for name, value in known.items() if name.endswith(".reason")), "invalid")
+    if verdicts and all(verdict == Verdict.INVALID for verdict in verdicts):
+        reason = next((value for name, value in known.items() if name.endswith(".reason")), str(Verdict.INVALID))
         return Case(group, level, "skipped", "", reason, known)
     return Case(group, level, properties=known)
 
 
 def facts_of(report: Report) -> dict[tuple[str, str], dict[str, str]]:
-    """What is known of each level of each block, by name: of step times, the score that decides, and resources."""
+    """What is known of each level of each block, by name: step times, the score that decides, and resources."""
     found: dict[tuple[str, str], dict[str, str]] = {}
-    findings = report.findings
-    decides = {one.block.id: one.settings.metric for one in findings.lessons.learned}
 
-    def note(block: Block, level: str, prefix: str, **facts: object) -> None:
-        known = found.setdefault((block.id, level), {})
+    def note(one: Finding, prefix: str, **facts: object) -> None:
+        known = found.setdefault((one.block.id, one.level), {})
         known |= {f"{prefix}.{name}": str(value) for name, value in facts.items() if value not in (None, "")}
 
-    for c in findings.comparisons:
-        if c.metric == "step_time":
-            note(
-                c.block, c.level, f"{c.mode}.step_time", verdict=c.verdict, ratio=_number(c.ratio),
-                interval=_interval(c.interval), reason=c.reason, flags=", ".join(c.flags),
-            )  # fmt: skip
-    for one in findings.lessons.comparisons:
-        if one.metric == decides.get(one.block.id):
-            size = {one.scale: _number(one.ratio)}
-            note(
-                one.block, one.level, f"learning.{one.metric}", verdict=one.verdict, **size,
-                interval=_interval(one.interval), reason=one.reason, flags=", ".join(one.flags),
-            )  # fmt: skip
-    for q in findings.resources.quantities:
-        note(q.block, q.level, f"{q.mode}.{q.name}", verdict=q.verdict, ratio=_number(q.ratio), value=_number(q.value))
+    for one in report.findings.deciding:
+        note(
+            one, f"{one.mode}.{one.metric}", verdict=one.verdict, **{one.scale: _number(one.size)},
+            interval=" to ".join(map(_number, one.interval or ())), reason=one.reason, flags=", ".join(one.flags),
+        )  # fmt: skip
+    for q in report.findings.resources.quantities:
+        note(q, f"{q.mode}.{q.metric}", verdict=q.verdict, ratio=_number(q.ratio), value=_number(q.value))
     return found
 
 
 def legal(text: str) -> str:
-    """Text without characters that XML cannot hold; these are written as Python writes them."""
+    """Text with the characters that XML does not allow written as Python escapes them."""
     return FORBIDDEN.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def _one_line(text: str) -> str:
-    """Text within a property's brackets."""
+    """Text inside a property's brackets."""
     return " ".join(text.split()).replace("]]", "] ]")
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _interval(bounds: Sequence[float] | None) -> str:
-    return "" if bounds is None else " to ".join(map(_number, bounds))

@@ -1,4 +1,4 @@
-"""The report's tables as LaTeX, to be pasted into a paper or read with ``\\input``."""
+"""The report's tables as LaTeX, to paste into a paper or to read with ``\\input``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.report.formats import saved
 from harness.report.plots.figures import file_name
 from harness.report.report import Report
 from harness.report.table import Table
 
-#: A table of more rows than this may go over pages.
+#: A table with more rows than this may break across pages.
 LONG = 30
-#: A column with a cell longer than this gets lines of its own width, in which text wraps.
+#: The text of a column with a longer cell than this wraps.
 WIDE = 36
 PACKAGES = ("\\usepackage[T1]{fontenc}", "\\usepackage{textcomp}", "\\usepackage{array,booktabs,longtable}")
 
-#: What LaTeX would take for a command, a comment, a ligature or the optional argument of a line's end.
+#: What LaTeX would read as a command, a comment, a ligature or the optional argument of a line break.
 ESCAPES = {
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_",
     "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
@@ -25,7 +26,7 @@ ESCAPES = {
     "[": "{[}", "]": "{]}", "*": "{*}", "\u00a0": "~", "\u00ad": "\\-", "\u2026": "\\ldots{}",
     "\u2013": "--", "\u2014": "---", "\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''",
 }  # fmt: skip
-#: What only mathematics has.
+#: What exists only in mathematics.
 MATHEMATICS = {
     "×": "\\times", "−": "-", "±": "\\pm", "·": "\\cdot", "≤": "\\leq", "≥": "\\geq", "≠": "\\neq", "≈": "\\approx",
     "∞": "\\infty", "→": "\\rightarrow", "←": "\\leftarrow", "√": "\\surd", "∑": "\\sum", "²": "^2", "³": "^3",
@@ -33,20 +34,18 @@ MATHEMATICS = {
     "θ": "\\theta", "λ": "\\lambda", "μ": "\\mu", "µ": "\\mu", "ρ": "\\rho", "σ": "\\sigma", "τ": "\\tau",
     "φ": "\\varphi", "ω": "\\omega", "Δ": "\\Delta", "Σ": "\\Sigma", "Ω": "\\Omega",
 }  # fmt: skip
-#: A hyphen that is a number's sign.
+#: A hyphen that is the sign of a number.
 MINUS = re.compile(r"(?<![^\s(\[])-(?=[\d.])")
 NUMBER = re.compile(r"[-+−×]?\s?\d")
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write tables.tex into the run's folder."""
-    path = folder / "tables.tex"
-    path.write_text(render(report), encoding="utf-8")
-    return [path]
+    return saved(folder / "tables.tex", render(report))
 
 
 def render(report: Report) -> str:
-    """A comment that says what the tables need, then the claims and every table of the report."""
+    """A comment with the packages that the tables need, then the claims and every table of the report."""
     suite = report.findings.plan.suite
     body: list[str] = []
     labels: dict[str, int] = {}
@@ -55,7 +54,7 @@ def render(report: Report) -> str:
         labels[label] = labels.get(label, 0) + 1
         if labels[label] > 1:
             label += f"-{labels[label]}"
-        caption = one.title + (" (a first look: nothing here is a verdict)" if report.first_look else "")
+        caption = one.title + (" (first look: nothing here is a verdict)" if report.first_look else "")
         body += [*table(one, caption, f"tab:{label}"), ""]
     remarks = [f"Run {report.run} on {report.machine}.", *report.flags]
     remarks += [f"{title}: {text}" for title, texts in report.remarks for text in texts]
@@ -109,7 +108,7 @@ def table(one: Table, caption: str, label: str) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX sets it, on one line. What neither LaTeX nor its mathematics has a command for stays as it is."""
+    """Text as LaTeX sets it, on one line. Characters without a command stay as they are."""
     found: list[str] = []
     for character in MINUS.sub("−", _one_line(text)):
         if character in MATHEMATICS:
@@ -124,7 +123,7 @@ def escape(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks and what is no character to be set."""
+    """Text without line breaks, control characters and unassigned code points."""
     text = "".join(" " if c.isspace() and c != "\u00a0" else c for c in text)
     return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co"))
 
@@ -134,7 +133,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _columns(one: Table) -> Iterator[str]:
-    """Numbers to the right, text to the left; long text wraps."""
+    """Numbers are aligned right, text left; long text wraps."""
     wide = [max((len(row[i]) for row in one.rows), default=0) > WIDE for i in range(len(one.headers))]
     width = f"{min(0.45, 0.6 / max(1, sum(wide))):.2g}"
     for i, wraps in enumerate(wide):
@@ -146,10 +145,10 @@ def _columns(one: Table) -> Iterator[str]:
 
 
 def _ascii(text: str) -> str:
-    """Text as part of a label, which is safe in every document."""
+    """Text as part of a label, safe in every document."""
     return file_name(unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()).replace("_", "-")
 
 
 def _is_known(text: str) -> bool:
-    """Whether pdflatex sets all of it with no more than the packages above."""
+    """Whether pdflatex sets all of the text with `PACKAGES`."""
     return all(ord(c) < 256 for c in text)

@@ -1,34 +1,36 @@
-"""The report as Markdown."""
+"""The report as Markdown that GitHub reads, and text and tables in it."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
-from harness.plugins.isolation import visible
-from harness.report.formats import tensorboard
-from harness.report.formats.gfm import cell, table
+from tabulate import tabulate
+
+from harness.plugins.isolation import one_line, visible
+from harness.report.formats import saved, tensorboard
 from harness.report.plots.plots import how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
-from harness.report.table import Section
+from harness.report.table import Section, Table
+
+#: What Markdown, or GitHub's mathematics, would read as more than a character.
+SPECIAL = re.compile(r"([\\`*_{}\[\]#~|])")
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.md into the run's folder."""
-    path = folder / "report.md"
-    path.write_text(render(report), encoding="utf-8")
-    return [path]
+    return saved(folder / "report.md", render(report))
 
 
 def render(report: Report) -> str:
     """The whole report as Markdown text."""
     lines = [f"# {report.question}", ""]
     if report.first_look:
-        lines += [
-            "**A first look: one process a block. Nothing here is a verdict; run without `--quick` for those.**",
-            "",
-        ]
-    lines += [" ".join(report.answer), "", f"Run `{report.run}` on {report.machine}.", ""]
+        look = "**A first look: one process per block. Nothing here is a verdict; run without `--quick` for those.**"
+        lines += [look, ""]
+    lines += [" ".join(report.summary), "", f"Run `{report.run}` on {report.machine}.", ""]
     if report.claims:
         lines += ["## Claims", ""]
         lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]
@@ -55,3 +57,24 @@ def section(one: Section) -> list[str]:
     words = [one.words, ""] if one.words else []
     tables = (*one.tables, *one.details)
     return [f"## {one.title}", "", *words, *(line for each in tables for line in table(each, "###", cell, str))]
+
+
+def table(
+    one: Table, heading: str, text: Callable[[str], str], note: Callable[[str], str]
+) -> list[str]:  # fmt: skip
+    """A table under its own heading; `text` is applied to its title and cells, `note` to its notes."""
+    rows = [[text(each) for each in row] for row in one.rows]
+    grid = tabulate(rows, [text(each) for each in one.headers], tablefmt="github", disable_numparse=True)
+    return [f"{heading} {text(one.title)}", "", grid, "", *(line for each in one.notes for line in (note(each), ""))]
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is, on one line."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    return text.replace("$", "<span>$</span>")
+
+
+def cell(text: str) -> str:
+    """Text that neither breaks its table nor starts a tag, and is otherwise as it was written."""
+    return one_line(text).replace("|", "\\|").replace("<", "&lt;")

@@ -1,6 +1,6 @@
-"""The report as a piece of HTML for a cell of a notebook: the answer, the claims and the tables that give answers.
+"""The report as HTML for a cell of a notebook: the summary, the claims and the tables that give answers.
 
-It takes the notebook's own colours, so that it can be read on light and on dark, and holds no script.
+It uses the notebook's colours, light or dark, and has no script.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from harness.report.cells import WORDING
 from harness.report.formats.html import asset, counts_of, environment, paragraphs
-from harness.report.formats.html_tables import KINDS, Grid, grids_of
+from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.report import Report
+from harness.report.summary import other_sentences
 
-#: Rows of a table that a cell shows; report.html has them all.
+#: Rows of a table that a cell shows; report.html has all of them.
 MOST_ROWS = 100
 
 
 def render(report: Report, folder: Path) -> str:
-    """The piece of HTML. Everything in it that comes from a suite, a plugin or a machine is escaped."""
+    """The HTML. Everything in it that comes from a suite, a plugin or a machine is escaped."""
     template = environment().get_template("notebook.html.j2")
     return template.render(
         report=report,
         folder=str(folder),
         style=Markup(asset("notebook.css")),
-        claims=[(says, answer, KINDS[answer], reason) for says, answer, reason in report.claims],
-        # With claims, the answer begins with them, in the same words.
-        answer=[text for text in report.answer if not report.claims or text.partition(":")[0] not in TOLD],
+        claims=[(says, answer, WORDING[answer].look, reason) for says, answer, reason in report.claims],
+        # The claims are listed already.
+        summary=other_sentences(report.findings) if report.claims else report.summary,
         counts=counts_of(report),
         sections=[
             (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
@@ -39,12 +41,8 @@ def render(report: Report, folder: Path) -> str:
     )
 
 
-#: How sentences of the answer begin that tell what became of claims.
-TOLD = ("Holds", "Fails", "Undecided")
-
-
 def shortened(grid: Grid) -> Grid:
-    """The table without the rows that are too many for a cell, and a note on how many these are."""
+    """The table with as many rows as a cell shows, and a note on how many are left out."""
     left_out = len(grid.rows) - MOST_ROWS
     if left_out <= 0:
         return grid

@@ -1,4 +1,4 @@
-"""How to do a run again: the commands, as the plan keeps them, and the versions it was done with."""
+"""How to reproduce a run: the commands, as the plan stores them, and the versions it was measured with."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What TensorBoard shows of a run beside its traces: learning curves as scalars, and trials as sessions of its plugin
-for hyperparameters.
+"""A run for TensorBoard: learning curves as scalars, and trials as sessions of its plugin for hyperparameters.
 
-``tensorboard/<context>.<level>/seed-N`` holds the curves of one run, ``.../mean`` their mean over seeds and, as a
-session, the trial's parameters with its numbers. No file names the metrics of the whole: TensorBoard then gathers them
-from all sessions it finds, so that several runs can be looked at together.
+``tensorboard/<context>.<level>/seed-N`` has the curves of one training run, ``.../mean`` their mean over seeds and, as
+a session, the trial's parameters with its numbers. No file lists all metrics: then TensorBoard collects them from the
+sessions it finds, so that several runs can be compared.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record
 from harness.report.formats.event_files import NAME, Events, keep
 from harness.report.plots.figures import file_name
-from harness.report.plots.learning_curves import Run
+from harness.report.plots.learning_curves import SeedCurve
 from harness.report.report import Report
 
-#: The most steps that a curve has, of which TensorBoard itself shows a thousand; and those that all curves share where
-#: they are many, though each keeps some: a report is to be written in about a second.
+#: The most steps of one curve, of which TensorBoard shows a thousand; the most steps of all curves together; and the
+#: fewest of one curve. So that a report is written in about a second.
 MOST, TOGETHER, FEWEST = 1000, 50_000, 50
 Scalars = dict[int, tuple[float, dict[str, float]]]
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write the event files, and remove those of an earlier report that are no longer due; nothing where TensorBoard is
-    not installed."""
+    """Write the event files and remove outdated ones of an earlier report; does nothing where TensorBoard is not
+    installed."""
     if not find_spec("tensorboard"):
         return []
     folder = folder / "tensorboard"
@@ -47,9 +46,9 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def how_to_get_them(report: Report) -> str:
-    """A line where there are curves or traces and nothing to show them with; empty otherwise."""
+    """A line where there are curves or traces and TensorBoard is not installed; empty otherwise."""
     findings = report.findings
-    learned = any(runs for one in findings.lessons.learned for runs in one.runs.values())
+    learned = any(runs for one in findings.learning.learned for runs in one.runs.values())
     if not (learned or findings.profiles) or find_spec("tensorboard"):
         return ""
     what = " and ".join([*(["curves"] if learned else []), *(["traces"] if findings.profiles else [])])
@@ -57,11 +56,11 @@ def how_to_get_them(report: Report) -> str:
 
 
 def events_of(report: Report) -> dict[str, Events]:
-    """Each file's folder and what is in it."""
+    """The content of each file by its folder."""
     plan, findings = report.findings.plan, report.findings
     names = folders_of(plan)
-    learned = {one.block.id: one for one in findings.lessons.learned}
-    failed = {(record.block, record.level) for record in findings.failures if record.outcome in ("failed", "invalid")}
+    learned = {one.block.id: one for one in findings.learning.learned}
+    failed = {(record.block, record.level) for record in findings.broken}
     numbers = numbers_of(report)
     runs = sum(len(by_seed) for one in learned.values() for by_seed in one.runs.values())
     verified = {(record.block, record.level): began(record) for record in findings.verified}
@@ -88,8 +87,8 @@ def events_of(report: Report) -> dict[str, Events]:
 
 
 def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
-    """A folder's name for each level of each block: the words of both, and the trial's id where these are no name or
-    another has it already."""
+    """The name of a folder for each level of each block: context and level, or the trial's id where these make no name
+    or the same name as others."""
     found: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
     for block in plan.blocks:
@@ -104,8 +103,8 @@ def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
 
 
 def seed_curves(record: Record, points: int = MOST) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
-    """The curves of one run: training by steps, of which so many are left out that so many `points` remain, and what
-    was held out where it was evaluated."""
+    """The curves of one run: training by steps, thinned to so many `points`, and held-out scores where they were
+    evaluated."""
     data, found = record.data, {}
     training = {f"train/{name}": data.get(name, ()) for name in ("loss", "gradient_norm", "learning_rate")}
     length = max((len(series) for series in training.values()), default=0)
@@ -126,11 +125,11 @@ def seed_curves(record: Record, points: int = MOST) -> Iterator[tuple[int, tuple
 
 
 def mean_curves(one: Learned, level: str) -> Scalars:
-    """Each score's mean over seeds where it was evaluated, taken as the report takes it."""
+    """The mean of each score over seeds where it was evaluated, computed as in the report."""
     found: Scalars = {}
     runs = [one.runs[level][seed] for seed in one.seeds_of(level)]
     for name in runs[0].data["scores"] if runs else ():
-        drawn = [Run.of(record, name, one.settings) for record in runs]
+        drawn = [SeedCurve.of(record, name, one.settings) for record in runs]
         for index in range(max(len(run.scores) for run in drawn)):
             there = [(run, record) for run, record in zip(drawn, runs, strict=True) if index < len(run.scores)]
             values = np.array([run.scores[index] for run, _ in there])
@@ -142,8 +141,8 @@ def mean_curves(one: Learned, level: str) -> Scalars:
     return found
 
 
-def steps_at(run: Run, record: Record, index: int) -> float:
-    """At which step an evaluation was. Where time ends runs, those after a divergence are counted as at the last."""
+def steps_at(run: SeedCurve, record: Record, index: int) -> float:
+    """The step of an evaluation. Where time ends runs, evaluations after a divergence count as at the last step."""
     evaluated = record.data["evaluated"]
     if index < len(evaluated):
         return float(evaluated[index])
@@ -151,20 +150,20 @@ def steps_at(run: Run, record: Record, index: int) -> float:
 
 
 def began(record: Record) -> float:
-    """When a record's run began to train, or the record was made, in seconds since 1970; 0 where that is not known."""
+    """When training began, or the record was made, in seconds since 1970; 0 where that is not known."""
     elapsed = record.data.get("elapsed") or [0.0]
     return datetime.fromisoformat(record.at).timestamp() - float(elapsed[-1]) if record.at else 0.0
 
 
 def times_at(record: Record, steps: list[int]) -> dict[int, float]:
-    """When a run had made so many steps, from the times of its evaluations."""
+    """When a run had made these steps, interpolated between its evaluations."""
     elapsed = record.data.get("elapsed") or [0.0] * len(record.data["evaluated"])
     times = began(record) + np.interp(steps, record.data["evaluated"], elapsed)
     return dict(zip(steps, map(float, times), strict=True))
 
 
 def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
-    """What the report says of each trial in single numbers, by block id and level."""
+    """The single numbers of each trial in the report, by block id and level."""
     findings = report.findings
     found: dict[tuple[str, str], dict[str, float]] = {}
     for (block, level, mode, name), value in findings.numbers.items():
@@ -172,12 +171,12 @@ def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
         unit = f" ({metric.unit})" if metric.unit else ""
         found.setdefault((block, level), {})[f"{mode}/{name}{unit}"] = float(value) * metric.scale
     for c in findings.comparisons:
-        if c.metric == "step_time" and c.ratio is not None:
-            found.setdefault((c.block.id, c.level), {})[f"{c.mode}/step_time ratio"] = c.ratio
+        if c.metric == "step_time" and c.size is not None:
+            found.setdefault((c.block.id, c.level), {})[f"{c.mode}/step_time ratio"] = c.size
     for q in findings.resources.quantities:
         unit = f" ({q.unit})" if q.unit else ""
-        found.setdefault((q.block.id, q.level), {})[f"{q.mode}/{q.name}{unit}"] = q.value
-    for one in findings.lessons.learned:
+        found.setdefault((q.block.id, q.level), {})[f"{q.mode}/{q.metric}{unit}"] = q.value
+    for one in findings.learning.learned:
         for level in one.runs:
             if under := one.seeds_of(level):
                 for name, score in one.scores.items():
@@ -188,7 +187,7 @@ def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def parameters_of(plan: Plan, block: Block, trial: Trial) -> dict[str, bool | float | str]:
-    """All that determines a trial, by name, and where it stands in the suite."""
+    """All that determines a trial, by name, and its place in the suite."""
     found: dict[str, Any] = {"batch_size": trial.batch_size, "device": trial.device}
     found["use"] = " + ".join(spec.name for spec in trial.use) or "nothing"
     for kind, spec in (("model", trial.model), ("dataset", trial.dataset), *((one.name, one) for one in trial.use)):

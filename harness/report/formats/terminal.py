@@ -8,7 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.plugins.isolation import visible
-from harness.report.formats import tensorboard
+from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
 from harness.report.table import Section, Table
@@ -16,22 +16,20 @@ from harness.report.table import Section, Table
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.txt into the run's folder."""
-    path = folder / "report.txt"
-    path.write_text(render(report) + "\n", encoding="utf-8")
-    return [path]
+    return saved(folder / "report.txt", render(report) + "\n")
 
 
 def render(report: Report, folder: Path | None = None) -> str:
-    """The whole text. With the run's folder it says where the report is, which a file beside it need not. No name or
-    reason in it can give the terminal a command."""
+    """The whole text; with the run's folder it says where the report is. Control characters are made visible, so no
+    name or reason can command the terminal."""
     return visible("\n".join(_lines(report, folder)))
 
 
 def _lines(report: Report, folder: Path | None) -> Iterator[str]:
     yield report.question
     if report.first_look:
-        yield "A first look, one process a block: nothing here is a verdict. Run without --quick for those."
-    yield from report.answer
+        yield "A first look, one process per block: nothing here is a verdict. Run without --quick for those."
+    yield from report.summary
     yield from sections(report.sections)
     for flag in report.flags:
         yield f"  {flag}"
@@ -50,7 +48,7 @@ def _lines(report: Report, folder: Path | None) -> Iterator[str]:
 
 
 def sections(those: Iterable[Section]) -> Iterator[str]:
-    """Tables under their headings, without what is detail, and without a heading over nothing else."""
+    """Tables under their headings, without details."""
     for one in those:
         if one.tables or not one.details:
             yield visible(f"\n{one.title}. {one.words}" if one.words else f"\n{one.title}")
@@ -59,7 +57,7 @@ def sections(those: Iterable[Section]) -> Iterator[str]:
 
 
 def remarks(those: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
-    """Lines under their headings; without the headings that have none."""
+    """Lines under their headings, without empty ones."""
     for title, lines in those:
         if lines:
             yield f"\n{title}"

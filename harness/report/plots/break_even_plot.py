@@ -1,161 +1,92 @@
-"""Speed along numbers: the ratio of each level against a length, a size or an amount, and where it breaks even."""
+"""Ratios along numbers: each level's ratio against a length, a size or an amount, and where it breaks even."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from harness.analysis.break_even import Along, BreakEven, Line, find_break_evens
-from harness.report.plots.figures import (
-    DECIDED,
-    Plot,
-    Style,
-    bare,
-    file_name,
-    heading,
-    label_ends,
-    log_scale,
-    styles_of,
-)
-from harness.report.plots.learning_curves import line_height, panel_height
+from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
+from harness.analysis.grouping import grouped
+from harness.analysis.verdicts import DECIDED
+from harness.report.cells import in_words, place_in_words
+from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
 from harness.report.report import Report
-from harness.report.tables.break_even import range_in_words
+from harness.report.tables.break_even import number_format, range_in_words
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-#: So many contexts are drawn along each number; where a run has more, the table tells of the others.
+#: So many contexts are drawn along each number; the table has all of them.
 MOST = 12
-#: So many break-evens of a level are written into a plot; where there are more, the number alone does not tell.
+#: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
 WRITTEN = 2
 
 
 def break_even_plots(report: Report) -> Iterator[Plot]:
     """Those in which most levels break even come first."""
-    groups: dict[tuple[str, str], list[Along]] = {}
-    for along in find_break_evens(report.findings):
-        groups.setdefault((along.what, along.mode), []).append(along)
-    chosen = [along for those in groups.values() for along in sorted(those, key=_flatness)[:MOST]]
-    for along in sorted(chosen, key=_flatness):
-        lines = Lines(along)
-        name = file_name("break-even", along.what, *along.rest.values(), along.mode)
-        yield Plot(name, lines.title, lines.size, lines.draw, "Break-even")
+    groups = grouped(report.findings.break_evens, lambda one: (one.what, one.mode))
+    chosen = [one for those in groups.values() for one in sorted(those, key=_flatness)[:MOST]]
+    for one in sorted(chosen, key=_flatness):
+        yield Plot.of(BreakEvenPlot(one), "Break-even", "break-even", one.what, *one.rest.values(), one.mode)
 
 
-def _flatness(along: Along) -> int:
-    return -sum(bool(line.crossings) for line in along.lines)
+def _flatness(found: RatioCurves) -> int:
+    return -sum(bool(curve.crossings) for curve in found.curves)
 
 
-@dataclass(frozen=True)
-class Lines:
+class BreakEvenPlot(fig.Drawing):
     """The levels of some contexts that differ in a number."""
 
-    along: Along
+    def __init__(self, found: RatioCurves) -> None:
+        self.found, self.height = found, fig.panel_height(len(found.curves))
+        place = place_in_words(*found.rest.values(), found.mode)
+        self.title = f"{place}: along {in_words(found.what)}, against {found.baseline}"
+        self.size = 7.2, self.height + 0.9
 
-    @property
-    def title(self) -> str:
-        """What is drawn."""
-        return f"{self.along.title}, against {self.along.baseline}"
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 7.2, self._height() + 0.9
-
-    def _height(self) -> float:
-        return panel_height(len(self.along.lines))
-
-    def draw(self, figure: Figure) -> None:
-        """A line a level through its ratios, with their intervals; the break-evens on the line of 1."""
-        from matplotlib.lines import Line2D
-        from matplotlib.ticker import FixedLocator, NullLocator
-
-        along, axes = self.along, figure.add_subplot()
-        styles = styles_of([along.baseline, *(line.level for line in along.lines)])
-        points = [point for line in along.lines for point in line.points]
-        log_scale(axes, "y", *np.exp([min(0.0, *(p.low for p in points)), max(0.0, *(p.high for p in points))]))
-        first, last = along.numbers[0], along.numbers[-1]
-        if along.log:
-            log_scale(axes, "x", first, last)
-        else:
-            axes.set_xlim(first - 0.04 * (last - first), last + 0.04 * (last - first))
-        axes.axhline(1.0, color="#444444", linewidth=1, zorder=1)
-        hollow, many = False, False
-        for line in along.lines:
-            hollow |= self._line(axes, line, styles[line.level])
-            many |= len(line.crossings) > WRITTEN
-        written = [
-            (one, styles[line.level], line.level)
-            for line in along.lines
-            if len(line.crossings) <= WRITTEN
-            for one in line.crossings
-        ]
-        for one, style, _ in written:
-            self._crossing(axes, one, style)
-        if not along.log:
-            axes.xaxis.set_major_locator(FixedLocator(ticks_of(along)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(lambda value, _: along.show(value))
-        axes.set_xlabel(along.what.replace("_", " "))
+    def draw(self, figure: fig.Figure) -> None:
+        """A line per level through its ratios, with their intervals; the break-evens on the line of 1."""
+        found, (axes,), show = self.found, fig.panels(figure), number_format(self.found)
+        styles = fig.styles_of([found.baseline, *(curve.level for curve in found.curves)])
+        points = [one for curve in found.curves for one in curve.points]
+        fig.log_scale(axes, "y", *np.exp([min(0.0, *(p.low for p in points)), max(0.0, *(p.high for p in points))]))
+        fig.number_axis([axes], found.numbers, log=found.log, show=show)
+        axes.axhline(1.0, color=fig.DARK, linewidth=1, zorder=1)
+        entries = [fig.entry("ratio and its interval", marker="o")]
+        if not all(one.verdict in DECIDED for one in points):
+            entries.append(fig.hollow("no verdict"))
+        for curve in found.curves:
+            self._curve(axes, curve, styles[curve.level])
+            for one in curve.crossings if len(curve.crossings) <= WRITTEN else ():
+                entries.append(self._crossing(axes, curve.level, one, styles[curve.level]))
+        if any(len(curve.crossings) > WRITTEN for curve in found.curves):
+            entries.append(fig.entry("crosses 1 more than twice: see the table", linewidth=0))
+        axes.set_xlabel(in_words(found.what))
         axes.set_ylabel("time over the baseline's\n(below 1 is faster)")
-        bare(axes, "top", "right")
-        axes.grid(color="#e4e4e4", linewidth=0.6)
-        heading(axes, self.title)
+        fig.heading(axes, self.title)
         ends = [
-            (textwrap.fill(line.level, 22), float(np.exp(line.points[-1].mean)), styles[line.level])
-            for line in along.lines
+            (textwrap.fill(curve.level, 22), float(np.exp(curve.points[-1].mean)), styles[curve.level])
+            for curve in found.curves
         ]
-        label_ends(axes, ends, line_height(self._height()))
-        legend: list[Any] = [Line2D([], [], color="#777777", marker="o", label="ratio and its interval")]
-        if hollow:
-            legend.append(Line2D([], [], color="#777777", marker="o", markerfacecolor="white", label="no verdict"))
-        legend += [
-            Line2D([], [], color=style.colour, marker="|", markersize=11, linewidth=4, alpha=0.6, label=text)
-            for one, style, level in written
-            if (text := textwrap.fill(break_even_in_words(level, one, along), 44))
-        ]
-        if many:
-            text = "crosses 1 more than twice: see the table"
-            legend.append(Line2D([], [], color="#777777", linewidth=0, label=text))
-        figure.legend(handles=legend, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+        fig.label_ends(axes, ends, fig.line_height(self.height))
+        fig.legend(figure, entries)
 
     @staticmethod
-    def _line(axes: Any, line: Line, style: Style) -> bool:
-        """Draw a level; whether any of its points is hollow."""
-        x = np.array([point.x for point in line.points])
-        y, low, high = (np.exp([getattr(p, name) for p in line.points]) for name in ("mean", "low", "high"))
+    def _curve(axes: fig.Axes, curve: RatioCurve, style: fig.Style) -> None:
+        x, y = [p.x for p in curve.points], np.exp([p.mean for p in curve.points])
         axes.plot(x, y, color=style.colour, linewidth=1.4, linestyle=style.dashes, zorder=2)
-        axes.vlines(x, low, high, color=style.colour, linewidth=1.4, zorder=2)
-        decided = np.array([point.verdict in DECIDED for point in line.points])
-        for which, inside in ((decided, style.colour), (~decided, "white")):
-            axes.plot(
-                x[which], y[which], style.marker, color=style.colour, markersize=5.5, markeredgewidth=1.3,
-                markerfacecolor=inside, linestyle="none", zorder=3,
-            )  # fmt: skip
-        return bool((~decided).any())
+        for p in curve.points:
+            mean, low, high = (float(np.exp(value)) for value in (p.mean, p.low, p.high))
+            fig.point(axes, p.x, mean, (low, high), style, filled=p.verdict in DECIDED)
 
-    def _crossing(self, axes: Any, one: BreakEven, style: Style) -> None:
-        """A mark at the break-even, and its range as a bar on the line of 1; an open end runs to the last context."""
-        low = self.along.numbers[0] if one.low is None else one.low
-        high = self.along.numbers[-1] if one.high is None else one.high
+    def _crossing(self, axes: fig.Axes, level: str, one: BreakEven, style: fig.Style) -> Any:
+        """Draw a mark at the break-even, and its range as a bar on the line of 1, which runs to the last context where
+        an end is open; the entry of the legend."""
+        numbers, show = self.found.numbers, number_format(self.found)
+        low = numbers[0] if one.low is None else one.low
+        high = numbers[-1] if one.high is None else one.high
         axes.plot([low, high], [1.0, 1.0], color=style.colour, linewidth=4, alpha=0.35, solid_capstyle="butt", zorder=4)
         axes.plot(one.at, 1.0, "|", color=style.colour, markersize=11, markeredgewidth=1.8, zorder=5)
-
-
-def break_even_in_words(level: str, one: BreakEven, along: Along) -> str:
-    """A break-even as the legend says it."""
-    return f"{level}: faster {one.faster} {along.show(one.at)} ({range_in_words(one, along.show)})"
-
-
-def ticks_of(along: Along) -> list[float]:
-    """The levels' own numbers where they are few and of an axis, and else round ones."""
-    from matplotlib.ticker import MaxNLocator
-
-    numbers = along.numbers
-    if len(numbers) <= 8 and not any(number % 1 for number in numbers):
-        return numbers
-    return [float(t) for t in MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(numbers[0], numbers[-1])]
+        text = f"{level}: faster {one.faster} {show(one.at)} ({range_in_words(one, show)})"
+        looks = {"color": style.colour, "marker": "|", "markersize": 11, "linewidth": 4, "alpha": 0.6}
+        return fig.entry(textwrap.fill(text, 44), **looks)

@@ -1,4 +1,4 @@
-"""What all plots share: the plot itself, colours, ticks, and labels that stand beside what they name.
+"""What all plots share: the plot itself, colours, axes, legends, and labels beside lines and points.
 
 matplotlib is an extra and is imported only where something is drawn.
 """
@@ -10,31 +10,30 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from harness.analysis.stats import Array
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-#: How matplotlib draws all plots: text as it is, also where it holds a dollar sign, and ids in an SVG that are not
-#: drawn by chance, so that the same data give the same file.
+# Of matplotlib, which is not imported here.
+Figure: TypeAlias = Any
+Axes: TypeAlias = Any
+Entry: TypeAlias = Any
+#: How matplotlib draws all plots: dollar signs are text, and ids in an SVG are not random, so that the same data give
+#: the same file.
 DRAWN: dict[str, Any] = {
     "svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True, "text.parse_math": False,
 }  # fmt: skip
-#: Verdicts that say something; a point of any other is hollow.
-DECIDED = ("faster", "slower", "better", "worse", "equivalent")
-#: What lies within the margin.
-MARGIN = "#009E73"
-#: Colours of levels that people with any kind of colour vision tell apart (Okabe and Ito 2008), but for the yellow,
-#: which is too faint for a line, and the black, which is the baseline's.
+#: The margin; what is not decided, or common to all levels; lines of reference; grids.
+MARGIN, GREY, DARK, GRID = "#009E73", "#777777", "#444444", "#e4e4e4"
+#: Colours of levels that people with any kind of colour vision can distinguish (Okabe and Ito 2008), without yellow,
+#: which is too faint for a line, and black, which is the baseline's.
 LEVELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 MARKERS = "osD^vPX<>"
-#: Where a point's text may stand: points to the right, points up, and which of its corners is meant. The first is liked
-#: best.
+#: Where the text of a point may be: points to the right, points up, and which corner of the text that is; the first is
+#: preferred.
 BESIDE = (
     (7, 5, "left", "bottom"), (7, -5, "left", "top"), (-7, 5, "right", "bottom"), (-7, -5, "right", "top"),
     (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center"),
@@ -42,16 +41,32 @@ BESIDE = (
 )  # fmt: skip
 
 
+class Drawing:
+    """What a plot shows: its title, its width and height in inches, and how it is drawn."""
+
+    title: str
+    size: tuple[float, float]
+
+    def draw(self, figure: Figure) -> None:
+        """Draw on a figure of this size."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Plot:
-    """A file's name without its ending, what it shows, its width and height in inches, how to draw it, and the title
-    of the report's section that it belongs to."""
+    """A plot that can be drawn on a figure of its size: width and height in inches. `name` is the file's name without
+    its ending, `section` the title of the report's section that it belongs to."""
 
     name: str
     title: str
     size: tuple[float, float]
     draw: Callable[[Figure], None]
     section: str
+
+    @classmethod
+    def of(cls, drawing: Drawing, section: str, *words: str) -> Plot:
+        """A drawing under a name that is made of words."""
+        return cls(file_name(*words), drawing.title, drawing.size, drawing.draw, section)
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class Style:
 
 
 def styles_of(levels: Iterable[str]) -> dict[str, Style]:
-    """The looks of a block's levels, of which the first is the baseline: black. Beyond six others colours come again,
+    """The styles of a block's levels, of which the first is the baseline: black. After six others the colours repeat,
     with dashes."""
     found = {}
     for index, level in enumerate(levels):
@@ -81,7 +96,7 @@ def file_name(*words: str) -> str:
     return "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
 
 
-def heading(axes: Any, title: str) -> None:
+def heading(axes: Axes, title: str) -> None:
     """The title above the first axes of a figure, on the left."""
     axes.set_title(textwrap.fill(title, 90), loc="left", fontsize=10.5)
 
@@ -91,13 +106,32 @@ def per_cent(value: float, _: Any = None) -> str:
     return f"{100 * value:.4g}%"
 
 
-def bare(axes: Any, *sides: str) -> None:
-    """Take the frame away from these sides."""
+def bare(axes: Axes, *sides: str) -> None:
+    """Remove the frame on these sides."""
     axes.spines[list(sides)].set_visible(False)
 
 
+def panels(figure: Figure, heights: Sequence[float] = (1.0,)) -> list[Axes]:
+    """Axes one below the other with a common x axis, heights in inches."""
+    found = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0])
+    for axes in found:
+        bare(axes, "top", "right")
+        axes.grid(color=GRID, linewidth=0.6)
+    return found
+
+
+def panel_height(levels: int) -> float:
+    """Inches for a panel whose lines are labelled at their ends."""
+    return max(3.6, 0.3 * levels)
+
+
+def line_height(panel: float) -> float:
+    """The height of a line of text as a share of a panel of so many inches, some of which surround the axes."""
+    return 0.17 / (panel - 0.4)
+
+
 def ticks_between(low: float, high: float) -> list[float]:
-    """Round numbers in 0 < low < high for an axis that is spaced by logs: a few per decade, or whole decades."""
+    """Round numbers in 0 < low < high for a logarithmic axis: a few per decade, or whole decades."""
     from matplotlib.ticker import MaxNLocator
 
     if high / low <= 2.5:
@@ -108,8 +142,8 @@ def ticks_between(low: float, high: float) -> list[float]:
     return [t for t in (step * 10.0**decade for decade in decades for step in steps) if low <= t <= high]
 
 
-def log_scale(axes: Any, which: str, low: float, high: float, space: float = 0.06) -> None:
-    """Space the axis `which` ("x" or "y") by logs from `low` to `high`, both above 0, and a share more at each end."""
+def log_scale(axes: Axes, which: str, low: float, high: float, space: float = 0.06) -> None:
+    """Make the axis `which` ("x" or "y") logarithmic from `low` to `high`, both above 0, with space at the ends."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     room = max(space * math.log(high / low), 0.002)
@@ -122,13 +156,67 @@ def log_scale(axes: Any, which: str, low: float, high: float, space: float = 0.0
     axis.set_major_formatter(lambda value, _: f"{value:.4g}")
 
 
+def number_axis(panels: Sequence[Axes], numbers: Sequence[float], *, log: bool, show: Callable[[float], str]) -> None:
+    """The x axis of panels that share it, for numbers with the smallest first: ticks are the numbers themselves where
+    they are few whole ones, or else round numbers."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+    first, last = numbers[0], numbers[-1]
+    if log:
+        log_scale(panels[0], "x", first, last)
+    else:
+        panels[0].set_xlim(first - 0.04 * (last - first), last + 0.04 * (last - first))
+    ticks: Sequence[float] | None = None
+    if len(numbers) <= 8 and not any(number % 1 for number in numbers):
+        ticks = numbers
+    elif not log:
+        ticks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(first, last)
+    for panel in panels:
+        if ticks is not None:
+            panel.xaxis.set_major_locator(FixedLocator(ticks))
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.xaxis.set_major_formatter(lambda value, _: show(value))
+
+
+def point(axes: Axes, x: float, y: float, interval: tuple[float, float] | None, style: Style, *, filled: bool) -> None:
+    """A level's value with its interval; hollow where nothing is decided."""
+    if interval:
+        axes.vlines(x, *interval, color=style.colour, linewidth=1.4, zorder=2)
+    axes.plot(
+        x, y, style.marker, color=style.colour, markersize=5.5, markeredgewidth=1.3, linestyle="none", zorder=3,
+        markerfacecolor=style.colour if filled else "white",
+    )  # fmt: skip
+
+
+def entry(label: str, **looks: Any) -> Entry:
+    """A line of the legend; grey where nothing else is said."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **{"color": GREY, **looks})
+
+
+def hollow(label: str) -> Entry:
+    """The line of the legend for what is not decided."""
+    return entry(label, marker="o", markerfacecolor="white")
+
+
+def legend(figure: Figure, entries: Sequence[Entry], columns: int = 2, **looks: Any) -> None:
+    """The legend below the axes."""
+    figure.legend(handles=entries, loc="outside lower center", ncols=columns, frameon=False, fontsize=8, **looks)
+
+
+def margin_in_words(margin: float, unit: str = "%") -> str:
+    """The label of what counts as equal; the margin is a share."""
+    return f"within the margin of {100 * margin:.3g} {unit}"
+
+
 def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
-    """Centres on a line from 0 to 1 for things of these sizes, as near as can be to the wanted ones and in the same
-    order, so that none lies on another: least squares, by pooling adjacent violators."""
+    """Centres on a line from 0 to 1 for things of these sizes, in the order of the wanted centres and as close to them
+    as possible without overlap: least squares, by pooling adjacent violators."""
     order = np.argsort(wanted, kind="stable")
     heights = np.array(sizes, dtype=float)[order]
-    above = np.concatenate([[0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)])  # how far from the first each must be
-    groups: list[tuple[float, int]] = []  # where a group's first would be, were all its members, and how many they are
+    above = np.concatenate([[0.0], np.cumsum((heights[1:] + heights[:-1]) / 2)])  # the distance of each from the first
+    groups: list[tuple[float, int]] = []  # where the first of all would be by each group, and its size
     for mean in np.array(wanted, dtype=float)[order] - above:
         size = 1
         while groups and groups[-1][0] >= mean:
@@ -141,9 +229,9 @@ def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
     return [float(place) for place in places]
 
 
-def label_ends(axes: Any, ends: Sequence[tuple[str, float, Style]], line: float) -> None:
-    """Write each text on the right of the axes at its height there (in data units), in its colour, where need be moved
-    away from the others. `line` is a line's height as a share of the axes'. The limits and scale of y stand already."""
+def label_ends(axes: Axes, ends: Sequence[tuple[str, float, Style]], line: float) -> None:
+    """Write each text to the right of the axes at its height (in data units) and in its colour, moved where it would
+    overlap others. `line` is the height of a line as a share of the axes. The limits and scale of y must be set."""
     twin = axes.twinx()
     to_display, to_axes = axes.transData, axes.transAxes.inverted()
     heights = [float(to_axes.transform(to_display.transform((1.0, y)))[1]) for _, y, _ in ends]
@@ -159,11 +247,11 @@ def label_ends(axes: Any, ends: Sequence[tuple[str, float, Style]], line: float)
 
 
 def label_points(
-    figure: Figure, axes: Any, points: Sequence[tuple[float, float, str, str]], taken: list[Array]
+    figure: Figure, axes: Axes, points: Sequence[tuple[float, float, str, str]], taken: list[Array]
 ) -> None:
-    """Write each point's text (x, y, text, colour) beside it, where it least covers points, other texts and the lines
-    `taken`, a (corners, 2) array of data units each."""
-    figure.draw_without_rendering()  # places in pixels are known from here on
+    """Write the text of each point (x, y, text, colour) beside it, where it covers least of points, other texts and the
+    lines `taken`, a (corners, 2) array of data units each."""
+    figure.draw_without_rendering()  # positions in pixels are known after this
     scale = figure.dpi / 72
     frame = axes.get_window_extent()
     full = [axes.transData.transform(line) for line in taken]

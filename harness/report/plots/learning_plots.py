@@ -4,249 +4,163 @@ contexts."""
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from harness.analysis import seed_stats as seeds
+from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
 from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.learning_results import Lessons
-from harness.report.plots.figures import (
-    DECIDED,
-    Plot,
-    Style,
-    bare,
-    file_name,
-    heading,
-    label_ends,
-    log_scale,
-    per_cent,
-    styles_of,
-)
-from harness.report.plots.forest import Forest, Row
-from harness.report.plots.learning_curves import Curves, aside, line_height, middle, panel_height, score_axis
-from harness.report.plots.pareto_plot import Plane
+from harness.analysis.learning_results import LearningResults
+from harness.analysis.verdicts import DECIDED, Flag
+from harness.report.cells import in_words, place_in_words
+from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
+from harness.report.plots.forest import Forest, ForestRow
+from harness.report.plots.learning_curves import Curves, aside, mean_and_interval, score_axis
+from harness.report.plots.pareto_plot import ParetoPlot
 from harness.report.report import Report
 from harness.report.tables.learning import title_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 #: A point whose difference to the baseline is not clear.
 HOLLOW = "no verdict, or perhaps chance"
+SECTION = "Learning"
 
 
 def learning_plots(report: Report) -> Iterator[Plot]:
     """Everything there is to draw of what was learned."""
-    findings, lessons = report.findings, report.findings.lessons
-    learned = [one for one in lessons.learned if any(one.runs.values())]
+    findings, results = report.findings, report.findings.learning
+    learned = [one for one in results.learned if any(one.runs.values())]
     for one in learned:
-        curves = Curves(one, title_of(one))
-        yield Plot(file_name("curves", one.block.name), curves.title, curves.size, curves.draw, "Learning")
+        yield Plot.of(Curves(one, title_of(one)), SECTION, "curves", one.block.name)
     for one in learned:
         if one.block.measures.speed and "train" in one.block.measures.speed.of:
-            plane = Plane.of(lessons, one, findings.of(one.block, "train"))
-            if len(plane.points) > 1:
-                yield Plot(file_name("pareto", one.block.name), plane.title, plane.size, plane.draw, "Learning")
-    for along in alongs(lessons, learned):
-        name = file_name("score", along.axis, *along.rest.values())
-        yield Plot(name, along.title, along.size, along.draw, "Learning")
-    if not findings.plan.factors:
-        for forest in forests(lessons, learned):
-            name = file_name("comparisons", *forest.title.split(":")[:1])
-            yield Plot(name, forest.title, forest.size, forest.draw, "Learning")
+            pareto = ParetoPlot.of(results, one, findings.of(one.block, "train"))
+            if len(pareto.points) > 1:
+                yield Plot.of(pareto, SECTION, "pareto", one.block.name)
+    for scores in score_plots(results, learned):
+        yield Plot.of(scores, SECTION, "score", scores.axis, *scores.rest.values())
+    for forest in () if findings.plan.factors else forests(results, learned):
+        yield Plot.of(forest, SECTION, "comparisons", forest.title.partition(":")[0])
 
 
 def is_clear(comparison: LearningComparison) -> bool:
-    """Whether it has a verdict that also stands among all comparisons of its score."""
-    return comparison.verdict in DECIDED and "one-of-many" not in comparison.flags
+    """Whether it has a verdict that stands after correction for all comparisons by its score."""
+    return comparison.verdict in DECIDED and Flag.ONE_OF_MANY not in comparison.flags
 
 
-@dataclass(frozen=True)
-class Along:
-    """The blocks that differ in one axis, whose levels are numbers, in the order of these. `rest` is what they have in
-    common of the other axes."""
+class ScorePlot(fig.Drawing):
+    """The scores of blocks that differ in one axis of numbers. `rest` are the levels of the other axes, `places` the
+    blocks by their number, smallest first."""
 
-    axis: str
-    rest: Mapping[str, str]
-    places: Mapping[float, Learned]
-    lessons: Lessons
+    def __init__(
+        self, axis: str, rest: Mapping[str, str], places: Mapping[float, Learned], results: LearningResults
+    ) -> None:
+        self.axis, self.rest, self.places, self.results = axis, rest, places, results
+        self.first = next(iter(places.values()))
+        self.title = f"{place_in_words(*rest.values())} · learning: {in_words(self.first.settings.metric)} by {axis}"
+        runs = [run for one in places.values() for by_seed in one.runs.values() for run in by_seed.values()]
+        #: Of the panel of scores, and where a run diverged that of failures.
+        self.heights = [fig.panel_height(max(len(one.block.trials) for one in places.values()))]
+        self.heights += [1.5] if any(run.outcome == "diverged" for run in runs) else []
+        self.size = 6.8, sum(self.heights) + 0.9
 
-    @property
-    def title(self) -> str:
-        """The context and what is shown of it."""
-        one = next(iter(self.places.values()))
-        return f"{' · '.join(self.rest.values()) or 'all'} · learning: {self._metric(one)} by {self.axis}"
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 6.8, self._height() + 0.9 + (1.5 if self._diverged() else 0)
-
-    def _height(self) -> float:
-        return panel_height(max(len(one.block.trials) for one in self.places.values()))
-
-    @staticmethod
-    def _metric(one: Learned) -> str:
-        return one.settings.metric.replace("_", " ")
-
-    def _diverged(self) -> bool:
-        return any(
-            run.outcome == "diverged"
-            for one in self.places.values()
-            for runs in one.runs.values()
-            for run in runs.values()
-        )
-
-    def draw(self, figure: Figure) -> None:
-        """A line a level: the mean over seeds at each number; below it the share that diverged, if any did."""
-        from matplotlib.lines import Line2D
-        from matplotlib.ticker import FixedLocator, NullLocator
-
-        failures = self._diverged()
-        heights = [self._height(), *([1.5] if failures else [])]
-        panels = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0])
-        first, xs = next(iter(self.places.values())), list(self.places)
-        settings, score = first.settings, first.scores[first.settings.metric]
+    def draw(self, figure: fig.Figure) -> None:
+        """A line per level through its means over seeds; below it the share of seeds that diverged, if any did."""
+        panels, numbers = fig.panels(figure, self.heights), list(self.places)
+        settings, score = self.first.settings, self.first.scores[self.first.settings.metric]
         levels = dict.fromkeys(trial.level for one in self.places.values() for trial in one.block.trials)
-        styles, log = styles_of(levels), min(xs) > 0 and max(xs) > 10 * min(xs)
+        log = spaced_by_logs(numbers)
         shown: list[float] = [] if settings.target is None else [settings.target]
-        ends: list[tuple[str, float, Style]] = []
-        hollow = False
-        for index, (level, style) in enumerate(styles.items()):
-            shift = 0.01 * (index - (len(styles) - 1) / 2)  # so that intervals do not hide each other
+        ends: list[tuple[str, float, fig.Style]] = []
+        all_clear = True
+        for index, (level, style) in enumerate(fig.styles_of(levels).items()):
             line = []
+            shift = 0.01 * (index - (len(levels) - 1) / 2)  # so that intervals do not hide each other
             for x, one in self.places.items():
                 under = one.seeds_of(level) if level in one.runs else ()
                 if not under:
                     continue
-                at = x * (max(xs) / min(xs)) ** shift if log else x + shift * (max(xs) - min(xs))
-                mean, low, high = middle(one.values(level, settings.metric, under), score)
-                comparison = self.lessons.of(one).get(level)
+                low, high = numbers[0], numbers[-1]
+                at = x * (high / low) ** shift if log else x + shift * (high - low)
+                mean, interval = mean_and_interval(one.values(level, settings.metric, under), score)
+                comparison = self.results.of(one).get(level)
                 clear = comparison is None or is_clear(comparison)
-                hollow |= not clear
-                self._point(panels[0], at, mean, low, high, style, clear)
-                shown += [y for y in (mean, low, high) if not math.isnan(y)]
+                all_clear &= clear
+                fig.point(panels[0], at, mean, interval, style, filled=clear)
+                shown += [mean, *(interval or ())]
                 line.append((at, mean))
-                if failures:
+                if len(panels) > 1:
                     failed = sum(one.diverged(level, under))
-                    self._point(
-                        panels[1], at, failed / len(under), *seeds.clopper_pearson(failed, len(under)), style, True
-                    )
+                    bounds = seeds.clopper_pearson(failed, len(under))
+                    fig.point(panels[1], at, failed / len(under), bounds, style, filled=True)
             if line:
                 panels[0].plot(*zip(*line, strict=True), color=style.colour, linewidth=1.2, linestyle=style.dashes)
                 ends.append((textwrap.fill(level, 22), line[-1][1], style))
-        if log:
-            log_scale(panels[0], "x", min(xs), max(xs))
-        for panel in panels:
-            if len(xs) <= 8:
-                panel.xaxis.set_major_locator(FixedLocator(xs))
-                panel.xaxis.set_minor_locator(NullLocator())
-                panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-            bare(panel, "top", "right")
-            panel.grid(color="#e4e4e4", linewidth=0.6)
+        fig.number_axis(panels, numbers, log=log, show="{:,.10g}".format)
         score_axis(panels[0], settings.metric, score, shown)
-        kind = "geometric mean" if score.compared == "ratio" else "mean"
-        legend = [Line2D([], [], color="#777777", marker="o", label=f"{kind} and 95 % t interval over seeds")]
-        if hollow:
-            legend.append(Line2D([], [], color="#777777", marker="o", markerfacecolor="white", label=HOLLOW))
+        mean_word = "geometric mean" if score.compared == "ratio" else "mean"
+        entries = [fig.entry(f"{mean_word} and 95 % t interval over seeds", marker="o")]
+        entries += [] if all_clear else [fig.hollow(HOLLOW)]
         if settings.target is not None:
-            panels[0].axhline(settings.target, color="#444444", linewidth=1, linestyle=(0, (6, 3)), zorder=1)
-            legend.append(Line2D([], [], color="#444444", linewidth=1, linestyle=(0, (6, 3)), label="target"))
-        if failures:
-            panels[1].set_ylim(-0.06, 1.06)
-            panels[1].yaxis.set_major_formatter(per_cent)
-            panels[1].set_ylabel("seeds that\ndiverged")
-            aside(panels[1], "share and 95 % Clopper-Pearson interval")
-        label_ends(panels[0], ends, line_height(heights[0]))
-        panels[-1].set_xlabel(self.axis.replace("_", " "))
+            looks: dict[str, Any] = {"color": fig.DARK, "linewidth": 1, "linestyle": (0, (6, 3))}
+            panels[0].axhline(settings.target, zorder=1, **looks)
+            entries.append(fig.entry("target", **looks))
+        for panel in panels[1:]:
+            panel.set_ylim(-0.06, 1.06)
+            panel.yaxis.set_major_formatter(fig.per_cent)
+            panel.set_ylabel("seeds that\ndiverged")
+            aside(panel, "share and 95 % Clopper-Pearson interval")
+        fig.label_ends(panels[0], ends, fig.line_height(self.heights[0]))
+        panels[-1].set_xlabel(in_words(self.axis))
         figure.align_ylabels(panels)
-        heading(panels[0], self.title)
-        figure.legend(handles=legend, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-
-    @staticmethod
-    def _point(axes: Any, x: float, y: float, low: float, high: float, style: Style, filled: bool) -> None:
-        axes.vlines(x, low, high, color=style.colour, linewidth=1.4, zorder=2)
-        inside = style.colour if filled else "white"
-        axes.plot(
-            x,
-            y,
-            style.marker,
-            color=style.colour,
-            markersize=5.5,
-            markeredgewidth=1.3,
-            markerfacecolor=inside,
-            zorder=3,
-        )
+        fig.heading(panels[0], self.title)
+        fig.legend(figure, entries)
 
 
-def context_of(one: Learned) -> str:
-    """A block's context in words; of a number it says of what."""
-    given = one.block.context.items()
-    return " · ".join(
-        f"{axis} {level}" if numbers_in([level]) and level[0].isdigit() else level for axis, level in given
-    )
+def score_plots(results: LearningResults, learned: Sequence[Learned]) -> Iterator[ScorePlot]:
+    """One for each axis of numbers, deciding score and context of the other axes, where at least three of the axis's
+    levels have run."""
+    by_block = {one.block.id: one for one in learned}
+    by_metric = grouped(learned, lambda one: one.settings.metric)
+    for axis in axes_of(one.block for one in learned):
+        for those in by_metric.values():
+            for rest, blocks in along([axis], (one.block for one in those)).items():
+                numbers = numbers_of(axis, (block.context.get(axis, "") for block in blocks))
+                if numbers is not None and len(set(numbers)) >= FEWEST:
+                    places = {
+                        x: by_block[b.id] for x, b in sorted(zip(numbers, blocks, strict=True), key=lambda p: p[0])
+                    }
+                    yield ScorePlot(axis, dict(rest), places, results)
 
 
-def numbers_in(names: Sequence[str]) -> list[float] | None:
-    """The number in each name, where all are alike but for it ("20", "lag 20"); None where they are not."""
-    try:
-        found = list(map(float, names))
-    except ValueError:
-        found = [float(number) for name in names for number in NUMBER.findall(name)]
-        if len({NUMBER.sub("#", name) for name in names}) > 1 or len(found) != len(names):
-            return None
-    return found if all(map(math.isfinite, found)) else None
-
-
-def alongs(lessons: Lessons, learned: Sequence[Learned]) -> Iterator[Along]:
-    """Each axis of numbers, in each context that the other axes leave, where at least three of its levels have run."""
-    for axis in dict.fromkeys(axis for one in learned for axis in one.block.context):
-        groups: dict[tuple[tuple[str, str], ...], list[Learned]] = {}
-        for one in learned:
-            rest = tuple((name, level) for name, level in one.block.context.items() if name != axis)
-            groups.setdefault((*rest, ("", one.settings.metric)), []).append(one)
-        for rest, group in groups.items():
-            numbers = numbers_in([one.block.context.get(axis, "") for one in group])
-            if numbers is not None and len(set(numbers)) >= 3:
-                places = sorted(zip(numbers, group, strict=True), key=lambda place: place[0])
-                yield Along(axis, dict(rest[:-1]), dict(places), lessons)
-
-
-def forests(lessons: Lessons, learned: Sequence[Learned]) -> Iterator[Forest]:
-    """The deciding score's comparisons in all contexts, where there are several; one for each such score."""
-    for metric in dict.fromkeys(one.settings.metric for one in learned):
-        those = [one for one in learned if one.settings.metric == metric]
-        first, rows = those[0], []
-        score, levels = first.scores[metric], dict[str, str]()
-        unit = 1.0 if score.compared == "ratio" else 100.0
+def forests(results: LearningResults, learned: Sequence[Learned]) -> Iterator[Forest]:
+    """The comparisons by each deciding score in all contexts, where there are several."""
+    for metric, those in grouped(learned, lambda one: one.settings.metric).items():
+        first, rows, colours = those[0], list[ForestRow](), dict[str, str]()
+        score = first.scores[metric]
         for one in those:
-            styles = styles_of(trial.level for trial in one.block.trials)
-            for level, c in lessons.of(one).items():
-                if c.ratio is None:
-                    continue
-                interval = (unit * c.interval[0], unit * c.interval[1]) if c.interval else None
-                rows.append(Row(context_of(one), level, unit * c.ratio, interval, is_clear(c)))
-                levels.setdefault(level, styles[level].colour)
+            styles = fig.styles_of(trial.level for trial in one.block.trials)
+            for level, c in results.of(one).items():
+                if c.size is not None:
+                    rows.append(ForestRow.of(c, context_of(one), level, is_clear(c)))
+                    colours.setdefault(level, styles[level].colour)
         if len({row.group for row in rows}) < 2:
             continue
         ratio, bound, margin = score.compared == "ratio", first.margin(metric), None
-        if bound is not None:
-            words = (
-                f"within the margin of {np.expm1(bound):.3g}"
-                if ratio
-                else f"within the margin of {100 * bound:.3g} point{'s' if bound != 0.01 else ''}"
-            )
-            margin = (words, math.exp(-bound), math.exp(bound)) if ratio else (words, -100 * bound, 100 * bound)
-        baseline, name = first.block.baseline.level, metric.replace("_", " ")
-        way = "right" if score.better == "higher" else "left"
-        text = f"{name}, ratio to {baseline}" if ratio else f"{name}, points above {baseline}"
-        yield Forest(
-            f"{name}: learning against {baseline} in all contexts", rows, levels, ratio, f"{text} ({way} is better)",
-            margin, "{:.3f}".format if ratio else "{:+.1f}".format, HOLLOW,
-        )  # fmt: skip
+        if bound is not None and ratio:
+            margin = fig.margin_in_words(math.expm1(bound)), math.exp(-bound), math.exp(bound)
+        elif bound is not None:
+            margin = fig.margin_in_words(bound, "point" if bound == 0.01 else "points"), -bound, bound
+        baseline, name = first.block.baseline.level, in_words(metric)
+        better = f"{'right' if score.better == 'higher' else 'left'} is better"
+        unit = f"{name}, ratio to {baseline} ({better})" if ratio else f"{name}, points above {baseline} ({better})"
+        title = f"{name}: learning against {baseline} in all contexts"
+        yield Forest(title, rows, colours, score.compared, unit, margin, HOLLOW)
+
+
+def context_of(one: Learned) -> str:
+    """A block's context in words; a number gets the name of its axis."""
+    given = one.block.context.items()
+    return " · ".join(f"{axis} {level}" if level[:1].isdigit() and numbers_of("", [level]) else level
+                      for axis, level in given)  # fmt: skip

@@ -1,56 +1,55 @@
-"""TODO."""
+"""Break-evens as tables of text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.analysis.break_even import Along, BreakEven, Line
+from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
+from harness.analysis.grouping import grouped
+from harness.report.cells import few_digits, in_words, place_in_words
 from harness.report.table import Table
 
 WORDS = (
     "Where the ratio crosses 1 between two contexts, by straight lines through the logs of the ratios. The range is "
-    "where the intervals, drawn through in the same way, hold 1; it is open where they still do at the last context."
+    "where the intervals, connected in the same way, include 1; it is open where they still do at the last context."
 )
 
 
-def break_even_tables(alongs: Sequence[Along], axis: str) -> tuple[Table, ...]:
-    """A table for each number and mode by which some level breaks even: where, in which range, and where it pays."""
-    groups: dict[tuple[str, str], list[Along]] = {}
-    for along in alongs:
-        groups.setdefault((along.what, along.mode), []).append(along)
+def break_even_tables(found: Sequence[RatioCurves], axis: str) -> tuple[Table, ...]:
+    """A table for each number and mode by which some level breaks even."""
     tables = []
-    for (what, mode), those in groups.items():
-        if not any(line.crossings for along in those for line in along.lines):
+    for (what, mode), those in grouped(found, lambda one: (one.what, one.mode)).items():
+        curves = [(one, curve) for one in those for curve in one.curves]
+        if not any(curve.crossings for _, curve in curves):
             continue
-        name = what.replace("_", " ")
-        rows = [row for along in those for line in along.lines for row in _rows(along, line)]
-        headers = (*those[0].rest, axis, name, "range", "faster")
+        name = in_words(what)
+        rows = tuple(row for one, curve in curves for row in _rows(one, curve))
+        headers = (*those[0].rest, axis, name, "range", "is faster")
         often = [
-            " · ".join([*along.rest.values(), line.level])
-            for along in those
-            for line in along.lines
-            if len(line.crossings) > 1
-        ]
-        notes = (
-            (f"More than once: {', '.join(often)}. There {name} alone does not tell where it pays.",) if often else ()
-        )
-        tables.append(Table(f"{mode}: break-even along {name}", headers, tuple(rows), notes))
+            place_in_words(*one.rest.values(), curve.level) for one, curve in curves if len(curve.crossings) > 1
+        ]  # fmt: skip
+        note = f"More than one break-even: {', '.join(often)}. {name.capitalize()} alone does not say what is faster."
+        tables.append(Table(f"{mode}: break-even along {name}", headers, rows, (note,) if often else ()))
     return tuple(tables)
 
 
-def _rows(along: Along, line: Line) -> Iterator[tuple[str, ...]]:
+def _rows(found: RatioCurves, curve: RatioCurve) -> Iterator[tuple[str, ...]]:
     """A row for each break-even of a level, or one that says there is none."""
-    start = (*along.rest.values(), line.level)
-    for one in line.crossings:
-        yield (*start, along.show(one.at), range_in_words(one, along.show), one.faster)
-    if not line.crossings:
-        verdicts = dict.fromkeys(point.verdict for point in line.points)
-        where = f"{' or '.join(verdicts)} in all {len(line.points)} contexts"
-        yield (*start, "none", "", where)
+    start, show = (*found.rest.values(), curve.level), number_format(found)
+    for one in curve.crossings:
+        yield (*start, show(one.at), range_in_words(one, show), one.faster)
+    if not curve.crossings:
+        verdicts = dict.fromkeys(point.verdict for point in curve.points)
+        yield (*start, "none", "", f"{' or '.join(verdicts)} in all {len(curve.points)} contexts")
+
+
+def number_format(found: RatioCurves) -> Callable[[float], str]:
+    """How the numbers of some curves are written."""
+    return found.metric.show if found.metric else few_digits
 
 
 def range_in_words(one: BreakEven, show: Callable[[float], str]) -> str:
-    """The range of a break-even, with the ends that the data do not reach left open."""
+    """The range of a break-even; an end that the data do not reach is left open."""
     if one.low is None:
         return f"up to {show(one.high or 0.0)}"
     return f"from {show(one.low)}" if one.high is None else f"{show(one.low)} to {show(one.high)}"

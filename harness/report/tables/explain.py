@@ -1,21 +1,23 @@
-"""Profiles and explanations as tables of text."""
+"""Profiles and explanations as tables of text, and warnings where the trials of a table were computed differently."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.analysis.explain import Explanation, Row, largest, short
+from harness.analysis.explain import Explanation, OperatorTime, largest
 from harness.analysis.findings import Findings
-from harness.analysis.profile_warnings import in_words, told_by
-from harness.analysis.profiles import NOWHERE, Profiled, event_cost
+from harness.analysis.grouping import grouped
+from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
+from harness.analysis.resources import SUBNORMAL
 from harness.records.plan import Block
+from harness.report.cells import UNKNOWN, block_title, in_words, listed, some
 from harness.report.table import Table
 
 WORDS = (
-    "The work set under the profiler, after the clock. Each phase's time is the clock's, shared out as the profile has "
-    "it, less what the profiler takes itself; so the rows sum to the measured difference. Between operators is Python, "
-    "and in the backward pass the autograd engine."
+    "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
+    'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any operator: '
+    "Python code, or the autograd engine in the backward pass."
 )
 #: An explanation's table has at least so many rows, and more until the rest together is less than this share of the
 #: difference; at most so many.
@@ -24,51 +26,51 @@ LEAST_ROWS, REST, MOST_ROWS = 10, 0.08, 40
 MOST_EXPLAINED = 20
 #: How many operators a trial's own table shows.
 TOP = 10
+#: A sentence names a cause from this share of the difference on, and at most so many of them.
+NAMED, MOST_NAMED = 0.06, 4
 
 
 def why_tables(findings: Findings) -> tuple[tuple[Table, ...], tuple[Table, ...]]:
-    """What the profiles of a run say: how each trial was computed and what its difference comes from; and in detail
-    the largest differences, operator by operator, and what takes most in each trial."""
-    axis, cost = findings.plan.axis, event_cost(findings.profiles)
+    """How each trial was computed and what its difference comes from; and in detail the largest differences by
+    operator, and what takes most time in each trial."""
+    cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
-    explained = findings.explained
+    sentences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
     tables, details = [], []
     for (block_id, mode), group in findings.profiles.items():
         block = blocks[block_id]
-        here = [one for one in explained if (one.block.id, one.mode) == (block_id, mode)]
-        tables.append(fingerprint_table(block, mode, group, axis, [one.sentence for one in here]))
+        here = [sentence_of(one) for one in sentences.get((block_id, mode), ())]
+        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, here))
         for one in group:
             details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
-    return tuple(tables), (*map(explanation_table, largest(explained, MOST_EXPLAINED)), *details)
+    return tuple(tables), (*map(explanation_table, largest(findings.explained, MOST_EXPLAINED)), *details)
 
 
-def fingerprint_table(
+def kernel_path_table(
     block: Block, mode: str, group: Sequence[Profiled], axis: str, sentences: Sequence[str] = ()
 ) -> Table:
-    """Which way each trial went, how many operators it called, page faults and subnormal numbers; under it why each
-    takes the time that it takes, and the flags."""
+    """The kernel path of each trial, how many operators it calls, page faults and subnormal numbers. The notes say why
+    each trial takes its time, and name the settings."""
     amounts = [name for name in group[0].counts if all(one.counts.get(name) for one in group)]
-    # Of all that is counted, what there is least of: steps that follow on one another, where they are counted.
+    # The smallest amount: steps that depend on each other, where these are counted.
     fewest = min(amounts, key=lambda name: group[0].counts[name], default="")
-    per = f"launches / {fewest.replace('_', ' ').removesuffix('s')}" if fewest else ""
-    rows = tuple(
-        (
-            one.level,
-            ", ".join(one.ways),
-            f"{sum(one.merged.values()):,.0f}",
-            f"{one.launches:,.0f}",
-            *([f"{one.launches / one.counts[fewest]:,.1f}"] if fewest else []),
-            f"{one.fingerprint['page_faults']:,.0f}",
-            "-" if one.fingerprint["subnormal"] is None else f"{one.fingerprint['subnormal']:.1%}",
-        )
-        for one in group
-    )
-    headers = (axis, "way", "operator calls a step", "launches", *([per] if per else []), "page faults", "subnormal")
-    device = group[0].device
-    meant = "kernels on the device" if device == "cuda" else "calls of operators that call no other"
-    flags = "; ".join(f"{name} {in_words(value)}" for name, value in told_by(group[0]).items())
-    notes = (*sentences, f"Launches: {meant}. Of {group[0].level}: {flags}.")
-    return Table(f"{block.name} · {mode}: how it was computed, and why", headers, rows, notes)
+    rows = []
+    for one in group:
+        per = [f"{one.launches / one.counts[fewest]:,.1f}"] if fewest else []
+        share = one.conditions["subnormal"]
+        subnormal = UNKNOWN if share is None else f"{share:.1%}"
+        faults = one.conditions["page_faults"]
+        calls, launches = sum(one.merged.values()), one.launches
+        paths = ", ".join(one.kernel_paths)
+        rows.append((one.level, paths, f"{calls:,.0f}", f"{launches:,.0f}", *per, f"{faults:,.0f}", subnormal))
+    headers = (
+        axis, "kernel path", "operator calls a step", "launches",
+        *([f"launches / {in_words(fewest).removesuffix('s')}"] if fewest else []), "page faults", "subnormal",
+    )  # fmt: skip
+    launched = "kernels on the device" if group[0].device == "cuda" else "calls to leaf operators"
+    settings = ", ".join(f"{name} {_setting(value)}" for name, value in group[0].flags.items())
+    notes = (*sentences, f"Launches: {launched}. Settings of {group[0].level}: {settings}.")
+    return Table(f"{block_title(block, mode)}: how it was computed, and why", headers, tuple(rows), notes)
 
 
 def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: bool = False) -> Table:
@@ -77,12 +79,12 @@ def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: b
     rest = one.rows[len(shown) :]
     cells = [_cells(one, row.phase, short(row.operator), row) for row in shown]
     if rest:
-        cells.append(_cells(one, "", f"{len(rest)} others", _sum(rest)))
-    cells.append(_cells(one, "", "sum", _sum(one.rows)))
-    inside = sum(row.difference for row in shown) / one.difference if one.difference else 1.0
+        cells.append(_cells(one, "", f"{len(rest)} others", OperatorTime.total("", "", rest)))
+    cells.append(_cells(one, "", "sum", OperatorTime.total("", "", one.rows)))
     a, b = one.a.level, one.b.level
     headers = ("phase", "operator", f"{a}, ms", f"{b}, ms", "difference", "share", f"calls, {a}", f"calls, {b}")
-    return Table(f"{one.block.name} · {one.mode}: {b} against {a}", headers, tuple(cells), tuple(_notes(one, inside)))
+    title = f"{block_title(one.block, one.mode)}: {b} against {a}"
+    return Table(title, headers, tuple(cells), tuple(_notes(one, shown)))
 
 
 def least_rows(one: Explanation, most: int) -> int:
@@ -95,38 +97,78 @@ def least_rows(one: Explanation, most: int) -> int:
     return most
 
 
-def _sum(rows: Sequence[Row]) -> Row:
-    first, second = (sum(row.seconds[i] for row in rows) for i in (0, 1))
-    return Row("", "", (first, second), (sum(row.calls[0] for row in rows), sum(row.calls[1] for row in rows)))
-
-
-def _cells(one: Explanation, phase: str, name: str, row: Row) -> tuple[str, ...]:
-    share = f"{row.difference / one.difference:.0%}" if one.difference else "-"
-    calls = ("", "") if row.operator == NOWHERE and phase else tuple(f"{count:,.0f}" for count in row.calls)
+def _cells(one: Explanation, phase: str, name: str, row: OperatorTime) -> tuple[str, ...]:
+    share = f"{row.difference / one.difference:.0%}" if one.difference else UNKNOWN
+    calls = ("", "") if row.operator == UNATTRIBUTED and phase else tuple(f"{count:,.0f}" for count in row.calls)
     return phase, name, *(f"{s * 1e3:.3f}" for s in row.seconds), f"{row.difference * 1e3:+.3f}", share, *calls
 
 
-def _notes(one: Explanation, inside: float) -> list[str]:
-    found = one.plain_difference
-    notes = [
-        one.sentence,
-        f"The rows named here make {inside:.0%} of the difference; of all of it, {one.in_operators:.0%} lies in "
-        f"operators and {1 - one.in_operators:.0%} between them.",
-        f"The plain steps beside the profiled ones differed by {found * 1e3:+.2f} ms.",
-    ]
+def _notes(one: Explanation, shown: Sequence[OperatorTime]) -> Iterator[str]:
+    yield sentence_of(one)
+    covered = sum(row.difference for row in shown) / one.difference if one.difference else 1.0
+    yield (
+        f"The rows shown cover {covered:.0%} of the difference; {one.in_operators:.0%} of it is inside operators, "
+        f"{1 - one.in_operators:.0%} between them."
+    )
+    yield f"Cross-check: unprofiled steps in the same process differed by {one.plain_difference * 1e3:+.2f} ms."
     if one.a.device != "cuda":
-        notes.append(f"The profiler takes {one.cost * 1e9:.0f} ns for each operator, which is taken off.")
-    return notes
+        yield f"Profiler overhead of {one.cost * 1e9:.0f} ns per operator is subtracted."
+
+
+def sentence_of(one: Explanation) -> str:
+    """Why one trial takes longer than the other, in a sentence."""
+    bounds = f" ({one.interval[0]:.2f} to {one.interval[1]:.2f})" if one.interval else ""
+    size = f"{one.b.level} takes {one.ratio:.2f}{bounds} times as long as {one.a.level}"
+    causes = [*_other_path(one), *_more_calls(one), *_main_operators(one)]
+    if not one.decided:
+        causes = ["the interval includes no difference"]
+    return f"{size}, {one.difference * 1e3:+.2f} ms a step{': ' if causes else ''}{'; '.join(causes)}."
+
+
+def _other_path(one: Explanation) -> list[str]:
+    here, there = (
+        [path for path in these.kernel_paths if path not in others.kernel_paths]
+        for these, others in ((one.b, one.a), (one.a, one.b))
+    )
+    if here and there:
+        return [f"{listed(here)} instead of {listed(there)}"]
+    return [f"with {listed(here)}"] if here else [f"without {listed(there)}"] if there else []
+
+
+def _more_calls(one: Explanation) -> list[str]:
+    a, b = (sum(each.merged.values()) for each in (one.a, one.b))
+    if abs(b - a) < 0.1 * max(a, b):
+        return []
+    despite = "" if (b > a) == (one.difference > 0) else "despite "
+    return [f"{despite}{abs(b - a):,.0f} {'more' if b > a else 'fewer'} operator calls ({a:,.0f} to {b:,.0f})"]
+
+
+def _main_operators(one: Explanation) -> list[str]:
+    """The operators that have most of the difference, in its own direction."""
+    main = [
+        f"{short(row.operator)} ({row.difference * 1e3:+.2f} ms)"
+        for row in one.by_operator()
+        if row.difference * one.difference > 0 and abs(row.difference) >= NAMED * abs(one.difference)
+    ]
+    return [f"mostly in {', '.join(main[:MOST_NAMED])}"] if main else []
+
+
+def short(operator: str) -> str:
+    """The name of an operator as tables show it."""
+    if operator == UNATTRIBUTED:
+        return "between operators"
+    name = operator.removeprefix(ENGINE).removeprefix("aten::").removeprefix("torch::autograd::")
+    return f"{name} (engine)" if operator.startswith(ENGINE) else name
 
 
 def in_json(one: Explanation) -> dict[str, Any]:
-    """An explanation as JSON values, in seconds and calls a step."""
+    """An explanation as JSON values, in seconds and calls per step."""
     return {
         "context": dict(one.block.context),
         "mode": one.mode,
         "a": one.a.level,
         "b": one.b.level,
-        "because": one.sentence,
+        "because": sentence_of(one),
         "ratio": one.ratio,
         "interval": list(one.interval) if one.interval else None,
         "confidence": one.confidence,
@@ -146,40 +188,79 @@ def in_json(one: Explanation) -> dict[str, Any]:
             }
             for row in one.rows
         ],
-        "ways": {each.level: list(each.ways) for each in (one.a, one.b)},
-        "fingerprints": {each.level: dict(each.fingerprint) for each in (one.a, one.b)},
+        "ways": {each.level: list(each.kernel_paths) for each in (one.a, one.b)},
+        "fingerprints": {each.level: dict(each.conditions) for each in (one.a, one.b)},
     }
 
 
 def operators_table(block: Block, one: Profiled, cost: float) -> Table:
-    """The operators of one trial that take most, over all phases, and where its trace is."""
-    times = one.on_device if one.device == "cuda" else one.seconds(cost)
-    total = sum(times.values()) or 1.0
-    best = sorted(times.items(), key=lambda item: -item[1])[:TOP]
-    rows = tuple(
-        (
-            phase,
-            short(name),
-            f"{seconds / total:.0%}",
-            f"{seconds * 1e3:.3f}",
-            f"{one.calls.get((phase, name), 0):,.0f}",
-        )
-        for (phase, name), seconds in best
-    )
-    rest = f"{len(times) - len(best)} others take the other {1 - sum(s for _, s in best) / total:.0%}."
-    note = f"{rest} Trace: traces/{one.trace}"
+    """The operators of one trial that take most time, over all phases, and where its trace is."""
+    times = one.device_times if one.device == "cuda" else one.seconds(cost)
+    calls = {key: one.calls.get(key, 0) for key in times}
+    total, shown, rows = _top(times, calls)
+    rest = f"{len(times) - len(rows)} others take the other {1 - shown / total:.0%}."
     headers = ("phase", "operator", "share", "ms a step", "calls a step")
-    return Table(f"{block.name} · {one.mode} · {one.level}: operators", headers, rows, (note,))
+    rows = tuple((phase, short(name), *cells) for phase, name, *cells in rows)
+    title = f"{block_title(block, one.mode)} · {one.level}: operators"
+    return Table(title, headers, rows, (f"{rest} Trace: traces/{one.trace}",))
 
 
 def kernels_table(block: Block, one: Profiled) -> Table:
-    """The kernels of one trial that take most on its device."""
-    total = sum(seconds for _, seconds in one.kernel_times.values()) or 1.0
-    best = sorted(one.kernel_times.items(), key=lambda item: -item[1][1])[:TOP]
-    rows = tuple(
-        (phase, name, f"{seconds / total:.0%}", f"{seconds * 1e3:.3f}", f"{calls:,.0f}")
-        for (phase, name), (calls, seconds) in best
-    )
-    note = f"{one.launches:,.0f} kernels a step, {total * 1e3:.3f} ms on the device together."
+    """The kernels of one trial that take most time on its device."""
+    times = {key: seconds for key, (_, seconds) in one.kernel_times.items()}
+    total, _, rows = _top(times, {key: calls for key, (calls, _) in one.kernel_times.items()})
+    note = f"{one.launches:,.0f} kernels a step take {total * 1e3:.3f} ms on the device together."
     headers = ("phase", "kernel", "share", "ms a step", "launches a step")
-    return Table(f"{block.name} · {one.mode} · {one.level}: kernels", headers, rows, (note,))
+    return Table(f"{block_title(block, one.mode)} · {one.level}: kernels", headers, rows, (note,))
+
+
+def _top(times: ByOperator, calls: ByOperator) -> tuple[float, float, tuple[tuple[str, ...], ...]]:
+    """The sum of all times, that of the largest, and a row for each of these."""
+    total = sum(times.values()) or 1.0
+    best = sorted(times.items(), key=lambda item: -item[1])[:TOP]
+    rows = tuple(
+        (phase, name, f"{seconds / total:.0%}", f"{seconds * 1e3:.3f}", f"{calls[phase, name]:,.0f}")
+        for (phase, name), seconds in best
+    )
+    return total, sum(seconds for _, seconds in best), rows
+
+
+def warnings(blocks: Sequence[Block], profiles: Profiles) -> list[str]:
+    """What speaks against taking a table's ratios for the effect of its levels alone. The same warning about several
+    blocks is given once, with their names."""
+    names = {block.id: block.name for block in blocks}
+    found: dict[str, list[str]] = {}
+    for (block, mode), group in profiles.items():
+        for text in (*other_paths(group), *other_settings(group), *subnormal(group)):
+            found.setdefault(text, []).append(f"{names[block]} · {mode}")
+    return [f"{', '.join(some(places, 4))}: {text}" for text, places in found.items()]
+
+
+def other_paths(group: Sequence[Profiled]) -> Iterator[str]:
+    """A warning where the trials took different kernel paths."""
+    paths = grouped(group, lambda one: one.kernel_paths)
+    if len(paths) > 1:
+        ran = ", ".join(f"{listed([one.level for one in those])} ran {listed(path)}" for path, those in paths.items())
+        yield f"Different kernels were used: {ran}. The ratio includes that difference."
+
+
+def other_settings(group: Sequence[Profiled]) -> Iterator[str]:
+    """A warning for each flag or type in which the trials differ."""
+    for name in dict.fromkeys(name for one in group for name in one.flags):
+        values = grouped(group, lambda one: one.flags.get(name))  # noqa: B023 - called at once
+        if len(values) > 1:
+            had = ", ".join(
+                f"{listed([one.level for one in those])} had {_setting(value)}" for value, those in values.items()
+            )
+            yield f"Different settings of {name}: {had}. The ratio includes that difference."
+
+
+def subnormal(group: Sequence[Profiled]) -> Iterator[str]:
+    """A warning where a backward pass computes with subnormal numbers."""
+    levels = [one.level for one in group if (one.conditions.get("subnormal") or 0.0) > SUBNORMAL]
+    if levels:
+        yield f"The backward pass of {listed(levels)} uses subnormal numbers, which are slow on many processors."
+
+
+def _setting(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)

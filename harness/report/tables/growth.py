@@ -1,30 +1,31 @@
-"""TODO."""
+"""Exponents of growth as tables of text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.growth import FEWEST, GROWN, Growth
+from harness.analysis.grouping import FEWEST, grouped
+from harness.analysis.growth import GROWN, Growth
 from harness.analysis.stats import Estimate
+from harness.report.cells import UNKNOWN, place_in_words
 from harness.report.table import Table
+from harness.report.tables.resources import title
 
 WORDS = (
-    "Exponents b where a quantity is taken to grow as the level's b-th power (1 is linear, 2 quadratic), by least "
-    "squares on logarithms, with 95 % intervals (t, two degrees of freedom fewer than contexts)."
+    "A quantity is taken to grow as the level to the power b (1 is linear, 2 quadratic). The exponent b is fitted by "
+    "least squares on logarithms, with a 95 % interval (t; degrees of freedom: the number of contexts less two)."
 )
 
 
 def growth_tables(growth: Sequence[Growth], axis: str) -> tuple[Table, ...]:
     """A table for each group of contexts and mode: the exponents of each level of the compared axis."""
-    tables: dict[tuple[str, str, str], list[Growth]] = {}
-    for one in growth:
-        tables.setdefault((one.block.id, one.axis, one.mode), []).append(one)
+    tables = grouped(growth, lambda one: (one.block.id, one.axis, one.mode))
     return tuple(_table(found, axis) for found in tables.values())
 
 
 def _table(growth: Sequence[Growth], compared: str) -> Table:
     first = growth[0]
-    cells = {(one.level, one.quantity): in_words(one.exponent) for one in growth}
+    cells = {(one.level, one.quantity): exponent_cell(one.exponent) for one in growth}
     levels = dict.fromkeys([trial.level for trial in first.block.trials] + [one.level for one in growth])
     quantities = [quantity for quantity in GROWN if any(one.quantity == quantity for one in growth)]
     notes = [f"{first.contexts} contexts, up to {first.axis} {first.block.context[first.axis]}."]
@@ -32,17 +33,17 @@ def _table(growth: Sequence[Growth], compared: str) -> Table:
         notes[0] += " With one degree of freedom, t is 12.7."
     for one in growth:
         if one.fitted < one.contexts:
-            notes.append(f"{one.level}: {GROWN[one.quantity]} is known in {one.fitted} of them.")
+            notes.append(f"{one.level}: {title(one.quantity)} is known in {one.fitted} of them.")
     return Table(
-        f"{' · '.join(first.context.values()) or 'all'} · {first.mode}: growth along {first.axis}",
-        (compared, *(GROWN[quantity] for quantity in quantities)),
-        tuple((level, *(cells.get((level, quantity), "-") for quantity in quantities)) for level in levels),
+        f"{place_in_words(*first.context.values())} · {first.mode}: growth along {first.axis}",
+        (compared, *map(title, quantities)),
+        tuple((level, *(cells.get((level, quantity), UNKNOWN) for quantity in quantities)) for level in levels),
         tuple(notes),
     )
 
 
-def in_words(exponent: Estimate) -> str:
+def exponent_cell(exponent: Estimate) -> str:
     """An exponent with its interval."""
-    # Adding 0 takes the sign off a zero.
+    # Adding 0 removes the sign of a zero.
     mean, low, high = (f"{round(value, 2) + 0.0:.2f}" for value in (exponent.mean, *exponent.interval()))
     return f"{mean} ({low} to {high})"

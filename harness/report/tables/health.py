@@ -1,4 +1,4 @@
-"""What a close look at training showed, as a table of text: gradients, clipping, and what models say of themselves."""
+"""Gradients, clipping and what models report during training, as a table of text."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 
 from harness.records.plan import Block
 from harness.records.record import Record
+from harness.report.cells import UNKNOWN, in_words
 from harness.report.table import Table
 
 WORDS = (
-    "One run a level under the suite's seed, looked at closely, with no clock. Norms are of the whole gradient before "
-    "clipping, their median and 99th percentile over steps; clipped says in how many updates the gradient came out "
-    "shorter than it went in, and to what share of its length, the median of these. Of what models say of themselves "
-    "the first value is before training, the last after it."
+    "One training run per level under the suite's seed, without a clock. Norms are of the whole gradient before "
+    "clipping: the median and the 99th percentile over steps. Clipped is the share of updates that shortened the "
+    "gradient, and the median of what was left of its length. Values that models report are before and after training."
 )
-#: From this share of a norm lost on, an update clipped its gradient.
+#: An update that takes more than this share off the norm clipped its gradient.
 SHORTER = 1e-4
-#: A list of more values than this is shown by so many of them.
+#: Of a longer list, this many values are shown.
 SHOWN = 5
 
 
 def health_table(axis: str, block: Block, records: Sequence[Record]) -> Table | None:
-    """A row a level; None where nobody was looked at."""
+    """A row per level; None where no training was observed."""
     looked = {r.level: r.data for r in records if (r.block, r.measure, r.outcome) == (block.id, "health", "ok")}
     if not looked:
         return None
@@ -38,7 +38,7 @@ def health_table(axis: str, block: Block, records: Sequence[Record]) -> Table | 
         cells.append("never" if data["first_bad"] is None else str(data["first_bad"]))
         cells += [probe_cell(data["probes"].get(name)) for name in names]
         rows.append(tuple(cells))
-    headers = (axis, "gradient norm", "clipped", "first bad step", *(name.replace("_", " ") for name in names))
+    headers = (axis, "gradient norm", "clipped", "first bad step", *map(in_words, names))
     steps = max(int(data["steps"]) for data in looked.values())
     lags = next((data["probes"]["lags"][0] for data in looked.values() if "lags" in data["probes"]), None)
     text = [f"{steps} steps."]
@@ -48,31 +48,31 @@ def health_table(axis: str, block: Block, records: Sequence[Record]) -> Table | 
 
 
 def norms_cell(norms: Sequence[float | None]) -> str:
-    """Median and 99th percentile; None is what was no number."""
+    """Median and 99th percentile; None stands for a value that is no number."""
     finite = [norm for norm in norms if norm is not None]
-    return f"{np.median(finite):.3g}, {np.quantile(finite, 0.99):.3g}" if finite else "-"
+    return f"{np.median(finite):.3g}, {np.quantile(finite, 0.99):.3g}" if finite else UNKNOWN
 
 
 def clipped_cell(before: Sequence[float | None], after: Sequence[float | None]) -> str:
-    """In how many updates the gradient came out shorter, and how much of it was left."""
+    """The share of updates that shortened the gradient, and the median of what was left of it."""
     pairs = [(b, a) for b, a in zip(before, after, strict=False) if b and a is not None]
     kept = [a / b for b, a in pairs if a < b * (1 - SHORTER)]
     if not pairs:
-        return "-"
+        return UNKNOWN
     return f"{len(kept) / len(pairs):.0%}" + (f", to {np.median(kept):.0%}" if kept else "")
 
 
 def probe_cell(looks: Sequence[Any] | None) -> str:
-    """The first and the last look: of a number its values, of a list some of its values at the last."""
+    """The first and the last value of a number; of a list, some of its values at the end."""
     if not looks:
-        return "-"
+        return UNKNOWN
     if isinstance(looks[-1], list):
         return " ".join(_number(value, ".2g") for value in _some(looks[-1]))
     return f"{_number(looks[0], '.3g')} to {_number(looks[-1], '.3g')}"
 
 
 def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    return UNKNOWN if value is None else format(value, form)
 
 
 def _some(values: Sequence[Any]) -> list[Any]:

@@ -2,195 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
-from harness.analysis.learning import Learned, LearningComparison, visible
-from harness.analysis.learning_results import Lessons
+from harness.analysis.findings import Findings
+from harness.analysis.learning import Learned, LearningComparison, smallest_visible
 from harness.plugins.parts import Score
+from harness.report.cells import BASELINE, SIZES, UNKNOWN, block_title, in_words, p_cell, size_cells, verdict_cell
 from harness.report.table import Table
+from harness.report.tables.comparisons import number_cell
 
 WORDS = (
-    "A seed is a paired block: same split, order and, where shapes match, weights. Intervals are of the mean over "
-    "seeds, the geometric mean where ratios are compared; p by flips is the sign-flip test beside it. A run that "
-    "diverged counts with the score of its untrained model."
+    "Each seed is a paired block: same split, same order and, where shapes match, same weights. Intervals are of the "
+    "mean over seeds; where ratios are compared, of the geometric mean. The p value is that of the sign-flip test. A "
+    "run that diverged counts with the score of its untrained model."
 )
+DOMINATED = "Dominated: another level is no slower and scores no worse, and is clearly better in one of the two."
 
 
 def title_of(one: Learned) -> str:
-    """The block and what decides in it."""
-    return f"{one.block.name} · learning: {one.settings.metric.replace('_', ' ')}"
+    """The block and the score that decides in it."""
+    return f"{block_title(one.block, 'learning')}: {in_words(one.settings.metric)}"
 
 
-def learning_table(lessons: Lessons, one: Learned, axis: str) -> Table:
+def learning_table(findings: Findings, one: Learned) -> Table:
     """Each level's score, its difference or ratio to the baseline, how many seeds diverged, and the verdict."""
-    metric, score = one.settings.metric, one.scores[one.settings.metric]
-    compared, target = lessons.of(one), one.settings.target
+    metric, target = one.settings.metric, one.settings.target
+    compared = findings.learning.of(one)
     rows = []
     for trial in one.block.trials:
         under = one.seeds_of(trial.level)
-        cells = [trial.level, mean_cell(one, trial.level, metric)]
         comparison = compared.get(trial.level)
-        cells += ["", "", ""] if comparison is None else [*size_cells(comparison), p_cell(comparison.sign_flip)]
+        sizes = ("", "", "") if comparison is None else (*size_cells(comparison), p_cell(comparison.sign_flip))
+        cells = [trial.level, mean_cell(one, trial.level, metric), *sizes]
         cells.append(rate_cell(sum(one.diverged(trial.level, under)), len(under)))
         if target is not None:
             cells.append(reached_cell(one.reached(trial.level)))
-        cells.append("baseline" if comparison is None else verdict_words(comparison))
+        cells.append(BASELINE if comparison is None else verdict_cell(comparison))
         rows.append(tuple(cells))
     headers = (
-        axis, metric.replace("_", " "), size_header(score), "95 % interval", "p by flips", "diverged",
-        *((f"steps to {target:g}",) if target is not None else ()), "verdict",
+        findings.plan.axis, in_words(metric), SIZES[one.scores[metric].compared], "95 % interval", "p (sign flips)",
+        "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
     )  # fmt: skip
     return Table(title_of(one), headers, tuple(rows), tuple(notes(one, list(compared.values()))))
 
 
-def notes(one: Learned, compared: Sequence[LearningComparison]) -> list[str]:
-    """How long was trained on how much, and what the run could have seen."""
+def notes(one: Learned, compared: Sequence[LearningComparison]) -> Iterator[str]:
+    """How long and on how much data each run trained, and what difference the run could have detected."""
     settings, level = one.settings, one.block.baseline.level
     runs = list(one.runs[level].values())
-    found = [f"{len(one.seeds_of(level))} seeds, {settings.length}"]
-    if settings.seconds:
-        found[0] += ", so these numbers do not repeat to the bit"
+    length = settings.length + (" (limited by time, so the scores vary between runs)" if settings.seconds else "")
+    text = f"Trained under {len(one.seeds_of(level))} seeds for {length}"
     if runs:
-        found[0] += f"; {runs[0].data['train']:,} examples to learn from, {runs[0].data['test']:,} held out"
-    sizes = [size for c in compared if (size := visible(c)) is not None]
+        text += f" on {runs[0].data['train']:,} examples; tested on {runs[0].data['test']:,}"
+    sizes = [size for c in compared if (size := smallest_visible(c)) is not None]
     if sizes:
-        words = size_in_words(min(sizes), max(sizes), one.scores[settings.metric])
-        found[0] += f". So many seeds with this scatter would have shown {words} in 8 of 10 cases"
-    found[0] += "."
+        words = sensitivity(min(sizes), max(sizes), one.scores[settings.metric])
+        text += f". Differences of {words} would be detected 80 % of the time"
+    yield f"{text}."
     for c in compared:
         if c.survivors is not None:
-            low, high = c.survivors.interval()
-            mean = size_text(c.on_scale(c.survivors.mean), c.score)
-            text = f"{mean} ({size_text(c.on_scale(low), c.score)} to {size_text(c.on_scale(high), c.score)})"
-            found.append(f"{c.level} without the seeds that diverged: {text}, of {c.survivors.k}.")
-    return found
+            mean, low, high = (c.in_words(c.on_scale(value)) for value in (c.survivors.mean, *c.survivors.interval()))
+            yield f"{c.level} without the seeds that diverged: {mean} ({low} to {high}), {c.survivors.k} seeds."
 
 
-def other_scores_table(lessons: Lessons, one: Learned, axis: str) -> Table | None:
+def other_scores_table(findings: Findings, one: Learned) -> Table:
     """Each other score of each level, with its size against the baseline and its verdict."""
     shown = [name for name in one.scores if name not in (one.settings.metric, "diverged", "reached")]
-    if "reached" in one.scores:
-        shown += ["reached"]
-    rows = []
-    for trial in one.block.trials:
-        cells = [trial.level]
-        for name in shown:
-            cell = mean_cell(one, trial.level, name)
-            comparison = lessons.of(one, name).get(trial.level)
-            if comparison is not None and comparison.interval is not None:
-                size, interval = size_cells(comparison)
-                cell += f" ({size}, {interval}: {comparison.verdict})"
-            cells.append(cell)
-        rows.append(tuple(cells))
-    headers = (axis, *(name.replace("_", " ") for name in shown))
-    return Table(f"{one.block.name} · learning: other scores", headers, tuple(rows))
+    shown += ["reached"] if "reached" in one.scores else []
+
+    def cell(level: str, name: str) -> str:
+        comparison = findings.learning.of(one, name).get(level)
+        size, interval = size_cells(comparison) if comparison else ("", "")
+        verdict = f" ({size}, {interval}: {comparison.verdict})" if comparison and interval else ""
+        return mean_cell(one, level, name) + verdict
+
+    rows = tuple((trial.level, *(cell(trial.level, name) for name in shown)) for trial in one.block.trials)
+    headers = (findings.plan.axis, *map(in_words, shown))
+    return Table(f"{block_title(one.block, 'learning')}: other scores", headers, rows)
 
 
-def pareto_table(lessons: Lessons, one: Learned, axis: str, step_times: Mapping[str, Sequence[str]]) -> Table | None:
-    """Speed and quality side by side. `step_times` gives a level's step time and ratio as text."""
-    if not step_times:
+def pareto_table(findings: Findings, one: Learned) -> Table | None:
+    """Speed and quality side by side; None where no training step was timed."""
+    speed, results = one.block.measures.speed, findings.learning
+    if speed is None or "train" not in speed.of:
         return None
-    metric, compared = one.settings.metric, lessons.of(one)
-    times = lessons.of(one, "time_to_target")
+    metric, target = one.settings.metric, one.settings.target
+    timed, compared, times = findings.of(one.block, "train"), results.of(one), results.of(one, "time_to_target")
     rows = []
     for trial in one.block.trials:
-        comparison = compared.get(trial.level)
-        cells = [trial.level, *step_times.get(trial.level, ("-", "")), mean_cell(one, trial.level, metric)]
-        cells.append("" if comparison is None or comparison.ratio is None else " ".join(_in_brackets(comparison)))
-        if one.settings.target is not None:
-            time = times.get(trial.level)
-            cells.append("" if time is None else time.reason if time.ratio is None else " ".join(_in_brackets(time)))
-        by = lessons.dominated.get((one.block.id, trial.level))
-        known = "-" not in cells[1:4:2]  # the step time, and the score
-        cells.append(f"dominated by {by}" if by else "on the front" if known else "-")
+        level = trial.level
+        step = number_cell(findings, one.block, level, "train", "step_time")
+        ratio = " ".join(size_cells(timed[level])) if level in timed else "1"
+        score, comparison, time = mean_cell(one, level, metric), compared.get(level), times.get(level)
+        cells = [level, step, ratio, score, "" if comparison is None else _in_brackets(comparison)]
+        if target is not None:
+            cells.append("" if time is None else _in_brackets(time) or time.reason)
+        by = results.dominated.get((one.block.id, level))
+        known = UNKNOWN not in (step, score) and level not in one.broken
+        cells.append(f"dominated by {by}" if by else "Pareto front" if known else UNKNOWN)
         rows.append(tuple(cells))
     headers = (
-        axis, "step time", "ratio", metric.replace("_", " "), size_header(one.scores[metric]),
-        *(("time to target, ratio",) if one.settings.target is not None else ()), "speed and quality",
+        findings.plan.axis, "step time", "ratio", in_words(metric), SIZES[one.scores[metric].compared],
+        *(("time to target, ratio",) if target is not None else ()), "speed and quality",
     )  # fmt: skip
-    note = "Dominated: another level is no slower and scores no worse, and is clear of this one in one of the two."
-    return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (note,))
+    return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (DOMINATED,))
 
 
-def _in_brackets(comparison: LearningComparison) -> tuple[str, str]:
+def _in_brackets(comparison: LearningComparison) -> str:
+    if comparison.size is None:
+        return ""
     size, interval = size_cells(comparison)
-    return size, f"[{interval}]"
+    return f"{size} [{interval}]"
 
 
 def mean_cell(one: Learned, level: str, metric: str) -> str:
-    """The mean over a level's seeds, the geometric one where ratios are compared; of fewer than five seeds, each one's
-    value."""
+    """The mean over a level's seeds, the geometric mean where ratios are compared; with fewer than five seeds, each
+    one's value."""
     under = one.seeds_of(level)
     if not under:
-        return "-"
-    values = one.values(level, metric, under)
+        return UNKNOWN
+    values, score = one.values(level, metric, under), one.scores[metric]
     if len(values) < stats.LEAST:
-        return " ".join(value_text(float(value), metric, one.scores[metric]) for value in values)
-    score = one.scores[metric]
-    return value_text(seeds.average(values, score.compared), metric, score)
+        return " ".join(value_in_words(float(value), metric, score) for value in values)
+    return value_in_words(seeds.average(values, score.compared), metric, score)
 
 
-def value_text(value: float, metric: str, score: Score) -> str:
-    """A score by itself: shares in per cent."""
+def value_in_words(value: float, metric: str, score: Score) -> str:
+    """A score by itself; shares are percentages."""
     if score.compared == "difference":
         return f"{value:.1%}"
-    return f"{value:,.0f}" if metric in ("steps_to_target",) else f"{value:.4g}"
+    return f"{value:,.0f}" if metric == "steps_to_target" else f"{value:.4g}"
 
 
-def size_header(score: Score) -> str:
-    """What the size of a comparison is."""
-    return "points" if score.compared == "difference" else "ratio"
-
-
-def size_text(value: float, score: Score) -> str:
-    """A difference in points, or a ratio."""
-    return f"{100 * value:+.1f}" if score.compared == "difference" else f"{value:.3f}"
-
-
-def size_in_words(low: float, high: float, score: Score) -> str:
-    """The smallest differences (or log ratios) that could be seen, in the best and the worst case."""
+def sensitivity(low: float, high: float, score: Score) -> str:
+    """The smallest differences (or log ratios) that can be detected, in the best and the worst case."""
     points = score.compared == "difference"
     sizes = [f"{100 * size:.1f}" if points else f"{100 * np.expm1(size):.0f}" for size in (low, high)]
-    return f"a difference of {' to '.join(dict.fromkeys(sizes))} {'points' if points else '%'}"
-
-
-def size_cells(comparison: LearningComparison) -> tuple[str, str]:
-    """Size and interval as text."""
-    if comparison.ratio is None:
-        return "-", ""
-    interval = comparison.interval
-    text = " to ".join(size_text(bound, comparison.score) for bound in interval) if interval else ""
-    return size_text(comparison.ratio, comparison.score), text
-
-
-def p_cell(p: float | None) -> str:
-    """A p value as people read one."""
-    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"{' to '.join(dict.fromkeys(sizes))} {'points' if points else '%'}"
 
 
 def rate_cell(failures: int, n: int) -> str:
     """How many of how many, with the exact interval of the rate."""
     if not n:
-        return "-"
+        return UNKNOWN
     low, high = seeds.clopper_pearson(failures, n)
     return f"{failures}/{n} ({low:.0%} to {high:.0%})"
 
 
 def reached_cell(steps: Sequence[int | None]) -> str:
-    """The median of steps to the target and how many seeds reached it; beyond the run's end it is not known."""
+    """The median of the steps to the target, and how many seeds reached it; never where less than half of them did."""
     if not steps:
-        return "-"
+        return UNKNOWN
     reached = sorted(step for step in steps if step is not None)
     half = (len(steps) + 1) // 2
     middle = f"{reached[half - 1]:,}" if len(reached) >= half else "never"
     return f"{middle} ({len(reached)}/{len(steps)})"
-
-
-def verdict_words(comparison: LearningComparison) -> str:
-    """The verdict in words, with reason and marks."""
-    verdict = f"{comparison.verdict} ({comparison.reason})" if comparison.reason else comparison.verdict
-    return "; ".join([verdict, *comparison.flags])

@@ -69,7 +69,7 @@ FIELDS = (
     Field("device", "trial", "Where the trial computes. A ratio is marked, as of another processor.", TIMES),
     Field("environment", "trial", "Variables that must exist before the process does: allocator, threads.", WORK),
     Field("versions", "trial", "The plugin that brings each part, and its version.", apart=False),
-    Field("way", "trial", "Which way its steps were computed, and under which flags, as a profile tells.", apart=False),
+    Field("kernel_path", "trial", "The kernel path and the flags of its steps, from a profile.", apart=False),
     Field("changes", "trial", "The weakest promise of what sets the level apart from the baseline.", apart=False),
     Field("batches", "measure", "How many batches make the work set: others are other examples.", WORK),
     Field("cache", "measure", "Whether samples find their data in the processor's caches.", CLOCK),
@@ -258,11 +258,11 @@ def block_differences(a: Block, b: Block, place: str, allowed: frozenset[str] = 
     return accept(found, allowed)
 
 
-def way_differences(
+def kernel_path_differences(
     a: Mapping[str, Any], b: Mapping[str, Any], place: str, allowed: frozenset[str] = frozenset()
 ) -> list[Difference]:
-    """What two profiles of the same place tell otherwise, as far as both tell it."""
-    ours, theirs = ({"way": {name: of[name] for name in a if name in b}} for of in (a, b))
+    """What differs between two profiles of the same place, where both show it."""
+    ours, theirs = ({"kernel_path": {name: of[name] for name in a if name in b}} for of in (a, b))
     return accept(differing(ours, theirs, place), allowed)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.findings import controls_of, is_null_biased, measured_of, profiles_of
-from harness.analysis.profile_warnings import ways_told
+from harness.analysis.controls import biased_twice, controls_of, measured_of
+from harness.analysis.profiles import computed_with, profiles_of
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import looks_of
+from harness.analysis.verdicts import Flag, Verdict
 from harness.errors import UserError
 from harness.records.plan import Plan, digest
 from harness.records.record import Record
@@ -28,7 +29,7 @@ NOTHING = "nothing that is recorded changed"
 
 
 @dataclass(frozen=True)
-class Point:
+class Observation:
     """What one run says of one level in one context and mode. `key` is what it may be compared under beside the run's,
     `told` what else is known of it."""
 
@@ -48,7 +49,7 @@ class Visit:
     at: str
     facts: Mapping[str, Any]
     key: Mapping[str, str]
-    points: Mapping[Where, Point] = field(default_factory=dict)
+    points: Mapping[Where, Observation] = field(default_factory=dict)
     seconds: Mapping[Where, float] = field(default_factory=dict)
     keys: Mapping[Where, str] = field(default_factory=dict)
     baselines: tuple[Where, ...] = ()
@@ -107,9 +108,9 @@ class Shift:
     before: float
     after: float
     size: Estimate
-    verdict: str
+    verdict: Verdict
     came_with: tuple[str, ...]
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -159,8 +160,7 @@ def visit_of(
         return replace(visit, left_out="no times are planned")
     if any(one.settings.quick for one in measured):
         return replace(visit, left_out="a first look")
-    again = controls_of(measured_of([block.alone() for block in plan.blocks], records))
-    if is_null_biased(controls_of(measured)) and (not again or is_null_biased(again)):
+    if biased_twice(plan, records, controls_of(measured)):
         return replace(visit, left_out="the baseline differs from itself")
     profiles = profiles_of(plan, records)
     points, seconds, keys = {}, {}, {}
@@ -175,9 +175,9 @@ def visit_of(
             if len(values) >= looks_of(one.block)[0]:
                 told = told_of(facts, plan, one.block, trial.level)
                 for level in dict.fromkeys((one.block.baseline.level, trial.level)):
-                    ways = ways_told(profiles, one.block.id, level).items()
-                    told |= {f"{level} · way: {name}": in_words(value) for name, value in ways}
-                points[where] = Point(stats.estimate(values), keys[where], told, one.settings.margin)
+                    shown = computed_with(profiles, one.block.id, level).items()
+                    told |= {f"{level} · kernel_path: {name}": in_words(value) for name, value in shown}
+                points[where] = Observation(stats.estimate(values), keys[where], told, one.settings.margin)
     baselines = tuple(where_of(one.block.context, one.block.baseline.level, one.mode) for one in measured)
     left_out = "" if points else "too little was timed"
     return replace(visit, points=points, seconds=seconds, keys=keys, baselines=baselines, left_out=left_out)
@@ -228,7 +228,7 @@ def series_at(where: Where, visits: Sequence[Visit]) -> Series:
 
 def changes_in(series: Series) -> list[Shift]:
     """The changes of a series, with what changed from the run before to the run after."""
-    flags = ("one-of-many",) if series.adjusted > 0.05 else ()
+    flags = (Flag.ONE_OF_MANY,) if series.adjusted > 0.05 else ()
     found = []
     for point in series.changes.points:
         last, first = series.visits[point.position - 1], series.visits[point.position]

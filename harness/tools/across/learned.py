@@ -11,19 +11,21 @@ import numpy as np
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.claims import ClaimResult
+from harness.analysis.finding import failure_in_words
 from harness.analysis.learning import Learned, RateDifference
-from harness.analysis.resources import Quantity, exact
+from harness.analysis.resources import Quantity, exact, more_or_less
 from harness.analysis.stats import Estimate
+from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import LEARNING, Claim, spoken_of
 from harness.tools.across.comparability import Kind
-from harness.tools.across.pairs import Change, Pair, Side, Verdict
+from harness.tools.across.pairs import Change, Pair, Side
 
 
 def scores_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Change]:
     """Every level's own scores, the baseline's too: under the same seeds they are comparable without one. Of the
     metrics that decide in either run, or of those named."""
     learned = [
-        next((one for one in side.findings.lessons.learned if one.block.id == block.id), None)
+        next((one for one in side.findings.learning.learned if one.block.id == block.id), None)
         for side, block in ((a, pair.a), (b, pair.b))
     ]
     first, second = learned
@@ -37,13 +39,13 @@ def scores_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Chan
 def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Change:
     """One level's score in both runs. Seeds that both have are pairs; where too few are, the runs are two samples."""
     score = b.scores[metric]
-    change = Change("scores", pair.b.context, level, LEARNING, metric, None, None, "invalid", scale=score.compared)
+    change = Change(kind="scores", block=pair.b, level=level, mode=LEARNING, metric=metric, scale=score.compared)
     if alone := pair.in_one_alone(change):
         return alone
     under = [one.seeds_of(level) for one in (a, b)]
     for name, one, there in zip("AB", (a, b), under, strict=True):
         if level in one.broken:
-            return replace(change, reason=f"in {name}: {one.broken[level].outcome}: {one.broken[level].reason}")
+            return replace(change, reason=f"in {name}: {failure_in_words(one.broken[level])}")
         if not there:
             return replace(change, reason=f"in {name}: not trained")
     common = tuple(seed for seed in under[0] if seed in under[1])
@@ -52,16 +54,17 @@ def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Cha
     ours, theirs = a.values(level, metric, used[0]), b.values(level, metric, used[1])
     change = replace(change, a=seeds.average(ours, score.compared), b=seeds.average(theirs, score.compared))
     if reason := why_not_scores(a, b, pair, level):
-        return replace(change, verdict="not comparable", reason=reason)
-    flags = ["other machine"] if pair.marked(level, "scores") else []
-    flags += ["extended"] if a.settings.extended or b.settings.extended else []
+        return replace(change, verdict=Verdict.NOT_COMPARABLE, reason=reason)
+    flags = [Flag.OTHER_MACHINE] if pair.marked(level, "scores") else []
+    flags += [Flag.EXTENDED] if a.settings.extended or b.settings.extended else []
     if paired and np.array_equal(ours, theirs):
-        return replace(change, verdict="same", reason=f"to the last digit, {len(common)} seeds", flags=tuple(flags))
+        reason = f"to the last digit, {len(common)} seeds"
+        return replace(change, verdict=Verdict.SAME, reason=reason, flags=tuple(flags))
     estimate = change_of_scores(ours, theirs, metric, score.compared, paired)
     margins = [margin for one in (a, b) if (margin := one.margin(metric)) is not None]
     verdict, reason = seeds.decide_seeds(estimate, min(margins) if len(margins) == 2 else None, score.better)
     if not paired:
-        flags.append("other seeds")
+        flags.append(Flag.OTHER_SEEDS)
     return replace(change, estimate=estimate, verdict=verdict, reason=reason, flags=tuple(flags))
 
 
@@ -103,18 +106,14 @@ def amounts_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Cha
 
 def amount_of(pair: Pair, mode: str, level: str, name: str, a: Quantity | None, b: Quantity | None) -> Change:
     """One amount in both runs: the same or not, with no chance in it."""
-    values = [None if one is None else float(one.value) for one in (a, b)]
-    change = Change("amounts", pair.b.context, level, mode, name, values[0], values[1], "invalid")
-    if values[0] is None or values[1] is None:
-        state: Verdict = "missing" if values[1] is None else "new"
-        return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
+    first, second = (None if one is None else float(one.value) for one in (a, b))
+    change = Change(kind="amounts", block=pair.b, level=level, mode=mode, metric=name, a=first, b=second)
+    if first is None or second is None:
+        return change.only_in("A" if second is None else "B")
     if reason := pair.why_not(level, "amounts"):
-        return replace(change, verdict="not comparable", reason=reason)
-    verdict: Verdict = "same" if values[0] == values[1] else "more" if values[1] > values[0] else "less"
-    estimate = None
-    if values[0] > 0 and values[1] > 0:
-        estimate = Estimate(math.log(values[1] / values[0]), 0.0, math.inf, 1)
-    return replace(change, verdict=verdict, estimate=estimate)
+        return replace(change, verdict=Verdict.NOT_COMPARABLE, reason=reason)
+    estimate = Estimate(math.log(second / first), 0.0, math.inf, 1) if first > 0 and second > 0 else None
+    return replace(change, verdict=more_or_less(second, first), estimate=estimate)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings, find
-from harness.analysis.profile_warnings import ways_told
-from harness.analysis.stats import Estimate
-from harness.api.lookup import is_selected
+from harness.analysis.profiles import computed_with
+from harness.analysis.verdicts import Verdict
+from harness.api.session import kept
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Block, Plan
@@ -22,17 +22,11 @@ from harness.tools.across.comparability import (
     barred,
     block_differences,
     gathered,
+    kernel_path_differences,
     other_machine,
     run_differences,
     trial_differences,
-    way_differences,
 )
-
-#: Beside the words of one run: `same` to the last digit, `shown` without a verdict, in one run alone, or barred.
-Verdict = Literal[
-    "faster", "slower", "better", "worse", "equivalent", "same", "more", "less", "undecided", "insufficient", "invalid",
-    "unranked", "shown", "missing", "new", "not comparable",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,17 +67,10 @@ class Pair:
         """The context in words."""
         return self.b.name
 
-    def has(self, level: str) -> Literal["both", "missing", "new"]:
-        """Whether both runs have a level, or it is missing in the newer one, or new in it."""
-        ours, theirs = ({trial.level for trial in block.trials} for block in (self.a, self.b))
-        return "both" if level in ours & theirs else "missing" if level in ours else "new"
-
     def in_one_alone(self, change: Change) -> Change | None:
         """The change of a level that only one of the runs has; None where both have it."""
-        state = self.has(change.level)
-        if state == "both":
-            return None
-        return replace(change, verdict=state, reason=f"only in {'A' if state == 'missing' else 'B'}")
+        ours, theirs = (change.level in {trial.level for trial in block.trials} for block in (self.a, self.b))
+        return None if ours and theirs else change.only_in("A" if ours else "B")
 
     def differences(self, level: str, kind: Kind) -> list[Difference]:
         """What differs in what is compared: a ratio is of the baseline, too."""
@@ -103,49 +90,26 @@ class Pair:
         return bool(other_machine(self.differences(level, kind)))
 
 
-@dataclass(frozen=True)
-class Change:
-    """What became of one number from run A to run B.
+@dataclass(frozen=True, kw_only=True)
+class Change(Finding):
+    """What became of one number from run A to run B; `block` is that of run B.
 
     `a` and `b` are the numbers as people read them (a ratio to the baseline, seconds, a score, an amount). `estimate`
-    is of the log of b / a, or in the scale "difference" of b - a; None where there is nothing to estimate. `adjusted`
-    is Holm's p value among all rows of this kind and metric."""
+    is of the log of b / a, or in the scale "difference" of b - a. `adjusted` is the p value corrected for all rows of
+    this kind and metric (Holm)."""
 
     kind: Kind
-    context: Mapping[str, str]
-    level: str
-    mode: str
-    metric: str
-    a: float | None
-    b: float | None
-    verdict: Verdict
-    reason: str = ""
-    flags: tuple[str, ...] = ()
-    estimate: Estimate | None = None
-    scale: Literal["ratio", "difference"] = "ratio"
-    confidence: float = 0.95
-    adjusted: float | None = None
+    a: float | None = None
+    b: float | None = None
 
     @property
     def place(self) -> str:
-        """Where it is, in words."""
-        return " · ".join([*(self.context.values() or ["all"]), self.mode, self.level])
+        """Context, mode and level in words."""
+        return f"{self.block.name} · {self.mode} · {self.level}"
 
-    @property
-    def size(self) -> float | None:
-        """The estimate as people read it: a ratio of b to a, or their difference."""
-        return None if self.estimate is None else self._shown(self.estimate.mean)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The interval of `size`; None where there is too little for one."""
-        if self.estimate is None or not math.isfinite(self.estimate.error) or self.estimate.df <= 0:
-            return None
-        low, high = self.estimate.interval(self.confidence)
-        return self._shown(low), self._shown(high)
-
-    def _shown(self, value: float) -> float:
-        return math.exp(value) if self.scale == "ratio" else value
+    def only_in(self, name: Literal["A", "B"]) -> Change:
+        """The change of what only one of the runs has."""
+        return replace(self, verdict=Verdict.MISSING if name == "A" else Verdict.NEW, reason=f"only in {name}")
 
 
 @dataclass(frozen=True)
@@ -172,15 +136,15 @@ def pairs_of(a: Side, b: Side, only: Mapping[str, Sequence[str]], allowed: froze
     """Match two runs by context and level. Raises UserError where `only` names what neither has."""
     check_only(only, (a.plan, b.plan))
     run = run_differences((a.facts, a.plan), (b.facts, b.plan), allowed)
-    blocks_a = [block for block in a.plan.blocks if is_selected(block.context, only)]
-    blocks_b = [block for block in b.plan.blocks if is_selected(block.context, only)]
+    blocks_a = [block for block in a.plan.blocks if kept(block.context, only)]
+    blocks_b = [block for block in b.plan.blocks if kept(block.context, only)]
     found, matched = [], set()
     for ours in blocks_a:
         theirs = next((block for block in blocks_b if dict(block.context) == dict(ours.context)), None)
         if theirs is not None:
             matched.add(theirs.id)
             pair = pair_of(ours, theirs, run, only.get(b.plan.axis), allowed)
-            found.append(with_ways(pair, a.findings, b.findings, allowed))
+            found.append(with_kernel_paths(pair, a.findings, b.findings, allowed))
     contexts = [dict(pair.a.context) for pair in found]
     missing = tuple(block for block in blocks_a if dict(block.context) not in contexts)
     return Pairs(tuple(found), missing, tuple(block for block in blocks_b if block.id not in matched), tuple(run))
@@ -205,12 +169,12 @@ def pair_of(
     )  # fmt: skip
 
 
-def with_ways(pair: Pair, a: Findings, b: Findings, allowed: frozenset[str]) -> Pair:
-    """The pair with what profiles of both runs tell of how its trials were computed."""
+def with_kernel_paths(pair: Pair, a: Findings, b: Findings, allowed: frozenset[str]) -> Pair:
+    """The pair with what the profiles of both runs show of how its trials were computed."""
     levels = {}
     for level, found in pair.levels.items():
-        told = ways_told(a.profiles, pair.a.id, level), ways_told(b.profiles, pair.b.id, level)
-        levels[level] = (*found, *way_differences(*told, f"{pair.b.name} · {level}", allowed))
+        shown = computed_with(a.profiles, pair.a.id, level), computed_with(b.profiles, pair.b.id, level)
+        levels[level] = (*found, *kernel_path_differences(*shown, f"{pair.b.name} · {level}", allowed))
     return replace(pair, levels=levels)
 
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.analysis import stats
+from harness.analysis.multiplicity import as_a_family
+from harness.analysis.verdicts import EXCLUDED, OPEN, Answer, Flag, Verdict
 from harness.errors import CLAIM_FAILED, FAILED, UNDECIDED, UserError, did_you_mean
 from harness.records.plan import LEARNING, Block
 from harness.records.settings import Speed
 from harness.tools.across.comparability import Difference
 from harness.tools.across.learned import ClaimChange, amounts_of, claims_of, scores_of
 from harness.tools.across.pairs import Change, Pair, Side, pairs_of
-from harness.tools.across.times import Past, Times, as_a_family
+from harness.tools.across.times import Past, Times
 
 #: What stands at the head of a page that compares.
 STEP = "step_time"
+#: Rows with these verdicts are not counted in the correction for many comparisons.
+NOT_JUDGED = EXCLUDED | {Verdict.SAME}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Gate:
     @property
     def answer(self) -> str:
         """The exit code in words."""
-        return {0: "fine", CLAIM_FAILED: "worse", FAILED: "trials failed", UNDECIDED: "undecided"}[self.code]
+        words = {0: "fine", CLAIM_FAILED: Verdict.WORSE, FAILED: "trials failed", UNDECIDED: Verdict.UNDECIDED}
+        return words[self.code]
 
 
 def compare_runs(a: Side, b: Side, asked: Asked, past: Past | None = None, past_runs: int = 0) -> Across:
@@ -102,9 +107,9 @@ def compare_runs(a: Side, b: Side, asked: Asked, past: Past | None = None, past_
         a=a,
         b=b,
         differences=tuple(matched.differences),
-        ratios=tuple(as_a_family(ratios, floor)),
-        times=tuple(as_a_family(times, stats.FLOOR)),
-        scores=tuple(as_a_family(scores, 0.0)),
+        ratios=tuple(as_a_family(ratios, floor, NOT_JUDGED)),
+        times=tuple(as_a_family(times, stats.FLOOR, NOT_JUDGED)),
+        scores=tuple(as_a_family(scores, 0.0, NOT_JUDGED)),
         amounts=tuple(amounts),
         claims=tuple(claims_of(a, b, matched.pairs, asked.only, asked.metrics)),
         failures=tuple(failures_of(b, matched.pairs, matched.new)),
@@ -150,8 +155,8 @@ def check_metrics(metrics: Sequence[str], sides: Sequence[Side]) -> None:
     for side in sides:
         of = side.findings.metrics
         known |= {name for (_, _, _, name) in side.findings.numbers if of[name].per == "sample"}
-        known |= {name for learned in side.findings.lessons.learned for name in learned.scores}
-        known |= {quantity.name for quantity in side.findings.resources.quantities}
+        known |= {name for learned in side.findings.learning.learned for name in learned.scores}
+        known |= {quantity.metric for quantity in side.findings.resources.quantities}
     for name in metrics:
         if name not in known:
             raise UserError("neither run has such a metric.", where=f"--metric {name}", fix=did_you_mean(name, known))
@@ -166,9 +171,8 @@ def failures_of(side: Side, pairs: Sequence[Pair], new: Sequence[Block]) -> list
     return [
         f"{names.get(record.block, 'measured once more')}, {record.level}: {record.outcome} in {record.measure}: "
         f"{record.reason}"
-        for record in side.findings.failures
-        if record.outcome in ("failed", "invalid")
-        and (record.block not in known or record.level in kept.get(record.block, ()))
+        for record in side.findings.broken
+        if (record.block not in known or record.level in kept.get(record.block, ()))
     ]
 
 
@@ -180,7 +184,7 @@ def gate(across: Across) -> Gate:
     unsure = [f"{place_of(c)}: {c.verdict} ({why_open(c)})" for c in across.changes if is_open(c)]
     unsure += [f"claim: {claim.says}: {why}" for claim in across.claims if (why := why_claim_is_open(claim))]
     unsure += [f"{name}: only in A" for name in across.missing]
-    decided = [c for c in across.changes if c.kind != "times" and c.verdict not in ("new", "unranked")]
+    decided = [c for c in across.changes if c.kind != "times" and c.verdict not in (Verdict.NEW, Verdict.UNRANKED)]
     if not decided and not unsure:
         unsure = ["nothing of the two runs can be compared"]
     code = FAILED if across.failures else CLAIM_FAILED if worse else UNDECIDED if unsure else 0
@@ -198,13 +202,13 @@ def is_worse(change: Change, margin: float) -> bool:
     margin. The machine is no part of what is exact."""
     if change.kind == "amounts":
         grew = change.estimate.mean if change.estimate else math.inf
-        return change.verdict == "more" and grew > math.log1p(margin)
-    return change.verdict in ("slower", "worse") and not is_elsewhere(change)
+        return change.verdict == Verdict.MORE and grew > math.log1p(margin)
+    return change.verdict in (Verdict.SLOWER, Verdict.WORSE) and not is_elsewhere(change)
 
 
 def is_elsewhere(change: Change) -> bool:
     """Whether a ratio is of two machines. What is learned is the same on both, but for rounding."""
-    return change.kind == "ratios" and "other machine" in change.flags
+    return change.kind == "ratios" and Flag.OTHER_MACHINE in change.flags
 
 
 def is_open(change: Change) -> bool:
@@ -212,30 +216,29 @@ def is_open(change: Change) -> bool:
     only whether they are slower: they are seldom decided."""
     if change.kind == "times":
         return False
-    if change.verdict in ("undecided", "insufficient", "invalid", "missing", "not comparable"):
-        return True
-    return is_elsewhere(change) and change.verdict != "unranked"
+    return change.verdict in OPEN or (is_elsewhere(change) and change.verdict != Verdict.UNRANKED)
 
 
 def why_open(change: Change) -> str:
     """The reason, or the mark that stands in its place."""
-    return change.reason or ("other machine" if is_elsewhere(change) else "")
+    return change.reason or (Flag.OTHER_MACHINE if is_elsewhere(change) else "")
 
 
 def claim_is_worse(claim: ClaimChange) -> bool:
     """Whether a claim that held now fails. One that fails in both is a finding, as it was before."""
-    return not claim.not_comparable and not claim.marked and (claim.a, claim.b) == ("holds", "fails")
+    return not claim.not_comparable and not claim.marked and (claim.a, claim.b) == (Answer.HOLDS, Answer.FAILS)
 
 
 def why_claim_is_open(claim: ClaimChange) -> str:
     """Why a claim that held, or was undecided, leaves a question; empty where it leaves none."""
-    if claim.a not in ("holds", "undecided") or (claim.b == "holds" and not claim.not_comparable):
+    held = claim.a == Answer.HOLDS
+    if not (held or claim.a == Answer.UNDECIDED) or (claim.b == Answer.HOLDS and not claim.not_comparable):
         return ""
     if claim.not_comparable:
-        return f"not comparable: {claim.not_comparable}" if claim.a == "holds" else ""
-    if claim.a == "holds" and (claim.b != "fails" or claim.marked):
+        return f"{Verdict.NOT_COMPARABLE}: {claim.not_comparable}" if held else ""
+    if held and (claim.b != Answer.FAILS or claim.marked):
         return claim.change + (", on another machine" if claim.marked else "")
-    return claim.change if claim.b == "fails" else ""
+    return claim.change if claim.b == Answer.FAILS else ""
 
 
 def size_in_words(change: Change) -> str:
@@ -244,11 +247,8 @@ def size_in_words(change: Change) -> str:
         return "where there was none" if change.kind == "amounts" else "no interval"
     if change.kind == "amounts":
         return f"{change.size:.4g} times"
-    words = f"{change.size:.3f} times" if change.scale == "ratio" else f"{100 * change.size:+.1f} points"
-    if change.interval is None:
-        return words
-    low, high = (f"{bound:.3f}" if change.scale == "ratio" else f"{100 * bound:+.1f}" for bound in change.interval)
-    return f"{words} [{low}, {high}]"
+    words = f"{change.in_words(change.size)} {'times' if change.scale == 'ratio' else 'points'}"
+    return f"{words} [{', '.join(map(change.in_words, change.interval))}]" if change.interval else words
 
 
 def to_json(across: Across, outcome: Gate) -> dict[str, Any]:

@@ -5,43 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.analysis.learning import FLAGS as LEARNING_FLAGS
+from harness.analysis.grouping import grouped
 from harness.analysis.resources import unit_of
-from harness.analysis.timing import FLAGS as TIMED_FLAGS
+from harness.analysis.verdicts import Flag, Verdict
+from harness.report.cells import UNKNOWN, amount, in_words, milliseconds, size_cells, some, verdict_cell
+from harness.report.report import flag_lines
 from harness.report.table import Section, Table
-from harness.report.tables.resources import in_words, title
+from harness.report.tables.resources import title
 from harness.tools.across.comparability import shortened
 from harness.tools.across.history import Group, History, Series, Shift, Visit
 from harness.tools.across.pairs import Change
 from harness.tools.across.runs import STEP, Across, is_worse
-from harness.tools.across.times import FLAGS
 
 RATIOS = (
-    "Each run's ratio is to its own baseline, timed beside it. B / A above 1: the level takes longer than it did, next "
-    "to the baseline. The interval is over the processes of both runs, and what runs differ by."
+    "The ratio of each run is to its own baseline, timed beside it. B / A above 1: relative to the baseline, the level "
+    "takes longer than before. The interval includes the processes of both runs and the usual spread between runs."
 )
-TIMES = "Two runs at different times differ in these by more than any interval of one run says: shown, not judged."
-JUDGED = "Judged by how much {} earlier runs under the same key differ; B / usual is to their mean."
-SCORES = "Of every level, the baseline's too. Seeds that both runs have are compared in pairs."
-AMOUNTS = "Exact: no chance is in them."
+TIMES = "Absolute times drift between runs by more than the intervals within a run. They are shown without a verdict."
+JUDGED = "Judged by the spread of {} earlier runs under the same key; B / usual is the ratio to their mean."
+SCORES = "Scores of every level, including the baseline. Seeds that both runs have are compared in pairs."
+AMOUNTS = "These amounts are exact."
 EFFECTS = {
-    (): "told",
+    (): "nothing",
     ("times",): "absolute times",
     ("scores",): "scores",
     ("times", "ratios"): "times and ratios",
     ("times", "ratios", "amounts"): "times, ratios, amounts",
     ("times", "ratios", "amounts", "scores"): "all comparison",
 }
-#: A course is drawn in these.
+#: The bars of a course.
 BARS = "▁▂▃▄▅▆▇█"
-#: What a flag of these tables means.
-MEANINGS = {
-    **TIMED_FLAGS,
-    **LEARNING_FLAGS,
-    **FLAGS,
-    "other seeds": "too few seeds are in both runs, so the runs are compared as two samples",
-    "one-of-many": "among so many comparisons one as clear as this may be chance",
-}
 
 
 def comparison_sections(across: Across) -> list[Section]:
@@ -63,9 +56,8 @@ def comparison_sections(across: Across) -> list[Section]:
 
 
 def flags_of(across: Across) -> list[str]:
-    """What the marks in the tables mean."""
-    seen = {flag for change in across.changes for flag in change.flags}
-    return [f"{flag}: {text}." for flag, text in MEANINGS.items() if flag in seen]
+    """The flags in the tables, with their meanings."""
+    return list(flag_lines({flag for change in across.changes for flag in change.flags}))
 
 
 def differences_tables(across: Across) -> list[Table]:
@@ -73,34 +65,19 @@ def differences_tables(across: Across) -> list[Table]:
     rows = []
     for one in across.differences:
         bars = "nothing: allowed" if one.allowed else EFFECTS.get(one.field.bars, ", ".join(one.field.bars))
-        rows.append((one.name, shortened(one.a), shortened(one.b), bars, places_in_words(one.places)))
+        rows.append((one.name, shortened(one.a), shortened(one.b), bars, ", ".join(some(one.places, 3))))
     if not rows:
         return []
     return [Table("Every field that differs", ("field", "A", "B", "bars", "where"), tuple(rows))]
 
 
-def places_in_words(places: Sequence[str], most: int = 3) -> str:
-    """The first places, and how many more there are."""
-    more = len(places) - most
-    return ", ".join(places[:most]) + (f" and {more} more" if more > 0 else "")
-
-
 def change_tables(changes: Sequence[Change], head: str) -> list[Table]:
     """A table for each context, mode and metric."""
     found = []
-    for (context, mode, metric), rows in by_table(changes).items():
-        name = f"{context} · {mode}" + ("" if metric == STEP else f" · {metric.replace('_', ' ')}")
-        cells = tuple((c.level, *sides_of(c), *sizes_of(c), verdict_of(c)) for c in rows)
+    for (context, mode, metric), rows in grouped(changes, lambda c: (c.block.name, c.mode, c.metric)).items():
+        name = f"{context} · {mode}" + ("" if metric == STEP else f" · {in_words(metric)}")
+        cells = tuple((c.level, *sides_of(c), *sizes_of(c), verdict_cell(c)) for c in rows)
         found.append(Table(name, ("level", "A", "B", head, "interval", "verdict"), cells))
-    return found
-
-
-def by_table(changes: Sequence[Change]) -> dict[tuple[str, str, str], list[Change]]:
-    """The rows of each table."""
-    found: dict[tuple[str, str, str], list[Change]] = {}
-    for change in changes:
-        key = (" · ".join(change.context.values()) or "all", change.mode, change.metric)
-        found.setdefault(key, []).append(change)
     return found
 
 
@@ -112,52 +89,35 @@ def sides_of(change: Change) -> tuple[str, str]:
 def number_of(change: Change, value: float | None) -> str:
     """One number in its unit."""
     if value is None:
-        return "-"
+        return UNKNOWN
     if change.kind == "times":
-        return milliseconds(value)
+        return f"{milliseconds(value)} ms"
     if change.kind == "amounts":
-        return in_words(value, unit_of(change.metric))
+        return amount(value, unit_of(change.metric))
     if change.kind == "scores" and change.scale == "difference":
         return f"{100 * value:.1f} %"
     return f"{value:.3f}" if change.kind == "ratios" else f"{value:.4g}"
 
 
-def milliseconds(seconds: float) -> str:
-    """A time of a step."""
-    return f"{1e3 * seconds:.2f} ms"
-
-
 def sizes_of(change: Change) -> tuple[str, str]:
     """How much changed, and its interval."""
-    if change.size is None:
-        both = change.kind == "times" and change.a and change.b
-        return (f"{change.b / change.a:.3f}" if both and change.a and change.b else "-"), ""
-    if change.scale == "ratio":
-        words = f"{change.size:.3f}"
-        bounds = [f"{bound:.3f}" for bound in change.interval or ()]
-    else:
-        words = f"{100 * change.size:+.1f} points"
-        bounds = [f"{100 * bound:+.1f}" for bound in change.interval or ()]
-    return words, " to ".join(bounds)
-
-
-def verdict_of(change: Change) -> str:
-    """The verdict, its reason and its marks."""
-    words = f"{change.verdict} ({change.reason})" if change.reason else change.verdict
-    return "; ".join([words, *change.flags])
+    if change.size is None and change.kind == "times" and change.a and change.b:
+        return f"{change.b / change.a:.3f}", ""
+    size, interval = size_cells(change)
+    return f"{size} points" if change.scale == "difference" and change.size is not None else size, interval
 
 
 def amount_tables(across: Across) -> list[Table]:
     """The amounts that differ or cannot be compared; of those that are the same, how many there are."""
     rows = [
         (
-            c.place, title(c.metric), *sides_of(c), f"{c.size:.4g} times" if c.size else "-",
-            verdict_of(c) + (", beyond the margin" if is_worse(c, across.margin) else ""),
+            c.place, title(c.metric), *sides_of(c), f"{c.size:.4g}×" if c.size else UNKNOWN,
+            verdict_cell(c) + (", beyond the margin" if is_worse(c, across.margin) else ""),
         )
         for c in across.amounts
-        if c.verdict != "same"
+        if c.verdict != Verdict.SAME
     ]  # fmt: skip
-    same = sum(c.verdict == "same" for c in across.amounts)
+    same = sum(c.verdict == Verdict.SAME for c in across.amounts)
     if not across.amounts:
         return []
     note = f"{same} of {len(across.amounts)} amounts are the same."
@@ -168,10 +128,9 @@ def claim_tables(across: Across) -> list[Table]:
     """Every claim with its answers."""
     rows = []
     for claim in across.claims:
-        change = f"not comparable ({claim.not_comparable})" if claim.not_comparable else claim.change
-        rows.append(
-            (claim.says, claim.a or "-", claim.b or "-", f"{change}{'; other machine' if claim.marked else ''}")
-        )
+        change = f"{Verdict.NOT_COMPARABLE}: {claim.not_comparable}" if claim.not_comparable else claim.change
+        change += f"; {Flag.OTHER_MACHINE}" if claim.marked else ""
+        rows.append((claim.says, claim.a or UNKNOWN, claim.b or UNKNOWN, change))
     return [Table("Their answers", ("claim", "A", "B", "change"), tuple(rows))] if rows else []
 
 
@@ -183,8 +142,10 @@ def history_sections(history: History, last: int) -> list[Section]:
         words = "Differs from the group before it: " + "; ".join(group.differs) + "." if group.differs else ""
         tables = [summary_table(group), *run_tables(group, last)]
         sections.append(Section(title, words, tuple(tables)))
-    none = "" if history.changes else "None was found. It takes four runs of a group, two on either side."
-    sections.append(Section("Changes that came to stay", none, shift_tables(history.changes, "came with")))
+    none = "" if history.changes else (
+        "None found. Detecting one needs at least four comparable runs, two before and two after it."
+    )  # fmt: skip
+    sections.append(Section("Lasting changes", none, shift_tables(history.changes, "came with")))
     if history.between:
         sections.append(
             Section("From group to group", "", shift_tables(history.between, "groups differ in")),
@@ -221,7 +182,7 @@ def spread_in_words(series: Series) -> str:
     for segment in series.changes.segments:
         residuals += [e.mean - segment.mean for e in series.estimates[segment.start : segment.stop]]
         free += segment.stop - segment.start - 1
-    return f"{math.sqrt(sum(r * r for r in residuals) / free):.2%}" if free else "-"
+    return f"{math.sqrt(sum(r * r for r in residuals) / free):.2%}" if free else UNKNOWN
 
 
 def course(values: Sequence[float], most: int = 50) -> str:
@@ -260,7 +221,7 @@ def baseline_cell(visit: Visit, series: Series) -> str:
     """The baseline's own time, which tells of the machine as much as of the code."""
     context, _, mode = series.where
     times = [visit.seconds.get(where) for where in visit.baselines if (where[0], where[2]) == (context, mode)]
-    return milliseconds(times[0]) if times and times[0] is not None else "-"
+    return f"{milliseconds(times[0])} ms" if times and times[0] is not None else UNKNOWN
 
 
 def cell_of(visit: Visit, series: Sequence[Series], level: str) -> str:
@@ -272,7 +233,7 @@ def cell_of(visit: Visit, series: Sequence[Series], level: str) -> str:
             low, high = estimate.interval()
             mark = " *" if any(point.position == at for point in one.changes.points) else ""
             return f"{math.exp(estimate.mean):.3f} ({math.exp(low):.3f} to {math.exp(high):.3f}){mark}"
-    return "-"
+    return UNKNOWN
 
 
 def shift_tables(shifts: Sequence[Shift], head: str) -> tuple[Table, ...]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import CPU_SHARE, Comparison, alpha_of
+from harness.analysis.timing import ANOTHER_ANSWER, CPU_SHARE, Comparison, alpha_of, conclude
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, Flag, Verdict
 from harness.records.record import Record
-from harness.tools.across.pairs import Change, Pair, Side, Verdict
+from harness.tools.across.pairs import Change, Pair, Side
 
 #: The standard deviation of what a run gives to its own ratios, beyond what its processes show of it (log units): of
 #: two things that are alike, and the most, of two that are not. docs/method.md, "Across runs", says where it is from.
@@ -29,13 +30,8 @@ ENOUGH = 6
 #: Where no end to degrees of freedom is in sight; Student's t is then the normal distribution to three digits.
 MANY = 1e4
 
-#: Marks of a single run's comparison that hold for the change, too.
-_CARRIED = ("cpu-clock", "not-stationary", "tail-effect", "another model", "another update", "another order")
-
-FLAGS = {
-    "far apart": "these runs began more than an hour apart, so twice the spread is assumed; --history measures it",
-    "other machine": "ratios differ from machine to machine, so this says nothing of the code; --allow accepts a field",
-}
+#: Flags of a single run's comparison that also hold for the change.
+_CARRIED = (Flag.CPU_CLOCK, Flag.NOT_STATIONARY, Flag.TAIL_EFFECT, *CHANGE_FLAGS.values())
 
 #: Context, level and mode: where a history keeps what it knows.
 Where = tuple[tuple[tuple[str, str], ...], str, str]
@@ -100,19 +96,11 @@ def difference(a: Estimate, b: Estimate, spread: Spread) -> Estimate:
 
 def decide(estimate: Estimate, margin: float, floor: float, alpha: float) -> tuple[Verdict, str]:
     """The verdict on a change of log times, and the reason where there is none."""
-    bound = math.log1p(margin)
-    low, high = estimate.interval(1 - 2 * alpha)
-    if -bound <= low and high <= bound:
-        return "equivalent", ""
-    low, high = estimate.interval(1 - alpha)
-    if high < -floor:
-        return "faster", ""
-    if low > floor:
-        return "slower", ""
+    verdict = conclude(estimate, margin, floor, alpha)
+    if verdict != Verdict.UNDECIDED:
+        return verdict, ""
     half = estimate.half_width(1 - alpha)
-    if half > margin:
-        return "undecided", f"noisy: ±{half:.1%} where the margin is {margin:.1%}"
-    return "undecided", "close: the interval holds both no difference and more than the margin"
+    return verdict, f"interval is ±{100 * half:.1f} %, margin {100 * margin:.1f} %" if half > margin else CLOSE
 
 
 class Times:
@@ -140,14 +128,15 @@ class Times:
         estimates = [self._estimate(i, level, metric, compared[i]) for i in (0, 1)]
         a, b = (math.exp(one.mean) if one else None for one in estimates)
         change = Change(
-            "ratios", self.pair.b.context, level, self.mode, metric, a, b, "invalid", confidence=1 - self.alpha
-        )
+            kind="ratios", block=self.pair.b, level=level, mode=self.mode, metric=metric, a=a, b=b,
+            confidence=1 - self.alpha,
+        )  # fmt: skip
         if alone := self.pair.in_one_alone(change):
             return alone
         if reason := self.pair.why_not(level, "ratios"):
-            return replace(change, verdict="not comparable", reason=reason)
+            return replace(change, verdict=Verdict.NOT_COMPARABLE, reason=reason)
         for name, one, estimate in zip("AB", compared, estimates, strict=True):
-            if one is None or one.verdict == "invalid" or estimate is None:
+            if one is None or one.verdict == Verdict.INVALID or estimate is None:
                 return replace(change, reason=f"in {name}: {one.reason if one else 'not measured'}")
         first, second = estimates
         assert first is not None
@@ -162,16 +151,18 @@ class Times:
 
     def time(self, level: str, metric: str) -> Change:
         """What became of a level's own time: shown, and judged only by what earlier runs say of how much it varies."""
-        change = Change("times", self.pair.b.context, level, self.mode, metric, None, None, "shown")
+        change = Change(
+            kind="times", block=self.pair.b, level=level, mode=self.mode, metric=metric, verdict=Verdict.SHOWN
+        )
         if alone := self.pair.in_one_alone(change):
             return alone
         first, second = (self._seconds(i, level, metric) for i in (0, 1))
         if first is None or second is None:
-            return replace(change, verdict="invalid", reason="not measured")
-        flags = ("cpu-clock",) if self.measured[1].clock == "cpu" else ()
+            return replace(change, verdict=Verdict.INVALID, reason="not measured")
+        flags = (Flag.CPU_CLOCK,) if self.measured[1].clock == "cpu" else ()
         change = replace(change, a=first, b=second, flags=flags)
         if reason := self.pair.why_not(level, "times"):
-            return replace(change, verdict="not comparable", reason=reason)
+            return replace(change, verdict=Verdict.NOT_COMPARABLE, reason=reason)
         past = self.past.seconds.get(where_of(self.pair.b.context, level, self.mode), ())
         if metric != "step_time" or len(past) < ENOUGH or self.quick:
             return change
@@ -201,47 +192,28 @@ class Times:
         return self.measured[index].number(level, of, self._view(index, metric)) if of else None
 
     def _judged(self, estimate: Estimate, compared: Sequence[Comparison]) -> tuple[Verdict, str]:
-        if any(one.verdict == "unranked" for one in compared):
-            return "unranked", "its answer is another one, on purpose"
+        if any(one.verdict == Verdict.UNRANKED for one in compared):
+            return Verdict.UNRANKED, ANOTHER_ANSWER
         if self.quick:
-            return "undecided", f"a first look: {' and '.join(self.quick)}"
+            return Verdict.UNDECIDED, f"a first look: {' and '.join(self.quick)}"
         for name, one in zip("AB", compared, strict=True):
-            if "null-biased" in one.flags:
-                return "undecided", f"in {name} the baseline differs from itself"
+            if Flag.NULL_BIASED in one.flags:
+                return Verdict.UNDECIDED, f"in {name} the baseline differs from itself"
             if one.clock == "wall" and one.cpu_share < CPU_SHARE and contended(one):
-                return "undecided", f"in {name} cores were shared, and several threads have no CPU clock"
+                return Verdict.UNDECIDED, f"in {name} cores were shared, and several threads have no CPU clock"
         return decide(estimate, self.margin, self.floor, self.alpha)
 
-    def _flags(self, level: str, compared: Sequence[Comparison | None], past: Sequence[Estimate]) -> tuple[str, ...]:
+    def _flags(self, level: str, compared: Sequence[Comparison | None], past: Sequence[Estimate]) -> tuple[Flag, ...]:
         carried = {flag for one in compared if one for flag in one.flags}
         if self.clocks_differ:
-            carried.add("cpu-clock")
-        marks = ["other machine"] if self.pair.marked(level, "ratios") else []
+            carried.add(Flag.CPU_CLOCK)
+        found = [Flag.OTHER_MACHINE] if self.pair.marked(level, "ratios") else []
         if self.far and len(past) < ENOUGH:
-            marks.append("far apart")
-        return (*marks, *(flag for flag in _CARRIED if flag in carried))
+            found.append(Flag.FAR_APART)
+        return (*found, *(flag for flag in _CARRIED if flag in carried))
 
 
 def contended(comparison: Comparison) -> bool:
     """Whether several threads computed on cores of a CPU."""
     block = comparison.block
     return block.threads > 1 and all(trial.device == "cpu" for trial in block.trials)
-
-
-def as_a_family(changes: Sequence[Change], floor: float) -> list[Change]:
-    """The changes of one kind with p values adjusted within each metric (Holm); a difference that would not stand among
-    so many is undecided."""
-    found = list(changes)
-    for metric in dict.fromkeys(change.metric for change in changes):
-        judged = [
-            i for i, c in enumerate(found)
-            if c.metric == metric and c.estimate and c.verdict not in ("unranked", "invalid", "same")
-        ]  # fmt: skip
-        p_values = [estimate.p_value(floor) for i in judged if (estimate := found[i].estimate)]
-        for i, adjusted in zip(judged, stats.holm_adjusted(p_values), strict=True):
-            one = replace(found[i], adjusted=adjusted)
-            if one.verdict in ("faster", "slower", "better", "worse") and adjusted > 1 - one.confidence:
-                reason = f"{one.verdict} if it were alone; one of {len(judged)} rows may seem so by chance"
-                one = replace(one, verdict="undecided", reason=reason)
-            found[i] = one
-    return found

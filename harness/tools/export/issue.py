@@ -9,8 +9,10 @@ from typing import Any
 
 from harness.measure.runtime import machine
 from harness.records.plan import Block, Trial
-from harness.report.report import Report, number_cell, ratio_cells, verdict_words
+from harness.report.cells import UNKNOWN, size_cells, verdict_cell
+from harness.report.report import Report
 from harness.report.table import Table
+from harness.report.tables.comparisons import number_cell
 from harness.tools.export.script import Script, Subject
 
 #: GitHub takes no longer text.
@@ -25,13 +27,14 @@ def measured(report: Report, block: Block, trial: Trial, mode: str) -> list[str]
     """What a run found of a trial in this mode, in sentences."""
     findings, found = report.findings, []
     time = number_cell(findings, block, trial.level, mode, "step_time")
-    if time != "-":
+    if time != UNKNOWN:
         found.append(f"{time} a step of {'training' if mode == 'train' else mode}")
     comparison = findings.of(block, mode).get(trial.level)
-    if comparison is not None and comparison.ratio is not None:
-        ratio, interval = ratio_cells(comparison)
+    if comparison is not None and comparison.size is not None:
+        ratio, interval = size_cells(comparison)
         with_ = f" ({100 * comparison.confidence:.3g} % interval {interval})" if interval else ""
-        found.append(f"{ratio} of the time that {block.baseline.level} takes{with_}: {verdict_words(comparison)}")
+        verdict = verdict_cell(comparison, first_look=findings.is_quick)
+        found.append(f"{ratio} of the time that {block.baseline.level} takes{with_}: {verdict}")
     return found + [
         f"{record.outcome} in {record.measure}: {record.reason}" for record in failures(report, block, trial)
     ]

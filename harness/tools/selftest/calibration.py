@@ -17,7 +17,8 @@ import numpy as np
 from harness.analysis import stats
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
-from harness.analysis.timing import CPU_SHARE, Measured, Verdict, decide
+from harness.analysis.timing import CPU_SHARE, Measured, decide
+from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block, Spec, Trial
 from harness.records.settings import Measures, Speed
 from harness.tools.selftest.traces import Traces, segment

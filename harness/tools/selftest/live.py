@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.findings import floor_of
+from harness.analysis.controls import floor_of
 from harness.analysis.stats import Array
 from harness.analysis.timing import CPU_SHARE, Comparison, Measured
 from harness.errors import UserError

@@ -24,7 +24,7 @@
     wear(order[(order.indexOf(root.dataset.theme || "") + 1) % order.length]);
   });
 
-  // A small screen begins with the answer, not with the contents.
+  // A small screen begins with the summary, not with the contents.
   const contents = document.getElementById("contents");
   if (matchMedia("(max-width: 70rem)").matches) contents.open = false;
 

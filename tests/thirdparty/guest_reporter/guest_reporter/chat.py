@@ -14,7 +14,10 @@ def write(report, folder):
 
 def message(report):
     """A heading, the answer, a line a claim, and where it was measured."""
-    lines = [" ".join(report.answer), *(f"{MARKS[answer]} {says} ({reason})" for says, answer, reason in report.claims)]
+    lines = [
+        " ".join(report.summary),
+        *(f"{MARKS[answer]} {says} ({reason})" for says, answer, reason in report.claims),
+    ]
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": report.question[:150]}},
         *({"type": "section", "text": {"type": "mrkdwn", "text": shown(line)}} for line in lines if line),

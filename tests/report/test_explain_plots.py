@@ -8,7 +8,7 @@ from made_profiles import FUSED, LOOP, profile, timed
 
 from harness.analysis.explain import explain, largest
 from harness.analysis.profiles import Profiled
-from harness.report.plots.difference_plots import BARS, LESS, MORE, WHOLE, Waterfall
+from harness.report.plots.explain_plots import BARS, LESS, MORE, WHOLE, Waterfall
 from harness.report.plots.figures import Plot
 
 

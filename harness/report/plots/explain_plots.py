@@ -1,60 +1,48 @@
-"""From one trial's step to another's, operator by operator: a waterfall of what differs."""
+"""From one trial's step to another's, operator by operator: a waterfall plot of what differs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from harness.analysis.explain import Explanation, largest, short
-from harness.report.plots.figures import Plot, bare, file_name
+from harness.analysis.explain import Explanation, largest
+from harness.report.cells import block_title
+from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
 from harness.report.report import Report
+from harness.report.tables.explain import short
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-#: Colours of what one trial takes more and less of (Okabe and Ito 2008), and of the whole steps.
-MORE, LESS, WHOLE = "#D55E00", "#0072B2", "#777777"
+#: Colours of what takes more and less time (Okabe and Ito 2008), and of whole steps.
+MORE, LESS, WHOLE = "#D55E00", "#0072B2", fig.GREY
 #: So many operators have a bar of their own; the rest share one.
 BARS = 14
 #: So many explanations are drawn, of the largest differences.
 MOST = 8
 
 
-def difference_plots(report: Report) -> Iterator[Plot]:
+def explain_plots(report: Report) -> Iterator[Plot]:
     """The largest differences that were decided and profiled."""
     for one in largest(report.findings.explained, MOST):
-        waterfall = Waterfall(one)
-        name = file_name("why", *one.block.context.values(), one.mode, one.b.level)
-        yield Plot(name, waterfall.title, waterfall.size, waterfall.draw, "Why")
+        yield Plot.of(Waterfall(one), "Why", "why", *one.block.context.values(), one.mode, one.b.level)
 
 
-@dataclass(frozen=True)
-class Waterfall:
+class Waterfall(fig.Drawing):
     """The whole step of one trial, what the other takes more or less of, and the whole step of the other."""
 
-    one: Explanation
-
-    @property
-    def title(self) -> str:
-        """What is laid against what."""
-        return f"{self.one.block.name} · {self.one.mode}: from {self.one.a.level} to {self.one.b.level}"
+    def __init__(self, one: Explanation) -> None:
+        self.one = one
+        self.title = f"{block_title(one.block, one.mode)}: from {one.a.level} to {one.b.level}"
+        self.size = 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
 
     def steps(self) -> list[tuple[str, float]]:
-        """What differs, in milliseconds, the largest first, and the rest together; phases of an operator are one."""
+        """The differences of operators in milliseconds, the largest first, and the rest together."""
         rows = self.one.by_operator()
         found = [(f"{short(row.operator)} · {row.phase}", 1e3 * row.difference) for row in rows[:BARS]]
         if rest := rows[BARS:]:
             found.append((f"{len(rest)} others", 1e3 * sum(row.difference for row in rest)))
         return found
 
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height in inches."""
-        return 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
-
-    def draw(self, figure: Figure) -> None:
-        """A bar a row, each beginning where the one above it ends."""
+    def draw(self, figure: fig.Figure) -> None:
+        """A bar per row, each beginning where the one above it ends."""
         axes = figure.add_subplot()
         first, last = (1e3 * seconds for seconds in self.one.seconds)
         rows = [(self.one.a.level, 0.0, first, WHOLE)]
@@ -72,12 +60,12 @@ class Waterfall:
             )
             if place + 1 < len(rows):
                 end = begin + change
-                axes.plot([end, end], [-place - 0.31, -place - 0.69], color="#777777", linewidth=0.7)
+                axes.plot([end, end], [-place - 0.31, -place - 0.69], color=fig.GREY, linewidth=0.7)
         axes.set_xlim(0, 1.12 * max(ends))
         axes.set_ylim(-len(rows) + 0.4, 0.6)
         axes.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows])
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("milliseconds a step: blue is less, orange more")
+        axes.set_xlabel("milliseconds per step: blue is less, orange more")
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-        bare(axes, "top", "right", "left")
-        axes.set_title(self.title, loc="left", fontsize=10.5)
+        fig.bare(axes, "top", "right", "left")
+        fig.heading(axes, self.title)

@@ -1,0 +1,93 @@
+"""The base of everything that is concluded from records: one estimate with its interval and verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.analysis.stats import Estimate
+from harness.analysis.verdicts import Flag, Verdict
+from harness.records.plan import Block
+from harness.records.record import Record
+
+Scale = Literal["ratio", "difference", "exponent"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is known of `level` (or an effect of that name) by one metric in one block and mode.
+
+    `estimate` is in log units where `scale` is "ratio", and None where there is too little to estimate. `adjusted` is
+    the p value of a difference, adjusted for the number of comparisons."""
+
+    block: Block
+    level: str
+    mode: str
+    metric: str
+    scale: Scale = "ratio"
+    estimate: Estimate | None = None
+    verdict: Verdict = Verdict.INVALID
+    reason: str = ""
+    flags: tuple[Flag, ...] = ()
+    confidence: float = 0.95
+    adjusted: float | None = None
+
+    @property
+    def context(self) -> Mapping[str, str]:
+        """The levels of the axes that are not compared."""
+        return self.block.context
+
+    @property
+    def baseline(self) -> str:
+        """The level that it is compared with."""
+        return self.block.baseline.level
+
+    @property
+    def size(self) -> float | None:
+        """The estimate as people read it: a ratio to the baseline, or a difference."""
+        return None if self.estimate is None else self.on_scale(self.estimate.mean)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of `size` that decides; None where there is too little for one."""
+        if self.estimate is None or not math.isfinite(self.estimate.error) or self.estimate.df <= 0:
+            return None
+        low, high = self.estimate.interval(self.confidence)
+        return self.on_scale(low), self.on_scale(high)
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of `interval`."""
+        return self.interval[0] if self.interval else None
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of `interval`."""
+        return self.interval[1] if self.interval else None
+
+    def on_scale(self, value: float) -> float:
+        """A value in the estimate's units as people read it."""
+        return math.exp(value) if self.scale == "ratio" else value
+
+    def in_words(self, value: float) -> str:
+        """A value on the scale of `size` as text."""
+        return scaled_in_words(value, self.scale)
+
+
+def scaled_in_words(value: float, scale: str) -> str:
+    """A ratio, a difference in points, or a difference of exponents as text."""
+    if scale == "exponent":
+        return f"{value:+.2f}"
+    return f"{100 * value:+.1f}" if scale == "difference" else f"{value:.3f}"
+
+
+def exact_in_words(ratio: float) -> str:
+    """An exact ratio with as many digits as it takes: one that differs from 1 is not shown as 1."""
+    return next((words for digits in range(3, 18) if (words := f"{ratio:.{digits}g}") != "1"), "1")
+
+
+def failure_in_words(record: Record) -> str:
+    """Why the trial of a record has no verdict; that it is invalid is the verdict already."""
+    return record.reason if record.outcome == "invalid" else f"{record.outcome}: {record.reason}"

@@ -1,0 +1,103 @@
+"""Every verdict, answer and flag, and the sets that decisions rest on.
+
+The words are spelled here and nowhere else. How a report words and colours them is in `harness.report.cells`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What is concluded about one level, effect or amount."""
+
+    #: A number that is shown without a conclusion.
+    NONE = ""
+    # Of times.
+    FASTER = "faster"
+    SLOWER = "slower"
+    # Of scores over seeds; with too few seeds nothing is concluded.
+    BETTER = "better"
+    WORSE = "worse"
+    INSUFFICIENT = "insufficient"
+    # Of times and of scores.
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+    #: It computes something else on purpose, so a ranking would mean nothing.
+    UNRANKED = "unranked"
+    #: It failed, or too little was measured.
+    INVALID = "invalid"
+    # Of amounts.
+    SAME = "same"
+    MORE = "more"
+    LESS = "less"
+    NOISY = "noisy"
+    # Of one number in two runs.
+    SHOWN = "shown"
+    MISSING = "missing"
+    NEW = "new"
+    NOT_COMPARABLE = "not comparable"
+
+
+#: There is a difference to the baseline.
+DIFFERENT = frozenset({Verdict.FASTER, Verdict.SLOWER, Verdict.BETTER, Verdict.WORSE})
+#: The interval says which of the possible conclusions is true.
+DECIDED = DIFFERENT | {Verdict.EQUIVALENT}
+#: No claim, plot or other result rests on these.
+EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED})
+#: A comparison of two runs is left without an answer.
+OPEN = frozenset(
+    {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
+)  # fmt: skip
+
+#: The reason where an interval is narrow enough and decides nothing.
+CLOSE = "the interval includes both no difference and more than the margin"
+
+
+class Answer(StrEnum):
+    """What becomes of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+
+
+class Flag(StrEnum):
+    """What a reader must know beside a verdict. `meaning` explains it and says what can be done."""
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Flag:
+        """A flag is the text `word`."""
+        flag = str.__new__(cls, word)
+        flag._value_, flag.meaning = word, meaning
+        return flag
+
+    CPU_CLOCK = "cpu-clock", "the core was shared, so CPU time decides; stop other programs to compare wall time"
+    NOT_STATIONARY = "not-stationary", "step times still changed after the warm-up; stop other programs and rerun"
+    TAIL_EFFECT = (
+        "tail-effect",
+        "the ratio of means or 10th percentiles differs by more than the margin; see samples",
+    )
+    NULL_BIASED = (
+        "null-biased",
+        "the baseline differs from itself, so nothing is decided; stop other programs, rerun",
+    )
+    ONE_OF_MANY = (
+        "one-of-many",
+        "not significant after correction for multiple comparisons (Benjamini-Hochberg, 5 %). To test it, add it to "
+        "the suite as a claim and rerun",
+    )
+    CHANGES_MODEL = "changes model", "the model is a different one: speed says nothing about what it learns"
+    CHANGES_UPDATE = "changes update", "the weights are updated differently: speed says nothing about what it learns"
+    CHANGES_ORDER = "changes example order", "examples come in a different order: compare learning over several seeds"
+    EXTENDED = "extended", "seeds were added after a look at the results, so the intervals are too narrow"
+    DIVERGED = "diverged", "some of these seeds diverged; each counts with the score of the untrained model"
+    FLIPS_DISAGREE = "flips-disagree", "sign-flip test and t interval disagree: the result rests on a few seeds"
+    FAR_APART = "far apart", "the runs began over an hour apart, so twice the spread is assumed; --history measures it"
+    OTHER_MACHINE = "other machine", "ratios differ between machines; --allow FIELD accepts a difference"
+    OTHER_SEEDS = "other seeds", "the runs share too few seeds, so they are compared as two independent samples"
+
+
+#: The flag of a trial by what its optimizations change; those that change the answer are not ranked at all.
+CHANGE_FLAGS = {"model": Flag.CHANGES_MODEL, "update": Flag.CHANGES_UPDATE, "order": Flag.CHANGES_ORDER}

@@ -1,0 +1,148 @@
+"""Names, numbers, intervals and verdicts as text: how every table, sentence and plot writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.analysis.finding import Finding
+from harness.analysis.timing import Comparison
+from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
+from harness.records.plan import Block
+
+#: A cell of something that is not known.
+UNKNOWN = "-"
+#: In the column of verdicts, the row that the others are compared with.
+BASELINE = "baseline"
+FIRST_LOOK = "first look"
+#: The heads of columns of sizes, by scale.
+SIZES = {"difference": "points", "ratio": "ratio"}
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a verdict looks on a page, and how a sentence says it: "b is `words` `joint` a"; the words are the verdict
+    where none are given."""
+
+    look: str
+    joint: str = ""
+    words: str = ""
+
+
+WORDING: dict[str, Wording] = {
+    Verdict.FASTER: Wording("less", "than"),
+    Verdict.SLOWER: Wording("more", "than"),
+    Verdict.BETTER: Wording("good", "than"),
+    Verdict.WORSE: Wording("bad", "than"),
+    Verdict.EQUIVALENT: Wording("same", "to"),
+    Verdict.UNDECIDED: Wording("open", "from", "not distinguishable"),
+    Verdict.INSUFFICIENT: Wording("open", "with", "compared over too few seeds"),
+    Verdict.UNRANKED: Wording("void", "against", "not ranked"),
+    Verdict.INVALID: Wording("void", "with", "not compared"),
+    Verdict.SAME: Wording("same"),
+    Verdict.MORE: Wording("more"),
+    Verdict.LESS: Wording("less"),
+    Verdict.NOISY: Wording("open"),
+    Answer.HOLDS: Wording("good"),
+    Answer.FAILS: Wording("bad"),
+    BASELINE: Wording("base"),
+}
+
+
+def in_words(name: str) -> str:
+    """The name of a metric, a quantity or an axis."""
+    return name.replace("_per_second", "/s").replace("_", " ")
+
+
+def place_in_words(*parts: str) -> str:
+    """A context, a mode or both; "all" where there is neither."""
+    return " · ".join(part for part in parts if part) or "all"
+
+
+def block_title(block: Block, mode: str) -> str:
+    """The block and mode in words."""
+    return f"{block.name} · {mode}"
+
+
+def interval_header(confidence: float) -> str:
+    """The head of a column of intervals."""
+    return f"{100 * confidence:.3g} % interval"
+
+
+def size_cells(finding: Finding) -> tuple[str, str]:
+    """The size of a finding and its interval."""
+    if finding.size is None:
+        return UNKNOWN, ""
+    return finding.in_words(finding.size), " to ".join(map(finding.in_words, finding.interval or ()))
+
+
+def confidence_interval(finding: Finding) -> str:
+    """The interval of a finding as a sentence has it; empty where there is none."""
+    between = "–" if finding.scale == "ratio" else " to "
+    bounds = between.join(map(finding.in_words, finding.interval or ()))
+    return f"{100 * finding.confidence:.3g} % CI {bounds}" if bounds else ""
+
+
+def verdict_cell(finding: Finding, *, first_look: bool = False) -> str:
+    """The verdict, its reason, and the flags. A first look decides nothing, so it needs no reason."""
+    words, reason = str(finding.verdict), finding.reason
+    if first_look and finding.verdict not in EXCLUDED:
+        words, reason = f"{FIRST_LOOK}: {words}", ""
+    elif isinstance(finding, Comparison) and finding.needs:
+        time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
+        reason += f"; {finding.needs} processes{time} should settle it"
+    return "; ".join([f"{words}: {reason}" if reason else words, *finding.flags])
+
+
+def p_cell(p: float | None) -> str:
+    """A p value."""
+    return UNKNOWN if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """A time that people wait for."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
+
+
+def milliseconds(seconds: float, form: str = ".2f") -> str:
+    """A time of a step, without its unit."""
+    return format(1e3 * seconds, form)
+
+
+def amount(value: float, unit: str) -> str:
+    """An amount with a unit of a fitting size."""
+    if unit == "share":
+        return f"{value:.1%}"
+    if unit == "seconds":
+        return f"{value * 1e3:.0f} ms" if value < 1 else f"{value:.2f} s"
+    if unit == "bytes":
+        return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+    if unit in ("FLOP", "FLOP/s"):
+        return _scaled(value, 1000, tuple(f"{prefix}{unit}" for prefix in ("", "k", "M", "G", "T", "P")))
+    return f"{value:,.0f}"
+
+
+def _scaled(value: float, base: int, units: Sequence[str]) -> str:
+    size = 0
+    while abs(value) >= base and size < len(units) - 1:
+        value, size = value / base, size + 1
+    decimals = 0 if size == 0 or value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{decimals}f} {units[size]}"
+
+
+def few_digits(number: float) -> str:
+    """A number with as many digits as an interpolation deserves."""
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def some(texts: Iterable[str], most: int) -> list[str]:
+    """The first of the texts, and how many more there are."""
+    found = list(texts)
+    return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more"]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas, and an "and" before the last."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

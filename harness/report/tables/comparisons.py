@@ -1,0 +1,88 @@
+"""Times of each level against the baseline, and of the phases of a step, as tables of text."""
+
+from __future__ import annotations
+
+from harness.analysis.findings import Findings
+from harness.analysis.timing import CPU_SHARE, alpha_of
+from harness.records.plan import Block
+from harness.report.cells import (
+    BASELINE,
+    UNKNOWN,
+    block_title,
+    in_words,
+    interval_header,
+    size_cells,
+    verdict_cell,
+)
+from harness.report.table import Table
+
+WORDS = "The ratio is the time for the same examples over the baseline's; below 1 is faster."
+
+
+def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
+    """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
+    known = findings.metrics_in.get(block.id, ())
+    shown = ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in known)]
+    by_level = findings.of(block, mode)
+    quick = bool(block.measures.speed and block.measures.speed.quick)
+    rows = []
+    for trial in block.trials:
+        numbers = [number_cell(findings, block, trial.level, mode, name) for name in shown]
+        if trial is block.baseline:
+            rows.append((trial.level, "1", "", *numbers, BASELINE))
+        else:
+            comparison = by_level[trial.level]
+            verdict = verdict_cell(comparison, first_look=quick)
+            rows.append((trial.level, *size_cells(comparison), *numbers, verdict))
+    interval = interval_header(1 - alpha_of(block.measures.speed))
+    headers = (findings.plan.axis, "ratio", interval, *map(in_words, shown), "verdict")
+    return Table(block_title(block, mode), headers, tuple(rows), (conditions(findings, block, mode),))
+
+
+def number_cell(findings: Findings, block: Block, level: str, mode: str, metric: str) -> str:
+    """A metric of one trial."""
+    value = findings.numbers.get((block.id, level, mode, metric))
+    return UNKNOWN if value is None else findings.metrics[metric].show(value)
+
+
+def conditions(findings: Findings, block: Block, mode: str) -> str:
+    """What was timed, how its counted amounts compare with the whole dataset, and whether the CPU was shared."""
+    settings, trial = block.measures.speed, block.baseline
+    assert settings is not None
+    comparisons = findings.of(block, mode).values()
+    k = max((c.estimate.k for c in comparisons if c.estimate), default=0)
+    batches = f"{settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
+    sentences = [f"Timed on {batches} in {k} process{'es' if k != 1 else ''}"]
+    verified = [r for r in findings.verified if (r.block, r.level) == (block.id, trial.level)]
+    counts = verified[0].data.get("dataset_counts") if verified else None
+    for name, metric in findings.metrics.items():
+        value = findings.numbers.get((block.id, trial.level, mode, name))
+        if metric.per == "counts" and value is not None:
+            whole = findings.views[name](counts) if counts else None
+            over = "" if whole is None else f" ({metric.show(whole)} over the whole dataset)"
+            sentences.append(f"{in_words(name).capitalize()}: {metric.show(value)}{over}")
+    share = min((c.cpu_share for c in comparisons), default=1.0)
+    sentences.append("CPU not shared" if share >= CPU_SHARE else f"CPU shared with other programs ({share:.0%} ours)")
+    return ". ".join([*sentences, ""]).rstrip()
+
+
+def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
+    """The time of each phase of the same steps, with its ratio to the baseline's."""
+    phases = [
+        name
+        for name, metric in findings.metrics.items()
+        if metric.per == "sample" and name != "step_time"
+        if (block.id, block.baseline.level, mode, name) in findings.numbers
+    ]
+    if not phases:
+        return None
+    compared = {name: findings.of(block, mode, name) for name in phases}
+
+    def cell(level: str, name: str) -> str:
+        comparison = compared[name].get(level)
+        ratio = f" (× {comparison.size:.2f})" if comparison and comparison.size is not None else ""
+        return number_cell(findings, block, level, mode, name) + ratio
+
+    rows = tuple((trial.level, *(cell(trial.level, name) for name in phases)) for trial in block.trials)
+    headers = (findings.plan.axis, *(in_words(name).removesuffix(" time") for name in phases))
+    return Table(f"{block_title(block, mode)}: where the time goes", headers, rows)

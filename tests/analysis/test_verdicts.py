@@ -1,0 +1,76 @@
+"""Verdicts, answers and flags are spelled in one module, and every one of them can be worded and explained."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.analysis.verdicts import DECIDED, DIFFERENT, EXCLUDED, OPEN, Answer, Flag, Verdict
+from harness.report.cells import WORDING
+
+ROOT = Path(harness.__file__).parent
+SPELLED = ROOT / "analysis" / "verdicts.py"
+FILES = sorted(
+    path for package in ("analysis", "report", "api", "tools/across") for path in (ROOT / package).rglob("*.py")
+)
+#: Words that mean other things as well: the direction of a score, the outcome of a record, more operator calls.
+COMMON = {"", "same", "more", "less", "shown", "missing", "new", "extended", "diverged", "better", "worse"}
+WORDS = {str(word) for kind in (Verdict, Answer, Flag) for word in kind} - COMMON
+
+
+def literals(tree: ast.AST) -> Iterator[ast.Constant]:
+    """The string constants of a module that are not compared with the outcome of a record."""
+    outcomes = {
+        id(constant)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare) and "outcome" in ast.unparse(node.left)
+        for constant in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in outcomes:
+            yield node
+
+
+def stray(source: str) -> list[str]:
+    return [f"{node.lineno}: {node.value}" for node in literals(ast.parse(source)) if node.value in WORDS]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_other_module_spells_a_verdict_an_answer_or_a_flag(path):
+    if path != SPELLED:
+        assert stray(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('x = one.verdict == "faster"', ["1: faster"]),
+        ('LOOKS = {"unranked": "void"}', ["1: unranked"]),
+        ('flags.append("cpu-clock")', ["1: cpu-clock"]),
+        ('bad = record.outcome in ("failed", "invalid")', []),
+        ("x = Verdict.FASTER", []),
+    ],
+)
+def test_a_stray_word_is_found(source, found):
+    assert stray(source) == found
+
+
+def test_what_decides_and_what_is_excluded_are_disjoint():
+    assert DIFFERENT < DECIDED
+    assert not DECIDED & (EXCLUDED | OPEN)
+
+
+def test_every_verdict_of_one_run_can_be_worded():
+    of_two_runs = {Verdict.NONE, Verdict.SHOWN, Verdict.MISSING, Verdict.NEW, Verdict.NOT_COMPARABLE}
+    assert {*Verdict, *Answer} - of_two_runs <= set(WORDING)
+    assert all(WORDING[verdict].joint for verdict in DECIDED | EXCLUDED)
+
+
+def test_every_flag_has_a_sentence_and_is_still_a_text():
+    assert all(len(flag.meaning) > 40 and not flag.meaning.endswith(".") for flag in Flag)
+    assert Flag("cpu-clock") is Flag.CPU_CLOCK
+    assert f"{Flag.CPU_CLOCK}" == "cpu-clock"
