@@ -12,7 +12,7 @@ from harness.analysis.grouping import FEWEST
 from harness.analysis.growth import Growth, groups_along, name_of
 from harness.analysis.timing import alpha_of
 from harness.analysis.verdicts import EXCLUDED, Answer
-from harness.records.plan import LEARNING, Claim, Plan, spoken_of
+from harness.records.plan import LEARNING, Claim, Plan
 
 #: How far an exact ratio may miss the claimed one by rounding, in log units.
 ROUNDING = 1e-12
@@ -67,7 +67,7 @@ class _Case:
         self.claim, self.null_biased = claim, null_biased and timed
         self.floor = floor if timed and not claim.along else 0.0
         self.slack = ROUNDING if is_exact(claim) and claim.by else 0.0
-        self.blocks = spoken_of(claim, plan.blocks)
+        self.blocks = claim.blocks_in(plan.blocks)
         if claim.along:
             self.blocks = [group[-1] for group in groups_along(claim.along, self.blocks)]
         ids = {block.id for block in self.blocks}

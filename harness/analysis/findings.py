@@ -21,7 +21,7 @@ from harness.analysis.growth import Growth, find_growth
 from harness.analysis.learning_results import LearningResults, find_learning
 from harness.analysis.multiplicity import discoveries
 from harness.analysis.profiles import Profiled, profiles_of
-from harness.analysis.resources import Resources, find_resources
+from harness.analysis.quantities import KindFindings, QuantityFinding, find_quantities
 from harness.analysis.timing import Comparison, Measured, View, alpha_of, decide, looks_of
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.analysis.views import MetricViews
@@ -45,7 +45,7 @@ class Findings:
     numbers: Mapping[tuple[str, str, str, str], float]
     failures: tuple[Record, ...]
     verified: tuple[Record, ...]
-    resources: Resources
+    kinds: tuple[KindFindings, ...]
     profiles: Mapping[tuple[str, str], Sequence[Profiled]]
     measured: tuple[Measured, ...]
     claims: tuple[ClaimResult, ...]
@@ -54,12 +54,20 @@ class Findings:
     problems: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
     learning: LearningResults = field(default_factory=LearningResults)
-    health: tuple[Record, ...] = ()
     growth: tuple[Growth, ...] = ()
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
         return {c.level: c for c in self._compared.get((block.id, mode, metric), ())}
+
+    @property
+    def quantities(self) -> list[QuantityFinding]:
+        """The quantities of all kinds of measurement."""
+        return [quantity for kind in self.kinds for quantity in kind.quantities]
+
+    def quantities_of(self, block: Block, mode: str) -> list[QuantityFinding]:
+        """The quantities of one block and mode."""
+        return self._quantities.get((block.id, mode), [])
 
     def effects_in(self, block: Block, mode: str, metric: str = "step_time") -> list[Effect]:
         """The effects of one block, mode and metric."""
@@ -74,6 +82,10 @@ class Findings:
     @cached_property
     def _compared(self) -> dict[tuple[str, str, str], list[Comparison]]:
         return by_place(self.comparisons)
+
+    @cached_property
+    def _quantities(self) -> dict[tuple[str, str], list[QuantityFinding]]:
+        return grouped(self.quantities, lambda one: (one.block.id, one.mode))
 
     @cached_property
     def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
@@ -134,7 +146,8 @@ class _Reader:
     """A plan and its records on the way to findings."""
 
     def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
-        self.plan, self.records, self.metrics = plan, records, MetricViews(catalog)
+        self.plan, self.records, self.catalog, self.metrics = plan, records, catalog, MetricViews(catalog)
+        self.problems = list[str]()
         self.measured = measured_of(plan.blocks, records)
         controls = controls_of(self.measured)
         self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
@@ -146,10 +159,11 @@ class _Reader:
         comparisons, effects = self.compared()
         learning = find_learning(plan, records, self.measured)
         effects += learning.effects
-        resources, growth = self.amounts(numbers, comparisons)
+        kinds, growth = self.quantities(numbers, comparisons)
+        quantities = [quantity for kind in kinds for quantity in kind.quantities]
         # In a design a level may have the name of an effect, and claims are about effects.
         learned = () if plan.factors else learning.comparisons
-        evidence = [*about_claims(plan, comparisons, effects), *learned, *resources.quantities, *growth]
+        evidence = [*about_claims(plan, comparisons, effects), *learned, *quantities, *growth]
         return Findings(
             plan=plan,
             metrics=self.metrics.metrics,
@@ -158,16 +172,15 @@ class _Reader:
             numbers=numbers,
             failures=tuple(first_failures(records)),
             verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
-            resources=resources,
+            kinds=kinds,
             profiles=profiles_of(plan, records),
             measured=tuple(self.measured),
             claims=tuple(self.claims(evidence)),
             floor=self.floor,
             null_biased=self.null_biased,
-            problems=tuple(self.metrics.problems),
+            problems=(*self.metrics.problems, *self.problems),
             effects=tuple(effects),
             learning=learning,
-            health=tuple(r for r in records if (r.measure, r.outcome) == ("health", "ok")),
             growth=growth,
         )
 
@@ -232,16 +245,16 @@ class _Reader:
             found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
         return found
 
-    def amounts(
+    def quantities(
         self, numbers: Mapping[tuple[str, str, str, str], float], comparisons: Sequence[Comparison]
-    ) -> tuple[Resources, tuple[Growth, ...]]:
-        """Memory and cost, and how they and step times grow."""
+    ) -> tuple[tuple[KindFindings, ...], tuple[Growth, ...]]:
+        """The findings of the other kinds of measurement, and how their quantities and step times grow."""
         times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
         verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
         faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
-        resources = find_resources(self.plan, self.records, times, faster)
+        kinds = find_quantities(self.catalog, self.plan, self.records, times, faster, self.problems)
         valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
-        return resources, find_growth(self.plan, resources, valid)
+        return kinds, find_growth(self.plan, [one for kind in kinds for one in kind.quantities], valid)
 
     def claims(self, evidence: Sequence[Finding]) -> list[ClaimResult]:
         """The claims; those that failed are answered again where the blocks against them were measured once more."""

@@ -14,13 +14,13 @@ import numpy as np
 
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import FEWEST, along, axes_of
-from harness.analysis.resources import Place, Resources
+from harness.analysis.quantities import Place, QuantityFinding
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block, Plan
 
-#: The quantities whose growth is fitted.
-GROWN = ("kept_bytes", "peak_bytes", "flops", "step_time")
+#: The metric of speed whose growth is fitted. Of quantities it is fitted where their declaration says so.
+STEP_TIME = "step_time"
 #: Residuals of logarithms below this, and decimals of a slope beyond it, are rounding errors.
 NOISE, DIGITS = 1e-12, 12
 
@@ -36,6 +36,7 @@ class Growth(Finding):
 
     axis: str
     quantity: str
+    title: str
     contexts: int
     fitted: int
     exponent: Estimate
@@ -81,23 +82,28 @@ def slope(x: Array, y: Array) -> Estimate:
     return Estimate(found, math.sqrt(float(residuals @ residuals) / df / spread), df, len(x))
 
 
-def find_growth(plan: Plan, resources: Resources, step_times: Mapping[Place, float]) -> tuple[Growth, ...]:
+def find_growth(
+    plan: Plan, quantities: Sequence[QuantityFinding], step_times: Mapping[Place, float]
+) -> tuple[Growth, ...]:
     """Every exponent that at least three contexts give; `step_times` are seconds per step."""
-    values = {(q.block.id, q.level, q.mode, q.metric): q.value for q in resources.quantities if q.metric in GROWN}
-    values |= {(*place, "step_time"): seconds for place, seconds in step_times.items()}
+    growing = [q for q in quantities if q.quantity.grows and "/" not in q.metric]
+    values = {(q.block.id, q.level, q.mode, q.metric): q.value for q in growing}
+    values |= {(*place, STEP_TIME): seconds for place, seconds in step_times.items()}
+    titles = {q.metric: q.quantity.title for q in growing} | {STEP_TIME: "time of a step"}
     return tuple(
         growth
         for axis in axes_of(plan.blocks)
         for group in groups_along(axis, plan.blocks)
         for mode in dict.fromkeys(mode for block in group for mode in block.measures.modes)
-        for quantity in GROWN
-        for growth in _in_group(axis, group, mode, quantity, values)
+        for quantity, title in titles.items()
+        for growth in _in_group(axis, group, mode, quantity, title, values)
     )
 
 
 def _in_group(
-    axis: str, group: Sequence[Block], mode: str, quantity: str, values: Mapping[tuple[str, str, str, str], float]
-) -> Iterator[Growth]:
+    axis: str, group: Sequence[Block], mode: str, quantity: str, title: str,
+    values: Mapping[tuple[str, str, str, str], float],
+) -> Iterator[Growth]:  # fmt: skip
     """The exponents of one quantity, the baseline's first."""
     block, at = group[-1], np.log([float(each.context[axis]) for each in group])
 
@@ -125,5 +131,5 @@ def _in_group(
         yield Growth(
             block=block, level=level, mode=mode, metric=name_of(quantity, axis), scale="exponent", estimate=difference,
             verdict=Verdict.UNRANKED if answers else Verdict.INVALID if missing else Verdict.NONE,
-            axis=axis, quantity=quantity, contexts=len(group), fitted=fitted, exponent=exponent, base=base,
+            axis=axis, quantity=quantity, title=title, contexts=len(group), fitted=fitted, exponent=exponent, base=base,
         )  # fmt: skip

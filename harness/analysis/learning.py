@@ -145,9 +145,10 @@ class Learned:
 
     def margin(self, metric: str) -> float | None:
         """What still counts as equal, in the estimate's units; the suite gives it for its own metric only."""
-        if not self.settings.margin or metric.removeprefix("mean_") != self.settings.score:
+        margin = self.settings.margin_value
+        if not margin or metric.removeprefix("mean_") != self.settings.score:
             return None
-        return math.log1p(self.settings.margin) if self.settings.margin_of == "ratio" else self.settings.margin
+        return math.log1p(margin) if self.settings.margin_scale == "ratio" else margin
 
     def comparisons(self) -> list[LearningComparison]:
         """Every level against the baseline by every score."""

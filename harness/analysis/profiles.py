@@ -11,9 +11,12 @@ from typing import Any
 from harness.analysis.grouping import grouped
 from harness.records.plan import Plan
 from harness.records.record import Record
+from harness.records.settings import Profile
 
 #: The operator of time that is in no operator.
 UNATTRIBUTED = ""
+#: A report warns above this share of subnormal numbers in a backward pass.
+SUBNORMAL = 0.001
 #: Before the name of a node of the graph where the engine works on it; the node itself has an event inside.
 ENGINE = "autograd::engine::evaluate_function: "
 
@@ -161,11 +164,12 @@ Profiles = Mapping[tuple[str, str], Sequence[Profiled]]
 
 def profiles_of(plan: Plan, records: Iterable[Record]) -> dict[tuple[str, str], list[Profiled]]:
     """The profiles of each block and mode that has any."""
-    good = (record for record in records if record.measure.startswith("profile.") and record.outcome == "ok")
+    good = (record for record in records if record.stage == "profile" and record.outcome == "ok")
     stored = grouped(good, lambda record: (record.block, record.measure))
-    found = {}
+    found: dict[tuple[str, str], list[Profiled]] = {}
     for block in plan.blocks:
-        for mode in block.measures.profile.of if block.measures.profile else ():
+        settings = block.measures.get("profile", Profile)
+        for mode in settings.of or () if settings else ():
             by_level = {record.level: record for record in stored.get((block.id, f"profile.{mode}"), ())}
             there = [by_level[trial.level] for trial in block.trials if trial.level in by_level]
             if there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ from harness.plugins.manager import CORE
 from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record, by_block
 
-#: Numbers of several processes are the same within this many bytes or this share of the baseline's, whichever is more.
-SAME_BYTES, SAME_SHARE = 2**20, 0.02
+#: Numbers of several processes are the same within this share of the baseline's; bytes also within this many.
+SAME_SHARE, SAME_BYTES = 0.02, 2**20
 
 #: Block id, level, mode.
 Place = tuple[str, str, str]
@@ -127,29 +128,48 @@ def find_quantities(
     catalog: Catalog, plan: Plan, records: Sequence[Record], step_times: Mapping[Place, float],
     faster: frozenset[Place], problems: list[str],
 ) -> tuple[KindFindings, ...]:  # fmt: skip
-    """The findings of every kind that the plan names. A plugin's analysis that fails is added to `problems`."""
+    """The findings of every kind in the plan that brings an analysis or a section of the report. What goes wrong in the
+    analysis of a plugin is added to `problems`."""
     found = []
+    planned = dict.fromkeys(name for block in plan.blocks for name in block.measures.kinds)
+    for name in planned:
+        if name not in catalog.measures:
+            problems.append(f"no plugin provides the kind of measurement {name!r}, so its records are not shown")
     for name, measure in catalog.measures.items():
-        if not any(name in block.measures.kinds for block in plan.blocks):
-            continue
-        data = KindData.read(measure.kind, plan, records, step_times, faster)
-        values: Iterable[tuple[TrialData, Values]] = ()
-        if measure.kind.analyse is not None:
-            try:
-                with isolated(f"analysing {measure.entry.owner}"):
-                    values = list(resolve(measure.kind.analyse, measure.entry.owner)(data))
-                    quantities = tuple(compared(measure.kind, values))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # plugin code may raise anything
-                if measure.entry.plugin == CORE:
-                    raise
-                problems.append(f"{measure.entry.owner}: {error_text(error)}")
-                quantities = ()
-        else:
-            quantities = ()
-        found.append(KindFindings(measure, plan, data, quantities))
+        kind = measure.kind
+        if name in planned and (kind.analyse or kind.section):
+            data = KindData.read(kind, plan, records, step_times, faster)
+            found.append(KindFindings(measure, plan, data, tuple(analysed(measure, data, problems))))
     return tuple(found)
+
+
+def analysed(measure: Measure, data: KindData, problems: list[str]) -> list[QuantityFinding]:
+    """The quantities of a kind. A plugin gets a copy of the data, and its error is added to `problems`."""
+    kind, entry = measure.kind, measure.entry
+    if kind.analyse is None:
+        return []
+    if entry.plugin == CORE:
+        return list(compared(kind, resolve(kind.analyse, entry.owner)(data)))
+    try:
+        with isolated(f"analysing records of {entry.owner}"):
+            values = list(resolve(kind.analyse, entry.owner)(copy.deepcopy(data)))
+        return list(compared(kind, [(trial, checked(kind, found)) for trial, found in values]))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
+        problems.append(f"{entry.owner}: {error_text(error)}")
+        return []
+
+
+def checked(kind: MeasureKind, found: Values) -> Values:
+    """The values, if they are finite numbers of quantities that the kind declares. Raises ValueError otherwise."""
+    for name, given in found.items():
+        if name.partition("/")[0] not in kind.quantities:
+            raise ValueError(f"its analysis gives {name!r}, which is not among its quantities")
+        for value in given if isinstance(given, tuple) and given else (given,):
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+                raise ValueError(f"its analysis gives {str(value)[:40]!r} for {name}, not a finite number")
+    return found
 
 
 def compared(kind: MeasureKind, values: Iterable[tuple[TrialData, Values]]) -> Iterator[QuantityFinding]:
@@ -167,15 +187,15 @@ def compared(kind: MeasureKind, values: Iterable[tuple[TrialData, Values]]) -> I
 def one_finding(quantity: Quantity, trial: TrialData, name: str, given: Any, baseline: Any) -> QuantityFinding:
     """A quantity of a trial; `baseline` is the baseline's, and None where there is nothing to compare with."""
     values = tuple(given) if isinstance(given, tuple) else ()
-    value = float(np.median(values)) if values else given
+    value = middle(given)
     ratio, verdict, estimate = None, Verdict.NONE, None
     if baseline is not None:
-        base = float(np.median(baseline)) if isinstance(baseline, tuple) else baseline
+        base = middle(baseline)
         ratio = value / base if base else None
         if quantity.judged == "processes":
-            verdict = of_processes(values, baseline)
+            verdict = of_processes(values, baseline, quantity.unit)
         elif quantity.judged == "exact":
-            verdict = Verdict.SAME if value == base else Verdict.MORE if value > base else Verdict.LESS
+            verdict = exact_verdict(value, base)
             estimate = exact_estimate(value, ratio)
         if verdict and trial.trial.changes == "answer":
             verdict = Verdict.UNRANKED
@@ -185,6 +205,16 @@ def one_finding(quantity: Quantity, trial: TrialData, name: str, given: Any, bas
     )  # fmt: skip
 
 
+def middle(given: Any) -> Any:
+    """The number, or the median of the numbers of several processes."""
+    return float(np.median(given)) if isinstance(given, tuple) else given
+
+
+def exact_verdict(value: float, base: float) -> Verdict:
+    """The verdict on a number that every process finds the same."""
+    return Verdict.SAME if value == base else Verdict.MORE if value > base else Verdict.LESS
+
+
 def exact_estimate(value: float, ratio: float | None) -> Estimate:
     """The log of a ratio without error; infinite where only the baseline's value, or only the level's, is zero."""
     if ratio is None:
@@ -192,10 +222,10 @@ def exact_estimate(value: float, ratio: float | None) -> Estimate:
     return Estimate(math.log(ratio) if ratio else -math.inf, 0.0, math.inf, 1)
 
 
-def of_processes(values: Sequence[float], baseline: Sequence[float]) -> Verdict:
+def of_processes(values: Sequence[float], baseline: Sequence[float], unit: str) -> Verdict:
     """The verdict on numbers of several processes. It is noisy where the processes of one trial disagree."""
-    value, base = float(np.median(values)), float(np.median(baseline))
-    allowed = max(SAME_BYTES, SAME_SHARE * base)
+    value, base = middle(tuple(values)), middle(tuple(baseline))
+    allowed = max(SAME_BYTES if unit == "bytes" else 0.0, SAME_SHARE * abs(base))
     if any(max(ones) - min(ones) > allowed for ones in (values, baseline)):
         return Verdict.NOISY
-    return Verdict.SAME if abs(value - base) <= allowed else Verdict.MORE if value > base else Verdict.LESS
+    return Verdict.SAME if abs(value - base) <= allowed else exact_verdict(value, base)

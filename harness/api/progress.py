@@ -8,67 +8,62 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.analysis.findings import floor_of
-from harness.analysis.learning import Learned
+from harness.analysis.standing import LearningStanding, LevelStanding, ModeStanding, Standing, standing_of
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import Measured, alpha_of, decide, looks_of
 from harness.measure.runner import Watcher
-from harness.plan.planner import estimated_seconds
+from harness.plan.estimate import estimated_seconds
+from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import visible
 from harness.records.plan import LEARNING, Block, Plan
 from harness.records.record import Record
-from harness.report.tables.learning import size_text
 
 
 class Progress(Watcher):
-    """Writes to a stream. On a terminal the lines of the current block are rewritten in place; elsewhere they are
-    written after 5, 10 and 20 processes, when a verdict is possible."""
+    """Writes to a stream. On a terminal the lines of the current block are redrawn in place; elsewhere they are written
+    after 5, 10 and 20 processes, when a verdict is possible."""
 
-    def __init__(self, plan: Plan, stream: TextIO) -> None:
+    def __init__(self, plan: Plan, catalog: Catalog, stream: TextIO) -> None:
         self.plan, self.stream = plan, stream
         self.live = stream.isatty()
-        self.drawn = 0
+        self.lines_drawn = 0
         self.written: list[str] = []
         self.problems: set[str] = set()
-        #: By block, when its first learning runs were complete, and how many there were.
-        self.learning_begun: dict[str, tuple[float, int]] = {}
-        self.taken = self.expected = self.block_begun = 0.0
-        names = [f"{b.name} · {mode}" for b in plan.blocks for mode in _modes(b)]
+        self.clock = Clock([estimated_seconds(block, catalog)[0] for block in plan.blocks])
+        names = [_head(b, mode) for b in plan.blocks for mode in (b.measures.speed.of if b.measures.speed else ())]
         self.width = max(map(len, names), default=0)
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
-        """Show the next block and the remaining time."""
-        number = self.plan.blocks.index(block) + 1
-        left = f"{clock(self._remaining(number - 1))} left in total"
-        self.drawn, self.written, self.block_begun = 0, [], time.monotonic()
-        self._draw(
-            [f"{block.name}: verifying {len(block.trials)} trials (block {number} of {len(self.plan.blocks)}, {left})"]
-        )
+        """Write which block is next, and the time left."""
+        number = self.plan.blocks.index(block)
+        self.clock.begin(number)
+        self.lines_drawn, self.written = 0, []
+        left = f"{minutes(self.clock.left_from(number))} left in total"
+        place = f"block {number + 1} of {len(self.plan.blocks)}"
+        self._draw([f"{block.name}: verifying {len(block.trials)} trials ({place}, {left})"])
 
     def stored(self, block: Block, records: Sequence[Record]) -> None:
         """Redraw the block's comparisons."""
-        if records[-1].measure == LEARNING:
-            if self.live or self._a_seed_is_done(block, records):
-                self._draw(self._lines(block, records))
-        elif records[-1].after_timing:
-            self._draw([*self._lines(block, records), f"{block.name}: {records[-1].measure}"], only_live=True)
-        elif self.live or self._at_a_look(block, records):
-            self._draw(self._lines(block, records))
+        last = records[-1]
+        if not self.live and last.after_timing and last.measure != LEARNING:
+            return
+        standing = standing_of(block, records)
+        if self.live or self._is_due(block, last, standing):
+            more = [f"{block.name}: {last.measure}"] if last.after_timing and last.measure != LEARNING else []
+            self._draw([*self._lines(block, standing), *more])
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
-        """Draw the block's comparisons for the last time."""
-        lines = self._lines(block, records, finished=True)
+        """Write the block's comparisons for the last time."""
+        lines = self._lines(block, standing_of(block, records), finished=True)
         if self.live or lines != self.written:
             self._draw(lines)
-        self.drawn = 0
-        self.taken += time.monotonic() - self.block_begun
-        self.expected += estimated_seconds(block)[0]
+        self.lines_drawn = 0
+        self.clock.end(self.plan.blocks.index(block))
 
     def note(self, text: str) -> None:
         """Write a note above the lines of the block."""
         self._draw([text])
-        self.drawn = 0
+        self.lines_drawn = 0
 
     def problem(self, text: str) -> None:
         """Write a problem above the lines of the block, once."""
@@ -76,111 +71,100 @@ class Progress(Watcher):
             self.problems.add(text)
             self.note(text)
 
-    def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
-        """Whether the intervals are evaluated after the process that just ended."""
-        mode = records[-1].measure.removeprefix("speed.")
-        return mode in _modes(block) and len(Measured(block, records, mode).processes) in looks_of(block)
+    def _is_due(self, block: Block, last: Record, standing: Standing) -> bool:
+        """Whether a stream that is no terminal gets lines now: at a look, or when five more seeds are complete."""
+        if last.measure == LEARNING:
+            return bool(standing.learning and standing.learning.runs % (5 * len(block.trials)) == 0)
+        return any(one.mode == last.mode and one.at_look for one in standing.modes)
 
-    def _a_seed_is_done(self, block: Block, records: Sequence[Record]) -> bool:
-        """Whether the learning run that just ended completes a multiple of five seeds."""
-        runs = sum(record.block == block.id and record.measure == LEARNING for record in records)
-        return runs % (5 * len(block.trials)) == 0
-
-    def _lines(self, block: Block, records: Sequence[Record], *, finished: bool = False) -> list[str]:
-        lines = []
-        for mode in _modes(block):
-            measured = Measured(block, records, mode)
-            estimates = measured.estimates()
-            floor = floor_of(measured.log_ratios(block.baseline.level, "control"))
-            for trial in block.trials[1:]:
-                head = f"{f'{block.name} · {mode}':<{self.width}}  {trial.level:<{self.level_width}}"
-                broken = measured.broken.get(trial.level) or measured.broken.get(block.baseline.level)
-                if broken:
-                    lines.append(f"{head}  {broken.outcome}: {broken.reason}")
-                elif trial.level not in estimates:
-                    lines.append(f"{head}  waiting")
-                else:
-                    estimate = estimates[trial.level]
-                    words = [
-                        ratio_words(estimate, 1 - alpha_of(measured.settings)),
-                        f"{estimate.k} process{'es' if estimate.k > 1 else ''}",
-                    ]
-                    if estimate.k >= looks_of(block)[0] and not measured.contended:
-                        words.append(decide(estimate, measured.settings, floor, looks_of(block)[0])[0])
-                    if self.live and not finished:
-                        words.append(self._left(block, measured))
-                    lines.append("  ".join([head, *words]))
-        if block.measures.learning:
-            lines += self._learning_lines(block, records, finished=finished)
+    def _lines(self, block: Block, standing: Standing, *, finished: bool = False) -> list[str]:
+        lines = [self._line(block, one, level, finished) for one in standing.modes for level in one.levels]
+        if standing.learning and (standing.learning.runs or finished):
+            lines += self._learning_lines(block, standing.learning, finished)
         return lines or [f"{block.name}: verified"]
 
-    def _learning_lines(self, block: Block, records: Sequence[Record], *, finished: bool) -> list[str]:
-        """The number of complete learning runs, and the comparisons so far."""
-        one = Learned(block, records)
-        runs = [record for record in records if record.block == block.id and record.measure == LEARNING]
-        if not runs and not finished:
-            return []
-        due = len(runs) + sum(
-            seed not in one.runs[trial.level]
-            for trial in block.trials
-            for seed in one.settings.seeds
-            if trial.level not in one.broken
-        )
-        head = f"{block.name} · learning: {len(runs)} of {due} runs"
-        if self.live and not finished and runs:
-            first = self.learning_begun.setdefault(block.id, (time.monotonic(), len(runs)))
-            pace = (time.monotonic() - first[0]) / max(1, len(runs) - first[1])
-            here = pace * (due - len(runs))
-            after = self._remaining(self.plan.blocks.index(block) + 1)
-            head += f", {clock(here)} left in this block, {clock(here + after)} in total"
-        lines = [head]
-        for trial in block.trials[1:]:
-            compared = one.compare(trial.level, one.settings.metric)
+    def _line(self, block: Block, one: ModeStanding, level: LevelStanding, finished: bool) -> str:
+        words = [f"{_head(block, one.mode):<{self.width}}", f"{level.level:<{self.level_width}}"]
+        if level.failure or level.estimate is None:
+            return "  ".join([*words, level.failure or "waiting"])
+        k = level.estimate.k
+        words += [ratio_words(level.estimate, level.confidence), f"{k} process{'es' if k > 1 else ''}"]
+        words += [level.verdict] if level.verdict else []
+        return "  ".join([*words, *self._left(block, one.left, finished)])
+
+    def _learning_lines(self, block: Block, learning: LearningStanding, finished: bool) -> list[str]:
+        """The number of complete training runs, and the comparisons so far."""
+        head = f"{block.name} · learning: {learning.runs} of {learning.planned} runs"
+        seconds = self.clock.left_of_runs(block.id, learning.runs, learning.planned)
+        lines = [", ".join([head, *self._left(block, seconds, finished or not learning.runs)])]
+        for compared in learning.comparisons:
             if compared.interval is not None:
-                low, high = (size_text(bound, compared.score) for bound in compared.interval)
-                size = size_text(compared.ratio or 0.0, compared.score)
-                words = f"{one.settings.metric} {size} [{low}, {high}]  {len(compared.seeds)} seeds"
-                lines.append(f"  {trial.level:<{self.level_width}}  {words}  {compared.verdict}")
+                size, low, high = map(compared.in_words, (compared.size or 0.0, *compared.interval))
+                words = f"{learning.metric} {size} [{low}, {high}]  {len(compared.seeds)} seeds"
+                lines.append(f"  {compared.level:<{self.level_width}}  {words}  {compared.verdict}")
         return lines
 
-    def _left(self, block: Block, measured: Measured) -> str:
-        """The time left in this block until the next evaluation, and the least time left in total."""
-        k = len(measured.processes)
-        goal = 1 if measured.settings.quick else next((look for look in looks_of(block) if look >= k), k)
-        here = measured.seconds / k * (goal - k)
-        after = self._remaining(self.plan.blocks.index(block) + 1)
-        return f"{clock(here)} left in this block, {clock(here + after)} in total"
+    def _left(self, block: Block, seconds: float, finished: bool) -> list[str]:
+        """The time left in this block and the least time left in total, on a terminal."""
+        if finished or not self.live:
+            return []
+        total = seconds + self.clock.left_from(self.plan.blocks.index(block) + 1)
+        return [f"{minutes(seconds)} left in this block, {minutes(total)} in total"]
 
-    def _remaining(self, begin: int) -> float:
-        """The least time for the blocks from `begin` on, scaled by how long the earlier blocks took."""
-        pace = self.taken / self.expected if self.expected else 1.0
-        return pace * sum(estimated_seconds(block)[0] for block in self.plan.blocks[begin:])
-
-    def _draw(self, lines: list[str], *, only_live: bool = False) -> None:
-        if only_live and not self.live:
-            return
+    def _draw(self, lines: list[str]) -> None:
         shown = lines = [visible(line) for line in lines]
         if self.live:
             columns = shutil.get_terminal_size().columns  # a wrapped line would break the count of lines
             shown = [line if len(line) < columns else line[: columns - 4] + "..." for line in lines]
-            if self.drawn:
-                self.stream.write(f"\x1b[{self.drawn}A\x1b[J")
+            if self.lines_drawn:
+                self.stream.write(f"\x1b[{self.lines_drawn}A\x1b[J")
         self.stream.write("\n".join(shown) + "\n")
         self.stream.flush()
-        self.drawn, self.written = len(lines), lines
+        self.lines_drawn, self.written = len(lines), lines
+
+
+class Clock:
+    """The time that is left. `expected` is the least time of each block in seconds."""
+
+    def __init__(self, expected: Sequence[float]) -> None:
+        self.expected = expected
+        self.taken = self.expected_of_taken = self.begun = 0.0
+        #: By block, when its first training runs were complete, and how many there were.
+        self.first_runs: dict[str, tuple[float, int]] = {}
+
+    def begin(self, block: int) -> None:
+        """Block number `block` begins."""
+        self.begun = time.monotonic()
+
+    def end(self, block: int) -> None:
+        """Block number `block` ends."""
+        self.taken += time.monotonic() - self.begun
+        self.expected_of_taken += self.expected[block]
+
+    def left_from(self, block: int) -> float:
+        """The least time for the blocks from this number on, scaled by how long the earlier blocks took."""
+        pace = self.taken / self.expected_of_taken if self.expected_of_taken else 1.0
+        return pace * sum(self.expected[block:])
+
+    def left_of_runs(self, block: str, runs: int, planned: int) -> float:
+        """The time for the other training runs of a block, at the pace of those since the first look."""
+        begun, complete = self.first_runs.setdefault(block, (time.monotonic(), runs))
+        return (time.monotonic() - begun) / max(1, runs - complete) * (planned - runs)
 
 
 def ratio_words(estimate: Estimate, confidence: float) -> str:
     """The ratio and its interval in a fixed width; no interval for a single process."""
-    low, high = (math.exp(bound) for bound in estimate.interval(confidence)) if estimate.k > 1 else (math.nan, math.nan)
-    interval = f"[{low:.3f}, {high:.3f}]" if estimate.k > 1 else ""
+    interval = ""
+    if estimate.k > 1:
+        low, high = (math.exp(bound) for bound in estimate.interval(confidence))
+        interval = f"[{low:.3f}, {high:.3f}]"
     return f"{math.exp(estimate.mean):.3f} {interval:<14}"
 
 
-def _modes(block: Block) -> tuple[str, ...]:
-    return block.measures.speed.of if block.measures.speed else ()
+def _head(block: Block, mode: str) -> str:
+    return f"{block.name} · {mode}"
 
 
-def clock(seconds: float) -> str:
+def minutes(seconds: float) -> str:
     """Minutes and seconds."""
     return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.findings import contested, suspects
+from harness.analysis.controls import suspects
+from harness.analysis.findings import contested
 from harness.api.lookup import PluginChoice, parse_only
 from harness.errors import UserError
 from harness.measure.runner import Runner, Watcher, tell
@@ -155,8 +156,8 @@ def execute(
 
 
 def doubtful(plan: Plan, records: Sequence[Record], catalog: Catalog, confirm: bool) -> Iterator[tuple[str, Block]]:
-    """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the blocks
-    that make a claim fail. `records` grows while these are measured."""
+    """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the
+    blocks that make a claim fail. `records` grows while these are measured."""
     for block in suspects(plan, records):
         yield "the baseline differs from itself; measuring it again, alone", block
     for block in contested(plan, records, catalog) if confirm else ():

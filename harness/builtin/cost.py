@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from harness.analysis.grouping import grouped
 from harness.analysis.profiles import SUBNORMAL
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.records.settings import StepSettings
-from harness.report.cells import quantity_text
+from harness.report.cells import amount
 from harness.report.table import Section
 from harness.report.tables.quantities import quantity_table
 
@@ -83,8 +83,8 @@ def operations(stored: Mapping[str, Any]) -> dict[str, float]:
 
 
 def pay_back(trial: TrialData, baseline: TrialData, own: Mapping[str, Any], base: Mapping[str, Any]) -> float | None:
-    """The number of steps after which a slower start has paid off, where the trial is faster and starts more slowly than
-    the baseline in every process. A compiled variant compiles in its first step."""
+    """The number of steps after which a slower start has paid off. None unless the trial is faster, and starts more
+    slowly than the baseline in every process. A compiled variant compiles in its first step."""
     starts = [values.get("first_step", ()) for values in (own, base)]
     if not trial.faster or not all(starts) or min(starts[0]) <= max(starts[1]):
         return None
@@ -96,12 +96,9 @@ def pay_back(trial: TrialData, baseline: TrialData, own: Mapping[str, Any], base
 def section(found: KindFindings) -> Section | None:
     """Operations and their speed, page faults, subnormal numbers, a start and when it pays off."""
     tables = []
-    for block in found.plan.blocks:
-        for mode in block.measures.kinds.get("cost", {}).get("of") or ():
-            table = quantity_table(found, block, mode, COLUMNS, "cost")
-            if table:
-                here = [t for t in found.data.trials if (t.block.id, t.mode) == (block.id, mode)]
-                tables.append(replace(table, notes=tuple(notes(found, here))))
+    for here in grouped(found.data.trials, lambda trial: (trial.block.id, trial.mode)).values():
+        table = quantity_table(found, here[0].block, here[0].mode, COLUMNS, "cost", tuple(notes(found, here)))
+        tables += [table] if table else []
     return Section("Cost", WORDS, tuple(tables), why=True) if tables else None
 
 
@@ -110,14 +107,14 @@ def notes(found: KindFindings, trials: list[TrialData]) -> Iterator[str]:
     devices = {trial.trial.device.split(":")[0] for trial in trials}
     for device, speed in gemm_peaks(found.data).items():
         if device in devices:
-            yield f"GEMM peak: products of large square float32 matrices run at {quantity_text(speed, 'FLOP/s')} here ({device})."
+            words = amount(speed, "FLOP/s")
+            yield f"GEMM peak: products of large square float32 matrices run at {words} here ({device})."
     for trial in trials:
         uncounted = [name for stored in trial.stages.get("cost", ()) for name in stored["uncounted"]]
         if uncounted:
             yield f"The operations of {trial.trial.level} are not counted: {', '.join(uncounted)} has no formula."
-    values = {trial.trial.level: trial for trial in trials}
-    quantities = found.of(trials[0].block, trials[0].mode)
-    subnormal = [level for level in values if (q := quantities.get((level, "subnormal_share"))) and q.value > SUBNORMAL]
+    quantities = found.of(trials[0].block, trials[0].mode).values()
+    subnormal = [q.level for q in quantities if q.metric == "subnormal_share" and q.value > SUBNORMAL]
     if subnormal:
         yield (
             f"Subnormal numbers in the backward pass of {', '.join(subnormal)}: many processors compute with these "

@@ -11,13 +11,14 @@ from pydantic import Field
 from harness.analysis.quantities import KindFindings
 from harness.records.plan import Block
 from harness.records.settings import Settings
+from harness.report.cells import UNKNOWN, in_words
 from harness.report.table import Section, Table
 
 WORDS = (
     "One training run of each level under the suite's seed; nothing is timed. Gradient norms are of the whole gradient "
-    "before clipping: median and 99th percentile over steps. Clipped is the share of updates that shorten the gradient, "
-    "and the median share of its length that remains. For what a model reports about itself, the first value is before "
-    "training and the last one after it."
+    "before clipping: median and 99th percentile over steps. Clipped is the share of updates that shorten the "
+    "gradient, and the median share of its length that remains. Values that a model reports about itself are given "
+    "before and after training."
 )
 #: An update clips its gradient if it removes at least this share of its norm.
 SHORTER = 1e-4
@@ -47,13 +48,7 @@ def health_table(found: KindFindings, block: Block) -> Table | None:
         return None
     names = list(dict.fromkeys(name for data in stored.values() for name in data["probes"] if name != "lags"))
     rows = [row(level, data, names) for level, data in stored.items()]
-    headers = (
-        found.plan.axis,
-        "gradient norm",
-        "clipped",
-        "first bad step",
-        *(name.replace("_", " ") for name in names),
-    )
+    headers = (found.plan.axis, "gradient norm", "clipped", "first bad step", *map(in_words, names))
     steps = max(int(data["steps"]) for data in stored.values())
     notes = f"{steps} steps."
     lags = next((data["probes"]["lags"][0] for data in stored.values() if "lags" in data["probes"]), None)
@@ -73,7 +68,7 @@ def row(level: str, data: Mapping[str, Any], names: Sequence[str]) -> tuple[str,
 def norms_cell(norms: Sequence[float | None]) -> str:
     """Median and 99th percentile of the norms; None is a norm that is not finite."""
     finite = [norm for norm in norms if norm is not None]
-    return f"{np.median(finite):.3g}, {np.quantile(finite, 0.99):.3g}" if finite else "-"
+    return f"{np.median(finite):.3g}, {np.quantile(finite, 0.99):.3g}" if finite else UNKNOWN
 
 
 def clipped_cell(before: Sequence[float | None], after: Sequence[float | None]) -> str:
@@ -81,14 +76,14 @@ def clipped_cell(before: Sequence[float | None], after: Sequence[float | None]) 
     pairs = [(b, a) for b, a in zip(before, after, strict=False) if b and a is not None]
     remaining = [a / b for b, a in pairs if a < b * (1 - SHORTER)]
     if not pairs:
-        return "-"
+        return UNKNOWN
     return f"{len(remaining) / len(pairs):.0%}" + (f", to {np.median(remaining):.0%}" if remaining else "")
 
 
 def probe_cell(looks: Sequence[Any] | None) -> str:
     """A number before and after training; of a list, some of its values after training."""
     if not looks:
-        return "-"
+        return UNKNOWN
     if isinstance(looks[-1], list):
         return " ".join(number_text(value, ".2g") for value in some_of(looks[-1]))
     return f"{number_text(looks[0], '.3g')} to {number_text(looks[-1], '.3g')}"
@@ -96,7 +91,7 @@ def probe_cell(looks: Sequence[Any] | None) -> str:
 
 def number_text(value: float | None, form: str) -> str:
     """A number, or a dash where it is not finite."""
-    return "-" if value is None else format(value, form)
+    return UNKNOWN if value is None else format(value, form)
 
 
 def some_of(values: Sequence[Any]) -> list[Any]:

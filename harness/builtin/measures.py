@@ -53,10 +53,13 @@ def memory_quantities() -> dict[str, Quantity]:
     return {
         "parameters": Quantity("parameters", judged="exact"),
         "parameter_bytes": Quantity("parameter bytes", "bytes", "exact"),
-        "peak_bytes": Quantity("peak of a step", "bytes", "exact", per_amount="peak", grows=True),
-        **{f"{phase}_peak_bytes": Quantity(phase, "bytes", "exact", modes=modes_of(phase)) for phase in PHASES},
         "optimizer_bytes": Quantity("optimizer", "bytes", "exact", modes=TRAIN),
         "kept_bytes": Quantity("kept for backward", "bytes", "exact", modes=TRAIN, per_amount="kept", grows=True),
+        "peak_bytes": Quantity("peak of a step", "bytes", "exact", per_amount="peak", grows=True),
+        **{
+            f"{phase}_peak_bytes": Quantity(f"{phase} peak", "bytes", "exact", modes=modes_of(phase))
+            for phase in PHASES
+        },
         "resident_rise": Quantity("resident", "bytes", "processes"),
     }
 
@@ -65,7 +68,10 @@ def cost_quantities() -> dict[str, Quantity]:
     """What `cost` finds of each trial."""
     return {
         "flops": Quantity("operations a step", "FLOP", "exact", per_amount="operations", grows=True),
-        **{f"{phase}_flops": Quantity(phase, "FLOP", "exact", modes=modes_of(phase)) for phase in PHASES},
+        **{
+            f"{phase}_flops": Quantity(f"{phase} operations", "FLOP", "exact", modes=modes_of(phase))
+            for phase in PHASES
+        },
         "flops_per_second": Quantity("FLOP/s", "FLOP/s"),
         "share_of_gemm_peak": Quantity("of GEMM peak", "share"),
         "page_faults": Quantity("page faults a step"),

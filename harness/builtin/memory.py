@@ -37,13 +37,12 @@ def allocated(stored: Mapping[str, Any]) -> dict[str, float]:
     """The quantities of torch's allocator; peaks and saved bytes also for each counted amount of the work set."""
     peak, saved = stored["peak"], stored["kept"]
     found = {name: stored[name] for name in ("parameters", "parameter_bytes", "optimizer_bytes") if name in stored}
-    found["peak_bytes"] = max(peak["step"])
-    found |= {f"{phase}_peak_bytes": max(values) for phase, values in peak.items() if phase != "step"}
-    found |= per_amount("peak_bytes", sum(peak["step"]), stored["counts"])
     if saved:
         found["kept_bytes"] = max(saved)
         found |= per_amount("kept_bytes", sum(saved), stored["counts"])
-    return found
+    found["peak_bytes"] = max(peak["step"])
+    found |= {f"{phase}_peak_bytes": max(values) for phase, values in peak.items() if phase != "step"}
+    return found | per_amount("peak_bytes", sum(peak["step"]), stored["counts"])
 
 
 def resident_rise(stored: Mapping[str, int]) -> int:

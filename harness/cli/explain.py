@@ -9,15 +9,14 @@ import click
 from harness.analysis.explain import Explanation
 from harness.analysis.explain import explain as explain_pair
 from harness.analysis.findings import Findings, find
-from harness.analysis.profile_warnings import warnings
-from harness.analysis.profiles import event_cost
+from harness.analysis.profiles import profiler_cost
 from harness.api.lookup import is_selected, parse_only, run_of
 from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError, did_you_mean
 from harness.report.formats import terminal
-from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json
+from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
 
 
 @click.command()
@@ -84,7 +83,7 @@ def explanations(
     if len(levels) < 2:
         found = [one for one in findings.explained if not levels or one.b.level == levels[0]]
     else:
-        cost = event_cost(findings.profiles)
+        cost = profiler_cost(findings.profiles)
         found = []
         for measured in findings.measured:
             by_level = {one.level: one for one in findings.profiles.get((measured.block.id, measured.mode), ())}

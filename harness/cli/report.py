@@ -17,7 +17,7 @@ from harness.cli.show import show, show_page
 from harness.errors import FAILED, UserError
 from harness.records.store import Store
 from harness.report.report import make_report
-from harness.report.suite_batch import Page
+from harness.report.suite_batch import SuiteBatch
 from harness.report.writer import report_run
 
 
@@ -41,7 +41,7 @@ def report(context: click.Context, folder: Path | None, results: Path, reporter:
     """
     if reporter is not None and as_json:
         raise UserError("--json and --as both choose what to print.", fix="Leave one of them out.")
-    page = Page.open(folder) if folder and Page.is_one(folder) else None
+    page = SuiteBatch.open(folder) if folder and SuiteBatch.is_one(folder) else None
     stores = {name: Store.open(run) for name, run in page.runs.items()} if page else {"": run_of(folder, results)}
     catalog = plugins_of(context).catalog_for(stores.values())
     make = make_report if reporter is not None else report_run

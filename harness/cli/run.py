@@ -30,7 +30,7 @@ from harness.plugins.catalog import Catalog
 from harness.records.plan import Plan
 from harness.records.store import Store
 from harness.report.report import Report
-from harness.report.suite_batch import Page
+from harness.report.suite_batch import SuiteBatch
 from harness.report.writer import report_run
 
 
@@ -93,11 +93,11 @@ def run(
     if folder is not None and overrides != SuiteOverrides([]):
         fix = "Leave out --preset, --set, --only, --device, --quick and --until-decided."
         raise UserError("a run is resumed as it was planned.", fix=fix)
-    if folder is not None and Page.is_one(folder):
-        run_page(context, Page.open(folder), options, as_json=as_json)
+    if folder is not None and SuiteBatch.is_one(folder):
+        run_page(context, SuiteBatch.open(folder), options, as_json=as_json)
     elif suite is not None and suite.is_dir():
         overrides = replace(overrides, without=plugins.without)
-        run_page(context, Page.create(results, suite, vars(overrides)), options, as_json=as_json)
+        run_page(context, SuiteBatch.create(results, suite, vars(overrides)), options, as_json=as_json)
     else:
         if folder is not None:
             begun, where = resume(folder, plugins, seeds), Path()
@@ -126,7 +126,7 @@ def executed(store: Store, catalog: Catalog, plan: Plan, options: ExecutionOptio
     return report, CLAIM_FAILED if failing else 0
 
 
-def run_page(context: click.Context, page: Page, options: ExecutionOptions, *, as_json: bool) -> None:
+def run_page(context: click.Context, page: SuiteBatch, options: ExecutionOptions, *, as_json: bool) -> None:
     """Measure every suite of a page, one after another. All are planned before the first is measured."""
     plugins = plugins_of(context)
     overrides = {suite: SuiteOverrides(**page.asked).where_possible(suite) for suite in page.suites}

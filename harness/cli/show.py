@@ -9,7 +9,7 @@ import click
 from harness.records.store import Store
 from harness.report.formats import json_report, terminal
 from harness.report.report import Report, to_json
-from harness.report.suite_batch import Page, claims_table
+from harness.report.suite_batch import SuiteBatch, claims_table
 
 
 def show(report: Report, store: Store, *, as_json: bool) -> None:
@@ -20,7 +20,7 @@ def show(report: Report, store: Store, *, as_json: bool) -> None:
         click.echo(f"\n{terminal.render(report, store.folder)}")
 
 
-def show_page(page: Page, reports: Mapping[str, Report], *, as_json: bool) -> None:
+def show_page(page: SuiteBatch, reports: Mapping[str, Report], *, as_json: bool) -> None:
     """Print the claims of all suites of a folder."""
     if as_json:
         suites = {name: {"folder": str(page.runs[name]), **to_json(report)} for name, report in reports.items()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import cached_property
 
 from harness.analysis import stats
 from harness.analysis.grouping import FEWEST
-from harness.analysis.growth import GROWN, number
-from harness.analysis.resources import INEXACT, OVER_AMOUNTS, exact_names
+from harness.analysis.growth import STEP_TIME, number
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
+from harness.plugins.kinds import Quantity
 from harness.plugins.parts import Metric, Score
 from harness.plugins.scores import TARGETED, scores_of
 from harness.records.plan import LEARNING, Block, Claim
@@ -94,8 +94,10 @@ class _Resolver:
         if claim.along in claim.where:
             fix = "An exponent uses all levels of its axis: remove it from where."
             raise self.error("where", f"the exponent is along {claim.along}.", fix)
-        if claim.metric not in GROWN:
-            raise self.error("metric", f"no exponent of {claim.metric} is fitted.", did_you_mean(claim.metric, GROWN))
+        growing = [name for name, (_, quantity) in self.quantities.items() if quantity.grows]
+        if claim.metric not in (*growing, STEP_TIME):
+            fix = did_you_mean(claim.metric, [*growing, STEP_TIME])
+            raise self.error("metric", f"no exponent of {claim.metric} is fitted.", fix)
         if claim.of == LEARNING:
             raise self.error("of", "exponents are fitted to single steps.", "Use of: train, or of: inference.")
         if claim.scale:
@@ -109,28 +111,36 @@ class _Resolver:
             return self.of_times(known)
         if claim.metric in known:
             raise self.error("of", f"{claim.metric} is a score of learning.", "Remove of.")
-        for measure in ("memory", "cost"):
-            stem, _, amount = claim.metric.partition("/")
-            if stem in exact_names(measure, "train") and (not amount or stem in OVER_AMOUNTS):
-                return self.of_what_is_exact(measure, stem)
-        if claim.metric in INEXACT:
+        stem, _, amount = claim.metric.partition("/")
+        measure, quantity = self.quantities.get(stem, ("", None))
+        if quantity and quantity.judged == "exact" and (quantity.per_amount or not amount):
+            return self.of_exact_quantity(measure, quantity)
+        if quantity and not amount:
             what = f"{claim.metric} is neither exact nor does it have an interval, so it cannot decide a claim."
             raise self.error("metric", what, "Use a time, or an exact quantity such as kept_bytes.")
         metrics = {name for name, entry in self.catalog.entries(Metric).items() if entry.part.per == "sample"}
-        claimed = {*metrics, *known, *exact_names("memory", "train"), *exact_names("cost", "train")}
-        fix = did_you_mean(claim.metric, claimed)
+        exact = {name for name, (_, quantity) in self.quantities.items() if quantity.judged == "exact"}
+        fix = did_you_mean(claim.metric, {*metrics, *known, *exact})
         raise self.error("metric", f"there is no metric named {claim.metric!r}.", fix)
 
-    def of_what_is_exact(self, measure: Literal["memory", "cost"], stem: str) -> Claim:
-        claim, settings = self.claim, getattr(self.suite.measures, measure)
+    @cached_property
+    def quantities(self) -> dict[str, tuple[str, Quantity]]:
+        """The quantities of all kinds of measurement by name, with the name of their kind."""
+        kinds = {name: measure.kind for name, measure in self.catalog.measures.items()}
+        return {name: (kind, quantity) for kind, one in kinds.items() for name, quantity in one.quantities.items()}
+
+    def of_exact_quantity(self, measure: str, quantity: Quantity) -> Claim:
+        claim, settings = self.claim, self.suite.measures.get(measure, self.catalog.measures[measure].settings)
         if self.suite.factors:
             what = f"an ablation design estimates no effects on {claim.metric}."
             raise self.error("metric", what, "Use a grid, which compares levels.")
         if settings is None:
             raise self.error("metric", f"{claim.metric} is not measured.", f"Add measure.{measure}.")
-        having = [mode for mode in settings.of if stem in exact_names(measure, mode)]
-        if claim.of and claim.of not in settings.of:
-            raise self.error("of", f"{claim.of} is not measured.", f"measure.{measure}.of is {', '.join(settings.of)}.")
+        modes: tuple[str, ...] = getattr(settings, "of", None) or ("",)
+        having = [mode for mode in modes if mode in quantity.modes or not mode]
+        if claim.of and claim.of not in modes:
+            fix = f"measure.{measure}.of is {', '.join(modes)}." if modes != ("",) else "Remove of."
+            raise self.error("of", f"{claim.of} is not measured.", fix)
         if not having or (claim.of and claim.of not in having):
             fix = "Use of: train." if having else f"Add train to measure.{measure}.of."
             raise self.error("metric", f"inference has no {claim.metric}.", fix)

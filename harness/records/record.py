@@ -37,9 +37,19 @@ class Record:
     at: str = ""
 
     @property
+    def stage(self) -> str:
+        """The stage of the kind of measurement: speed of speed.train."""
+        return self.measure.partition(".")[0]
+
+    @property
+    def mode(self) -> str:
+        """The mode: train of speed.train; empty where the stage has no modes."""
+        return self.measure.partition(".")[2]
+
+    @property
     def after_timing(self) -> bool:
         """Whether it was measured after timing. Its failure leaves the times valid."""
-        return self.measure.partition(".")[0] not in TIMED
+        return self.stage not in TIMED
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -119,6 +119,8 @@ def amount(value: float, unit: str) -> str:
         return f"{value * 1e3:.0f} ms" if value < 1 else f"{value:.2f} s"
     if unit == "bytes":
         return _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+    if unit == "steps":
+        return f"{value:,.0f} steps"
     if unit in ("FLOP", "FLOP/s"):
         return _scaled(value, 1000, tuple(f"{prefix}{unit}" for prefix in ("", "k", "M", "G", "T", "P")))
     return f"{value:,.0f}"

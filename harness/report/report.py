@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ from harness.records.store import Store
 from harness.report.cells import block_title
 from harness.report.rows import findings_in_rows
 from harness.report.summary import summary_of
-from harness.report.table import Section, Table, present
-from harness.report.tables import break_even, comparisons, effects, explain, growth, health, learning, resources
+from harness.report.table import Section, present
+from harness.report.tables import break_even, comparisons, effects, explain, growth, learning
+from harness.report.tables.quantities import section_of
 
 #: Raised when a field of `to_json` changes its meaning or goes; not when one is added.
 FORMAT = 2
@@ -68,19 +69,21 @@ def report_of(
     findings = find(plan, records, catalog)
     seen = {flag for c in findings.comparisons if c.metric == "step_time" for flag in c.flags}
     seen |= {flag for c in findings.learning.comparisons for flag in c.flags}
+    problems = list(findings.problems)
+    sections = sections_of(findings, problems)
     return Report(
         run=run,
         question=plan.question,
         summary=summary_of(findings),
         first_look=bool(plan.overrides.get("quick")) or findings.is_quick,
         machine=machine_line(facts),
-        sections=sections_of(findings),
+        sections=sections,
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=flag_lines(seen),
         warnings=tuple(explain.warnings(plan.blocks, findings.profiles)),
-        problems=findings.problems,
+        problems=tuple(problems),
         last_line=sensitivity_line(findings),
         findings=findings,
         facts=facts,
@@ -92,13 +95,11 @@ def flag_lines(seen: set[Flag]) -> tuple[str, ...]:
     return tuple(f"{flag}: {flag.meaning}." for flag in Flag if flag in seen)
 
 
-def sections_of(findings: Findings) -> tuple[Section, ...]:
-    """The tables of a run under their headings, without the sections that would be empty."""
+def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
+    """The tables of a run under their headings, without empty sections. The error of a plugin's section is added to
+    `problems`."""
     plan, learned = findings.plan, findings.learning.learned
     timed = [(b, mode) for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
-
-    def per_mode(make: Callable[[Findings, Block, str], Table | None]) -> tuple[Table, ...]:
-        return present(make(findings, block, mode) for block in plan.blocks for mode in block.measures.modes)
 
     sections = (
         Section(
@@ -130,17 +131,8 @@ def sections_of(findings: Findings) -> tuple[Section, ...]:
             details=present(comparisons.phase_table(findings, block, mode) for block, mode in timed),
             why=True,
         ),
-        Section(
-            "Memory", resources.MEMORY, per_mode(resources.memory_table), per_mode(resources.peaks_table), why=True
-        ),
-        Section("Cost", resources.COST, per_mode(resources.cost_table), why=True),
+        *present(section_of(kind, problems) for kind in findings.kinds),
         Section("Growth", growth.WORDS, growth.growth_tables(findings.growth, plan.axis), why=True),
-        Section(
-            "Health",
-            health.WORDS,
-            present(health.health_table(plan.axis, block, findings.health) for block in plan.blocks),
-            why=True,
-        ),
         Section("Why", explain.WORDS, *explain.why_tables(findings), why=True),
     )
     return tuple(section for section in sections if section.tables or section.details)

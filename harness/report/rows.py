@@ -36,8 +36,8 @@ COLUMNS: dict[str, dict[str, Source]] = {
     },
     "numbers": {"mode": "mode", "level": "level", "metric": "metric", "value": "value"},
     "resources": {
-        "mode": "mode", "level": "level", "quantity": "metric", "value": "value", "unit": "unit", "ratio": "ratio",
-        "verdict": "verdict", "each_process": "values",
+        "mode": "mode", "level": "level", "quantity": "metric", "value": "value", "unit": "quantity.unit",
+        "ratio": "ratio", "verdict": "verdict", "each_process": "values",
     },
     "claims": {"claim": "claim.says", "answer": "answer", "reason": "reason"},
     "effects": {
@@ -86,7 +86,7 @@ def _numbers(findings: Findings) -> Iterator[Number]:
 _FINDINGS: dict[str, Callable[[Findings], Iterable[Any]]] = {
     "comparisons": lambda findings: findings.comparisons,
     "numbers": _numbers,
-    "resources": lambda findings: findings.resources.quantities,
+    "resources": lambda findings: findings.quantities,
     "claims": lambda findings: findings.claims,
     "effects": lambda findings: findings.effects,
     "learning": lambda findings: findings.learning.comparisons,

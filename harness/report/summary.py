@@ -158,6 +158,6 @@ def nothing(findings: Findings) -> str:
     """Why there is nothing to summarise."""
     if findings.failures:
         return f"Nothing could be compared: {findings.failures[0].reason or findings.failures[0].outcome}."
-    if findings.resources.quantities:
+    if findings.quantities:
         return "Nothing was timed or trained; the tables show what a step takes."
     return "Nothing has been compared yet."

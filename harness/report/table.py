@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,6 @@ class Section:
     why: bool = False
 
 
-def present(tables: Iterable[Table | None]) -> tuple[Table, ...]:
-    """The tables that exist."""
-    return tuple(table for table in tables if table)
+def present(found: Iterable[Shown | None]) -> tuple[Shown, ...]:
+    """The tables or sections that are not None."""
+    return tuple(one for one in found if one)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from harness.analysis.kernel_paths import COMPILED, ways_of
+from harness.analysis.profiles import COMPILED, kernel_paths_of
 from harness.measure.kinds.cost import OperatorWatch, page_faults
 from harness.measure.runtime.member import BuiltMember
 
@@ -22,7 +22,7 @@ def fingerprint(member: BuiltMember, operators: Iterable[str]) -> dict[str, Any]
     for batch in range(len(member.batches)):
         member.before()
         faults.append(page_faults(member, batch))
-    compiled = COMPILED in ways_of(operators)
+    compiled = COMPILED in kernel_paths_of(operators)
     return {
         "flags": flags_inside(member),
         "types": sorted({_short(parameter.dtype) for parameter in member.built.model.parameters()}),

@@ -88,7 +88,9 @@ def cases_of(report: Report) -> list[Case]:
     facts = facts_of(report)
     ran = {(block, level) for block, level, *_ in findings.numbers}
     ran |= {(one.block.id, level) for one in findings.learning.learned for level, runs in one.runs.items() if runs}
-    ran |= {(record.block, record.level) for record in findings.health}
+    ran |= {
+        (trial.block.id, trial.trial.level) for kind in findings.kinds for trial in kind.data.trials if trial.stages
+    }
     ran |= {(block, one.level) for (block, _), profiles in findings.profiles.items() for one in profiles}
     failed = {(record.block, record.level): record for record in findings.failures}
     for block in plan.blocks:
@@ -125,7 +127,7 @@ def _judged(group: str, level: str, known: Mapping[str, str]) -> Case:
 
 
 def facts_of(report: Report) -> dict[tuple[str, str], dict[str, str]]:
-    """What is known of each level of each block, by name: step times, the score that decides, and resources."""
+    """What is known of each level of each block, by name: step times, the score that decides, and its quantities."""
     found: dict[tuple[str, str], dict[str, str]] = {}
 
     def note(one: Finding, prefix: str, **facts: object) -> None:
@@ -137,7 +139,7 @@ def facts_of(report: Report) -> dict[tuple[str, str], dict[str, str]]:
             one, f"{one.mode}.{one.metric}", verdict=one.verdict, **{one.scale: _number(one.size)},
             interval=" to ".join(map(_number, one.interval or ())), reason=one.reason, flags=", ".join(one.flags),
         )  # fmt: skip
-    for q in report.findings.resources.quantities:
+    for q in report.findings.quantities:
         note(q, f"{q.mode}.{q.metric}", verdict=q.verdict, ratio=_number(q.ratio), value=_number(q.value))
     return found
 

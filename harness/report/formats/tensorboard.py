@@ -173,8 +173,8 @@ def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
     for c in findings.comparisons:
         if c.metric == "step_time" and c.size is not None:
             found.setdefault((c.block.id, c.level), {})[f"{c.mode}/step_time ratio"] = c.size
-    for q in findings.resources.quantities:
-        unit = f" ({q.unit})" if q.unit else ""
+    for q in findings.quantities:
+        unit = f" ({q.quantity.unit})" if q.quantity.unit else ""
         found.setdefault((q.block.id, q.level), {})[f"{q.mode}/{q.metric}{unit}"] = q.value
     for one in findings.learning.learned:
         for level in one.runs:

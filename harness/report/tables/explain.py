@@ -8,8 +8,7 @@ from typing import Any
 from harness.analysis.explain import Explanation, OperatorTime, largest
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
-from harness.analysis.resources import SUBNORMAL
+from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, block_title, in_words, listed, some
 from harness.report.table import Table

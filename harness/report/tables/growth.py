@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.analysis.grouping import FEWEST, grouped
-from harness.analysis.growth import GROWN, Growth
+from harness.analysis.growth import Growth
 from harness.analysis.stats import Estimate
 from harness.report.cells import UNKNOWN, place_in_words
 from harness.report.table import Table
-from harness.report.tables.resources import title
 
 WORDS = (
     "A quantity is taken to grow as the level to the power b (1 is linear, 2 quadratic). The exponent b is fitted by "
@@ -27,17 +26,17 @@ def _table(growth: Sequence[Growth], compared: str) -> Table:
     first = growth[0]
     cells = {(one.level, one.quantity): exponent_cell(one.exponent) for one in growth}
     levels = dict.fromkeys([trial.level for trial in first.block.trials] + [one.level for one in growth])
-    quantities = [quantity for quantity in GROWN if any(one.quantity == quantity for one in growth)]
+    titles = {one.quantity: one.title for one in growth}
     notes = [f"{first.contexts} contexts, up to {first.axis} {first.block.context[first.axis]}."]
     if first.contexts == FEWEST:
         notes[0] += " With one degree of freedom, t is 12.7."
     for one in growth:
         if one.fitted < one.contexts:
-            notes.append(f"{one.level}: {title(one.quantity)} is known in {one.fitted} of them.")
+            notes.append(f"{one.level}: {one.title} is known in {one.fitted} of them.")
     return Table(
         f"{place_in_words(*first.context.values())} · {first.mode}: growth along {first.axis}",
-        (compared, *map(title, quantities)),
-        tuple((level, *(cells.get((level, quantity), UNKNOWN) for quantity in quantities)) for level in levels),
+        (compared, *titles.values()),
+        tuple((level, *(cells.get((level, quantity), UNKNOWN) for quantity in titles)) for level in levels),
         tuple(notes),
     )
 

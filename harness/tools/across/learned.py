@@ -13,10 +13,10 @@ from harness.analysis import stats
 from harness.analysis.claims import ClaimResult
 from harness.analysis.finding import failure_in_words
 from harness.analysis.learning import Learned, RateDifference
-from harness.analysis.resources import Quantity, exact, more_or_less
+from harness.analysis.quantities import QuantityFinding, exact_verdict
 from harness.analysis.stats import Estimate
 from harness.analysis.verdicts import Flag, Verdict
-from harness.records.plan import LEARNING, Claim, spoken_of
+from harness.records.plan import LEARNING, Claim
 from harness.tools.across.comparability import Kind
 from harness.tools.across.pairs import Change, Pair, Side
 
@@ -96,24 +96,32 @@ def amounts_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Cha
     """Every exact amount of every level in both runs."""
     found = []
     for mode in dict.fromkeys((*pair.a.measures.modes, *pair.b.measures.modes)):
-        ours, theirs = a.findings.resources.of(pair.a, mode), b.findings.resources.of(pair.b, mode)
+        ours, theirs = (
+            {(q.level, q.metric): q for q in side.findings.quantities_of(block, mode) if q.quantity.judged == "exact"}
+            for side, block in ((a, pair.a), (b, pair.b))
+        )
         for level, name in dict.fromkeys((*ours, *theirs)):
-            if level in pair.kept and exact(name) and (not metrics or name in metrics):
+            if level in pair.kept and (not metrics or name in metrics):
                 one, other = ours.get((level, name)), theirs.get((level, name))
                 found.append(amount_of(pair, mode, level, name, one, other))
     return found
 
 
-def amount_of(pair: Pair, mode: str, level: str, name: str, a: Quantity | None, b: Quantity | None) -> Change:
+def amount_of(
+    pair: Pair, mode: str, level: str, name: str, a: QuantityFinding | None, b: QuantityFinding | None
+) -> Change:
     """One amount in both runs: the same or not, with no chance in it."""
     first, second = (None if one is None else float(one.value) for one in (a, b))
-    change = Change(kind="amounts", block=pair.b, level=level, mode=mode, metric=name, a=first, b=second)
+    quantity = b.quantity if b else a.quantity if a else None
+    change = Change(
+        kind="amounts", block=pair.b, level=level, mode=mode, metric=name, a=first, b=second, quantity=quantity
+    )
     if first is None or second is None:
         return change.only_in("A" if second is None else "B")
     if reason := pair.why_not(level, "amounts"):
         return replace(change, verdict=Verdict.NOT_COMPARABLE, reason=reason)
     estimate = Estimate(math.log(second / first), 0.0, math.inf, 1) if first > 0 and second > 0 else None
-    return replace(change, verdict=more_or_less(second, first), estimate=estimate)
+    return replace(change, verdict=exact_verdict(second, first), estimate=estimate)
 
 
 @dataclass(frozen=True)
@@ -165,7 +173,7 @@ def asked_for(
     axes = {side.plan.axis for side in sides}
     return all(
         result.claim.level in levels if axis in axes else True for axis, levels in only.items()
-    ) and all(block.id in inside for side in sides for block in spoken_of(result.claim, side.plan.blocks))  # fmt: skip
+    ) and all(block.id in inside for side in sides for block in result.claim.blocks_in(side.plan.blocks))  # fmt: skip
 
 
 def asks(claim: Claim) -> tuple[object, ...]:
@@ -184,7 +192,7 @@ def claim_of(
     if asks(a.claim) != asks(b.claim):
         return replace(change, not_comparable="the claim itself was changed")
     kind: Kind = "scores" if b.claim.of == LEARNING else "amounts" if b.claim.exact else "ratios"
-    blocks = [{block.id for block in spoken_of(b.claim, side.plan.blocks)} for side in sides]
+    blocks = [{block.id for block in b.claim.blocks_in(side.plan.blocks)} for side in sides]
     spoken = [pair for pair in pairs if pair.a.id in blocks[0] and pair.b.id in blocks[1]]
     if len(spoken) != len(blocks[0]) or len(spoken) != len(blocks[1]):
         return replace(change, not_comparable="it is of other contexts")

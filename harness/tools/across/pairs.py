@@ -10,9 +10,10 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings, find
 from harness.analysis.profiles import computed_with
 from harness.analysis.verdicts import Verdict
-from harness.api.session import kept
+from harness.api.lookup import is_selected
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
+from harness.plugins.kinds import Quantity
 from harness.records.plan import Block, Plan
 from harness.records.record import Record
 from harness.records.store import Store
@@ -96,11 +97,12 @@ class Change(Finding):
 
     `a` and `b` are the numbers as people read them (a ratio to the baseline, seconds, a score, an amount). `estimate`
     is of the log of b / a, or in the scale "difference" of b - a. `adjusted` is the p value corrected for all rows of
-    this kind and metric (Holm)."""
+    this kind and metric (Holm). `quantity` describes an amount."""
 
     kind: Kind
     a: float | None = None
     b: float | None = None
+    quantity: Quantity | None = None
 
     @property
     def place(self) -> str:
@@ -136,8 +138,8 @@ def pairs_of(a: Side, b: Side, only: Mapping[str, Sequence[str]], allowed: froze
     """Match two runs by context and level. Raises UserError where `only` names what neither has."""
     check_only(only, (a.plan, b.plan))
     run = run_differences((a.facts, a.plan), (b.facts, b.plan), allowed)
-    blocks_a = [block for block in a.plan.blocks if kept(block.context, only)]
-    blocks_b = [block for block in b.plan.blocks if kept(block.context, only)]
+    blocks_a = [block for block in a.plan.blocks if is_selected(block.context, only)]
+    blocks_b = [block for block in b.plan.blocks if is_selected(block.context, only)]
     found, matched = [], set()
     for ours in blocks_a:
         theirs = next((block for block in blocks_b if dict(block.context) == dict(ours.context)), None)

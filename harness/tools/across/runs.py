@@ -130,7 +130,7 @@ def modes_of(pair: Pair) -> list[str]:
 def in_one_alone(name: str, block: Block, other: Block) -> list[str]:
     """What is timed or learned in a block and not in the other one."""
     speed, against = block.measures.speed, other.measures.speed
-    modes = [mode for mode in (speed.of if speed else ()) if mode not in (against.of if against else ())]
+    modes: list[str] = [mode for mode in (speed.of if speed else ()) if mode not in (against.of if against else ())]
     if block.measures.learning and not other.measures.learning:
         modes.append(LEARNING)
     return [f"{name} · {mode}" for mode in modes]
@@ -156,7 +156,7 @@ def check_metrics(metrics: Sequence[str], sides: Sequence[Side]) -> None:
         of = side.findings.metrics
         known |= {name for (_, _, _, name) in side.findings.numbers if of[name].per == "sample"}
         known |= {name for learned in side.findings.learning.learned for name in learned.scores}
-        known |= {quantity.metric for quantity in side.findings.resources.quantities}
+        known |= {quantity.metric for quantity in side.findings.quantities}
     for name in metrics:
         if name not in known:
             raise UserError("neither run has such a metric.", where=f"--metric {name}", fix=did_you_mean(name, known))

@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from harness.analysis.grouping import grouped
-from harness.analysis.resources import unit_of
 from harness.analysis.verdicts import Flag, Verdict
 from harness.report.cells import UNKNOWN, amount, in_words, milliseconds, size_cells, some, verdict_cell
 from harness.report.report import flag_lines
 from harness.report.table import Section, Table
-from harness.report.tables.resources import title
+from harness.report.tables.quantities import title
 from harness.tools.across.comparability import shortened
 from harness.tools.across.history import Group, History, Series, Shift, Visit
 from harness.tools.across.pairs import Change
@@ -92,8 +91,8 @@ def number_of(change: Change, value: float | None) -> str:
         return UNKNOWN
     if change.kind == "times":
         return f"{milliseconds(value)} ms"
-    if change.kind == "amounts":
-        return amount(value, unit_of(change.metric))
+    if change.quantity:
+        return amount(value, change.quantity.unit)
     if change.kind == "scores" and change.scale == "difference":
         return f"{100 * value:.1f} %"
     return f"{value:.3f}" if change.kind == "ratios" else f"{value:.4g}"
@@ -111,7 +110,8 @@ def amount_tables(across: Across) -> list[Table]:
     """The amounts that differ or cannot be compared; of those that are the same, how many there are."""
     rows = [
         (
-            c.place, title(c.metric), *sides_of(c), f"{c.size:.4g}×" if c.size else UNKNOWN,
+            c.place, title(c.quantity, c.metric) if c.quantity else c.metric, *sides_of(c),
+            f"{c.size:.4g}×" if c.size else UNKNOWN,
             verdict_cell(c) + (", beyond the margin" if is_worse(c, across.margin) else ""),
         )
         for c in across.amounts

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from harness.api.progress import clock
+from harness.api.progress import minutes
 from harness.cli.options import as_json_option, echo_json
 from harness.errors import FAILED, INTERRUPTED, UserError
 from harness.tools.selftest.calibration import ENOUGH_TRACES, REPLAYS, calibrate
@@ -104,7 +104,7 @@ def recording(path: Path, count: int, seconds: float) -> None:
         for number, (environment, trace) in enumerate(record_noise(count, seconds), start=1):
             found.setdefault(environment, []).append(trace)
             left = (time.monotonic() - begun) / number * (2 * count - number)
-            status(f"{environment}: {len(found[environment])} of {count} traces, {clock(left)} left in total")
+            status(f"{environment}: {len(found[environment])} of {count} traces, {minutes(left)} left in total")
     except KeyboardInterrupt:
         interrupted = True
     status("")
@@ -126,7 +126,7 @@ def on_this_machine(same: int, as_json: bool) -> None:
         for number, experiment in enumerate(experiments(same, planted), start=1):
             found.append(experiment)
             left = (time.monotonic() - begun) / number * (same + planted - number)
-            status(f"{number} of {same + planted} comparisons, {clock(left)} left")
+            status(f"{number} of {same + planted} comparisons, {minutes(left)} left")
     except KeyboardInterrupt:
         interrupted = True
     status("")

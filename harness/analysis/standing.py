@@ -1,0 +1,96 @@
+"""The standing of a block during a run: what its records show so far, and how much is left to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.analysis.controls import floor_of
+from harness.analysis.learning import Learned, LearningComparison
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import Measured, alpha_of, decide, looks_of
+from harness.records.plan import LEARNING, Block
+from harness.records.record import Record
+
+
+@dataclass(frozen=True)
+class LevelStanding:
+    """A level compared with the baseline by step time. `estimate` is None before the first process, and where `failure`
+    says what went wrong. `verdict` is empty before the first look."""
+
+    level: str
+    estimate: Estimate | None = None
+    confidence: float = 0.95
+    verdict: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class ModeStanding:
+    """The timing of a block in one mode. `left` is the time in seconds until the intervals are looked at next, and
+    `at_look` says whether they are looked at now."""
+
+    mode: str
+    levels: tuple[LevelStanding, ...]
+    processes: int
+    left: float
+    at_look: bool
+
+
+@dataclass(frozen=True)
+class LearningStanding:
+    """The training runs of a block: how many are complete, how many there will be, and the comparisons so far."""
+
+    runs: int
+    planned: int
+    metric: str
+    comparisons: tuple[LearningComparison, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The standing of one block."""
+
+    modes: tuple[ModeStanding, ...]
+    learning: LearningStanding | None
+
+
+def standing_of(block: Block, records: Sequence[Record]) -> Standing:
+    """What the records of a run so far show of a block."""
+    mine = [record for record in records if record.block == block.id]
+    modes = block.measures.speed.of if block.measures.speed else ()
+    learning = learning_standing(block, mine) if block.measures.learning else None
+    return Standing(tuple(mode_standing(block, mine, mode) for mode in modes), learning)
+
+
+def mode_standing(block: Block, records: Sequence[Record], mode: str) -> ModeStanding:
+    """The timing in one mode."""
+    measured, looks = Measured(block, records, mode), looks_of(block)
+    estimates, k = measured.estimates(), len(measured.processes)
+    floor = floor_of(measured.log_ratios(block.baseline.level, "control"))
+    levels = []
+    for trial in block.trials[1:]:
+        broken = measured.broken.get(trial.level) or measured.broken.get(block.baseline.level)
+        estimate = None if broken else estimates.get(trial.level)
+        judged = estimate is not None and estimate.k >= looks[0] and not measured.contended
+        verdict = str(decide(estimate, measured.settings, floor, looks[0])[0]) if judged and estimate else ""
+        failure = f"{broken.outcome}: {broken.reason}" if broken else ""
+        levels.append(LevelStanding(trial.level, estimate, 1 - alpha_of(measured.settings), verdict, failure))
+    goal = 1 if measured.settings.quick else next((look for look in looks if look >= k), k)
+    left = measured.seconds / k * (goal - k) if k else 0.0
+    return ModeStanding(mode, tuple(levels), k, left, k in looks)
+
+
+def learning_standing(block: Block, records: Sequence[Record]) -> LearningStanding:
+    """The training runs."""
+    learned = Learned(block, records)
+    runs = sum(record.measure == LEARNING for record in records)
+    missing = sum(
+        seed not in learned.runs[trial.level]
+        for trial in block.trials
+        for seed in learned.settings.seeds
+        if trial.level not in learned.broken
+    )
+    metric = learned.settings.metric
+    compared = tuple(learned.compare(trial.level, metric) for trial in block.trials[1:])
+    return LearningStanding(runs, runs + missing, metric, compared)

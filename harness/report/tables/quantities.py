@@ -1,0 +1,94 @@
+"""Quantities of trials as tables of text, and the sections of the kinds of measurement."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+
+from harness.analysis.finding import exact_in_words
+from harness.analysis.grouping import grouped
+from harness.analysis.quantities import KindFindings, QuantityFinding
+from harness.analysis.verdicts import Verdict
+from harness.plugins.catalog import resolve
+from harness.plugins.isolation import error_text, isolated
+from harness.plugins.kinds import Quantity
+from harness.plugins.manager import CORE
+from harness.records.plan import Block
+from harness.report.cells import UNKNOWN, amount, block_title, in_words
+from harness.report.table import Section, Table, present
+
+
+def section_of(found: KindFindings, problems: list[str]) -> Section | None:
+    """The section of a kind of measurement: its own, or a table of all its quantities. The error of a plugin's section
+    is added to `problems`."""
+    kind, entry = found.measure.kind, found.measure.entry
+    if kind.section is None:
+        names = [name for quantity in kind.quantities for name in (quantity, f"{quantity}/")]
+        tables = quantity_tables(found, kind.name, lambda mode: names)
+        return (
+            Section(
+                in_words(kind.name).capitalize(), f"{kind.summary[:1].upper()}{kind.summary[1:]}.", tables, why=True
+            )
+            if tables
+            else None
+        )
+    if entry.plugin == CORE:
+        section: Section | None = resolve(kind.section, entry.owner)(found)
+        return section
+    try:
+        with isolated(f"making the section of {entry.owner}"):
+            section = resolve(kind.section, entry.owner)(copy.deepcopy(found))
+            if section is not None and not isinstance(section, Section):
+                raise TypeError(f"its section is of type {type(section).__name__}; expected harness.report.Section")
+            return section
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
+        problems.append(f"{entry.owner}: {error_text(error)}")
+        return None
+
+
+def quantity_tables(found: KindFindings, what: str, names: Callable[[str], Sequence[str]]) -> tuple[Table, ...]:
+    """A table for each block and mode with the quantities that `names` gives for the mode."""
+    places = dict.fromkeys((trial.block.id, trial.mode) for trial in found.data.trials)
+    blocks = {block.id: block for block in found.plan.blocks}
+    return present(quantity_table(found, blocks[block], mode, names(mode), what) for block, mode in places)
+
+
+def quantity_table(
+    found: KindFindings, block: Block, mode: str, names: Iterable[str], what: str, notes: tuple[str, ...] = ()
+) -> Table | None:
+    """The named quantities that some trial has; None where there are none. A name that ends in / stands for all counted
+    amounts."""
+    here = found.of(block, mode)
+    by_name = grouped(here.values(), lambda one: one.metric)
+    shown = {
+        name: ones[0].quantity
+        for wanted in names
+        for name, ones in by_name.items()
+        if name == wanted or (wanted.endswith("/") and name.startswith(wanted))
+    }
+    if not shown:
+        return None
+    heads = (title(quantity, name) for name, quantity in shown.items())
+    rows = tuple((trial.level, *(cell(here.get((trial.level, name))) for name in shown)) for trial in block.trials)
+    place = block_title(block, mode) if mode else block.name
+    return Table(f"{place}: {what}", (found.plan.axis, *heads), rows, notes)
+
+
+def title(quantity: Quantity, name: str) -> str:
+    """The head of a column."""
+    per = name.partition("/")[2]
+    return f"{quantity.per_amount or quantity.title} / {in_words(per)}" if per else quantity.title
+
+
+def cell(one: QuantityFinding | None) -> str:
+    """A quantity with its unit, and its ratio to the baseline's."""
+    if one is None:
+        return UNKNOWN
+    text = amount(one.value, one.quantity.unit)
+    if not one.verdict or "/" in one.metric:  # the ratio of an amount is that of the whole
+        return text
+    if one.verdict == Verdict.SAME or one.ratio is None:
+        return f"{text} ({one.verdict})"
+    return f"{text} (× {exact_in_words(one.ratio)}, {one.verdict})"
