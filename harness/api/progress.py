@@ -1,4 +1,4 @@
-"""What one sees while a run goes on: a line a comparison, redrawn between processes and never during one."""
+"""Progress of a run: a line per comparison, redrawn between processes and never during one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from harness.records.plan import LEARNING, Block, Plan, Record
 
 
 class Progress(Watcher):
-    """Draws to a stream: on a terminal the lines of the current block are rewritten in place; elsewhere they are
-    written after 5, 10 and 20 processes, when a verdict is possible."""
+    """Writes to a stream: on a terminal the lines of the current block are redrawn in place; elsewhere they are written
+    after 5, 10 and 20 processes, when a verdict is possible."""
 
     def __init__(self, plan: Plan, stream: TextIO) -> None:
         self.plan, self.stream = plan, stream
@@ -36,7 +36,7 @@ class Progress(Watcher):
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
-        """Say which block is next, and for how long."""
+        """Write which block is next, and the time left."""
         number = self.plan.blocks.index(block) + 1
         left = f"{_clock(self._remaining(number - 1))} left in all"
         self.drawn, self.written, self.block_begun = 0, [], time.monotonic()
@@ -55,7 +55,7 @@ class Progress(Watcher):
             self._draw(self._lines(block, records))
 
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
-        """Leave the block's comparisons standing."""
+        """Write the block's comparisons for the last time."""
         lines = self._lines(block, records, finished=True)
         if self.live or lines != self.written:
             self._draw(lines)
@@ -64,18 +64,18 @@ class Progress(Watcher):
         self.expected += estimated_seconds(block)[0]
 
     def note(self, text: str) -> None:
-        """Say it above what is drawn."""
+        """Write a line above the block's."""
         self._draw([text])
         self.drawn = 0
 
     def problem(self, text: str) -> None:
-        """Say it once, above what is drawn."""
+        """Write a problem once, above the block's lines."""
         if text not in self.problems:
             self.problems.add(text)
             self.note(text)
 
     def _at_a_look(self, block: Block, records: Sequence[Record]) -> bool:
-        """Whether the process that just ended is one after which the intervals are looked at."""
+        """Whether intervals are looked at after the process that just ended."""
         mode = records[-1].measure.removeprefix("speed.")
         return mode in _modes(block) and len(Measured(block, records, mode).processes) in looks_of(block)
 
@@ -113,7 +113,7 @@ class Progress(Watcher):
         return lines or [f"{block.name}: verified"]
 
     def _learning_lines(self, block: Block, records: Sequence[Record], *, finished: bool) -> list[str]:
-        """How far the seeds are, and what they show so far."""
+        """How many runs are done, and what they show so far."""
         one = Learned(block, records)
         runs = [record for record in records if record.block == block.id and record.measure == LEARNING]
         if not runs and not finished:
@@ -141,7 +141,7 @@ class Progress(Watcher):
         return lines
 
     def _left(self, block: Block, measured: Measured) -> str:
-        """Time left: here until the widths are looked at next, and at least in all the blocks after this."""
+        """Time left: in this block until the next look, and at least in all blocks after it."""
         k = len(measured.processes)
         goal = 1 if measured.settings.quick else next((look for look in looks_of(block) if look >= k), k)
         here = measured.seconds / k * (goal - k)
@@ -149,7 +149,7 @@ class Progress(Watcher):
         return f"{_clock(here)} left here, {_clock(here + after)} in all"
 
     def _remaining(self, begin: int) -> float:
-        """The least the blocks from `begin` on will take, scaled by what the blocks so far took of theirs."""
+        """The least time of the blocks from `begin` on, scaled by how long the blocks so far took."""
         pace = self.taken / self.expected if self.expected else 1.0
         return pace * sum(estimated_seconds(block)[0] for block in self.plan.blocks[begin:])
 
@@ -168,7 +168,7 @@ class Progress(Watcher):
 
 
 def ratio_words(estimate: Estimate, confidence: float) -> str:
-    """Ratio and interval, in a fixed width; the interval only from two processes on."""
+    """Ratio and interval in a fixed width; the interval takes two processes."""
     low, high = (math.exp(bound) for bound in estimate.interval(confidence)) if estimate.k > 1 else (math.nan, math.nan)
     interval = f"[{low:.3f}, {high:.3f}]" if estimate.k > 1 else ""
     return f"{math.exp(estimate.mean):.3f} {interval:<14}"

@@ -19,14 +19,14 @@ WORDS = (
     'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any operator: '
     "Python code, or the autograd engine in the backward pass."
 )
-#: An explanation's table has at least so many rows, and more until the rest together is less than this share of the
-#: difference; at most so many.
+#: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
+#: difference; at most this many.
 LEAST_ROWS, REST, MOST_ROWS = 10, 0.08, 40
-#: A report shows the rows of so many explanations, of the largest differences.
+#: A report shows the rows of this many explanations, of the largest differences.
 MOST_EXPLAINED = 20
 #: How many operators a trial's own table shows.
 TOP = 10
-#: A sentence names a cause from this share of the difference on, and at most so many of them.
+#: A sentence names a cause from this share of the difference on, and at most this many of them.
 NAMED, MOST_NAMED = 0.06, 4
 
 
@@ -74,7 +74,7 @@ def kernel_path_table(
 
 
 def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: bool = False) -> Table:
-    """The rows of an explanation that matter, at most so many, or exactly so many; the rest in one, and the sum."""
+    """The rows of an explanation that matter, at most this many, or exactly this many; the rest in one, and the sum."""
     shown = one.rows[: most if all_of_them else least_rows(one, most)]
     rest = one.rows[len(shown) :]
     cells = [_cells(one, row.phase, short(row.operator), row) for row in shown]
