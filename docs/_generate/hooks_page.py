@@ -1,4 +1,4 @@
-"""The hook reference, from the specifications (harness/plugins/hookspecs.py) and what plugins hand over (harness/plugins/parts.py)."""
+"""The hook reference, from the hook specifications and the parts that plugins hand over."""
 
 from __future__ import annotations
 

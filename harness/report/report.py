@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.analysis.findings import Findings, find
 from harness.analysis.verdicts import Flag
 from harness.plugins.catalog import Catalog
-from harness.records.plan import LEARNING, Block, Plan, Record
+from harness.records.plan import Plan, Record
 from harness.records.store import Store
-from harness.report.cells import block_title
 from harness.report.rows import findings_in_rows
 from harness.report.summary import summary_of
-from harness.report.table import Section, Table, present
+from harness.report.table import Section
 from harness.report.tables import break_even, comparisons, effects, explain, growth, health, learning, resources
 
 #: Raised when a field of `to_json` changes its meaning or goes; not when one is added.
@@ -91,64 +90,17 @@ def flag_lines(seen: set[Flag]) -> tuple[str, ...]:
     return tuple(f"{flag}: {flag.meaning}." for flag in Flag if flag in seen)
 
 
+#: In the order of reading.
+SECTIONS = (
+    comparisons.times, break_even.break_evens, effects.effects, learning.scores, comparisons.phases, resources.memory,
+    resources.cost, growth.exponents, health.health, explain.reasons,
+)  # fmt: skip
+
+
 def sections_of(findings: Findings) -> tuple[Section, ...]:
     """The tables of a run under their headings, without the sections that would be empty."""
-    plan, learned = findings.plan, findings.learning.learned
-    timed = [(b, mode) for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
-
-    def per_mode(make: Callable[[Findings, Block, str], Table | None]) -> tuple[Table, ...]:
-        return present(make(findings, block, mode) for block in plan.blocks for mode in block.measures.modes)
-
-    sections = (
-        Section(
-            "Comparisons",
-            comparisons.WORDS,
-            tuple(comparisons.comparison_table(findings, block, mode) for block, mode in timed),
-        ),
-        Section("Break-even", break_even.WORDS, break_even.break_even_tables(findings.break_evens, plan.axis)),
-        Section(
-            "Effects",
-            effects.words(plan),
-            present(
-                effects.effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
-                for block, mode, metric in with_effects(plan)
-            ),
-        ),
-        Section(
-            "Learning",
-            learning.WORDS,
-            (
-                *(learning.learning_table(findings, one) for one in learned),
-                *present(learning.pareto_table(findings, one) for one in learned),
-            ),
-            tuple(learning.other_scores_table(findings, one) for one in learned),
-        ),
-        Section(
-            "Where the time goes",
-            "",
-            details=present(comparisons.phase_table(findings, block, mode) for block, mode in timed),
-            why=True,
-        ),
-        Section(
-            "Memory", resources.MEMORY, per_mode(resources.memory_table), per_mode(resources.peaks_table), why=True
-        ),
-        Section("Cost", resources.COST, per_mode(resources.cost_table), why=True),
-        Section("Growth", growth.WORDS, growth.growth_tables(findings.growth, plan.axis), why=True),
-        Section(
-            "Health",
-            health.WORDS,
-            present(health.health_table(plan.axis, block, findings.health) for block in plan.blocks),
-            why=True,
-        ),
-        Section("Why", explain.WORDS, *explain.why_tables(findings), why=True),
-    )
+    sections = (section(findings) for section in SECTIONS)
     return tuple(section for section in sections if section.tables or section.details)
-
-
-def with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
-    """Each block, mode and metric whose effects have a table."""
-    speeds = [(b, mode, "step_time") for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
-    return speeds + [(b, LEARNING, b.measures.learning.metric) for b in plan.blocks if b.measures.learning]
 
 
 def failure_line(plan: Plan, record: Record) -> str:

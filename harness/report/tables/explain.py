@@ -12,13 +12,8 @@ from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled
 from harness.analysis.resources import SUBNORMAL
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, block_title, in_words, listed, some
-from harness.report.table import Table
+from harness.report.table import Section, Table
 
-WORDS = (
-    "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
-    'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any operator: '
-    "Python code, or the autograd engine in the backward pass."
-)
 #: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
 #: difference; at most this many.
 LEAST_ROWS, REST, MOST_ROWS = 10, 0.08, 40
@@ -30,20 +25,24 @@ TOP = 10
 NAMED, MOST_NAMED = 0.06, 4
 
 
-def why_tables(findings: Findings) -> tuple[tuple[Table, ...], tuple[Table, ...]]:
+def reasons(findings: Findings) -> Section:
     """How each trial was computed and what its difference comes from; and in detail the largest differences by
     operator, and what takes most time in each trial."""
+    words = (
+        "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
+        'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any '
+        "operator: Python code, or the autograd engine in the backward pass."
+    )
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
-    sentences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
-    tables, details = [], []
+    explained = grouped(findings.explained, lambda one: (one.block.id, one.mode))
+    tables, details = [], [explanation_table(one) for one in largest(findings.explained, MOST_EXPLAINED)]
     for (block_id, mode), group in findings.profiles.items():
-        block = blocks[block_id]
-        here = [sentence_of(one) for one in sentences.get((block_id, mode), ())]
-        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, here))
+        block, sentences = blocks[block_id], map(sentence_of, explained.get((block_id, mode), ()))
+        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, list(sentences)))
         for one in group:
             details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
-    return tuple(tables), (*map(explanation_table, largest(findings.explained, MOST_EXPLAINED)), *details)
+    return Section("Why", words, tuple(tables), tuple(details), why=True)
 
 
 def kernel_path_table(

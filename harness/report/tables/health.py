@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.analysis.findings import Findings
 from harness.records.plan import Block, Record
 from harness.report.cells import UNKNOWN, in_words
-from harness.report.table import Table
+from harness.report.table import Section, Table, present
 
 WORDS = (
     "One training run per level under the suite's seed, without a clock. Norms are of the whole gradient before "
@@ -20,6 +21,12 @@ WORDS = (
 SHORTER = 1e-4
 #: Of a longer list, this many values are shown.
 SHOWN = 5
+
+
+def health(findings: Findings) -> Section:
+    """What training runs showed under close observation."""
+    tables = (health_table(findings.plan.axis, block, findings.health) for block in findings.plan.blocks)
+    return Section("Health", WORDS, present(tables), why=True)
 
 
 def health_table(axis: str, block: Block, records: Sequence[Record]) -> Table | None:

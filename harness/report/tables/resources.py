@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.analysis.finding import exact_in_words
 from harness.analysis.findings import Findings
@@ -10,17 +10,8 @@ from harness.analysis.resources import PHASES, SUBNORMAL, Quantity, Resources
 from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, amount, block_title, in_words
-from harness.report.table import Table
+from harness.report.table import Section, Table, present
 
-MEMORY = (
-    "Peaks are the bytes that torch's allocator gave out above what is held before a step, for the largest batch; kept "
-    "for backward is what autograd saves. Same, more and less are exact there. Resident is the rise of the process's "
-    "own memory, the median of three processes; it counts as the same within 1 MiB or 2 %."
-)
-COST = (
-    "Operations are those of matrix products; a multiplication and an addition count as two. Built and first step are "
-    "seconds since the process was forked from one with torch and the data loaded, the median of three processes."
-)
 _STEMS = {"peak_bytes": "peak", "kept_bytes": "kept", "flops": "operations"}
 _TITLES = {
     "optimizer_bytes": "optimizer",
@@ -35,6 +26,30 @@ _TITLES = {
     "pay_back": "pays back after",
     "step_time": "time of a step",
 }
+
+
+def memory(findings: Findings) -> Section:
+    """What trials take of memory."""
+    words = (
+        "Peaks are the bytes that torch's allocator gave out above what is held before a step, for the largest batch; "
+        "kept for backward is what autograd saves. Same, more and less are exact there. Resident is the rise of the "
+        "process's own memory, the median of three processes; it counts as the same within 1 MiB or 2 %."
+    )
+    return Section("Memory", words, _per_mode(findings, memory_table), _per_mode(findings, peaks_table), why=True)
+
+
+def cost(findings: Findings) -> Section:
+    """What trials compute, and what a cold start takes."""
+    words = (
+        "Operations are those of matrix products; a multiplication and an addition count as two. Built and first step "
+        "are seconds since the process was forked from one with torch and the data loaded, the median of three "
+        "processes."
+    )
+    return Section("Cost", words, _per_mode(findings, cost_table), why=True)
+
+
+def _per_mode(findings: Findings, make: Callable[[Findings, Block, str], Table | None]) -> tuple[Table, ...]:
+    return present(make(findings, block, mode) for block in findings.plan.blocks for mode in block.measures.modes)
 
 
 def memory_table(findings: Findings, block: Block, mode: str) -> Table | None:
