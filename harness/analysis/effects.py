@@ -51,7 +51,7 @@ def contrasts(
 class Judge:
     """How the effects of one block, mode and metric are judged.
 
-    `decide` gives verdict and reason of one estimate. A difference stands only where its adjusted p value is at most
+    `decide` gives verdict and reason of one estimate. A difference counts only where its adjusted p value is at most
     1 - `confidence`; effects smaller than `floor` (in the estimate's units) are not called different. `barred` gives
     the verdict and reason for levels whose effects are not judged. `flags` of levels pass on to their effects."""
 

@@ -110,7 +110,7 @@ def explanations(measured: Iterable[Measured], profiles: Profiles) -> list[Expla
 
 
 def largest(explained: Iterable[Explanation], most: int) -> list[Explanation]:
-    """The largest of the differences that are decided, at most so many."""
+    """The largest of the differences that are decided, at most this many."""
     return sorted((one for one in explained if one.decided), key=lambda one: -abs(math.log(one.ratio)))[:most]
 
 

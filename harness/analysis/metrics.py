@@ -7,7 +7,7 @@ from harness.analysis.stats import Array
 
 
 def step_time(samples: Samples) -> Array:
-    """Seconds a step on the deciding clock, shape (n,)."""
+    """Seconds per step on the deciding clock, shape (n,)."""
     return samples.seconds
 
 

@@ -1,4 +1,4 @@
-"""A replicate's raw samples as arrays: what metrics are views of."""
+"""The raw samples of a replicate as arrays, which metrics are views of."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ Clock = Literal["wall", "cpu"]
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples one process took of one trial, shape (n,) each, times in seconds a step.
+    """The samples of one trial in one process, shape (n,) each, times in seconds per step.
 
-    `batch` says which batch of the trial's own work set a sample was taken on, `round` when. `phases` are wall
-    times that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,).
-    `clock` is the one that decides: all of `seconds` and what metrics derive is read off it. The arrays
-    cannot be written to: whoever wants to sort or scale takes a copy.
+    `batch` is the batch of the trial's work set that a sample was taken on, `round` its visit. `phases` are wall times
+    that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,). `clock` is the one
+    that decides, which `seconds` are read from. The arrays are read-only: to sort or scale one, copy it.
     """
 
     wall: Array
@@ -50,17 +49,17 @@ class Samples:
 
     @property
     def seconds(self) -> Array:
-        """Seconds a step on the deciding clock, shape (n,)."""
+        """Seconds per step on the deciding clock, shape (n,)."""
         return self.wall if self.clock == "wall" else self.cpu
 
     @property
     def pass_seconds(self) -> float:
-        """Seconds of one pass over the work set: the trimmed times of its batches, summed."""
+        """Seconds of one pass over the work set: the sum of the trimmed means of its batches."""
         return float(per_batch(self.seconds, self.batch).sum())
 
     @property
     def cpu_share(self) -> float:
-        """CPU time over wall time: below about 0.9 something else was on this core."""
+        """CPU time over wall time; below about 0.9 another program used this core."""
         return float(self.cpu.sum() / self.wall.sum())
 
     def totals(self) -> dict[str, float]:

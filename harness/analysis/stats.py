@@ -224,15 +224,9 @@ def go_on(
     only (`looks`). Significance plays no part, since stopping on it raises the error rate. A variant that would need
     more than 20 processes is not waited for.
     """
-    if k not in looks:
-        return None if k < looks[-1] else "out of reach"
     wide = [half for half in half_widths if half > target]
-    if not wide:
-        return "precise"
-    if k >= looks[-1] or all(needed(k, half, target) > looks[-1] for half in wide):
-        return "out of reach"
-    following = looks[looks.index(k) + 1]
-    return "budget" if spent * following / k > budget else None
+    hopeless = all(needed(k, half, target) > looks[-1] for half in wide)
+    return _why_stop("out of reach" if wide and hopeless else "" if wide else "precise", k, spent, budget, looks)
 
 
 def until_decided(
@@ -240,12 +234,15 @@ def until_decided(
 ) -> str | None:
     """None to run another process, otherwise why to stop: "decided", "budget" or "out of reach". Each look may stop the
     run on a verdict, so verdicts use the stricter level `POCOCK`."""
+    return _why_stop("decided" if all(decided) else "", k, spent, budget, looks)
+
+
+def _why_stop(reason: str, k: int, spent: float, budget: float, looks: Sequence[int]) -> str | None:
+    """The reason after k processes, if this is a look; else whether there is budget for the next one."""
     if k not in looks:
         return None if k < looks[-1] else "out of reach"
-    if all(decided):
-        return "decided"
-    if k >= looks[-1]:
-        return "out of reach"
+    if reason or k >= looks[-1]:
+        return reason or "out of reach"
     following = looks[looks.index(k) + 1]
     return "budget" if spent * following / k > budget else None
 

@@ -1,4 +1,4 @@
-"""What a run shows, for Python: the report, rows of plain values, data frames, and a cell of a notebook."""
+"""The result of a run for Python: the report, rows of plain values, data frames, and a cell of a notebook."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def has_failures(report: Report) -> bool:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A run and what it shows. `report` is what every reporter is given, `folder` where everything is kept.
+    """A run and what it shows. `report` is what every reporter gets, `folder` where everything is stored.
 
-    Rows are dictionaries with the same columns in each: those of the CSV files, but for the levels of the compared
-    axis, which are always called `level`. docs/python.md says what is in which column."""
+    Rows are dictionaries with the same columns in each: those of the CSV files, except that the column of levels is
+    always called `level`. docs/python.md describes the columns."""
 
     report: Report
     folder: Path
-    #: What went wrong beside what is measured: observers that could not do their work.
+    #: What went wrong outside the measurement: errors of observers.
     noticed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether all went well: every trial ran and kept its promise, and so did every metric and reporter. A claim
-        that fails is a finding."""
+        """Whether every trial ran and kept its promise, and no metric, reporter or observer failed. A failing claim
+        is a finding."""
         return not (has_failures(self.report) or self.noticed)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why it is not ok: each trial that failed or broke its promise, and whatever could not do its work."""
+        """Why it is not ok: each trial that failed or broke its promise, and other errors."""
         findings = self.report.findings
         broken = (failure_line(findings.plan, record) for record in findings.broken)
         return (*broken, *self.report.problems, *self.noticed)
@@ -72,11 +72,11 @@ class Result:
         return self.rows("learning").rows
 
     def curves(self) -> list[Row]:
-        """Every score of every run that learned, at each step where it was evaluated."""
+        """Every score of every training run, at each step where it was evaluated."""
         return self.rows("curves").rows
 
     def samples(self) -> list[Row]:
-        """Every raw sample of the clock, in seconds a step."""
+        """Every raw sample of the clock, in seconds per step."""
         return self.rows("samples").rows
 
     def rows(self, table: str) -> Rows:
@@ -110,7 +110,7 @@ class Result:
 
     @property
     def _near(self) -> Path:
-        """The folder as one would write it here."""
+        """The folder relative to the current one, where it is inside."""
         here = Path.cwd()
         return self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
 

@@ -1,7 +1,7 @@
 """Findings to tables and sentences, and these to files.
 
-In: a run's `Store`. Out: a `Report`, which every reporter writes in its own format. `api`,
-`cli` and `tools` may import this package.
+In: a run's `Store`. Out: a `Report`, which every reporter writes in its own format. `api`, `cli` and `tools` may import
+this package.
 """
 
 from harness.report.report import Report, make_report, report_of, to_json

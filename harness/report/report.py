@@ -9,10 +9,9 @@ from typing import Any
 from harness.analysis.findings import Findings, find
 from harness.analysis.verdicts import Flag
 from harness.plugins.catalog import Catalog
-from harness.records.plan import LEARNING, Block, Plan
+from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.store import Store
-from harness.report.cells import block_title
 from harness.report.rows import findings_in_rows
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
@@ -95,53 +94,17 @@ def flag_lines(seen: set[Flag]) -> tuple[str, ...]:
     return tuple(f"{flag}: {flag.meaning}." for flag in Flag if flag in seen)
 
 
+#: Sections before and after those of the kinds of measurement, in the order of reading.
+FIRST = (comparisons.times, break_even.break_evens, effects.effects, learning.scores, comparisons.phases)
+LAST = (growth.exponents, explain.reasons)
+
+
 def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
     """The tables of a run under their headings, without empty sections. The error of a plugin's section is added to
     `problems`."""
-    plan, learned = findings.plan, findings.learning.learned
-    timed = [(b, mode) for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
-
-    sections = (
-        Section(
-            "Comparisons",
-            comparisons.WORDS,
-            tuple(comparisons.comparison_table(findings, block, mode) for block, mode in timed),
-        ),
-        Section("Break-even", break_even.WORDS, break_even.break_even_tables(findings.break_evens, plan.axis)),
-        Section(
-            "Effects",
-            effects.words(plan),
-            present(
-                effects.effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
-                for block, mode, metric in with_effects(plan)
-            ),
-        ),
-        Section(
-            "Learning",
-            learning.WORDS,
-            (
-                *(learning.learning_table(findings, one) for one in learned),
-                *present(learning.pareto_table(findings, one) for one in learned),
-            ),
-            tuple(learning.other_scores_table(findings, one) for one in learned),
-        ),
-        Section(
-            "Where the time goes",
-            "",
-            details=present(comparisons.phase_table(findings, block, mode) for block, mode in timed),
-            why=True,
-        ),
-        *present(section_of(kind, problems) for kind in findings.kinds),
-        Section("Growth", growth.WORDS, growth.growth_tables(findings.growth, plan.axis), why=True),
-        Section("Why", explain.WORDS, *explain.why_tables(findings), why=True),
-    )
+    first, last = ([section(findings) for section in group] for group in (FIRST, LAST))
+    sections = (*first, *present(section_of(kind, problems) for kind in findings.kinds), *last)
     return tuple(section for section in sections if section.tables or section.details)
-
-
-def with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
-    """Each block, mode and metric whose effects have a table."""
-    speeds = [(b, mode, "step_time") for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
-    return speeds + [(b, LEARNING, b.measures.learning.metric) for b in plan.blocks if b.measures.learning]
 
 
 def failure_line(plan: Plan, record: Record) -> str:

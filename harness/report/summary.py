@@ -14,9 +14,9 @@ from harness.report.cells import WORDING, confidence_interval, in_words, listed,
 from harness.report.tables.break_even import number_format, range_in_words
 from harness.report.tables.claims import claim_sentence
 
-#: The summary names at most so many claims of each answer, levels, and effects; of the rest it gives the number.
+#: The summary names at most this many claims of each answer, levels, and effects; of the rest it gives the number.
 MOST = 6
-#: At most so many sentences are about break-evens, each of at most so many contexts.
+#: At most this many sentences are about break-evens, each of at most this many contexts.
 MOST_BREAK_EVENS = 3
 
 

@@ -314,7 +314,7 @@ def test_a_claim_that_held_and_fails_closes_the_gate(side):
     # on another machine, it is no news of the code
     assert told(run(1.1, 1), run(1.02, 2, facts={**FACTS, "cores": 64})) == ("holds, now fails", 4)
     a, b = run(1.1, 1), side(timed(TWO, {"other": 1.1}), TWO)
-    assert compare_runs(a, b, Asked()).claims[0].change == "no longer asked (was: holds)"
+    assert compare_runs(a, b, Asked()).claims[0].change == "removed (was: holds)"
     assert compare_runs(b, a, Asked()).claims[0].change == "new: holds"
 
 

@@ -24,17 +24,18 @@ from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots.figures import Plot
+from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
 from harness.report.table import Section
 from harness.report.tables.claims import ANSWERS
 
-#: At most so many plots are in the page, the first of each section first, as long as together they have at most so many
-#: characters; the others are files beside it.
+#: The most plots in the page, the first of each section first, and the most characters that they have together; other
+#: plots are files beside it.
 MOST_PLOTS, MOST_TEXT = 24, 2_000_000
 #: Rows of a table that are shown before the reader asks for the rest.
 ROWS = 30
-#: So many plots of a section are visible at first.
+#: This many plots of a section are visible at first.
 OPEN_PLOTS = 4
 #: The section for plots whose own section is not in the report.
 ELSEWHERE = "Comparisons"
@@ -136,8 +137,6 @@ def parts_of(report: Report) -> list[Part]:
 
 def drawn(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:
     """Each plot with its SVG, or without one where the page would grow too large."""
-    from harness.report.plots.inline_svg import svg_of
-
     room, shown = MOST_TEXT, dict[str, str]()
     for plot in by_turns(plots)[:MOST_PLOTS]:
         svg = svg_of(plot)

@@ -103,7 +103,7 @@ def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
 
 
 def seed_curves(record: Record, points: int = MOST) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
-    """The curves of one run: training by steps, thinned to so many `points`, and held-out scores where they were
+    """The curves of one run: training by steps, thinned to this many `points`, and held-out scores where they were
     evaluated."""
     data, found = record.data, {}
     training = {f"train/{name}": data.get(name, ()) for name in ("loss", "gradient_norm", "learning_rate")}

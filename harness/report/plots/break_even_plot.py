@@ -17,7 +17,7 @@ from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.break_even import number_format, range_in_words
 
-#: So many contexts are drawn along each number; the table has all of them.
+#: This many contexts are drawn along each number; the table has all of them.
 MOST = 12
 #: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
 WRITTEN = 2

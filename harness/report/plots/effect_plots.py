@@ -10,7 +10,8 @@ from harness.records.plan import LEARNING
 from harness.report.cells import block_title, in_words
 from harness.report.plots.figures import Plot, margin_in_words
 from harness.report.plots.forest import Forest, ForestRow
-from harness.report.report import Report, with_effects
+from harness.report.report import Report
+from harness.report.tables.effects import with_effects
 
 #: Colours of estimands that people with any kind of colour vision can distinguish (Okabe and Ito 2008).
 COLOURS = {

@@ -13,9 +13,9 @@ from harness.report.tables.explain import short
 
 #: Colours of what takes more and less time (Okabe and Ito 2008), and of whole steps.
 MORE, LESS, WHOLE = "#D55E00", "#0072B2", fig.GREY
-#: So many operators have a bar of their own; the rest share one.
+#: This many operators have a bar of their own; the rest share one.
 BARS = 14
-#: So many explanations are drawn, of the largest differences.
+#: This many explanations are drawn, of the largest differences.
 MOST = 8
 
 

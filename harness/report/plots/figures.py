@@ -126,7 +126,7 @@ def panel_height(levels: int) -> float:
 
 
 def line_height(panel: float) -> float:
-    """The height of a line of text as a share of a panel of so many inches, some of which surround the axes."""
+    """The height of a line of text as a share of a panel of this many inches, some of which surround the axes."""
     return 0.17 / (panel - 0.4)
 
 

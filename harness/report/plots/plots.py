@@ -20,7 +20,7 @@ from harness.report.plots.learning_plots import learning_plots
 from harness.report.plots.speed_plots import speed_plots
 from harness.report.report import Report
 
-#: So many plots are drawn: each takes part of a second, and a run may have hundreds.
+#: This many plots are drawn: each takes part of a second, and a run may have hundreds.
 MOST = 30
 
 

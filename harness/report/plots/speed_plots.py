@@ -17,7 +17,7 @@ from harness.report.plots.figures import Plot
 from harness.report.plots.forest import Forest, ForestRow
 from harness.report.report import Report
 
-#: So many rows can be read one by one; of more, only the spread can be seen.
+#: This many rows can be read one by one; of more, only the spread can be seen.
 READABLE = 60
 #: Panels of levels in a row.
 ABREAST = 4

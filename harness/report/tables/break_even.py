@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
+from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.report.cells import few_digits, in_words, place_in_words
-from harness.report.table import Table
+from harness.report.table import Section, Table
 
-WORDS = (
-    "Where the ratio crosses 1 between two contexts, by straight lines through the logs of the ratios. The range is "
-    "where the intervals, connected in the same way, include 1; it is open where they still do at the last context."
-)
+
+def break_evens(findings: Findings) -> Section:
+    """Where ratios cross 1."""
+    words = (
+        "Where the ratio crosses 1 between two contexts, by straight lines through the logs of ratios. The range is "
+        "where the intervals, connected in the same way, include 1; it is open where they still do at the last context."
+    )
+    return Section("Break-even", words, break_even_tables(findings.break_evens, findings.plan.axis))
 
 
 def break_even_tables(found: Sequence[RatioCurves], axis: str) -> tuple[Table, ...]:

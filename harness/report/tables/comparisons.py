@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.findings import Findings
 from harness.analysis.timing import CPU_SHARE, alpha_of
-from harness.records.plan import Block
+from harness.records.plan import Block, Plan
 from harness.report.cells import (
     BASELINE,
     UNKNOWN,
@@ -14,9 +14,25 @@ from harness.report.cells import (
     size_cells,
     verdict_cell,
 )
-from harness.report.table import Table
+from harness.report.table import Section, Table, present
 
-WORDS = "The ratio is the time for the same examples over the baseline's; below 1 is faster."
+
+def timed(plan: Plan) -> list[tuple[Block, str]]:
+    """Each block and mode that is timed."""
+    return [(b, mode) for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
+
+
+def times(findings: Findings) -> Section:
+    """Each level against the baseline."""
+    words = "The ratio is the time for the same examples over the baseline's; below 1 is faster."
+    tables = tuple(comparison_table(findings, block, mode) for block, mode in timed(findings.plan))
+    return Section("Comparisons", words, tables)
+
+
+def phases(findings: Findings) -> Section:
+    """The phases of a step."""
+    tables = present(phase_table(findings, block, mode) for block, mode in timed(findings.plan))
+    return Section("Where the time goes", "", details=tables, why=True)
 
 
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:

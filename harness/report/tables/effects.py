@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.analysis.effects import Effect
+from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.records import designs
-from harness.records.plan import Plan
-from harness.report.cells import SIZES, interval_header, p_cell, size_cells, verdict_cell
-from harness.report.table import Table
+from harness.records.plan import LEARNING, Block, Plan
+from harness.report.cells import SIZES, block_title, interval_header, p_cell, size_cells, verdict_cell
+from harness.report.table import Section, Table, present
+from harness.report.tables.comparisons import timed
 
 
-def words(plan: Plan) -> str:
-    """What the design's estimands are, one per line."""
+def effects(findings: Findings) -> Section:
+    """What each factor of an ablation design does."""
+    plan = findings.plan
     kinds = dict.fromkeys(contrast.kind for contrast in designs.contrasts(plan.design, plan.factors))
     lines = (f"- {kind}: {designs.WORDS[kind]}." for kind in kinds)
-    return "\n".join(["P values are corrected for all effects of a table (Holm).", *lines])
+    words = "\n".join(["P values are corrected for all effects of a table (Holm).", *lines])
+    tables = (
+        effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
+        for block, mode, metric in with_effects(plan)
+    )
+    return Section("Effects", words, present(tables))
+
+
+def with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
+    """Each block, mode and metric whose effects have a table."""
+    times = [(block, mode, "step_time") for block, mode in timed(plan)]
+    return times + [(b, LEARNING, b.measures.learning.metric) for b in plan.blocks if b.measures.learning]
 
 
 def effect_table(title: str, effects: Sequence[Effect]) -> Table | None:

@@ -11,38 +11,37 @@ from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, block_title, in_words, listed, some
-from harness.report.table import Table
+from harness.report.table import Section, Table
 
-WORDS = (
-    "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
-    'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any operator: '
-    "Python code, or the autograd engine in the backward pass."
-)
-#: An explanation's table has at least so many rows, and more until the rest together is less than this share of the
-#: difference; at most so many.
+#: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
+#: difference; at most this many.
 LEAST_ROWS, REST, MOST_ROWS = 10, 0.08, 40
-#: A report shows the rows of so many explanations, of the largest differences.
+#: A report shows the rows of this many explanations, of the largest differences.
 MOST_EXPLAINED = 20
 #: How many operators a trial's own table shows.
 TOP = 10
-#: A sentence names a cause from this share of the difference on, and at most so many of them.
+#: A sentence names a cause from this share of the difference on, and at most this many of them.
 NAMED, MOST_NAMED = 0.06, 4
 
 
-def why_tables(findings: Findings) -> tuple[tuple[Table, ...], tuple[Table, ...]]:
+def reasons(findings: Findings) -> Section:
     """How each trial was computed and what its difference comes from; and in detail the largest differences by
     operator, and what takes most time in each trial."""
+    words = (
+        "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
+        'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any '
+        "operator: Python code, or the autograd engine in the backward pass."
+    )
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
-    sentences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
-    tables, details = [], []
+    explained = grouped(findings.explained, lambda one: (one.block.id, one.mode))
+    tables, details = [], [explanation_table(one) for one in largest(findings.explained, MOST_EXPLAINED)]
     for (block_id, mode), group in findings.profiles.items():
-        block = blocks[block_id]
-        here = [sentence_of(one) for one in sentences.get((block_id, mode), ())]
-        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, here))
+        block, sentences = blocks[block_id], map(sentence_of, explained.get((block_id, mode), ()))
+        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, list(sentences)))
         for one in group:
             details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
-    return tuple(tables), (*map(explanation_table, largest(findings.explained, MOST_EXPLAINED)), *details)
+    return Section("Why", words, tuple(tables), tuple(details), why=True)
 
 
 def kernel_path_table(
@@ -73,7 +72,7 @@ def kernel_path_table(
 
 
 def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: bool = False) -> Table:
-    """The rows of an explanation that matter, at most so many, or exactly so many; the rest in one, and the sum."""
+    """The rows of an explanation that matter, at most this many, or exactly this many; the rest in one, and the sum."""
     shown = one.rows[: most if all_of_them else least_rows(one, most)]
     rest = one.rows[len(shown) :]
     cells = [_cells(one, row.phase, short(row.operator), row) for row in shown]

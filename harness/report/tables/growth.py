@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.findings import Findings
 from harness.analysis.grouping import FEWEST, grouped
 from harness.analysis.growth import Growth
 from harness.analysis.stats import Estimate
 from harness.report.cells import UNKNOWN, place_in_words
-from harness.report.table import Table
+from harness.report.table import Section, Table
 
-WORDS = (
-    "A quantity is taken to grow as the level to the power b (1 is linear, 2 quadratic). The exponent b is fitted by "
-    "least squares on logarithms, with a 95 % interval (t; degrees of freedom: the number of contexts less two)."
-)
+
+def exponents(findings: Findings) -> Section:
+    """How quantities grow along axes of numbers."""
+    words = (
+        "A quantity is taken to grow as the level to the power b (1 is linear, 2 quadratic). The exponent b is fitted "
+        "by least squares on logarithms, with a 95 % interval (t; degrees of freedom: number of contexts less two)."
+    )
+    return Section("Growth", words, growth_tables(findings.growth, findings.plan.axis), why=True)
 
 
 def growth_tables(growth: Sequence[Growth], axis: str) -> tuple[Table, ...]:

@@ -12,15 +12,25 @@ from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
 from harness.plugins.parts import Score
 from harness.report.cells import BASELINE, SIZES, UNKNOWN, block_title, in_words, p_cell, size_cells, verdict_cell
-from harness.report.table import Table
+from harness.report.table import Section, Table, present
 from harness.report.tables.comparisons import number_cell
 
-WORDS = (
-    "Each seed is a paired block: same split, same order and, where shapes match, same weights. Intervals are of the "
-    "mean over seeds; where ratios are compared, of the geometric mean. The p value is that of the sign-flip test. A "
-    "run that diverged counts with the score of its untrained model."
-)
 DOMINATED = "Dominated: another level is no slower and scores no worse, and is clearly better in one of the two."
+
+
+def scores(findings: Findings) -> Section:
+    """What was learned over seeds, and speed beside quality."""
+    words = (
+        "Each seed is a paired block: same split, same order and, where shapes match, same weights. Intervals are of "
+        "the mean over seeds; where ratios are compared, of the geometric mean. The p value is that of the sign-flip "
+        "test. A run that diverged counts with the score of its untrained model."
+    )
+    learned = findings.learning.learned
+    tables = (
+        *(learning_table(findings, one) for one in learned),
+        *present(pareto_table(findings, one) for one in learned),
+    )
+    return Section("Learning", words, tables, tuple(other_scores_table(findings, one) for one in learned))
 
 
 def title_of(one: Learned) -> str:

@@ -1,7 +1,7 @@
-"""Where a sequence of numbers changed for good: binary segmentation on a likelihood ratio, calibrated by simulation.
+"""Lasting changes in a sequence of numbers: binary segmentation on a likelihood ratio, calibrated by simulation.
 
-The numbers are taken to scatter around means that are constant between changes, each with a variance that is known but
-for one factor common to all of them. docs/method.md says how often this is wrong.
+The numbers are assumed to vary around means that are constant between changes, each with a variance that is known up to
+one factor common to all of them. docs/method.md gives the error rate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What must agree before numbers of two runs may be compared: the comparability key, field by field. Pure."""
+"""What must agree before numbers of two runs may be compared: the comparability key, field by field."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from harness.errors import UserError, did_you_mean
 from harness.records.plan import Block, Plan, Spec, Trial
 from harness.records.settings import Learning, Speed
 
-#: What two runs can be compared by: absolute times, ratios to the baseline, amounts that are exact, learned scores.
+#: What two runs can be compared by: absolute times, ratios to the baseline, exact amounts, scores.
 Kind = Literal["times", "ratios", "amounts", "scores"]
 TIMES: tuple[Kind, ...] = ("times",)
 CLOCK: tuple[Kind, ...] = ("times", "ratios")
 WORK: tuple[Kind, ...] = ("times", "ratios", "amounts")
 ALL: tuple[Kind, ...] = ("times", "ratios", "amounts", "scores")
 
-#: What a fact is called that a run does not tell.
+#: The value of a fact that a run does not have.
 UNKNOWN = "not recorded"
-#: What stands for a parameter, a variable or a version that only the other run has.
+#: The value of a parameter, a variable or a version that only the other run has.
 ABSENT = "absent"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the key: what it is, and what two runs that differ in it cannot be compared by (`bars`; where that
-    is empty, the difference is told). `apart`: a history keeps runs that differ in it in groups of their own."""
+    """One field of the key. `bars` are the kinds by which two runs that differ in it cannot be compared; where it is
+    empty, the difference is only shown. `apart`: a history separates runs that differ in it into groups."""
 
     name: str
     of: Literal["machine", "software", "code", "suite", "trial", "measure"]
@@ -81,7 +81,7 @@ FIELDS = (
 )  # fmt: skip
 BY_NAME = {field.name: field for field in FIELDS}
 
-#: Facts of a machine that fields of their own tell, so that what is left is what plugins told.
+#: Facts of a machine that have fields of their own; all others come from plugins.
 _TOLD = {"packages", "plugins", "git", *(field.name for field in FIELDS if field.of in ("machine", "software"))}
 _EFFORT = ("of", "half_width", "margin", "budget", "warm_up", "seconds", "visits", "quick", "until_decided")
 _LENGTH = ("steps", "epochs", "seconds", "evaluations", "explodes")
@@ -89,8 +89,8 @@ _LENGTH = ("steps", "epochs", "seconds", "evaluations", "explodes")
 
 @dataclass(frozen=True)
 class Difference:
-    """A field in which two runs differ: its two values in words, and the contexts and levels it is met in (none where
-    it is of the whole run). `allowed`: whoever compares accepts it, so that it bars nothing."""
+    """A field in which two runs differ: its two values in words, and the contexts and levels with this difference (none
+    where it is of the whole run). `allowed`: the user accepts it, so that it rules out nothing."""
 
     field: Field
     detail: str
@@ -129,13 +129,13 @@ def parse_allowed(names: Iterable[str]) -> frozenset[str]:
 
 
 def barred(kind: Kind, differences: Iterable[Difference]) -> list[Difference]:
-    """The differences that rule out comparing by this."""
+    """The differences that rule out this kind of comparison."""
     return [difference for difference in differences if kind in difference.bars]
 
 
 def other_machine(differences: Iterable[Difference]) -> list[Difference]:
-    """The differences by which ratios are another machine's or device's, and not yet accepted. They may be compared,
-    and say more of the machines than of the code."""
+    """Differences of the machine or the device that are not accepted. Ratios may still be compared, but the result says
+    more about the machines than about the code."""
     return [d for d in differences if d.bars == TIMES and (d.field.of == "machine" or d.field.name == "device")]
 
 
@@ -165,12 +165,12 @@ def in_words(value: Any) -> str:
 
 
 def fields_of_run(facts: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, Any]]:
-    """The fields that are of a whole run."""
+    """The fields of a whole run."""
     git = facts.get("git") or {}
     packages = {name: value for name, value in facts.get("packages", {}).items() if name != "torch"}
     added = {name: value for name, value in facts.items() if name not in _TOLD}
     plain = {field.name: facts.get(field.name) for field in FIELDS if field.of in ("machine", "software")}
-    # What torch was not built for is recorded as None, and of no GPU nothing is.
+    # A missing build option is recorded as None; without a GPU nothing is recorded.
     for name in ("cuda_build", "cudnn"):
         plain[name] = facts[name] or "none" if name in facts else None
     if not facts.get("gpus"):
@@ -192,7 +192,7 @@ def fields_of_run(facts: Mapping[str, Any], plan: Plan) -> dict[str, dict[str, A
 
 
 def fields_of_trial(trial: Trial) -> dict[str, dict[str, Any]]:
-    """The fields that its id is hashed from, and what follows from them."""
+    """The fields that the trial's id is hashed from, and what follows from them."""
     parts = {"model": trial.model, "dataset": trial.dataset, **{spec.name: spec for spec in trial.use}}
     used: dict[str, Any] = {"": [spec.name for spec in trial.use]}
     for spec in trial.use:
@@ -216,9 +216,9 @@ def _of_spec(spec: Spec) -> dict[str, Any]:
 
 
 def fields_of_measures(block: Block) -> dict[str, dict[str, Any]]:
-    """How a block is measured. What a run does not measure is in none of its fields."""
+    """How a block is measured, without fields for what is not measured."""
     speed, learning = block.measures.speed, block.measures.learning
-    # Memory and cost take their work set from the clock's settings, or from the usual ones.
+    # Memory and cost use the work set of the speed settings, or of the default ones.
     found: dict[str, dict[str, Any]] = {"batches": {"": (speed or Speed()).batches}}
     if speed:
         found["cache"] = {"": speed.cache}
@@ -240,18 +240,18 @@ def _of_learning(learning: Learning) -> dict[str, dict[str, Any]]:
 def run_differences(
     a: tuple[Mapping[str, Any], Plan], b: tuple[Mapping[str, Any], Plan], allowed: frozenset[str] = frozenset()
 ) -> list[Difference]:
-    """What the whole runs differ in: each is the machine's facts and the plan."""
+    """What differs between whole runs, each given by the machine's facts and the plan."""
     return accept(differing(fields_of_run(*a), fields_of_run(*b), ""), allowed)
 
 
 def trial_differences(a: Trial, b: Trial, place: str, allowed: frozenset[str] = frozenset()) -> list[Difference]:
-    """What two trials of the same place differ in."""
+    """What differs between two trials of the same place."""
     return accept(differing(fields_of_trial(a), fields_of_trial(b), place), allowed)
 
 
 def block_differences(a: Block, b: Block, place: str, allowed: frozenset[str] = frozenset()) -> list[Difference]:
-    """What two blocks of the same context differ in as measured. What only one of them measures is no difference: it
-    has nothing to be compared with."""
+    """What differs in how two blocks of the same context are measured. What only one of them measures cannot be
+    compared, so it is no difference."""
     ours, theirs = fields_of_measures(a), fields_of_measures(b)
     both = [name for name in ours if name in theirs]
     found = differing({name: ours[name] for name in both}, {name: theirs[name] for name in both}, place)
@@ -267,12 +267,12 @@ def kernel_path_differences(
 
 
 def accept(differences: Iterable[Difference], allowed: frozenset[str]) -> list[Difference]:
-    """The differences, those in `allowed` fields marked so."""
+    """The differences, with `allowed` set for the allowed fields."""
     return [replace(d, allowed=d.field.name in allowed) for d in differences]
 
 
 def gathered(differences: Iterable[Difference]) -> list[Difference]:
-    """Each difference once, with all the places it is met in, in the order of the fields."""
+    """Each difference once, with all its places, in the order of the fields."""
     found: dict[tuple[str, str, str, str], Difference] = {}
     for one in differences:
         key = (one.field.name, one.detail, one.a, one.b)
@@ -284,13 +284,13 @@ def gathered(differences: Iterable[Difference]) -> list[Difference]:
 
 
 def run_key(facts: Mapping[str, Any], plan: Plan) -> dict[str, str]:
-    """What must agree for two whole runs to stand in one group of a history: machine, software and suite, in words. The
-    code under test is no part of it: a history is to show what that changed."""
+    """What must agree for two runs to be in one group of a history: machine, software and suite, in words. The code
+    under test is not part of it, since a history shows the effect of changing it."""
     return flat(fields_of_run(facts, plan))
 
 
 def place_key(block: Block, level: str) -> dict[str, str]:
-    """What must agree for the ratios of a level to be of one series: its trial, the baseline's, the clock's work."""
+    """What must agree for the ratios of a level to form one series: its trial, the baseline's, and the work set."""
     trials = {trial.level: trial for trial in block.trials}
     of_clock = {name: of for name, of in fields_of_measures(block).items() if set(BY_NAME[name].bars) & set(CLOCK)}
     found = flat(of_clock)
@@ -300,7 +300,7 @@ def place_key(block: Block, level: str) -> dict[str, str]:
 
 
 def told_of(facts: Mapping[str, Any], plan: Plan, block: Block, level: str) -> dict[str, str]:
-    """What may differ within a series, in words: what a change in it may have come with."""
+    """What may differ within a series, in words: possible causes of a change."""
     trials = {trial.level: trial for trial in block.trials}
     found = flat(fields_of_run(facts, plan), apart=False) | flat(fields_of_measures(block), apart=False)
     for name in dict.fromkeys((block.baseline.level, level)):

@@ -1,4 +1,4 @@
-"""All runs of a suite in order: the ratio of each level over time, and where it changed for good. Needs no plugins."""
+"""All runs of a suite in order: the ratio of each level over time, and lasting changes of it. Needs no plugins."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from harness.tools.across.change_points import ChangePoint, Changes, Segment, fi
 from harness.tools.across.comparability import changed, in_words, place_key, run_key, told_of
 from harness.tools.across.times import MANY, Past, Where, assumed_spread, decide, where_of
 
-#: What a change is called that comes with nothing recorded.
+#: The cause of a change with which nothing recorded has changed.
 NOTHING = "nothing that is recorded changed"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one run says of one level in one context and mode. `key` is what it may be compared under beside the run's,
-    `told` what else is known of it."""
+    """The ratio of one level in one context, mode and run. `key` must agree with that of others, beside the run's key;
+    `told` is what else is known."""
 
     estimate: Estimate
     key: str
@@ -42,8 +42,8 @@ class Observation:
 @dataclass(frozen=True)
 class Visit:
     """One run of a suite. `at` is when its first record was taken, `key` what it shares with its group, in words.
-    `points` are its ratios, `seconds` the time of a step of every level, the baseline's too, and `keys` what these may
-    be compared under beside the run's; `left_out` says why nothing of it is used, where that is so."""
+    `points` are its ratios, `seconds` the step times of every level, and `keys` what these must agree in, in addition
+    to the run's key. `left_out` says why the run is not used."""
 
     name: str
     at: str
@@ -58,7 +58,7 @@ class Visit:
 
     @property
     def commit(self) -> str:
-        """The first digits of the commit, with a mark where there were uncommitted changes."""
+        """The first digits of the commit, with a + where there were uncommitted changes."""
         git = self.facts.get("git") or {}
         return f"{git['commit'][:8]}{'+' if git.get('dirty') else ''}" if git.get("commit") else "-"
 
@@ -89,7 +89,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs under the same key, and the series they make. `differs` is what sets it apart from the group before it."""
+    """Runs under the same key, and their series. `differs` is the difference to the group before it."""
 
     visits: tuple[Visit, ...]
     series: tuple[Series, ...]
@@ -99,7 +99,7 @@ class Group:
 @dataclass(frozen=True)
 class Shift:
     """A change of a level's ratio: within a group from one run to the next, or from one group to another. `size` is of
-    the log ratio; `came_with` is what changed with it, in words."""
+    the log ratio; `came_with` is what changed at the same time, in words."""
 
     place: str
     level: str
@@ -121,7 +121,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class History:
-    """What became of a suite over its runs."""
+    """The history of a suite."""
 
     suite: str
     groups: tuple[Group, ...]
@@ -138,7 +138,7 @@ def read_history(results: Path, suite: str) -> History:
 
 
 def read_visits(folders: Iterable[Path]) -> tuple[list[Visit], list[str]]:
-    """Runs from their folders, and what could not be read."""
+    """Runs from their folders, and the errors of those that cannot be read."""
     visits, problems = [], []
     for folder in folders:
         try:
@@ -184,7 +184,7 @@ def visit_of(
 
 
 def history_of(suite: str, visits: Sequence[Visit], problems: Sequence[str] = ()) -> History:
-    """The history that runs make."""
+    """The history of these runs."""
     used = sorted((visit for visit in visits if not visit.left_out), key=lambda visit: (visit.at, visit.name))
     by_key: dict[str, list[Visit]] = {}
     for visit in used:
@@ -215,8 +215,8 @@ def series_of(visits: Sequence[Visit]) -> list[Series]:
 
 
 def series_at(where: Where, visits: Sequence[Visit]) -> Series:
-    """One series with its changes. Each ratio varies by its own interval, held to at least the usual one (five
-    processes may look alike by chance), and by what a run gives to its ratios."""
+    """One series with its changes. The variance of each ratio is its own, and at least the mean of the series (five
+    processes may agree by chance), plus the one between runs."""
     points = [visit.points[where] for visit in visits]
     estimates = [point.estimate for point in points]
     own = np.array([estimate.error**2 for estimate in estimates])
@@ -245,12 +245,12 @@ def changes_in(series: Series) -> list[Shift]:
 
 
 def size_of(point: ChangePoint, runs: int) -> Estimate:
-    """How large a change is. Where it is placed was chosen, so this is a little too large, most where it is small."""
+    """The size of a change. Since its place was chosen, the size is slightly overestimated, most for small changes."""
     return Estimate(point.size, math.hypot(point.error_before, point.error_after), max(1, runs - 2), runs)
 
 
 def shifts_between(before: Group, after: Group) -> list[Shift]:
-    """How ratios differ from a group to the next one: the last stretch of the first against the first of the other."""
+    """How ratios differ from one group to the next: the last stretch of the first against the first of the second."""
     found = []
     for series in after.series:
         at = series.visits[0].points[series.where].key
@@ -264,8 +264,8 @@ def shifts_between(before: Group, after: Group) -> list[Shift]:
 
 
 def shift_between(before: Series, after: Series, differs: Sequence[str]) -> Shift:
-    """The same of one level. With few runs on both sides it is mostly what is assumed of their spread, and that much
-    more is taken for what the time between two groups changes in a machine, which no number of runs averages out."""
+    """The same for one level. The assumed spread between runs is added once more for how the machine changed between
+    the groups, which no number of runs averages out."""
     last, first = before.changes.segments[-1], after.changes.segments[0]
     k = runs_in(before, last) + runs_in(after, first)
     df = sum(e.df for series, s in ((before, last), (after, first)) for e in series.estimates[s.start : s.stop])
@@ -284,7 +284,7 @@ def runs_in(series: Series, segment: Segment) -> int:
 
 
 def past_of(visits: Sequence[Visit], reference: Visit, before: Visit) -> tuple[Past, int]:
-    """What the runs under the key of `reference` say that are older than `before`, and how many they are."""
+    """The runs under the key of `reference` that are older than `before`, and their number."""
     under = [
         visit for visit in sorted(visits, key=lambda visit: (visit.at, visit.name))
         if not visit.left_out and visit.key == reference.key and visit.at < before.at and visit.folder != before.folder

@@ -1,4 +1,4 @@
-"""What two runs learned, took and claimed: scores compared over seeds, exact amounts, and answers to claims."""
+"""Two runs compared by scores over seeds, by exact amounts, and by answers to claims."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from harness.tools.across.pairs import Change, Pair, Side
 
 
 def scores_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Change]:
-    """Every level's own scores, the baseline's too: under the same seeds they are comparable without one. Of the
-    metrics that decide in either run, or of those named."""
+    """Scores of every level including the baseline, by the metrics that decide in either run, or by those named. Under
+    the same seeds no baseline is needed."""
     learned = [
         next((one for one in side.findings.learning.learned if one.block.id == block.id), None)
         for side, block in ((a, pair.a), (b, pair.b))
@@ -37,7 +37,7 @@ def scores_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Chan
 
 
 def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Change:
-    """One level's score in both runs. Seeds that both have are pairs; where too few are, the runs are two samples."""
+    """One level's score in both runs. Common seeds are pairs; with too few of them the runs are two samples."""
     score = b.scores[metric]
     change = Change(kind="scores", block=pair.b, level=level, mode=LEARNING, metric=metric, scale=score.compared)
     if alone := pair.in_one_alone(change):
@@ -69,7 +69,7 @@ def score_of(a: Learned, b: Learned, pair: Pair, level: str, metric: str) -> Cha
 
 
 def change_of_scores(a: stats.Array, b: stats.Array, metric: str, scale: seeds.Scale, paired: bool) -> Estimate:
-    """B less A over seeds: by pairs, or of two samples (Welch)."""
+    """B minus A over seeds: of pairs, or of two samples (Welch)."""
     if paired:
         if metric in ("diverged", "reached"):
             return RateDifference.of((a > 0.5).tolist(), (b > 0.5).tolist())
@@ -110,7 +110,7 @@ def amounts_of(a: Side, b: Side, pair: Pair, metrics: Sequence[str]) -> list[Cha
 def amount_of(
     pair: Pair, mode: str, level: str, name: str, a: QuantityFinding | None, b: QuantityFinding | None
 ) -> Change:
-    """One amount in both runs: the same or not, with no chance in it."""
+    """One exact amount in both runs."""
     first, second = (None if one is None else float(one.value) for one in (a, b))
     quantity = b.quantity if b else a.quantity if a else None
     change = Change(
@@ -126,8 +126,8 @@ def amount_of(
 
 @dataclass(frozen=True)
 class ClaimChange:
-    """What became of a claim: its answer in each run (empty where it was not asked), and why in B. `not_comparable`
-    says why the two answers are not about the same; empty where they are. `marked`: they are of two machines."""
+    """A claim's answer in each run (empty where the run has no such claim), and the reason in B. `not_comparable` says
+    why the two answers are about different things. `marked`: they are of two machines."""
 
     says: str
     a: str
@@ -138,16 +138,16 @@ class ClaimChange:
 
     @property
     def change(self) -> str:
-        """From answer to answer, in words."""
+        """The change of the answer in words."""
         if not self.a or not self.b:
-            return f"new: {self.b}" if self.b else f"no longer asked (was: {self.a})"
+            return f"new: {self.b}" if self.b else f"removed (was: {self.a})"
         return f"{self.a} in both" if self.a == self.b else f"{self.a}, now {self.b}"
 
 
 def claims_of(
     a: Side, b: Side, pairs: Sequence[Pair], only: Mapping[str, Sequence[str]], metrics: Sequence[str]
 ) -> list[ClaimChange]:
-    """Every claim of either run, found by its sentence. With `only` or `metrics`, those that speak of nothing else."""
+    """Every claim of either run, matched by its sentence. With `only` or `metrics`, those about nothing else."""
     ours, theirs = ({result.claim.says: result for result in side.findings.claims} for side in (a, b))
     found = []
     for says in dict.fromkeys((*theirs, *ours)):
@@ -164,7 +164,7 @@ def asked_for(
     result: ClaimResult, pairs: Sequence[Pair], sides: Sequence[Side], only: Mapping[str, Sequence[str]],
     metrics: Sequence[str],
 ) -> bool:  # fmt: skip
-    """Whether a claim is of what is compared and nothing else."""
+    """Whether a claim is about what is compared and nothing else."""
     if metrics and result.claim.metric not in metrics:
         return False
     if not only:
@@ -177,7 +177,7 @@ def asked_for(
 
 
 def asks(claim: Claim) -> tuple[object, ...]:
-    """What a claim asks, without what the planner adds to it, which another version may have left out."""
+    """What a claim asks, without what the planner adds, which another version may leave out."""
     where = {axis: tuple(levels) for axis, levels in claim.where.items()}
     return claim.level, claim.metric, claim.expect, claim.by, claim.of, where, claim.inside, claim.along
 
@@ -195,9 +195,9 @@ def claim_of(
     blocks = [{block.id for block in b.claim.blocks_in(side.plan.blocks)} for side in sides]
     spoken = [pair for pair in pairs if pair.a.id in blocks[0] and pair.b.id in blocks[1]]
     if len(spoken) != len(blocks[0]) or len(spoken) != len(blocks[1]):
-        return replace(change, not_comparable="it is of other contexts")
+        return replace(change, not_comparable="it is about other contexts")
     for pair in spoken:
-        # An effect of an ablation is of several levels; what bars one of them bars it.
+        # An effect of an ablation depends on several levels; all of them must be comparable.
         levels = [b.claim.level] if b.claim.level in pair.kept else list(pair.kept)
         for level in (pair.kept[0], *levels):
             if reason := pair.why_not(level, kind):

@@ -1,4 +1,4 @@
-"""Two runs laid side by side: contexts and levels matched, with what differs between them. Pure."""
+"""Two runs side by side: contexts and levels matched, with what differs between them."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ class Side:
 
     @classmethod
     def read(cls, store: Store, catalog: Catalog) -> Side:
-        """The run in a folder. Writes nothing into it."""
+        """The run in a folder, which stays unchanged."""
         plan = store.plan()
         return cls.of(f"{plan.suite}/{store.folder.name}", store.machine(), plan, store.records(), catalog)
 
     @classmethod
     def of(cls, name: str, facts: Mapping[str, Any], plan: Plan, records: Sequence[Record], catalog: Catalog) -> Side:
-        """From what a run's folder holds."""
+        """From the content of a run's folder."""
         return cls(name, facts, plan, tuple(records), find(plan, records, catalog))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One context of both runs. `shared` is what differs in all of it, `levels` what differs in each level's trial, for
-    the levels that are `kept`; the baseline, the first, is always among them."""
+    """One context of both runs. `kept` are the levels that are compared, the baseline first. `shared` is what differs
+    in the whole context, `levels` what differs in the trial of each level."""
 
     a: Block
     b: Block
@@ -74,12 +74,12 @@ class Pair:
         return None if ours and theirs else change.only_in("A" if ours else "B")
 
     def differences(self, level: str, kind: Kind) -> list[Difference]:
-        """What differs in what is compared: a ratio is of the baseline, too."""
+        """What differs for a level; for ratios, what differs in the baseline as well."""
         of_ratio = self.levels.get(self.kept[0], ()) if kind == "ratios" else ()
         return gathered([*self.shared, *of_ratio, *self.levels.get(level, ())])
 
     def why_not(self, level: str, kind: Kind) -> str:
-        """Why a level cannot be compared by this, in words; empty where it can."""
+        """Why a level cannot be compared by this kind, in words; empty where it can."""
         found = barred(kind, self.differences(level, kind))
         if len(found) == 1:
             return found[0].words
@@ -87,7 +87,7 @@ class Pair:
         return f"they differ in {', '.join([*(one.name for one in found[:3]), *more])}" if found else ""
 
     def marked(self, level: str, kind: Kind) -> bool:
-        """Whether what may be compared is another machine's."""
+        """Whether the two runs used different machines."""
         return bool(other_machine(self.differences(level, kind)))
 
 
@@ -117,7 +117,7 @@ class Change(Finding):
 @dataclass(frozen=True)
 class Pairs:
     """All contexts of two runs. `missing` and `new` are those that only one of them has. `run` is what differs between
-    the runs as wholes."""
+    whole runs."""
 
     pairs: tuple[Pair, ...]
     missing: tuple[Block, ...]
@@ -126,7 +126,7 @@ class Pairs:
 
     @property
     def differences(self) -> list[Difference]:
-        """Everything that differs, each once, with the places it is met in."""
+        """Every difference once, with all its places."""
         found = list(self.run)
         for pair in self.pairs:
             found += [difference for difference in pair.shared if difference.places]

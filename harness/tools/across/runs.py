@@ -1,4 +1,4 @@
-"""Two runs to changes and a verdict for CI: what may be compared is, and the rest is told. docs/compare.md explains."""
+"""Two runs to changes and an exit code for CI. docs/compare.md explains what is compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.tools.across.learned import ClaimChange, amounts_of, claims_of, sco
 from harness.tools.across.pairs import Change, Pair, Side, pairs_of
 from harness.tools.across.times import Past, Times
 
-#: What stands at the head of a page that compares.
+#: The metric that is compared by default.
 STEP = "step_time"
 #: Rows with these verdicts are not counted in the correction for many comparisons.
 NOT_JUDGED = EXCLUDED | {Verdict.SAME}
@@ -27,7 +27,7 @@ NOT_JUDGED = EXCLUDED | {Verdict.SAME}
 @dataclass(frozen=True)
 class Asked:
     """What is compared, and by which margin. Without a `margin` it is the smaller one of the two suites; without
-    `metrics`, step time, the score that decides, and every exact amount. Differences in `allowed` fields bar
+    `metrics`, step time, the score that decides, and every exact amount. Differences in `allowed` fields rule out
     nothing."""
 
     margin: float | None = None
@@ -38,9 +38,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Across:
-    """Run B held against run A. `failures` are B's, in words; `missing` and `new` are contexts that A or B alone has;
-    `margin` is the smallest that was used, and by how much an amount may grow; `past_runs` is how many earlier runs say
-    how much runs differ; `problems` are of metrics that could not read a run."""
+    """Run B compared with run A. `failures` are those of B in words; `missing` and `new` are contexts that only A or
+    only B has; `margin` is the smallest that was used, by which an amount may grow as well; `past_runs` is the number
+    of earlier runs that the spread was estimated from; `problems` are errors of metrics."""
 
     a: Side
     b: Side
@@ -65,7 +65,7 @@ class Across:
 
 @dataclass(frozen=True)
 class Gate:
-    """What CI is told: an exit code, and what led to it, of each kind."""
+    """The exit code for CI, and the reasons for it."""
 
     code: int
     failed: tuple[str, ...] = ()
@@ -80,8 +80,7 @@ class Gate:
 
 
 def compare_runs(a: Side, b: Side, asked: Asked, past: Past | None = None, past_runs: int = 0) -> Across:
-    """Everything that can be said of run B against run A. Raises UserError for an axis, a level or a metric that
-    neither has."""
+    """Compare run B with run A. Raises UserError for an axis, a level or a metric that neither has."""
     matched = pairs_of(a, b, asked.only, asked.allowed)
     check_metrics(asked.metrics, (a, b))
     ratios: list[Change] = []
@@ -128,7 +127,7 @@ def modes_of(pair: Pair) -> list[str]:
 
 
 def in_one_alone(name: str, block: Block, other: Block) -> list[str]:
-    """What is timed or learned in a block and not in the other one."""
+    """What is timed or trained in a block and not in the other one."""
     speed, against = block.measures.speed, other.measures.speed
     modes: list[str] = [mode for mode in (speed.of if speed else ()) if mode not in (against.of if against else ())]
     if block.measures.learning and not other.measures.learning:
@@ -137,7 +136,7 @@ def in_one_alone(name: str, block: Block, other: Block) -> list[str]:
 
 
 def times_wanted(metrics: Sequence[str], sides: Iterable[Side], pair: Pair, mode: str) -> list[str]:
-    """Step time, or those of the named metrics that are of samples and that either run has here."""
+    """Step time, or the named metrics of samples that either run has here."""
     if not metrics:
         return [STEP]
     there = {
@@ -150,7 +149,7 @@ def times_wanted(metrics: Sequence[str], sides: Iterable[Side], pair: Pair, mode
 
 
 def check_metrics(metrics: Sequence[str], sides: Sequence[Side]) -> None:
-    """Raise UserError for a metric by which nothing in either run could be compared."""
+    """Raise UserError for a metric that neither run has."""
     known = {STEP}
     for side in sides:
         of = side.findings.metrics
@@ -163,7 +162,7 @@ def check_metrics(metrics: Sequence[str], sides: Sequence[Side]) -> None:
 
 
 def failures_of(side: Side, pairs: Sequence[Pair], new: Sequence[Block]) -> list[str]:
-    """What failed or broke its promise in a run, as far as it is compared, in words."""
+    """The compared trials of a run that failed or broke their promise, in words."""
     kept = {pair.b.id: pair.kept for pair in pairs}
     kept |= {block.id: tuple(trial.level for trial in block.trials) for block in new}
     names = {block.id: block.name for block in side.plan.blocks}
@@ -177,8 +176,8 @@ def failures_of(side: Side, pairs: Sequence[Pair], new: Sequence[Block]) -> list
 
 
 def gate(across: Across) -> Gate:
-    """The answer for CI. What failed comes before what is worse, and that before what is open: a run that could not be
-    measured says nothing, and one thing that is worse is enough."""
+    """The answer for CI. Failures come before what is worse, and that before what is open: without a measurement
+    nothing is known, and one thing that is worse is enough."""
     worse = [f"{place_of(c)}: {c.verdict}, {size_in_words(c)}" for c in across.changes if is_worse(c, across.margin)]
     worse += [f"claim: {claim.says}: {claim.change}" for claim in across.claims if claim_is_worse(claim)]
     unsure = [f"{place_of(c)}: {c.verdict} ({why_open(c)})" for c in across.changes if is_open(c)]
@@ -192,14 +191,14 @@ def gate(across: Across) -> Gate:
 
 
 def place_of(change: Change) -> str:
-    """Where a change is, and what of it, where that is not the usual."""
+    """The place of a change, with the metric where it is not the ratio of step times."""
     usual = change.metric == STEP and change.kind == "ratios"
     return change.place if usual else f"{change.place}, {'its own ' * (change.kind == 'times')}{change.metric}"
 
 
 def is_worse(change: Change, margin: float) -> bool:
-    """Whether a row closes the gate: slower or a worse score, on the same machine; an amount that grew by more than the
-    margin. The machine is no part of what is exact."""
+    """Whether a row fails the gate: slower or a worse score on the same machine, or an amount that grew by more than
+    the margin on any machine."""
     if change.kind == "amounts":
         grew = change.estimate.mean if change.estimate else math.inf
         return change.verdict == Verdict.MORE and grew > math.log1p(margin)
@@ -207,30 +206,29 @@ def is_worse(change: Change, margin: float) -> bool:
 
 
 def is_elsewhere(change: Change) -> bool:
-    """Whether a ratio is of two machines. What is learned is the same on both, but for rounding."""
+    """Whether a ratio is of two machines. Scores differ between machines only by rounding."""
     return change.kind == "ratios" and Flag.OTHER_MACHINE in change.flags
 
 
 def is_open(change: Change) -> bool:
-    """Whether a row leaves a question open. Absolute times are asked nothing, unless earlier runs judge them, and then
-    only whether they are slower: they are seldom decided."""
+    """Whether a row is left undecided. Absolute times are seldom decided, so they never count as open."""
     if change.kind == "times":
         return False
     return change.verdict in OPEN or (is_elsewhere(change) and change.verdict != Verdict.UNRANKED)
 
 
 def why_open(change: Change) -> str:
-    """The reason, or the mark that stands in its place."""
+    """The reason, or the flag in its place."""
     return change.reason or (Flag.OTHER_MACHINE if is_elsewhere(change) else "")
 
 
 def claim_is_worse(claim: ClaimChange) -> bool:
-    """Whether a claim that held now fails. One that fails in both is a finding, as it was before."""
+    """Whether a claim that held now fails. One that fails in both runs is a finding, as before."""
     return not claim.not_comparable and not claim.marked and (claim.a, claim.b) == (Answer.HOLDS, Answer.FAILS)
 
 
 def why_claim_is_open(claim: ClaimChange) -> str:
-    """Why a claim that held, or was undecided, leaves a question; empty where it leaves none."""
+    """Why the answer to a claim that held, or was undecided, is open; empty where it is not."""
     held = claim.a == Answer.HOLDS
     if not (held or claim.a == Answer.UNDECIDED) or (claim.b == Answer.HOLDS and not claim.not_comparable):
         return ""
@@ -242,7 +240,7 @@ def why_claim_is_open(claim: ClaimChange) -> str:
 
 
 def size_in_words(change: Change) -> str:
-    """By how much, with the interval, as CI prints it."""
+    """The size with its interval, as CI prints it."""
     if change.size is None:
         return "where there was none" if change.kind == "amounts" else "no interval"
     if change.kind == "amounts":
@@ -252,7 +250,7 @@ def size_in_words(change: Change) -> str:
 
 
 def to_json(across: Across, outcome: Gate) -> dict[str, Any]:
-    """What a script wants of a comparison."""
+    """A comparison as JSON values."""
 
     def row(change: Change) -> dict[str, Any]:
         return {

@@ -37,7 +37,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def comparison_sections(across: Across) -> list[Section]:
-    """What differs, what became of ratios, scores, amounts and claims, and absolute times."""
+    """What differs, the changes of ratios, scores, amounts and claims, and absolute times."""
     judged = any(change.estimate for change in across.times)
     sections = [
         Section("What differs between A and B", "", tuple(differences_tables(across))),
@@ -60,7 +60,7 @@ def flags_of(across: Across) -> list[str]:
 
 
 def differences_tables(across: Across) -> list[Table]:
-    """Every field in which the runs differ, and what that bars."""
+    """Every field in which the runs differ, and what that rules out."""
     rows = []
     for one in across.differences:
         bars = "nothing: allowed" if one.allowed else EFFECTS.get(one.field.bars, ", ".join(one.field.bars))
@@ -107,7 +107,7 @@ def sizes_of(change: Change) -> tuple[str, str]:
 
 
 def amount_tables(across: Across) -> list[Table]:
-    """The amounts that differ or cannot be compared; of those that are the same, how many there are."""
+    """The amounts that differ or cannot be compared, and the number of those that are the same."""
     rows = [
         (
             c.place, title(c.quantity, c.metric) if c.quantity else c.metric, *sides_of(c),
@@ -186,7 +186,7 @@ def spread_in_words(series: Series) -> str:
 
 
 def course(values: Sequence[float], most: int = 50) -> str:
-    """Numbers as bars from the lowest to the highest; of more than `most` the latest."""
+    """The latest numbers, at most `most`, as bars from the lowest to the highest."""
     shown = list(values)[-most:]
     low, high = min(shown), max(shown)
     if high - low < 1e-12:
@@ -218,14 +218,14 @@ def run_tables(group: Group, last: int) -> list[Table]:
 
 
 def baseline_cell(visit: Visit, series: Series) -> str:
-    """The baseline's own time, which tells of the machine as much as of the code."""
+    """The baseline's own time, which depends on the machine as much as on the code."""
     context, _, mode = series.where
     times = [visit.seconds.get(where) for where in visit.baselines if (where[0], where[2]) == (context, mode)]
     return f"{milliseconds(times[0])} ms" if times and times[0] is not None else UNKNOWN
 
 
 def cell_of(visit: Visit, series: Sequence[Series], level: str) -> str:
-    """A run's ratio with its own interval, and a mark where a change came with it."""
+    """A run's ratio with its own interval, and a * where a change begins with it."""
     for one in series:
         if one.level == level and visit in one.visits:
             at = one.visits.index(visit)
@@ -253,7 +253,7 @@ def shift_tables(shifts: Sequence[Shift], head: str) -> tuple[Table, ...]:
 
 
 def history_to_json(history: History) -> Mapping[str, object]:
-    """What a script wants of a history."""
+    """A history as JSON values."""
 
     def place(where: tuple[tuple[tuple[str, str], ...], str, str]) -> dict[str, object]:
         return {"context": dict(where[0]), "level": where[1], "mode": where[2]}

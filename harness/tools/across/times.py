@@ -1,4 +1,4 @@
-"""Times of two runs: ratios to the baseline compared by their ratio, absolute times shown. docs/method.md says why."""
+"""Times of two runs: ratios to the baseline are compared, absolute times are shown. docs/method.md says why."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, Flag, Verdict
 from harness.records.record import Record
 from harness.tools.across.pairs import Change, Pair, Side
 
-#: The standard deviation of what a run gives to its own ratios, beyond what its processes show of it (log units): of
-#: two things that are alike, and the most, of two that are not. docs/method.md, "Across runs", says where it is from.
+#: The standard deviation of ratios between runs, beyond that between processes (log units): of two levels that are
+#: alike, and at most. docs/method.md, "Across runs", gives its source.
 ALIKE, UNLIKE = 0.004, 0.012
-#: How fast it rises from one to the other with the log of the ratio.
+#: How fast it rises with the log of the ratio.
 RISE = 0.013
-#: Runs that began more than so many seconds apart are taken to differ by this times as much: machines do not stay.
+#: Runs that began more than `SOON` seconds apart are assumed to differ by this factor more, since machines drift.
 SOON, LATER = 3600.0, 2.0
-#: So many earlier runs say themselves how much runs differ.
+#: With this many earlier runs, the spread between runs is estimated from them.
 ENOUGH = 6
-#: Where no end to degrees of freedom is in sight; Student's t is then the normal distribution to three digits.
+#: Stands for infinite degrees of freedom: Student's t is then the normal distribution to three digits.
 MANY = 1e4
 
 #: Flags of a single run's comparison that also hold for the change.
 _CARRIED = (Flag.CPU_CLOCK, Flag.NOT_STATIONARY, Flag.TAIL_EFFECT, *CHANGE_FLAGS.values())
 
-#: Context, level and mode: where a history keeps what it knows.
+#: Context, level and mode: the key of a history.
 Where = tuple[tuple[tuple[str, str], ...], str, str]
 
 
 @dataclass(frozen=True)
 class Past:
-    """What earlier runs under the same key say, by place: log ratios to the baseline, and times of a step."""
+    """Earlier runs under the same key, by place: log ratios to the baseline, and step times."""
 
     ratios: Mapping[Where, Sequence[Estimate]] = field(default_factory=dict)
     seconds: Mapping[Where, Sequence[float]] = field(default_factory=dict)
@@ -59,13 +59,13 @@ def where_of(context: Mapping[str, str], level: str, mode: str) -> Where:
 
 
 def assumed_spread(log_ratio: float, *, far: bool = False) -> Spread:
-    """What is taken where no history says: the less alike two levels are, the more of the machine is in their ratio.
-    `far`: the runs are more than an hour apart."""
+    """The spread that is assumed without a history. The less alike two levels are, the more their ratio depends on the
+    machine. `far`: the runs are more than an hour apart."""
     return Spread(min(UNLIKE, ALIKE + RISE * abs(log_ratio)) * (LATER if far else 1.0))
 
 
 def far_apart(a: Sequence[Record], b: Sequence[Record]) -> bool:
-    """Whether two runs began more than an hour apart; also where that is not known."""
+    """Whether two runs began more than an hour apart, or when they began is not known."""
     try:
         begun = [min(datetime.fromisoformat(record.at) for record in records) for records in (a, b)]
         return abs((begun[1] - begun[0]).total_seconds()) > SOON
@@ -74,8 +74,8 @@ def far_apart(a: Sequence[Record], b: Sequence[Record]) -> bool:
 
 
 def spread_of(past: Sequence[Estimate], log_ratio: float, *, far: bool = False) -> Spread:
-    """How much runs differ: as the earlier ones say where there are enough of them, else assumed. It is read from
-    differences of runs that follow each other, so that a change of the code that came to stay is met once."""
+    """How much runs differ: estimated from enough earlier runs, else assumed. The estimate uses differences of
+    consecutive runs, so that a lasting change of the code counts only once."""
     if len(past) < ENOUGH:
         return assumed_spread(log_ratio, far=far)
     means = np.array([estimate.mean for estimate in past])
@@ -85,11 +85,11 @@ def spread_of(past: Sequence[Estimate], log_ratio: float, *, far: bool = False) 
 
 
 def difference(a: Estimate, b: Estimate, spread: Spread) -> Estimate:
-    """B less A: two means over processes (Welch), and what each run gives to its own."""
+    """B minus A: two means over processes (Welch), and the spread between runs."""
     parts = [(a.error**2, a.df), (b.error**2, b.df), (2 * spread.sd**2, spread.df)]
     variance = sum(part for part, _ in parts)
     lost = sum(part**2 / df for part, df in parts if df > 0)  # Welch and Satterthwaite
-    # Rounded down, so that many comparisons ask for few quantiles of t.
+    # Rounded down, so that many comparisons need few quantiles of t.
     df = min(MANY, math.floor(10 * variance**2 / lost + 1e-6) / 10) if lost else MANY
     return Estimate(b.mean - a.mean, math.sqrt(variance), df, min(a.k, b.k))
 
@@ -104,14 +104,14 @@ def decide(estimate: Estimate, margin: float, floor: float, alpha: float) -> tup
 
 
 class Times:
-    """The times of one context and mode in both runs, read off the same clock."""
+    """The times of one context and mode in both runs, by the same clock."""
 
     def __init__(self, a: Side, b: Side, pair: Pair, mode: str, past: Past, margin: float | None) -> None:
         self.a, self.b, self.pair, self.mode, self.past = a, b, pair, mode, past
-        # Copies, since the clock that both go by may not be that of the findings.
+        # Copies, since the common clock may not be that of the findings.
         self.measured = [copy(side.findings.timed(block, mode)) for side, block in ((a, pair.a), (b, pair.b))]
         self.clocks_differ = self.measured[0].clock != self.measured[1].clock
-        if self.clocks_differ:  # one of the runs had to go by CPU time, so both do
+        if self.clocks_differ:  # one run needs CPU time, so both use it
             for one in self.measured:
                 one.clock = "cpu"
         settings = [block.measures.speed for block in (pair.a, pair.b)]
@@ -123,7 +123,7 @@ class Times:
         self.floor = max(a.findings.floor, b.findings.floor)
 
     def ratio(self, level: str, metric: str) -> Change:
-        """What became of a level's ratio to the baseline."""
+        """The change of a level's ratio to the baseline."""
         compared = [side.findings.of(block, self.mode, metric).get(level) for side, block in self._sides()]
         estimates = [self._estimate(i, level, metric, compared[i]) for i in (0, 1)]
         a, b = (math.exp(one.mean) if one else None for one in estimates)
@@ -150,7 +150,7 @@ class Times:
         )
 
     def time(self, level: str, metric: str) -> Change:
-        """What became of a level's own time: shown, and judged only by what earlier runs say of how much it varies."""
+        """The change of a level's own time: shown, and judged only by the spread of earlier runs."""
         change = Change(
             kind="times", block=self.pair.b, level=level, mode=self.mode, metric=metric, verdict=Verdict.SHOWN
         )
@@ -179,7 +179,7 @@ class Times:
         return (self.a, self.b)[index].findings.views.get(metric)
 
     def _estimate(self, index: int, level: str, metric: str, compared: Comparison | None) -> Estimate | None:
-        """The log ratio of one run, on the clock that both go by."""
+        """The log ratio of one run, on the common clock."""
         if compared is None or compared.estimate is None:
             return None
         if not self.clocks_differ:
@@ -214,6 +214,6 @@ class Times:
 
 
 def contended(comparison: Comparison) -> bool:
-    """Whether several threads computed on cores of a CPU."""
+    """Whether several threads computed on the CPU."""
     block = comparison.block
     return block.threads > 1 and all(trial.device == "cpu" for trial in block.trials)
