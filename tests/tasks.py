@@ -12,8 +12,14 @@ from harness.records.plan import Block
 
 
 def task(block: Block, level: str, catalog: Catalog | TrialBuilder, mode: str = "train", **more: Any) -> Task:
-    """A task for a level of a block. Its watchdog sets no alarm, which would end the process of the test."""
+    """A task for a level of a block, with the settings of learning unless others are given. Its watchdog sets no alarm,
+    which would end the process of the test."""
     builder = catalog if isinstance(catalog, TrialBuilder) else TrialBuilder(catalog)
     return Task(
-        block=block, mode=mode, builder=builder, watchdog=Watchdog(0.0), level=level, **{"settings": None, **more}
+        block=block,
+        mode=mode,
+        builder=builder,
+        watchdog=Watchdog(0.0),
+        level=level,
+        **{"settings": block.measures.learning, **more},
     )

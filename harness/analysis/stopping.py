@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis import stats
 from harness.analysis.timing import Measured, decide, looks_of
+from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block
 from harness.records.record import Record
 
@@ -20,7 +21,7 @@ def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
     if settings.until_decided:
         # The floor also depends on the controls of other blocks, so a report can still say undecided.
         verdicts = [decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates]
-        decided = [verdict not in ("undecided", "invalid") for verdict in verdicts]
+        decided = [verdict not in (Verdict.UNDECIDED, Verdict.INVALID) for verdict in verdicts]
         return stats.until_decided(decided, k, measured.seconds, settings.budget, looks) is None
     widths = [e.half_width() for e in estimates]
     return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget, looks) is None

@@ -16,7 +16,7 @@ def kinds() -> Iterator[MeasureKind]:
     """All of them, in the order in which tables show them."""
     yield MeasureKind(
         "speed", CODE + "speed:measure_speed", "time of a step",
-        settings=SETTINGS + "SpeedSettings", placement="together", more="harness.analysis.stopping:another_process",
+        settings=SETTINGS + "Speed", placement="together", more="harness.analysis.stopping:another_process",
         estimate="harness.plan.estimate:speed_seconds",
         example={"of": ["train", "inference"], "half_width": "1%", "margin": "2%", "budget": "2 min"},
     )  # fmt: skip
@@ -43,7 +43,7 @@ def kinds() -> Iterator[MeasureKind]:
     )  # fmt: skip
     yield MeasureKind(
         "learning", CODE + "learning:learn", "how well a level learns, over seeds",
-        settings=SETTINGS + "LearningSettings", placement="per_seed", estimate="harness.plan.estimate:learning_seconds",
+        settings=SETTINGS + "Learning", placement="per_seed", estimate="harness.plan.estimate:learning_seconds",
         example={"seeds": 10, "steps": 600, "metric": "accuracy", "margin": "1 point"},
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Dataset
 from harness.plugins.scores import TARGETED, declared, scores_of
 from harness.records.plan import Spec
-from harness.records.settings import Learning, LearningSettings, Measures
+from harness.records.settings import Learning, Measures
 from harness.suite.loader import Suite
 
 
@@ -30,9 +30,8 @@ class MeasurePlanner:
     def __call__(self, dataset: Spec) -> Measures:
         """The measures of a block with this dataset."""
         measures = self.suite.measures
-        learning = measures.get("learning", LearningSettings)
-        if learning:
-            measures = measures.with_(learning=self.learning(learning, dataset))
+        if measures.learning:
+            measures = measures.with_(learning=self.learning(measures.learning, dataset))
         if self.until_decided and measures.speed:
             measures = measures.with_(speed=measures.speed.changed(until_decided=True))
         return self.quick_measures(measures) if self.quick else measures
@@ -40,22 +39,17 @@ class MeasurePlanner:
     def quick_measures(self, measures: Measures) -> Measures:
         """The measures of a quick run: kinds that a quick run leaves out are dropped."""
         settings = {name: measures.get(name, one.settings) for name, one in self.catalog.measures.items()}
-        if measures.learning:
-            settings["learning"] = measures.learning
         quick = {name: given and given.for_quick_run() for name, given in settings.items()}
         return replace(measures, kinds=Measures.of(**quick).kinds)
 
-    def learning(self, settings: LearningSettings, dataset: Spec) -> Learning:
+    def learning(self, settings: Learning, dataset: Spec) -> Learning:
         """The settings with the dataset's scores. Reports a metric or a margin that does not fit these."""
         part = self.catalog.find(Dataset, dataset.name).part
-        learning = Learning(
-            **{
-                **dict(settings),
-                "seeds": self.enough_seeds(settings.seeds),
-                "evaluations": min(settings.evaluations, settings.steps or settings.evaluations),
-                "planned": len(settings.seeds),
-                "scores": declared(part.scores),
-            }
+        learning = settings.changed(
+            seeds=self.enough_seeds(settings.seeds),
+            evaluations=min(settings.evaluations, settings.steps or settings.evaluations),
+            planned=len(settings.seeds),
+            scores=declared(part.scores),
         )
         known = scores_of(learning)
         metrics = [name for name in known if name not in (*TARGETED, "diverged")]

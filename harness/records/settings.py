@@ -37,6 +37,11 @@ class Settings(BaseModel):
         """A field that is set to ~ keeps its default."""
         return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
+    @classmethod
+    def suite_form(cls) -> type[Settings]:
+        """The class that a suite is checked against. A subclass may add fields that only the planner sets."""
+        return cls
+
     def for_quick_run(self) -> Settings | None:
         """The settings for ``--quick``; None means that a quick run leaves this kind out."""
         return None
@@ -93,10 +98,6 @@ class SpeedSettings(StepSettings):
         "warm", description="cold: the last-level cache is overwritten before each sample", examples=["cold"]
     )
 
-    def for_quick_run(self) -> Settings:
-        """One process for each block."""
-        return Speed(**dict(self)).changed(quick=True)
-
 
 class Speed(SpeedSettings):
     """`SpeedSettings` as planned. `quick` is one process for each block; `until_decided` stops when all verdicts are
@@ -104,6 +105,15 @@ class Speed(SpeedSettings):
 
     quick: bool = False
     until_decided: bool = False
+
+    @classmethod
+    def suite_form(cls) -> type[Settings]:
+        """See `Settings.suite_form`."""
+        return SpeedSettings
+
+    def for_quick_run(self) -> Settings:
+        """One process for each block."""
+        return self.changed(quick=True)
 
 
 class Profile(StepSettings):
@@ -185,10 +195,6 @@ class LearningSettings(SeedSettings):
         """Runs of a fixed duration would share the processor, so they train one after another."""
         return self.seconds is not None
 
-    def for_quick_run(self) -> Settings:
-        """Two seeds."""
-        return self.changed(seeds=self.seeds[:2])
-
 
 class Learning(LearningSettings):
     """`LearningSettings` as planned. `planned` is how many seeds were fixed before the first look at results; `scores`
@@ -196,6 +202,15 @@ class Learning(LearningSettings):
 
     planned: int = 0
     scores: Mapping[str, Mapping[str, str]] = {}
+
+    @classmethod
+    def suite_form(cls) -> type[Settings]:
+        """See `Settings.suite_form`."""
+        return LearningSettings
+
+    def for_quick_run(self) -> Settings:
+        """Two seeds."""
+        return self.changed(seeds=self.seeds[:2])
 
     @property
     def length(self) -> str:

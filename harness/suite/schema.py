@@ -259,7 +259,7 @@ def measure_schema(measures: Mapping[str, Measure]) -> type[BaseModel]:
     """The schema of the section `measure`: a field for each kind of measurement, in their order, then `limit`."""
     fields: dict[str, Any] = {
         name: (
-            Annotated[one.settings, BeforeValidator(none_is_empty)] | None,
+            Annotated[one.settings.suite_form(), BeforeValidator(none_is_empty)] | None,
             Field(None, description=one.kind.summary, examples=[dict(one.kind.example)] if one.kind.example else None),
         )
         for name, one in measures.items()

@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 from commands import harness
 from made_profiles import BLOCK, FLAGS, FUSED, LOOP, profile, timed
+from tasks import task
 
 from harness.analysis.explain import explain, explanations
 from harness.analysis.profiles import UNATTRIBUTED, Profiled, profiler_cost
 from harness.measure.kinds.profile import profile_trial
 from harness.measure.kinds.profile_context import fingerprint, flags
-from harness.measure.kinds.speed import lone_member
-from harness.measure.runtime.builder import Kitchen
-from harness.measure.runtime.watchdog import Guard
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.member import lone_member
+from harness.measure.runtime.watchdog import Watchdog
 from harness.records.record import Record
 from harness.records.settings import Measures, Profile, Speed
 from harness.report.tables.explain import (
@@ -192,7 +193,7 @@ def toy(planned):
 
 
 def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
-    data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=1), folder=tmp_path))
     assert json.loads(json.dumps(data)) == data
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
     assert data["phases"]["phase"] == ["collate", "forward", "backward", "update"]
@@ -219,28 +220,28 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
 def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
     monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
-    data = profile_trial(toy, "busy", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=1), folder=tmp_path))
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0], 1, 1, True)
     assert data["counts"]["points"] == 8
 
 
 def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
-    data = profile_trial(toy, "plain", "train", Kitchen(catalog), Guard(0.0), tmp_path)
+    data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=1), folder=tmp_path))
     assert (data["batches"], data["passes"]) == ([0], 1)
 
 
 def test_flags_are_read_inside_the_step(toy, catalog):
     import torch
 
-    member = lone_member(toy, "plain", "train", Kitchen(catalog), Guard(0.0))
-    inner = member.live.forward
+    member = lone_member(toy, "plain", "train", TrialBuilder(catalog), Watchdog(0.0))
+    inner = member.built.forward
 
     def under(model, batch):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return inner(model, batch)
 
-    member.live.forward = under
+    member.built.forward = under
     assert fingerprint(member, [])["flags"]["autocast"] == "bfloat16"
     assert flags("cpu")["autocast"] is False
 
@@ -249,10 +250,10 @@ def test_a_planted_cost_is_found(planned, catalog, tmp_path):
     """Sines are planted, and the explanation says sines. Shares of time, not times."""
     (made,) = planned("busy: {use: [{name: busy, times: 400}]}").blocks
     toy = replace(made, measures=Measures.of(speed=Speed(batches=2), profile=Profile(steps=1)))
-    kitchen = Kitchen(catalog)
+    builder = TrialBuilder(catalog)
     profiles = []
     for level in ("plain", "busy"):
-        data = profile_trial(toy, level, "train", kitchen, Guard(0.0), tmp_path)
+        data = profile_trial(task(toy, level, builder, settings=Profile(steps=1), folder=tmp_path))
         profiles.append(
             Profiled.from_record(Record(toy.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data))
         )

@@ -16,17 +16,21 @@ from toy_suite import SUITE, read
 from harness.analysis.claims import settle
 from harness.analysis.findings import contested, find
 from harness.analysis.growth import find_growth, groups_along, number, slope
-from harness.analysis.resources import Resources, compared
+from harness.analysis.quantities import TrialData, compared
 from harness.analysis.stats import t_quantile
+from harness.builtin.measures import kinds
+from harness.builtin.memory import Memory
 from harness.errors import UserError
 from harness.plan.planner import make_plan
 from harness.records.plan import Claim, Plan
 from harness.records.record import Record
-from harness.records.settings import Measures, Memory, Speed
+from harness.records.settings import Measures, Speed
 from harness.report.tables.claims import claim_row
 from harness.report.tables.growth import exponent_cell, growth_tables
 
 LENGTHS = ["100", "200", "400", "800"]
+TRAIN = Memory(of=("train",))
+MEMORY = next(kind for kind in kinds() if kind.name == "memory")
 
 
 # exponents
@@ -62,7 +66,7 @@ def test_a_level_that_is_a_number_is_one_above_zero(name, value):
 
 def contexts(lengths=LENGTHS, sizes=("s",), changes="rounding", **measures):
     """Blocks of levels a (the baseline) and b for every length and size."""
-    this = replace(block("a", "b", changes=changes), measures=Measures(**{"memory": Memory(), **measures}))
+    this = replace(block("a", "b", changes=changes), measures=Measures.of(memory=TRAIN, **measures))
     return tuple(replace(this, context={"length": n, "size": size}) for size in sizes for n in lengths)
 
 
@@ -75,16 +79,16 @@ def test_groups_differ_in_one_axis_alone_and_are_in_order():
 
 
 def grown(blocks, laws, name="kept_bytes", claims=(), times=None):
-    """The plan, resources and growth where `laws[level](length, size)` is how much a level takes; None where it is
+    """The plan, quantities and growth where `laws[level](length, size)` is how much a level takes; None where it is
     unknown."""
     plan = Plan("s", "q", "what", blocks, claims=tuple(claims))
     quantities = []
     for each in blocks:
         value = {level: law(float(each.context["length"]), each.context["size"]) for level, law in laws.items()}
-        found = {level: {} if bytes_ is None else {name: bytes_} for level, bytes_ in value.items()}
-        quantities += compared(each, "train", found)
-    resources = Resources(tuple(quantities))
-    return plan, resources, find_growth(plan, resources, times or {})
+        trials = {trial.level: TrialData(each, trial, "train", {}) for trial in each.trials}
+        known = {level: {} if bytes_ is None else {name: bytes_} for level, bytes_ in value.items()}
+        quantities += compared(MEMORY, [(trials[level], found) for level, found in known.items()])
+    return plan, quantities, find_growth(plan, quantities, times or {})
 
 
 QUADRATIC, LINEAR = (lambda n, _: 8 * n * n), (lambda n, _: 40 * n)
@@ -190,7 +194,7 @@ def test_growth_of_times_waits_for_more_than_a_first_look():
             for level, b in (("a", 2), ("b", 1))
         }
         plan = Plan("s", "q", "what", blocks, claims=(along(metric="step_time", exact=False),))
-        growth = find_growth(plan, Resources(), times)
+        growth = find_growth(plan, [], times)
         assert settle(plan, growth, 0.003, False)[0].answer == answer
         assert settle(plan, growth, 0.003, True)[0].answer == "undecided"
 
@@ -259,7 +263,7 @@ def test_what_is_exact_takes_nothing_from_the_family():
 
 
 def test_what_is_exact_is_not_measured_once_more(catalog):
-    this = replace(block("a", "b"), measures=Measures.of(memory=Memory()))
+    this = replace(block("a", "b"), measures=Measures.of(memory=TRAIN))
     held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "",

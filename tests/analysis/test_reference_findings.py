@@ -25,6 +25,7 @@ def test_every_run_is_stored(expected):
 @pytest.mark.parametrize("run", reference_runs(), ids=lambda run: run.name)
 def test_the_findings_are_the_stored_ones(run: Path, catalog, expected):
     found = found_in(run, catalog)
+    found["resources"] = in_order(found["resources"])
     for name, those in of_installed_metrics(expected[run.name], catalog).items():
         assert same(those, found[name]), f"{name}: {first_difference(those, found[name])}"
 
@@ -36,9 +37,18 @@ def of_installed_metrics(expected: dict[str, Any], catalog: Catalog) -> dict[str
     there = [metric not in missing for metric in numbers.get("metric", ())]
     return {
         **expected,
+        "resources": in_order(expected["resources"]),
         "numbers": {name: list(compress(column, there)) for name, column in numbers.items()},
         "break_even": [one for one in expected["break_even"] if one["what"] not in missing],
     }
+
+
+def in_order(resources: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The table of quantities, by columns, with its rows in one order: a report orders them by kind of measurement."""
+    names = [name for name in resources if name not in ("value", "unit", "ratio", "verdict", "each_process")]
+    places = list(zip(*(resources[name] for name in names), strict=True))
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return {name: [column[row] for row in order] for name, column in resources.items()}
 
 
 def same(expected: Any, found: Any) -> bool:

@@ -14,7 +14,7 @@ from harness.cli import plot as plot_command
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.store import Store
-from harness.report.suite_batch import Page
+from harness.report.suite_batch import SuiteBatch
 
 
 def kept(results: Path, plan: Plan, records: list[Record]) -> Path:
@@ -115,7 +115,7 @@ def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
     (tmp_path / "suites").mkdir()
     for name in ("a", "b"):
         (tmp_path / "suites" / f"{name}.yaml").write_text("question: q\n")
-    page = Page.create(tmp_path / "results", tmp_path / "suites", {})
+    page = SuiteBatch.create(tmp_path / "results", tmp_path / "suites", {})
     for suite in page.suites:
         page = page.with_run(suite, timed)
     done = harness("report", page.folder, "--as", "terminal", cwd=tmp_path)

@@ -6,15 +6,17 @@ import json
 
 import pytest
 import torch
-from harness.builtin.health import Health
 from tasks import task
 
+from harness.analysis.quantities import find_quantities
+from harness.builtin.health import Health, clipped_cell
 from harness.measure.kinds.health import measure_health, probed
 from harness.measure.kinds.learning import learn
 from harness.measure.runtime.builder import TrialBuilder
-from harness.records.plan import Block
+from harness.plugins.catalog import core_catalog
+from harness.records.plan import Block, Plan
 from harness.records.record import Record
-from harness.report.tables.health import clipped_cell, health_table
+from harness.report.tables.quantities import section_of
 
 TEXT = """
 question: What does training look like?
@@ -91,7 +93,10 @@ def table(block: Block, *found: dict):
         Record(block.id, trial.level, trial.id, "health", "variant", number, 1, "ok", "", json.loads(json.dumps(data)))
         for number, (trial, data) in enumerate(zip(block.trials, found, strict=True))
     ]
-    return health_table("what", block, records)
+    (health,) = find_quantities(core_catalog(), Plan("s", "q", "what", (block,)), records, {}, frozenset(), [])
+    section = section_of(health, [])
+    assert section
+    return section.tables[0]
 
 
 def test_a_model_says_what_it_knows_of_itself(looked):

@@ -14,9 +14,10 @@ from made import record
 
 import harness
 from harness.errors import UserError
-from harness.measure.runner import Watcher, git_facts, run_plan
+from harness.measure.runner import Runner, Watcher
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import Plugins, load_plugins
+from harness.records.git import git_facts
 from harness.records.record import Record
 from harness.records.store import Store
 
@@ -73,7 +74,7 @@ def test_hooks_are_told_in_order_and_cannot_break_the_run(observed):
     problems: list[str] = []
     watcher = Watcher()
     watcher.problem = problems.append  # type: ignore[method-assign]
-    records = run_plan(plan, store, catalog, executor="fake", watcher=watcher, where=Path())
+    records = Runner(plan, store, catalog, watcher, Path(), executor="fake").run()
     assert observer.told == ["1 blocks", "before", "measure with 0 done", "stored plain", "stored backwards", "after"]
     assert problems == ["plugin observer: plan_ready failed: RuntimeError: observers may fail"]
     assert store.records() == records
@@ -84,7 +85,7 @@ def test_another_machine_may_not_go_on(observed):
     _, plan, store, catalog = observed
     store.write("machine.json", '{"processor": "another"}')
     with pytest.raises(UserError, match="this is not the machine the run began on: processor was another and is fake"):
-        run_plan(plan, store, catalog, executor="fake", watcher=Watcher(), where=Path())
+        Runner(plan, store, catalog, Watcher(), Path(), executor="fake").run()
     assert not store.records()
 
 
@@ -187,7 +188,7 @@ def wrapped(observed, body) -> tuple[list[Record], list[str]]:
     problems: list[str] = []
     watcher = Watcher()
     watcher.problem = problems.append  # type: ignore[method-assign]
-    run_plan(plan, store, catalog, executor="fake", watcher=watcher, where=Path())
+    Runner(plan, store, catalog, watcher, Path(), executor="fake").run()
     told = [problem for problem in problems if "plan_ready" not in problem]
     assert all(p.startswith("plugin wrapper or observer: run_block ") and p.endswith(" (all)") for p in told)
     return store.records(), [p.removeprefix("plugin wrapper or observer: run_block ")[: -len(" (all)")] for p in told]

@@ -16,7 +16,7 @@ import harness
 from harness.analysis.findings import find
 from harness.errors import UserError
 from harness.measure.coordinator import Servers
-from harness.measure.forkserver import added, at_most
+from harness.measure.forkserver import at_most, new_facts
 from harness.measure.runner import tell
 from harness.plugins.catalog import MOST, Catalog
 from harness.plugins.isolation import error_text, isolated, one_line, visible
@@ -333,8 +333,8 @@ def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, body
 
 
 def test_a_fact_may_be_added_and_a_hook_may_not_take_for_ever():
-    assert added({"room": 21}, {"cores": 2}) == {"room": 21}
-    assert added(None, {}) == {}
+    assert new_facts({"room": 21}, {"cores": 2}) == {"room": 21}
+    assert new_facts(None, {}) == {}
     with pytest.raises(TimeoutError, match=r"takes longer than 0.01 s"), at_most(0.01):
         time.sleep(60)
 

@@ -36,7 +36,7 @@ KINDS = ("curves-20", "pareto-20", "score-lag", "comparisons-accuracy")
 
 
 def block_of(*levels: str, context=None, **settings) -> Block:
-    learning = replace(SETTINGS, **settings)
+    learning = SETTINGS.changed(**settings)
     return Block(context or {}, tuple(map(trial, levels)), Measures.of(speed=Speed(), learning=learning))
 
 

@@ -12,13 +12,14 @@ from xml.etree import ElementTree
 import pytest
 from made import block, learning_block, record, runs
 from made_effects import TIMES, plan_of, speed_records
-from made_resources import memory
+from made_quantities import memory
 from markdown_it import MarkdownIt
 
+from harness.builtin.memory import Memory
 from harness.plugins.parts import Reporter
 from harness.records.plan import Claim, Plan, Skipped
 from harness.records.record import Record
-from harness.records.settings import Measures, Memory
+from harness.records.settings import Measures
 from harness.report.formats import (
     csv_tables as tables,
 )
@@ -290,13 +291,13 @@ def test_junit_of_a_run_that_measured_nothing_passes_nothing(catalog, tmp_path):
 
 
 def test_junit_of_what_is_not_timed_passes(catalog, tmp_path):
-    this = replace(block("a", "b"), measures=Measures.of(memory=Memory()))
+    this = replace(block("a", "b"), measures=Measures.of(memory=Memory(of=("train",))))
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "", memory([100, 300], [50, 60]))
         for level in "ab"
     ]
     report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
-    assert report.findings.resources.quantities
+    assert report.findings.quantities
     suite = suite_of(report, tmp_path)
     assert [[c.tag for c in case] for case in suite.findall("testcase")] == [["system-out"]] * 2
 

@@ -57,8 +57,8 @@ def test_a_forest_has_a_row_for_each_comparison(catalog, contexts):
 def test_one_comparison_needs_no_plot_and_a_first_look_decides_nothing(catalog):
     assert list(speed_plots(report(catalog, ["a"], {"slow": 2.0}))) == []
     comparisons = compared(report(catalog, ["a"], TIMES).findings)
-    speed = replace(comparisons[0].block.measures.speed, quick=True)
-    quick = [replace(c, block=replace(c.block, measures=replace(c.block.measures, speed=speed))) for c in comparisons]
+    speed = comparisons[0].block.measures.speed.changed(quick=True)
+    quick = [replace(c, block=replace(c.block, measures=c.block.measures.with_(speed=speed))) for c in comparisons]
     forest = forest_of("train", quick)
     assert isinstance(forest, Forest)
     assert {(row.kind, row.decided) for row in forest.rows} == {("undecided", False)}

@@ -8,7 +8,7 @@ from harness_rnn.models.encoder import RecurrentEncoder
 from torch import nn
 from toy_suite import read
 
-from harness.measure.kinds.cost import Watch, operations
+from harness.measure.kinds.cost import OperatorWatch, operations
 from harness.measure.kinds.memory import Kept
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.member import lone_member
@@ -44,7 +44,7 @@ def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
     for batch in (0, 5):
         forward = {}
         for level, member in members(mode).items():
-            watch = Watch()
+            watch = OperatorWatch()
             found = operations(member, batch, watch)
             assert not watch.uncounted
             counts = {name: amounts[batch] for name, amounts in member.counts().items()}
@@ -78,7 +78,7 @@ def test_gradients_of_a_long_padded_batch_underflow(catalog):
     shares = {}
     for mean in (10, 300):
         (block,) = make_plan(read(SUITE, *settings, f"base.dataset.mean={mean}"), catalog).blocks
-        watch = Watch()
+        watch = OperatorWatch()
         operations(lone_member(block, "lstm", "train", TrialBuilder(catalog), Watchdog(0.0)), 0, watch)
         shares[mean] = watch.subnormal / watch.written
     assert shares[10] == 0

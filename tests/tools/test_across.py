@@ -9,10 +9,11 @@ from made import SPEC, block, learning_block, runs
 from made_runs import FACTS, TWO, failure, plan, timed
 
 from harness.analysis.stats import Estimate
+from harness.builtin.memory import Memory
 from harness.errors import UserError
 from harness.records.plan import Block, Claim, Trial
 from harness.records.record import Record
-from harness.records.settings import Measures, Memory, Speed
+from harness.records.settings import Measures, Speed
 from harness.tools.across.pairs import Side
 from harness.tools.across.runs import Asked, Gate, compare_runs, gate, to_json
 from harness.tools.across.tables import comparison_sections, flags_of
@@ -377,7 +378,7 @@ def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_
 
 
 def remembered(side, peak: int, kept: int = 100) -> Side:
-    made = replace(TWO, measures=Measures.of(memory=Memory()))
+    made = replace(TWO, measures=Measures.of(memory=Memory(of=("train",))))
     data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
     return side(
         [

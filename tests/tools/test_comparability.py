@@ -80,16 +80,13 @@ def test_every_part_of_a_trial_is_compared(name):
 def test_every_setting_of_a_measure_is_compared(kind):
     """What is missing here would let two runs be taken for alike."""
     plain = fields_of_measures(learning_block("a", "b", speed=Speed()))
-    for setting in dataclasses.fields(kind):
-        if setting.name in ("checkpoint", "planned", "metric", "margin_of") or (kind, setting.name) == (
-            Learning,
-            "margin",
-        ):
+    for setting in kind.model_fields:
+        if setting in ("checkpoint", "planned", "metric") or (kind, setting) == (Learning, "margin"):
             continue  # how often a run is saved; when seeds were planned; what is judged, which each run says itself
         values = {
             "of": ("inference",), "cache": "cold", "seeds": (1, 2), "scores": {"x": {"better": "lower", "compared": "ratio"}},
         }  # fmt: skip
-        settings = {setting.name: values.get(setting.name, 3)}
+        settings = {setting: values.get(setting, 3)}
         made = learning_block(
             "a", "b", speed=Speed(**settings) if kind is Speed else Speed(), **(settings if kind is Learning else {})
         )

@@ -90,8 +90,7 @@ def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
 def learn(task: Task) -> dict[str, Any]:
     """The run of one trial under one seed as JSON values; takes up the run saved at `checkpoint` if there is one.
     Raises TrialFailed."""
-    settings = task.block.measures.learning
-    assert settings is not None
+    settings: Learning = task.settings
     with blaming(task.level, f"training under seed {task.seed}"):
         task.watchdog.doing(task.level, "building the model")
         run = Run.of(task, task.seed, settings, task.checkpoint)

@@ -1,19 +1,16 @@
-"""Records after the clock to quantities, words and tables."""
+"""Records measured after timing to quantities, words and tables."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from made import block
-from made_resources import memory
+from made_quantities import kinds_of, measured, memory, quantities
 
-from harness.analysis.resources import Resources, find_resources, of_processes
-from harness.records.plan import Plan
-from harness.records.record import Record
-from harness.records.settings import Measures, Memory
+from harness.analysis.quantities import KindFindings, QuantityFinding, of_processes
+from harness.builtin.cost import gemm_peaks
 from harness.report.cells import amount
-from harness.report.tables.resources import cell, cost_table, memory_table
+from harness.report.table import Table
+from harness.report.tables.quantities import cell, section_of
 
 MIB = 2**20
 
@@ -24,22 +21,23 @@ def cost(flops: list[int], **more) -> dict:
     return {**data, "product": product, "counts": {"points": [4.0] * len(flops)}, "device": "cpu", **more}
 
 
-def found(records: dict[str, list[tuple[str, dict]]], changes: str = "rounding", **times: float) -> Resources:
-    """The resources of a block of a and b, from (measure, data) by level; `times` are seconds a step."""
-    this = block("a", "b", changes=changes)
-    kept = [
-        Record(this.id, level, level, measure, "variant", number, 1, "ok", "", data)
-        for level, some in records.items()
-        for number, (measure, data) in enumerate(some)
-    ]
-    plan = Plan("s", "q", "what", (this,))
-    places = {(this.id, level, "train"): time for level, time in times.items()}
-    faster = {(this.id, "b", "train")} if times and times["b"] < times["a"] else set()
-    return find_resources(plan, kept, places, frozenset(faster))
+Kinds = dict[str, KindFindings]
 
 
-def of(resources: Resources, level: str, name: str):
-    return next(q for q in resources.quantities if (q.level, q.metric) == (level, name))
+def found(records: dict[str, list[tuple[str, dict]]], changes: str = "rounding", **times: float) -> Kinds:
+    """The findings of a block of a and b, from (measure, data) by level; `times` are seconds a step."""
+    return kinds_of(measured(block("a", "b", changes=changes), "train"), records, times)
+
+
+def of(kinds: Kinds, level: str, name: str) -> QuantityFinding:
+    return next(q for q in quantities(kinds) if (q.level, q.metric) == (level, name))
+
+
+def table(kinds: Kinds, kind: str) -> Table | None:
+    problems: list[str] = []
+    section = section_of(kinds[kind], problems)
+    assert not problems
+    return section.tables[0] if section else None
 
 
 def test_what_is_exact_is_compared_exactly():
@@ -80,7 +78,7 @@ def test_another_answer_is_not_ranked():
     ],
 )
 def test_resident_memory_is_the_same_within_a_mebibyte_or_two_percent(values, against, verdict):
-    assert of_processes([v * MIB for v in values], [v * MIB for v in against]) == verdict
+    assert of_processes([v * MIB for v in values], [v * MIB for v in against], "bytes") == verdict
 
 
 def test_pages_of_files_are_no_models():
@@ -103,26 +101,21 @@ def test_operations_and_what_they_are_held_against():
     assert of(resources, "b", "flops").verdict == "less"
     assert of(resources, "a", "flops/points").value == 500_000
     assert of(resources, "a", "flops_per_second").value == pytest.approx(1e9)
-    assert resources.products == {"cpu": pytest.approx(2e12)}
+    assert gemm_peaks(resources["cost"].data) == {"cpu": pytest.approx(2e12)}
     assert of(resources, "a", "share_of_gemm_peak").value == pytest.approx(0.0005)
     assert of(resources, "b", "page_faults").value == 3
-    (note,) = [n for n in table(cost_table, resources).notes if "subnormal" in n]
-    assert "of b computes" in note
+    (note,) = [n for n in table(resources, "cost").notes if "ubnormal" in n]
+    assert "backward pass of b:" in note
     assert "set_flush_denormal(True)" in note
-
-
-def table(make, resources: Resources, mode: str = "train"):
-    plan = Plan("s", "q", "what", (resources.quantities[0].block,))
-    return make(SimpleNamespace(resources=resources, plan=plan), plan.blocks[0], mode)
 
 
 def test_what_cannot_be_counted_is_said_and_not_printed():
     records = {"a": [("cost.train", cost([8]))], "b": [("cost.train", cost([8], uncounted=["mine.cell"]))]}
     resources = found(records, a=1.0, b=1.0)
-    assert not [q for q in resources.quantities if q.level == "b" and "flops" in q.metric]
-    shown = table(cost_table, resources)
+    assert not [q for q in quantities(resources) if q.level == "b" and "flops" in q.metric]
+    shown = table(resources, "cost")
     assert shown.rows[1][1] == "-"
-    assert "Operations of b are not counted: no formula for mine.cell." in shown.notes
+    assert "The operations of b are not counted: mine.cell has no formula." in shown.notes
 
 
 def cold(*firsts: float) -> list[tuple[str, dict]]:
@@ -139,19 +132,21 @@ def test_a_slower_start_is_paid_back_after_some_steps():
         ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than that
         ({"a": quick, "b": slow}, {}),  # not timed
     ):
-        assert not [q for q in found(records, **times).quantities if q.metric == "pay_back"]
+        assert not [q for q in quantities(found(records, **times)) if q.metric == "pay_back"]
 
 
 def test_a_table_has_a_column_for_what_there_is():
-    this = block("a", "b")
     inference = memory([8], [])
     del inference["optimizer_bytes"]
-    kept = [Record(this.id, level, level, "memory.inference", "variant", 0, 1, "ok", "", inference) for level in "ab"]
-    plan = Plan("s", "q", "what", (type(this)({}, this.trials, Measures.of(memory=Memory(of=("inference",)))),))
-    resources = find_resources(plan, kept, {}, frozenset())
-    shown = table(memory_table, resources, "inference")
-    assert shown.headers == ("what", "parameters", "peak of a step", "peak / points")
-    assert table(cost_table, resources, "inference") is None
+    this = measured(block("a", "b"), "inference")
+    kinds = kinds_of(this, {level: [("memory.inference", inference)] for level in "ab"}, {}, "inference")
+    assert table(kinds, "memory").headers == ("what", "parameters", "peak of a step", "peak / points")
+    assert table(kinds, "cost") is None
+
+
+def test_other_units_than_bytes_are_the_same_within_two_percent_only():
+    assert of_processes([1.0], [1.01], "seconds") == "same"
+    assert of_processes([1.0], [1.05], "seconds") == "less"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +154,7 @@ def test_a_table_has_a_column_for_what_there_is():
     [
         (912, "bytes", "912 B"), (1536, "bytes", "1.50 KiB"), (12.34 * MIB, "bytes", "12.3 MiB"),
         (2.5e9, "FLOP", "2.50 GFLOP"), (1e11, "FLOP/s", "100 GFLOP/s"), (0.1234, "share", "12.3%"),
-        (0.0456, "seconds", "46 ms"), (12.3, "seconds", "12.30 s"), (70000, "", "70,000"),
+        (0.0456, "seconds", "46 ms"), (12.3, "seconds", "12.30 s"), (70000, "", "70,000"), (50, "steps", "50 steps"),
     ],
 )  # fmt: skip
 def test_numbers_have_a_unit_of_a_fitting_size(value, unit, words):
