@@ -13,7 +13,7 @@ from made import block, learning_block, record, runs
 from harness.cli import plot as plot_verb
 from harness.records.plan import Plan, Record
 from harness.records.store import Store
-from harness.report.suite_batch import Page
+from harness.report.suite_batch import SuiteBatch
 
 
 def kept(results: Path, plan: Plan, records: list[Record]) -> Path:
@@ -114,7 +114,7 @@ def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
     (tmp_path / "suites").mkdir()
     for name in ("a", "b"):
         (tmp_path / "suites" / f"{name}.yaml").write_text("question: q\n")
-    page = Page.create(tmp_path / "results", tmp_path / "suites", {})
+    page = SuiteBatch.create(tmp_path / "results", tmp_path / "suites", {})
     for suite in page.suites:
         page = page.with_run(suite, timed)
     done = harness("report", page.folder, "--as", "terminal", cwd=tmp_path)
