@@ -161,7 +161,7 @@ def test_one_at_a_time_and_two_give_the_same_bits(here):
     assert done.returncode == 0, done.stderr
     assert {key: r for key, r in timeless(of_learning(folder)).items() if key in first} == first
     told = [c for c in json.loads(done.stdout)["learning"] if c["level"] == "other"]
-    assert {(tuple(c["seeds"]), "extended" in c["flags"]) for c in told} == {((0, 1, 2, 3, 4, 5), True)}
+    assert {(tuple(c["each_seed"]), "extended" in c["flags"]) for c in told} == {((0, 1, 2, 3, 4, 5), True)}
 
 
 def test_records_are_strict_json(here):
@@ -183,7 +183,7 @@ def test_the_terminal_shows_it(here):
     assert "5/5 (48% to 100%)" in table["wild"]
     assert "never (0/5)" in table["wild"]
     assert table["wild"].split()[1] == "%.1f%%" % (100 * untrained(here)), "the untrained model's"
-    assert "5 seeds, 20 steps; 48 examples to learn from, 24 held out." in (here / "stdout").read_text()
+    assert "Trained under 5 seeds for 20 steps on 48 examples; tested on 24." in (here / "stdout").read_text()
     assert "all: speed and quality" in lines
     assert "all: health" in lines
     text = (here / "stdout").read_text()
@@ -215,11 +215,11 @@ def test_the_reports_show_it(here):
     assert (row["size"], row["verdict"], row["seeds"]) == ("1.0", "worse", "5")
     assert row["level_of_each"] == "1 1 1 1 1"
     found = json.loads(harness("report", folder, "--json", cwd=here).stdout)
-    (close,) = (c for c in found["learning"] if (c["level"], c["metric"]) == ("other", "close"))
+    (close,) = (c for c in found["learning"] if (c["level"], c["score"]) == ("other", "close"))
     assert close["verdict"] == "equivalent"
-    assert len(close["baseline"]) == len(close["variant"]) == len(close["seeds"]) == 5
-    assert close["interval"][0] < close["difference"] < close["interval"][1]
-    assert (close["p_sign_flip"], close["flags"]) == (None, [])
+    assert len(close["baseline_of_each"]) == len(close["level_of_each"]) == close["seeds"] == 5
+    assert close["low"] < close["size"] < close["high"]
+    assert (close["p_sign_flip"], close["flags"]) == (None, "")
     assert [claim["answer"] for claim in found["claims"]] == ["holds", "holds", "fails"]
     assert found["failures"] == []
 
@@ -296,7 +296,7 @@ def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest_alike(tmp_path, planned
     done = harness("run", "--resume", folder, "--jobs", "1", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "all, bad: failed in learning: training under seed 0: RuntimeError: the step is broken" in done.stdout
-    assert "invalid (failed: training under seed 0" in done.stdout
+    assert "invalid: failed: training under seed 0" in done.stdout
     assert (folder / "records.jsonl").read_text().startswith(before)
     records = of_learning(folder)
     assert sorted(r.replicate for r in records) == [0, 1, 2, 3, 4, 6, 7]

@@ -75,13 +75,13 @@ def test_the_smoke_suite_ends_in_real_verdicts(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     steps = [c for c in found["comparisons"] if c["metric"] == "step_time"]
-    assert {(c["context"]["cell"], c["level"]) for c in steps} == {
+    assert {(c["cell"], c["level"]) for c in steps} == {
         (cell, level) for cell in ("lstm", "gru") for level in ("packed", "segmented")
     }
     for comparison in steps:
         assert comparison["processes"] >= 5
         assert comparison["verdict"] in ("faster", "slower", "equivalent", "undecided")
-        assert comparison["interval"][0] < comparison["ratio"] < comparison["interval"][1]
+        assert comparison["low"] < comparison["ratio"] < comparison["high"]
     folder = Path(tmp_path / found["folder"])
     plan = Plan.from_json(json.loads((folder / "plan.json").read_text()))
     verified = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]

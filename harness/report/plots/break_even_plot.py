@@ -73,11 +73,10 @@ class BreakEvenPlot(fig.Drawing):
 
     @staticmethod
     def _curve(axes: fig.Axes, curve: RatioCurve, style: fig.Style) -> None:
-        x, y = [p.x for p in curve.points], np.exp([p.mean for p in curve.points])
+        x = np.array([p.x for p in curve.points])
+        y, low, high = (np.exp([getattr(p, name) for p in curve.points]) for name in ("mean", "low", "high"))
         axes.plot(x, y, color=style.colour, linewidth=1.4, linestyle=style.dashes, zorder=2)
-        for p in curve.points:
-            mean, low, high = (float(np.exp(value)) for value in (p.mean, p.low, p.high))
-            fig.point(axes, p.x, mean, (low, high), style, filled=p.verdict in DECIDED)
+        fig.points(axes, x, y, low, high, style, np.array([p.verdict in DECIDED for p in curve.points]))
 
     def _crossing(self, axes: fig.Axes, level: str, one: BreakEven, style: fig.Style) -> Any:
         """Draw a mark at the break-even, and its range as a bar on the line of 1, which runs to the last context where

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.analysis.stats import Array
 
@@ -178,14 +179,14 @@ def number_axis(panels: Sequence[Axes], numbers: Sequence[float], *, log: bool, 
         panel.xaxis.set_major_formatter(lambda value, _: show(value))
 
 
-def point(axes: Axes, x: float, y: float, interval: tuple[float, float] | None, style: Style, *, filled: bool) -> None:
-    """A level's value with its interval; hollow where nothing is decided."""
-    if interval:
-        axes.vlines(x, *interval, color=style.colour, linewidth=1.4, zorder=2)
-    axes.plot(
-        x, y, style.marker, color=style.colour, markersize=5.5, markeredgewidth=1.3, linestyle="none", zorder=3,
-        markerfacecolor=style.colour if filled else "white",
-    )  # fmt: skip
+def points(axes: Axes, x: Array, y: Array, low: Array, high: Array, style: Style, filled: NDArray[np.bool_]) -> None:
+    """A level's values with their intervals, (n,) each; hollow where nothing is decided."""
+    axes.vlines(x, low, high, color=style.colour, linewidth=1.4, zorder=2)
+    for which, inside in ((filled, style.colour), (~filled, "white")):
+        axes.plot(
+            x[which], y[which], style.marker, color=style.colour, markersize=5.5, markeredgewidth=1.3,
+            markerfacecolor=inside, linestyle="none", zorder=3,
+        )  # fmt: skip
 
 
 def entry(label: str, **looks: Any) -> Entry:

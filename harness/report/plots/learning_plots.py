@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from harness.analysis import seed_stats as seeds
 from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
 from harness.analysis.learning import Learned, LearningComparison
@@ -75,7 +77,7 @@ class ScorePlot(fig.Drawing):
         ends: list[tuple[str, float, fig.Style]] = []
         all_clear = True
         for index, (level, style) in enumerate(fig.styles_of(levels).items()):
-            line = []
+            rows, failures = [], []
             shift = 0.01 * (index - (len(levels) - 1) / 2)  # so that intervals do not hide each other
             for x, one in self.places.items():
                 under = one.seeds_of(level) if level in one.runs else ()
@@ -85,18 +87,19 @@ class ScorePlot(fig.Drawing):
                 at = x * (high / low) ** shift if log else x + shift * (high - low)
                 mean, interval = mean_and_interval(one.values(level, settings.metric, under), score)
                 comparison = self.results.of(one).get(level)
-                clear = comparison is None or is_clear(comparison)
-                all_clear &= clear
-                fig.point(panels[0], at, mean, interval, style, filled=clear)
-                shown += [mean, *(interval or ())]
-                line.append((at, mean))
-                if len(panels) > 1:
-                    failed = sum(one.diverged(level, under))
-                    bounds = seeds.clopper_pearson(failed, len(under))
-                    fig.point(panels[1], at, failed / len(under), bounds, style, filled=True)
-            if line:
-                panels[0].plot(*zip(*line, strict=True), color=style.colour, linewidth=1.2, linestyle=style.dashes)
-                ends.append((textwrap.fill(level, 22), line[-1][1], style))
+                rows.append((at, mean, *(interval or (mean, mean)), comparison is None or is_clear(comparison)))
+                failed = sum(one.diverged(level, under))
+                failures.append((failed / len(under), *seeds.clopper_pearson(failed, len(under))))
+            if rows:
+                places, means, lows, highs, clear = (np.array(column) for column in zip(*rows, strict=True))
+                fig.points(panels[0], places, means, lows, highs, style, clear)
+                panels[0].plot(places, means, color=style.colour, linewidth=1.2, linestyle=style.dashes)
+                all_clear &= bool(clear.all())
+                shown += [*lows, *highs]
+                ends.append((textwrap.fill(level, 22), float(means[-1]), style))
+                for panel in panels[1:]:
+                    shares, lows, highs = np.array(failures).T
+                    fig.points(panel, places, shares, lows, highs, style, np.ones(len(places), dtype=bool))
         fig.number_axis(panels, numbers, log=log, show="{:,.10g}".format)
         score_axis(panels[0], settings.metric, score, shown)
         mean_word = "geometric mean" if score.compared == "ratio" else "mean"
