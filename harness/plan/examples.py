@@ -7,8 +7,6 @@ with nothing skipped.
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +17,7 @@ from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 from harness.plugins.signature import REQUIRED, Parameter, parameters_of
 from harness.suite.loader import parse_suite
-from harness.suite.yaml_source import read_scalar, read_text
+from harness.suite.yaml_source import read_text, yaml_text
 
 #: So many suites are tried before the first is shown as it is.
 MOST_TRIED = 200
@@ -64,7 +62,7 @@ def first_that_plans(catalog: Catalog, suites: Iterable[Document]) -> Example | 
     """The first suite that plans with nothing skipped. Where none does, the first, with what is wrong with it."""
     first: Example | None = None
     for suite in itertools.islice(suites, MOST_TRIED):
-        text = written(suite)
+        text = yaml_text(suite)
         wrong = complaint(catalog, text)
         if not wrong:
             return Example("suite", text)
@@ -172,40 +170,11 @@ def placeholder(parameter: Parameter) -> Any:
     return 1.0 if "float" in parameter.type_name else 1
 
 
+def scalar(value: Any) -> str:
+    """A plain value as YAML; a text in quotes where it would be read as something else."""
+    return yaml_text([value]).strip()[1:-1]
+
+
 def with_values(name: str, values: Mapping[str, Any]) -> Any:
     """A part as a suite names it: its name alone, or with parameters."""
     return {"name": name, **values} if values else name
-
-
-def written(suite: Document) -> str:
-    """A suite as YAML: what is long over several lines, the rest in one."""
-    lines = []
-    for field, value in suite.items():
-        if field in ("base", "measure"):
-            lines += [f"{field}:", *(f"  {key}: {flow(inner)}" for key, inner in value.items())]
-        elif field == "axes":
-            lines.append("axes:")
-            for axis, levels in value.items():
-                lines += [f"  {scalar(axis)}:", *(f"    {scalar(level)}: {flow(of)}" for level, of in levels.items())]
-        elif field == "claims":
-            lines += ["claims:", *(f"  - {flow(claim)}" for claim in value)]
-        else:
-            lines.append(f"{field}: {flow(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def flow(value: Any) -> str:
-    """A value as YAML in one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{scalar(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(flow, value))}]"
-    return scalar(value)
-
-
-def scalar(value: Any) -> str:
-    """A plain value as YAML; a text in quotes where it would be read as something else."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    plain = re.fullmatch(r"[\w/.][\w/.+ ?-]*", value) and value == value.strip() and read_scalar(value) == value
-    return value if plain else json.dumps(value, ensure_ascii=False)
