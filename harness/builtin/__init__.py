@@ -1,4 +1,4 @@
-"""The core's own plugin. It comes through an entry point like anybody's; no torch is imported here."""
+"""The core's own plugin. It is found through an entry point, like every other plugin. It does not import torch."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ def provide_metrics() -> Iterator[harness.Metric]:
 
 @harness.hookimpl
 def provide_reporters() -> Iterator[harness.Reporter]:
-    """What a run's folder gets."""
+    """The formats of a report."""
     for name, module, summary in (
         ("html", "html", "report.html: one file to read offline, with plots"),
         ("markdown", "markdown", "report.md: everything, with plots where there are any"),
@@ -41,7 +41,7 @@ def provide_reporters() -> Iterator[harness.Reporter]:
 
 @harness.hookimpl
 def provide_executors() -> Iterator[harness.Executor]:
-    """Where blocks can be measured."""
+    """The executors: where blocks are measured."""
     yield harness.Executor("local", "harness.measure.local:execute", "on this machine, one block after another")
 
 
@@ -54,7 +54,7 @@ def run_block(block: Any, done: list[Any], keep: Any, measure: Any) -> bool:
 
 @harness.hookimpl
 def provide_promises() -> Iterator[harness.Promise]:
-    """What every part is held to, whatever it is about."""
+    """The promises that `harness conform` checks of every part."""
     from harness.builtin.promises import PROMISES
 
     for name, (code, of, says) in PROMISES.items():
@@ -63,7 +63,7 @@ def provide_promises() -> Iterator[harness.Promise]:
 
 @harness.hookimpl
 def provide_measures() -> Iterator[harness.MeasureKind]:
-    """What can be measured of a trial."""
+    """The kinds of measurement."""
     from harness.builtin.measures import kinds
 
     yield from kinds()

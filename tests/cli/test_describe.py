@@ -173,7 +173,7 @@ def test_an_example_says_what_is_missing_where_it_does_not_plan(mine):
     assert not example["plans"]
     assert "dataset: {name: notes, path: path/to/it, kind: a, batch_size: 32}" in example["text"]
     assert example["text"].startswith(
-        "# It does not plan here: dataset notes (plugin my_parts.py): path/to/it is not there; path is your"
+        "# This suite cannot be planned here: dataset notes (plugin my_parts.py): path/to/it is not there; path is your"
     )
     nowhere = row_of(mine, "grow")["example"]
     assert "grow needs soil, which linear does not offer" in nowhere["note"]
