@@ -39,7 +39,7 @@ def page() -> str:
         known.setdefault(section.model, section.path)
     return md.page(
         "Suite reference",
-        "harness/suite/schema.py and harness/suite/value_types.py",
+        "harness/suite/schema.py and harness/records/settings.py",
         "Every field of a suite. [Suites](../suites.md) says how they work together; `harness schema` prints the same "
         "as a JSON Schema, for editors. On the command line, `--set` takes the paths below: "
         '`--set measure.speed.budget="2 min"`.',

@@ -18,7 +18,7 @@ from harness.analysis.findings import contested, find
 from harness.analysis.growth import find_growth, groups_along, number, slope
 from harness.analysis.quantities import TrialData, compared
 from harness.analysis.stats import t_quantile
-from harness.builtin.measures import kinds
+from harness.builtin import provide_measures
 from harness.builtin.memory import Memory
 from harness.errors import UserError
 from harness.plan.planner import make_plan
@@ -30,7 +30,7 @@ from harness.report.tables.growth import exponent_cell, growth_tables
 
 LENGTHS = ["100", "200", "400", "800"]
 TRAIN = Memory(of=("train",))
-MEMORY = next(kind for kind in kinds() if kind.name == "memory")
+MEMORY = next(kind for kind in provide_measures() if kind.name == "memory")
 
 
 # exponents

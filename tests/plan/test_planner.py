@@ -7,7 +7,7 @@ import pytest
 from toy_suite import SUITE, read
 
 from harness.errors import UserError
-from harness.plan.estimate import estimated_seconds
+from harness.plan.measures import estimated_seconds
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Block, Plan
