@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from _generate import markdown as md
-from harness.suite.schema import SuiteSchema
+from harness.plugins.catalog import core_catalog
+from harness.suite.schema import suite_schema
 
 #: Lines of YAML are no longer than this.
 WIDTH = 88
@@ -34,7 +35,7 @@ def page() -> str:
     """The page."""
     blocks: list[str] = []
     known: dict[type[BaseModel], str] = {}
-    for section in sections(Section("", "", None, SuiteSchema)):
+    for section in sections(Section("", "", None, suite_schema(core_catalog()))):
         blocks += in_words(section, known)
         known.setdefault(section.model, section.path)
     return md.page(
