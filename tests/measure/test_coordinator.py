@@ -289,7 +289,7 @@ def test_other_plugin_versions_are_refused(planned, servers):
     stale = replace(block.trials[0], model=replace(block.trials[0].model, version="sha256:0"))
     records: list[Record] = []
     measure_block(replace(block, trials=(stale, *block.trials[1:])), [], records.extend, servers)
-    assert "the plan has linear from toy.py sha256:0" in records[0].reason
+    assert "the plan expects linear from toy.py sha256:0; the measuring process found sha256:" in records[0].reason
 
 
 def test_the_server_dying_is_a_record(planned, tmp_path: Path):

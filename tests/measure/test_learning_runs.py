@@ -242,7 +242,7 @@ def test_a_terminal_is_told_after_every_run_how_many_there_are():
 
     block = learning_block("plain", "other", speed=None)
     stream = Terminal()
-    progress = Progress(Plan("s", "q?", "what", (block,)), stream)
+    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
     records: list[Record] = []
     progress.block_begins(block, records)
     for seed in range(6):
@@ -260,7 +260,7 @@ def test_a_stream_is_told_of_seeds_beside_the_clock():
     """Runs are no processes of the clock: nothing is drawn for each of them, and the times stay."""
     block = learning_block("plain", "other", speed=Speed())
     stream = io.StringIO()
-    progress = Progress(Plan("s", "q?", "what", (block,)), stream)
+    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
     records = []
     for r in runs(block, "plain", close=[0.5] * 5) + runs(block, "other", close=[0.6] * 5):
         records.append(r)
