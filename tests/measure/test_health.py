@@ -10,7 +10,7 @@ from tasks import task
 
 from harness.analysis.quantities import find_quantities
 from harness.builtin.health import Health, clipped_cell
-from harness.measure.kinds.health import measure_health, probed
+from harness.measure.kinds.health import measure_health, probe
 from harness.measure.kinds.learning import learn
 from harness.measure.runtime.builder import TrialBuilder
 from harness.plugins.catalog import core_catalog
@@ -126,8 +126,8 @@ def test_gradients_that_a_model_still_gathers_are_left_to_it(planned, catalog):
     built.model.loss(batch).backward()
     before = [parameter.grad.clone() for parameter in built.model.parameters()]
     state = torch.get_rng_state()
-    one = probed(built.model, batch)
-    assert one == probed(built.model, batch), "each look begins without gradients, and draws alike"
+    one = probe(built.model, batch)
+    assert one == probe(built.model, batch), "each look begins without gradients, and draws alike"
     assert torch.equal(torch.get_rng_state(), state)
     for parameter, gradient in zip(built.model.parameters(), before, strict=True):
         assert torch.equal(parameter.grad, gradient)

@@ -3,8 +3,8 @@
 import pytest
 
 from harness.measure.kinds.profile import MARK as PROFILE_MARK
-from harness.measure.kinds.profile import TRACE_EVENTS, dress
-from harness.measure.kinds.profile_events import MARK, Event, Phase, Row, Summary, summary_of, typical
+from harness.measure.kinds.profile import TRACE_EVENTS, tidy
+from harness.measure.kinds.profile_events import MARK, Event, Kernel, Phase, Row, Summary, median_of_passes, summary_of
 
 
 def mark(name: str, at: int) -> Event:
@@ -69,17 +69,17 @@ def test_kernels_belong_to_the_operator_that_launched_them():
     ]
     found = summary_of([*STEP, *kernels, Event("stray", 0, 9, kind="kernel", launched_by=99)])
     assert (found.rows["forward", "inner"].kernels, found.rows["forward", "inner"].device) == (1, 40)
-    assert found.kernels == {("forward", "gemm"): [1, 40], ("backward", "gemm"): [1, 10]}
+    assert found.kernels == {("forward", "gemm"): Kernel(1, 40), ("backward", "gemm"): Kernel(1, 10)}
 
 
 def test_of_several_passes_the_middle_one_counts_so_an_interruption_is_no_operator():
     def one(own: int, name: str = "mm") -> Summary:
         return Summary({("forward", name): Row(1, 1, 0, own)}, {"forward": Phase(own + 5, 5, 1)})
 
-    whole = typical([[one(10), one(30)], [one(9000), one(31)], [one(12), one(32)]])
+    whole = median_of_passes([[one(10), one(30)], [one(9000), one(31)], [one(12), one(32)]])
     assert whole.rows == {("forward", "mm"): Row(2, 2, 0, 12 + 31)}
     assert whole.phases == {"forward": Phase(17 + 36, 10, 2)}
-    rare = typical([[one(10)], [one(10)], [one(7, "once")]])
+    rare = median_of_passes([[one(10)], [one(10)], [one(7, "once")]])
     assert rare.rows["forward", "once"].own == 0
     assert whole.columns()["operators"]["own"] == [43]
     assert whole.columns()["phases"]["phase"] == ["forward"]
@@ -95,7 +95,7 @@ def trace(count: int) -> dict:
 
 def test_the_marks_of_a_trace_become_spans_named_as_phases():
     made = trace(3)
-    assert dress(made) is False
+    assert tidy(made) is False
     spans = [event for event in made["traceEvents"] if event.get("cat") == "user_annotation"]
     assert [(span["name"], span["ts"], span["dur"]) for span in spans] == [
         ("forward", 1.0, 3.0),
@@ -107,6 +107,6 @@ def test_the_marks_of_a_trace_become_spans_named_as_phases():
 @pytest.mark.parametrize("more", [0, 500])
 def test_a_trace_is_bounded(more):
     made = trace(TRACE_EVENTS - 10 + more)  # and two marks are among what is timed
-    assert dress(made) is bool(more)
+    assert tidy(made) is bool(more)
     assert len(made["traceEvents"]) <= TRACE_EVENTS + 10
     assert made["traceEvents"][0]["ph"] == "M"
