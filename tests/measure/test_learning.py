@@ -60,7 +60,7 @@ def learnt(
 def begun(block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None) -> TrainingRun:
     settings = block.measures.learning
     assert settings is not None
-    return TrainingRun.of(task(block, level, builder), seed, settings, checkpoint)
+    return TrainingRun(task(block, level, builder), seed, settings, checkpoint)
 
 
 def ids(examples) -> list[int]:

@@ -16,10 +16,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.measure.kinds.memory import columns
 from harness.measure.runtime.builder import no_mark
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.member import BuiltMember
+from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
 from harness.measure.runtime.task import Task
 
 #: The size of the square matrices whose product estimates the peak speed of a device, and how often it is timed.
@@ -83,18 +82,17 @@ def operations(member: BuiltMember, batch: int, observer: OperatorObserver) -> d
     counter = FlopCounterMode(display=False, custom_mapping=formulas())
     observer.known = counter.flop_registry
     found: dict[str, int] = {}
-    last, before = "step", 0
+    before = 0
 
     def mark(phase: str) -> None:
-        nonlocal last, before
+        nonlocal before
         total = counter.get_total_flops()
         found[phase] = found.get(phase, 0) + total - before
-        last, before = phase, total
+        before = total
 
     # The mode that is entered last sees an operator first, and may decompose it.
     with observer, observer.backward_of(member), counter:
-        member.step(batch, mark)
-    mark(last)
+        step_with_marks(member, batch, mark)
     return found
 
 

@@ -24,7 +24,7 @@ def measure_health(task: Task) -> dict[str, Any]:
     values. Raises TrialFailed."""
     settings = task.settings
     task.doing("building the model")
-    run = TrainingRun.of(task, task.block.baseline.seed, task.block.measures.learning or Learning())
+    run = TrainingRun(task, task.block.baseline.seed, task.block.measures.learning or Learning())
     built, after = run.built, []
     assert built.optimizer is not None
     built.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(built.model))))

@@ -21,7 +21,6 @@ import torch
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.failure import blaming
 from harness.measure.runtime.task import Task
-from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
 from harness.records.plan import Block
 from harness.records.settings import Learning
@@ -92,7 +91,7 @@ def learn(task: Task) -> dict[str, Any]:
     Raises TrialFailed."""
     with blaming(task.level, f"training under seed {task.seed}"):
         task.doing("building the model")
-        run = TrainingRun.of(task, task.seed, task.settings, task.checkpoint)
+        run = TrainingRun(task, task.seed, task.settings, task.checkpoint)
         run.resume()
         run.train()
     curve = asdict(run.curve)
@@ -111,52 +110,39 @@ def learn(task: Task) -> dict[str, Any]:
 
 def built_under(block: Block, level: str, seed: int, builder: TrialBuilder) -> BuiltTrial:
     """A trial under a seed, with the weights of its baseline under this seed."""
-    weights = builder.bare(replace(block.baseline, seed=seed)).state_dict()
-    clones = {name: tensor.clone() for name, tensor in weights.items()}
-    built = builder.build(replace(block.trial(level), seed=seed), clones)
+    weights = builder.weights(replace(block.baseline, seed=seed))
+    built = builder.build(replace(block.trial(level), seed=seed), weights)
     if built.optimizer is None:
         raise ValueError("it has no optimizer")
     torch.manual_seed(seed)  # models of different sizes have drawn different amounts
     return built
 
 
-@dataclass
 class TrainingRun:
-    """A training run. `step` is the number of steps so far, of `total`, which is 0 if the run ends after some time."""
+    """The training of one trial under one seed."""
 
-    built: BuiltTrial
-    data: Data
-    train_set: Sequence[Any]
-    test_set: Sequence[Any]
-    settings: Learning
-    seed: int
-    watchdog: Watchdog
-    checkpoint: Path | None
-    key: str
-    step: int = 0
-    total: int = 0
-    spent: float = 0.0
-    curve: Curve = field(default_factory=Curve)
-    norms: list[torch.Tensor] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> TrainingRun:
-        """A run that has not begun."""
-        built = built_under(task.block, task.level, seed, task.builder)
-        data = task.builder.data(built.trial.dataset)
+    def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
+        self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
+        self.built = built_under(task.block, task.level, seed, task.builder)
+        self.data = task.builder.data(self.built.trial.dataset)
         for name in settings.scores:
-            if name != "loss" and name not in data.scores:
-                raise ValueError(f"{built.trial.dataset.name} says it has a score {name}, and does not compute it")
-        key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
-        run = cls(built, data, *split(data, seed), settings, seed, task.watchdog, checkpoint, key)
-        update = built.update
+            if name != "loss" and name not in self.data.scores:
+                raise ValueError(f"{self.built.trial.dataset.name} says it has a score {name}, and does not compute it")
+        self.train_set, self.test_set = split(self.data, seed)
+        #: Names the run in its checkpoint.
+        self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
+        #: The steps taken and the steps planned; 0 are planned if the run ends after some time.
+        self.step = self.total = 0
+        self.spent = 0.0
+        self.curve = Curve()
+        self.norms: list[torch.Tensor] = []
+        update = self.built.update
 
         def with_norm(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-            run.norms.append(gradient_norm(model))  # before the update may clip the gradient
+            self.norms.append(gradient_norm(model))  # before the update may clip the gradient
             update(model, optimizer)
 
-        built.update = with_norm
-        return run
+        self.built.update = with_norm
 
     def train(self) -> None:
         """Train and evaluate until the end, or until the run has diverged."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.autograd.profiler import profile, record_function
 
 from harness.measure.runtime.builder import BuiltTrial, no_mark
-from harness.measure.runtime.clock import Member
+from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Skip
 
@@ -63,12 +63,7 @@ def optimizer_bytes(built: BuiltTrial) -> int:
     return sum(size(value) for state in states for value in state.values() if isinstance(value, torch.Tensor))
 
 
-def columns(rows: Sequence[Mapping[str, int]]) -> dict[str, list[int]]:
-    """A list for each phase with one number per batch; 0 for a batch without the phase."""
-    return {phase: [row.get(phase, 0) for row in rows] for phase in dict.fromkeys(name for row in rows for name in row)}
-
-
-def peaks_on_cpu(member: Member, batch: int) -> dict[str, int]:
+def peaks_on_cpu(member: BuiltMember, batch: int) -> dict[str, int]:
     """Peak bytes of each phase of one step, and of the whole under "step", in addition to what was allocated before it.
 
     They come from the profiler's events of torch's CPU allocator, so memory that a library allocates itself is missing.
@@ -102,25 +97,21 @@ def peaks_of_events(events: Iterable[tuple[str, int]]) -> dict[str, int]:
     return {**peaks, "step": max(highest, *peaks.values(), 0)}
 
 
-def peaks_on_gpu(device: torch.device) -> Callable[[Member, int], dict[str, int]]:
+def peaks_on_gpu(device: torch.device) -> Callable[[BuiltMember, int], dict[str, int]]:
     """A function like `peaks_on_cpu` that reads the counters of CUDA's caching allocator. They change when work is
     queued, so no synchronization is needed."""
 
-    def peaks_of(member: Member, batch: int) -> dict[str, int]:
+    def peaks_of(member: BuiltMember, batch: int) -> dict[str, int]:
         peaks: dict[str, int] = {}
-        last = "step"
 
         def mark(phase: str) -> None:
-            nonlocal last
-            last = phase
             highest = torch.cuda.max_memory_allocated(device) - before
             peaks[phase] = max(peaks.get(phase, 0), highest)
             torch.cuda.reset_peak_memory_stats(device)
 
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        member.step(batch, mark)
-        mark(last)
+        step_with_marks(member, batch, mark)
         return {**peaks, "step": max(peaks.values())}
 
     return peaks_of

@@ -23,7 +23,7 @@ from harness.measure.kinds.profile_context import context_of
 from harness.measure.kinds.profile_events import MARK, Event, Summary, median_of_passes, summary_of
 from harness.measure.runtime.clock import SampleBuffer, take
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.member import BuiltMember, undisturbed
+from harness.measure.runtime.member import BuiltMember, step_with_marks, undisturbed
 from harness.measure.runtime.task import Task
 
 #: The number of passes over the work set, if that stays below both limits.
@@ -127,17 +127,13 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[Summary]],
 def marked_step(member: BuiltMember, batch: int) -> None:
     """One step with a mark on the profiler's timeline where it begins and where each phase ends. What follows the last
     mark belongs to the last phase."""
-    last = "step"
 
     def mark(phase: str) -> None:
-        nonlocal last
-        last = phase
         with record_function(MARK + phase):
             pass
 
-    mark(last)
-    member.step(batch, mark)
-    mark(last)
+    mark("step")
+    step_with_marks(member, batch, mark)
 
 
 def profiler_of(member: BuiltMember, *, shapes: bool = False) -> Any:

@@ -25,6 +25,15 @@ from harness.records.settings import Speed
 #: A variant's error may be the error of the float32 baseline times the first number, plus the second.
 TIMES, PLUS = 4.0, 1e-6
 
+#: What a trial promises, by what it `changes`.
+PROMISES = {
+    "rounding": "the same computation",
+    "order": "the same computation in another order",
+    "update": "the same gradients before the update",
+    "model": "finite numbers",
+    "answer": "nothing",
+}
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -62,7 +71,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
             with blaming(trial.level, "verifying"):
                 watchdog.doing(trial.level, "verifying")
                 if trial is baseline:
-                    weights = {name: t.clone() for name, t in builder.bare(trial).state_dict().items()}
+                    weights = builder.weights(trial)
                     exact = prepared(builder, trial, weights, torch.float64)
                     references = [observations(exact, probe, watchdog) for probe in probes]
                     finding["data"]["dataset_counts"] = dataset_counts(exact, data.train)
@@ -81,7 +90,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
                         check_update(builder, trial, baseline, weights)
                         check_step(builder, trial, baseline, weights, probes[-1])
         except BrokenPromise as promise:
-            finding.update(outcome="invalid", reason=f"promises {promised(trial)}, but {promise}")
+            finding.update(outcome="invalid", reason=f"promises {PROMISES[trial.changes]}, but {promise}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
         changed = state.restore()
@@ -91,17 +100,6 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
             break
     watchdog.stop_alarm()
     return findings
-
-
-def promised(trial: Trial) -> str:
-    """The promise of a trial's parts, in words."""
-    return {
-        "rounding": "the same computation",
-        "order": "the same computation in another order",
-        "update": "the same gradients before the update",
-        "model": "finite numbers",
-        "answer": "nothing",
-    }[trial.changes]
 
 
 def default_probes(train: Sequence[Any], batch_size: int) -> list[list[Any]]:

@@ -93,6 +93,10 @@ class TrialBuilder:
                 raise TypeError(f"model {trial.model.name} has no method {method}(batch)")
         return model
 
+    def weights(self, trial: Trial) -> dict[str, torch.Tensor]:
+        """A copy of the weights of the bare model, by name."""
+        return {name: tensor.clone() for name, tensor in self.bare(trial).state_dict().items()}
+
     def recipe(self, trial: Trial) -> Recipe:
         """The recipe with all optimizations of the trial applied, from left to right."""
         recipe = Recipe()

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from random import Random
 from resource import RUSAGE_THREAD, getrusage
 from time import perf_counter_ns, thread_time_ns
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.measure.runtime.member import BuiltMember
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,6 @@ class Clock:
     switches: Callable[[], int] = lambda: getrusage(RUSAGE_THREAD).ru_nivcsw
     wait: Callable[[], None] | None = None
     events: Callable[[], Any] | None = None
-
-
-class Member(Protocol):
-    """One of the trials that are timed interleaved."""
-
-    def step(self, batch: int, mark: Callable[[str], None]) -> None:
-        """Take one step on this batch of the member's work set, and mark the end of each phase."""
-        ...
-
-    def restore(self) -> None:
-        """Restore parameters and optimizer state; called between passes, outside the timed region."""
-        ...
-
-    def before(self) -> None:
-        """Called before each sample, outside the timed region."""
-        ...
 
 
 @dataclass
@@ -128,7 +115,7 @@ class EventMarker:
         return sum(self.phases.values())
 
 
-def take(member: Member, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
+def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
     """Take one sample and append it to the buffer."""
     member.before()
     marker = EventMarker(clock) if clock.events else Marker(clock)
@@ -152,15 +139,15 @@ def take(member: Member, batch: int, buffer: SampleBuffer, clock: Clock, *, roun
 
 
 def run_rounds(
-    members: Sequence[Member],
+    members: Sequence[BuiltMember],
     buffers: Sequence[SampleBuffer],
     batches: int,
     rounds: range,
     clock: Clock,
     random: Random,
 ) -> None:
-    """In round r every member takes a step on batch r mod `batches`, in balanced random order. The state is restored
-    before each pass over the work set."""
+    """In round r every member takes a step on batch r mod `batches`, in balanced random order. The state of each member
+    is restored before each pass over the work set, outside the timed region."""
     orders = balanced_orders(len(members), random)
     for round_ in rounds:
         batch = round_ % batches

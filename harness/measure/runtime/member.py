@@ -12,7 +12,7 @@ import torch
 
 from harness.measure.runtime import gpu
 from harness.measure.runtime.batches import work_set
-from harness.measure.runtime.builder import BuiltTrial, no_mark
+from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed, blaming
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.record import Role
@@ -39,12 +39,12 @@ class BuiltMember:
         if mode == "inference":
             built.model.eval()
 
-    def _train(self, batch: int, mark: Callable[[str], None]) -> None:
+    def _train(self, batch: int, mark: Mark) -> None:
         collated = self.built.batch(self.batches[batch])
         mark("collate")
         self.loss = self.built.step(self.built, collated, mark)
 
-    def _infer(self, batch: int, mark: Callable[[str], None]) -> None:
+    def _infer(self, batch: int, mark: Mark) -> None:
         with torch.inference_mode():
             collated = self.built.batch(self.batches[batch])
             mark("collate")
@@ -84,12 +84,25 @@ class BuiltMember:
     def counts(self) -> dict[str, list[float]]:
         """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""
         self.watchdog.stop_alarm()
-        columns: dict[str, list[float]] = {}
+        rows = []
         with blaming(self.level, "counting"):
             for batch in self.batches:
-                for name, amount in self.built.count(self.built.model, self.built.collate(batch)).items():
-                    columns.setdefault(str(name), []).append(float(amount))
-        return columns
+                counted = self.built.count(self.built.model, self.built.collate(batch))
+                rows.append({str(name): float(amount) for name, amount in counted.items()})
+        return columns(rows)
+
+
+def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:
+    """Take one step. `mark` is called again at its end, since what follows the last mark belongs to the last phase."""
+    last = "step"
+
+    def remember(phase: str) -> None:
+        nonlocal last
+        last = phase
+        mark(phase)
+
+    member.step(batch, remember)
+    mark(last)
 
 
 @contextmanager
@@ -114,7 +127,7 @@ def build_members(task: Task, random: Random) -> list[BuiltMember]:
         examples = work_set(data.train, baseline.batch_size, settings.batches, baseline.seed)
     with blaming(baseline.level, "building the model"):
         task.watchdog.doing(baseline.level, "building the model")
-        weights = {name: tensor.clone() for name, tensor in builder.bare(baseline).state_dict().items()}
+        weights = builder.weights(baseline)
     members: dict[int, BuiltMember] = {}
     for index in random.sample(range(len(task.members)), len(task.members)):
         level, role = task.members[index]
@@ -138,6 +151,11 @@ def build_member(
         built = task.builder.build(task.block.trial(level), weights)
     with blaming(level, "cutting the work set into batches"):
         return BuiltMember(built, role, built.work_batches(examples), task.mode, task.watchdog)
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """A list for each name in the rows, with one number per row; 0 if a row lacks the name."""
+    return {name: [row.get(name, 0) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def clone(value: Any) -> Any:
