@@ -36,6 +36,9 @@ class ForkServer:
     def answer(self, message: Answer) -> Answer:
         """The answer to one message. An error is in it, under "error"."""
         if message["do"] == "open":
+            missing = not_preloaded()
+            if missing:
+                raise UserError(f"LD_PRELOAD names {missing}, which the system did not load; see worker.log")
             # Imported here, so that the answer says what is wrong if torch cannot be imported.
             from harness.measure.worker import Worker
 
@@ -66,6 +69,13 @@ class ForkServer:
         if answer.get("failed") == "":  # the code that raised did not say which level it was measuring
             answer["failed"] = level
         return {**answer, "seconds": perf_counter() - forked}
+
+
+def not_preloaded() -> str:
+    """The first library of LD_PRELOAD that this process has not loaded. The loader only warns and continues."""
+    wanted = os.environ.get("LD_PRELOAD", "").replace(":", " ").split()
+    loaded = Path("/proc/self/maps").read_text() if wanted else ""
+    return next((path for path in wanted if str(Path(path).resolve()) not in loaded), "")
 
 
 def main() -> None:

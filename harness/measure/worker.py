@@ -46,9 +46,6 @@ class Worker:
     def open(cls, files: Sequence[Path], without: Sequence[str]) -> tuple[Worker, dict[str, Any]]:
         """Import the plugins, warm up, and describe the machine. The facts include what plugins do wrong; the other
         plugins are still used."""
-        missing = not_preloaded()
-        if missing:
-            raise UserError(f"LD_PRELOAD names {missing}, which the system did not load; see worker.log")
         use_threads(1)
         facts = machine.describe()  # before any plugin, and before a first step, which is for machines without a GPU
         warm(facts["gpus"])
@@ -194,10 +191,3 @@ def refuse(changed: Sequence[str], doing: str, specs: Sequence[Spec]) -> None:
     if changed:
         names = ", ".join(f"{spec.name} (plugin {spec.plugin})" for spec in specs)
         raise UserError(f"{doing} {names} changes {', '.join(changed)} for all trials.")
-
-
-def not_preloaded() -> str:
-    """The first library of LD_PRELOAD that this process has not loaded. The loader only warns and continues."""
-    wanted = os.environ.get("LD_PRELOAD", "").replace(":", " ").split()
-    loaded = Path("/proc/self/maps").read_text() if wanted else ""
-    return next((path for path in wanted if str(Path(path).resolve()) not in loaded), "")

@@ -29,12 +29,6 @@ from harness.records.record import Record
 from harness.records.settings import Speed
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory):
-    with Servers(tmp_path_factory.mktemp("run"), toy_catalog()) as running:
-        yield running
-
-
 @pytest.fixture
 def measured(planned: Callable[..., Plan], servers: Servers):
     """Measures the suite with this level beside its baseline; returns its records of learning."""
