@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -142,15 +143,20 @@ def of_learning(folder: Path) -> list[Record]:
     return [Record.from_json(line) for line in lines_of(folder) if line["measure"] == "learning"]
 
 
-def test_one_at_a_time_and_two_give_the_same_bits(here):
-    done = harness("run", "toy.yaml", "--jobs", "1", "--set", "measure.speed=", "--set", "measure.health=",
-                   "--results", "one", cwd=here)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (folder,) = (here / "one" / "toy").iterdir()
-    assert len(of_learning(folder)) == 20
-    first = timeless(of_learning(folder))
+def test_one_at_a_time_and_two_give_the_same_bits(here, planned, servers):
+    text = (here / "toy.yaml").read_text()
+    (block,) = planned("", "measure.speed=", "measure.health=", text=text).blocks
+    records: list[Record] = []
+    assert servers.jobs == 1
+    measure_block(block, [], records.extend, servers)
+    first = timeless([r for r in records if r.measure == "learning"])
+    assert len(first) == 20
     assert first == timeless(of_learning(the_run(here)))
-    # Seeds added to a run that one has looked at leave the others as they were, and are told.
+
+
+def test_more_seeds_leave_the_others_as_they_were_and_are_flagged(here, tmp_path):
+    folder = copytree(the_run(here), tmp_path / "again")
+    first = timeless(of_learning(folder))
     done = harness("run", "--resume", folder, "--seeds", "6", "--json", cwd=here)
     assert done.returncode == 0, done.stderr
     assert {key: r for key, r in timeless(of_learning(folder)).items() if key in first} == first
