@@ -133,41 +133,33 @@ class Coordinator:
         """Verify each trial against the baseline, unless an earlier run did."""
         if replicates(self.records, self.block.id, "verify"):
             return
-        failed: dict[str, str] = {}
-        findings: dict[str, Any] = {}
+        found: dict[str, Answer] = {}
         for environment in self.block.environments:
-            levels = [trial.level for trial in self.block.trials if trial.environment == environment]
-            self.verify_levels(levels, failed, findings)
-            if self.block.baseline.level in failed:
-                findings = {}
+            found |= self.verify_levels([t.level for t in self.block.trials if t.environment == environment])
+            if found[self.block.baseline.level]["outcome"] != "ok":
                 break
-        records = []
-        for trial in self.block.trials:
-            if trial.level in failed:
-                records.append(self.record(trial.level, "verify", 0, "failed", failed[trial.level]))
-            elif trial.level in findings:
-                found = findings[trial.level]
-                seen = {"examples": self.examples} if trial is self.block.baseline else {}
-                data = {**found["data"], **seen}
-                records.append(self.record(trial.level, "verify", 0, found["outcome"], found["reason"], data))
+        findings = [found[trial.level] for trial in self.block.trials if trial.level in found]
+        records = [self.record(f["level"], "verify", 0, f["outcome"], f["reason"], f["data"]) for f in findings]
         self.finish(self.with_skipped(records, "verify"))
 
-    def verify_levels(self, levels: Sequence[str], failed: dict[str, str], findings: dict[str, Any]) -> None:
-        """Verify the levels of one environment; the baseline is the reference in it."""
+    def verify_levels(self, levels: Sequence[str]) -> dict[str, Answer]:
+        """The findings about the levels of one environment, by level. The baseline is the reference in it."""
         baseline = self.block.baseline.level
         others = [trial.level for trial in self.block.trials if trial.level not in (baseline, *levels)]
-        while True:
-            answer = self.ask(self.block.trial(levels[0]), do="verify", without=sorted({*failed, *others}))
+        found: dict[str, Answer] = {}
+        while baseline not in found and not set(levels) <= found.keys():
+            answer = self.ask(self.block.trial(levels[0]), do="verify", without=sorted({*found, *others}))
             if "failed" not in answer:
+                found |= {finding["level"]: finding for finding in answer["findings"] if finding["level"] in levels}
+                if baseline in found:
+                    found[baseline]["data"]["examples"] = self.examples
                 break
             blamed = [answer["failed"]] if answer["failed"] else levels
             if baseline in blamed and baseline not in levels:  # it works in its own environment: this one is the cause
                 blamed = levels
             for level in blamed:
-                failed.setdefault(level, answer["reason"])
-            if baseline in failed or all(level in failed for level in levels):
-                return
-        findings.update({finding["level"]: finding for finding in answer["findings"] if finding["level"] in levels})
+                found.setdefault(level, {"level": level, "outcome": "failed", "reason": answer["reason"], "data": {}})
+        return found
 
     # Placement: together, interleaved in one process, or in several that take turns
 

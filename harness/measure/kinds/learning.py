@@ -156,7 +156,7 @@ class TrainingRun:
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []
         saved = monotonic()
-        while not self.over(total):
+        while not self.finished(total):
             begun = perf_counter()
             self.watchdog.doing(self.built.trial.level, "one training step")
             assert self.built.optimizer is not None
@@ -167,10 +167,10 @@ class TrainingRun:
             self.step += 1
             self.spent += perf_counter() - begun
             evaluation = self.step in due if total else self.spent >= self.next_evaluation()
-            if len(losses) == READ_EVERY or evaluation or self.over(total):
+            if len(losses) == READ_EVERY or evaluation or self.finished(total):
                 if self.read(losses, norms):
                     return
-                if evaluation or self.over(total):
+                if evaluation or self.finished(total):
                     self.evaluate()
                     if curve.diverged_at is not None:
                         return
@@ -178,7 +178,7 @@ class TrainingRun:
                     self.save()
                     saved = monotonic()
 
-    def over(self, total: int) -> bool:
+    def finished(self, total: int) -> bool:
         """Whether the run has reached its number of steps, or its time."""
         return self.step >= total if total else self.spent >= (self.settings.seconds or 0.0)
 

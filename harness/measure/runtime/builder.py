@@ -51,7 +51,7 @@ class BuiltTrial:
         exactly one batch."""
         batches = self.order(examples, self.trial.batch_size, random)
         if sorted(position for batch in batches for position in batch) != list(range(len(examples))):
-            raise ValueError("its order does not hold each example exactly once")
+            raise ValueError("its order does not contain each example exactly once")
         return batches
 
     def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
