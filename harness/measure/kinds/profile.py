@@ -20,7 +20,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.measure.kinds.profile_context import context_of
-from harness.measure.kinds.profile_events import MARK, Event, Summary, median_of_passes, summary_of
+from harness.measure.kinds.profile_events import MARK, Event, StepProfile, median_of_passes, profile_of_step
 from harness.measure.runtime.clock import SampleBuffer, take
 from harness.measure.runtime.gpu import clock_for
 from harness.measure.runtime.member import BuiltMember, step_with_marks, undisturbed
@@ -40,16 +40,16 @@ def profile_trial(task: Task) -> dict[str, Any]:
     """Profile one trial. Returns JSON values, and writes a trace in the layout that TensorBoard's profiler plugin
     reads, ``traces/<block>.<level>.<mode>/worker.pt.trace.json.gz`` in the folder of the run.
 
-    All numbers are sums over the profiled `batches`, times in nanoseconds: `operators` by phase (see
-    `profile_events.Row`), `phases`, `kernels` (on a device), and the wall time of the same steps without the profiler
-    (`plain`) and with it (`profiled`). `counts` are the counted amounts of the same batches, and `cost` is the
-    profiler's overhead for one operator. Raises TrialFailed."""
+    All numbers are sums over the profiled `batches`, times in nanoseconds: `operators`, `phases` and, on a device,
+    `kernels` (see `profile_events.StepProfile`), and the wall time of the same steps without the profiler (`plain`) and
+    with it (`profiled`). `counts` are the counted amounts of the same batches, and `cost` is the profiler's overhead
+    for one operator. Raises TrialFailed."""
     member = task.member()
     with undisturbed(Random(0)):
         warm_up(member)
         chosen, passes, plain, profiled = profile_passes(member)
         whole = median_of_passes(passes)
-        context = context_of(member, {name for _, name in whole.rows})
+        context = context_of(member, {name for _, name in whole.operators})
         folder = task.folder / "traces" / f"{task.block.id}.{_file_name(task.level)}.{task.mode}"
         steps = max(1, min(task.settings.steps, int(TRACE_EVENTS // max(1, whole.events / len(chosen)))))
         cut = write_trace(member, steps, folder)
@@ -81,13 +81,13 @@ def warm_up(member: BuiltMember) -> None:
     gc.freeze()
 
 
-def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
+def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[StepProfile]], list[list[int]], list[list[int]]]:
     """Pass over the work set, with one unprofiled and one profiled step on each batch. Returns the batches, and for
-    each pass the summaries, the unprofiled and the profiled wall times. If steps are long or have very many operators,
+    each pass the steps, the unprofiled and the profiled wall times. If steps are long or have very many operators,
     there are fewer passes and batches."""
     clock = clock_for(member.built.device)
     chosen = list(range(len(member.batches)))
-    passes: list[list[Summary]] = []
+    passes: list[list[StepProfile]] = []
     plain: list[list[int]] = []
     profiled: list[list[int]] = []
     seen, begun = 0.0, perf_counter()
@@ -100,7 +100,7 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[Summary]],
         if done and spent() * (1 + 1 / done) > 1:
             break
         member.restore()
-        buffer, summaries, walls = SampleBuffer(), [], []
+        buffer, steps, walls = SampleBuffer(), [], []
         for index, batch in enumerate(chosen):
             take(member, batch, buffer, clock, round_=index, position=0)
             member.before()
@@ -111,14 +111,14 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[Summary]],
                     clock.wait()
                 wall += clock.wall()
             member.watchdog.stop_alarm()  # reading many events may take longer than a step
-            summaries.append(summary_of(events_of(profiler)))
+            steps.append(profile_of_step(events_of(profiler)))
             gc.collect()  # a profiler is in a reference cycle, and its events fill gigabytes
             walls.append(wall)
-            seen += summaries[-1].events
+            seen += steps[-1].events
             if not done and spent() > 0.5:
                 chosen = chosen[: index + 1]
                 break
-        passes.append(summaries)
+        passes.append(steps)
         plain.append(buffer.wall)
         profiled.append(walls)
     return chosen, passes, plain, profiled

@@ -26,7 +26,7 @@ class Event(NamedTuple):
 
 
 @dataclass
-class Row:
+class Operator:
     """An operator in one phase. `own` is its self time, without the operators that it calls, and `device` the time of
     its kernels, both in nanoseconds. `called` counts the operators that it calls directly, and `leaves` its calls that
     call no other operator."""
@@ -57,22 +57,22 @@ class Kernel:
 
 
 @dataclass
-class Summary:
-    """One or several steps: `rows` by (phase, operator) and `kernels` by (phase, kernel)."""
+class StepProfile:
+    """One or several steps: `operators` by (phase, operator) and `kernels` by (phase, kernel)."""
 
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    operators: dict[tuple[str, str], Operator] = field(default_factory=dict)
     phases: dict[str, Phase] = field(default_factory=dict)
     kernels: dict[tuple[str, str], Kernel] = field(default_factory=dict)
 
     @property
     def events(self) -> float:
         """The number of operators."""
-        return sum(row.calls for row in self.rows.values())
+        return sum(row.calls for row in self.operators.values())
 
     def columns(self) -> dict[str, Any]:
-        """The summary as JSON values, one list for each column."""
+        """The profile as JSON values, one list for each column."""
         return {
-            "operators": _columns(("phase", "name"), self.rows, Row),
+            "operators": _columns(("phase", "name"), self.operators, Operator),
             "phases": _columns(("phase",), {(name,): phase for name, phase in self.phases.items()}, Phase),
             "kernels": _columns(("phase", "name"), self.kernels, Kernel),
         }
@@ -94,22 +94,22 @@ class Open:
     """An operator that has not ended yet, and whether it has called another operator."""
 
     end: int
-    row: Row
+    operator: Operator
     called: bool = False
 
     def calls(self, event: Event) -> None:
         """Record that it calls another operator, whose time is not part of its self time."""
-        self.row.own -= event.end - event.start
-        self.row.called += 1
+        self.operator.own -= event.end - event.start
+        self.operator.called += 1
         if not self.called:
             self.called = True
-            self.row.leaves -= 1
+            self.operator.leaves -= 1
 
 
-def summary_of(events: Iterable[Event]) -> Summary:
-    """The summary of one step. Events before its first mark and after its last are left out. An operator belongs to the
+def profile_of_step(events: Iterable[Event]) -> StepProfile:
+    """The profile of one step. Events before its first mark and after its last are left out. An operator belongs to the
     phase in which it begins."""
-    found = Summary()
+    found = StepProfile()
     listed = list(events)
     marks = sorted((e for e in listed if e.name.startswith(MARK)), key=lambda e: e.start)
     ends = [mark.start for mark in marks]
@@ -133,15 +133,15 @@ def summary_of(events: Iterable[Event]) -> Summary:
             while open_ and open_[-1].end <= event.start:
                 open_.pop()
             key = by_id[event.id] = phase, event.name
-            row = found.rows.setdefault(key, Row())
-            row.calls += 1
-            row.leaves += 1  # until it calls one
-            row.own += event.end - event.start
+            operator = found.operators.setdefault(key, Operator())
+            operator.calls += 1
+            operator.leaves += 1  # until it calls one
+            operator.own += event.end - event.start
             if open_:
                 open_[-1].calls(event)
             else:
                 outermost.append((phase, event))
-            open_.append(Open(event.end, row))
+            open_.append(Open(event.end, operator))
     reached = 0
     for phase, event in sorted(outermost, key=lambda placed: placed[1].start):
         # Time in which operators of several threads run at once counts once.
@@ -153,21 +153,21 @@ def summary_of(events: Iterable[Event]) -> Summary:
     for event in listed:
         if event.kind == "kernel" and event.launched_by in by_id:
             key = by_id[event.launched_by]
-            row = found.rows[key]
-            row.kernels += 1
-            row.device += event.end - event.start
+            operator = found.operators[key]
+            operator.kernels += 1
+            operator.device += event.end - event.start
             kernel = found.kernels.setdefault((key[0], event.name), Kernel())
             kernel.calls += 1
             kernel.device += event.end - event.start
     return found
 
 
-def median_of_passes(passes: Sequence[Sequence[Summary]]) -> Summary:
+def median_of_passes(passes: Sequence[Sequence[StepProfile]]) -> StepProfile:
     """The sum over batches of the median over passes of each number, so that an interruption of one step does not look
     like a slow operator."""
-    whole = Summary()
+    whole = StepProfile()
     for same_batch in zip(*passes, strict=True):
-        _add_medians(whole.rows, [one.rows for one in same_batch], Row)
+        _add_medians(whole.operators, [one.operators for one in same_batch], Operator)
         _add_medians(whole.phases, [one.phases for one in same_batch], Phase)
         _add_medians(whole.kernels, [one.kernels for one in same_batch], Kernel)
     return whole
