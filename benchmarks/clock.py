@@ -9,9 +9,10 @@ from random import Random
 import numpy as np
 
 from harness.analysis import stats
-from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.builder import TrialBuilder, no_mark
 from harness.measure.runtime.clock import Clock, SampleBuffer, take
 from harness.measure.runtime.member import BuiltMember, build_members, undisturbed
+from harness.measure.runtime.task import Task
 from harness.measure.runtime.warm import warm
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.catalog import Catalog
@@ -34,27 +35,24 @@ def one_ratio(member: BuiltMember, batches: int) -> tuple[float, float]:
                 whole.append(time.perf_counter_ns() - begun)
             else:
                 begun = time.perf_counter_ns()
-                member.step(batch, nothing)
+                member.step(batch, no_mark)
                 bare.append(time.perf_counter_ns() - begun)
     samples, around, steps = (np.array(times, dtype=float) for times in (buffer.wall, whole, bare))
     numbers = np.array(buffer.batch)
     return stats.log_ratio(steps, samples, numbers), stats.log_ratio(steps, around, numbers)
 
 
-def nothing(phase: str) -> None:
-    """A mark that marks nothing."""
-
-
 def main() -> int:
     """Print the ratio; the exit code is 1 where the bar is missed."""
     warm(gpus=0)
-    block, settings = specimen_block(), Speed(batches=4)
-    builder, watchdog, random = TrialBuilder(Catalog(load_plugins([SPECIMEN]))), Watchdog(60.0), Random(0)
+    builder, random = TrialBuilder(Catalog(load_plugins([SPECIMEN]))), Random(0)
+    settings, members = Speed(batches=4), [("base", "variant")]
+    task = Task(specimen_block(), "train", builder, Watchdog(60.0), settings, members=members)
     with undisturbed(random):
-        (member,) = build_members(block, [("base", "variant")], "train", settings, builder, watchdog, random)
+        (member,) = build_members(task, random)
         one_ratio(member, settings.batches)
         pairs = [one_ratio(member, settings.batches) for _ in range(REPETITIONS)]
-        watchdog.rest()
+        task.watchdog.stop_alarm()
     for values, words in zip(
         zip(*pairs, strict=True), ("a sample, as reported (bar: 1.01)", "with all that is done around it"), strict=True
     ):

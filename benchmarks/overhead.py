@@ -14,7 +14,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from harness.measure.coordinator import Servers, measure_block
+from harness.measure.coordinator import measure_block
+from harness.measure.servers import Servers
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins

@@ -13,7 +13,7 @@ from harness.analysis.controls import suspects
 from harness.analysis.findings import contested
 from harness.api.lookup import PluginChoice, parse_only
 from harness.errors import UserError
-from harness.measure.runner import Runner, Watcher, tell
+from harness.measure.runner import Runner, Watcher, notify
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Executor
@@ -151,7 +151,7 @@ def execute(
         store.discard_if_empty()
         raise
     report = report_run(store, catalog)
-    tell(catalog, "run_finished", watcher, folder=store.folder)
+    notify(catalog, "run_finished", watcher, folder=store.folder)
     return report
 
 

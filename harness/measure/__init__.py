@@ -1,5 +1,5 @@
-"""`Plan` to records: the runner, the coordinator of a block, the fork server, and the processes that measure.
+"""Measures a `Plan` into records: the runner, the coordinator of a block, and the processes that measure.
 
-In: a `Plan`. Out: records in a `Store`. Only `kinds` and `runtime` import torch. `api`, `tools`
-and `testing` may import this package.
+The input is a `Plan`; the output is records in a `Store`. The runner and the coordinator do not import torch; `worker`,
+`kinds` and `runtime` run in the processes that measure.
 """

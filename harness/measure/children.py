@@ -1,4 +1,4 @@
-"""A child of the fork server: how it runs, how its answer is read, and why it died."""
+"""Child processes: how they start and answer, how their answer is read, and why one died. Does not import torch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,34 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any
 
 from harness.plugins.isolation import error_text
+
+
+def in_child(work: Callable[[IO[str]], None]) -> tuple[str, int]:
+    """Run `work` in a forked child, which writes its answer to the file that it gets. Returns the answer and the exit
+    status of the child."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reading)
+            with os.fdopen(writing, "w") as pipe:
+                work(pipe)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    return text, os.waitpid(child, 0)[1]
 
 
 def run_child(measure: Callable[[], dict[str, Any]], writing: int) -> None:
     """Measure, write the answer, and exit at once: a normal exit of torch takes half a second."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())  # messages are for the server
-    arm()
+    use_default_alarm()
     try:
         text = json.dumps(measure())
     except BaseException as error:  # nothing may continue past the fork
@@ -31,8 +48,8 @@ def run_child(measure: Callable[[], dict[str, Any]], writing: int) -> None:
     os._exit(0)
 
 
-def arm() -> None:
-    """Have the kernel end this process when the alarm rings, whatever plugin code has done to the signal's handler."""
+def use_default_alarm() -> None:
+    """Let the kernel end this process at the alarm, whatever plugin code has done to the signal's handler."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
@@ -41,31 +58,21 @@ def read_all(reading: int, child: int) -> str:
     """What the child writes until it ends. Blocks. If the coordinator ends meanwhile, the child is killed and this
     process ends."""
     chunks: list[bytes] = []
-    with os.fdopen(reading, "rb", buffering=0) as pipe, _end_of(child) as ended:
+    ended = [os.pidfd_open(child)] if hasattr(os, "pidfd_open") else []  # readable when the child has ended
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
         while True:
             ready, _, _ = select.select([pipe, sys.stdin, *ended], [], [])
             if sys.stdin in ready:  # no message is due now, so this is the end of the input
                 os.kill(child, signal.SIGKILL)
                 os._exit(1)
-            if pipe not in ready:  # the child has ended, and a process that it started still holds the pipe
-                return b"".join(chunks).decode()
-            chunk = pipe.read(1 << 16)
+            # If only the end of the child is ready, a process that it started still holds the pipe open.
+            chunk = pipe.read(1 << 16) if pipe in ready else b""
             if not chunk:
-                return b"".join(chunks).decode()
+                break
             chunks.append(chunk)
-
-
-@contextmanager
-def _end_of(child: int) -> Iterator[list[int]]:
-    """A descriptor that is readable when the child has ended; none where the system has no such descriptors."""
-    if not hasattr(os, "pidfd_open"):
-        yield []
-        return
-    descriptor = os.pidfd_open(child)
-    try:
-        yield [descriptor]
-    finally:
+    for descriptor in ended:
         os.close(descriptor)
+    return b"".join(chunks).decode()
 
 
 def death(status: int, what: str, limit: float) -> str:

@@ -11,15 +11,16 @@ import select
 import signal
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.measure.record_guard import Keep
 from harness.measure.servers import Server, ServerDied, Servers
-from harness.measure.token_ring import make_ring, start_ring
+from harness.measure.token_ring import make_ring
 from harness.plugins.catalog import Measure, resolve
 from harness.plugins.isolation import one_line
 from harness.plugins.kinds import Stage
@@ -27,17 +28,18 @@ from harness.records.plan import Block, Trial, digest
 from harness.records.record import Outcome, Record, Role, replicates
 from harness.records.settings import SeedSettings
 
-Keep = Callable[[list[Record]], None]
 Answer = dict[str, Any]
-#: A process of an interleaved measurement: its environment, its slot, and the levels and roles that it measures.
-Slot = tuple[Mapping[str, str], int, list[tuple[str, Role]]]
+#: A process of an interleaved measurement: a trial of its environment, its slot, and the levels and roles it measures.
+Process = tuple[Trial, int, list[tuple[str, Role]]]
+#: A trial to measure in a process of its own, with its seed if it has one.
+Turn = tuple[Trial, Mapping[str, int]]
 
 
 def measure_block(block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
-    """Verify a block, then measure everything that its plan asks for.
+    """Verify a block, then measure everything that its plan names.
 
-    Each replicate is passed to `keep` when it is complete. `done` are the records that an interrupted run left; they
-    are not measured again.
+    Each replicate is passed to `keep` when it is complete. `done` are the records of an interrupted run, which are not
+    measured again.
     """
     Coordinator(block, done, keep, servers).run()
 
@@ -63,22 +65,22 @@ class Coordinator:
     def run(self) -> None:
         """Verify, then measure every kind that the plan names: first those that are timed together."""
         self.verify()
-        asked = [one for name, one in self.servers.catalog.measures.items() if name in self.block.measures.kinds]
+        kinds = [one for name, one in self.servers.catalog.measures.items() if name in self.block.measures.kinds]
         for placement, measure in (("together", self.together), ("alone", self.alone), ("per_seed", self.per_seed)):
-            for one in asked:
+            for one in kinds:
                 if one.kind.placement == placement:
                     measure(one)
 
     # Messages to the servers
 
-    def ask(self, level: str, **message: Any) -> Answer:
-        """The server's answer, in the environment of a level."""
-        server, refusal = self.send(self.block.trial(level), 0, level=level, **message)
+    def ask(self, trial: Trial, **message: Any) -> Answer:
+        """The answer of the server with the environment of a trial."""
+        server, refusal = self.send(trial, 0, **message)
         return refusal if server is None else self.receive(server)
 
     def send(self, trial: Trial, slot: int, **message: Any) -> tuple[Server | None, Answer]:
-        """Send a message to the server in a slot, in the environment of a trial. Returns the server, whose answer is
-        then due; or None, and the answer that explains why it cannot be asked."""
+        """Send a message to the server in a slot, in the environment of a trial. Returns the server, which will answer;
+        or None, and the answer that explains why it cannot be asked."""
         server = None
         try:
             server = self.servers.get(trial.environment, slot)
@@ -102,7 +104,7 @@ class Coordinator:
             return self.death_answer(server, death)
 
     def prepare(self, server: Server) -> Answer | None:
-        """Have the server load the block. Returns an answer only where it cannot."""
+        """Let the server load the block. Returns an answer only if it cannot."""
         if server.prepared is self:
             return None
         answer = server.ask(do="prepare", block=self.block.to_json())
@@ -118,7 +120,7 @@ class Coordinator:
         return None
 
     def death_answer(self, server: Server | None, death: ServerDied) -> Answer:
-        """The answer that stands for a server that died."""
+        """The answer in place of that of a server that died."""
         if server is not None:
             self.servers.drop(server)
         limit = self.block.measures.limit
@@ -131,47 +133,38 @@ class Coordinator:
         """Verify each trial against the baseline, unless an earlier run did."""
         if replicates(self.records, self.block.id, "verify"):
             return
-        failed: dict[str, str] = {}
-        findings: dict[str, Any] = {}
+        found: dict[str, Answer] = {}
         for environment in self.block.environments:
-            levels = [trial.level for trial in self.block.trials if trial.environment == environment]
-            self.verify_levels(levels, failed, findings)
-            if self.block.baseline.level in failed:
-                findings = {}
+            found |= self.verify_levels([t.level for t in self.block.trials if t.environment == environment])
+            if found[self.block.baseline.level]["outcome"] != "ok":
                 break
-        records = []
-        for trial in self.block.trials:
-            if trial.level in failed:
-                records.append(self.record(trial.level, "verify", 0, "failed", failed[trial.level]))
-            elif trial.level in findings:
-                found = findings[trial.level]
-                seen = {"examples": self.examples} if trial is self.block.baseline else {}
-                data = {**found["data"], **seen}
-                records.append(self.record(trial.level, "verify", 0, found["outcome"], found["reason"], data))
-        records += self.without_baseline({r.level: r.reason for r in records if r.outcome != "ok"}, "verify", records)
-        self.finish(records)
+        findings = [found[trial.level] for trial in self.block.trials if trial.level in found]
+        records = [self.record(f["level"], "verify", 0, f["outcome"], f["reason"], f["data"]) for f in findings]
+        self.finish(self.with_skipped(records, "verify"))
 
-    def verify_levels(self, levels: Sequence[str], failed: dict[str, str], findings: dict[str, Any]) -> None:
-        """Verify the levels of one environment; the baseline is the reference in it."""
+    def verify_levels(self, levels: Sequence[str]) -> dict[str, Answer]:
+        """The findings about the levels of one environment, by level. The baseline is the reference in it."""
         baseline = self.block.baseline.level
         others = [trial.level for trial in self.block.trials if trial.level not in (baseline, *levels)]
-        while True:
-            answer = self.ask(levels[0], do="verify", without=sorted({*failed, *others}))
+        found: dict[str, Answer] = {}
+        while baseline not in found and not set(levels) <= found.keys():
+            answer = self.ask(self.block.trial(levels[0]), do="verify", without=sorted({*found, *others}))
             if "failed" not in answer:
+                found |= {finding["level"]: finding for finding in answer["findings"] if finding["level"] in levels}
+                if baseline in found:
+                    found[baseline]["data"]["examples"] = self.examples
                 break
             blamed = [answer["failed"]] if answer["failed"] else levels
             if baseline in blamed and baseline not in levels:  # it works in its own environment: this one is the cause
                 blamed = levels
             for level in blamed:
-                failed.setdefault(level, answer["reason"])
-            if baseline in failed or all(level in failed for level in levels):
-                return
-        findings.update({finding["level"]: finding for finding in answer["findings"] if finding["level"] in levels})
+                found.setdefault(level, {"level": level, "outcome": "failed", "reason": answer["reason"], "data": {}})
+        return found
 
     # Placement: together, interleaved in one process, or in several that take turns
 
     def together(self, measure: Measure) -> None:
-        """Run processes that measure all trials, until the kind asks for no more."""
+        """Run processes that measure all trials, until the kind needs no more."""
         more = resolve(measure.kind.more, measure.entry.owner) if measure.kind.more else None
         for mode in self.modes(measure):
             name = record_name(measure.kind.name, mode)
@@ -184,16 +177,17 @@ class Coordinator:
     def replicate(self, measure: Measure, mode: str, name: str, number: int) -> None:
         """One fresh process. A trial that fails in it is recorded as failed, and the process is run without it."""
         failed: list[Record] = []
-        run = self.in_turns if self.block.takes_turns else self.in_one_process
-        message = {"do": "measure", "kind": measure.kind.name, "stage": measure.kind.name, "mode": mode}
+        kind = measure.kind.name
+        message = {"do": "measure", "kind": kind, "stage": kind, "mode": mode, "replicate": number}
         while True:
             left_out = sorted({*self.broken, *(record.level for record in failed)})
-            answer = run({**message, "replicate": number, "without": left_out}, left_out)
+            levels = [level for level in self.levels() if level not in left_out]
+            answer = self.interleaved({**message, "without": left_out}, levels)
             if "failed" not in answer:
                 break
-            levels = [answer["failed"]] if answer["failed"] else [x for x in self.levels() if x not in left_out]
-            failed += [self.record(level, name, number, "failed", answer["reason"]) for level in levels]
-            failed += self.without_baseline({record.level: record.reason for record in failed}, name, failed, number)
+            blamed = [answer["failed"]] if answer["failed"] else levels
+            failed += [self.record(level, name, number, "failed", answer["reason"]) for level in blamed]
+            failed = self.with_skipped(failed, name, number)
             if len(self.levels()) - len(failed) < self.fewest:
                 self.finish(failed)
                 return
@@ -204,36 +198,40 @@ class Coordinator:
         ]
         self.finish(good + failed)
 
-    def in_one_process(self, message: Answer, left_out: Sequence[str]) -> Answer:
-        """All trials that are left in one process, and the baseline once more as the control."""
-        members = [(level, "variant") for level in self.levels() if level not in left_out]
-        baseline = self.block.baseline.level
-        return self.ask(baseline, **message, members=[*members, (baseline, "control")])
+    def interleaved(self, message: Answer, levels: Sequence[str]) -> Answer:
+        """Measure the levels in one process, and the baseline once more as the control; or in a process for each
+        environment, which take turns."""
+        baseline = self.block.baseline
+        if not self.block.takes_turns:
+            members = [*((level, "variant") for level in levels), (baseline.level, "control")]
+            return self.ask(baseline, **message, members=members)
+        processes: list[Process] = []
+        for environment in self.block.environments:
+            trials = [t for t in self.block.trials if t.environment == environment and t.level in levels]
+            if trials:
+                processes.append((trials[0], 0, [(trial.level, "variant") for trial in trials]))
+        # The control has a process of its own, to show how much two processes differ that do the same.
+        processes.append((baseline, 1, [(baseline.level, "control")]))
+        return self.in_turns(message, processes)
 
-    def in_turns(self, message: Answer, left_out: Sequence[str]) -> Answer:
-        """A process for each environment; the processes take turns. Where one fails, the others are ended."""
-        slots = self.slots(left_out)
+    def in_turns(self, message: Answer, processes: Sequence[Process]) -> Answer:
+        """Run processes that take turns. If one fails, the others are ended."""
         with tempfile.TemporaryDirectory(prefix="harness-ring-") as folder:
-            make_ring(Path(folder), len(slots))
-            token, waiting, answers = start_ring(Path(folder)), [], []
-            server = None
+            token, waiting, answers = make_ring(Path(folder), len(processes)), [], []
             try:
-                for slot, (environment, copy, members) in enumerate(slots):
-                    server = self.servers.get(environment, copy)
-                    refusal = self.prepare(server)
-                    if refusal:
+                for number, (trial, slot, members) in enumerate(processes):
+                    ring = {"folder": folder, "slot": number, "slots": len(processes)}
+                    ring["freeze"] = self.block.threads > 1
+                    server, refusal = self.send(trial, slot, **message, members=members, ring=ring)
+                    if server is None:
                         return refusal
-                    ring = {"folder": folder, "slot": slot, "slots": len(slots), "freeze": self.block.threads > 1}
-                    server.send({**message, "members": members, "ring": ring})
                     waiting.append(server)
                 while waiting:
                     for server in select.select(waiting, [], [])[0]:
                         waiting.remove(server)
-                        answers.append(server.receive())
+                        answers.append(self.receive(server))
                         if "failed" in answers[-1]:
                             return answers[-1]
-            except ServerDied as death:
-                return self.death_answer(server, death)
             finally:
                 os.close(token)
                 for server in waiting:  # they would wait for the token for ever
@@ -241,94 +239,65 @@ class Coordinator:
         seconds = max(answer["seconds"] for answer in answers)
         return {"data": [member for answer in answers for member in answer["data"]], "seconds": seconds}
 
-    def slots(self, left_out: Sequence[str]) -> list[Slot]:
-        """The processes that take turns. The control has a process of its own, so that it shows how much two processes
-        differ that do the same."""
-        found: list[Slot] = []
-        for environment in self.block.environments:
-            here = [t.level for t in self.block.trials if t.environment == environment and t.level not in left_out]
-            if here:
-                found.append((environment, 0, [(level, "variant") for level in here]))
-        baseline = self.block.baseline
-        found.append((baseline.environment, 1, [(baseline.level, "control")]))
-        return found
-
-    # Placement: alone, each trial in processes of its own
+    # Placements: alone and per seed, each trial in processes of its own
 
     def alone(self, measure: Measure) -> None:
-        """Every stage of the kind, in each of its modes."""
+        """Measure every trial in every stage of the kind, in each of its modes, one process at a time."""
         for mode in self.modes(measure):
             for stage in measure.kind.all_stages:
-                self.stage(measure, stage, mode)
-
-    def stage(self, measure: Measure, stage: Stage, mode: str) -> None:
-        """Each trial in fresh processes of its own. A trial that fails in one is not tried in the next."""
-        name = record_name(stage.name, mode)
-        done = {record.replicate: record for record in self.records if record.measure == name}
-        over = {record.level for record in done.values() if record.outcome != "ok"}
-        turns = [trial.level for _ in range(stage.processes) for trial in self.block.trials]
-        message = {"do": "measure", "kind": measure.kind.name, "stage": stage.name, "mode": mode}
-        for number, level in enumerate(turns):
-            if number in done or level in self.broken or level in over:
-                continue
-            answer = self.ask(level, **message, folder=self.folder)
-            outcome: Outcome = "failed" if "failed" in answer else "skipped" if "skipped" in answer else "ok"
-            if outcome != "ok":
-                over.add(level)
-            self.finish([self.record(level, name, number, outcome, answer.get("reason", ""), answer.get("data"))])
-
-    # Placement: per seed, each trial under each seed in a process of its own, several at a time
+                turns: list[Turn] = [(trial, {}) for trial in self.block.trials * stage.processes]
+                self.separately(measure, stage, mode, turns, jobs=1)
 
     def per_seed(self, measure: Measure) -> None:
-        """Run every trial under every seed, seed after seed. A trial that fails under one seed is not tried under
-        others; one that diverges is."""
-        kind = measure.kind.name
-        settings = self.block.measures.get(kind, measure.settings)
+        """Measure every trial under every seed, seed after seed, several processes at a time."""
+        settings = self.block.measures.get(measure.kind.name, measure.settings)
         assert isinstance(settings, SeedSettings)
-        done = {record.replicate: record for record in self.records if record.measure == kind}
-        over = {record.level for record in done.values() if record.outcome == "failed"}
-        turns = [(seed, trial) for seed in settings.seeds for trial in self.block.trials]
+        turns: list[Turn] = [(trial, {"seed": seed}) for seed in settings.seeds for trial in self.block.trials]
+        jobs = 1 if settings.one_at_a_time else self.servers.jobs
+        self.separately(measure, measure.kind.all_stages[0], "", turns, jobs)
+
+    def separately(self, measure: Measure, stage: Stage, mode: str, turns: Sequence[Turn], jobs: int) -> None:
+        """Measure what is not done yet, each turn in a process of its own. A trial that fails in one turn, or cannot be
+        measured on this machine, is left out of the others."""
+        name = record_name(stage.name, mode)
+        done = {record.replicate: record for record in self.records if record.measure == name}
+        left_out = {record.level for record in done.values() if record.outcome in ("failed", "skipped")}
         due = deque((number, *turn) for number, turn in enumerate(turns) if number not in done)
-        slots = list(range(1 if settings.one_at_a_time else self.servers.jobs))
-        running: dict[Server, tuple[int, Trial, int, int, Path]] = {}
-        message = {"do": "measure", "kind": kind, "stage": kind, "mode": ""}
+        slots = list(range(jobs))
+        running: dict[Server, tuple[int, Trial, Mapping[str, int], int, Path]] = {}
+        folder = self.servers.folder.resolve()
+        message = {"do": "measure", "kind": measure.kind.name, "stage": stage.name, "mode": mode, "folder": str(folder)}
         while due or running:
             while due and slots:
-                number, seed, trial = due.popleft()
-                if trial.level in self.broken or trial.level in over:
+                number, trial, seed = due.popleft()
+                if trial.level in self.broken or trial.level in left_out:
                     continue
-                file = Path(self.folder) / "checkpoints" / f"{self.block.id}.{number}.pt"
-                more = {"level": trial.level, "seed": seed, "checkpoint": str(file), "folder": self.folder}
-                server, refusal = self.send(trial, slots[-1], **message, **more)
+                file = folder / "checkpoints" / f"{self.block.id}.{number}.pt"
+                more = {"level": trial.level, **seed, **({"checkpoint": str(file)} if seed else {})}
+                server, answer = self.send(trial, slots[-1], **message, **more)
                 if server is None:
-                    over.add(trial.level)
-                    self.finish_seed(kind, number, trial, seed, refusal)
+                    left_out |= self.finish_turn(name, number, trial, seed, answer)
                 else:
                     running[server] = (number, trial, seed, slots.pop(), file)
             for server in select.select(list(running), [], [])[0] if running else ():
                 number, trial, seed, slot, file = running.pop(server)
                 slots.append(slot)
-                answer = self.receive(server)
-                if "failed" in answer:
-                    over.add(trial.level)
-                self.finish_seed(kind, number, trial, seed, answer)
+                left_out |= self.finish_turn(name, number, trial, seed, self.receive(server))
                 file.unlink(missing_ok=True)
 
-    def finish_seed(self, kind: str, number: int, trial: Trial, seed: int, answer: Answer) -> None:
-        """Record the run of a trial under a seed."""
-        data = answer.get("data", {})
-        diverged = data.get("diverged_at") is not None
-        outcome: Outcome = "failed" if "failed" in answer else "diverged" if diverged else "ok"
-        reason = answer.get("reason", data.get("why", ""))
-        stored = {"seed": seed, "seconds": answer.get("seconds", 0.0), **data}
-        self.finish([self.record(trial.level, kind, number, outcome, reason, stored)])
+    def finish_turn(self, name: str, number: int, trial: Trial, seed: Mapping[str, int], answer: Answer) -> set[str]:
+        """Record the result of a turn. Returns its level if it is to be left out of the next turns."""
+        data = answer.get("data") or {}
+        outcome: Outcome = "failed" if "failed" in answer else "skipped" if "skipped" in answer else "ok"
+        reason = answer.get("reason", "")
+        if seed:
+            if outcome == "ok" and data.get("diverged_at") is not None:
+                outcome, reason = "diverged", data.get("why", "")
+            data = {**seed, "seconds": answer.get("seconds", 0.0), **data}
+        self.finish([self.record(trial.level, name, number, outcome, reason, data)])
+        return {trial.level} if outcome in ("failed", "skipped") else set()
 
     # Records
-
-    @property
-    def folder(self) -> str:
-        """The absolute path of the run's folder."""
-        return str(self.servers.folder.resolve())
 
     def modes(self, measure: Measure) -> Sequence[str]:
         """The modes in which a kind measures this block; one empty mode for a kind that has none."""
@@ -338,17 +307,16 @@ class Coordinator:
         """The levels that can still be measured."""
         return [trial.level for trial in self.block.trials if trial.level not in self.broken]
 
-    def without_baseline(
-        self, reasons: Mapping[str, str], measure: str, have: Sequence[Record], number: int = 0
-    ) -> list[Record]:
-        """Where the baseline cannot be measured, the other levels are skipped: they have nothing to compare with."""
+    def with_skipped(self, records: list[Record], measure: str, number: int = 0) -> list[Record]:
+        """The records. If the baseline is not ok in them, the other levels are skipped: there is nothing to compare
+        them with."""
         baseline = self.block.baseline.level
-        if baseline not in reasons:
-            return []
-        named = {record.level for record in have}
-        because = f"its baseline {baseline} cannot be measured"
-        skipped = [level for level in self.levels() if level not in named]
-        return [self.record(level, measure, number, "skipped", because) for level in skipped]
+        if all(record.outcome == "ok" for record in records if record.level == baseline):
+            return records
+        reason = f"its baseline {baseline} cannot be measured"
+        others = set(self.levels()) - {record.level for record in records}
+        skipped = [level for level in self.levels() if level in others]
+        return [*records, *(self.record(level, measure, number, "skipped", reason) for level in skipped)]
 
     def record(
         self,

@@ -1,4 +1,4 @@
-"""The runner: `Plan` to records. Blocks go to the executor; each replicate's records go to the store at once."""
+"""The runner measures a plan: it passes blocks to the executor, and stores the records of each replicate at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.measure.record_guard import Execute, measure_inside_hooks, plugins_around_blocks
+from harness.measure.record_guard import Execute, inside_hooks
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import error_text, isolated
 from harness.plugins.manager import CORE
@@ -20,16 +20,16 @@ from harness.records.plan import Block, Plan
 from harness.records.record import Record
 from harness.records.store import Store
 
-#: Facts that must be the same when a run is resumed, since its records are compared with each other.
+#: The facts that must be the same when a run is resumed, since its records are compared with each other.
 SAME_MACHINE = ("processor", "cores", "torch", "python", "threads")
 
-#: ``(plan, records) -> (why, block)``: what is to be measured again, and the reason.
+#: ``(plan, records) -> (reason, block)``: the blocks to measure again.
 Remeasure = Callable[[Plan, Sequence[Record]], Iterable[tuple[str, Block]]]
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What an executor is given: the run's folder, the parts, a function to call with the facts of the machine, and how
+    """What an executor gets: the run's folder, the parts, a function to call with the facts of the machine, and how
     many processes may compute at a time while nothing is timed."""
 
     folder: Path
@@ -39,7 +39,7 @@ class RunContext:
 
 
 class Watcher:
-    """Is informed of the progress of a run. `harness.api.progress` shows it."""
+    """Follows the progress of a run. `harness.api.progress` shows it."""
 
     def block_begins(self, block: Block, records: Sequence[Record]) -> None:
         """A block is about to be measured. `records` are all records so far."""
@@ -51,21 +51,16 @@ class Watcher:
         """A block is complete."""
 
     def note(self, text: str) -> None:
-        """Something worth knowing that is not a problem."""
+        """Information that is not a problem."""
 
     def problem(self, text: str) -> None:
         """Something went wrong that does not affect what is measured."""
 
 
-def nothing_again(plan: Plan, records: Sequence[Record]) -> Iterable[tuple[str, Block]]:
-    """Measure nothing again."""
-    return ()
-
-
 @dataclass(frozen=True)
 class Runner:
-    """Measures a plan into a store. `where` is a folder in the git checkout whose commit is recorded; `remeasure` says,
-    when all blocks are measured, what is to be measured again."""
+    """Measures a plan into a store. `where` is a folder in the git checkout whose commit is recorded. `remeasure` gives
+    the blocks to measure again when all blocks have been measured."""
 
     plan: Plan
     store: Store
@@ -74,14 +69,14 @@ class Runner:
     where: Path
     executor: str = "local"
     jobs: int = 1
-    remeasure: Remeasure = nothing_again
+    remeasure: Remeasure = lambda plan, records: ()
 
     def run(self) -> list[Record]:
-        """Measure what the store does not hold yet. Returns all records."""
+        """Measure what the store does not contain yet. Returns all records."""
         entry = self.catalog.find(Executor, self.executor)
         self.store.lock()
         try:
-            tell(self.catalog, "plan_ready", self.watcher, plan=self.plan)
+            notify(self.catalog, "plan_ready", self.watcher, plan=self.plan)
             context = RunContext(self.store.folder, self.catalog, self.check_machine, self.jobs)
             with self.catalog.code(entry)(context) as execute:
                 return self.measure(execute)
@@ -95,36 +90,33 @@ class Runner:
             self.store.unlock()
 
     def measure(self, execute: Execute) -> list[Record]:
-        """Measure every block, then what is to be measured again."""
+        """Measure every block, then the blocks that are to be measured again."""
         records = self.store.records()
-        hooked = bool(plugins_around_blocks(self.catalog))
+        execute = inside_hooks(execute, self.catalog, self.watcher.problem)
 
         def measure_one(block: Block, *, show: bool) -> None:
             def keep(new: list[Record]) -> None:
                 self.store.append(new)
                 records.extend(new)
                 for record in new:
-                    tell(self.catalog, "record_stored", self.watcher, record=record)
+                    notify(self.catalog, "record_stored", self.watcher, record=record)
                 if show:
                     self.watcher.stored(block, records)
 
-            if hooked:
-                measure_inside_hooks(self.catalog, block, records, execute, keep, self.watcher.problem)
-            else:
-                execute(block, list(records), keep)
+            execute(block, list(records), keep)
 
         for block in self.plan.blocks:
             self.watcher.block_begins(block, records)
             measure_one(block, show=True)
             self.watcher.block_ends(block, records)
-        for why, block in self.remeasure(self.plan, records):
-            self.watcher.note(f"{block.name}: {why}")
+        for reason, block in self.remeasure(self.plan, records):
+            self.watcher.note(f"{block.name}: {reason}")
             measure_one(block, show=False)
         return records
 
     def check_machine(self, facts: Mapping[str, Any]) -> None:
-        """Record the facts of the machine. Raises UserError where the run began on another machine, or where a trial
-        needs a GPU that is not there."""
+        """Record the facts of the machine. Raises UserError if the run began on another machine, or if a trial needs a
+        GPU that this machine lacks."""
         known = self.store.machine()
         changed = [name for name in SAME_MACHINE if known and known.get(name) != facts.get(name)]
         if changed:
@@ -144,8 +136,8 @@ class Runner:
             self.store.write("machine.json", text)
 
 
-def tell(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
-    """Call a hook that only observes, with copies of its values. An observer that raises is named, and the run goes
+def notify(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
+    """Call a hook that only observes, with copies of its values. An observer that raises is reported, and the run goes
     on."""
     for implementation in getattr(catalog.plugins.manager.hook, hook).get_hookimpls():
         who = f"plugin {implementation.plugin_name}: {hook}"

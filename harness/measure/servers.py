@@ -15,6 +15,14 @@ from typing import Any
 from harness.errors import UserError
 from harness.plugins.catalog import Catalog
 
+#: Variables that must be set before torch is imported, unless the user has set them.
+VARIABLES = {
+    # torch.cuda.is_available() then does not start CUDA. Once CUDA has started in a server, no child can use it.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    # torch 2.6 starts a pool of compiling processes together with its compiler.
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
+}
+
 
 class ServerDied(Exception):
     """The fork server itself ended; `code` is its exit code (negative: the number of the signal)."""
@@ -25,7 +33,7 @@ class ServerDied(Exception):
 
 
 class Server:
-    """A running fork server with one environment."""
+    """A running fork server with one environment. Raises UserError if it cannot start."""
 
     def __init__(self, catalog: Catalog, environment: Mapping[str, str], log: Path) -> None:
         reading, writing = os.pipe()
@@ -36,7 +44,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 pass_fds=[writing],
-                env={**os.environ, **environment},
+                env={**VARIABLES, **os.environ, **environment},
                 start_new_session=True,  # the coordinator handles Ctrl-C
             )
         os.close(writing)
@@ -44,16 +52,15 @@ class Server:
         #: The coordinator whose block it has loaded.
         self.prepared: object = None
         files, without = [str(path) for path in catalog.plugins.files], list(catalog.plugins.without)
-        self.facts: dict[str, Any] = self.ask(do="open", plugins=files, without=without)["facts"]
+        answer = self.ask(do="open", plugins=files, without=without)
+        if "error" in answer:
+            raise UserError(f"the measuring process cannot start: {answer['error']}.")
+        self.facts: dict[str, Any] = answer["facts"]
 
     def ask(self, **message: Any) -> dict[str, Any]:
-        """Send a message and block until the answer comes. Raises ServerDied, and UserError where the server cannot
-        start."""
+        """Send a message and block until the answer comes. Raises ServerDied."""
         self.send(message)
-        answer = self.receive()
-        if "error" in answer and message["do"] == "open":
-            raise UserError(f"the measuring process cannot start: {answer['error']}.")
-        return answer
+        return self.receive()
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. Raises ServerDied."""

@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Any
 
 
-def make_ring(folder: Path, slots: int) -> None:
-    """Create the pipes of a ring."""
+def make_ring(folder: Path, slots: int) -> int:
+    """Create the pipes of a ring and give the token to the first slot. Returns a descriptor to close at the end; the
+    token exists while it is open."""
     for slot in range(slots):
         os.mkfifo(_pipe(folder, slot))
-
-
-def start_ring(folder: Path) -> int:
-    """Give the token to the first slot. Returns a descriptor to close at the end; the token exists while it is open."""
     descriptor = os.open(_pipe(folder, 0), os.O_RDWR)
     os.write(descriptor, json.dumps({"pids": {}}).encode() + b"\n")
     return descriptor
@@ -39,11 +36,11 @@ class TokenRing:
     Only the holder of the token sends signals, so no process stays stopped.
     """
 
-    def __init__(self, folder: Path, slot: int, slots: int, *, freeze: bool = False) -> None:
+    def __init__(self, folder: str, slot: int, slots: int, freeze: bool = False) -> None:
         self.slot, self.slots, self.freeze = slot, slots, freeze
         # Opened for reading and writing: opening then blocks for nobody, and nothing that is written is lost.
-        self._own = os.fdopen(os.open(_pipe(folder, slot), os.O_RDWR), "rb", buffering=0)
-        self._next = os.open(_pipe(folder, (slot + 1) % slots), os.O_RDWR)
+        self._own = os.fdopen(os.open(_pipe(Path(folder), slot), os.O_RDWR), "rb", buffering=0)
+        self._next = os.open(_pipe(Path(folder), (slot + 1) % slots), os.O_RDWR)
 
     def wait(self) -> dict[str, Any]:
         """Block until this slot has the token. Returns the note."""

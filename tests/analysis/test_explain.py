@@ -13,10 +13,8 @@ from tasks import task
 from harness.analysis.explain import explain, explanations
 from harness.analysis.profiles import UNATTRIBUTED, Profiled, profiler_cost
 from harness.measure.kinds.profile import profile_trial
-from harness.measure.kinds.profile_context import fingerprint, flags
+from harness.measure.kinds.profile_context import context_of, flags
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.member import lone_member
-from harness.measure.runtime.watchdog import Watchdog
 from harness.records.record import Record
 from harness.records.settings import Measures, Profile, Speed
 from harness.report.tables.explain import (
@@ -234,7 +232,7 @@ def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
 def test_flags_are_read_inside_the_step(toy, catalog):
     import torch
 
-    member = lone_member(toy, "plain", "train", TrialBuilder(catalog), Watchdog(0.0))
+    member = task(toy, "plain", catalog).member()
     inner = member.built.forward
 
     def under(model, batch):
@@ -242,7 +240,7 @@ def test_flags_are_read_inside_the_step(toy, catalog):
             return inner(model, batch)
 
     member.built.forward = under
-    assert fingerprint(member, [])["flags"]["autocast"] == "bfloat16"
+    assert context_of(member, [])["flags"]["autocast"] == "bfloat16"
     assert flags("cpu")["autocast"] is False
 
 

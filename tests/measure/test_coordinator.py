@@ -19,12 +19,6 @@ from harness.records.record import Record, replicates
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory):
-    with Servers(tmp_path_factory.mktemp("run"), toy_catalog()) as running:
-        yield running
-
-
-@pytest.fixture
 def measured(planned: Callable[..., Plan], servers: Servers):
     """Measures the toy suite with the given levels beside its baseline; returns its records."""
 
@@ -37,13 +31,21 @@ def measured(planned: Callable[..., Plan], servers: Servers):
     return measure
 
 
+MORE = SUITE + "  memory: {}\n  cost: {}\n"
+
+
 def outcomes(records: list[Record], measure: str) -> dict[str, tuple[str, str]]:
     return {r.level: (r.outcome, r.reason) for r in records if r.measure == measure and r.role == "variant"}
 
 
-def test_five_fresh_processes_with_a_control(measured):
-    records = measured("backwards: {use: [reverse]}")
-    speed = replicates(records, records[0].block, "speed.train")
+@pytest.fixture(scope="module")
+def whole(measured) -> list[Record]:
+    """The records of a block in which everything was measured."""
+    return measured("backwards: {use: [reverse]}", "measure.profile.steps=2", text=MORE)
+
+
+def test_five_fresh_processes_with_a_control(whole):
+    speed = replicates(whole, whole[0].block, "speed.train")
     assert list(speed) == [0, 1, 2, 3, 4]
     for group in speed.values():
         assert sorted((r.level, r.role) for r in group) == [
@@ -59,30 +61,34 @@ def test_five_fresh_processes_with_a_control(measured):
             assert samples["counts"]["points"] == [8.0] * 8
 
 
-@pytest.mark.parametrize(
-    ("how", "reason"),
-    [
-        ("raises", "RuntimeError: the toy is broken (toy.py:"),
-        ("nan", "loss is not finite"),
-        ("shape", "RuntimeError: The size of tensor a (3) must match"),
-        ("exits", "verifying: SystemExit: 0 (toy.py:"),
-        ("interrupts", "KeyboardInterrupt"),
-        ("ends", "the process ended with exit code 0 while verifying"),
-        ("meddles", "it changes torch's default dtype, which all trials share"),
-        ("killed", "the process was killed by SIGSEGV while verifying"),
-        ("hangs", "took longer than its limit of 1 s while verifying"),
-    ],
-)
-def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(measured, how, reason):
-    records = measured(
-        f"backwards: {{use: [reverse]}}\n    bad: {{model: {{name: broken, how: {how}}}}}", "measure.limit=1 s"
-    )
-    found = outcomes(records, "verify")
-    assert found["bad"][0] == "failed"
-    assert reason in found["bad"][1]
+BROKEN = {
+    "raises": "RuntimeError: the toy is broken (toy.py:",
+    "nan": "loss is not finite",
+    "shape": "RuntimeError: The size of tensor a (3) must match",
+    "exits": "verifying: SystemExit: 0 (toy.py:",
+    "interrupts": "KeyboardInterrupt",
+    "ends": "the process ended with exit code 0 while verifying",
+    "meddles": "it changes torch's default dtype, which all trials share",
+    "killed": "the process was killed by SIGSEGV while verifying",
+    "hangs": "took longer than its limit of 1 s while verifying",
+}
+
+
+@pytest.fixture(scope="module")
+def broken(measured) -> list[Record]:
+    """The records of a block with a level for each kind of broken model."""
+    levels = [f"{how}: {{model: {{name: broken, how: {how}}}}}" for how in BROKEN]
+    return measured("\n    ".join(["backwards: {use: [reverse]}", *levels]), "measure.limit=1 s")
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(broken, how):
+    found = outcomes(broken, "verify")
+    assert found[how][0] == "failed"
+    assert BROKEN[how] in found[how][1]
     assert found["backwards"][0] == "ok"
-    assert "bad" not in outcomes(records, "speed.train")
-    assert len(replicates(records, records[0].block, "speed.train")) == 5
+    assert set(outcomes(broken, "speed.train")) == {"plain", "backwards"}
+    assert len(replicates(broken, broken[0].block, "speed.train")) == 5
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell that a child ended before its pipe did")
@@ -135,24 +141,19 @@ def test_trials_of_different_environments_take_turns(measured, planned):
 OTHER = "dataset fickle (plugin toy.py) has other examples than before, under the same fingerprint 'fickle 1'"
 
 
-def test_a_dataset_whose_fingerprint_lies_is_found_out(planned, tmp_path):
+def test_a_dataset_whose_fingerprint_lies_is_found_out(measured, servers):
     """Two processes of one run, and two runs of one block, must see the same examples."""
     fickle = SUITE.replace("points", "fickle")
-    (block,) = planned("away: {use: [elsewhere]}", text=fickle).blocks
-    records: list[Record] = []
-    honest: list[Record] = []
-    with Servers(tmp_path, toy_catalog()) as servers:
-        measure_block(block, [], records.extend, servers)
-        (block,) = planned("backwards: {use: [reverse]}", text=fickle).blocks
-        measure_block(block, [], honest.extend, servers)
+    records = measured("away: {use: [elsewhere]}", text=fickle)
+    honest = measured("backwards: {use: [reverse]}", text=fickle)
     found = outcomes(records, "verify")
     assert found["plain"][0] == "ok"
     assert found["away"] == ("failed", OTHER)
     assert {record.outcome for record in honest} == {"ok"}
     verified = [record for record in honest if record.measure == "verify"]
-    later: list[Record] = []
-    with Servers(tmp_path, toy_catalog()) as servers:
-        measure_block(block, verified, later.extend, servers)
+    servers.examples.clear()
+    servers.drop(servers.get({}))  # as another run would, it then asks a new process
+    later = measured("backwards: {use: [reverse]}", text=fickle, done=verified)[len(verified) :]
     assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
 
 
@@ -212,9 +213,9 @@ def test_a_dataset_too_small_says_what_to_lower(measured):
     assert "lower measure.speed.batches" in found["plain"][1]
 
 
-def test_nothing_done_is_measured_again(measured):
+def test_nothing_done_is_measured_again(measured, whole):
     levels = "backwards: {use: [reverse]}"
-    whole = measured(levels)
+    whole = [r for r in whole if not r.after_timing]
     half = [r for r in whole if r.replicate < 3]
     resumed = measured(levels, done=half)
     assert resumed[: len(half)] == half
@@ -228,24 +229,17 @@ def test_inference_has_no_backward(measured):
     assert list(sample.data["phases"]) == ["collate", "forward"]
 
 
-def test_quick_is_one_process(measured):
-    records = measured("backwards: {use: [reverse]}", quick=True)
-    assert len(replicates(records, records[0].block, "speed.train")) == 1
-
-
-def test_a_profile_comes_after_the_clock(measured, servers):
-    records = measured("backwards: {use: [reverse]}", "measure.profile.steps=2")
-    assert [r.measure for r in records[-2:]] == ["profile.train", "profile.train"]
-    data = records[-1].data
+def test_a_profile_comes_after_the_clock(whole, servers):
+    assert [r.measure for r in whole[-2:]] == ["profile.train", "profile.train"]
+    data = whole[-1].data
     trace = servers.folder / "traces" / data["trace"]
     assert trace.name == "worker.pt.trace.json.gz"
     assert trace.stat().st_size > 0
     assert any(name.startswith("aten::") for name in data["operators"]["name"])
 
 
-def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured):
-    text = SUITE + "  memory: {}\n  cost: {}\n"
-    records = measured("backwards: {use: [reverse]}", text=text)
+def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured, whole):
+    records = [r for r in whole if r.stage != "profile"]
     after = [r for r in records if r.after_timing]
     assert records[-len(after) :] == after
     assert [(r.measure, r.level) for r in after] == [
@@ -258,7 +252,7 @@ def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measu
     cold = [r.data for r in after if r.measure == "cold.train"]
     assert all(0 < data["built"] < data["ends"][0] < 60 for data in cold), "counted from the fork"
     some = [r for r in records if not r.after_timing] + after[:5]
-    assert [r.measure for r in measured("backwards: {use: [reverse]}", text=text, done=some)] == [
+    assert [r.measure for r in measured("backwards: {use: [reverse]}", text=MORE, done=some)] == [
         r.measure for r in records
     ]
 
@@ -289,17 +283,7 @@ def test_other_plugin_versions_are_refused(planned, servers):
     stale = replace(block.trials[0], model=replace(block.trials[0].model, version="sha256:0"))
     records: list[Record] = []
     measure_block(replace(block, trials=(stale, *block.trials[1:])), [], records.extend, servers)
-    assert "the plan has linear from toy.py sha256:0" in records[0].reason
-
-
-def test_the_server_dying_is_a_record(planned, tmp_path: Path):
-    (block,) = planned().blocks
-    records: list[Record] = []
-    with Servers(tmp_path, toy_catalog()) as servers:
-        servers.get({}).process.kill()
-        measure_block(block, [], records.extend, servers)
-    assert {r.outcome for r in records} == {"failed"}
-    assert "the measuring process ended" in records[0].reason
+    assert "the plan expects linear from toy.py sha256:0; the measuring process found sha256:" in records[0].reason
 
 
 @pytest.mark.slow
@@ -313,3 +297,40 @@ def test_cold_caches_are_off_the_clock(measured):
         return sum(sum(data["wall"]) * 1e-9 for data in speed) / sum(data["seconds"] for data in speed)
 
     assert share(cold) < share(warm)
+
+
+class Canned:
+    """Servers whose answers are made up at once."""
+
+    def __init__(self, data: dict) -> None:
+        self.folder, self.catalog, self.examples, self.prepared, self.data = Path(), toy_catalog(), {}, None, data
+
+    def get(self, environment, slot=0):
+        return self
+
+    def ask(self, **message):
+        return {"examples": "digest"}
+
+    def send(self, message):
+        self.message = message
+
+    def receive(self):
+        if self.message["do"] == "verify":
+            return {"findings": [{"level": x, "outcome": "ok", "reason": "", "data": {}} for x in self.data]}
+        members = self.message["members"]
+        return {"data": [{"level": x, "role": role, "data": self.data[x]} for x, role in members], "seconds": 1.0}
+
+
+def test_quick_is_one_process(planned, whole):
+    (block,) = planned("backwards: {use: [reverse]}", quick=True).blocks
+    records: list[Record] = []
+    measure_block(block, [], records.extend, Canned({r.level: r.data for r in whole if r.measure == "speed.train"}))
+    assert len(replicates(records, block.id, "speed.train")) == 1
+
+
+def test_the_server_dying_is_a_record(measured, servers):
+    """The last test here: whoever needs the server afterwards starts it again."""
+    servers.get({}).process.kill()
+    records = measured("backwards: {use: [reverse]}")
+    assert {r.outcome for r in records} == {"failed"}
+    assert "the measuring process ended" in records[0].reason

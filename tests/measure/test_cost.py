@@ -9,10 +9,7 @@ import torch
 from tasks import task
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.measure.kinds.cost import OperatorWatch, formulas, measure_cold, measure_cost, multiplies, operations
-from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.member import lone_member
-from harness.measure.runtime.watchdog import Watchdog
+from harness.measure.kinds.cost import OperatorObserver, formulas, measure_cold, measure_cost, multiplies, operations
 
 aten = torch.ops.aten
 
@@ -20,21 +17,19 @@ aten = torch.ops.aten
 @pytest.fixture
 def member(planned, catalog):
     (block,) = planned("backwards: {use: [reverse]}").blocks
-    return lone_member(
-        block, "plain", "train", TrialBuilder(catalog), Watchdog(0.0)
-    )  # no alarm: it would end this process
+    return task(block, "plain", catalog).member()
 
 
 def test_operations_by_phase(member):
     """8 points of 8 features to one number: 2 x 8 x 8 forward, the same for the weight's gradient."""
-    watch = OperatorWatch()
-    assert operations(member, 0, watch) == {"collate": 0, "forward": 128, "backward": 128, "update": 0}
-    assert not watch.uncounted
+    observer = OperatorObserver()
+    assert operations(member, 0, observer) == {"collate": 0, "forward": 128, "backward": 128, "update": 0}
+    assert not observer.uncounted
 
 
 def test_a_step_without_marks_is_one_phase(member):
     member.built.step = lambda built, batch, mark: built.forward(built.model, batch)
-    assert operations(member, 0, OperatorWatch()) == {"collate": 128}
+    assert operations(member, 0, OperatorObserver()) == {"collate": 128}
 
 
 @pytest.mark.parametrize(
@@ -97,22 +92,22 @@ def test_an_operator_that_nobody_knows_is_named(member):
     with torch.library._scoped_library("harness_test", "DEF") as library:
         library.define("strange(Tensor x) -> Tensor")
         library.impl("strange", lambda x: x * 2, "CompositeExplicitAutograd")
-        forward, watch = member.built.forward, OperatorWatch()
+        forward, observer = member.built.forward, OperatorObserver()
         member.built.forward = lambda model, batch: forward(model, batch._replace(x=strange(batch.x)))
         strange = torch.ops.harness_test.strange
-        operations(member, 0, watch)
-    assert watch.uncounted == {"harness_test.strange"}
+        operations(member, 0, observer)
+    assert observer.uncounted == {"harness_test.strange"}
 
 
 def test_subnormal_numbers_in_the_backward_pass(member):
-    watch = OperatorWatch()
-    operations(member, 0, watch)
-    assert watch.written > 8
-    assert watch.subnormal == 0
-    watch, inner = OperatorWatch(), member.built.backward
+    observer = OperatorObserver()
+    operations(member, 0, observer)
+    assert observer.written > 8
+    assert observer.subnormal == 0
+    observer, inner = OperatorObserver(), member.built.backward
     member.built.backward = lambda model, loss: inner(model, loss * 1e-40)
-    operations(member, 0, watch)
-    assert watch.subnormal > 8
+    operations(member, 0, observer)
+    assert observer.subnormal > 8
     assert member.built.backward.__name__ == "<lambda>", "what watched the backward pass is taken away"
 
 

@@ -34,7 +34,7 @@ def smi(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_a_throttled_card(smi, reasons, forced_down):
     smi(f"{reasons}, 1980, 54", f"{os.getpid()}\\n17\\n")
-    told = gpu.ask("GPU-1")
+    told = gpu.query_card("GPU-1")
     assert told == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
 
 
@@ -45,9 +45,9 @@ def test_the_models_of_the_cards(smi):
 
 def test_where_nothing_tells(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpu.ask("GPU-1") == {}
+    assert gpu.query_card("GPU-1") == {}
     assert gpu.cards() == {}
-    assert gpu.reading(torch.device("cpu")) == {}
+    assert gpu.card_state(torch.device("cpu")) == {}
     assert gpu.clock_for(torch.device("cpu")).events is None
 
 
@@ -112,9 +112,9 @@ def test_a_suite_runs_on_a_real_gpu(tmp_path):
     assert {record.measure.partition(".")[0] for record in records} == {"verify", "speed", "learning"}
 
 
-def test_what_wakes_cuda_is_asked_in_a_child():
+def test_what_wakes_cuda_is_facts_of_child():
     mine = os.getpid()
-    told = machine.asked_in_a_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
+    told = machine.facts_of_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
     assert told == {"cudnn": 91900, "gpus": 1}
     with pytest.raises(RuntimeError, match="without an answer"):
-        machine.asked_in_a_child(lambda: os._exit(1))  # a driver that crashes
+        machine.facts_of_child(lambda: os._exit(1))  # a driver that crashes

@@ -10,7 +10,7 @@ from tasks import task
 
 from harness.analysis.quantities import find_quantities
 from harness.builtin.health import Health, clipped_cell
-from harness.measure.kinds.health import measure_health, probed
+from harness.measure.kinds.health import measure_health, probe
 from harness.measure.kinds.learning import learn
 from harness.measure.runtime.builder import TrialBuilder
 from harness.plugins.catalog import core_catalog
@@ -110,7 +110,7 @@ def test_a_model_says_what_it_knows_of_itself(looked):
     assert shown.rows[0][4:] == ("-", "-")
     first, last = frank["probes"]["drawn"][0], frank["probes"]["drawn"][-1]
     assert shown.rows[1][4] == f"{first:.3g} to {last:.3g}"
-    assert shown.notes[0].endswith("Gradients by lag are at 2, 1, 0 steps before the end.")
+    assert shown.notes[0].endswith("Gradients by lag are shown at 2, 1, 0 steps before the end.")
 
 
 def test_to_look_changes_nothing(looked):
@@ -121,13 +121,13 @@ def test_to_look_changes_nothing(looked):
 
 def test_gradients_that_a_model_still_gathers_are_left_to_it(planned, catalog):
     (block,) = planned("", text=TEXT.replace("OTHER", "{model: frank}")).blocks
-    built = TrialBuilder(catalog).built(block.trials[1])
+    built = TrialBuilder(catalog).build(block.trials[1])
     batch = built.batch(TrialBuilder(catalog).data(block.baseline.dataset).train[:8])
     built.model.loss(batch).backward()
     before = [parameter.grad.clone() for parameter in built.model.parameters()]
     state = torch.get_rng_state()
-    one = probed(built.model, batch)
-    assert one == probed(built.model, batch), "each look begins without gradients, and draws alike"
+    one = probe(built.model, batch)
+    assert one == probe(built.model, batch), "each look begins without gradients, and draws alike"
     assert torch.equal(torch.get_rng_state(), state)
     for parameter, gradient in zip(built.model.parameters(), before, strict=True):
         assert torch.equal(parameter.grad, gradient)

@@ -14,7 +14,7 @@ import torch
 from tasks import task
 
 from harness.measure.kinds import learning as train
-from harness.measure.kinds.learning import Run, built_under, learn, split
+from harness.measure.kinds.learning import TrainingRun, built_under, learn, split
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.failure import TrialFailed
 from harness.plugins.parts import Data
@@ -57,10 +57,10 @@ def learnt(
     return {name: value for name, value in found.items() if name != "elapsed"}
 
 
-def begun(block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None) -> Run:
+def begun(block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None) -> TrainingRun:
     settings = block.measures.learning
     assert settings is not None
-    return Run.of(task(block, level, builder), seed, settings, checkpoint)
+    return TrainingRun(task(block, level, builder), seed, settings, checkpoint)
 
 
 def ids(examples) -> list[int]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -27,12 +28,6 @@ from harness.measure.servers import Servers
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.settings import Speed
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory):
-    with Servers(tmp_path_factory.mktemp("run"), toy_catalog()) as running:
-        yield running
 
 
 @pytest.fixture
@@ -148,15 +143,20 @@ def of_learning(folder: Path) -> list[Record]:
     return [Record.from_json(line) for line in lines_of(folder) if line["measure"] == "learning"]
 
 
-def test_one_at_a_time_and_two_give_the_same_bits(here):
-    done = harness("run", "toy.yaml", "--jobs", "1", "--set", "measure.speed=", "--set", "measure.health=",
-                   "--results", "one", cwd=here)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (folder,) = (here / "one" / "toy").iterdir()
-    assert len(of_learning(folder)) == 20
-    first = timeless(of_learning(folder))
+def test_one_at_a_time_and_two_give_the_same_bits(here, planned, servers):
+    text = (here / "toy.yaml").read_text()
+    (block,) = planned("", "measure.speed=", "measure.health=", text=text).blocks
+    records: list[Record] = []
+    assert servers.jobs == 1
+    measure_block(block, [], records.extend, servers)
+    first = timeless([r for r in records if r.measure == "learning"])
+    assert len(first) == 20
     assert first == timeless(of_learning(the_run(here)))
-    # Seeds added to a run that one has looked at leave the others as they were, and are told.
+
+
+def test_more_seeds_leave_the_others_as_they_were_and_are_flagged(here, tmp_path):
+    folder = copytree(the_run(here), tmp_path / "again")
+    first = timeless(of_learning(folder))
     done = harness("run", "--resume", folder, "--seeds", "6", "--json", cwd=here)
     assert done.returncode == 0, done.stderr
     assert {key: r for key, r in timeless(of_learning(folder)).items() if key in first} == first
@@ -242,7 +242,7 @@ def test_a_terminal_is_told_after_every_run_how_many_there_are():
 
     block = learning_block("plain", "other", speed=None)
     stream = Terminal()
-    progress = Progress(Plan("s", "q?", "what", (block,)), stream)
+    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
     records: list[Record] = []
     progress.block_begins(block, records)
     for seed in range(6):
@@ -260,7 +260,7 @@ def test_a_stream_is_told_of_seeds_beside_the_clock():
     """Runs are no processes of the clock: nothing is drawn for each of them, and the times stay."""
     block = learning_block("plain", "other", speed=Speed())
     stream = io.StringIO()
-    progress = Progress(Plan("s", "q?", "what", (block,)), stream)
+    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
     records = []
     for r in runs(block, "plain", close=[0.5] * 5) + runs(block, "other", close=[0.6] * 5):
         records.append(r)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tasks import task
 
-from harness.measure.kinds.memory import MARK, kept_for_backward, measure_memory, peaks_of_events, peaks_on_cpu
+from harness.measure.kinds.memory import MARK, measure_memory, peaks_of_events, peaks_on_cpu, saved_for_backward
 
 FLOAT = 4
 
@@ -79,7 +79,7 @@ def test_kept_for_backward_counts_each_storage_once_and_neither_weights_nor_the_
         exponential = product.exp()  # keeps its result
         (exponential * exponential).sum().backward()  # keeps the same storage, twice more
 
-    assert kept_for_backward(built(step), []) == 64 * FLOAT
+    assert saved_for_backward(built(step), []) == 64 * FLOAT
 
 
 def test_kept_for_backward_is_what_is_kept_at_one_time():
@@ -87,7 +87,7 @@ def test_kept_for_backward_is_what_is_kept_at_one_time():
         for _ in range(3):
             (batch[0] * built.model.weight).exp().sum().backward()
 
-    assert kept_for_backward(built(truncated), []) == 64 * FLOAT
+    assert saved_for_backward(built(truncated), []) == 64 * FLOAT
 
 
 def test_a_trials_memory_is_exact(planned, catalog):

@@ -3,8 +3,17 @@
 import pytest
 
 from harness.measure.kinds.profile import MARK as PROFILE_MARK
-from harness.measure.kinds.profile import TRACE_EVENTS, dress
-from harness.measure.kinds.profile_events import MARK, Event, Phase, Row, Summary, summary_of, typical
+from harness.measure.kinds.profile import TRACE_EVENTS, tidy
+from harness.measure.kinds.profile_events import (
+    MARK,
+    Event,
+    Kernel,
+    Operator,
+    Phase,
+    StepProfile,
+    median_of_passes,
+    profile_of_step,
+)
 
 
 def mark(name: str, at: int) -> Event:
@@ -26,12 +35,12 @@ STEP = [
 
 
 def test_each_operator_has_its_own_time_by_phase():
-    found = summary_of(STEP)
-    assert {key: row.own for key, row in found.rows.items()} == {
+    found = profile_of_step(STEP)
+    assert {key: row.own for key, row in found.operators.items()} == {
         ("forward", "outer"): 30 - 8 - 10, ("forward", "inner"): 8 + 10 - 4, ("forward", "leaf"): 4,
         ("backward", "outer"): 10,
     }  # fmt: skip
-    assert {key: (row.calls, row.called, row.leaves) for key, row in found.rows.items()} == {
+    assert {key: (row.calls, row.called, row.leaves) for key, row in found.operators.items()} == {
         ("forward", "outer"): (1, 2, 0), ("forward", "inner"): (2, 1, 1), ("forward", "leaf"): (1, 0, 1),
         ("backward", "outer"): (1, 0, 1),
     }  # fmt: skip
@@ -39,15 +48,15 @@ def test_each_operator_has_its_own_time_by_phase():
 
 
 def test_a_phase_is_what_lies_between_two_marks_and_what_is_in_no_operator_is_counted():
-    found = summary_of(STEP)
+    found = profile_of_step(STEP)
     assert found.phases == {"forward": Phase(48, 18, 1), "backward": Phase(38, 28, 1)}
     for phase in found.phases:
-        own = sum(row.own for (where, _), row in found.rows.items() if where == phase)
+        own = sum(row.own for (where, _), row in found.operators.items() if where == phase)
         assert own + found.phases[phase].between == found.phases[phase].wall
 
 
 def test_a_phase_that_comes_again_is_one():
-    found = summary_of([mark("step", 0), mark("forward", 10), mark("update", 20), mark("forward", 30)])
+    found = profile_of_step([mark("step", 0), mark("forward", 10), mark("update", 20), mark("forward", 30)])
     assert found.phases == {"forward": Phase(16, 16, 0), "update": Phase(8, 8, 0)}
 
 
@@ -56,10 +65,10 @@ def test_two_threads_at_once_do_not_count_twice():
         mark("step", 0), Event("a", 10, 30, thread=1, id=1), Event("b", 20, 50, thread=2, id=2),
         Event("c", 25, 28, thread=1, id=3), mark("backward", 60),
     ]  # fmt: skip
-    found = summary_of(events)
+    found = profile_of_step(events)
     assert found.phases["backward"].between == 58 - 40
-    assert (found.rows["backward", "a"].own, found.rows["backward", "a"].called) == (17, 1)
-    assert (found.rows["backward", "b"].own, found.rows["backward", "b"].called) == (30, 0)
+    assert (found.operators["backward", "a"].own, found.operators["backward", "a"].called) == (17, 1)
+    assert (found.operators["backward", "b"].own, found.operators["backward", "b"].called) == (30, 0)
 
 
 def test_kernels_belong_to_the_operator_that_launched_them():
@@ -67,20 +76,20 @@ def test_kernels_belong_to_the_operator_that_launched_them():
         Event("gemm", 200, 240, kind="kernel", launched_by=3),
         Event("gemm", 240, 250, kind="kernel", launched_by=6),
     ]
-    found = summary_of([*STEP, *kernels, Event("stray", 0, 9, kind="kernel", launched_by=99)])
-    assert (found.rows["forward", "inner"].kernels, found.rows["forward", "inner"].device) == (1, 40)
-    assert found.kernels == {("forward", "gemm"): [1, 40], ("backward", "gemm"): [1, 10]}
+    found = profile_of_step([*STEP, *kernels, Event("stray", 0, 9, kind="kernel", launched_by=99)])
+    assert (found.operators["forward", "inner"].kernels, found.operators["forward", "inner"].device) == (1, 40)
+    assert found.kernels == {("forward", "gemm"): Kernel(1, 40), ("backward", "gemm"): Kernel(1, 10)}
 
 
 def test_of_several_passes_the_middle_one_counts_so_an_interruption_is_no_operator():
-    def one(own: int, name: str = "mm") -> Summary:
-        return Summary({("forward", name): Row(1, 1, 0, own)}, {"forward": Phase(own + 5, 5, 1)})
+    def one(own: int, name: str = "mm") -> StepProfile:
+        return StepProfile({("forward", name): Operator(1, 1, 0, own)}, {"forward": Phase(own + 5, 5, 1)})
 
-    whole = typical([[one(10), one(30)], [one(9000), one(31)], [one(12), one(32)]])
-    assert whole.rows == {("forward", "mm"): Row(2, 2, 0, 12 + 31)}
+    whole = median_of_passes([[one(10), one(30)], [one(9000), one(31)], [one(12), one(32)]])
+    assert whole.operators == {("forward", "mm"): Operator(2, 2, 0, 12 + 31)}
     assert whole.phases == {"forward": Phase(17 + 36, 10, 2)}
-    rare = typical([[one(10)], [one(10)], [one(7, "once")]])
-    assert rare.rows["forward", "once"].own == 0
+    rare = median_of_passes([[one(10)], [one(10)], [one(7, "once")]])
+    assert rare.operators["forward", "once"].own == 0
     assert whole.columns()["operators"]["own"] == [43]
     assert whole.columns()["phases"]["phase"] == ["forward"]
 
@@ -95,7 +104,7 @@ def trace(count: int) -> dict:
 
 def test_the_marks_of_a_trace_become_spans_named_as_phases():
     made = trace(3)
-    assert dress(made) is False
+    assert tidy(made) is False
     spans = [event for event in made["traceEvents"] if event.get("cat") == "user_annotation"]
     assert [(span["name"], span["ts"], span["dur"]) for span in spans] == [
         ("forward", 1.0, 3.0),
@@ -107,6 +116,6 @@ def test_the_marks_of_a_trace_become_spans_named_as_phases():
 @pytest.mark.parametrize("more", [0, 500])
 def test_a_trace_is_bounded(more):
     made = trace(TRACE_EVENTS - 10 + more)  # and two marks are among what is timed
-    assert dress(made) is bool(more)
+    assert tidy(made) is bool(more)
     assert len(made["traceEvents"]) <= TRACE_EVENTS + 10
     assert made["traceEvents"][0]["ph"] == "M"

@@ -36,7 +36,7 @@ class Observer:
     def provide_executors(self):
         @contextmanager
         def execute(run):
-            run.met({"processor": "fake", "gpus": 0})
+            run.on_machine({"processor": "fake", "gpus": 0})
 
             yield lambda block, done, keep: self.execute(block, done, keep)
 
@@ -84,7 +84,9 @@ def test_hooks_are_told_in_order_and_cannot_break_the_run(observed):
 def test_another_machine_may_not_go_on(observed):
     _, plan, store, catalog = observed
     store.write("machine.json", '{"processor": "another"}')
-    with pytest.raises(UserError, match="this is not the machine the run began on: processor was another and is fake"):
+    with pytest.raises(
+        UserError, match="this is not the machine on which the run began: processor was another and is fake"
+    ):
         Runner(plan, store, catalog, Watcher(), Path(), executor="fake").run()
     assert not store.records()
 
@@ -93,7 +95,7 @@ def test_the_hooks_that_exist_are_documented_with_an_example():
     from harness.plugins import hookspecs
 
     specs = [f for f in vars(hookspecs).values() if hasattr(f, "harness_spec")]
-    assert len(specs) == 12
+    assert len(specs) == 14
     for spec in specs:
         assert f"def {spec.__name__}(" in spec.__doc__, spec.__name__
         assert "@harness.hookimpl" in spec.__doc__
@@ -170,14 +172,14 @@ def adds_what_no_file_holds(block, done, keep, measure):
     return True
 
 
-AS_MEASURED = "changes a record; it is kept as it was measured"
-KEPT = "keeps records back; they are kept all the same"
+AS_MEASURED = "changes a record; it is stored as it was measured"
+KEPT = "withholds records; they are stored"
 MEDDLING: dict[Any, list[str]] = {
     forges: [AS_MEASURED], forges_in_place: [AS_MEASURED], keeps_back: [KEPT], swallows: [KEPT],
-    says_that_it_failed: [AS_MEASURED], makes_up: ["hands over a record that was not measured; it is not kept"],
+    says_that_it_failed: [AS_MEASURED], makes_up: ["returns a record that was not measured; it is not stored"],
     raises_while_it_keeps: ["failed: SystemExit: 0", KEPT], raises_after: ["failed: SystemExit: 0"],
     of_another_block: [], watches_the_power: [],
-    adds_what_no_file_holds: ["adds what cannot be stored: TypeError: Object of type object is not JSON serializable"],
+    adds_what_no_file_holds: ["adds data that JSON cannot store: TypeError: Object of type object is not JSON serializable"],
 }  # fmt: skip
 
 

@@ -8,18 +8,20 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from tasks import task
 
 from harness.measure.kinds.profile import profile_trial
-from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.watchdog import Watchdog
+from harness.records.settings import Profile
 
 
 @pytest.fixture(scope="module")
 def traced(planned, catalog, tmp_path_factory):
     (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
     traces = tmp_path_factory.mktemp("traces")
-    data = profile_trial(block, "backwards", "train", TrialBuilder(catalog), Watchdog(0.0), traces)
-    return data, traces
+    data = profile_trial(
+        task(block, "backwards", catalog, settings=block.measures.get("profile", Profile), folder=traces)
+    )
+    return data, traces / "traces"
 
 
 def test_the_trace_is_compressed_json_that_perfetto_opens(traced):

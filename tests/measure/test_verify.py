@@ -36,7 +36,7 @@ def test_dropout_does_not_stand_in_the_way(catalog):
         ({"use": ["halved"]}, "promises the same computation, but the same gradients move layers.0.bias differently"),
         (
             {"use": ["forgetful"]},
-            "promises the same computation in another order, but its order does not hold each example",
+            "promises the same computation in another order, but its order does not contain each example",
         ),
         ({"use": ["lazy"]}, "promises the same computation, but a whole step moves the weights differently (by "),
         ({"model": "other"}, "promises the same computation, but loss is off by"),

@@ -15,9 +15,9 @@ from made import block, record
 import harness
 from harness.analysis.findings import find
 from harness.errors import UserError
-from harness.measure.coordinator import Servers
-from harness.measure.forkserver import at_most, new_facts
-from harness.measure.runner import tell
+from harness.measure.runner import notify
+from harness.measure.servers import Servers
+from harness.measure.worker import at_most, new_facts
 from harness.plugins.catalog import MOST, Catalog
 from harness.plugins.isolation import error_text, isolated, one_line, visible
 from harness.plugins.manager import load_plugins
@@ -283,7 +283,7 @@ def test_observers_are_told_with_copies(planned):
     plugins.versions["observer"] = "1"
     problems: list[str] = []
     watcher = type("Watcher", (), {"problem": staticmethod(problems.append)})()
-    tell(Catalog(plugins), "plan_ready", watcher, plan=plan)
+    notify(Catalog(plugins), "plan_ready", watcher, plan=plan)
     assert "set" not in plan.overrides
     assert problems == ["plugin observer: plan_ready failed: SystemExit: 0"]
 

@@ -14,7 +14,7 @@ from toy_suite import SUITE, TOY
 
 from harness.api import python as python
 from harness.errors import UserError
-from harness.measure.coordinator import Servers
+from harness.measure.servers import Servers
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import installed, load_plugins
 from harness.plugins.parts import Model

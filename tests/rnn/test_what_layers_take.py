@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from harness_rnn.models.encoder import RecurrentEncoder
+from tasks import task
 from torch import nn
 from toy_suite import read
 
-from harness.measure.kinds.cost import OperatorWatch, operations
-from harness.measure.kinds.memory import Kept
+from harness.measure.kinds.cost import OperatorObserver, operations
+from harness.measure.kinds.memory import SavedTensors
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.member import lone_member
-from harness.measure.runtime.watchdog import Watchdog
 from harness.plan.planner import make_plan
 
 E, H, B = 12, 16, 8
@@ -33,8 +32,8 @@ measure: {{cost: {{}}}}
 def members(request, catalog):
     """The four ways, on uneven and on equal lengths; made anew for each mode."""
     (block,) = make_plan(read(SUITE, f"base.dataset.distribution={request.param}"), catalog).blocks
-    builder, watchdog = TrialBuilder(catalog), Watchdog(0.0)  # no alarm: it would end the process that tests
-    return lambda mode: {t.level: lone_member(block, t.level, mode, builder, watchdog) for t in block.trials}
+    builder = TrialBuilder(catalog)
+    return lambda mode: {t.level: task(block, t.level, builder, mode).member() for t in block.trials}
 
 
 @pytest.mark.parametrize("mode", ["train", "inference"])
@@ -44,7 +43,7 @@ def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
     for batch in (0, 5):
         forward = {}
         for level, member in members(mode).items():
-            watch = OperatorWatch()
+            watch = OperatorObserver()
             found = operations(member, batch, watch)
             assert not watch.uncounted
             counts = {name: amounts[batch] for name, amounts in member.counts().items()}
@@ -64,7 +63,7 @@ def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
     width, rows, steps = 256, 8, 60
     encoder = RecurrentEncoder(cell(width, width, batch_first=True))
     x = torch.randn(rows, steps, width)
-    kept = Kept([*encoder.parameters(), x])
+    kept = SavedTensors([*encoder.parameters(), x])
     with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda held: held.tensor):
         encoder(x, torch.full((rows,), steps))[0].sum().backward()
     found = kept.peak / (rows * steps / 1000) / 1e6
@@ -78,8 +77,8 @@ def test_gradients_of_a_long_padded_batch_underflow(catalog):
     shares = {}
     for mean in (10, 300):
         (block,) = make_plan(read(SUITE, *settings, f"base.dataset.mean={mean}"), catalog).blocks
-        watch = OperatorWatch()
-        operations(lone_member(block, "lstm", "train", TrialBuilder(catalog), Watchdog(0.0)), 0, watch)
+        watch = OperatorObserver()
+        operations(task(block, "lstm", catalog).member(), 0, watch)
         shares[mean] = watch.subnormal / watch.written
     assert shares[10] == 0
     assert shares[300] > 0.02

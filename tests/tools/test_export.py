@@ -16,8 +16,7 @@ from exported import numbers_of
 from toy_suite import SUITE, TOY
 
 from harness.errors import UserError
-from harness.measure.runtime import replay as rehearse
-from harness.measure.runtime.replay import Rehearsal
+from harness.measure.runtime.replay import Replay, mean_size
 from harness.plugins.catalog import Entry
 from harness.plugins.parts import Model, Skip
 from harness.report.table import Section, Table
@@ -106,7 +105,7 @@ def test_it_runs_by_itself_says_what_it_runs_on_and_times(here):
 
 
 def test_a_script_that_does_something_else_is_noticed():
-    seen = Rehearsal((0.5, 0.25))
+    seen = Replay((0.5, 0.25))
     steps = "print('step 1: loss 0.5 (expected 0.5)')\nprint('step 2: loss 0.250001 (expected 0.25)')\n"
     assert complaint(steps, seen, {}, 60) == ""
     assert complaint(steps.replace("0.250001", "0.2501"), seen, {}, 60) == (
@@ -116,18 +115,18 @@ def test_a_script_that_does_something_else_is_noticed():
         "it fails, and the trial does not: NameError: name 'unknown' is not defined"
     )
     assert complaint("", seen, {}, 60) == "it takes 0 steps and not 2"
-    failed = Rehearsal(failure="train step 1: RuntimeError: no (toy.py:3)")
+    failed = Replay(failure="train step 1: RuntimeError: no (toy.py:3)")
     assert complaint("", failed, {}, 60) == f"it runs, and the trial failed: {failed.failure}"
     assert complaint("raise RuntimeError('no,\\nand why')", failed, {}, 60) == ""
     assert complaint("unknown", failed, {}, 60).startswith(
         "it fails with NameError: name 'unknown' is not defined, and"
     )
     assert complaint(f"{steps}raise RuntimeError", failed, {}, 60) == "it takes 2 steps and not 0"
-    assert complaint("import time; time.sleep(60)", Rehearsal(failure="took longer than its limit"), {}, 0.5) == ""
+    assert complaint("import time; time.sleep(60)", Replay(failure="took longer than its limit"), {}, 0.5) == ""
     assert complaint("import toy", seen, {}, 60, ["toy"]) == (
         "it fails, and the trial does not: ModuleNotFoundError: toy is not to be imported"
     )
-    assert complaint("import os; 1 / (os.environ['A'] == 'b')", Rehearsal(), {"A": "b"}, 60) == ""
+    assert complaint("import os; 1 / (os.environ['A'] == 'b')", Replay(), {"A": "b"}, 60) == ""
 
 
 def test_a_trial_that_fails_is_exported_with_its_failure(catalog, subject):
@@ -284,7 +283,7 @@ def test_batches_that_cannot_be_made_are_reported(catalog, subject):
 
 
 def test_a_machine_that_a_trial_skips_is_named(catalog, subject, monkeypatch):
-    monkeypatch.setattr(scripts, "rehearse", lambda *rest: Rehearsal(skipped="no such unit"))
+    monkeypatch.setattr(scripts, "replay", lambda *rest: Replay(skipped="no such unit"))
     with pytest.raises(UserError, match="plain cannot run here: no such unit"):
         make_script(catalog, subject("plain"))
 
@@ -430,8 +429,8 @@ def test_a_run_of_another_version_is_refused(here, tmp_path):
 
 def test_sizes_of_predictions_of_any_form():
     one = torch.tensor([-1.0, 3.0])
-    assert rehearse.mean_size(one) == 2
-    assert rehearse.mean_size({"a": one, "b": (one * 2, [one])}) == 2.5
+    assert mean_size(one) == 2
+    assert mean_size({"a": one, "b": (one * 2, [one])}) == 2.5
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
-"""What a step computes and what starting costs: operations, page faults, subnormal numbers, cold start.
+"""The operations, page faults and subnormal numbers of a step, and the time of a cold start.
 
-Never in a process with the clock.
+Never in a process that is timed.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.measure.kinds.memory import columns
-from harness.measure.runtime.failure import blaming
+from harness.measure.runtime.builder import no_mark
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.member import BuiltMember
+from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
 from harness.measure.runtime.task import Task
 
-#: Rows and columns of the square product whose speed stands for what a device can do, and how often it is timed.
+#: The size of the square matrices whose product estimates the peak speed of a device, and how often it is timed.
 PRODUCT = {"cpu": 768, "cuda": 4096}
 PRODUCTS = 20
-#: Namespaces whose operators are either in the counter's table or no products of matrices, but for those named below.
+#: Namespaces whose operators are in the counter's table or multiply no matrices, except for those named below.
 KNOWN = ("aten", "prim", "prims", "profiler")
-#: Words in the names of torch's own operators that multiply matrices, for those the counter's table lacks.
+#: Words in the names of torch's own operators that multiply matrices and that the counter's table may lack.
 PRODUCT_WORDS = frozenset(
     {"rnn", "lstm", "gru", "linear", "mkldnn", "convolution", "attention", "transformer", "cdist", "addbmm"}
 )
@@ -36,72 +35,69 @@ Shape = Sequence[int]
 
 
 def measure_cost(task: Task) -> dict[str, Any]:
-    """What each batch of one trial's work set costs, one number a batch, as JSON values.
+    """The cost of each batch of one trial's work set, as JSON values.
 
-    `flops` has a list a phase: floating-point operations of matrix products, a multiplication and an addition counting
-    two. `uncounted` names operators that multiply matrices and have no formula: where there are any, the sums are too
-    small. `faults` are minor page faults in steady state, `written` and `subnormal` how many numbers other than zero
-    the backward pass wrote, and how many of these were subnormal. `product` has the nanoseconds of a square product.
-    Raises TrialFailed.
+    `flops` has a list for each phase, one number per batch: floating-point operations of matrix products, where a
+    multiplication with an addition counts two. `uncounted` names operators that multiply matrices and have no formula;
+    if there are any, the sums are too small. `faults` are minor page faults per batch in steady state. `written` is how
+    many nonzero numbers the backward pass wrote, and `subnormal` how many of these were subnormal. `product` has the
+    nanoseconds of a square matrix product. Raises TrialFailed.
     """
-    member, level, mode, watchdog = task.member(), task.level, task.mode, task.watchdog
-    batches = range(len(member.batches))
-    with blaming(level, "measuring cost"):
-        for batch in [*batches, *batches]:
-            member.before()
-            member.step(batch, lambda phase: None)
-        faults = []
-        for batch in batches:
-            member.before()
-            faults.append(page_faults(member, batch))
-        flops = []
-        watch = OperatorWatch()
-        for batch in batches:
-            watchdog.doing(level, f"one {mode} step that counts operations")
-            flops.append(operations(member, batch, watch))
-        watchdog.doing(level, "timing a product of matrices")
-        product = product_times(member.built.device)
-        watchdog.rest()
-        return {
-            "flops": columns(flops),
-            "uncounted": sorted(watch.uncounted),
-            "written": watch.written,
-            "subnormal": watch.subnormal,
-            "faults": faults,
-            "product": {"size": PRODUCT[member.built.device.type], "nanoseconds": product},
-            "counts": member.counts(),
-            "device": member.built.device.type,
-        }
+    member = task.member()
+    member.run_work_set(passes=2)
+    faults = page_faults(member)
+    flops = []
+    observer = OperatorObserver()
+    for batch in range(len(member.batches)):
+        task.doing(f"one {task.mode} step that counts operations")
+        flops.append(operations(member, batch, observer))
+    task.doing("timing a matrix product")
+    product = product_times(member.built.device)
+    return {
+        "flops": columns(flops),
+        "uncounted": sorted(observer.uncounted),
+        "written": observer.written,
+        "subnormal": observer.subnormal,
+        "faults": faults,
+        "product": {"size": PRODUCT[member.built.device.type], "nanoseconds": product},
+        "counts": member.counts(),
+        "device": member.built.device.type,
+    }
 
 
-def page_faults(member: BuiltMember, batch: int) -> int:
-    """Minor page faults of one step: memory that the allocator had given back, or never had."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    member.step(batch, lambda phase: None)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-
-def operations(member: BuiltMember, batch: int, watch: OperatorWatch) -> dict[str, int]:
-    """Floating-point operations of each phase of one step."""
-    counter = FlopCounterMode(display=False, custom_mapping=formulas())
-    watch.known = counter.flop_registry
-    found: dict[str, int] = {}
-    last, before = "step", 0
-
-    def mark(phase: str) -> None:
-        nonlocal last, before
-        total = counter.get_total_flops()
-        found[phase] = found.get(phase, 0) + total - before
-        last, before = phase, total
-
-    with watch, watch.backward_of(member), counter:  # the last one entered sees an operator first, and decomposes it
-        member.step(batch, mark)
-    mark(last)
+def page_faults(member: BuiltMember) -> list[int]:
+    """The minor page faults of one step on each batch: pages that the allocator had returned to the system, or that are
+    new."""
+    found = []
+    for batch in range(len(member.batches)):
+        member.before()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        member.step(batch, no_mark)
+        found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     return found
 
 
-class OperatorWatch(TorchDispatchMode):  # type: ignore[misc]
-    """Sees every operator that runs: which of them the counter has no formula for, and what backward passes write."""
+def operations(member: BuiltMember, batch: int, observer: OperatorObserver) -> dict[str, int]:
+    """The floating-point operations of each phase of one step."""
+    counter = FlopCounterMode(display=False, custom_mapping=formulas())
+    observer.known = counter.flop_registry
+    found: dict[str, int] = {}
+    before = 0
+
+    def mark(phase: str) -> None:
+        nonlocal before
+        total = counter.get_total_flops()
+        found[phase] = found.get(phase, 0) + total - before
+        before = total
+
+    # The mode that is entered last sees an operator first, and may decompose it.
+    with observer, observer.backward_of(member), counter:
+        step_with_marks(member, batch, mark)
+    return found
+
+
+class OperatorObserver(TorchDispatchMode):  # type: ignore[misc]
+    """Observes every operator: which ones have no formula, and how many subnormal numbers backward passes write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +108,7 @@ class OperatorWatch(TorchDispatchMode):  # type: ignore[misc]
 
     @contextmanager
     def backward_of(self, member: BuiltMember) -> Iterator[None]:
-        """Know when the member's backward pass runs."""
+        """Count what is written while the backward pass of the member runs."""
         built, inner = member.built, member.built.backward
 
         def backward(model: Any, loss: Any) -> None:
@@ -129,17 +125,17 @@ class OperatorWatch(TorchDispatchMode):  # type: ignore[misc]
             built.backward = inner
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operator and look at it."""
+        """Run an operator and observe it."""
         out = func(*args, **(kwargs or {}))
         if func._overloadpacket not in self.known and multiplies(func):
             self.uncounted.add(str(func._overloadpacket))
         if self.in_backward and not any(returned.alias_info for returned in func._schema.returns):
             for tensor in out if isinstance(out, (tuple, list)) else (out,):
-                self.look_at(tensor)
+                self.count_numbers(tensor)
         return out
 
-    def look_at(self, tensor: Any) -> None:
-        """Count its numbers other than zero, and the subnormal ones among them."""
+    def count_numbers(self, tensor: Any) -> None:
+        """Count the nonzero numbers of a tensor, and the subnormal ones among them."""
         if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or not tensor.is_floating_point():
             return
         size = tensor.detach().abs()
@@ -148,7 +144,7 @@ class OperatorWatch(TorchDispatchMode):  # type: ignore[misc]
 
 
 def multiplies(func: Any) -> bool:
-    """Whether an operator may multiply matrices: torch's own by its name, and any that is not torch's."""
+    """Whether an operator may multiply matrices. torch's own operators are recognised by name; all others may."""
     if func.namespace not in KNOWN:
         return True
     words = func._overloadpacket.__name__.strip("_").split("_")
@@ -156,12 +152,12 @@ def multiplies(func: Any) -> bool:
 
 
 def formulas() -> dict[Any, Callable[..., int]]:
-    """Operations of the operators that torch's own table lacks: recurrent layers, attention on a CPU, and products with
-    a vector.
+    """Formulas for operators that torch's own table lacks: recurrent layers, attention on a CPU, and products with a
+    vector.
 
-    A recurrent layer applies each of its weight matrices to each row of its input once. Its backward pass makes two
-    products of each of these: the gradients of the input and of the weights. Attention makes two products, and five
-    in its backward pass, where it computes the scores anew.
+    A recurrent layer multiplies each row of its input by each of its weight matrices once. Its backward pass needs two
+    products for each of these: the gradients of the input and of the weights. Attention needs two products, and five in
+    its backward pass, which computes the scores again.
     """
     aten = torch.ops.aten
 
@@ -194,7 +190,7 @@ def formulas() -> dict[Any, Callable[..., int]]:
 
 
 def product_times(device: torch.device) -> list[int]:
-    """Nanoseconds of each of `PRODUCTS` float32 products of square matrices, on as many threads as a step has."""
+    """Nanoseconds of each of `PRODUCTS` products of square float32 matrices, with the threads of a step."""
     rows = PRODUCT[device.type]
     a, b = torch.rand(rows, rows, device=device), torch.rand(rows, rows, device=device)
     out = torch.empty_like(a)
@@ -210,19 +206,17 @@ def product_times(device: torch.device) -> list[int]:
 
 
 def measure_cold(task: Task) -> dict[str, Any]:
-    """Seconds since `forked`, when this process began, on the same clock: until the trial was built, and at the end of
-    each step of two passes over its work set. Raises TrialFailed."""
+    """Seconds since this process was forked: when the trial was built, and at the end of each step of two passes over
+    its work set. Raises TrialFailed."""
     member = task.member()
     wait = clock_for(member.built.device).wait
     construction = perf_counter() - task.forked
     ends = []
-    with blaming(task.level, "starting cold"):
-        for _ in range(2):
-            for batch in range(len(member.batches)):
-                member.before()
-                member.step(batch, lambda phase: None)
-                if wait:
-                    wait()
-                ends.append(perf_counter() - task.forked)
-        task.watchdog.rest()
+    for _ in range(2):
+        for batch in range(len(member.batches)):
+            member.before()
+            member.step(batch, no_mark)
+            if wait:
+                wait()
+            ends.append(perf_counter() - task.forked)
     return {"built": construction, "ends": ends}

@@ -1,13 +1,13 @@
-"""Train one trial under one seed, and judge it on held-out examples: the loop that everything of learning comes from.
+"""Trains one trial under one seed and evaluates it on held-out examples.
 
-The clock has no part in it. All randomness comes of the seed: weights, the split where that is arbitrary, the order of
-examples, and whatever draws from torch's generator on the way, such as dropout. On one thread of one machine a seed
-gives the same numbers, to the bit, also when the run was stopped and taken up again.
+Steps are not timed. All randomness comes from the seed: the weights, the split if the dataset allows any, the order of
+examples, and whatever draws from torch's generator, such as dropout. On one thread of one machine a seed gives the same
+numbers bit for bit, also if the run was stopped and resumed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from math import ceil, isfinite, nan
@@ -18,22 +18,21 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.failure import blaming
 from harness.measure.runtime.task import Task
-from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
 from harness.records.plan import Block
 from harness.records.settings import Learning
 
-#: After so many steps the losses are read: reading one makes a GPU wait.
-READ = 16
+#: The losses are read after this many steps, since reading one synchronizes with a GPU.
+READ_EVERY = 16
 
 
 @dataclass
 class Curve:
-    """What a run leaves behind. The first three have an entry a step; `evaluated` says after how many steps the scores
-    were taken, and `elapsed` after how many seconds of training."""
+    """The curves of a run. The first three have one entry per step. `evaluated` and `elapsed` are the steps and the
+    seconds of training after which the scores were computed."""
 
     loss: list[float] = field(default_factory=list)
     gradient_norm: list[float] = field(default_factory=list)
@@ -45,7 +44,7 @@ class Curve:
     why: str = ""
 
     def bad_step(self, begin: int, explodes: float) -> tuple[int, str] | None:
-        """The first step from `begin` on at which the run has diverged, and how that shows."""
+        """The first step from `begin` on at which the run has diverged, and the reason."""
         for step in range(begin, len(self.loss)):
             loss, norm = self.loss[step], self.gradient_norm[step]
             if not isfinite(loss):
@@ -58,7 +57,7 @@ class Curve:
 
 
 class Resplit(Sequence[Any]):
-    """Positions of one sequence after another, in a given order."""
+    """The items at some positions of several sequences, as if these were one sequence."""
 
     def __init__(self, parts: Sequence[Sequence[Any]], positions: Sequence[int]) -> None:
         self.parts, self.positions = parts, positions
@@ -78,7 +77,7 @@ class Resplit(Sequence[Any]):
 
 
 def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Training and test examples of a seed: drawn anew, in the same proportion, where the split was arbitrary."""
+    """The training and test examples of a seed: split again, with the same sizes, if the examples are exchangeable."""
     if not data.exchangeable:
         return data.train, data.test
     both = (data.train, data.test)
@@ -88,19 +87,17 @@ def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
 
 
 def learn(task: Task) -> dict[str, Any]:
-    """The run of one trial under one seed as JSON values; takes up the run saved at `checkpoint` if there is one.
+    """The run of one trial under one seed, as JSON values. Resumes the run that is saved at the checkpoint, if any.
     Raises TrialFailed."""
-    settings: Learning = task.settings
     with blaming(task.level, f"training under seed {task.seed}"):
-        task.watchdog.doing(task.level, "building the model")
-        run = Run.of(task, task.seed, settings, task.checkpoint)
+        task.doing("building the model")
+        run = TrainingRun(task, task.seed, task.settings, task.checkpoint)
         run.resume()
         run.train()
-        task.watchdog.rest()
-        curve = asdict(run.curve)
+    curve = asdict(run.curve)
     if len(set(curve["learning_rate"])) == 1:
         del curve["learning_rate"][1:]
-    for name in ("loss", "gradient_norm"):  # JSON has no word for what is no number
+    for name in ("loss", "gradient_norm"):  # JSON has no infinity and no NaN
         curve[name] = [value if isfinite(value) else None for value in curve[name]]
     return {
         **curve,
@@ -112,83 +109,68 @@ def learn(task: Task) -> dict[str, Any]:
 
 
 def built_under(block: Block, level: str, seed: int, builder: TrialBuilder) -> BuiltTrial:
-    """A trial under a seed, with the weights that its baseline has under it."""
-    trial = next(trial for trial in block.trials if trial.level == level)
-    weights = builder.bare(replace(block.baseline, seed=seed)).state_dict()
-    built = builder.build(replace(trial, seed=seed), {name: tensor.clone() for name, tensor in weights.items()})
+    """A trial under a seed, with the weights of its baseline under this seed."""
+    weights = builder.weights(replace(block.baseline, seed=seed))
+    built = builder.build(replace(block.trial(level), seed=seed), weights)
     if built.optimizer is None:
         raise ValueError("it has no optimizer")
-    torch.manual_seed(seed)  # models of other sizes have drawn more or less of it
+    torch.manual_seed(seed)  # models of different sizes have drawn different amounts
     return built
 
 
-@dataclass
-class Run:
-    """A trial under way. `step` is how many steps are done of the `total`, which is 0 where time ends it."""
+class TrainingRun:
+    """The training of one trial under one seed."""
 
-    built: BuiltTrial
-    data: Data
-    train_set: Sequence[Any]
-    test_set: Sequence[Any]
-    settings: Learning
-    seed: int
-    watchdog: Watchdog
-    checkpoint: Path | None
-    key: str
-    step: int = 0
-    total: int = 0
-    spent: float = 0.0
-    curve: Curve = field(default_factory=Curve)
-    norms: list[torch.Tensor] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> Run:
-        """A run that has not begun."""
-        built = built_under(task.block, task.level, seed, task.builder)
-        data = task.builder.data(built.trial.dataset)
+    def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
+        self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
+        self.built = built_under(task.block, task.level, seed, task.builder)
+        self.data = task.builder.data(self.built.trial.dataset)
         for name in settings.scores:
-            if name != "loss" and name not in data.scores:
-                raise ValueError(f"{built.trial.dataset.name} says it has a score {name}, and does not compute it")
-        key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
-        run = cls(built, data, *split(data, seed), settings, seed, task.watchdog, checkpoint, key)
-        built.update = run.watching(built.update)
-        return run
+            if name != "loss" and name not in self.data.scores:
+                raise ValueError(f"{self.built.trial.dataset.name} says it has a score {name}, and does not compute it")
+        self.train_set, self.test_set = split(self.data, seed)
+        #: Names the run in its checkpoint.
+        self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
+        #: The steps taken and the steps planned; 0 are planned if the run ends after some time.
+        self.step = self.total = 0
+        self.spent = 0.0
+        self.curve = Curve()
+        self.norms: list[torch.Tensor] = []
+        update = self.built.update
 
-    def watching(self, update: Callable[..., None]) -> Callable[..., None]:
-        """The update, after the norm of the gradient that it is handed was taken: before any clipping in it."""
-
-        def watched(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-            self.norms.append(gradient_norm(model))
+        def with_norm(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+            self.norms.append(gradient_norm(model))  # before the update may clip the gradient
             update(model, optimizer)
 
-        return watched
+        self.built.update = with_norm
 
     def train(self) -> None:
-        """Train to the end, evaluating on the way, or until the run has diverged."""
+        """Train and evaluate until the end, or until the run has diverged."""
         settings, curve = self.settings, self.curve
         if not curve.evaluated:
             self.evaluate()
         batches = self.batches(self.step)
-        total = self.total = settings.steps or ceil((settings.epochs or 0.0) * self.steps_an_epoch())
+        steps_per_epoch = ceil(len(self.train_set) / self.built.trial.batch_size)
+        total = self.total = settings.steps or ceil((settings.epochs or 0.0) * steps_per_epoch)
         due = {round(total * index / settings.evaluations) for index in range(settings.evaluations + 1)}
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []
         saved = monotonic()
-        while not self.over(total):
+        while not self.finished(total):
             begun = perf_counter()
             self.watchdog.doing(self.built.trial.level, "one training step")
             assert self.built.optimizer is not None
             curve.learning_rate.append(float(self.built.optimizer.param_groups[0]["lr"]))
-            losses.append(self.built.step(self.built, self.built.batch(next(batches)), lambda phase: None))
+            losses.append(self.built.step(self.built, self.built.batch(next(batches)), no_mark))
             norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.built.device))
             self.norms.clear()
             self.step += 1
             self.spent += perf_counter() - begun
             evaluation = self.step in due if total else self.spent >= self.next_evaluation()
-            if len(losses) == READ or evaluation or self.over(total):
+            if len(losses) == READ_EVERY or evaluation or self.finished(total):
                 if self.read(losses, norms):
                     return
-                if evaluation or self.over(total):
+                if evaluation or self.finished(total):
                     self.evaluate()
                     if curve.diverged_at is not None:
                         return
@@ -196,16 +178,16 @@ class Run:
                     self.save()
                     saved = monotonic()
 
-    def over(self, total: int) -> bool:
-        """Whether the run has had its steps, or its time."""
+    def finished(self, total: int) -> bool:
+        """Whether the run has reached its number of steps, or its time."""
         return self.step >= total if total else self.spent >= (self.settings.seconds or 0.0)
 
     def next_evaluation(self) -> float:
-        """After how many seconds of training the next evaluation is due."""
+        """The seconds of training after which the next evaluation is due."""
         return (self.settings.seconds or 0.0) * len(self.curve.evaluated) / self.settings.evaluations
 
     def read(self, losses: list[torch.Tensor], norms: list[torch.Tensor]) -> bool:
-        """Take the latest losses and norms into the curve; returns whether the run has diverged."""
+        """Move the latest losses and norms into the curve. Returns whether the run has diverged."""
         curve, begin = self.curve, len(self.curve.loss)
         for series, values in ((curve.loss, losses), (curve.gradient_norm, norms)):
             series += [float(f"{value:.7g}") for value in torch.stack(values).float().tolist()]
@@ -220,36 +202,36 @@ class Run:
         return True
 
     def batches(self, begin: int) -> Iterator[list[Any]]:
-        """Endless batches, each epoch in an order of its own, from batch number `begin` on."""
+        """Endless batches from number `begin` on. Each epoch has an order of its own."""
         size = len(self.train_set)
         for epoch in count():
             shuffled = Resplit([self.train_set], Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
-            cut = self.built.cut(shuffled, Random(f"order {self.seed} {epoch}"))
-            for batch in cut[begin:]:
+            batches = self.built.batch_positions(shuffled, Random(f"order {self.seed} {epoch}"))
+            for batch in batches[begin:]:
                 yield [shuffled[position] for position in batch]
-            begin = max(0, begin - len(cut))
-
-    def steps_an_epoch(self) -> int:
-        """How many batches an epoch has."""
-        return ceil(len(self.train_set) / self.built.trial.batch_size)
+            begin = max(0, begin - len(batches))
 
     def evaluate(self) -> None:
-        """Add the loss and all scores on the test examples to the curve. Draws nothing from torch's generator."""
-        built, values = self.built, {name: [0.0, 0.0] for name in ("loss", *self.data.scores)}
-        size = built.trial.batch_size
+        """Add the loss and all scores on the test examples to the curve. The state of torch's generator does not
+        change."""
+        built, size = self.built, self.built.trial.batch_size
+        sums = dict.fromkeys(("loss", *self.data.scores), 0.0)
+        weights = dict.fromkeys(sums, 0)
         built.model.eval()
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             for begin in range(0, len(self.test_set), size):
                 self.watchdog.doing(built.trial.level, "evaluating")
                 batch = built.batch(self.test_set[begin : begin + size])
                 examples = len(batch.ids)
-                add(values["loss"], float(built.forward(built.model, batch)) * examples, examples)
+                sums["loss"] += float(built.forward(built.model, batch)) * examples
+                weights["loss"] += examples
                 predictions = built.evaluate(built.model, batch)
                 for name, score in self.data.scores.items():
                     scored = score(predictions, batch)
-                    add(values[name], float(scored.sum()), len(scored))
+                    sums[name] += float(scored.sum())
+                    weights[name] += len(scored)
         built.model.train()
-        means = {name: total / weight if weight else nan for name, (total, weight) in values.items()}
+        means = {name: total / weights[name] if weights[name] else nan for name, total in sums.items()}
         if not all(map(isfinite, means.values())):
             bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
             if not self.step:
@@ -262,7 +244,7 @@ class Run:
         self.curve.elapsed.append(round(self.spent, 3))
 
     def save(self) -> None:
-        """Write everything that the rest of the run depends on, under another name first."""
+        """Write everything that the rest of the run depends on, to another file first, which is then renamed."""
         assert self.checkpoint is not None
         state = {
             "key": self.key,
@@ -280,13 +262,12 @@ class Run:
         part.replace(self.checkpoint)
 
     def resume(self) -> None:
-        """Go on where a run like this was saved. A file that cannot be read, or is of another run, costs time alone:
-        the run begins anew."""
+        """Continue where this run was saved. If the file cannot be read, or is of another run, the run begins again."""
         if self.checkpoint is None or not self.checkpoint.is_file():
             return
         try:
             state = torch.load(self.checkpoint, weights_only=True)  # tensors and plain values only: no code is run
-        except Exception:  # of a damaged file torch raises whatever comes up
+        except Exception:  # torch may raise anything about a damaged file
             return
         if not isinstance(state, dict) or state.get("key") != self.key:
             return
@@ -298,14 +279,8 @@ class Run:
         self.step, self.spent, self.curve = state["step"], state["spent"], Curve(**state["curve"])
 
 
-def add(sums: list[float], value: float, weight: float) -> None:
-    """Add a weighted value to a sum and its weight."""
-    sums[0] += value
-    sums[1] += weight
-
-
 def gradient_norm(model: torch.nn.Module) -> torch.Tensor:
-    """The Euclidean norm of all gradients together, a scalar."""
+    """The Euclidean norm of all gradients together, shape ()."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     if not gradients:
         return torch.tensor(nan, device=next(model.parameters()).device)

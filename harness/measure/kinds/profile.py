@@ -1,7 +1,7 @@
-"""A trial's work set under torch.profiler, and a trace of a few steps. Never in a process with the clock.
+"""A trial's work set under torch.profiler, and a trace of a few steps. Never in a process that is timed.
 
-The profiler makes every operator dearer. By how much is measured on operators that do next to nothing, so that whoever
-reads the profile can take it off again; and each profiled step has a plain one of the same batch beside it.
+The profiler slows every operator down. Its overhead is measured on operators that do almost nothing, so that the
+analysis can subtract it, and each profiled step is preceded by an unprofiled step on the same batch.
 """
 
 from __future__ import annotations
@@ -19,55 +19,52 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from harness.measure.kinds.profile_context import fingerprint
-from harness.measure.kinds.profile_events import MARK, Event, Summary, summary_of, typical
+from harness.measure.kinds.profile_context import context_of
+from harness.measure.kinds.profile_events import MARK, Event, StepProfile, median_of_passes, profile_of_step
 from harness.measure.runtime.clock import SampleBuffer, take
-from harness.measure.runtime.failure import blaming
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.member import BuiltMember, undisturbed
+from harness.measure.runtime.member import BuiltMember, step_with_marks, undisturbed
 from harness.measure.runtime.task import Task
 
-#: How often the work set is gone through, where that is not too much.
+#: The number of passes over the work set, if that stays below both limits.
 PASSES = 5
-#: About as many operators are looked at in all, and for so many seconds: reading a million of them takes some five.
+#: The limits: operators in all profiles, and seconds of profiling. Reading a million operators takes about 5 s.
 MOST_EVENTS, MOST_SECONDS = 800_000, 40.0
-#: A trace of more events than this is cut, after fewer steps or in the middle of one: viewers get slow beyond.
+#: A trace with more events is truncated, after fewer steps or within one, since viewers become slow.
 TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
 NAME = "worker.pt.trace.json"
 
 
 def profile_trial(task: Task) -> dict[str, Any]:
-    """Profile one trial; returns JSON values, and writes a trace in the layout that TensorBoard's profiler plugin
-    reads, ``<traces>/<block>.<level>.<mode>/worker.pt.trace.json.gz``.
+    """Profile one trial. Returns JSON values, and writes a trace in the layout that TensorBoard's profiler plugin
+    reads, ``traces/<block>.<level>.<mode>/worker.pt.trace.json.gz`` in the folder of the run.
 
-    All numbers are sums over the `batches` that were profiled, in nanoseconds: `operators` by phase (see
-    `timeline.Row`), `phases`, `kernels` (on a device), `plain` and `profiled` the wall time of the same steps without
-    and under the profiler. `counts` are named amounts of the same batches, and `cost` is what the profiler takes for an
-    operator. Raises TrialFailed."""
-    member, level, mode, watchdog = task.member(), task.level, task.mode, task.watchdog
-    with blaming(level, "profiling"), undisturbed(Random(0)):
+    All numbers are sums over the profiled `batches`, times in nanoseconds: `operators`, `phases` and, on a device,
+    `kernels` (see `profile_events.StepProfile`), and the wall time of the same steps without the profiler (`plain`) and
+    with it (`profiled`). `counts` are the counted amounts of the same batches, and `cost` is the profiler's overhead
+    for one operator. Raises TrialFailed."""
+    member = task.member()
+    with undisturbed(Random(0)):
         warm_up(member)
-        chosen, passes, plain, profiled = look(member)
-        whole = typical(passes)
-        names = {name for _, name in whole.rows}
-        marks = fingerprint(member, names)
-        folder = task.folder / "traces" / f"{task.block.id}.{_file_name(level)}.{mode}"
+        chosen, passes, plain, profiled = profile_passes(member)
+        whole = median_of_passes(passes)
+        context = context_of(member, {name for _, name in whole.operators})
+        folder = task.folder / "traces" / f"{task.block.id}.{_file_name(task.level)}.{task.mode}"
         steps = max(1, min(task.settings.steps, int(TRACE_EVENTS // max(1, whole.events / len(chosen)))))
         cut = write_trace(member, steps, folder)
-        watchdog.rest()
     counts = member.counts()
     return {
-        "mode": mode,
+        "mode": task.mode,
         "device": member.built.device.type,
         "batches": chosen,
         "passes": len(passes),
         "cost": operator_cost(),
-        "plain": _middle(plain),
-        "profiled": _middle(profiled),
+        "plain": _sum_of_medians(plain),
+        "profiled": _sum_of_medians(profiled),
         **whole.columns(),
         "counts": {name: sum(amounts[batch] for batch in chosen) for name, amounts in counts.items()},
-        "fingerprint": marks,
+        "fingerprint": context,
         "trace": f"{folder.name}/{NAME}.gz",
         "trace_steps": steps,
         "trace_cut": cut,
@@ -75,10 +72,8 @@ def profile_trial(task: Task) -> dict[str, Any]:
 
 
 def warm_up(member: BuiltMember) -> None:
-    """Two passes without a profiler, and the first use of the profiler itself, which takes long."""
-    for batch in 2 * list(range(len(member.batches))):
-        member.before()
-        member.step(batch, lambda phase: None)
+    """Two passes without a profiler, and the first use of the profiler itself, which is slow."""
+    member.run_work_set(passes=2)
     member.save()
     with profiler_of(member):
         pass
@@ -86,25 +81,26 @@ def warm_up(member: BuiltMember) -> None:
     gc.freeze()
 
 
-def look(member: BuiltMember) -> tuple[list[int], list[list[Summary]], list[list[int]], list[list[int]]]:
-    """Go through the work set, each batch once plain and once profiled: which batches, and of each pass the summaries
-    and the wall times of both. Where steps are long or have very many operators, fewer passes and batches do."""
+def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[StepProfile]], list[list[int]], list[list[int]]]:
+    """Pass over the work set, with one unprofiled and one profiled step on each batch. Returns the batches, and for
+    each pass the steps, the unprofiled and the profiled wall times. If steps are long or have very many operators,
+    there are fewer passes and batches."""
     clock = clock_for(member.built.device)
     chosen = list(range(len(member.batches)))
-    passes: list[list[Summary]] = []
+    passes: list[list[StepProfile]] = []
     plain: list[list[int]] = []
     profiled: list[list[int]] = []
     seen, begun = 0.0, perf_counter()
 
     def spent() -> float:
-        """What share has been spent of all that may be."""
+        """The share of the limits that has been used."""
         return max(seen / MOST_EVENTS, (perf_counter() - begun) / MOST_SECONDS)
 
     for done in range(PASSES):
         if done and spent() * (1 + 1 / done) > 1:
             break
         member.restore()
-        buffer, summaries, walls = SampleBuffer(), [], []
+        buffer, steps, walls = SampleBuffer(), [], []
         for index, batch in enumerate(chosen):
             take(member, batch, buffer, clock, round_=index, position=0)
             member.before()
@@ -114,48 +110,44 @@ def look(member: BuiltMember) -> tuple[list[int], list[list[Summary]], list[list
                 if clock.wait:
                     clock.wait()
                 wall += clock.wall()
-            member.watchdog.rest()  # reading many events may take longer than a step
-            summaries.append(summary_of(events_of(profiler)))
-            gc.collect()  # a profiler is in a cycle, and its events fill gigabytes
+            member.watchdog.stop_alarm()  # reading many events may take longer than a step
+            steps.append(profile_of_step(events_of(profiler)))
+            gc.collect()  # a profiler is in a reference cycle, and its events fill gigabytes
             walls.append(wall)
-            seen += summaries[-1].events
+            seen += steps[-1].events
             if not done and spent() > 0.5:
                 chosen = chosen[: index + 1]
                 break
-        passes.append(summaries)
+        passes.append(steps)
         plain.append(buffer.wall)
         profiled.append(walls)
     return chosen, passes, plain, profiled
 
 
 def marked_step(member: BuiltMember, batch: int) -> None:
-    """One step, with a mark on the profiler's time line where it begins and where each phase ends; what comes after the
-    last one belongs to it."""
-    last = "step"
+    """One step with a mark on the profiler's timeline where it begins and where each phase ends. What follows the last
+    mark belongs to the last phase."""
 
     def mark(phase: str) -> None:
-        nonlocal last
-        last = phase
         with record_function(MARK + phase):
             pass
 
-    mark(last)
-    member.step(batch, mark)
-    mark(last)
+    mark("step")
+    step_with_marks(member, batch, mark)
 
 
 def profiler_of(member: BuiltMember, *, shapes: bool = False) -> Any:
-    """A profiler of what a member runs on."""
+    """A profiler for the device of a member."""
     on_device = [ProfilerActivity.CUDA] if member.built.device.type == "cuda" else []
     return profile(activities=[ProfilerActivity.CPU, *on_device], record_shapes=shapes)
 
 
 def events_of(profiler: Any) -> Iterator[Event]:
-    """The events of an ended profiler: operators and marks, and what ran on a device."""
+    """The events of a profiler that has ended: operators, marks, and kernels on a device."""
     for event in profiler.profiler.kineto_results.events():
         start = event.start_ns()
         end = start + event.duration_ns()
-        # Older torch does not tell activities apart; calls of the CUDA runtime are then taken for operators.
+        # Older versions of torch do not give the activity; calls of the CUDA runtime then count as operators.
         activity = event.activity_type() if hasattr(event, "activity_type") else "cpu_op"
         if event.device_type().name == "CPU":
             if activity in ("cpu_op", "user_annotation"):
@@ -165,8 +157,8 @@ def events_of(profiler: Any) -> Iterator[Event]:
 
 
 def operator_cost() -> float:
-    """Nanoseconds that the profiler takes for one operator on this machine, of tiny ones and the fastest of several
-    tries: whatever disturbs one only makes it slower."""
+    """The overhead of the profiler for one operator on this machine, in nanoseconds: of tiny operators, and from the
+    fastest of several tries, since any disturbance makes a try slower."""
     number = torch.zeros(1)
 
     def tiny() -> int:
@@ -185,31 +177,29 @@ def operator_cost() -> float:
 
 
 def write_trace(member: BuiltMember, steps: int, folder: Path) -> bool:
-    """Write the trace of so many steps, with shapes and phases in it; returns whether it had to be cut."""
+    """Write the trace of some steps, with shapes and phases. Returns whether it was truncated."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = folder / NAME
     member.restore()
-    for batch in range(len(member.batches)):  # what went before has given memory back, and fetching it again takes time
-        member.before()
-        member.step(batch, lambda phase: None)
+    member.run_work_set()  # memory was returned to the system meanwhile, and allocating it again takes time
     with profiler_of(member, shapes=True) as profiler:
         for index in range(steps):
             member.watchdog.doing(member.level, "one step under the profiler")
-            with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin knows steps by
+            with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin expects
                 marked_step(member, index % len(member.batches))
-    member.watchdog.rest()  # writing a scratch loop's trace takes longer than its steps
+    member.watchdog.stop_alarm()  # writing the trace of a loop in Python takes longer than its steps
     profiler.export_chrome_trace(str(plain))
     trace = json.loads(plain.read_text(encoding="utf-8", errors="replace"))
     plain.unlink()
-    cut = dress(trace)
+    cut = tidy(trace)
     with gzip.open(f"{plain}.gz", "wb", compresslevel=6) as target:
         target.write(json.dumps(trace).encode())
     return cut
 
 
-def dress(trace: dict[str, Any]) -> bool:
-    """Make spans of the marks, named as the phases that end there, and cut off what is too much; returns whether it
-    was."""
+def tidy(trace: dict[str, Any]) -> bool:
+    """Replace the marks by spans with the names of the phases, and truncate the trace at `TRACE_EVENTS` events. Returns
+    whether it was truncated."""
     marks = sorted((e for e in trace["traceEvents"] if str(e.get("name", "")).startswith(MARK)), key=lambda e: e["ts"])
     spans = [
         {
@@ -233,8 +223,8 @@ def dress(trace: dict[str, Any]) -> bool:
     return cut
 
 
-def _middle(passes: list[list[int]]) -> int:
-    """The median over passes of each batch's time, summed."""
+def _sum_of_medians(passes: list[list[int]]) -> int:
+    """The sum over batches of the median time over passes."""
     return sum(sorted(same)[len(same) // 2] for same in zip(*passes, strict=True))
 
 

@@ -1,9 +1,8 @@
-"""What a step computes with: flags as they are inside it, types of numbers, page faults, subnormal numbers."""
+"""The context of a profile: torch's flags inside a step, types of weights, page faults, subnormal numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
@@ -11,38 +10,38 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from harness.analysis.profiles import COMPILED, kernel_paths_of
-from harness.measure.kinds.cost import OperatorWatch, page_faults
+from harness.measure.kinds.cost import OperatorObserver, page_faults
+from harness.measure.runtime.builder import no_mark
+from harness.measure.runtime.digests import dtype_name
 from harness.measure.runtime.member import BuiltMember
 
 
-def fingerprint(member: BuiltMember, operators: Iterable[str]) -> dict[str, Any]:
-    """The flags of a step, the types of the weights, the median of page faults a step, and of the numbers other than
-    zero that the first batch's backward pass writes, the share that is subnormal (None where nobody can look)."""
-    faults = []
-    for batch in range(len(member.batches)):
-        member.before()
-        faults.append(page_faults(member, batch))
+def context_of(member: BuiltMember, operators: Iterable[str]) -> dict[str, Any]:
+    """The flags inside a step, the types of the weights, the median of page faults per step, and the share of subnormal
+    numbers among the nonzero numbers that the backward pass of the first batch writes (None if it is compiled, or if
+    there is no backward pass)."""
+    faults = page_faults(member)
     compiled = COMPILED in kernel_paths_of(operators)
     return {
         "flags": flags_inside(member),
-        "types": sorted({_short(parameter.dtype) for parameter in member.built.model.parameters()}),
+        "types": sorted({dtype_name(parameter.dtype) for parameter in member.built.model.parameters()}),
         "page_faults": median(faults),
         "subnormal": None if compiled or member.mode != "train" else subnormal_share(member),
     }
 
 
 def subnormal_share(member: BuiltMember) -> float:
-    """Of the numbers other than zero that one backward pass writes, the share that is subnormal."""
-    watch = OperatorWatch()
+    """The share of subnormal numbers among the nonzero numbers that one backward pass writes."""
+    observer = OperatorObserver()
     member.before()
-    with watch, watch.backward_of(member):
-        member.step(0, lambda phase: None)
-    return watch.subnormal / watch.written if watch.written else 0.0
+    with observer, observer.backward_of(member):
+        member.step(0, no_mark)
+    return observer.subnormal / observer.written if observer.written else 0.0
 
 
 def flags_inside(member: BuiltMember) -> dict[str, Any]:
-    """The flags as the first module finds them that a step calls, and where none is called as the first phase's end
-    does: what an optimization sets for its own part of the step is seen too."""
+    """The flags at the first call of a module in a step, or at the end of the first phase if no module is called. So
+    flags that an optimization sets for its own part of the step are included."""
     found: list[dict[str, Any]] = []
     device = member.built.device.type
 
@@ -51,36 +50,22 @@ def flags_inside(member: BuiltMember) -> dict[str, Any]:
             found.append(flags(device))
 
     member.before()
-    with hooked(read):
+    with register_module_forward_pre_hook(read):  # removed at the end
         member.step(0, lambda phase: read() if phase != "collate" else None)
     return found[0]
 
 
-@contextmanager
-def hooked(read: Any) -> Iterator[None]:
-    """Have `read` called before every module's forward."""
-    handle = register_module_forward_pre_hook(read)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def flags(device: str) -> dict[str, Any]:
-    """What of torch's global state changes which kernels run, or how."""
+    """The global settings of torch that change which kernels run, or how."""
     autocast = torch.is_autocast_enabled(device)
     found = {
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "matmul precision": torch.get_float32_matmul_precision(),
-        "autocast": _short(torch.get_autocast_dtype(device)) if autocast else False,
+        "autocast": dtype_name(torch.get_autocast_dtype(device)) if autocast else False,
         "subnormals flushed": bool((torch.tensor(1e-30) * torch.tensor(1e-10)) == 0),
     }
     if device == "cuda":
         cudnn = torch.backends.cudnn
         return found | {"cuDNN": cudnn.enabled, "cuDNN benchmark": cudnn.benchmark, "cuDNN TF32": cudnn.allow_tf32}
     return found | {"oneDNN": torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled}
-
-
-def _short(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

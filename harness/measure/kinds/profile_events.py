@@ -1,4 +1,4 @@
-"""Operators, kernels and marks on a profiler's time line, added up by phase. Nothing here knows torch's own objects."""
+"""Sums up the operators, kernels and marks on a profiler's timeline by phase. Nothing here uses torch's own objects."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-#: Before the name of a phase in the name of the event that says it ends there.
+#: The prefix of a mark's name, which is followed by the phase that ends there.
 MARK = "harness ends "
 
 
 class Event(NamedTuple):
-    """Something that took place, in nanoseconds. A kernel runs on a device, and `launched_by` is the `id` of the
-    operator that launched it."""
+    """An operator, a mark or a kernel, with times in nanoseconds. A kernel runs on a device, and `launched_by` is the
+    `id` of the operator that launched it."""
 
     name: str
     start: int
@@ -26,9 +26,10 @@ class Event(NamedTuple):
 
 
 @dataclass
-class Row:
-    """An operator in one phase. Nanoseconds: `own` is its time less that of the operators it calls, `device` that of
-    the kernels it launches. `called` counts the operators it calls directly, `leaves` its calls that call none."""
+class Operator:
+    """An operator in one phase. `own` is its self time, without the operators that it calls, and `device` the time of
+    its kernels, both in nanoseconds. `called` counts the operators that it calls directly, and `leaves` its calls that
+    call no other operator."""
 
     calls: float = 0
     leaves: float = 0
@@ -40,7 +41,7 @@ class Row:
 
 @dataclass
 class Phase:
-    """What lies between two marks: nanoseconds, those of them in no operator, and how many operators nothing calls."""
+    """The time between two marks, its part outside any operator, both in nanoseconds, and the outermost operators."""
 
     wall: float = 0
     between: float = 0
@@ -48,29 +49,32 @@ class Phase:
 
 
 @dataclass
-class Summary:
-    """One or several steps, by (phase, operator); `kernels` has calls and nanoseconds by (phase, kernel)."""
+class Kernel:
+    """A kernel in one phase: how often it was launched, and its nanoseconds."""
 
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    calls: float = 0
+    device: float = 0
+
+
+@dataclass
+class StepProfile:
+    """One or several steps: `operators` by (phase, operator) and `kernels` by (phase, kernel)."""
+
+    operators: dict[tuple[str, str], Operator] = field(default_factory=dict)
     phases: dict[str, Phase] = field(default_factory=dict)
-    kernels: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    kernels: dict[tuple[str, str], Kernel] = field(default_factory=dict)
 
     @property
     def events(self) -> float:
-        """How many operators there were."""
-        return sum(row.calls for row in self.rows.values())
+        """The number of operators."""
+        return sum(row.calls for row in self.operators.values())
 
     def columns(self) -> dict[str, Any]:
-        """The same as plain JSON values, a list a column."""
+        """The profile as JSON values, one list for each column."""
         return {
-            "operators": _columns(("phase", "name"), self.rows, Row),
+            "operators": _columns(("phase", "name"), self.operators, Operator),
             "phases": _columns(("phase",), {(name,): phase for name, phase in self.phases.items()}, Phase),
-            "kernels": {
-                "phase": [phase for phase, _ in self.kernels],
-                "name": [name for _, name in self.kernels],
-                "calls": [calls for calls, _ in self.kernels.values()],
-                "device": [device for _, device in self.kernels.values()],
-            },
+            "kernels": _columns(("phase", "name"), self.kernels, Kernel),
         }
 
 
@@ -85,30 +89,27 @@ def _short(value: float) -> float:
     return int(value) if value == int(value) else round(value, 1)
 
 
-Placed = tuple[str, Event]
-
-
 @dataclass
 class Open:
-    """An operator that has not ended yet, and whether it has called another."""
+    """An operator that has not ended yet, and whether it has called another operator."""
 
     end: int
-    row: Row
+    operator: Operator
     called: bool = False
 
     def calls(self, event: Event) -> None:
-        """It calls another operator, whose time is not its own."""
-        self.row.own -= event.end - event.start
-        self.row.called += 1
+        """Record that it calls another operator, whose time is not part of its self time."""
+        self.operator.own -= event.end - event.start
+        self.operator.called += 1
         if not self.called:
             self.called = True
-            self.row.leaves -= 1
+            self.operator.leaves -= 1
 
 
-def summary_of(events: Iterable[Event]) -> Summary:
-    """One step: what lies before its first mark and after its last is left out, and an operator belongs to the phase
-    that it begins in."""
-    found = Summary()
+def profile_of_step(events: Iterable[Event]) -> StepProfile:
+    """The profile of one step. Events before its first mark and after its last are left out. An operator belongs to the
+    phase in which it begins."""
+    found = StepProfile()
     listed = list(events)
     marks = sorted((e for e in listed if e.name.startswith(MARK)), key=lambda e: e.start)
     ends = [mark.start for mark in marks]
@@ -120,11 +121,11 @@ def summary_of(events: Iterable[Event]) -> Summary:
         place = bisect_left(ends, time)
         return names[place] if 0 < place < len(names) else ""
 
-    by_thread: dict[int, list[Placed]] = {}
+    by_thread: dict[int, list[tuple[str, Event]]] = {}
     for event in listed:
         if event.kind == "operator" and not event.name.startswith(MARK) and (phase := phase_at(event.start)):
             by_thread.setdefault(event.thread, []).append((phase, event))
-    outermost: list[Placed] = []
+    outermost: list[tuple[str, Event]] = []
     by_id: dict[int, tuple[str, str]] = {}
     for there in by_thread.values():
         open_: list[Open] = []
@@ -132,18 +133,18 @@ def summary_of(events: Iterable[Event]) -> Summary:
             while open_ and open_[-1].end <= event.start:
                 open_.pop()
             key = by_id[event.id] = phase, event.name
-            row = found.rows.setdefault(key, Row())
-            row.calls += 1
-            row.leaves += 1  # until it calls one
-            row.own += event.end - event.start
+            operator = found.operators.setdefault(key, Operator())
+            operator.calls += 1
+            operator.leaves += 1  # until it calls one
+            operator.own += event.end - event.start
             if open_:
                 open_[-1].calls(event)
             else:
                 outermost.append((phase, event))
-            open_.append(Open(event.end, row))
+            open_.append(Open(event.end, operator))
     reached = 0
     for phase, event in sorted(outermost, key=lambda placed: placed[1].start):
-        # What operators of several threads cover together is counted once.
+        # Time in which operators of several threads run at once counts once.
         found.phases[phase].between -= max(0, event.end - max(event.start, reached))
         found.phases[phase].outermost += 1
         reached = max(reached, event.end)
@@ -152,31 +153,28 @@ def summary_of(events: Iterable[Event]) -> Summary:
     for event in listed:
         if event.kind == "kernel" and event.launched_by in by_id:
             key = by_id[event.launched_by]
-            row = found.rows[key]
-            row.kernels += 1
-            row.device += event.end - event.start
-            totals = found.kernels.setdefault((key[0], event.name), [0, 0])
-            totals[0] += 1
-            totals[1] += event.end - event.start
+            operator = found.operators[key]
+            operator.kernels += 1
+            operator.device += event.end - event.start
+            kernel = found.kernels.setdefault((key[0], event.name), Kernel())
+            kernel.calls += 1
+            kernel.device += event.end - event.start
     return found
 
 
-def typical(passes: Sequence[Sequence[Summary]]) -> Summary:
-    """Several passes over the same batches as one: of each number of each batch the median over passes, summed over
-    batches. An interruption of one step is then not taken for a slow operator."""
-    whole = Summary()
+def median_of_passes(passes: Sequence[Sequence[StepProfile]]) -> StepProfile:
+    """The sum over batches of the median over passes of each number, so that an interruption of one step does not look
+    like a slow operator."""
+    whole = StepProfile()
     for same_batch in zip(*passes, strict=True):
-        for key in dict.fromkeys(key for one in same_batch for key in one.rows):
-            _add(whole.rows.setdefault(key, Row()), [one.rows.get(key, Row()) for one in same_batch])
-        for name in dict.fromkeys(name for one in same_batch for name in one.phases):
-            _add(whole.phases.setdefault(name, Phase()), [one.phases.get(name, Phase()) for one in same_batch])
-        for key in dict.fromkeys(key for one in same_batch for key in one.kernels):
-            totals = whole.kernels.setdefault(key, [0, 0])
-            for index in range(2):
-                totals[index] += median(one.kernels.get(key, [0, 0])[index] for one in same_batch)
+        _add_medians(whole.operators, [one.operators for one in same_batch], Operator)
+        _add_medians(whole.phases, [one.phases for one in same_batch], Phase)
+        _add_medians(whole.kernels, [one.kernels for one in same_batch], Kernel)
     return whole
 
 
-def _add(total: Row | Phase, same: Sequence[Row | Phase]) -> None:
-    for name in vars(total):
-        setattr(total, name, getattr(total, name) + median(getattr(one, name) for one in same))
+def _add_medians(totals: dict[Any, Any], same: Sequence[Mapping[Any, Any]], kind: type[Any]) -> None:
+    for key in dict.fromkeys(key for one in same for key in one):
+        total, values = totals.setdefault(key, kind()), [one.get(key, kind()) for one in same]
+        for name in vars(total):
+            setattr(total, name, getattr(total, name) + median(getattr(value, name) for value in values))

@@ -1,34 +1,181 @@
-"""One replicate of a block's speed: every trial and the control, interleaved over a fixed work set."""
+"""One replicate of a block's speed: trials and the control, interleaved over a fixed work set.
+
+Trials that need different environments run in one process for each environment, and the processes take turns. Each
+process builds and warms up in its turn, then runs whole passes over the work set, as many as the others. Samples of the
+same round are then paired across processes as they are within one.
+"""
 
 from __future__ import annotations
 
+import gc
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
+from time import perf_counter
 from typing import Any
 
-from harness.measure.kinds.speed_isolated import measure_in_turns
-from harness.measure.kinds.speed_steps import make_ready, results, rounds_for, run_guarded
-from harness.measure.runtime import gpu
-from harness.measure.runtime.clock import Clock
-from harness.measure.runtime.member import build_members, undisturbed
+import numpy as np
+
+from harness.measure.runtime.clock import Clock, SampleBuffer, run_rounds
+from harness.measure.runtime.gpu import card_state, clock_for
+from harness.measure.runtime.member import BuiltMember, build_members, undisturbed
 from harness.measure.runtime.task import Task
+from harness.measure.token_ring import TokenRing
 from harness.records.settings import Speed
+
+#: A sample lasts at least this many seconds; shorter steps are repeated within it.
+LEAST_SAMPLE = 1e-3
+#: Warm-up ends when a pass over the work set is at most this share faster than the best pass before it.
+STATIONARY = 0.03
+#: After its first pass, warm-up lasts at most this many seconds per member.
+WARM_MOST = 3.0
+#: A GPU raises its clock rate under load, so there each member warms up for at least this many seconds.
+GPU_WARM_UP = 0.5
+#: A quick run measures for this long in total.
+QUICK_SECONDS = 5.0
+#: The least seconds of a turn. The first step after a change of process costs more; it is not recorded.
+LEAST_TURN = 0.05
+
+
+@dataclass
+class WarmUp:
+    """The result of warming up: passes and seconds, and for each member the median and mean seconds of a step in the
+    last pass and whether its times had become stationary."""
+
+    passes: int
+    seconds: float
+    medians: list[float]
+    means: list[float]
+    stationary: list[bool]
 
 
 def measure_speed(task: Task) -> list[dict[str, Any]]:
-    """The samples of the members as JSON values. Raises TrialFailed naming the level that cannot go on."""
-    return measure_in_turns(task, task.ring) if task.ring else measure_interleaved(task)
-
-
-def measure_interleaved(task: Task, clock: Clock | None = None) -> list[dict[str, Any]]:
-    """All members in this process, in balanced random order."""
-    settings = task.block.measures.speed or Speed()
-    random = Random(f"{task.block.id} {task.mode} {task.replicate}")
+    """The samples of the members as JSON values. Raises TrialFailed."""
+    settings, ring = task.settings, task.ring
+    seed = f"{task.block.id} {task.mode} {task.replicate}"
+    random = Random(f"{seed} {ring.slot}" if ring else seed)
+    note = ring.wait() if ring else {}
     with undisturbed(random):
-        members = build_members(task, settings, random)
+        members = build_members(task, random)
         device = members[0].built.device
-        clock = clock or gpu.clock_for(device)
-        warm_up, buffers, samples = make_ready(members, settings, clock, random)
-        before = gpu.reading(device)
-        run_guarded(members, buffers, settings.batches, range(rounds_for(samples, settings)), clock, random)
-        task.watchdog.rest()
-        return results(members, buffers, warm_up, [before, gpu.reading(device)])
+        clock = clock_for(device)
+        gc.collect()
+        gc.freeze()
+        warmed = warm_up(members, settings, clock, random)
+        buffers = [SampleBuffer(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmed.medians]
+        samples = [mean * buffer.repeats for mean, buffer in zip(warmed.means, buffers, strict=True)]
+        states = []
+        if ring:
+            task.watchdog.stop_alarm()
+            slots = [*note.get("slots", []), [sum(samples) * settings.batches, len(members)]]
+            ring.pass_on({**note, "slots": slots})
+            measure_in_turns(ring, task, members, buffers, clock, random)
+        else:
+            states.append(card_state(device))
+            run_rounds(members, buffers, settings.batches, range(rounds_for(samples, settings)), clock, random)
+            task.watchdog.stop_alarm()
+        return results(members, buffers, warmed, [*states, card_state(device)])
+
+
+def measure_in_turns(
+    ring: TokenRing,
+    task: Task,
+    members: Sequence[BuiltMember],
+    buffers: Sequence[SampleBuffer],
+    clock: Clock,
+    random: Random,
+) -> None:
+    """Take the samples of this process in its turns. Returns when all processes of the ring have measured."""
+    settings, turn, turns = task.settings, 0, 1
+    while turn < turns:
+        note = ring.wait()
+        if "turns" not in note:  # this is the first slot, and all processes are ready
+            note = {**note, **plan_turns(note["slots"], settings)}
+        turns, rounds = note["turns"], note["passes"] * settings.batches
+        run_rounds(members, [SampleBuffer() for _ in members], settings.batches, range(1, 2), clock, random)
+        run_rounds(members, buffers, settings.batches, range(turn * rounds, (turn + 1) * rounds), clock, random)
+        task.watchdog.stop_alarm()
+        ring.pass_on(note)
+        turn += 1
+    # No process ends, which takes time, before all have measured.
+    note = ring.wait()
+    if ring.slot < ring.slots - 1:
+        ring.pass_on(note, last=True)
+
+
+def plan_turns(slots: Sequence[tuple[float, int]], settings: Speed) -> Mapping[str, int]:
+    """The number of turns, and of passes over the work set in each turn. `slots` are the seconds of one pass and the
+    number of members in each slot."""
+    seconds = settings.seconds * sum(members for _, members in slots)
+    passes = max(1, math.ceil(LEAST_TURN / min(time for time, _ in slots)))
+    wanted = max(settings.visits, math.ceil(seconds / sum(time for time, _ in slots)))
+    return {"turns": math.ceil(wanted / passes), "passes": passes}
+
+
+def rounds_for(samples: Sequence[float], settings: Speed) -> int:
+    """The number of rounds of one process: whole passes, at least `visits` of them, and on average at least `seconds`
+    per member. `samples` are the seconds of one sample of each member."""
+    wanted = QUICK_SECONDS if settings.quick else settings.seconds * len(samples)
+    passes = math.ceil(wanted / (sum(samples) * settings.batches))
+    return max(settings.visits, passes) * settings.batches
+
+
+def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, random: Random) -> WarmUp:
+    """Take passes over the work set, without recording them, until no member gets faster.
+
+    In the first pass every shape is new. A member is warm when it no longer gets faster: when the median over batches
+    of its time over the best so far is above 1 - `STATIONARY`. (If two passes had to agree in both directions, noise
+    would look like a cold start.)
+    """
+    begun = perf_counter()
+    least = max(settings.warm_up, GPU_WARM_UP) if members[0].built.device.type == "cuda" else settings.warm_up
+    for member in members:
+        member.save()
+    stationary, first = [False] * len(members), 0.0
+    best: list[Any] = []
+    for passes in itertools.count(1):
+        buffers = [SampleBuffer() for _ in members]
+        run_rounds(members, buffers, settings.batches, range(settings.batches), clock, random)
+        times = [np.array(buffer.wall) * 1e-9 for buffer in buffers]
+        if passes == 1:
+            best = times
+            for member in members:  # now the optimizer state exists, so that it can be restored
+                member.save()
+        else:
+            for index, now in enumerate(times):
+                stationary[index] = stationary[index] or float(np.median(now / best[index])) > 1 - STATIONARY
+            best = [np.minimum(now, then) for now, then in zip(times, best, strict=True)]
+        spent = perf_counter() - begun
+        if passes == 1:
+            first = spent  # the first pass may compile, for any length of time
+        warm = spent >= least * len(members) and all(stationary)
+        if warm or spent - first >= WARM_MOST * len(members):
+            break
+    medians, means = [float(np.median(t)) for t in times], [float(t.mean()) for t in times]
+    return WarmUp(passes, spent, medians, means, stationary)
+
+
+def results(
+    members: Sequence[BuiltMember], buffers: Sequence[SampleBuffer], warmed: WarmUp, states: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The samples as JSON values; `states` are the states of the GPU before and after. Raises TrialFailed if the last
+    step of a member is not finite."""
+    throttled = ["throttled"] if any(state.get("forced_down") for state in states) else []
+    for member in members:
+        member.check()
+    return [
+        {
+            "level": member.level,
+            "role": member.role,
+            "data": {
+                **buffer.columns(),
+                "counts": member.counts(),
+                "warm_up": {"passes": warmed.passes, "seconds": warmed.seconds},
+                "flags": throttled if stationary else ["not_stationary", *throttled],
+                "gpu": [state for state in states if state],
+            },
+        }
+        for member, buffer, stationary in zip(members, buffers, warmed.stationary, strict=True)
+    ]

@@ -1,1 +1,1 @@
-"""What the kinds of measurement share: building trials, clocks, watchdog, machine facts. Imports torch."""
+"""Shared by all kinds of measurement: building trials, clocks, the watchdog, facts of the machine. Imports torch."""

@@ -10,7 +10,7 @@ from harness.measure.runtime.builder import BuiltTrial
 
 
 def work_set(train: Sequence[Any], batch_size: int, batches: int, seed: int) -> list[Any]:
-    """`batches` x `batch_size` training examples, fixed by the seed. Raises ValueError where there are too few."""
+    """`batches` x `batch_size` training examples, fixed by the seed. Raises ValueError if there are too few."""
     wanted = batches * batch_size
     if len(train) < wanted:
         raise ValueError(
@@ -22,8 +22,8 @@ def work_set(train: Sequence[Any], batch_size: int, batches: int, seed: int) -> 
 
 
 def dataset_counts(built: BuiltTrial, examples: Sequence[Any], most: int = 64) -> dict[str, float]:
-    """The amounts counted over batches in the order of the dataset itself (at most `most` batches): what the work
-    set's own amounts are held against."""
+    """The amounts counted in the first batches (at most `most`) in the order of the dataset itself. Reports compare
+    them with the amounts in the work set."""
     totals: dict[str, float] = {}
     size = built.trial.batch_size
     for at in range(0, min(len(examples), most * size), size):

@@ -1,4 +1,4 @@
-"""From a trial to a built one: model, optimizer and the functions of a step."""
+"""Builds a trial: its model, its optimizer and the functions of a step."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from harness.records.plan import Spec, Trial
 Mark = Callable[[str], None]
 
 
+def no_mark(phase: str) -> None:
+    """The `mark` of a step whose phases are not timed."""
+
+
 @dataclass
 class BuiltTrial:
-    """A trial ready to run: the built model, its optimizer and the recipe's functions (see `parts.SEAMS`)."""
+    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `parts.SEAMS`)."""
 
     trial: Trial
     device: torch.device
@@ -38,31 +42,36 @@ class BuiltTrial:
     state: Callable[[BuiltTrial], Sequence[Any]]
 
     def batch(self, examples: Sequence[Any]) -> Any:
-        """The examples collated and on the trial's device."""
+        """The examples as one batch on the trial's device."""
         batch = self.collate(examples)
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
-    def cut(self, examples: Sequence[Any], random: Random) -> list[list[int]]:
-        """Positions of the examples in this trial's own batches; each is in exactly one, or ValueError is raised."""
-        cut = self.order(examples, self.trial.batch_size, random)
-        if sorted(position for batch in cut for position in batch) != list(range(len(examples))):
-            raise ValueError("its order does not hold each example exactly once")
-        return cut
+    def batch_positions(self, examples: Sequence[Any], random: Random) -> list[list[int]]:
+        """The positions of the examples in each batch of this trial. Raises ValueError unless each example is in
+        exactly one batch."""
+        batches = self.order(examples, self.trial.batch_size, random)
+        if sorted(position for batch in batches for position in batch) != list(range(len(examples))):
+            raise ValueError("its order does not contain each example exactly once")
+        return batches
 
     def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
-        """The examples themselves in this trial's own batches."""
-        return [[examples[position] for position in batch] for batch in self.cut(examples, random)]
+        """The examples in each batch of this trial. Raises ValueError like `batch_positions`."""
+        return [[examples[position] for position in batch] for batch in self.batch_positions(examples, random)]
+
+    def work_batches(self, examples: Sequence[Any]) -> list[list[Any]]:
+        """The work set in batches of this trial: the same in every process, since the suite's seed fixes the order."""
+        return self.batches(examples, Random(f"order {self.trial.seed}"))
 
 
 class TrialBuilder:
-    """Builds built trials from a catalog; loads each dataset once."""
+    """Builds trials from the parts of a catalog. Loads each dataset once."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._data: dict[Any, Data] = {}
 
     def data(self, spec: Spec) -> Data:
-        """The dataset of a trial, loaded at first use."""
+        """The dataset, loaded at first use."""
         key = (spec.name, repr(sorted(spec.parameters.items())))
         if key not in self._data:
             code = self.catalog.code(self.catalog.find(Dataset, spec.name))
@@ -73,7 +82,7 @@ class TrialBuilder:
         return self._data[key]
 
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
-        """The bare model under the trial's seed, before any initialiser."""
+        """The model built under the trial's seed, before any initialiser. Raises TypeError if it lacks a method."""
         entry = self.catalog.find(Model, trial.model.name)
         facts = self.data(trial.dataset).facts
         torch.manual_seed(trial.seed)
@@ -84,8 +93,12 @@ class TrialBuilder:
                 raise TypeError(f"model {trial.model.name} has no method {method}(batch)")
         return model
 
+    def weights(self, trial: Trial) -> dict[str, torch.Tensor]:
+        """A copy of the weights of the bare model, by name."""
+        return {name: tensor.clone() for name, tensor in self.bare(trial).state_dict().items()}
+
     def recipe(self, trial: Trial) -> Recipe:
-        """The seams with all of the trial's optimizations applied, left to right."""
+        """The recipe with all optimizations of the trial applied, from left to right."""
         recipe = Recipe()
         for spec in trial.use:
             entry = self.catalog.find(Optimization, spec.name)
@@ -100,8 +113,8 @@ class TrialBuilder:
         dtype: torch.dtype = torch.float32,
         before_init: Callable[[torch.nn.Module], None] = lambda model: None,
     ) -> BuiltTrial:
-        """The trial with its model built under its seed, the baseline's `weights` copied into equal-named,
-        equal-shaped tensors, and initialised after that."""
+        """Build the model under the trial's seed, copy the baseline's `weights` into tensors of the same name and
+        shape, and then run the initialisers."""
         data, recipe = self.data(trial.dataset), self.recipe(trial)
         device = torch.device(trial.device)
         model = self.bare(trial, recipe)
@@ -119,7 +132,7 @@ class TrialBuilder:
             device=device,
             model=model,
             optimizer=make_optimizer(model),
-            order=recipe.seam("order", in_turn),
+            order=recipe.seam("order", given_order),
             collate=recipe.seam("collate", data.collate),
             forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
             backward=recipe.seam("backward", lambda model, loss: loss.backward()),
@@ -132,19 +145,19 @@ class TrialBuilder:
         )
 
 
-def in_turn(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
-    """The default order: as given (a work set is shuffled already), cut every `batch_size` examples."""
+def given_order(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
+    """The default order: as given, since a work set is shuffled already. Each batch has `batch_size` examples."""
     return [list(range(at, min(at + batch_size, len(examples)))) for at in range(0, len(examples), batch_size)]
 
 
 def update(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """The default update: one optimizer step, then gradients cleared."""
+    """The default update: one optimizer step, after which the gradients are cleared."""
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 
 def step(built: BuiltTrial, batch: Any, mark: Mark) -> torch.Tensor:
-    """The default step. Returns the loss without waiting for it."""
+    """The default step. Returns the loss and does not wait for a GPU."""
     loss = built.forward(built.model, batch)
     mark("forward")
     built.backward(built.model, loss)
@@ -155,14 +168,14 @@ def step(built: BuiltTrial, batch: Any, mark: Mark) -> torch.Tensor:
 
 
 def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) -> None:
-    """Copy equal-named, equal-shaped tensors into the model."""
-    for name, tensor in model.state_dict().items():  # detached, so this leaves no trace in the graph
+    """Copy the tensors whose name and shape the model has too."""
+    for name, tensor in model.state_dict().items():  # detached, so autograd does not see the copy
         if name in weights and weights[name].shape == tensor.shape:
             tensor.copy_(weights[name])
 
 
 def patch(model: torch.nn.Module, method: str, recipe: Recipe, trial: Trial) -> None:
-    """Put what optimizations made of a model's method in its place; it is called with the model first."""
+    """Replace a method of the model by what the optimizations made of it. Raises UserError if the model lacks it."""
     default = getattr(type(model), method, None)
     if default is None:
         methods = [name for name in dir(type(model)) if not name.startswith("_") and name not in dir(torch.nn.Module)]

@@ -1,7 +1,7 @@
-"""Take samples: one step on one batch, all members interleaved, with a mark at each phase.
+"""Takes samples: one step on one batch, all members interleaved, with a mark at the end of each phase.
 
-Nothing here knows torch: a member is anything with a step to run, and the clock is handed in, so that a fake member
-on a fake clock can prove the arithmetic.
+Nothing here uses torch. A member is any object with a step, and the clock is an argument, so tests can check the
+arithmetic with a fake member on a fake clock.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from random import Random
 from resource import RUSAGE_THREAD, getrusage
 from time import perf_counter_ns, thread_time_ns
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.measure.runtime.member import BuiltMember
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Wall and CPU time of this thread in nanoseconds, and how often it was preempted. On a device that works on its
-    own, `events` makes marks that it reads its own clock at (``record()``, then ``elapsed_time(later)`` in
-    milliseconds), and `wait` blocks until it has done its work.
+    """Wall and CPU time of this thread in nanoseconds, and how often it was preempted.
 
-    The functions are held from before any plugin was imported, so that none can put its own in their place."""
+    On a device with a queue of its own, `events` creates events as torch.cuda.Event has them (``record()``, then
+    ``elapsed_time(later)`` in milliseconds), and `wait` blocks until the queue is empty. The functions are bound before
+    any plugin is imported, so that no plugin can replace them."""
 
     wall: Callable[[], int] = perf_counter_ns
     cpu: Callable[[], int] = thread_time_ns
@@ -29,25 +32,9 @@ class Clock:
     events: Callable[[], Any] | None = None
 
 
-class Member(Protocol):
-    """One of the things timed against each other."""
-
-    def step(self, batch: int, mark: Callable[[str], None]) -> None:
-        """Run one step on the given batch of the member's own work set, marking each phase's end."""
-        ...
-
-    def restore(self) -> None:
-        """Put back parameters and optimizer state; called between passes, off the clock."""
-        ...
-
-    def before(self) -> None:
-        """Called before each sample, off the clock."""
-        ...
-
-
 @dataclass
 class SampleBuffer:
-    """One member's samples: a list a column, nanoseconds over `repeats` steps each."""
+    """The samples of one member, one list for each column. Times are nanoseconds of `repeats` steps."""
 
     repeats: int = 1
     wall: list[int] = field(default_factory=list)
@@ -64,7 +51,7 @@ class SampleBuffer:
 
 
 class Marker:
-    """Reads the clock at the end of each phase. Phases of one sample sum to its wall time exactly."""
+    """Reads the clock at the end of each phase. The phases of a sample sum exactly to its wall time."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = clock.wall
@@ -84,17 +71,17 @@ class Marker:
         self.name, self.last = phase, now
 
     def stop(self) -> int:
-        """Time since the last mark goes to the last phase; returns the whole."""
+        """Add the time since the last mark to the last phase. Returns the total."""
         self(self.name)
         return sum(self.phases.values())
 
 
 class EventMarker:
-    """The same on a device: a mark is an event in its queue, so marking does not make it wait; only a sample's end
+    """A `Marker` for a device: a mark is an event in its queue, so marking does not synchronize; the end of a sample
     does.
 
-    The device is idle when a sample begins, so the time between the first and the last event is what the step took,
-    waiting for the host included.
+    The device is idle when a sample begins, so the time between the first and the last event is the duration of the
+    step, including the time in which the device waited for the host.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -120,7 +107,7 @@ class EventMarker:
         self.marks.append(event)
 
     def stop(self) -> int:
-        """What was queued since the last mark goes to the last phase; waits, and returns the whole."""
+        """Add what was queued since the last mark to the last phase, and synchronize. Returns the total."""
         self(self.names[-1] if self.names else "step")
         self._wait()
         for name, begin, end in zip(self.names, self.marks, self.marks[1:], strict=False):
@@ -128,8 +115,8 @@ class EventMarker:
         return sum(self.phases.values())
 
 
-def take(member: Member, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
-    """One sample, appended to the buffer."""
+def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
+    """Take one sample and append it to the buffer."""
     member.before()
     marker = EventMarker(clock) if clock.events else Marker(clock)
     step, repeats = member.step, buffer.repeats
@@ -146,21 +133,21 @@ def take(member: Member, batch: int, buffer: SampleBuffer, clock: Clock, *, roun
     buffer.batch.append(batch)
     buffer.round.append(round_)
     buffer.position.append(position)
-    for phase in {**buffer.phases, **marker.phases}:  # a phase that this sample did not have took no time
+    for phase in {**buffer.phases, **marker.phases}:  # a sample without a phase spent no time in it
         column = buffer.phases.setdefault(phase, [0] * (len(buffer.wall) - 1))
         column.append(marker.phases.get(phase, 0))
 
 
 def run_rounds(
-    members: Sequence[Member],
+    members: Sequence[BuiltMember],
     buffers: Sequence[SampleBuffer],
     batches: int,
     rounds: range,
     clock: Clock,
     random: Random,
 ) -> None:
-    """In round r every member runs its batch r mod `batches`, in balanced random order; state is restored before
-    each pass over the work set."""
+    """In round r every member takes a step on batch r mod `batches`, in balanced random order. The state of each member
+    is restored before each pass over the work set, outside the timed region."""
     orders = balanced_orders(len(members), random)
     for round_ in rounds:
         batch = round_ % batches
@@ -172,7 +159,7 @@ def run_rounds(
 
 
 def balanced_orders(members: int, random: Random) -> Iterator[list[int]]:
-    """Endless random orders in which each member holds each position equally often: shuffled Latin squares."""
+    """Endless random orders in which each member has each position equally often: shuffled Latin squares."""
     while True:
         names = random.sample(range(members), members)
         shifts = random.sample(range(members), members)

@@ -1,4 +1,4 @@
-"""Digests of what is loaded or built, so that two processes can be held against each other."""
+"""Digests of loaded data and built models, to compare two processes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import torch
 
 from harness.plugins.parts import Data
 
-#: How many examples of each half of a dataset are looked at.
+#: The most examples of each half of a dataset that its digest covers.
 MOST = 64
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The name of a type without its module, such as float32."""
+    return str(dtype).removeprefix("torch.")
 
 
 def tensors_in(value: Any) -> Iterable[torch.Tensor]:
     """Every tensor in nested tuples, lists and mappings, in order."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from tensors_in(one)
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from tensors_in(one)
+    elif isinstance(value, (dict, tuple, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from tensors_in(inner)
 
 
 def digest(tensors: Iterable[torch.Tensor]) -> str:
@@ -37,19 +39,17 @@ def digest(tensors: Iterable[torch.Tensor]) -> str:
 
 
 def digest_of_weights(model: torch.nn.Module) -> str:
-    """All parameters and buffers, by name."""
+    """The digest of all parameters and buffers, in the order of their names."""
     state = model.state_dict()
     return digest(state[name] for name in sorted(state))
 
 
 def digest_of_examples(data: Data, examples: Sequence[Any]) -> str:
-    """The batch that the examples make."""
+    """The digest of these examples as one batch."""
     return digest(tensors_in(data.collate(list(examples))))
 
 
 def digest_of_data(data: Data) -> str:
-    """The first examples of both halves, how many there are, and what is told to models."""
-    halves = [
-        f"{len(half)} {digest_of_examples(data, half[: min(MOST, len(half))])}" for half in (data.train, data.test)
-    ]
+    """The digest of the first examples of both halves, their sizes, and the facts that models get."""
+    halves = [f"{len(half)} {digest_of_examples(data, half[:MOST])}" for half in (data.train, data.test)]
     return hashlib.sha256(f"{halves} {data.facts!r}".encode()).hexdigest()

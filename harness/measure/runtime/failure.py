@@ -1,4 +1,4 @@
-"""A trial that cannot go on: which one, and why, in a sentence."""
+"""Failures of a trial: its level within the block, and the reason in a sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HERE = str(Path(__file__).parents[1])
 
 
 class TrialFailed(Exception):
-    """A trial raised, or returned what it must not. `level` names it within its block."""
+    """A trial raised, or returned an invalid value. `level` is its level within the block."""
 
     def __init__(self, level: str, reason: str) -> None:
         super().__init__(f"{level}: {reason}")
@@ -21,7 +21,7 @@ class TrialFailed(Exception):
 
 
 class BrokenPromise(Exception):
-    """A variant does not do what its parts say it does."""
+    """A variant does not do what its parts promise."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def blaming(level: str, what: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The error in one line, with the place in the plugin's code where it came up."""
+    """The error on one line, with the line of plugin code that raised it."""
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         outside = not frame.filename.startswith(HERE) and "site-packages/torch" not in frame.filename

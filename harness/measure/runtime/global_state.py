@@ -1,6 +1,6 @@
-"""What everything in a process shares: torch's settings, and the functions that clocks and seeds are.
+"""Global state of a process: torch's settings, and the functions that read clocks and set seeds.
 
-A trial's code that changes them changes what the others compute, or how fast.
+If the code of one trial changes them, it changes what the other trials compute, or how fast.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from harness.measure.runtime.warm import use_threads
+
 
 class Setting(NamedTuple):
-    """How a setting is read, and how it is put back."""
+    """How a setting is read and written."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
@@ -25,11 +27,11 @@ def _flushes() -> bool:
 
 
 def _hooks() -> dict[str, dict[int, Any]]:
-    """The hooks on all modules, by the kind of hook."""
-    return {name: dict(hooks) for name, hooks in _all_hooks().items() if hooks}
+    """A copy of the hooks on all modules, by the kind of hook."""
+    return {name: dict(hooks) for name, hooks in _live_hooks().items() if hooks}
 
 
-def _all_hooks() -> dict[str, Any]:
+def _live_hooks() -> dict[str, Any]:
     return {
         name: hooks
         for name, hooks in vars(torch.nn.modules.module).items()
@@ -38,7 +40,7 @@ def _all_hooks() -> dict[str, Any]:
 
 
 def _set_hooks(before: dict[str, dict[int, Any]]) -> None:
-    for name, hooks in _all_hooks().items():
+    for name, hooks in _live_hooks().items():
         hooks.clear()
         hooks.update(before.get(name, {}))
 
@@ -47,36 +49,31 @@ def _attribute(owner: Any, name: str) -> Setting:
     return Setting(lambda: getattr(owner, name), lambda value: setattr(owner, name, value))
 
 
-def _told(read: Callable[[], Any]) -> Any:
-    """A setting that torch has two names for, and does not tell by one where it was set by the other."""
+def _read(read: Callable[[], Any]) -> Any:
+    """Read a setting that has two names in torch, which raises if the setting was written by the other name."""
     try:
         return read()
     except RuntimeError:
         return "set by another name"
 
 
-def _set_threads(count: int) -> None:
-    if count != torch.get_num_threads():
-        torch.set_num_threads(count)
-
-
 def _set_device(device: torch.device) -> None:
-    """A device that is named costs every call a little, so the usual one is not."""
+    """Set the default device. Setting the CPU explicitly would slow every call down a little."""
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
-#: Torch's settings. Its generator is not among them: it is what seeds are for.
+#: Torch's settings. Its random generator is not among them: seeds set it.
 SETTINGS: dict[str, Setting] = {
     "torch's default dtype": Setting(torch.get_default_dtype, torch.set_default_dtype),
     "torch's default device": Setting(lambda: torch.empty(0).device, _set_device),
-    "the number of threads": Setting(torch.get_num_threads, _set_threads),
+    "the number of threads": Setting(torch.get_num_threads, use_threads),
     "whether gradients are on": Setting(torch.is_grad_enabled, torch.set_grad_enabled),
     "deterministic algorithms": Setting(torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     "the precision of float32 products": Setting(
-        lambda: _told(torch.get_float32_matmul_precision), torch.set_float32_matmul_precision
+        lambda: _read(torch.get_float32_matmul_precision), torch.set_float32_matmul_precision
     ),
     "cuDNN's TensorFloat-32": Setting(
-        lambda: _told(lambda: torch.backends.cudnn.allow_tf32),
+        lambda: _read(lambda: torch.backends.cudnn.allow_tf32),
         lambda allowed: setattr(torch.backends.cudnn, "allow_tf32", allowed),
     ),
     "cuDNN's benchmark mode": _attribute(torch.backends.cudnn, "benchmark"),
@@ -91,8 +88,7 @@ SETTINGS: dict[str, Setting] = {
     "hooks on all modules": Setting(_hooks, _set_hooks),
 }
 
-
-#: Functions that say what time it is, and that make a run the same twice.
+#: Functions that read the time, and functions that make a run reproducible.
 FUNCTIONS: dict[str, Setting] = {
     f"{module.__name__}.{name}": _attribute(module, name)
     for module, names in {
@@ -108,20 +104,20 @@ FUNCTIONS: dict[str, Setting] = {
 
 
 class GlobalState:
-    """Remembers how all of it was; later it names what is no longer so, and puts that back."""
+    """A snapshot of the global state, which can be restored."""
 
     def __init__(self) -> None:
         self.settings = {**FUNCTIONS, **SETTINGS}
         self.before = {name: setting.read() for name, setting in self.settings.items()}
 
     def restore(self) -> list[str]:
-        """The names of what has changed, which is then as it was."""
+        """Restore what has changed since the snapshot. Returns the names of what had changed."""
         changed = [name for name, setting in self.settings.items() if self.is_changed(name, setting.read())]
         for name in changed:
             self.settings[name].write(self.before[name])
         return changed
 
     def is_changed(self, name: str, now: Any) -> bool:
-        """Whether it is another than it was. Torch itself wraps some of its functions when it needs its compiler."""
+        """Whether a setting has changed. Torch itself wraps some of its functions when it needs its compiler."""
         by_torch = name in FUNCTIONS and str(getattr(now, "__module__", "")).partition(".")[0] == "torch"
         return bool(now != self.before[name]) and not by_torch

@@ -1,4 +1,4 @@
-"""Facts about the machine and the software that measure."""
+"""Facts about the machine and its software."""
 
 from __future__ import annotations
 
@@ -13,35 +13,26 @@ from typing import Any
 
 import torch
 
+from harness.measure.children import in_child
 from harness.measure.runtime import gpu
 
-#: Packages whose version can move a measurement.
+#: Packages whose version can change a measurement.
 PACKAGES = ("rnn-harness", "rnn-harness-plugins", "torch", "numpy")
 
 
 def describe() -> dict[str, Any]:
     """Processor, memory, threads, torch build, devices and package versions.
 
-    Where torch is built for CUDA a forked process is asked: torch's own account of its build and cuDNN's version wake
-    CUDA, and whoever has woken it cannot be forked from."""
-    return asked_in_a_child(_facts) if torch.version.cuda else _facts()
+    If torch is built for CUDA, a forked child collects them: reading torch's build and cuDNN's version starts CUDA, and
+    a process that has started CUDA must not fork."""
+    return facts_of_child(_facts) if torch.version.cuda else _facts()
 
 
-def asked_in_a_child(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a forked process answers, in JSON. Raises RuntimeError where it ends without an answer."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, json.dumps(question()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
+def facts_of_child(collect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The facts that a forked child collects. Raises RuntimeError if it ends without an answer."""
+    text, _ = in_child(lambda pipe: json.dump(collect(), pipe))
     if not text:
-        raise RuntimeError("the process that was asked about this machine ended without an answer")
+        raise RuntimeError("the process that collects facts about this machine ended without an answer")
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -68,12 +59,12 @@ def _facts() -> dict[str, Any]:
 
 
 def torch_build() -> str:
-    """How torch was built, in its own words."""
+    """How torch was built, as torch reports it."""
     return str(torch.__config__.show()).strip()
 
 
 def processor() -> str:
-    """The processor's own name for itself."""
+    """The name of the processor."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,10 @@ import torch
 
 from harness.measure.runtime import gpu
 from harness.measure.runtime.batches import work_set
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
+from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed, blaming
 from harness.measure.runtime.watchdog import Watchdog
-from harness.records.plan import Block
 from harness.records.record import Role
-from harness.records.settings import Speed
 
 if TYPE_CHECKING:
     from harness.measure.runtime.task import Task
@@ -27,7 +25,7 @@ MemberKey = tuple[str, Role]
 
 
 class BuiltMember:
-    """A built trial as the clock sees it: a step to run on a batch of the work set."""
+    """A built trial that takes steps on the batches of its work set."""
 
     def __init__(self, built: BuiltTrial, role: Role, batches: list[list[Any]], mode: str, watchdog: Watchdog) -> None:
         self.built, self.role, self.batches, self.watchdog = built, role, batches, watchdog
@@ -36,17 +34,17 @@ class BuiltMember:
         self.mode = mode
         self.loss: Any = None
         self.saved: list[Any] = []
-        #: Called before each sample, off the clock, where caches are to be cold.
+        #: Called before each sample, outside the timed region, to empty the caches.
         self.flush: Callable[[], None] = lambda: None
         if mode == "inference":
             built.model.eval()
 
-    def _train(self, batch: int, mark: Callable[[str], None]) -> None:
+    def _train(self, batch: int, mark: Mark) -> None:
         collated = self.built.batch(self.batches[batch])
         mark("collate")
         self.loss = self.built.step(self.built, collated, mark)
 
-    def _infer(self, batch: int, mark: Callable[[str], None]) -> None:
+    def _infer(self, batch: int, mark: Mark) -> None:
         with torch.inference_mode():
             collated = self.built.batch(self.batches[batch])
             mark("collate")
@@ -54,42 +52,63 @@ class BuiltMember:
             mark("forward")
 
     def before(self) -> None:
-        """Say who runs next, and wind the alarm."""
+        """Empty the caches if they are to be cold, tell the watchdog what runs next, and start the alarm again."""
         self.flush()
         self.watchdog.doing(self.level, f"one {self.mode} step")
 
+    def run_work_set(self, passes: int = 1) -> None:
+        """Take a step on each batch, without marks."""
+        for _ in range(passes):
+            for batch in range(len(self.batches)):
+                self.before()
+                self.step(batch, no_mark)
+
     def save(self) -> None:
-        """Remember parameters and optimizer state as they are now."""
+        """Save parameters and optimizer state."""
         if self.mode == "train":
             self.saved = [clone(thing.state_dict()) for thing in self.built.state(self.built)]
 
     def restore(self) -> None:
-        """Check the pass that ends, and put everything back for the next."""
+        """Check the last step of a pass, and restore what was saved."""
         self.check()
         if self.mode == "train":
             for thing, saved in zip(self.built.state(self.built), self.saved, strict=False):
                 load_state(thing, saved)
 
     def check(self) -> None:
-        """Raise TrialFailed where the last step's result is not finite."""
+        """Raise TrialFailed if the result of the last step is not finite."""
         if isinstance(self.loss, torch.Tensor) and not bool(torch.isfinite(self.loss).all()):
-            what = "its loss" if self.mode == "train" else "what it predicts"
+            what = "its loss" if self.mode == "train" else "its prediction"
             raise TrialFailed(self.level, f"{what} is not finite after a few {self.mode} steps")
 
     def counts(self) -> dict[str, list[float]]:
-        """The amounts counted in each batch of this member's work set."""
-        columns: dict[str, list[float]] = {}
+        """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""
+        self.watchdog.stop_alarm()
+        rows = []
         with blaming(self.level, "counting"):
             for batch in self.batches:
-                for name, amount in self.built.count(self.built.model, self.built.collate(batch)).items():
-                    columns.setdefault(str(name), []).append(float(amount))
-        return columns
+                counted = self.built.count(self.built.model, self.built.collate(batch))
+                rows.append({str(name): float(amount) for name, amount in counted.items()})
+        return columns(rows)
+
+
+def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:
+    """Take one step. `mark` is called again at its end, since what follows the last mark belongs to the last phase."""
+    last = "step"
+
+    def remember(phase: str) -> None:
+        nonlocal last
+        last = phase
+        mark(phase)
+
+    member.step(batch, remember)
+    mark(last)
 
 
 @contextmanager
 def undisturbed(random: Random) -> Iterator[None]:
-    """No garbage collection, and a heap laid out at random: where objects lie moves times by a percent or so, so every
-    process draws its own layout."""
+    """No garbage collection, and a heap with a random layout: the addresses of objects change times by about a percent,
+    so every process draws a layout of its own."""
     padding = [bytearray(random.randrange(1, 1 << 16)) for _ in range(random.randrange(64))]
     gc.collect()
     gc.disable()
@@ -100,47 +119,43 @@ def undisturbed(random: Random) -> Iterator[None]:
         del padding
 
 
-def build_members(task: Task, settings: Speed, random: Random) -> list[BuiltMember]:
-    """The members of a task, built in random order."""
-    block, builder, watchdog, wanted = task.block, task.builder, task.watchdog, task.members
-    baseline = block.baseline
+def build_members(task: Task, random: Random) -> list[BuiltMember]:
+    """The members of a task, built in random order, with the weights of the baseline. Raises TrialFailed."""
+    baseline, builder, settings = task.block.baseline, task.builder, task.settings
     data = builder.data(baseline.dataset)
     with blaming(baseline.level, "choosing the work set"):
         examples = work_set(data.train, baseline.batch_size, settings.batches, baseline.seed)
     with blaming(baseline.level, "building the model"):
-        watchdog.doing(baseline.level, "building the model")
-        weights = {name: tensor.clone() for name, tensor in builder.bare(baseline).state_dict().items()}
-    trials = {trial.level: trial for trial in block.trials}
+        task.watchdog.doing(baseline.level, "building the model")
+        weights = builder.weights(baseline)
     members: dict[int, BuiltMember] = {}
-    for index in random.sample(range(len(wanted)), len(wanted)):
-        level, role = wanted[index]
-        trial = trials[level]
-        with blaming(trial.level, "building the model"):
-            watchdog.doing(trial.level, "building the model")
-            built = builder.build(trial, weights)
-        with blaming(trial.level, "cutting the work set into batches"):
-            # The order draws from the suite's seed, so that each process has the same batches.
-            batches = built.batches(examples, Random(f"order {trial.seed}"))
-            if len(batches) != settings.batches:
-                raise ValueError(f"its order makes {len(batches)} batches where {settings.batches} are due")
-        members[index] = BuiltMember(built, role, batches, task.mode, watchdog)
+    for index in random.sample(range(len(task.members)), len(task.members)):
+        level, role = task.members[index]
+        member = members[index] = build_member(task, level, role, examples, weights)
+        if len(member.batches) != settings.batches:
+            what = f"its order makes {len(member.batches)} batches; expected {settings.batches}"
+            raise TrialFailed(level, f"cutting the work set into batches: {what}")
     if settings.cache == "cold":
         flush = gpu.cold_caches(next(iter(members.values())).built.device)
         for member in members.values():
             member.flush = flush
-    return [members[index] for index in range(len(wanted))]
+    return [members[index] for index in range(len(task.members))]
 
 
-def lone_member(block: Block, level: str, mode: str, builder: TrialBuilder, watchdog: Watchdog) -> BuiltMember:
-    """One trial by itself, as the clock meets it: its model under its own seed, the block's work set in its batches."""
-    trial = next(trial for trial in block.trials if trial.level == level)
-    batches = (block.measures.speed or Speed()).batches
+def build_member(
+    task: Task, level: str, role: Role, examples: Sequence[Any], weights: Mapping[str, torch.Tensor] | None = None
+) -> BuiltMember:
+    """One trial with these examples in its own batches. Raises TrialFailed."""
     with blaming(level, "building the model"):
-        watchdog.doing(level, "building the model")
-        built = builder.build(trial)
+        task.watchdog.doing(level, "building the model")
+        built = task.builder.build(task.block.trial(level), weights)
     with blaming(level, "cutting the work set into batches"):
-        examples = work_set(builder.data(trial.dataset).train, trial.batch_size, batches, trial.seed)
-        return BuiltMember(built, "variant", built.batches(examples, Random(f"order {trial.seed}")), mode, watchdog)
+        return BuiltMember(built, role, built.work_batches(examples), task.mode, task.watchdog)
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """A list for each name in the rows, with one number per row; 0 if a row lacks the name."""
+    return {name: [row.get(name, 0) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def clone(value: Any) -> Any:
@@ -155,7 +170,7 @@ def clone(value: Any) -> Any:
 
 
 def load_state(thing: Any, saved: Any) -> None:
-    """Restore a saved state in place where its form is unchanged, which costs a copy and no allocation."""
+    """Restore a saved state in place if its structure is unchanged, which costs a copy and no allocation."""
     if not _copy_into(thing.state_dict(), saved):
         thing.load_state_dict(saved)
 

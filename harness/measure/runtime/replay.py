@@ -1,4 +1,4 @@
-"""A few steps of one trial taken once, off the clock: what a script that repeats them should print."""
+"""A few steps of one trial, not timed: the numbers that a script which repeats them should print."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 
+from harness.measure.children import death, in_child
 from harness.measure.runtime import machine
 from harness.measure.runtime.batches import work_set
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, in_turn
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, given_order, no_mark
+from harness.measure.runtime.digests import dtype_name
 from harness.measure.runtime.failure import TrialFailed, blaming
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip
@@ -24,9 +26,9 @@ from harness.records.settings import Speed
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """The number that each step came to: its loss, or of inference the mean size of what is predicted. Where the trial
-    could not go on, `failure` says why, and where it `skipped` this machine, that."""
+class Replay:
+    """The number of each step: its loss, or in inference the mean absolute prediction. `failure` is why the trial could
+    not continue, and `skipped` why it cannot run on this machine."""
 
     numbers: tuple[float, ...] = ()
     failure: str = ""
@@ -34,8 +36,8 @@ class Rehearsal:
 
 
 def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]:
-    """The batches that the trial is timed on, collated as it collates them, on the CPU; fewer where the training set
-    has no more, as what is not timed may."""
+    """The batches that the trial is timed on, collated, on the CPU. There are fewer if the training set is too small:
+    such a trial cannot be timed, but it can be replayed."""
     torch.set_num_threads(1)
     data, recipe = builder.data(trial.dataset), builder.recipe(trial)
     if not len(data.train):
@@ -43,46 +45,36 @@ def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]
     size = min(trial.batch_size, len(data.train))
     batches = min((block.measures.speed or Speed()).batches, len(data.train) // size)
     examples = work_set(data.train, size, batches, trial.seed)
-    positions = recipe.seam("order", in_turn)(examples, trial.batch_size, Random(f"order {trial.seed}"))
+    positions = recipe.seam("order", given_order)(examples, trial.batch_size, Random(f"order {trial.seed}"))
     collate = recipe.seam("collate", data.collate)
     return [collate([examples[position] for position in batch]) for batch in positions]
 
 
-def rehearse(builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Rehearsal:
-    """Build the trial under its seed and run it on these batches, one step each, in a child process: what crashes or
-    hangs there is a failure like others. `limit` is the most seconds that a step may take."""
+def replay(builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Replay:
+    """Build the trial under its seed and take one step on each batch, in a child process: if it crashes or hangs, that
+    is a failure like others. `limit` is the most seconds that a step may take."""
     warm(machine.describe()["gpus"])
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            os.dup2(2, 1)  # what plugins print must not get into what is exported
-            with os.fdopen(writing, "w") as pipe:
-                for said, what in _steps(builder, trial, batches, mode, limit):
-                    pipe.write(json.dumps([said, what]) + "\n")
-                    pipe.flush()  # a crash must not take along what came before it
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        told = [json.loads(line) for line in pipe]
-    _, status = os.waitpid(child, 0)
-    numbers = tuple(what for said, what in told if said == "number")
-    for said, what in told:
-        if said != "number":
-            return Rehearsal(numbers, **{said: what})
-    if os.WIFSIGNALED(status):
-        number = signal.Signals(os.WTERMSIG(status))
-        hung = f"took longer than its limit of {limit:g} s"
-        return Rehearsal(numbers, hung if number == signal.SIGALRM else f"the process was killed by {number.name}")
-    return Rehearsal(numbers, "" if len(numbers) == len(batches) else "the process ended before its last step")
+
+    def work(pipe: IO[str]) -> None:
+        os.dup2(2, 1)  # what plugins print must not get into what is exported
+        for line in _steps(builder, trial, batches, mode, limit):
+            pipe.write(json.dumps(line) + "\n")
+            pipe.flush()  # a crash must not lose earlier numbers
+
+    text, status = in_child(work)
+    lines = [json.loads(line) for line in text.splitlines()]
+    numbers = tuple(value for kind, value in lines if kind == "number")
+    for kind, value in lines:
+        if kind != "number":
+            return Replay(numbers, **{kind: value})
+    complete = len(numbers) == len(batches) and not os.WIFSIGNALED(status)
+    return Replay(numbers, "" if complete else death(status, "", limit))
 
 
 def _steps(
     builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float
 ) -> Iterator[tuple[str, float | str]]:
-    """In the child: the number of each step, and why there is no next one."""
+    """In the child: the number of each step, and at the end the reason if there is no next one."""
     use_threads(int(trial.environment.get(THREADS, 1)))
     try:
         with blaming(trial.level, "building the model"):
@@ -103,10 +95,10 @@ def _steps(
 
 
 def one_step(built: BuiltTrial, batch: Any, mode: str) -> float:
-    """One step on a batch: its loss, or the mean size of what is predicted."""
+    """One step on a batch: its loss, or in inference the mean absolute prediction."""
     batch = batch if built.device.type == "cpu" else batch.to(built.device)
     if mode == "train":
-        return float(built.step(built, batch, lambda phase: None))
+        return float(built.step(built, batch, no_mark))
     with torch.inference_mode():
         return mean_size(built.evaluate(built.model, batch))
 
@@ -122,8 +114,7 @@ def mean_size(predicted: Any) -> float:
 
 @dataclass(frozen=True)
 class Packed:
-    """A tensor as plain bytes: its type, the type that its values are stored in, which may be narrower, and its
-    shape."""
+    """A tensor as bytes: its type, the type in which its values are stored (which may be narrower), and its shape."""
 
     dtype: str
     stored: str
@@ -144,11 +135,7 @@ def pack(value: Any) -> Packed | None:
                 flat = flat.to(narrow)
                 break
     content: np.ndarray[Any, Any] = flat.view(torch.uint8).numpy() if flat.numel() else np.zeros(0, np.uint8)
-    return Packed(_name(dtype), _name(flat.dtype), tuple(value.shape), content.tobytes())
-
-
-def _name(dtype: Any) -> str:
-    return str(dtype).removeprefix("torch.")
+    return Packed(dtype_name(dtype), dtype_name(flat.dtype), tuple(value.shape), content.tobytes())
 
 
 def draw(shape: tuple[int, ...], mean: float, spread: float, seed: int) -> torch.Tensor:
@@ -158,7 +145,7 @@ def draw(shape: tuple[int, ...], mean: float, spread: float, seed: int) -> torch
 
 @dataclass(frozen=True)
 class Drawn:
-    """How the values of a tensor were drawn that stand for others."""
+    """How the random values were drawn that replace those of a tensor."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -168,20 +155,24 @@ class Drawn:
 
 
 def with_drawn(value: Any, drawn: dict[int, Drawn], least: int = 4096) -> Any:
-    """The value with its large tensors of floating-point numbers replaced by drawn ones of the same shape, mean and
-    spread; `drawn` keeps how, by the identity of the new tensor. Lengths, labels and tokens stay as they are."""
+    """The value with its large floating-point tensors replaced by random ones of the same shape, mean and standard
+    deviation. `drawn` gets how each was drawn, by the identity of the new tensor. Lengths, labels and tokens stay."""
+
+    def replaced(inner: Any) -> Any:
+        return with_drawn(inner, drawn, least)
+
     if isinstance(value, torch.Tensor):
         if not value.is_floating_point() or value.numel() < least or pack(value) is None:
             return value
         exact = value.detach().double()
-        how = Drawn(_name(value.dtype), tuple(value.shape), float(exact.mean()), float(exact.std()), len(drawn))
+        how = Drawn(dtype_name(value.dtype), tuple(value.shape), float(exact.mean()), float(exact.std()), len(drawn))
         new = draw(how.shape, how.mean, how.spread, how.seed).to(value.dtype)
         drawn[id(new)] = how
         return new
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(with_drawn(one, drawn, least) for one in value))
+        return type(value)(*map(replaced, value))
     if type(value) in (list, tuple):
-        return type(value)(with_drawn(one, drawn, least) for one in value)
+        return type(value)(map(replaced, value))
     if type(value) is dict:
-        return {key: with_drawn(one, drawn, least) for key, one in value.items()}
+        return {key: replaced(inner) for key, inner in value.items()}
     return value

@@ -1,4 +1,4 @@
-"""Make a process ready to be forked from: one thread, and the slow first optimizer step behind it."""
+"""Prepare a process that will be forked: one thread, and the slow first optimizer step done."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import torch
 
 
 def warm(gpus: int) -> None:
-    """One thread, one tiny step on it, no GPU: the first optimizer of a process imports much behind the scenes, and
-    after a region with two threads a fork can hang.
+    """Take one tiny step on one thread, without a GPU. The first optimizer of a process imports many modules, and after
+    a computation on two threads a fork can hang.
 
-    Where there are `gpus` there is no step, and each child pays for its own: a first backward pass starts a thread for
-    each GPU, and an optimizer asks what the GPU's stream does, and after either no child could use autograd or CUDA."""
+    If there are `gpus` no step is taken, and each child pays for its own first step: a first backward pass starts a
+    thread for each GPU, and an optimizer asks for the state of the GPU's stream. After either, no child could use
+    autograd or CUDA."""
     torch.set_num_threads(1)
     if gpus:
         return
@@ -21,6 +22,6 @@ def warm(gpus: int) -> None:
 
 
 def use_threads(count: int) -> None:
-    """Compute on `count` threads from here on. For children only: the server stays on one."""
+    """Compute on `count` threads from now on. A server must stay on one."""
     if count != torch.get_num_threads():
         torch.set_num_threads(count)

@@ -1,7 +1,7 @@
-"""Says what a child is doing, and ends it when that takes too long.
+"""Says what a child is doing, and ends it if that takes too long.
 
-The word lies in memory shared with the fork server, so it can be read after the child was killed; the kernel's own
-timer does the killing, so nobody polls.
+The text is in memory shared with the fork server, which can read it after the child was killed. The kernel's timer
+kills the child, so nobody polls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SIZE = 512
 
 
 class Watchdog:
-    """Shared memory with the name of what runs now, and an alarm of `limit` seconds around it."""
+    """Shared memory with what runs now, and an alarm of `limit` seconds around it (0: no alarm)."""
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
@@ -22,14 +22,18 @@ class Watchdog:
         self._last = b""
 
     def doing(self, level: str, what: str) -> None:
-        """Say that `what` of `level` begins, and start the alarm anew. Past the limit the kernel ends the process."""
-        word = f"{level}\n{what}".encode()[: SIZE - 1]
-        if word != self._last:
-            self._memory[: len(word) + 1] = word + b"\0"
-            self._last = word
+        """Say that `what` of `level` begins, and start the alarm again. After the limit the kernel ends the process."""
+        text = f"{level}\n{what}".encode()[: SIZE - 1]
+        if text != self._last:
+            self._memory[: len(text) + 1] = text + b"\0"
+            self._last = text
+        self.start_alarm()
+
+    def start_alarm(self) -> None:
+        """Start the alarm again."""
         signal.setitimer(signal.ITIMER_REAL, self.limit)
 
-    def rest(self) -> None:
+    def stop_alarm(self) -> None:
         """Stop the alarm."""
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -38,8 +42,8 @@ class Watchdog:
         self._memory[0] = 0
         self._last = b""
 
-    def last_words(self) -> tuple[str, str]:
-        """The level and the work a child that died was at; empty where it had not begun."""
+    def last(self) -> tuple[str, str]:
+        """The level that was measured last and what was done with it; empty if nothing had begun."""
         text = bytes(self._memory[:]).split(b"\0", 1)[0].decode(errors="replace")
         level, _, what = text.partition("\n")
         return level, what

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.measure.runtime.replay import Rehearsal
+from harness.measure.runtime.replay import Replay
 
 #: On one machine, numbers of the same steps may differ by this share.
 TOLERANCE = 1e-5
@@ -37,7 +37,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def complaint(
-    text: str, rehearsal: Rehearsal, environment: Mapping[str, str], limit: float, without: Sequence[str] = ()
+    text: str, rehearsal: Replay, environment: Mapping[str, str], limit: float, without: Sequence[str] = ()
 ) -> str:
     """What is wrong with a script, in a sentence; nothing where it fails as the trial does or gives its numbers. It is
     run with variables of its `environment`, and `without` the packages that were taken along."""

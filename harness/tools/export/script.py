@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.failure import reason_of
-from harness.measure.runtime.replay import Drawn, Rehearsal, rehearse, with_drawn, work_batches
+from harness.measure.runtime.replay import Drawn, Replay, replay, with_drawn, work_batches
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Dataset, Model, Optimization, Skip
 from harness.records.plan import THREADS, Block, Plan, Spec, Trial
@@ -88,7 +88,7 @@ class Script:
     """The text of an exported script, what the harness saw when it ran the same, and its own facts."""
 
     text: str
-    rehearsal: Rehearsal
+    rehearsal: Replay
     facts: dict[str, Any]
     was_run: bool
     needs: str
@@ -128,12 +128,12 @@ def make_script(catalog: Catalog, subject: Subject, *, whole: bool = False, room
     author = Author(catalog, builder, subject, facts, whole)
     author.embed(batches, room)
     here = trial.device == "cpu" or facts["gpus"]
-    rehearsal = rehearse(builder, trial, author.batches, subject.mode, subject.block.measures.limit) if here else None
+    rehearsal = replay(builder, trial, author.batches, subject.mode, subject.block.measures.limit) if here else None
     if rehearsal is not None and rehearsal.skipped:
         raise UserError(f"{subject.place} cannot run here: {rehearsal.skipped}.")
     text, needs = author.text(rehearsal)
     return Script(
-        text, rehearsal or Rehearsal(), facts, rehearsal is not None, needs, tuple(sorted(author.modules.inside))
+        text, rehearsal or Replay(), facts, rehearsal is not None, needs, tuple(sorted(author.modules.inside))
     )
 
 
@@ -210,7 +210,7 @@ class Author:
                     fix="Export it from a suite with --set base.dataset.batch_size=N.",
                 )
 
-    def text(self, rehearsal: Rehearsal | None) -> tuple[str, str]:
+    def text(self, rehearsal: Replay | None) -> tuple[str, str]:
         """The whole script, and the packages that it needs."""
         trial = self.subject.trial
         self.writer.drawn, self.writer.draw = self.drawn, self.hold(DRAW) if self.drawn else ""
@@ -229,7 +229,7 @@ class Author:
             step = template.INFERENCE.format(mean_size=self.hold(MEAN_SIZE))
         code = self.shake()
         blocks = [
-            self.constants(rehearsal or Rehearsal()),
+            self.constants(rehearsal or Replay()),
             code.code,
             "# The trial itself",
             *(tensors if of_facts else []),
@@ -237,7 +237,7 @@ class Author:
             f"FACTS = {facts}",
             construction,
             step,
-            self.main(rehearsal or Rehearsal()),
+            self.main(rehearsal or Replay()),
             *([] if of_facts else tensors),
             batches,
             'if __name__ == "__main__":\n    main()',
@@ -249,7 +249,7 @@ class Author:
         text = f"{self.header(rehearsal, needs)}\nfrom __future__ import annotations\n\n{imports}\n\n{body}\n"
         return text, needs
 
-    def constants(self, rehearsal: Rehearsal) -> str:
+    def constants(self, rehearsal: Replay) -> str:
         """What is set and what is expected."""
         trial, numbers = self.subject.trial, self.writer.write(list(rehearsal.numbers), "")
         lines = [
@@ -260,7 +260,7 @@ class Author:
         ]
         return "\n".join(lines)
 
-    def main(self, rehearsal: Rehearsal) -> str:
+    def main(self, rehearsal: Replay) -> str:
         """What is done when the script is run."""
         noun = "loss" if self.subject.mode == "train" else "mean size"
         check = "".join(
@@ -352,7 +352,7 @@ class Author:
             found["optimizer"] = f"{found['optimizer']}(model)" if self.changed("optimizer") else "None"
         return found
 
-    def header(self, rehearsal: Rehearsal | None, needs: str) -> str:
+    def header(self, rehearsal: Replay | None, needs: str) -> str:
         """The comment at the top: what this is, where it comes from, and what to expect."""
         subject, facts = self.subject, self.facts
         versions = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if name != "torch")

@@ -1,0 +1,193 @@
+"""What a fork server loads once, and what its children do with it. Imports torch."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.measure.children import use_default_alarm
+from harness.measure.kinds.verify import verify_block
+from harness.measure.runtime import machine
+from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.digests import digest_of_data
+from harness.measure.runtime.failure import TrialFailed, reason_of
+from harness.measure.runtime.global_state import GlobalState
+from harness.measure.runtime.task import Task
+from harness.measure.runtime.warm import use_threads, warm
+from harness.measure.runtime.watchdog import Watchdog
+from harness.measure.token_ring import TokenRing
+from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.isolation import error_text, isolated
+from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Skip
+from harness.records.plan import THREADS, Block, Spec
+
+#: The most seconds in which a plugin may describe the machine.
+LIMIT = 30.0
+
+
+class Worker:
+    """Loads plugins and a block in the fork server; verifies and measures the block in children of the server."""
+
+    block: Block
+    watchdog: Watchdog
+
+    def __init__(self, builder: TrialBuilder) -> None:
+        self.builder = builder
+
+    @classmethod
+    def open(cls, files: Sequence[Path], without: Sequence[str]) -> tuple[Worker, dict[str, Any]]:
+        """Import the plugins, warm up, and describe the machine. The facts include what plugins do wrong; the other
+        plugins are still used."""
+        use_threads(1)
+        facts = machine.describe()  # before any plugin, and before a first step, which is for machines without a GPU
+        warm(facts["gpus"])
+        state = GlobalState()
+        plugins = load_plugins(files, without, restore=state.restore)
+        worker = cls(TrialBuilder(Catalog(plugins)))
+        facts["plugins"] = plugins.versions
+        problems = [str(problem) for problem in plugins.state_changes]
+        problems += worker.import_kinds(state)
+        for implementation in plugins.manager.hook.describe_machine.get_hookimpls():
+            try:
+                with isolated("describing the machine"), at_most(LIMIT):
+                    facts.update(new_facts(implementation.function(), facts))
+            except BaseException as error:  # a plugin may raise anything
+                problems.append(f"plugin {implementation.plugin_name}: describe_machine failed: {error_text(error)}")
+        return worker, {**facts, **({"plugin_problems": problems} if problems else {})}
+
+    def import_kinds(self, state: GlobalState) -> list[str]:
+        """Import the code of all kinds of measurement, so that no child has to. Returns what went wrong."""
+        problems = []
+        for measure in self.builder.catalog.measures.values():
+            for stage in measure.kind.all_stages:
+                try:
+                    resolve(stage.run, measure.entry.owner)
+                except UserError as error:
+                    problems.append(str(error))
+            problems += [f"{measure.entry.owner}: its import changes {what}; restored" for what in state.restore()]
+        return problems
+
+    def prepare(self, block: Block) -> str:
+        """Import the parts of a block and load its data, so that no child has to. Returns a digest of the examples.
+        Raises UserError."""
+        state = GlobalState()
+        self.block, self.watchdog = block, Watchdog(block.measures.limit)
+        use_default_alarm()
+        self.watchdog.start_alarm()
+        try:
+            self.check_versions(block)
+            for trial in block.trials:
+                self.builder.recipe(trial)
+                refuse(state.restore(), "importing", (trial.dataset, *trial.use))
+            data = self.builder.data(block.baseline.dataset)
+            refuse(state.restore(), "loading", [block.baseline.dataset])
+            examples = digest_of_data(data)
+        except UserError:
+            raise
+        except BaseException as error:  # plugin code may raise anything
+            raise UserError(reason_of(error)) from error
+        finally:
+            self.watchdog.stop_alarm()
+        gc.collect()
+        gc.freeze()  # children then do not write to the memory pages of what is loaded here
+        return examples
+
+    def check_versions(self, block: Block) -> None:
+        """Raise UserError if the plan was made with other versions of plugins."""
+        here = self.builder.catalog.plugins.versions
+        for trial in block.trials:
+            for spec in (trial.model, trial.dataset, *trial.use):
+                if here.get(spec.plugin) != spec.version:
+                    found = here.get(spec.plugin, "not installed")
+                    planned = f"{spec.name} from {spec.plugin} {spec.version}"
+                    raise UserError(f"the plan expects {planned}; the measuring process found {found}.")
+
+    def run(self, message: Mapping[str, Any], forked: float) -> dict[str, Any]:
+        """In the child: verify the block, or measure one stage of a kind. `forked` is when the child began."""
+        use_threads(int(os.environ.get(THREADS, 1)))
+        block = self.block.without(message.get("without", ()))
+        try:
+            if message["do"] == "verify":
+                return {"findings": verify_block(block, self.builder, self.watchdog)}
+            return {"data": self.measure(block, message, forked)}
+        except Skip as skip:
+            if "level" not in message:  # several trials are measured together, and none of them may be skipped alone
+                raise
+            return {"skipped": message["level"], "reason": str(skip)}
+        except TrialFailed as failure:
+            return {"failed": failure.level, "reason": failure.reason}
+
+    def measure(self, block: Block, message: Mapping[str, Any], forked: float) -> Any:
+        """In the child: measure one stage of a kind."""
+        measure = self.builder.catalog.measures[message["kind"]]
+        stage = next(stage for stage in measure.kind.all_stages if stage.name == message["stage"])
+        task = Task(
+            block=block,
+            mode=message["mode"],
+            builder=self.builder,
+            watchdog=self.watchdog,
+            settings=block.measures.get(measure.kind.name, measure.settings),
+            level=message.get("level", ""),
+            replicate=message.get("replicate", 0),
+            seed=message.get("seed", 0),
+            members=[(level, role) for level, role in message.get("members", ())],
+            ring=TokenRing(**message["ring"]) if "ring" in message else None,
+            folder=Path(message.get("folder", "")),
+            checkpoint=Path(message["checkpoint"]) if "checkpoint" in message else None,
+            forked=forked,
+        )
+        run = resolve(stage.run, measure.entry.owner)
+        try:
+            data = run(task)
+        except (KeyboardInterrupt, TrialFailed):
+            raise
+        except BaseException as error:  # the code of a kind, or of a trial, may raise anything
+            if measure.kind.placement == "together":
+                level, what = self.watchdog.last()
+            elif isinstance(error, Skip):
+                raise
+            else:
+                level, what = task.level, f"measuring {stage.name}"
+            raise TrialFailed(level, f"{what}: {reason_of(error)}") from error
+        self.watchdog.stop_alarm()
+        return data
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block if it takes longer."""
+
+    def on_alarm(*_: object) -> None:
+        raise TimeoutError(f"it takes longer than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def new_facts(more: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that a plugin adds. Raises ValueError if it repeats a known fact, or if JSON cannot hold one."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(more or {})))
+    known = sorted(facts.keys() & found.keys())
+    if known:
+        raise ValueError(f"{known[0]} is known already")
+    return found
+
+
+def refuse(changed: Sequence[str], doing: str, specs: Sequence[Spec]) -> None:
+    """Raise UserError if plugin code has changed global state, which all trials share."""
+    if changed:
+        names = ", ".join(f"{spec.name} (plugin {spec.plugin})" for spec in specs)
+        raise UserError(f"{doing} {names} changes {', '.join(changed)} for all trials.")
