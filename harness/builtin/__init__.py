@@ -54,11 +54,13 @@ def run_block(block: Any, done: list[Any], keep: Any, measure: Any) -> bool:
 
 @harness.hookimpl
 def provide_promises() -> Iterator[harness.Promise]:
-    """What every part is held to, whatever it is about."""
+    """What every part promises, whatever it is about."""
     from harness.builtin.promises import PROMISES
 
-    for name, (code, of, says) in PROMISES.items():
-        yield harness.Promise(name, f"harness.testing.{code}", says, of=frozenset(of))
+    for module, promises in PROMISES.items():
+        for name, of, sentence in promises:
+            code = f"harness.testing.{module}:{name.replace('-', '_')}"
+            yield harness.Promise(name, code, sentence, of=frozenset(of))
 
 
 @harness.hookimpl

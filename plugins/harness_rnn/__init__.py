@@ -233,21 +233,24 @@ def provide_metrics() -> Iterator[harness.Metric]:
 
 @harness.hookimpl
 def provide_promises() -> Iterator[harness.Promise]:
-    """What sequence models are held to beside what every model is."""
-    for name, needs, says in (
+    """Promises of sequence models, in addition to those of all models."""
+    for name, feature, sentence in (
         (
-            "every-layer-and-direction", {"sequence"},
+            "every-layer-and-direction", "sequence",
             "Outputs (B, T, D*H), final (B, D*H) and predictions have their shapes for one to three layers, both "
             "directions, dropout and every task.",
         ),
-        ("length-one", {"sequence"}, "Sequences of one step can be learned from, alone and among longer ones."),
-        ("ragged-as-alone", {"sequence"}, "Each row of a ragged batch is computed as if it were alone, without pads."),
+        ("length-one", "sequence", "It can train on sequences of one step, alone and among longer ones."),
+        ("ragged-as-alone", "sequence", "Each row of a ragged batch gives the same results as the row alone."),
         (
-            "padding-does-not-leak", {"sequence"},
-            "What stands in the pads, and how many there are, changes nothing at valid steps and no gradient.",
+            "padding-does-not-leak", "sequence",
+            "The values and the amount of padding change no gradient and no result at valid steps.",
         ),
-        ("packed-as-padded", {"packable"}, "Packed and padded are the same computation, gradients too."),
-        ("carries-on", {"carry"}, "A sequence in two pieces, the state carried on, gives what it gives in one."),
+        ("packed-as-padded", "packable", "Packed and padded batches give the same results and gradients."),
+        (
+            "carried-state", "carry",
+            "A sequence that is cut in two, with the state carried over, gives the same results as the whole.",
+        ),
     ):  # fmt: skip
         code = f"harness_rnn.promises:{name.replace('-', '_')}"
-        yield harness.Promise(name, code, says, needs=frozenset(needs), of=frozenset({"model"}))
+        yield harness.Promise(name, code, sentence, needs={feature}, of={"model"})

@@ -16,7 +16,7 @@ from rnn_suite import CUT, SHAPES, TORCH, base
 
 from harness.errors import UserError
 from harness.plugins.parts import Recipe
-from harness.testing import assert_promises, find_out
+from harness.testing import assert_promises, verify_level
 
 SCRATCH = ["scratch_rnn", "scratch_lstm", "scratch_gru"]
 
@@ -41,7 +41,7 @@ def test_scratch_models_keep_their_results_in_segments(model, shape, catalog):
 @pytest.mark.parametrize("cell", TORCH)
 @pytest.mark.parametrize("hoist", [False, True])
 def test_scratch_models_compute_what_torch_computes(cell, shape, hoist, catalog):
-    finding = find_out(base(cell, **shape), {"model": {"name": f"scratch_{cell}", "hoist": hoist}}, catalog=catalog)
+    finding = verify_level(base(cell, **shape), {"model": {"name": f"scratch_{cell}", "hoist": hoist}}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
 
 
@@ -50,7 +50,7 @@ def test_scratch_models_compute_what_torch_computes(cell, shape, hoist, catalog)
 def test_from_scratch_takes_the_twin_of_any_cell(cell, shape, catalog):
     levels = ["from_scratch"], [{"name": "from_scratch", "hoist": True}, CUT]
     for use in levels:
-        finding = find_out(base(cell, **shape), {"use": use}, catalog=catalog)
+        finding = verify_level(base(cell, **shape), {"use": use}, catalog=catalog)
         assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
 
 
@@ -59,12 +59,12 @@ def test_from_scratch_keeps_the_nonlinearity(catalog):
 
 
 def test_another_size_is_another_model(catalog):
-    finding = find_out(base("lstm"), {"model": {"name": "scratch_lstm", "hidden_size": 16}}, catalog=catalog)
+    finding = verify_level(base("lstm"), {"model": {"name": "scratch_lstm", "hidden_size": 16}}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model")
 
 
 def test_the_naive_readout_is_another_answer(catalog):
-    finding = find_out(base("lstm"), {"use": ["last_naive"]}, catalog=catalog)
+    finding = verify_level(base("lstm"), {"use": ["last_naive"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "answer")
 
 
@@ -73,7 +73,7 @@ def test_verification_catches_what_reads_the_pads(name, shape, tmp_path):
     """The two classic mistakes, said to be the same computation, do not get past hard lengths."""
     plugin = tmp_path / f"mistakes_{name}.py"
     plugin.write_text(MISTAKES)
-    finding = find_out(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
+    finding = verify_level(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
     assert finding["outcome"] == "invalid"
     assert "promises the same computation, but" in finding["reason"]
     with pytest.raises(AssertionError, match="invalid: promises the same computation"):
@@ -112,7 +112,7 @@ def test_the_naive_readout_reads_the_pads():
 
 def test_scratch_models_cannot_be_packed(catalog):
     with pytest.raises(UserError, match="pack needs packable, which scratch_lstm does not offer"):
-        find_out(base("scratch_lstm"), {"use": ["pack"]}, catalog=catalog)
+        verify_level(base("scratch_lstm"), {"use": ["pack"]}, catalog=catalog)
 
 
 @pytest.mark.parametrize("others", [["clip"], [{"name": "clip", "max_value": 0.001}], ["forget_bias"]])
@@ -123,7 +123,7 @@ def test_what_changes_more_is_verified_for_less(others, catalog):
 @pytest.mark.parametrize(("first", "second"), [("pack", "segment"), ("segment", "pack")])
 def test_pack_and_segment_exclude_each_other(first, second, catalog):
     with pytest.raises(UserError, match=f"{second} replaces model.core, which {first} has changed already"):
-        find_out(base("lstm"), {"use": [first, second]}, catalog=catalog)
+        verify_level(base("lstm"), {"use": [first, second]}, catalog=catalog)
 
 
 def test_segment_sorts_a_batch_that_nobody_sorted():
@@ -244,4 +244,4 @@ def test_chrono_biases_mirror_each_other():
 
 def test_gru_has_no_forget_gate(catalog):
     with pytest.raises(UserError, match="forget_bias needs forget_gate, which gru does not offer"):
-        find_out(base("gru"), {"use": ["forget_bias"]}, catalog=catalog)
+        verify_level(base("gru"), {"use": ["forget_bias"]}, catalog=catalog)

@@ -1,0 +1,51 @@
+"""Pairwise verification: a level against a base, in this process, as a run verifies them before timing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
+from harness.testing.part_under_test import plan_pair, train_step
+
+#: Batches that the level is trained on.
+BATCHES = 2
+
+
+def verify_level(
+    base: Mapping[str, Any], level: Mapping[str, Any], plugins: Iterable[Path] = (), catalog: Catalog | None = None
+) -> dict[str, Any]:
+    """Verify `level` against `base`, then train the level for two steps.
+
+    Both are written as in a suite: `base` has a model, a dataset and a list under `use`, and `level` patches it. The
+    result has the "outcome" ("ok", "invalid" or "failed"), the "reason" and what the level "changes". Raises UserError
+    if one of them has a mistake, and Skip if they cannot be combined.
+    """
+    from harness.measure.kinds.verify import verify_block
+    from harness.measure.runtime.batches import work_set
+    from harness.measure.runtime.builder import TrialBuilder
+    from harness.measure.runtime.watchdog import Watchdog
+
+    catalog = catalog or Catalog(load_plugins(plugins))
+    block = plan_pair(catalog, base, level)
+    builder = TrialBuilder(catalog)
+    findings = verify_block(block, builder, Watchdog(0.0))  # without an alarm, which would end the test run
+    finding = next((one for one in findings if one["outcome"] != "ok"), findings[-1])
+    trial = block.trials[1]
+    if finding["outcome"] == "ok":
+        built = builder.build(trial)
+        examples = work_set(builder.data(trial.dataset).train, trial.batch_size, BATCHES, trial.seed)
+        for batch in built.batches(examples, Random(0)):
+            train_step(built, built.batch(batch))
+    return {**finding, "changes": trial.changes}
+
+
+def assert_promises(
+    base: Mapping[str, Any], level: Mapping[str, Any], plugins: Iterable[Path] = (), catalog: Catalog | None = None
+) -> None:
+    """Raise AssertionError with the reason unless `verify_level` finds that the level keeps its promises."""
+    finding = verify_level(base, level, plugins, catalog)
+    assert finding["outcome"] == "ok", f"{finding['outcome']}: {finding['reason']}"
