@@ -45,7 +45,7 @@ def schema_with_parts(catalog: Catalog) -> tuple[Schema, list[str]]:
     defs["PathSchema"]["properties"]["path"]["enum"] = list(paths(models, datasets, optimizations))
     scores = sorted({"loss", *(score for one in datasets for score in getattr(one.part, "scores", {}))})
     clocked = [name for name, entry in catalog.entries(Metric).items() if entry.part.per == "sample"]
-    suggest(defs["LearningSchema"]["properties"]["metric"], scores)
+    suggest(defs["LearningSettings"]["properties"]["metric"], scores)
     suggest(defs["ClaimSchema"]["properties"]["metric"], [*clocked, *scores])
     versions = ", ".join(f"{plugin} {version}" for plugin, version in catalog.plugins.versions.items())
     return {"$comment": f"Made by harness schema --with-parts, with {versions}.", **schema}, problems

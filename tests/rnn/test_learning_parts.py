@@ -221,7 +221,7 @@ def test_a_schedule_is_put_back_with_its_optimizer():
 def test_a_schedule_changes_the_update(catalog):
     finding = verify_level(base("lstm"), {"use": [{"name": "schedule", "warm_up": 1, "total": 3}]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "update"), finding
-    with pytest.raises(UserError, match="Write adam before schedule"):
+    with pytest.raises(UserError, match="Put adam before schedule"):
         verify_level({**base("lstm"), "use": ["schedule", "adam"]}, {"use": ["clip"]}, catalog=catalog)
     for wrong in ({"warm_up": 9, "total": 9}, {"final": 1.5}, {"kind": "step", "final": 0.0}):
         with pytest.raises(ValueError, match=r"must lie from|is no share|do not lead to"):
