@@ -13,7 +13,7 @@ timing. Importing this module does not import torch.
 """
 
 from harness.testing.conformance import Case, CaseResult, cases
-from harness.testing.pairwise import assert_promises, verify_level
+from harness.testing.pairwise import assert_promises, verify_level, verify_levels
 from harness.testing.part_under_test import Broken, PartUnderTest
 
-__all__ = ["Broken", "Case", "CaseResult", "PartUnderTest", "assert_promises", "cases", "verify_level"]
+__all__ = ["Broken", "Case", "CaseResult", "PartUnderTest", "assert_promises", "cases", "verify_level", "verify_levels"]

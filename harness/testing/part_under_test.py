@@ -152,7 +152,7 @@ class PartUnderTest:
                 yield {"name": entry.part.name}
 
     def _try_out(self, base: Mapping[str, Any]) -> None:
-        trial = plan_pair(self.catalog, base, self.level(base)).trials[-1]
+        trial = self._plan(base)
         built = self.builder.build(trial)
         built.forward(built.model, built.batch(self.builder.data(trial.dataset).train[:2]))
 
@@ -166,7 +166,10 @@ class PartUnderTest:
     @cached_property
     def trial(self) -> Trial:
         """The trial with the part and its companions."""
-        return plan_pair(self.catalog, self.base, self.level(self.base)).trials[-1]
+        return self._plan(self.base)
+
+    def _plan(self, base: Mapping[str, Any]) -> Trial:
+        return plan_levels(self.catalog, base, {"level": self.level(base)}).trials[-1]
 
     @property
     def data(self) -> Data:
@@ -206,13 +209,13 @@ class PartUnderTest:
             yield from ({name: option} for option in options if option != values.get(name))
 
 
-def plan_pair(catalog: Catalog, base: Mapping[str, Any], level: Mapping[str, Any]) -> Block:
-    """The block of a base and a level, both as in a suite. Raises Skip if they cannot be combined."""
+def plan_levels(catalog: Catalog, base: Mapping[str, Any], levels: Mapping[str, Mapping[str, Any]]) -> Block:
+    """The block of a base and its levels, all as in a suite. Raises Skip if they cannot be combined."""
     document = {
         "question": "Does the part keep its promises?",
         "base": dict(base),
-        "axes": {"what": {"base": {}, "level": dict(level)}},
-        "compare": {"axis": "what", "baseline": "base"},
+        "axes": {"what": {"(base)": {}, **levels}},
+        "compare": {"axis": "what", "baseline": "(base)"},
         "measure": {"speed": {"batches": 2}},
     }
     plan = make_plan(parse_suite(Source(SUITE, document), "tested", "", catalog), catalog)

@@ -134,7 +134,7 @@ def test_lengths_from_a_file(tmp_path):
     path.write_text("3\n5 x\n")
     with pytest.raises(ValueError, match=r"lengths.txt:2: 'x' is not a length"):
         lengths(distribution="file", file=str(path))
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="distribution: file needs the parameter file"):
         lengths(file=str(path))
 
 

@@ -124,7 +124,7 @@ def test_pads_are_added_and_counted_and_nothing_is_cut():
 
 
 def test_a_length_below_one_is_refused():
-    with pytest.raises(ValueError, match="length = 0 is less than one step"):
+    with pytest.raises(ValueError, match="length = 0: it must be at least 1"):
         pad_to.pad_to(Recipe(), length=0)
 
 
@@ -144,8 +144,10 @@ def test_autocast_goes_with_the_others(model, use, catalog, bfloat16):
 
 
 def test_autocast_in_both_is_the_same_computation(catalog, bfloat16):
-    """The exact reference is in float64, which autocast leaves alone; what bfloat16 loses is the baseline's rounding."""
+    """The reference is in float64, which autocast does not change; the error of bfloat16 counts as the baseline's
+    rounding. On shorter sequences, Adam's first step would turn it into differences of more than 1 %."""
     both = base("gru")
+    both["dataset"]["mean"] = 40
     both["use"] = ["adam", "autocast"]
     finding = verify_level(both, {"use": [CUT]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding

@@ -71,7 +71,7 @@ def test_the_identity_is_for_rectified_units(catalog):
         verify_level(base("gru"), {"use": ["identity_rnn"]}, catalog=catalog)
     finding = verify_level(base("rnn"), {"use": ["identity_rnn"]}, catalog=catalog)
     assert finding["outcome"] == "failed"
-    assert "identity_rnn is for rectified units, and this is RNN_TANH: set nonlinearity: relu" in finding["reason"]
+    assert "identity_rnn needs a model with nonlinearity: relu, but this one is RNN_TANH" in finding["reason"]
     finding = verify_level(base("rnn", nonlinearity="relu"), {"use": ["identity_rnn"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
     finding = verify_level(base("scratch_gru"), {"use": ["orthogonal"]}, catalog=catalog)
@@ -89,7 +89,7 @@ def test_filling_the_forget_slice_of_both_biases_makes_twice_the_value(build):
 
 
 def test_filling_and_chrono_exclude_each_other():
-    with pytest.raises(ValueError, match="choose one"):
+    with pytest.raises(ValueError, match="fill and longest cannot be combined"):
         forget_bias(Recipe(), longest=50, fill=True)
 
 

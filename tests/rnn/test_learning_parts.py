@@ -161,13 +161,13 @@ def test_truncation_is_for_one_direction_and_a_state_that_is_handed_on(catalog):
         verify_level({**base("lstm"), "model": "transformer"}, {"use": ["tbptt"]}, catalog=catalog)
     finding = verify_level(base("lstm", bidirectional=True), {"use": ["tbptt"]}, catalog=catalog)
     assert finding["outcome"] == "failed"
-    assert "a backward direction begins at the right end" in finding["reason"]
+    assert "a backward direction starts at the end" in finding["reason"]
     finding = verify_level(base("scratch_rnn"), {"use": [{"name": "tbptt", "window": 5}]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
     built = live_of(sgd(tbptt(segment(Recipe(), overhead=0), window=4)), lstm, TASKS[0], torch.float32)
-    with pytest.raises(ValueError, match="this core \\(segment's\\?\\) returns none"):
+    with pytest.raises(ValueError, match="this one \\(of segment\\?\\) returns none"):
         built.step(built, batch_of(TASKS[0], torch.float32, [9, 6, 2]), lambda phase: None)
-    with pytest.raises(ValueError, match="window = 0 is less than one step"):
+    with pytest.raises(ValueError, match="window = 0: it must be at least 1"):
         tbptt(Recipe(), window=0)
 
 
@@ -224,7 +224,9 @@ def test_a_schedule_changes_the_update(catalog):
     with pytest.raises(UserError, match="Put adam before schedule"):
         verify_level({**base("lstm"), "use": ["schedule", "adam"]}, {"use": ["clip"]}, catalog=catalog)
     for wrong in ({"warm_up": 9, "total": 9}, {"final": 1.5}, {"kind": "step", "final": 0.0}):
-        with pytest.raises(ValueError, match=r"must lie from|is no share|do not lead to"):
+        with pytest.raises(
+            ValueError, match=r"must be at least 0 and below|must be from 0 to 1|needs drops and final above 0"
+        ):
             schedule(Recipe(), **wrong)
 
 
@@ -255,5 +257,5 @@ def test_dropout_is_another_model_and_wants_a_share(catalog):
     finding = verify_level(both, {"use": ["pack"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
     for wrong in ({"features": 1.0}, {"embedding": -0.1}, {"features": 0.0}):
-        with pytest.raises(ValueError, match=r"is no share|nothing is dropped"):
+        with pytest.raises(ValueError, match=r"must be at least 0 and below 1|nothing is dropped"):
             dropout(Recipe(), **wrong)

@@ -80,5 +80,5 @@ def test_of_one_direction_the_last_step_is_the_last(catalog):
 @pytest.mark.parametrize("part", [pool, last_step, last_naive])
 def test_where_each_step_is_asked_there_is_no_readout_to_change(part):
     model = lstm(SequenceFacts(50, 3, task="steps"), hidden_size=H)
-    with pytest.raises(ValueError, match="this dataset asks each step"):
+    with pytest.raises(ValueError, match="this dataset has a label per step"):
         part(Recipe().as_used_by(part.__name__)).seam("init", lambda model: None)(model)
