@@ -16,7 +16,10 @@ FAULTS = {
     "every-layer-and-direction": ("stacked", "the core's final has shape (7, 32); expected (7, 16)"),
     "length-one": ("differences", "it raised"),
     "ragged-as-alone": ("last_of_all", "in a row of length 5, the error of final is"),
-    "padding-does-not-leak": ("reads_pads_first", "bidirectional = True: other values in the padding change outputs by"),
+    "padding-does-not-leak": (
+        "reads_pads_first",
+        "bidirectional = True: other values in the padding change outputs by",
+    ),
     "packed-as-padded": ("doubles", "is off by"),
     "carried-state": ("amnesiac", "the error of two pieces is"),
 }
@@ -91,7 +94,12 @@ def provide_models():
         ("stacked", of(Stacked, "num_layers"), "returns the final states of all layers, not of the last one", ()),
         ("differences", of(Differences), "reads differences between steps; a sequence of one step has none", ()),
         ("last_of_all", of(LastOfAll), "reads the last step of the batch, not of the row", ()),
-        ("reads_pads_first", of(ReadsPadsFirst, "bidirectional"), "a backward direction that starts in the padding", ()),
+        (
+            "reads_pads_first",
+            of(ReadsPadsFirst, "bidirectional"),
+            "a backward direction that starts in the padding",
+            (),
+        ),
         ("doubles", of(Doubles), "computes more than its recurrent module, but packing runs only that", ("packable",)),
         ("amnesiac", of(Amnesiac), "ignores the carry that it is given", ("carry",)),
     ):

@@ -49,7 +49,7 @@ def batches(part: PartUnderTest) -> str:
             ids += data.collate(list(half[at : at + BATCH])).ids.tolist()
     if len(set(ids)) < len(ids):
         raise Broken(
-            f"{len(ids) - len(set(ids))} of {len(ids)} examples share an id with another one, in train or test"
+            f"{len(ids) - len(set(ids))} of {len(ids)} ids are not unique across train and test"
         )
     if data.count is not None:
         for amount, value in data.count(data.collate(list(data.train[:BATCH]))).items():

@@ -143,7 +143,7 @@ def packed_as_padded(part: PartUnderTest) -> str:
     for parameters in settings(part, dropout=False):
         if parameters.get("num_layers", 1) > 2:
             continue  # no different from two
-        base = {**part.base, "model": {**part.written, **parameters}}
+        base = {**part.base, "model": {**small_sizes(part), **part.written, **parameters}}
         finding = verify_level(base, {"use": ["pack"]}, catalog=part.catalog)
         if finding["outcome"] != "ok":
             raise Broken(f"{described(parameters)}{finding['reason']}")
@@ -174,12 +174,16 @@ def carried_state(part: PartUnderTest) -> str:
 def build(part: PartUnderTest, facts: SequenceFacts, **parameters: Any) -> SequenceModel:
     """The model for these facts, with a fixed seed."""
     torch.manual_seed(0)
-    small = {name: size for name, size in SMALL.items() if name in part.schema and name not in part.parameters}
-    model = part.code(facts, **{**part.trial.model.parameters, **small, **parameters})
+    model = part.code(facts, **{**part.trial.model.parameters, **small_sizes(part), **parameters})
     for method in ("embed", "core", "readout", "head", "observe", "predict", "loss"):
         if not callable(getattr(model, method, None)):
             raise Broken(f"it offers 'sequence' but has no method {method}")
     return model  # type: ignore[no-any-return]
+
+
+def small_sizes(part: PartUnderTest) -> dict[str, int]:
+    """Sizes of a small model, as far as the model has these parameters and the user gave none."""
+    return {name: size for name, size in SMALL.items() if name in part.schema and name not in part.parameters}
 
 
 def of_lengths(facts: SequenceFacts, lengths: Sequence[int]) -> SequenceBatch:

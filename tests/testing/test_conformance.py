@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
 import unittest
-from contextlib import chdir, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from commands import harness
+from inner_pytest import run_pytest
 
 from harness.errors import UserError
 from harness.plugins.catalog import Catalog
@@ -163,11 +162,6 @@ def test_keeps_its_promises(case):
     case.check()
 """
     )
-    output = io.StringIO()
-    with chdir(tmp_path), redirect_stdout(output):
-        pytest.main(
-            ["-q", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(tmp_path), "test_mine.py"]
-        )
-    shown = output.getvalue()
+    _, shown = run_pytest(tmp_path, "test_mine.py")
     assert "1 failed, 1 passed, 1 skipped" in shown, shown
     assert "In evaluation mode, the prediction for an example does not depend on the other examples" in shown
