@@ -1,6 +1,6 @@
-"""A plugin in one file whose every part breaks one promise, so that the kit can be seen to catch it.
+"""A plugin in one file with parts that each break one promise, to test that the kit finds it.
 
-`FAULTS` says which; the summary of each part says what is wrong with it. It works on the toy's dataset.
+`FAULTS` says which promise; the summary of a part says what is wrong with it. The parts use the toy's dataset.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ from torch import nn
 from toy import Points, Regression
 
 import harness
+from harness.records.record import Record
 
-#: By promise: the parts that break it, each with words that what is seen must hold.
+#: For each promise, the parts that break it, each with words that the result must contain.
 FAULTS: dict[str, list[tuple[str, str]]] = {
-    "says-what-it-is": [("mute", "has no docstring")],
+    "documented": [("mute", "has no docstring")],
     "parameters-have-defaults": [
         ("demanding", "size has no default"),
-        ("mistyped", "default of size would be refused"),
+        ("mistyped", "a suite would reject the default of size"),
     ],
-    "wrong-parameters-are-refused": [("trusting", "size takes object")],
-    "shapes": [("long_loss", "not a scalar"), ("narrow", "with narrow = True, predict gives shape (1, 1)")],
+    "invalid-parameters-are-rejected": [("trusting", "size accepts object")],
+    "shapes": [("long_loss", "not a scalar"), ("narrow", "with narrow = True: predict returns shape (1, 1)")],
     "batch-of-one": [("normed", "more than 1 value per channel")],
-    "alone-as-in-company": [("sociable", "in the company of")],
-    "evaluation-is-steady": [("restless", "two predictions of one batch differ")],
-    "gradients": [("cut_off", "the gradient says")],
-    "trains": [("uphill", "does not learn one batch"), ("overflow", "the loss of step 4 is nan")],
+    "batch-invariance": [("sociable", "in a batch with")],
+    "deterministic-evaluation": [("restless", "two predictions of one batch differ")],
+    "gradients": [("cut_off", "the gradient gives")],
+    "trains": [("uphill", "it cannot fit one batch"), ("overflow", "the loss of step 4 is nan")],
     "repeats": [
         ("unseeded", "different weights"),
         ("deaf", "another seed gives the same weights"),
-        ("moody", "under one seed, 3 steps"),
+        ("moody", "with the same seed, 3 steps"),
     ],
-    "state-dict": [("hidden_weight", "predicts something else"), ("heavy", "goes on differently")],
+    "state-dict": [("hidden_weight", "predicts something else"), ("heavy", "continues differently")],
     "rebuilds": [("process_bound", "another process builds other weights")],
-    "dtypes": [("single", "it raised RuntimeError"), ("half_moved", "in float64 it predicts in torch.float32")],
+    "dtypes": [("single", "it raised RuntimeError"), ("half_moved", "it predicts in torch.float32")],
     "devices": [("left_behind", "moved to another device, it fails")],
     "global-state": [
         ("meddler", "building it changes the number of threads"),
@@ -48,32 +49,42 @@ FAULTS: dict[str, list[tuple[str, str]]] = {
         ("dice", "predicting draws from torch's random generator"),
         ("shuffler", "loading it changes Python's random generator"),
     ],
-    "keeps-no-batch": [
+    "no-leaks": [
         ("hoarder", "of the batch is still alive"),
-        ("diary", "more tensors are alive after each further step"),
+        ("diary", "each further step leaves"),
     ],
-    "same-everywhere": [("hashed", "two processes load different data")],
-    "examples-repeat": [("noisy", "collate changes or draws"), ("redrawn", "loaded twice in one process")],
-    "batches": [("twins", "share an id"), ("listed", "not a NamedTuple"), ("holey", "is not finite")],
-    "fingerprint": [("clockwork", "and then"), ("nameless", "has no fingerprint")],
-    "scores": [("boastful_here", "its door names it and it is not computed")],
-    "keeps-its-word": [("amplifier", "is off by")],
+    "same-in-every-process": [("hashed", "another process loads different data")],
+    "examples-repeat": [
+        ("noisy", "collate changes the examples, or draws"),
+        ("redrawn", "loading it twice in one process"),
+    ],
+    "batches": [("twins", "ids are not unique"), ("listed", "not a NamedTuple"), ("holey", "is not finite")],
+    "fingerprint": [("clockwork", "different fingerprints"), ("nameless", "has no fingerprint")],
+    "scores": [("boastful_here", "score far is declared but not computed")],
+    "declared-changes": [("amplifier", "is off by")],
     "plans-without-building": [("eager", "builds a Linear while it is planned")],
-    "reads-without-torch": [("torchy", "imports torch")],
-    "answers": [("nan_metric", "not a finite number"), ("assuming", "KeyError"), ("single_cost", "for each sample")],
-    "reads-only": [("scribbler", "changes what is stored")],
-    "stays-inside": [
+    "finite-values": [
+        ("nan_metric", "not a finite number"),
+        ("assuming", "KeyError"),
+        ("single_cost", "for each sample"),
+    ],
+    "read-only": [("scribbler", "changes what is stored")],
+    "writes-inside-folder": [
         ("wanderer", "lies outside the run's folder"),
         ("shredder", "changes records.jsonl"),
         ("secretive", "does not name it"),
         ("fragile", "it raised"),
     ],
-    "hands-on": [("dropper", "is kept"), ("piecemeal", "part of a replicate"), ("repeater", "is measured again")],
+    "complete-records": [
+        ("dropper", "delivers no record of level again"),
+        ("piecemeal", "part of a replicate"),
+        ("repeater", "measures finished work again"),
+    ],
 }
 
 
 def regression(features: int) -> Regression:
-    """One linear map, to be spoiled."""
+    """One linear map."""
     return Regression(nn.Sequential(nn.Linear(features, 1)))
 
 
@@ -82,17 +93,17 @@ def mute(features: int) -> Regression:
 
 
 def demanding(features: int, *, size: int) -> Regression:
-    """Wants a size, and suggests none."""
+    """Its size has no default."""
     return regression(features)
 
 
 def mistyped(features: int, *, size: int = "8") -> Regression:  # type: ignore[assignment]
-    """Its default is a text."""
+    """Its default is a string."""
     return regression(features)
 
 
 def trusting(features: int, *, size: Any = 8) -> Regression:
-    """Takes anything."""
+    """Accepts anything."""
     return regression(features)
 
 
@@ -113,7 +124,7 @@ class Narrow(Regression):
 
 
 def narrow(features: int, *, narrow: bool = False) -> Narrow:
-    """Predicts one row of all, if asked to be narrow."""
+    """With `narrow`, predicts only one row."""
     model = Narrow(nn.Sequential(nn.Linear(features, 1)))
     model.narrow = narrow
     return model
@@ -192,19 +203,19 @@ def of(kind: type[Regression], *more: nn.Module) -> Any:
     """The code of a model of this class."""
 
     def build(features: int) -> Regression:
-        """One linear map, spoiled."""
+        """One linear map with a fault."""
         return kind(nn.Sequential(nn.Linear(features, 1), *more))
 
     return build
 
 
 def normed(features: int) -> Regression:
-    """Batch normalisation, which wants two examples."""
+    """Batch normalisation, which needs two examples."""
     return Regression(nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, 1)))
 
 
 def uphill(features: int) -> Regression:
-    """Its gradients point the wrong way."""
+    """Its gradients have the wrong sign."""
     model = regression(features)
     for parameter in model.parameters():
         parameter.register_hook(lambda gradient: -gradient)
@@ -212,7 +223,7 @@ def uphill(features: int) -> Regression:
 
 
 def unseeded(features: int) -> Regression:
-    """Weights from the system's own noise."""
+    """Weights from the random numbers of the system."""
     model = regression(features)
     model.layers[0].weight.data.normal_(generator=generator(int.from_bytes(os.urandom(4), "big")))
     return model
@@ -223,7 +234,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def deaf(features: int) -> Regression:
-    """Seeds itself."""
+    """Sets the seed itself."""
     torch.manual_seed(0)
     return regression(features)
 
@@ -234,7 +245,7 @@ class Moody(Regression):
 
 
 def process_bound(features: int) -> Regression:
-    """Cannot be pickled, and each process has weights of its own."""
+    """Cannot be pickled, and each process builds other weights."""
     model = regression(features)
     model.layers[0].weight.data.normal_(generator=generator(os.getpid()))
     model.act = lambda x: x
@@ -242,13 +253,13 @@ def process_bound(features: int) -> Regression:
 
 
 def meddler(features: int) -> Regression:
-    """Computes on two threads from here on, and so does everybody."""
+    """Sets the number of threads for the whole process."""
     torch.set_num_threads(2)
     return regression(features)
 
 
 def heavy(recipe: harness.Recipe) -> harness.Recipe:
-    """Momentum that nothing saves."""
+    """Momentum that is not saved."""
     velocity: dict[Any, torch.Tensor] = {}
 
     def update(inner: Any) -> Any:
@@ -264,7 +275,7 @@ def heavy(recipe: harness.Recipe) -> harness.Recipe:
 
 
 def flusher(recipe: harness.Recipe) -> harness.Recipe:
-    """Flushes subnormal numbers, and leaves it so."""
+    """Flushes subnormal numbers and does not switch it off again."""
 
     def step(inner: Any) -> Any:
         def run(*given: Any) -> torch.Tensor:
@@ -277,7 +288,7 @@ def flusher(recipe: harness.Recipe) -> harness.Recipe:
 
 
 def eager(recipe: harness.Recipe) -> harness.Recipe:
-    """Builds a layer before there is a model."""
+    """Builds a layer before the model is built."""
     layer = nn.Linear(1, 1)
     return recipe.wrap(
         "forward", lambda inner: lambda model, batch: inner(model, batch) + 0 * layer.bias.sum().detach()
@@ -285,19 +296,19 @@ def eager(recipe: harness.Recipe) -> harness.Recipe:
 
 
 def shuffler() -> harness.Data:
-    """Shuffles with the generator that all share."""
+    """Shuffles with Python's global generator."""
     data = toy.points()
     random.shuffle([1, 2, 3])
     return data
 
 
 def replaced(**fields: Any) -> harness.Data:
-    """The toy's points, with something else in them."""
+    """The toy's points, with some fields replaced."""
     return harness.Data(**{**vars(toy.points()), **fields})
 
 
 def hashed() -> harness.Data:
-    """Its examples are in the order of hashes."""
+    """Its examples are in the order of hash values."""
     names = sorted({f"example {index}" for index in range(64)}, key=hash)
     rows = [(int(name.split()[1]), [float(len(name))] * 8) for name in names]
     return replaced(train=rows, test=[(64, [0.0] * 8)])
@@ -316,13 +327,13 @@ def noisy() -> harness.Data:
 
 
 def redrawn() -> harness.Data:
-    """Draws other examples each time."""
+    """Draws new examples each time."""
     rows = [(index, [random.SystemRandom().random() for _ in range(8)]) for index in range(64)]
     return replaced(train=rows[8:], test=rows[:8])
 
 
 def twins() -> harness.Data:
-    """Train and test count their examples from nought."""
+    """The ids of train and test both start at zero."""
     return toy.points()
 
 
@@ -346,12 +357,12 @@ def holey() -> harness.Data:
 
 
 def apart() -> harness.Data:
-    """Nothing wrong with it."""
+    """Has no fault."""
     return replaced(train=toy.points().train[8:])
 
 
 def clockwork() -> str:
-    """Another name each time."""
+    """Another text each time."""
     return str(time.perf_counter_ns())
 
 
@@ -361,7 +372,7 @@ def nan_metric(samples: Any) -> float:
 
 
 def assuming(samples: Any) -> float:
-    """Takes for granted that points are counted."""
+    """Assumes that points are counted."""
     return samples.totals()["points"]
 
 
@@ -371,67 +382,66 @@ def single_cost(samples: Any) -> float:
 
 
 def scribbler(samples: Any) -> float:
-    """Trims the samples where they are stored."""
+    """Changes the stored samples."""
     samples.wall[0] = samples.wall.min() / 2
     return float(samples.wall.mean())
 
 
-def torchy(samples: Any) -> float:
-    """Its module imports torch."""
-    return float(samples.seconds.mean())
-
-
 def wanderer(report: Any, folder: Path) -> list[Path]:
-    """Writes beside the run."""
+    """Writes next to the run's folder."""
     path = folder.parent / "wandered.txt"
     path.write_text("here")
     return [path]
 
 
 def shredder(report: Any, folder: Path) -> list[Path]:
-    """Tidies up what it does not need."""
+    """Empties a file of the run."""
     (folder / "records.jsonl").write_text("")
     return []
 
 
 def secretive(report: Any, folder: Path) -> list[Path]:
-    """Leaves a file that it does not name."""
+    """Writes a file that it does not name."""
     (folder / "cache.tmp").write_text("")
     return []
 
 
 def fragile(report: Any, folder: Path) -> list[Path]:
-    """Names files after levels."""
+    """Uses names of levels as file names."""
     paths = [folder / f"{one.level}.txt" for one in report.findings.comparisons]
     for path in paths:
         path.write_text("")
     return paths
 
 
+def measured(block: Any, done: list[Record], keep: Any) -> None:
+    """Stands in for a measurement: one replicate with a record of each trial, unless it is done already."""
+    if not done:
+        n = len(block.trials)
+        keep([Record(block.id, t.level, t.id, "verify", "variant", 0, n, "ok") for t in block.trials])
+
+
 def doing(change: Any) -> Any:
-    """An executor that does something to the records on their way."""
+    """An executor that changes how records are delivered."""
 
     @contextmanager
     def execute(run: Any) -> Any:
-        """On this machine, but not well."""
-        from harness.measure.local import execute as local
-
-        with local(run) as measure:
-            yield lambda block, done, keep: change(measure, block, done, keep)
+        """Measures here, but delivers wrongly."""
+        yield lambda block, done, keep: change(block, done, keep)
 
     return execute
 
 
-def drop(measure: Any, block: Any, done: Any, keep: Any) -> None:
-    measure(block, done, lambda records: keep([record for record in records if record.level != "again"]))
+def drop(block: Any, done: Any, keep: Any) -> None:
+    measured(block, done, lambda records: keep([record for record in records if record.level != "again"]))
 
 
-def apiece(measure: Any, block: Any, done: Any, keep: Any) -> None:
-    measure(block, done, lambda records: [keep([record]) for record in records])
+def apiece(block: Any, done: Any, keep: Any) -> None:
+    measured(block, done, lambda records: [keep([record]) for record in records])
 
 
-def repeat(measure: Any, block: Any, done: Any, keep: Any) -> None:
-    measure(block, [], keep)
+def repeat(block: Any, done: Any, keep: Any) -> None:
+    measured(block, [], keep)
 
 
 @harness.hookimpl
@@ -441,22 +451,22 @@ def provide_models():
         ("demanding", demanding, "a parameter without a default"),
         ("mistyped", mistyped, "a default of another type than its annotation"),
         ("trusting", trusting, "a parameter annotated with Any"),
-        ("long_loss", of(LongLoss), "a loss for each example"),
-        ("narrow", narrow, "one switch that spoils the shape of what is predicted"),
-        ("normed", normed, "batch normalisation, which cannot learn from one example"),
+        ("long_loss", of(LongLoss), "one loss per example instead of a scalar"),
+        ("narrow", narrow, "one switch that gives predictions the wrong shape"),
+        ("normed", normed, "batch normalisation, which cannot train on one example"),
         ("sociable", of(Sociable), "subtracts the mean of its batch"),
-        ("restless", of(Restless), "dropout that evaluation does not turn off"),
+        ("restless", of(Restless), "dropout that is on in evaluation mode"),
         ("cut_off", of(CutOff), "a detach() where a gradient should flow"),
         ("uphill", uphill, "gradients of the wrong sign"),
         ("overflow", of(Overflow), "a loss that is NaN from the fourth step on"),
-        ("unseeded", unseeded, "weights from a generator of its own, never seeded"),
-        ("deaf", deaf, "seeds itself, so that every seed is the same"),
-        ("moody", of(Moody), "a loss that draws from the system's noise"),
-        ("hidden_weight", of(HiddenWeight), "a weight that is neither parameter nor buffer"),
+        ("unseeded", unseeded, "weights from a generator without a seed"),
+        ("deaf", deaf, "sets its own seed, so that all seeds give the same weights"),
+        ("moody", of(Moody), "a loss with random numbers of the system"),
+        ("hidden_weight", of(HiddenWeight), "a weight that is neither a parameter nor a buffer"),
         ("process_bound", process_bound, "cannot be pickled, and its weights depend on the process"),
         ("single", of(Single), "casts its input to float32"),
-        ("half_moved", of(HalfMoved), "computes in float32 whatever its weights are in"),
-        ("left_behind", of(LeftBehind), "a table that is no buffer stays on the CPU"),
+        ("half_moved", of(HalfMoved), "computes in float32, whatever the dtype of its weights"),
+        ("left_behind", of(LeftBehind), "a tensor that is not a buffer and stays on the CPU"),
         ("meddler", meddler, "sets the number of threads"),
         ("dice", of(Dice), "draws a random number in each prediction"),
         ("hoarder", of(Hoarder), "keeps the last batch in an attribute"),
@@ -470,15 +480,15 @@ def provide_datasets():
     def fixed(**parameters: Any) -> str:
         return "1"
 
-    yield harness.Dataset("apart", apart, "points on a plane, as they should be", fingerprint=fixed)
+    yield harness.Dataset("apart", apart, "points on a plane, without a fault", fingerprint=fixed)
     for name, code, summary in (
-        ("shuffler", shuffler, "shuffles with Python's shared generator"),
-        ("hashed", hashed, "lists a set of strings"),
-        ("noisy", noisy, "augments at random when it makes a batch"),
+        ("shuffler", shuffler, "shuffles with Python's global generator"),
+        ("hashed", hashed, "iterates over a set of strings"),
+        ("noisy", noisy, "adds random noise to each batch"),
         ("redrawn", redrawn, "draws its examples without a seed"),
-        ("twins", twins, "numbers train and test both from nought"),
-        ("listed", listed, "makes lists where NamedTuples are due"),
-        ("holey", holey, "has values that are NaN"),
+        ("twins", twins, "ids of train and test that both start at zero"),
+        ("listed", listed, "batches that are lists, not NamedTuples"),
+        ("holey", holey, "values that are NaN"),
     ):
         yield harness.Dataset(name, code, summary, fingerprint=fixed)
     yield harness.Dataset("clockwork", apart, "a fingerprint of the time of day", fingerprint=lambda: clockwork())
@@ -491,9 +501,9 @@ def provide_datasets():
 
 @harness.hookimpl
 def provide_optimizations():
-    yield harness.Optimization("heavy", heavy, "momentum outside the state that is saved", changes="update")
+    yield harness.Optimization("heavy", heavy, "momentum that is not part of the saved state", changes="update")
     yield harness.Optimization("flusher", flusher, "leaves subnormal numbers flushed", changes="rounding")
-    yield harness.Optimization("amplifier", toy.doubled, "twice the gradient, called rounding", changes="rounding")
+    yield harness.Optimization("amplifier", toy.doubled, "twice the gradient, declared as rounding", changes="rounding")
     yield harness.Optimization("eager", eager, "builds a layer while it is planned", changes="model")
 
 
@@ -501,21 +511,20 @@ def provide_optimizations():
 def provide_metrics():
     yield harness.Metric("nan_metric", nan_metric, "gives NaN")
     yield harness.Metric("assuming", assuming, "a KeyError where a count is missing")
-    yield harness.Metric("single_cost", single_cost, "one number where each sample has one", per="sample")
+    yield harness.Metric("single_cost", single_cost, "one number instead of one per sample", per="sample")
     yield harness.Metric("scribbler", scribbler, "overwrites a sample")
-    yield harness.Metric("torchy", "faults:torchy", "imports torch to take a mean")
 
 
 @harness.hookimpl
 def provide_reporters():
-    yield harness.Reporter("wanderer", wanderer, "writes beside the run's folder")
+    yield harness.Reporter("wanderer", wanderer, "writes next to the run's folder")
     yield harness.Reporter("shredder", shredder, "empties records.jsonl")
-    yield harness.Reporter("secretive", secretive, "leaves a file it does not name")
-    yield harness.Reporter("fragile", fragile, "a level's name as a file name")
+    yield harness.Reporter("secretive", secretive, "writes a file that it does not name")
+    yield harness.Reporter("fragile", fragile, "uses the name of a level as a file name")
 
 
 @harness.hookimpl
 def provide_executors():
     yield harness.Executor("dropper", doing(drop), "loses the records of a level")
     yield harness.Executor("piecemeal", doing(apiece), "stores records one by one")
-    yield harness.Executor("repeater", doing(repeat), "takes no notice of what is done")
+    yield harness.Executor("repeater", doing(repeat), "ignores that work is already done")

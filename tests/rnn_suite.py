@@ -19,6 +19,6 @@ CUT = {"name": "segment", "overhead": 5}
 def base(model: str, **more: object) -> dict:
     return {
         "model": {"name": model, "hidden_size": 12, "embedding_size": 8, **more},
-        "dataset": {"name": "lengths", "examples": 128, "batch_size": 8, "vocabulary": 50},
+        "dataset": {"name": "lengths", "mean": 12, "examples": 128, "batch_size": 8, "vocabulary": 50},
         "use": ["adam"],
     }

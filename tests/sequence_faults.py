@@ -1,4 +1,4 @@
-"""A plugin in one file whose models each break one promise of sequence models; see `faults` for the core's."""
+"""A plugin in one file with models that each break one promise of sequence models; see `faults` for the core's."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from torch import nn
 
 import harness
 
-#: By promise: the model that breaks it, and words that what is seen must hold.
+#: For each promise, the model that breaks it, and words that the result must contain.
 FAULTS = {
-    "every-layer-and-direction": ("stacked", "the core's final has shape (7, 32) where (7, 16) is due"),
+    "every-layer-and-direction": ("stacked", "the core's final has shape (7, 32); expected (7, 16)"),
     "length-one": ("differences", "it raised"),
-    "ragged-as-alone": ("last_of_all", "final of a row of length 5 is off by"),
-    "padding-does-not-leak": ("reads_pads_first", "bidirectional = True, junk in the pads changes outputs by"),
+    "ragged-as-alone": ("last_of_all", "in a row of length 5, the error of final is"),
+    "padding-does-not-leak": (
+        "reads_pads_first",
+        "bidirectional = True: other values in the padding change outputs by",
+    ),
     "packed-as-padded": ("doubles", "is off by"),
-    "carries-on": ("amnesiac", "in two pieces it is off by"),
+    "carried-state": ("amnesiac", "the error of two pieces is"),
 }
 
 
 class Encoder(RecurrentEncoder):
-    """A GRU to be spoiled."""
+    """A GRU."""
 
     def __init__(self, input_size: int, hidden_size: int, **more: Any) -> None:
         super().__init__(nn.GRU(input_size, hidden_size, batch_first=True, **more))
@@ -66,19 +69,19 @@ class Amnesiac(Encoder):
 
 
 def of(kind: type[Encoder], *parameters: str) -> Any:
-    """The code of a model with this encoder; `parameters` are those it has beside the sizes."""
+    """The code of a model with this encoder; `parameters` are those that it has besides its sizes."""
 
     def one(facts, *, hidden_size: int = 16, embedding_size: int = 8) -> SequenceModel:
-        """A spoiled GRU."""
+        """A GRU with a fault."""
         return SequenceModel(facts, kind(facts.features or embedding_size, hidden_size), embedding_size)
 
     def layers(facts, *, hidden_size: int = 16, embedding_size: int = 8, num_layers: int = 1) -> SequenceModel:
-        """A spoiled GRU of some layers."""
+        """A GRU with a fault and several layers."""
         encoder = kind(facts.features or embedding_size, hidden_size, num_layers=num_layers)
         return SequenceModel(facts, encoder, embedding_size)
 
     def both(facts, *, hidden_size: int = 16, embedding_size: int = 8, bidirectional: bool = False) -> SequenceModel:
-        """A spoiled GRU in one or two directions."""
+        """A GRU with a fault and one or two directions."""
         encoder = kind(facts.features or embedding_size, hidden_size, bidirectional=bidirectional)
         return SequenceModel(facts, encoder, embedding_size)
 
@@ -88,11 +91,16 @@ def of(kind: type[Encoder], *parameters: str) -> Any:
 @harness.hookimpl
 def provide_models():
     for name, code, summary, offers in (
-        ("stacked", of(Stacked, "num_layers"), "the final states of all layers, where the last one's is due", ()),
-        ("differences", of(Differences), "reads differences of steps, of which one step has none", ()),
+        ("stacked", of(Stacked, "num_layers"), "returns the final states of all layers, not of the last one", ()),
+        ("differences", of(Differences), "reads differences between steps; a sequence of one step has none", ()),
         ("last_of_all", of(LastOfAll), "reads the last step of the batch, not of the row", ()),
-        ("reads_pads_first", of(ReadsPadsFirst, "bidirectional"), "a backward direction that begins in the pads", ()),
-        ("doubles", of(Doubles), "does more than its recurrent module, which is all that packing runs", ("packable",)),
-        ("amnesiac", of(Amnesiac), "begins anew whatever carry it is given", ("carry",)),
+        (
+            "reads_pads_first",
+            of(ReadsPadsFirst, "bidirectional"),
+            "a backward direction that starts in the padding",
+            (),
+        ),
+        ("doubles", of(Doubles), "computes more than its recurrent module, but packing runs only that", ("packable",)),
+        ("amnesiac", of(Amnesiac), "ignores the carry that it is given", ("carry",)),
     ):
         yield harness.Model(name, code, summary, offers={"sequence", *offers})

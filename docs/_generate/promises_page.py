@@ -52,5 +52,6 @@ def faults_of(root: Path) -> dict[str, list[str]]:
     assert not [problem for problem in plugins.problems if "faults" in problem.plugin]
     found = {promise: [summaries[part] for part, _ in parts] for promise, parts in faults.FAULTS.items()}
     found |= {promise: [summaries[part]] for promise, (part, _) in sequence_faults.FAULTS.items()}
-    # Its fault is a whole package: see tests/testing/test_conformance.py.
-    return {**found, "door-without-torch": ["a package whose door imports torch"]}
+    # The faults of these are packages: see tests/testing/test_conformance.py.
+    packages = {"torch-free-plugin": ["a package that imports torch"], "torch-free-code": ["a metric that imports torch"]}
+    return {**found, **packages}

@@ -62,8 +62,10 @@ def provide_promises() -> Iterator[harness.Promise]:
     """The promises that `harness conform` checks of every part."""
     from harness.builtin.promises import PROMISES
 
-    for name, (code, of, says) in PROMISES.items():
-        yield harness.Promise(name, f"harness.testing.{code}", says, of=frozenset(of))
+    for module, promises in PROMISES.items():
+        for name, of, sentence in promises:
+            code = f"harness.testing.{module}:{name.replace('-', '_')}"
+            yield harness.Promise(name, code, sentence, of=frozenset(of))
 
 
 @harness.hookimpl

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,10 +15,9 @@ from harness.plugins.isolation import visible
 from harness.suite.yaml_source import read_text
 
 if TYPE_CHECKING:
-    from harness.testing import Case, Seen
+    from harness.testing import Case, CaseResult
 
-#: The word that each outcome is shown by, and its colour.
-WORDS = {"kept": ("passed", "green"), "broken": ("FAILED", "red"), "unknown": ("untested", "yellow")}
+COLOURS = {"passed": "green", "failed": "red", "untested": "yellow"}
 
 
 @click.command()
@@ -61,22 +59,28 @@ def conform(
     )
     if not found:
         raise UserError(f"none of these promises applies to {name}.", fix="See: harness list promises")
-    rows: list[dict[str, str]] = []
+    results: list[tuple[Case, CaseResult]] = []
     for case in found:
-        if not as_json and (not rows or rows[-1]["part"] != part_of(case)):
-            click.echo(f"{case.subject.part.kind} {case.subject.part.name}  ({case.subject.entry.plugin})")
-        seen = case.look()
+        before = results[-1] if results else None
+        if not as_json and (before is None or case.part is not before[0].part):
+            click.echo(f"{case.part}  ({case.part.entry.plugin})")
+        result = case.run()
+        results.append((case, result))
         if not as_json:
-            repeated = rows and len(seen.what) > 60 and seen.what == rows[-1]["what"]
-            click.echo(line(case, replace(seen, what="same reason") if repeated else seen))
-        rows.append({"part": part_of(case), "promise": case.promise.name, "says": case.promise.summary, **vars(seen)})
-    counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in WORDS}
+            repeated = before is not None and len(result.found) > 60 and result.found == before[1].found
+            click.echo(line(case, result.outcome, "same reason" if repeated else result.found))
+    outcomes: list[str] = [result.outcome for _, result in results]
     if as_json:
-        echo_json(rows)
+        echo_json(
+            [
+                {"part": str(case.part), "promise": case.promise.name, "summary": case.promise.summary, **vars(result)}
+                for case, result in results
+            ]
+        )
     else:
-        passed, failed, untested = counts.values()
+        passed, failed, untested = (outcomes.count(outcome) for outcome in COLOURS)
         click.echo(f"{passed} passed, {failed} failed, {untested} not testable on this machine.")
-    if counts["broken"]:
+    if "failed" in outcomes:
         sys.exit(FAILED)
 
 
@@ -88,15 +92,10 @@ def written(text: str) -> Any:
     return value
 
 
-def part_of(case: Case) -> str:
-    """The kind and name of the part of a case."""
-    return f"{case.subject.part.kind} {case.subject.part.name}"
-
-
-def line(case: Case, seen: Seen) -> str:
-    """The line of one promise; if it failed, with what it says and what was observed."""
-    word, colour = WORDS[seen.outcome]
-    text = f"  {click.style(f'{word:<8}', fg=colour)}  {case.promise.name}"
-    if seen.outcome == "broken":
-        return f"{text}: {case.promise.summary}\n            {visible(seen.what)}"
-    return f"{text}{f': {visible(seen.what)}' if seen.what else ''}"
+def line(case: Case, outcome: str, found: str) -> str:
+    """The line of one promise; if it failed, with its sentence and what was found."""
+    word = click.style(f"{outcome.upper() if outcome == 'failed' else outcome:<8}", fg=COLOURS[outcome])
+    text = f"  {word}  {case.promise.name}"
+    if outcome == "failed":
+        return f"{text}: {case.promise.summary}\n            {visible(found)}"
+    return f"{text}{f': {visible(found)}' if found else ''}"

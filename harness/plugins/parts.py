@@ -218,8 +218,8 @@ class Executor(Part):
 
 @dataclass(frozen=True)
 class Promise(Part):
-    """``build(subject)`` checks that a sentence, its `summary`, is true of a part; `subject` is a
-    `harness.testing.Subject`.
+    """``build(part)`` checks that a sentence, its `summary`, is true of a part; `part` is a
+    `harness.testing.PartUnderTest`.
 
     It raises AssertionError, with what it found, if the sentence is false, and `Skip` if it cannot be checked here. It
     may return how it was checked. It applies to the kinds of part in `of` that offer every feature in `needs`. See

@@ -1,4 +1,4 @@
-"""The conformance kit: what a plugin's own tests can ask of its parts.
+"""The conformance kit: it checks that parts keep the promises of their kind. Plugins use it in their own tests.
 
     import pytest
     from harness.testing import cases
@@ -7,13 +7,13 @@
     def test_keeps_its_promises(case):
         case.check()
 
-Each case is one promise, a sentence that `harness list promises` shows, asked of one part. `harness conform my_cell` is
-the same on the command line. `assert_promises` holds a level of a suite against its baseline, as a run does before its
-clock starts. Importing this module imports no torch.
+A case is one promise and one part. `harness list promises` shows all promises; `harness conform my_cell` runs the same
+cases on the command line. `assert_promises` verifies a level of a suite against its baseline, as a run does before
+timing. Importing this module does not import torch.
 """
 
-from harness.testing.against import assert_promises, find_out
-from harness.testing.conformance import Case, Seen, cases
-from harness.testing.subject import Broken, Subject
+from harness.testing.conformance import Case, CaseResult, cases
+from harness.testing.pairwise import assert_promises, verify_level, verify_levels
+from harness.testing.part_under_test import Broken, PartUnderTest
 
-__all__ = ["Broken", "Case", "Seen", "Subject", "assert_promises", "cases", "find_out"]
+__all__ = ["Broken", "Case", "CaseResult", "PartUnderTest", "assert_promises", "cases", "verify_level", "verify_levels"]

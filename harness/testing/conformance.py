@@ -1,4 +1,4 @@
-"""Promises and parts make cases: which sentence is asked of what, and how it went."""
+"""Cases: a promise and the part that is tested against it."""
 
 from __future__ import annotations
 
@@ -12,60 +12,57 @@ from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import KINDS, Catalog, Entry
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Promise, Skip
-from harness.testing.subject import Broken, Subject
-
-Outcome = Literal["kept", "broken", "unknown"]
+from harness.testing.part_under_test import Broken, PartUnderTest
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How a promise went: kept, broken, or unknown where it cannot be told here. `what` says what was seen."""
+class CaseResult:
+    """The outcome of a case and what was found. "untested": it cannot be tested on this machine."""
 
-    outcome: Outcome
-    what: str = ""
+    outcome: Literal["passed", "failed", "untested"]
+    found: str = ""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One promise asked of one part."""
+    """One promise and one part."""
 
     promise: Promise
-    subject: Subject
+    part: PartUnderTest
 
     def __str__(self) -> str:
-        return f"{self.subject.part.kind} {self.subject.part.name}: {self.promise.name}"
+        return f"{self.part}: {self.promise.name}"
 
-    def look(self) -> Seen:
-        """Find out whether the promise is kept; whatever the part raises breaks it."""
+    def run(self) -> CaseResult:
+        """Check the promise. It fails if the part raises anything."""
         from harness.measure.runtime.failure import reason_of
-        from harness.testing.leaving import restored
+        from harness.testing.side_effects import restored
 
-        check = self.subject.catalog.code(self.subject.catalog.find(Promise, self.promise.name))
+        catalog = self.part.catalog
+        check = catalog.code(catalog.find(Promise, self.promise.name))
         try:
             with restored():
-                how = check(self.subject)
+                return CaseResult("passed", check(self.part) or "")
         except (Skip, unittest.SkipTest) as skip:
-            return Seen("unknown", str(skip))
+            return CaseResult("untested", str(skip))
         except AssertionError as broken:
-            return Seen("broken", str(broken) or reason_of(broken))
+            return CaseResult("failed", str(broken) or reason_of(broken))
         except UserError as error:
-            return Seen("broken", str(error))
+            return CaseResult("failed", str(error))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a part may raise anything
-            return Seen("broken", f"it raised {reason_of(error)}")
-        return Seen("kept", how or "")
+            return CaseResult("failed", f"it raised {reason_of(error)}")
 
     def check(self) -> None:
-        """Raise Broken with the sentence and what was seen; unittest.SkipTest, which pytest takes for a skip, where it
-        cannot be told here."""
-        seen = self.look()
-        if seen.outcome == "unknown":
-            raise unittest.SkipTest(seen.what)
-        if seen.outcome == "broken":
-            raise Broken(
-                f"{self.subject.owner} does not keep '{self.promise.name}': {self.promise.summary} {seen.what}"
-            )
+        """Raise Broken with the promise and what was found if it fails, or unittest.SkipTest, which pytest counts as
+        skipped, if it cannot be tested here."""
+        result = self.run()
+        if result.outcome == "untested":
+            raise unittest.SkipTest(result.found)
+        if result.outcome == "failed":
+            promise = f"{self.promise.name!r}: {self.promise.summary}"
+            raise Broken(f"{self.part.owner} breaks the promise {promise} {result.found}")
 
 
 def cases(
@@ -77,31 +74,32 @@ def cases(
     device: str = "cpu",
     catalog: Catalog | None = None,
 ) -> list[Case]:
-    """Every promise that the parts of this name are held to.
+    """Every promise of the parts with this name.
 
-    `part` is written as in a suite: a name, or a mapping with parameters. The name of a plugin stands for all its
-    parts. `plugins` are plugin files, `using` are parts to go with it where the kit's own choice will not do, `only`
-    are names of promises. Raises UserError for a name that there is not.
+    `part` is written as in a suite: a name, or a mapping with parameters. The name of a plugin means all its parts.
+    `plugins` are plugin files. `using` are parts to combine it with; the kit chooses the others. `only` names promises.
+    Raises UserError if there is no part, or no promise, of a name.
     """
     catalog = catalog or Catalog(load_plugins([Path(file) for file in plugins]))
-    written = {"name": part} if isinstance(part, str) else dict(part)
-    name = written.pop("name")
+    parameters = {"name": part} if isinstance(part, str) else dict(part)
+    name = parameters.pop("name")
     promises = {name: entry.part for name, entry in catalog.entries(Promise).items()}
     for wanted in only:
         if wanted not in promises:
-            raise UserError(f"there is no promise {wanted!r}.", fix=did_you_mean(wanted, promises))
+            raise UserError(f"there is no promise named {wanted!r}.", fix=did_you_mean(wanted, promises))
     for one in using:
         catalog.named(one if isinstance(one, str) else one["name"])
     found = []
     for entry in parts_of(catalog, name):
-        subject = Subject(catalog, entry, written, using, device)
-        asked = [promise for promise in promises.values() if promise.applies_to(entry.part)]
-        found += [Case(promise, subject) for promise in asked if not only or promise.name in only]
+        tested = PartUnderTest(catalog, entry, parameters, using, device)
+        for promise in promises.values():
+            if promise.applies_to(entry.part) and (not only or promise.name in only):
+                found.append(Case(promise, tested))
     return found
 
 
 def parts_of(catalog: Catalog, name: str) -> Iterator[Entry]:
-    """The parts of this name that are held to promises, or those of the plugin of this name."""
+    """The parts with this name, or all parts of the plugin with this name, without promises."""
     if name in catalog.plugins.versions:
         for kind in KINDS:
             if kind is not Promise:
@@ -109,4 +107,4 @@ def parts_of(catalog: Catalog, name: str) -> Iterator[Entry]:
         return
     for entry in catalog.named(name):
         if not isinstance(entry.part, Promise):
-            yield catalog.find(type(entry.part), name)  # which says so where two plugins bring it
+            yield catalog.find(type(entry.part), name)  # raises if two plugins provide it

@@ -1,7 +1,8 @@
-"""Promises of metrics: views of what is stored, which read every run and change none."""
+"""Promises of metrics: numbers from any stored run, which they leave unchanged."""
 
 from __future__ import annotations
 
+import pickle
 from functools import cache
 from typing import Any
 
@@ -9,100 +10,80 @@ import numpy as np
 
 from harness.analysis.samples import Samples
 from harness.analysis.views import answer_in
-from harness.plugins.parts import Skip
-from harness.testing.fresh import ask
-from harness.testing.subject import Broken, Subject
+from harness.errors import UserError
+from harness.plugins.parts import Dataset, Skip
+from harness.testing.part_under_test import BATCH, Broken, PartUnderTest
 
-#: Batches of a made-up work set, and samples of each.
+#: Batches of the synthetic work set, and samples of each.
 BATCHES, VISITS = 4, 5
 PHASES = ("collate", "forward", "backward", "update")
 
 
-def without_torch(subject: Subject) -> None:
-    """A report is read without torch, so a metric, a reporter or an executor is."""
-    reference = subject.part.build
-    if not isinstance(reference, str):
-        raise Skip("its code is in a plugin of one file")
-    if imports_torch(reference, tuple(subject.files), subject.without):
-        raise Broken(f"importing {reference} imports torch")
+def synthetic_samples(counts: dict[str, float], phases: tuple[str, ...] = PHASES) -> Samples:
+    """Samples of steps that take one to two milliseconds, as a process stores them."""
+    n = BATCHES * VISITS
+    seconds = 1e-3 * (1 + np.arange(n) / n)
+    return Samples(
+        wall=seconds,
+        cpu=seconds * 0.99,
+        batch=np.arange(n) % BATCHES,
+        round=np.arange(n) // BATCHES,
+        phases={name: seconds / len(phases) for name in phases},
+        counts={name: np.full(BATCHES, value) for name, value in counts.items()},
+    )
 
 
 @cache
-def imports_torch(reference: str, plugins: tuple[str, ...], without: tuple[str, ...]) -> bool:
-    """Whether a fresh process has torch once this code is imported."""
-    return bool(ask("code", reference=reference, plugins=list(plugins), without=without))
-
-
-def made_up(*, bare: bool = False, counts: dict[str, float] | None = None) -> Samples:
-    """Samples as a process stores them, one to two milliseconds a step; `bare` ones have neither phases nor counts."""
-    n = BATCHES * VISITS
-    seconds = 1e-3 * (1 + np.arange(n) / n)
-    phases = {} if bare else {name: seconds / len(PHASES) for name in PHASES}
-    counted = {} if bare else {name: np.full(BATCHES, value) for name, value in (counts or {}).items()}
-    batch, round_ = np.arange(n) % BATCHES, np.arange(n) // BATCHES
-    return Samples(seconds, seconds * 0.99, batch, round_, phases, counted)
-
-
-def counts_of(subject: Subject) -> dict[str, float]:
-    """What the datasets here count in a batch of theirs."""
-    from harness.errors import UserError
-    from harness.plugins.parts import Dataset
-
+def counted_amounts(part: PartUnderTest) -> dict[str, float]:
+    """What the available datasets count in a batch."""
     found: dict[str, float] = {}
-    for written in subject.companions(Dataset):
+    for companion in part.companions(Dataset):
+        parameters = {name: value for name, value in companion.items() if name != "name"}
         try:
-            name = written.pop("name")
-            data = subject.catalog.code(subject.catalog.find(Dataset, name))(**written)
-            found |= data.count(data.collate(list(data.train[:8]))) if data.count else {}
+            data = part.catalog.code(part.catalog.find(Dataset, companion["name"]))(**parameters)
+            found |= data.count(data.collate(list(data.train[:BATCH]))) if data.count else {}
         except (UserError, ValueError, OSError):
-            continue  # it wants a file that is not here
+            continue  # it needs a file that is not here
     return found
 
 
-def answers(subject: Subject) -> str:
-    """A finite number of any run, or one for each sample, and None of a run that has not what it reads."""
-    counts = counts_of(subject)
-    of_new = check_answer(subject, made_up(counts=counts), "a run")
-    of_old = check_answer(subject, made_up(bare=True), "an old run")
-    if of_new is None:
-        raise Skip(f"the made-up run has not what it reads (it has the counts {', '.join(counts) or 'of none'})")
-    return f"{of_new:.4g}; of a run with neither phases nor counts {'nothing' if of_old is None else f'{of_old:.4g}'}"
+def finite_values(part: PartUnderTest) -> str:
+    """The metric of a run with phases and counts is finite, and of a run without them finite or None."""
+    counts = counted_amounts(part)
+    full = check_value(part, synthetic_samples(counts), "a run")
+    bare = check_value(part, synthetic_samples({}, ()), "a run without phases and counts")
+    if full is None:
+        raise Skip(f"the synthetic run lacks its input (it has these counts: {', '.join(counts) or 'none'})")
+    return f"{full:.4g}; without phases and counts {'None' if bare is None else f'{bare:.4g}'}"
 
 
-def check_answer(subject: Subject, samples: Samples, what: str) -> float | None:
-    """What it gives of samples, as a number: what a report would take, and costs above zero."""
-    stored = samples.totals() if subject.part.per == "counts" else samples
-    value = subject.code(stored)
+def check_value(part: PartUnderTest, samples: Samples, what: str) -> float | None:
+    """The mean of the metric's values. Raises Broken unless a report accepts them, and costs are positive."""
+    stored = stored_form(part, samples)
+    value = part.code(stored)
     try:
-        found = answer_in(subject.part, value, stored)
+        found = answer_in(part.declared, value, stored)
     except ValueError as error:
-        raise Broken(f"of {what} {error}") from error
+        raise Broken(f"for {what}, {error}") from error
     if found is None:
         return None
-    if subject.part.per == "sample" and not (found > 0).all():
-        raise Broken(f"of {what} it gives costs that are not above zero")
+    if part.declared.per == "sample" and not (found > 0).all():
+        raise Broken(f"for {what}, it returns costs that are not above zero")
     return float(np.mean(found))
 
 
-def reads_only(subject: Subject) -> None:
-    """What is stored stays as it was, and a second reading says the same."""
-    samples = made_up(counts=counts_of(subject))
-    stored = samples.totals() if subject.part.per == "counts" else samples
-    before, shown = contents(samples, stored), np.asarray(subject.code(stored), dtype=object).tolist()
-    if contents(samples, stored) != before:
-        raise Broken("reading changes what is stored")
-    if np.asarray(subject.code(stored), dtype=object).tolist() != shown:
-        raise Broken("a second reading says something else")
+def read_only(part: PartUnderTest) -> None:
+    """Computing the metric leaves its input unchanged, and a second computation returns the same."""
+    samples = synthetic_samples(counted_amounts(part))
+    stored = stored_form(part, samples)
+    before = pickle.dumps((samples, stored))
+    first = np.asarray(part.code(stored), dtype=object).tolist()
+    if pickle.dumps((samples, stored)) != before:
+        raise Broken("computing it changes what is stored")
+    if np.asarray(part.code(stored), dtype=object).tolist() != first:
+        raise Broken("computing it again returns something else")
 
 
-def contents(samples: Samples, stored: Any) -> list[Any]:
-    """All values of samples, and of the totals made of them."""
-    arrays = [
-        samples.wall,
-        samples.cpu,
-        samples.batch,
-        samples.round,
-        *samples.phases.values(),
-        *samples.counts.values(),
-    ]
-    return [*(array.tolist() for array in arrays), dict(stored) if isinstance(stored, dict) else None]
+def stored_form(part: PartUnderTest, samples: Samples) -> Any:
+    """What this metric gets: samples, or the totals of their counts."""
+    return samples.totals() if part.declared.per == "counts" else samples

@@ -8,36 +8,36 @@ from contextlib import contextmanager
 import torch
 
 from harness.plugins.parts import Recipe, Skip
-from harness.testing.against import find_out
-from harness.testing.subject import Broken, Subject
+from harness.testing.pairwise import verify_level
+from harness.testing.part_under_test import Broken, PartUnderTest
 
 
-def keeps_its_word(subject: Subject) -> str:
-    """Held against the same trial without it, it changes no more than it says, as before every run."""
-    finding = find_out(subject.base, subject.level(subject.base), catalog=subject.catalog)
+def declared_changes(part: PartUnderTest) -> str:
+    """A trial with the optimization is verified against the same trial without it, as before every run."""
+    finding = verify_level(part.base, part.level(part.base), catalog=part.catalog)
     if finding["outcome"] != "ok":
         raise Broken(finding["reason"])
     return f"changes {finding['changes']}"
 
 
-def plans_without_building(subject: Subject) -> None:
-    """Called on an empty recipe, as the plan does, it gives a recipe back and builds no module."""
-    parameters = {spec.name: spec.parameters for spec in subject.trial.use}[subject.part.name]
+def plans_without_building(part: PartUnderTest) -> None:
+    """On an empty recipe, as the planner calls it, it returns a recipe, builds no module and draws nothing."""
+    parameters = {spec.name: spec.parameters for spec in part.trial.use}[part.declared.name]
     generator = torch.get_rng_state()
     with no_modules():
-        made = subject.code(Recipe().as_used_by(subject.part.name), **parameters)
-    if not isinstance(made, Recipe):
-        raise Broken(f"it returns a {type(made).__name__}, not a recipe")
+        recipe = part.code(Recipe().as_used_by(part.declared.name), **parameters)
+    if not isinstance(recipe, Recipe):
+        raise Broken(f"it returns a {type(recipe).__name__}, not a recipe")
     if not torch.equal(generator, torch.get_rng_state()):
         raise Broken("it draws from torch's random generator while it is planned")
-    if not made.changes and not subject.part.environment:
-        raise Skip("it changes no seam and no environment with these parameters")
+    if not recipe.changes and not part.declared.environment:
+        raise Skip("with these parameters, it changes no seam and no environment")
 
 
 @contextmanager
 def no_modules() -> Iterator[None]:
-    """Building a module inside raises Broken."""
-    build = torch.nn.Module.__init__
+    """Raise Broken if a module is built inside."""
+    original = torch.nn.Module.__init__
 
     def refuse(module: torch.nn.Module, *arguments: object, **more: object) -> None:
         raise Broken(f"it builds a {type(module).__name__} while it is planned")
@@ -46,4 +46,4 @@ def no_modules() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.nn.Module.__init__ = build
+        torch.nn.Module.__init__ = original

@@ -1,6 +1,6 @@
-"""A plugin in one file, for the self-test alone: something to measure, and an effect of known size to find in it.
+"""The plugin that the self-test measures: a model, random data, and an optimization with a known effect.
 
-The step is a few milliseconds of matrix products and their gradients, and knows no sequences.
+A step takes a few milliseconds of matrix products and their gradients. The file is loaded as a plugin of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import harness
 
 
 class Points(NamedTuple):
-    """A batch: ids (B,), inputs (B, F), targets (B,)."""
+    """A batch: ids (B,), inputs x (B, F), targets y (B,)."""
 
     ids: torch.Tensor
     x: torch.Tensor
@@ -29,9 +29,9 @@ class Points(NamedTuple):
 
 
 class Layers(nn.Module):  # type: ignore[misc]
-    """Linear layers with a squared error."""
+    """Linear layers with tanh between them, and a squared error."""
 
-    def __init__(self, features: int, width: int, depth: int) -> None:
+    def __init__(self, features: int, *, width: int = 256, depth: int = 4) -> None:
         super().__init__()
         sizes = [features, *[width] * depth]
         hidden = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.Tanh())]
@@ -50,14 +50,9 @@ class Layers(nn.Module):  # type: ignore[misc]
         return {"predictions": self.predict(batch)}
 
 
-def layers(features: int, *, width: int = 256, depth: int = 4) -> Layers:
-    """Linear layers with tanh between."""
-    return Layers(features, width, depth)
-
-
 def points(*, size: int = 2048, features: int = 64) -> harness.Data:
-    """Random points, their sum as the target. Examples are positions, so that collating takes next to nothing: the
-    planted effect is a share of the rest of the step."""
+    """Random points with the sum of their features as target. An example is a position, so that collating takes almost
+    no time: the planted effect is a share of the rest of the step."""
     x = torch.randn(size, features, generator=torch.Generator().manual_seed(0))
     y = x.sum(1)
 
@@ -74,8 +69,8 @@ def descent(recipe: harness.Recipe, *, lr: float = 1e-3) -> harness.Recipe:
 
 
 def waste(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
-    """Spin for this share of the step's own time. On thread time: sleep would be invisible to the CPU clock, and time
-    taken by others would be wasted again on the wall clock."""
+    """Spin for this share of the step's own time, measured on thread time: the CPU clock does not see sleep, and the
+    wall clock would add time that other programs took."""
 
     def slowed(step: Any) -> Any:
         def run(built: Any, batch: Any, mark: Any) -> Any:
@@ -93,18 +88,18 @@ def waste(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
 
 @harness.hookimpl
 def provide_models() -> Iterator[harness.Model]:
-    """What is measured."""
-    yield harness.Model("specimen", layers, "linear layers")
+    """The model that is measured."""
+    yield harness.Model("specimen", Layers, "linear layers")
 
 
 @harness.hookimpl
 def provide_datasets() -> Iterator[harness.Dataset]:
-    """What it is measured on."""
+    """Its data."""
     yield harness.Dataset("specimen_points", points, "random points", fingerprint=lambda **parameters: "1")
 
 
 @harness.hookimpl
 def provide_optimizations() -> Iterator[harness.Optimization]:
-    """The optimizer, and the effect of known size."""
+    """The optimizer, and the optimization with a known effect."""
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
     yield harness.Optimization("waste", waste, "waste a share of the step's own time", changes="rounding")

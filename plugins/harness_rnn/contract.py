@@ -1,4 +1,4 @@
-"""What sequence datasets, models and optimizations agree on: the batch, the model and its seams.
+"""The contract of sequence datasets, models and optimizations: the batch, the model and its seams.
 
 Shapes: B examples, T time steps, F features, E embedding size, H hidden size, D directions (1 or 2), C classes.
 """
@@ -18,18 +18,18 @@ from torch.nn.utils.rnn import pad_sequence
 from harness import Data
 
 PADDING = 0
-"""The token id of padding; its embedding is zero and gets no gradient."""
+"""The token id of padding. Its embedding is zero and gets no gradient."""
 UNKNOWN = 1
-"""The token id of what the vocabulary lacks."""
+"""The token id of tokens that are not in the vocabulary."""
 NO_LABEL = -100
-"""The label of a step that is not asked about: pads, and whatever a dataset leaves out."""
+"""The label of steps without a label: padding, and steps that a dataset leaves out."""
 
 Task = Literal["class", "value", "steps"]
 
 
 class SequenceExample(NamedTuple):
-    """One sequence: `tokens` (L,) int64 with L >= 1, none of them `PADDING`; or features (L, F) float32. The label is a
-    class, a number, or a class for each step (L,) int64."""
+    """One sequence of L >= 1 steps. `tokens` are (L,) int64, none of them `PADDING`, or features (L, F) float32. The
+    label is a class, a number, or classes of all steps (L,) int64."""
 
     id: int
     tokens: Tensor
@@ -37,10 +37,10 @@ class SequenceExample(NamedTuple):
 
 
 class SequenceBatch(NamedTuple):
-    """Right-padded sequences: `ids` (B,), `tokens` (B, T) int64 or (B, T, F) float32, `lengths` (B,); `labels` are
-    classes (B,), numbers (B,) float32, or classes of steps (B, T) with `NO_LABEL` where none is asked for.
+    """Right-padded sequences: `ids` (B,), `tokens` (B, T) int64 or features (B, T, F) float32, and `lengths` (B,).
+    `labels` are classes (B,), numbers (B,) float32, or classes of steps (B, T) with `NO_LABEL` where there is none.
 
-    `ids` and `lengths` stay on the CPU: that is where packing and cutting want lengths.
+    `ids` and `lengths` stay on the CPU, where packing and segmenting need the lengths.
     """
 
     ids: Tensor
@@ -49,12 +49,12 @@ class SequenceBatch(NamedTuple):
     labels: Tensor
 
     def to(self, device: Any) -> SequenceBatch:
-        """Tokens and labels on another device."""
+        """The batch with tokens and labels on another device."""
         return self._replace(tokens=self.tokens.to(device), labels=self.labels.to(device))
 
 
 def collate(examples: Sequence[SequenceExample]) -> SequenceBatch:
-    """Pad to the longest of these examples."""
+    """A batch of these examples, padded to the longest of them."""
     return SequenceBatch(
         torch.tensor([example.id for example in examples]),
         pad_sequence([example.tokens for example in examples], batch_first=True, padding_value=PADDING),
@@ -64,7 +64,7 @@ def collate(examples: Sequence[SequenceExample]) -> SequenceBatch:
 
 
 def labels_of(examples: Sequence[SequenceExample]) -> Tensor:
-    """(B,), or (B, T) where each step has a label."""
+    """Labels (B,), or (B, T) if each step has a label."""
     labels = [example.label for example in examples]
     if isinstance(labels[0], Tensor):
         return pad_sequence(labels, batch_first=True, padding_value=NO_LABEL)
@@ -72,17 +72,15 @@ def labels_of(examples: Sequence[SequenceExample]) -> Tensor:
 
 
 def count(batch: SequenceBatch) -> dict[str, float]:
-    """Valid tokens, the slots computed for them (B x T where everything is padded), and the time steps T that follow
-    on one another."""
+    """The valid tokens, the computed slots (B x T for a padded batch), and the consecutive time steps T."""
     rows, steps = batch.tokens.shape[:2]
     return {"tokens": float(batch.lengths.sum()), "slots": float(rows * steps), "time_steps": float(steps)}
 
 
 @dataclass(frozen=True)
 class SequenceFacts:
-    """What a dataset tells a model: the number of token ids (padding and unknown included) or of features, the number
-    of classes (1 for a number), and whether it asks for a class or a number of the whole sequence, or a class of each
-    step."""
+    """What a model knows of a dataset: the number of token ids (with padding and unknown) or of features, the number
+    of classes (1 for a number), and the task: a class or a value per sequence, or a class per step."""
 
     vocabulary: int
     classes: int
@@ -91,7 +89,7 @@ class SequenceFacts:
 
 
 class Sequences(Sequence[SequenceExample]):
-    """Many sequences, as lists of token ids or as tensors, in one flat tensor; an example is a view of it."""
+    """Sequences, given as lists of token ids or as tensors, stored in one flat tensor. An example is a view of it."""
 
     def __init__(self, tokens: Sequence[Any], labels: Sequence[Any], first_id: int = 0) -> None:
         if isinstance(tokens[0], Tensor):
@@ -116,14 +114,14 @@ class Sequences(Sequence[SequenceExample]):
 
 
 def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExample]]:
-    """Batches that are hard on purpose: unsorted random lengths with ties and ones, a single row, one long row
-    among short ones. Equal lengths alone would hide what packing and cutting get wrong."""
+    """Batches that show mistakes of packing and segmenting, which equal lengths would hide: unsorted random lengths
+    with ties and ones, a single row, and one long row among short ones."""
     random = Random(f"probes {seed}")
     source = [train[position] for position in random.sample(range(len(train)), min(12, len(train)))]
     longest = sorted(source, key=lambda example: len(example.tokens))[-4:]
 
     def cut(lengths: Sequence[int]) -> list[SequenceExample]:
-        """Rows of these lengths, from the longer examples, repeated where they are too short."""
+        """Rows of these lengths, made from the longest examples."""
         rows = []
         for position, length in enumerate(lengths):
             example = longest[position % len(longest)]
@@ -137,35 +135,35 @@ def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExa
 
 
 def stretched(values: Tensor, length: int) -> Tensor:
-    """The last `length` steps of values (L, ...), repeated where they are fewer: a task asks about its last steps."""
+    """The last `length` steps of values (L, ...), which are repeated if L is less. Labels are mostly at the end."""
     return torch.cat([values] * -(-length // len(values)))[-length:]
 
 
 def correct(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """Logits (B, C) to 1 where the class is right, else 0: (B,)."""
+    """From logits (B, C): 1 if the class is right, else 0, shape (B,)."""
     return (predictions.argmax(1) == batch.labels).float()
 
 
 def close(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """Numbers (B, 1) to 1 where the error is below 0.04, else 0: (B,). So Hochreiter and Schmidhuber (1997, section
-    5.4) count a sequence as processed correctly."""
+    """From numbers (B, 1): 1 if the error is below 0.04, else 0, shape (B,). This is the criterion of Hochreiter and
+    Schmidhuber (1997, section 5.4)."""
     return ((predictions[:, 0] - batch.labels).abs() < 0.04).float()
 
 
 def correct_steps(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """Logits (B, T, C) to 1 or 0 for each step that has a label: (steps,)."""
+    """From logits (B, T, C): 1 if the class is right, else 0, for each step with a label, shape (steps,)."""
     logits, labels = at_labels(predictions, batch)
     return (logits.argmax(1) == labels).float()
 
 
 def at_labels(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-    """Logits (steps, C) and classes (steps,) of the steps that have a label, of predictions (B, T, C)."""
+    """From predictions (B, T, C): logits (steps, C) and classes (steps,) of the steps with a label."""
     labels = batch.labels[:, : predictions.shape[1]]
-    asked = labels != NO_LABEL
-    return predictions[asked], labels[asked]
+    labelled = labels != NO_LABEL
+    return predictions[labelled], labels[labelled]
 
 
-#: What each task is scored by beside its loss; the door says what these are.
+#: The scores of each task besides the loss. They are declared in `harness_rnn`.
 SCORERS: Mapping[Task, Mapping[str, Any]] = {
     "class": {"accuracy": correct},
     "value": {"solved": close},
@@ -181,8 +179,8 @@ def sequence_data(
     exchangeable: bool = False,
     scores: Mapping[str, Any] | None = None,
 ) -> Data:
-    """The dataset that models of this contract take. `exchangeable`: nothing but chance split train from test, so that
-    each seed may split them anew. `scores` are scorers beside its task's own."""
+    """A dataset for models of this contract. `exchangeable`: train and test were split at random, so that each seed may
+    split them again. `scores` are added to the scores of the task."""
     return Data(
         train, test, collate, facts, count, lambda seed: probes(train, seed),
         scores={**SCORERS[facts.task], **(scores or {})}, exchangeable=exchangeable,
@@ -190,12 +188,12 @@ def sequence_data(
 
 
 class SequenceModel(nn.Module):
-    """embed -> core -> readout -> head: four methods that are seams.
+    """embed -> core -> readout -> head: four methods that optimizations may replace.
 
-    `encoder` is called with x (B, T, E), lengths (B,) on the CPU and a carry or None; it returns outputs
-    (B, T, D*H), final (B, D*H) and a carry, and has `output_size` = D*H. Outputs at valid positions, and `final`, must
-    not depend on what stands in the pads: that is what makes padded, packed and cut variants comparable. Where the
-    dataset has features, E is their number and there is no embedding.
+    `encoder` is called with x (B, T, E), lengths (B,) on the CPU and a carry or None. It returns outputs (B, T, D*H),
+    final (B, D*H) and a carry, and has `output_size` = D*H. Outputs at valid steps and `final` must not depend on the
+    padding, so that padded, packed and segmented variants can be compared. If the dataset has features, E is their
+    number and there is no embedding.
     """
 
     def __init__(self, facts: SequenceFacts, encoder: nn.Module, embedding_size: int) -> None:
@@ -212,12 +210,12 @@ class SequenceModel(nn.Module):
         return self.embedding(tokens)  # type: ignore[no-any-return]
 
     def core(self, x: Tensor, lengths: Tensor, carry: Any = None) -> tuple[Tensor, Tensor, Any]:
-        """(B, T, E) -> outputs (B, T, D*H), final (B, D*H), carry. `final` is each direction's last layer after
-        its last valid step."""
+        """(B, T, E) -> outputs (B, T, D*H), final (B, D*H), carry. `final` is the state of the last layer after the
+        last valid step of each direction."""
         return self.encoder(x, lengths, carry)  # type: ignore[no-any-return]
 
     def readout(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
-        """What the head reads of a whole sequence, (B, D*H): the state after the last valid step."""
+        """The features of a whole sequence for the head, (B, D*H): the final state."""
         return final
 
     def head(self, features: Tensor) -> Tensor:
@@ -225,32 +223,31 @@ class SequenceModel(nn.Module):
         return self.classifier(features)  # type: ignore[no-any-return]
 
     def run(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs (B, T, D*H), final (B, D*H) and what is predicted: (B, C), or (B, T, C) where steps are asked for."""
+        """Outputs (B, T, D*H), final (B, D*H) and the prediction: (B, C), or (B, T, C) for the task "steps"."""
         outputs, final, _ = self.core(self.embed(batch.tokens), batch.lengths)
         return outputs, final, self.answer(outputs, final, batch.lengths)
 
     def answer(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
-        """The prediction from what the core returned: of each step, or of what `readout` makes of the sequence."""
+        """The prediction from the results of the core: for each step, or for the readout of the sequence."""
         return self.head(outputs if self.facts.task == "steps" else self.readout(outputs, final, lengths))
 
     def loss(self, batch: SequenceBatch) -> Tensor:
-        """A scalar; see `criterion`."""
+        """The loss of a batch, a scalar: see `criterion`."""
         return self.criterion(self.run(batch)[2], batch.labels)
 
     def criterion(self, predicted: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy over examples or labelled steps; mean squared error for numbers."""
+        """The mean cross-entropy over examples or labelled steps, or the mean squared error of numbers."""
         if self.facts.task == "value":
             return F.mse_loss(predicted[:, 0], labels)
         return F.cross_entropy(predicted.flatten(0, -2), labels.flatten(), ignore_index=NO_LABEL)
 
     def predict(self, batch: SequenceBatch) -> Tensor:
-        """Logits or numbers (B, C); where steps are asked for, logits (B, T, C), zero in the pads, as far as `at_valid`
-        goes."""
+        """Logits or numbers (B, C); for the task "steps", logits (B, longest, C) that are zero in the padding."""
         predicted = self.run(batch)[2]
         return at_valid(predicted, batch.lengths) if self.facts.task == "steps" else predicted
 
     def observe(self, batch: SequenceBatch) -> Mapping[str, Tensor]:
-        """Outputs at valid positions, final states and logits; raises ValueError where a shape is wrong."""
+        """Outputs at valid steps, final states and logits. Raises ValueError if the core returns a wrong shape."""
         outputs, final, logits = self.run(batch)
         size = self.encoder.output_size
         for name, tensor, shape in (
@@ -258,22 +255,22 @@ class SequenceModel(nn.Module):
             ("final", final, (len(batch.lengths), size)),
         ):
             if tensor.shape != shape:
-                raise ValueError(f"core returns {name} of shape {tuple(tensor.shape)} where {shape} is due")
+                raise ValueError(f"core returns {name} of shape {tuple(tensor.shape)}; expected {shape}")
         outputs = at_valid(outputs, batch.lengths)
         if self.facts.task == "steps":
             logits = at_valid(logits, batch.lengths)
         return {"outputs": outputs, "final": final, "logits": logits}
 
     def health(self, batch: SequenceBatch) -> Mapping[str, float | list[float]]:
-        """What one batch tells of the model as it stands, without dropout: `lags` with `gradient_by_lag`, and what
-        `gate_statistics` finds of recurrent modules. It changes no weights, gradients, buffers or random numbers."""
-        from harness_rnn.health import health  # which reads this module in turn
+        """Gradients by lag and statistics of gates for one batch, without dropout: see `harness_rnn.health`. It leaves
+        weights, gradients, buffers and random generators unchanged."""
+        from harness_rnn.health import health  # it imports this module
 
         return health(self, batch)
 
 
 def at_valid(values: Tensor, lengths: Tensor) -> Tensor:
-    """Values (B, T, *) of the steps that some row has, zero where a row has none, however far the batch is padded."""
+    """Values (B, T, *) up to the longest row, with zeros in the padding: (B, longest, *)."""
     values = values[:, : int(lengths.max())]
     valid = torch.arange(values.shape[1]) < lengths[:, None]
     return values * valid[..., None].to(values)

@@ -1,4 +1,4 @@
-"""Whether a sequence model can learn from far back, and what its gates do: read off one batch, changing nothing."""
+"""Health of a sequence model on one batch: how far back gradients reach, and what its gates do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness_rnn.models.gates import gate_statistics
 
 
 def health(model: SequenceModel, batch: SequenceBatch) -> Mapping[str, float | list[float]]:
-    """See `SequenceModel.health`."""
+    """`gradient_by_lag`, and `gate_statistics` of the recurrent module if there is one. See `SequenceModel.health`."""
     with as_if_training(model):
         with torch.no_grad():
             x = model.embed(batch.tokens)
@@ -23,7 +23,7 @@ def health(model: SequenceModel, batch: SequenceBatch) -> Mapping[str, float | l
 
 @contextmanager
 def as_if_training(model: nn.Module) -> Iterator[None]:
-    """In train mode, since cuDNN has no backward pass in the other, but without any dropout; afterwards as before."""
+    """Train mode without dropout inside; restored afterwards. cuDNN has no backward pass in evaluation mode."""
     modes = [(module, module.training) for module in model.modules()]
     dropped = []
     for module in model.modules():
@@ -43,16 +43,16 @@ def as_if_training(model: nn.Module) -> Iterator[None]:
 
 
 def gradient_by_lag(model: SequenceModel, batch: SequenceBatch) -> dict[str, list[float]]:
-    """`lags` 0, 1, 2, 4, 8, ... and for each the norm of dLoss/dx_t that many steps before the end of a row, a mean
+    """`lags` 0, 1, 2, 4, 8, ... and for each the norm of dLoss/dx_t at this distance before the end of a row, averaged
     over the rows that are long enough.
 
-    x is what `embed` returns. A row ends at its last valid step; where steps are asked about, at the last of these, and
-    no other counts towards the loss: a lag is then the distance to the one answer. The loss is a mean over rows, so
-    norms of batches of different sizes are not comparable, but their ratios are.
+    x is the result of `embed`. A row ends at its last valid step. For the task "steps" it ends at its last labelled
+    step, and only that one counts towards the loss, so that a lag is the distance to a single prediction. The loss is a
+    mean over rows: compare ratios of norms between batches of different sizes, not norms.
     """
     labels, ends = batch.labels, batch.lengths - 1
     if model.facts.task == "steps":
-        labels, ends = last_asked(labels)
+        labels, ends = last_labelled(labels)
     with torch.enable_grad():
         x = model.embed(batch.tokens).detach().requires_grad_()
         outputs, final, _ = model.core(x, batch.lengths)
@@ -69,8 +69,8 @@ def gradient_by_lag(model: SequenceModel, batch: SequenceBatch) -> dict[str, lis
     return {"lags": lags, "gradient_by_lag": means}
 
 
-def last_asked(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels (B, T) with only each row's last one left, and where that is, (B,) on the CPU: -1 where a row has none."""
+def last_labelled(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels (B, T) with only the last one of each row, and its step (B,) on the CPU, -1 in a row without labels."""
     at = torch.arange(labels.shape[1], device=labels.device)
     ends = torch.where(labels != NO_LABEL, at, -1).amax(1)
     return labels.masked_fill(at != ends[:, None], NO_LABEL), ends.cpu()

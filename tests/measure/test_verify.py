@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.testing import assert_promises, find_out
+from harness.testing import assert_promises, verify_level
 
 BASE = {"model": "linear", "dataset": {"name": "points", "batch_size": 8}, "use": ["descent"]}
 
 
 def found(catalog, level: dict, base: dict = BASE) -> dict:
-    return find_out(base, level, catalog=catalog)
+    return verify_level(base, level, catalog=catalog)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from harness.records.plan import Plan, digest
 from harness.records.store import OWN, Store
 from harness.report.report import make_report, report_of
 from harness.report.writer import report_run, snapshot
-from harness.testing.made_run import write_run
+from harness.testing.synthetic_run import write_run
 
 
 @pytest.fixture

@@ -20,6 +20,11 @@ def sizes(examples) -> list[int]:
     return [len(example.tokens) for example in examples]
 
 
+@pytest.fixture(scope="module")
+def movies():
+    return reviews()
+
+
 def test_collate_pads_to_the_longest_and_keeps_ids():
     data = lengths(examples=16)
     batch = collate(data.train[3:7])
@@ -32,8 +37,8 @@ def test_collate_pads_to_the_longest_and_keeps_ids():
     assert count(batch) == {"tokens": float(batch.lengths.sum()), "slots": 4 * steps, "time_steps": steps}
 
 
-def test_reviews_are_the_sentences_and_their_signs():
-    data = reviews()
+def test_reviews_are_the_sentences_and_their_signs(movies):
+    data = movies
     assert len(data.train) + len(data.test) == 10_568
     assert len(data.test) == 1057
     labels = Counter(example.label for example in [*data.train, *data.test])
@@ -70,8 +75,8 @@ def test_words_and_marks():
     assert tokenise("It's GOOD, isn't it?", "word") == ["it's", "good", ",", "isn't", "it", "?"]
 
 
-def test_the_split_is_the_same_every_time_and_disjoint():
-    first, second = reviews(), reviews()
+def test_the_split_is_the_same_every_time_and_disjoint(movies):
+    first, second = movies, reviews()
     assert sizes(first.train) == sizes(second.train)
     assert {e.id for e in first.train}.isdisjoint(e.id for e in first.test)
 
@@ -81,14 +86,9 @@ def test_syllables_are_counted():
     assert len(data.train) + len(data.test) == 117_485
     words = {}
     for example in [*data.train, *data.test]:
-        words["".join(chr(ord("a") + token - 2) for token in example.tokens.tolist())] = example.label + 1
-    assert [words[w] for w in ("cat", "water", "elephant", "university", "antidisestablishmentarianism")] == [
-        1,
-        2,
-        3,
-        5,
-        6,
-    ]
+        words[(example.tokens + ord("a") - 2).to(torch.uint8).numpy().tobytes().decode()] = example.label + 1
+    known = {"cat": 1, "water": 2, "elephant": 3, "university": 5, "antidisestablishmentarianism": 6}
+    assert {word: words[word] for word in known} == known
     assert sorted(map(len, words))[len(words) // 2] == 7
     assert data.facts.classes == 6
     assert int(torch.cat([example.tokens for example in data.train]).max()) < data.facts.vocabulary
@@ -134,7 +134,7 @@ def test_lengths_from_a_file(tmp_path):
     path.write_text("3\n5 x\n")
     with pytest.raises(ValueError, match=r"lengths.txt:2: 'x' is not a length"):
         lengths(distribution="file", file=str(path))
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="distribution: file needs the parameter file"):
         lengths(file=str(path))
 
 

@@ -18,7 +18,7 @@ from rnn_suite import CUT, SHAPES, TORCH, base
 
 from harness.errors import UserError
 from harness.plugins.parts import Recipe, Skip
-from harness.testing import assert_promises, find_out
+from harness.testing import assert_promises, verify_level
 
 PAD = {"name": "pad_to", "length": 45}  # probes have up to 40 steps
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ compiler")
@@ -124,7 +124,7 @@ def test_pads_are_added_and_counted_and_nothing_is_cut():
 
 
 def test_a_length_below_one_is_refused():
-    with pytest.raises(ValueError, match="length = 0 is less than one step"):
+    with pytest.raises(ValueError, match="length = 0: it must be at least 1"):
         pad_to.pad_to(Recipe(), length=0)
 
 
@@ -139,15 +139,17 @@ def bfloat16(monkeypatch):
 def test_autocast_goes_with_the_others(model, use, catalog, bfloat16):
     if model == "lstm" and "from_scratch" not in use and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("torch's LSTM cannot emulate bfloat16")
-    finding = find_out(base(model), {"use": ["autocast", *use]}, catalog=catalog)
+    finding = verify_level(base(model), {"use": ["autocast", *use]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
 
 
 def test_autocast_in_both_is_the_same_computation(catalog, bfloat16):
-    """The exact reference is in float64, which autocast leaves alone; what bfloat16 loses is the baseline's rounding."""
+    """The reference is in float64, which autocast does not change; the error of bfloat16 counts as the baseline's
+    rounding. On shorter sequences, Adam's first step would turn it into differences of more than 1 %."""
     both = base("gru")
+    both["dataset"]["mean"] = 40
     both["use"] = ["adam", "autocast"]
-    finding = find_out(both, {"use": [CUT]}, catalog=catalog)
+    finding = verify_level(both, {"use": [CUT]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
     assert finding["data"]["allowed"] > 1e-3
 
@@ -179,7 +181,7 @@ def test_autocast_refuses_what_it_cannot_do(monkeypatch):
 
 def test_only_loops_are_compiled(catalog):
     with pytest.raises(UserError, match="compile needs loop, which lstm does not offer"):
-        find_out(base("lstm"), {"use": ["compile"]}, catalog=catalog)
+        verify_level(base("lstm"), {"use": ["compile"]}, catalog=catalog)
 
 
 def test_compiling_needs_a_compiler(monkeypatch):

@@ -13,7 +13,7 @@ from rnn_suite import base
 
 from harness.errors import UserError
 from harness.plugins.parts import Recipe
-from harness.testing import find_out
+from harness.testing import verify_level
 
 H = 6
 SHAPE = {"hidden_size": H, "embedding_size": 5, "num_layers": 2, "bidirectional": True}
@@ -68,13 +68,13 @@ def test_an_identity_rnn_remembers_what_it_was_told(build):
 
 def test_the_identity_is_for_rectified_units(catalog):
     with pytest.raises(UserError, match="identity_rnn needs nonlinearity, which gru does not offer"):
-        find_out(base("gru"), {"use": ["identity_rnn"]}, catalog=catalog)
-    finding = find_out(base("rnn"), {"use": ["identity_rnn"]}, catalog=catalog)
+        verify_level(base("gru"), {"use": ["identity_rnn"]}, catalog=catalog)
+    finding = verify_level(base("rnn"), {"use": ["identity_rnn"]}, catalog=catalog)
     assert finding["outcome"] == "failed"
-    assert "identity_rnn is for rectified units, and this is RNN_TANH: set nonlinearity: relu" in finding["reason"]
-    finding = find_out(base("rnn", nonlinearity="relu"), {"use": ["identity_rnn"]}, catalog=catalog)
+    assert "identity_rnn needs a model with nonlinearity: relu, but this one is RNN_TANH" in finding["reason"]
+    finding = verify_level(base("rnn", nonlinearity="relu"), {"use": ["identity_rnn"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
-    finding = find_out(base("scratch_gru"), {"use": ["orthogonal"]}, catalog=catalog)
+    finding = verify_level(base("scratch_gru"), {"use": ["orthogonal"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
 
 
@@ -89,7 +89,7 @@ def test_filling_the_forget_slice_of_both_biases_makes_twice_the_value(build):
 
 
 def test_filling_and_chrono_exclude_each_other():
-    with pytest.raises(ValueError, match="choose one"):
+    with pytest.raises(ValueError, match="fill and longest cannot be combined"):
         forget_bias(Recipe(), longest=50, fill=True)
 
 

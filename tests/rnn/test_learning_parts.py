@@ -23,7 +23,7 @@ from rnn_suite import base
 from harness.errors import UserError
 from harness.measure.runtime.builder import patch, step, update
 from harness.plugins.parts import Recipe
-from harness.testing import find_out
+from harness.testing import verify_level
 
 SIZES = [11, 4, 7, 1, 8]
 TASKS = [
@@ -158,16 +158,16 @@ def test_windows_run_where_forward_was_wrapped(monkeypatch):
 
 def test_truncation_is_for_one_direction_and_a_state_that_is_handed_on(catalog):
     with pytest.raises(UserError, match="tbptt needs carry, which transformer does not offer"):
-        find_out({**base("lstm"), "model": "transformer"}, {"use": ["tbptt"]}, catalog=catalog)
-    finding = find_out(base("lstm", bidirectional=True), {"use": ["tbptt"]}, catalog=catalog)
+        verify_level({**base("lstm"), "model": "transformer"}, {"use": ["tbptt"]}, catalog=catalog)
+    finding = verify_level(base("lstm", bidirectional=True), {"use": ["tbptt"]}, catalog=catalog)
     assert finding["outcome"] == "failed"
-    assert "a backward direction begins at the right end" in finding["reason"]
-    finding = find_out(base("scratch_rnn"), {"use": [{"name": "tbptt", "window": 5}]}, catalog=catalog)
+    assert "a backward direction starts at the end" in finding["reason"]
+    finding = verify_level(base("scratch_rnn"), {"use": [{"name": "tbptt", "window": 5}]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
     built = live_of(sgd(tbptt(segment(Recipe(), overhead=0), window=4)), lstm, TASKS[0], torch.float32)
-    with pytest.raises(ValueError, match="this core \\(segment's\\?\\) returns none"):
+    with pytest.raises(ValueError, match="this one \\(of segment\\?\\) returns none"):
         built.step(built, batch_of(TASKS[0], torch.float32, [9, 6, 2]), lambda phase: None)
-    with pytest.raises(ValueError, match="window = 0 is less than one step"):
+    with pytest.raises(ValueError, match="window = 0: it must be at least 1"):
         tbptt(Recipe(), window=0)
 
 
@@ -219,12 +219,14 @@ def test_a_schedule_is_put_back_with_its_optimizer():
 
 
 def test_a_schedule_changes_the_update(catalog):
-    finding = find_out(base("lstm"), {"use": [{"name": "schedule", "warm_up": 1, "total": 3}]}, catalog=catalog)
+    finding = verify_level(base("lstm"), {"use": [{"name": "schedule", "warm_up": 1, "total": 3}]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "update"), finding
-    with pytest.raises(UserError, match="Write adam before schedule"):
-        find_out({**base("lstm"), "use": ["schedule", "adam"]}, {"use": ["clip"]}, catalog=catalog)
+    with pytest.raises(UserError, match="Put adam before schedule"):
+        verify_level({**base("lstm"), "use": ["schedule", "adam"]}, {"use": ["clip"]}, catalog=catalog)
     for wrong in ({"warm_up": 9, "total": 9}, {"final": 1.5}, {"kind": "step", "final": 0.0}):
-        with pytest.raises(ValueError, match=r"must lie from|is no share|do not lead to"):
+        with pytest.raises(
+            ValueError, match=r"must be at least 0 and below|must be from 0 to 1|needs drops and final above 0"
+        ):
             schedule(Recipe(), **wrong)
 
 
@@ -249,11 +251,11 @@ def test_dropout_acts_on_what_is_read_while_training(facts):
 
 def test_dropout_is_another_model_and_wants_a_share(catalog):
     for use in (["dropout"], ["from_scratch", {"name": "dropout", "embedding": 0.2}, "segment"]):
-        finding = find_out(base("lstm"), {"use": use}, catalog=catalog)
+        finding = verify_level(base("lstm"), {"use": use}, catalog=catalog)
         assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
     both = {**base("lstm"), "use": ["adam", "dropout"]}
-    finding = find_out(both, {"use": ["pack"]}, catalog=catalog)
+    finding = verify_level(both, {"use": ["pack"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "rounding"), finding
     for wrong in ({"features": 1.0}, {"embedding": -0.1}, {"features": 0.0}):
-        with pytest.raises(ValueError, match=r"is no share|nothing is dropped"):
+        with pytest.raises(ValueError, match=r"must be at least 0 and below 1|nothing is dropped"):
             dropout(Recipe(), **wrong)

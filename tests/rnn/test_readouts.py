@@ -12,7 +12,7 @@ from harness_rnn.optimizations.pool import pool
 from rnn_suite import base
 
 from harness.plugins.parts import Recipe
-from harness.testing import find_out
+from harness.testing import verify_level
 
 H = 6
 ALONE = {
@@ -68,7 +68,7 @@ def test_the_last_step_of_two_directions_has_read_one_token_backwards(batch):
 
 def test_of_one_direction_the_last_step_is_the_last(catalog):
     for use in (["last_step"], [{"name": "pool", "how": "last"}], [{"name": "pool", "how": "max"}]):
-        finding = find_out(base("lstm"), {"use": use}, catalog=catalog)
+        finding = verify_level(base("lstm"), {"use": use}, catalog=catalog)
         assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding
     model = made(bidirectional=False)
     outputs, final, ends = torch.randn(2, 4, H), torch.randn(2, H), torch.tensor([4, 2])
@@ -80,5 +80,5 @@ def test_of_one_direction_the_last_step_is_the_last(catalog):
 @pytest.mark.parametrize("part", [pool, last_step, last_naive])
 def test_where_each_step_is_asked_there_is_no_readout_to_change(part):
     model = lstm(SequenceFacts(50, 3, task="steps"), hidden_size=H)
-    with pytest.raises(ValueError, match="this dataset asks each step"):
+    with pytest.raises(ValueError, match="this dataset has a label per step"):
         part(Recipe().as_used_by(part.__name__)).seam("init", lambda model: None)(model)

@@ -44,9 +44,8 @@ def test_each_suite_is_fine_and_has_a_reading_beside_it(suite, catalog):
 
 
 def test_the_schema_for_editors_is_current():
-    assert json.loads((SUITES / "suite.schema.json").read_text()) == json_schema(core_catalog()), (
-        "run: harness schema > suites/suite.schema.json"
-    )
+    stored = json.loads((SUITES / "suite.schema.json").read_text())
+    assert stored == json_schema(core_catalog()), "run: harness schema > suites/suite.schema.json"
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ from harness_rnn.datasets.lengths import lengths
 from harness_rnn.models.transformer import positions, transformer
 
 from harness.errors import UserError
-from harness.testing import assert_promises, find_out
+from harness.testing import assert_promises, verify_level
 
 SMALL = {"hidden_size": 12, "heads": 2, "feedforward": 20, "dropout": 0.0}
 CLASSES = SequenceFacts(50, 3)
@@ -113,7 +113,7 @@ def test_pads_and_order_leave_it_alone(use, catalog):
 def test_it_cannot_be_packed_and_is_another_model(catalog):
     torch.set_default_dtype(torch.float32)
     with pytest.raises(UserError, match="pack needs packable, which transformer does not offer"):
-        find_out(BASE, {"use": ["pack"]}, catalog=catalog)
+        verify_level(BASE, {"use": ["pack"]}, catalog=catalog)
     base = {**BASE, "model": {"name": "lstm", "hidden_size": 12}}
-    finding = find_out(base, {"model": {"name": "transformer", "heads": 2}}, catalog=catalog)
+    finding = verify_level(base, {"model": {"name": "transformer", "heads": 2}}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.plugins import Catalog, load_plugins
-from harness.testing import find_out
+from harness.testing import verify_level
 
 HERE = Path(__file__).parent
 #: Both bring a name of rnn-harness-plugins.
@@ -146,5 +146,5 @@ def test_the_conformance_kit_takes_guests(catalog, base, level, outcome, changes
     given = dict(base) if isinstance(base, dict) else {"name": base}
     trial = {"model": {**given, "hidden_size": 8}, "dataset": BRACKETS, "use": ["adam"]}
     patch = {"name": level} if isinstance(level, str) else level
-    finding = find_out(trial, {"model": {**patch, "scan": "parallel"} if "scan" in given else patch}, catalog=catalog)
+    finding = verify_level(trial, {"model": {**patch, "scan": "parallel"} if "scan" in given else patch}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == (outcome, changes), finding["reason"]

@@ -1,1 +1,1 @@
-"""Sequences to learn from."""
+"""Sequence datasets."""

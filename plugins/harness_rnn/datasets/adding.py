@@ -1,4 +1,4 @@
-"""The adding problem: two marked numbers, far apart, whose sum is asked for at the end."""
+"""The adding problem: the target is the sum of two marked numbers in a long sequence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from harness import Data
 from harness_rnn.contract import SequenceBatch, SequenceFacts, Sequences, sequence_data
 
-#: Raised when the same parameters would draw other sequences.
+#: Increased whenever the same parameters draw other sequences.
 VERSION = "1"
 
 Variant = Literal["original", "fixed"]
@@ -22,20 +22,20 @@ Drawing = Callable[[int, Random], tuple[Tensor, float]]
 def adding(
     *, length: int = 100, examples: int = 4096, test_examples: int = 512, variant: Variant = "original", seed: int = 0
 ) -> Data:
-    """Sequences of pairs, a number and a marker (features (L, 2)), to a number made of the two marked ones.
+    """Sequences of a number and a marker per step, features (L, 2). The target is computed from the two marked numbers.
 
-    **original** is experiment 4 of Hochreiter and Schmidhuber (1997, section 5.4): L is uniform on `length` to
-    `length` + `length` / 10, numbers are uniform on -1..1. Marked with 1 are one of the first ten steps and one of the
-    first `length` / 2 - 1 that are then unmarked; the first and the last step have -1, all others 0. The target is
-    0.5 + (x1 + x2) / 4, and where the first step is marked its number is zero. Always answering 0.5 has a mean squared
-    error of about 0.04.
+    `variant` **original** is experiment 4 of Hochreiter and Schmidhuber (1997, section 5.4). L is uniform on `length`
+    to `length` + `length` / 10, and numbers are uniform on -1..1. One of the first ten steps has the marker 1, and so
+    has another one of the first `length` / 2 - 1 unmarked steps. The first and the last step have the marker -1, all
+    others 0. The target is 0.5 + (x1 + x2) / 4; if the first step is marked, its number is zero. A constant prediction
+    of 0.5 has a mean squared error of about 0.04.
 
-    **fixed** is what is common since, as Arjovsky, Shah and Bengio (2016, section 4.2) have it, nearly as Le, Jaitly
-    and Hinton (2015): all L equal `length`, numbers are uniform on 0..1, one marker 1 in each half, all others 0, and
-    the target is the sum. Always answering 1 has an error of 0.167.
+    `variant` **fixed** is the form of Arjovsky, Shah and Bengio (2016, section 4.2), close to that of Le, Jaitly and
+    Hinton (2015). Every sequence has `length` steps, numbers are uniform on 0..1, one step in each half has the marker
+    1, and all others 0. The target is the sum. A constant prediction of 1 has a mean squared error of 0.167.
 
-    A sum is `solved` where it is off by less than 0.04 of the range of targets, which is 1 in the original and 2 in the
-    other. `seed` draws both sets.
+    A sequence is solved if the error is below 0.04 of the range of targets, which is 1 in the original and 2 in the
+    fixed variant. `examples` and `test_examples` are the sizes of the two sets, and `seed` draws both.
     """
     draw = checked(length, examples, test_examples, variant)
     random = Random(f"adding {VERSION} {variant} {seed}")
@@ -52,24 +52,24 @@ def adding(
 
 
 def fingerprint(*, length: int, examples: int, test_examples: int, variant: Variant, seed: int) -> str:
-    """The version of the drawing."""
+    """The version of the generator."""
     checked(length, examples, test_examples, variant)
     return f"adding {VERSION}"
 
 
 def checked(length: int, examples: int, test_examples: int, variant: Variant) -> Drawing:
-    """What draws this variant; raises ValueError where there is nothing to draw or to draw from."""
+    """The function that draws this variant. Raises ValueError for a set without examples, or too short a length."""
     if min(examples, test_examples) < 1:
-        raise ValueError(f"examples = {examples} and test_examples = {test_examples}: each set holds one at least")
+        raise ValueError(f"examples = {examples} and test_examples = {test_examples}: each must be at least 1")
     least = 20 if variant == "original" else 2
     if length < least:
         why = "a step among the first ten and one in the first half" if variant == "original" else "a step in each half"
-        raise ValueError(f"length = {length} is too short to mark {why}: {least} is the least")
+        raise ValueError(f"length = {length} is too short to mark {why}: it must be at least {least}")
     return original if variant == "original" else fixed
 
 
 def original(length: int, random: Random) -> tuple[Tensor, float]:
-    """Pairs (L, 2) and target as in 1997."""
+    """Features (L, 2) and target of the original variant."""
     steps = random.randint(length, length + length // 10)
     numbers = [random.uniform(-1, 1) for _ in range(steps)]
     first = random.randrange(10)
@@ -83,7 +83,7 @@ def original(length: int, random: Random) -> tuple[Tensor, float]:
 
 
 def fixed(length: int, random: Random) -> tuple[Tensor, float]:
-    """Pairs (L, 2) and target as since 2015."""
+    """Features (L, 2) and target of the fixed variant."""
     numbers = [random.random() for _ in range(length)]
     first, second = random.randrange(length // 2), random.randrange(length // 2, length)
     markers = [float(step in (first, second)) for step in range(length)]
@@ -91,5 +91,5 @@ def fixed(length: int, random: Random) -> tuple[Tensor, float]:
 
 
 def solved_fixed(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """Numbers (B, 1) to 1 where the error is below 0.08, else 0: (B,)."""
+    """From numbers (B, 1): 1 if the error is below 0.08, else 0, shape (B,)."""
     return ((predictions[:, 0] - batch.labels).abs() < 0.08).float()

@@ -1,4 +1,4 @@
-"""The copying task: ten symbols, a long pause, and the same ten again."""
+"""The copying task: repeat ten symbols after a long pause."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from harness import Data
 from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceFacts, Sequences, sequence_data
 
-#: Raised when the same parameters would draw other sequences.
+#: Increased whenever the same parameters draw other sequences.
 VERSION = "1"
 
-#: How many symbols are to be kept, out of how many.
-KEPT, SYMBOLS = 10, 8
+#: The number of symbols to copy, and the number of different symbols.
+COPIED, SYMBOLS = 10, 8
 #: Token ids of the blank and the delimiter; the symbols have the ids 2 to 9, since 0 is padding and 1 unknown.
 BLANK, DELIMITER = SYMBOLS + 2, SYMBOLS + 3
 #: The class of a blank; symbol k of 1 to 8 has class k.
@@ -30,23 +30,24 @@ def copy_memory(
     ask: Literal["answer", "all"] = "all",
     seed: int = 0,
 ) -> Data:
-    """Arjovsky, Shah and Bengio (2016, section 4.1), after Hochreiter and Schmidhuber (1997): `lag` + 20 steps.
+    """The task of Arjovsky, Shah and Bengio (2016, section 4.1), after Hochreiter and Schmidhuber (1997).
 
-    Ten symbols drawn from eight, `lag` - 1 blanks, the delimiter, ten blanks. The right answer is a blank at each of
-    the first `lag` + 10 steps, and then the ten symbols in their order. `ask` says which steps the loss is the mean of:
-    **all**, as in the paper, where a net without memory gets 10 ln 8 / (`lag` + 20); or the ten of the **answer**,
-    where it gets ln 8. Either way the scores look at the ten only. `seed` draws both sets.
+    A sequence has `lag` + 20 steps: ten symbols drawn from eight, `lag` - 1 blanks, the delimiter, and ten blanks. The
+    label is a blank at the first `lag` + 10 steps, and then the ten symbols in their order. `ask` selects the steps of
+    the loss: **all**, as in the paper, where a model without memory has the loss 10 ln 8 / (`lag` + 20), or only the
+    ten of the **answer**, where it has ln 8. The scores use only these ten. `examples` and `test_examples` are the
+    sizes of the two sets, and `seed` draws both.
     """
     check(lag, examples, test_examples)
     random = Random(f"copy_memory {VERSION} {seed}")
-    silent = BLANK_CLASS if ask == "all" else NO_LABEL
+    blank = BLANK_CLASS if ask == "all" else NO_LABEL
 
     def sequences(size: int, first_id: int) -> Sequences:
         tokens, labels = [], []
         for _ in range(size):
-            symbols = random.choices(range(1, SYMBOLS + 1), k=KEPT)
-            tokens.append([*(symbol + 1 for symbol in symbols), *[BLANK] * (lag - 1), DELIMITER, *[BLANK] * KEPT])
-            labels.append([silent] * (lag + KEPT) + symbols)
+            symbols = random.choices(range(1, SYMBOLS + 1), k=COPIED)
+            tokens.append([*(symbol + 1 for symbol in symbols), *[BLANK] * (lag - 1), DELIMITER, *[BLANK] * COPIED])
+            labels.append([blank] * (lag + COPIED) + symbols)
         return Sequences(tokens, list(torch.tensor(labels)), first_id)
 
     facts = SequenceFacts(vocabulary=SYMBOLS + 4, classes=SYMBOLS + 1, task="steps")
@@ -57,32 +58,32 @@ def copy_memory(
 
 
 def fingerprint(*, lag: int, examples: int, test_examples: int, ask: str, seed: int) -> str:
-    """The version of the drawing."""
+    """The version of the generator."""
     check(lag, examples, test_examples)
     return f"copy_memory {VERSION}"
 
 
 def check(lag: int, examples: int, test_examples: int) -> None:
-    """Raise ValueError where there is nothing to draw."""
+    """Raise ValueError for a set without examples, or a lag that is too short."""
     if min(examples, test_examples) < 1:
-        raise ValueError(f"examples = {examples} and test_examples = {test_examples}: each set holds one at least")
+        raise ValueError(f"examples = {examples} and test_examples = {test_examples}: each must be at least 1")
     if lag < 1:
-        raise ValueError(f"lag = {lag} leaves no room for the delimiter: 1 is the least")
+        raise ValueError(f"lag = {lag} leaves no room for the delimiter: it must be at least 1")
 
 
 def step_accuracy(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """Logits (B, T, C) to 1 or 0 for each symbol of the answer: (symbols,)."""
-    right, asked = answers(predictions, batch)
-    return right[asked].float()
+    """From logits (B, T, C): 1 if the symbol is right, else 0, for each symbol of the answers, shape (symbols,)."""
+    right, is_symbol = answers(predictions, batch)
+    return right[is_symbol].float()
 
 
 def whole(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """Logits (B, T, C) to 1 where the whole answer is right, else 0: (B,)."""
-    right, asked = answers(predictions, batch)
-    return (right | ~asked).all(1).float()
+    """From logits (B, T, C): 1 if the whole answer is right, else 0, shape (B,)."""
+    right, is_symbol = answers(predictions, batch)
+    return (right | ~is_symbol).all(1).float()
 
 
 def answers(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-    """Where the class is right and where a symbol is asked for, both (B, T): blanks and pads are no symbols."""
+    """Masks (B, T): where the class is right, and where the label is a symbol, not a blank or padding."""
     labels = batch.labels[:, : predictions.shape[1]]
     return predictions.argmax(2) == labels, labels > BLANK_CLASS

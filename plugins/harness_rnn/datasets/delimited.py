@@ -1,4 +1,4 @@
-"""Text and label from a table of one's own: CSV, TSV or JSON Lines."""
+"""Text classification from the user's own CSV, TSV or JSON Lines file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness_rnn.datasets.text import (
     tokenise,
 )
 
-#: What stands between columns, by a file's ending.
+#: The delimiter for each suffix of a file.
 DELIMITERS: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 
@@ -29,7 +29,7 @@ Column = str | int
 
 
 class Example(NamedTuple):
-    """A text, its label, and the ``path:line`` where it begins."""
+    """A text, its label, and the ``path:line`` of its first line."""
 
     text: str
     label: str
@@ -37,7 +37,7 @@ class Example(NamedTuple):
 
 
 class Table(NamedTuple):
-    """How a file is to be read; see `delimited`."""
+    """How to read a file: see `delimited`."""
 
     text: Column
     label: Column
@@ -57,13 +57,13 @@ def delimited(
     test_share: float = 0.1,
     test_path: str | None = None,
 ) -> Data:
-    """Texts to classify, out of the file `path` in UTF-8 with a line each (or a record, where quotes span lines).
+    """Text classification with the UTF-8 file `path`, which has one example per line (or per quoted record).
 
-    `text` and `label` are names of columns, or their numbers counted from 0, which a file without `header` needs. The
-    `delimiter` is told by the ending (.csv, .tsv, .tab) if it is not given; .jsonl and .ndjson have a JSON object in
-    each line. Any text is a label; classes are numbered in its alphabetical order. The same `test_share` of each class
-    is the test set, unless `test_path` names a file of the same form. `unit` is what a token is, `vocabulary` counts
-    the ids, padding and unknown included.
+    `text` and `label` are names of columns, or their numbers from 0. A file without `header` needs numbers. Without
+    `delimiter`, the suffix decides: .csv, .tsv or .tab. Files with .jsonl or .ndjson have a JSON object per line. Any
+    text is a label; classes are numbered in alphabetical order. A random `test_share` of each class is the test set,
+    unless `test_path` names another file of the same form. `unit` is the kind of token. `vocabulary` is the number of
+    ids, with padding and unknown.
     """
     train, test = examples(Table(text, label, delimiter, header), path, test_path, test_share)
     classes = {name: index for index, name in enumerate(sorted({example.label for example in train}))}
@@ -83,7 +83,7 @@ def fingerprint(
     test_share: float,
     test_path: str | None,
 ) -> str:
-    """A hash of every text and label, in their order."""
+    """A hash of all texts and labels in order."""
     check_vocabulary(vocabulary)
     parts = examples(Table(text, label, delimiter, header), path, test_path, test_share)
     return hash_of_text(field for part in parts for example in part for field in (example.text, example.label))
@@ -92,11 +92,11 @@ def fingerprint(
 def examples(
     table: Table, path: str, test_path: str | None, test_share: float
 ) -> tuple[Sequence[Example], Sequence[Example]]:
-    """The two sets. Raises ValueError with ``path:line`` for what is no example, or too few of a class."""
+    """The two sets. Raises ValueError with ``path:line`` for an invalid example, or a class with too few examples."""
     known = read(Path(path), table)
     counts = Counter(example.label for example in known)
     if len(counts) < 2:
-        raise ValueError(f"{path} has the one label {known[0].label!r}, and there is nothing to tell it from")
+        raise ValueError(f"{path} has only the label {known[0].label!r}; expected at least two labels")
     if test_path is not None:
         test = read(Path(test_path), table)
         for example in test:
@@ -107,21 +107,21 @@ def examples(
         return known, test
     for example in known:
         if counts[example.label] == 1:
-            what = f"this is the one example of {example.label!r}"
-            raise ValueError(f"{example.where}: {what}, and a class needs one to train on and one to test on")
+            what = f"this is the only example of {example.label!r}"
+            raise ValueError(f"{example.where}: {what}; a class needs at least two, to train and to test")
     return split_classes(known, [example.label for example in known], test_share)
 
 
 def read(path: Path, table: Table) -> list[Example]:
-    """Every example of a file; raises ValueError for the first thing that is none, or where there is none."""
+    """All examples of a file. Raises ValueError for the first invalid one, or if there is none."""
     content = read_text(path)
     records = json_records if path.suffix.lower() in JSON_LINES else table_records
     found = []
     for text, label, where in records(content, path, table):
         if not text.strip():
-            raise ValueError(f"{where}: its text is empty, which would be a sequence of length zero")
+            raise ValueError(f"{where}: the text is empty")
         if not label.strip():
-            raise ValueError(f"{where}: its label is empty")
+            raise ValueError(f"{where}: the label is empty")
         found.append(Example(text, label.strip(), where))
     if not found:
         raise ValueError(f"{path} has no examples")
@@ -129,12 +129,14 @@ def read(path: Path, table: Table) -> list[Example]:
 
 
 def table_records(content: str, path: Path, table: Table) -> Iterator[Example]:
-    """Records of a delimited file, as they stand there; blank lines are passed over."""
+    """The records of a delimited file without blank lines."""
     delimiter = table.delimiter or DELIMITERS.get(path.suffix.lower())
     if delimiter is None or len(delimiter) != 1:
-        which = f"delimiter = {delimiter!r} is not one character" if delimiter else "no ending that tells its delimiter"
-        known = ", ".join([*DELIMITERS, *JSON_LINES])
-        raise ValueError(which if delimiter else f"{path} has {which} ({known}), so set it")
+        if delimiter:
+            raise ValueError(f"delimiter = {delimiter!r} is not one character")
+        raise ValueError(
+            f"{path}: set delimiter, because the suffix is none of {', '.join([*DELIMITERS, *JSON_LINES])}"
+        )
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     at: dict[str, int] = {}
@@ -152,29 +154,27 @@ def table_records(content: str, path: Path, table: Table) -> Iterator[Example]:
                     continue
             for part, column in at.items():
                 if column >= len(record):
-                    raise ValueError(
-                        f"{where}: there is no column {column}, where the {part} would be (the first is 0)"
-                    )
+                    raise ValueError(f"{where}: column {column} with the {part} is missing (the first column is 0)")
             yield Example(record[at["text"]], record[at["label"]], where)
     except csv.Error as error:
         raise ValueError(f"{path}:{begins}: {error}") from error
 
 
 def position(column: Column, names: Sequence[str] | None, columns: int, where: str) -> int:
-    """A column's number; raises ValueError where there is none of that name or number."""
+    """The number of a column. Raises ValueError if there is no column of this name or number."""
     if isinstance(column, str):
         if names is None:
-            raise ValueError(f"{where}: without a header, column {column!r} is to be given by its number, from 0 on")
+            raise ValueError(f"{where}: without a header, give the number of column {column!r}, counted from 0")
         if column not in names:
             raise ValueError(f"{where}: there is no column {column!r} {hint(column, names)}")
         return names.index(column)
     if not 0 <= column < columns:
-        raise ValueError(f"{where}: there is no column {column}: there are {columns}, counted from 0")
+        raise ValueError(f"{where}: there is no column {column}; there are {columns}, counted from 0")
     return column
 
 
 def json_records(content: str, path: Path, table: Table) -> Iterator[Example]:
-    """Objects of a file with one in each line, as they stand there; blank lines are passed over."""
+    """The JSON objects of a file with one per line, without blank lines."""
     for number, line in enumerate(content.split("\n"), 1):
         where = f"{path}:{number}"
         if not line.strip():
@@ -182,21 +182,21 @@ def json_records(content: str, path: Path, table: Table) -> Iterator[Example]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{where}: this is not JSON: {error.msg} (column {error.colno})") from error
+            raise ValueError(f"{where}: invalid JSON: {error.msg} (column {error.colno})") from error
         if not isinstance(record, dict):
-            raise ValueError(f"{where}: this is not a JSON object")
+            raise ValueError(f"{where}: expected a JSON object")
         text, label = (member(record, name, where) for name in (table.text, table.label))
         if not isinstance(text, str):
-            raise ValueError(f"{where}: {table.text!r} is {json.dumps(text)[:40]}, and not a text")
+            raise ValueError(f"{where}: {table.text!r} is {json.dumps(text)[:40]}; expected a text")
         if not isinstance(label, str | int):
-            raise ValueError(f"{where}: {table.label!r} is {json.dumps(label)[:40]}, and not a label")
+            raise ValueError(f"{where}: {table.label!r} is {json.dumps(label)[:40]}; expected a text or a whole number")
         yield Example(text, str(label), where)
 
 
 def member(record: Mapping[str, Any], name: Column, where: str) -> Any:
-    """What a JSON object has under a name; raises ValueError where it has nothing."""
+    """The value of a name in a JSON object. Raises ValueError if it is missing."""
     if not isinstance(name, str):
-        raise ValueError(f"{where}: a JSON object has names, and no column {name}")
+        raise ValueError(f"{where}: a JSON object has names, not column numbers; got {name}")
     if name not in record:
         raise ValueError(f"{where}: there is no {name!r} {hint(name, record)}")
     return record[name]

@@ -1,4 +1,4 @@
-"""Maas et al.'s movie reviews, from a local copy."""
+"""The movie reviews of Maas et al. (2011), from a local copy."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ def imdb(
     train_share: float = 1.0,
     test_share: float = 1.0,
 ) -> Data:
-    """The 50,000 reviews of Maas et al. (2011) as words and marks, in their official split. Labels: 1 positive, 0
-    negative.
+    """50,000 reviews as words and punctuation marks, in the official split. Labels: 1 positive, 0 negative.
 
-    `path` is the folder `aclImdb` that the distribution unpacks to: ``{train,test}/{pos,neg}/*.txt``. `longest` keeps a
-    review's first tokens only. For small machines, `train_share` and `test_share` take a part of each class, always the
-    same one. `vocabulary` counts the ids, padding and unknown included.
+    `path` is the folder `aclImdb` of the unpacked distribution: ``{train,test}/{pos,neg}/*.txt``. `longest` is the
+    number of tokens after which a review is cut. `train_share` and `test_share` select a fixed part of each class, for
+    small machines. `vocabulary` is the number of ids, with padding and unknown.
     """
     check_longest(longest)
     parts = {"train": train_share, "test": test_share}
@@ -41,12 +40,12 @@ def imdb(
         [(tokenise(text, "word")[:longest], label) for _, text, label in read_part(Path(path), part, share)]
         for part, share in parts.items()
     )
-    train = Random("imdb order").sample(train, len(train))  # or else all of one class would come first
+    train = Random("imdb order").sample(train, len(train))  # the files are sorted by class
     return text_data(train, test, vocabulary, 2, exchangeable=False)
 
 
 def fingerprint(*, path: str, vocabulary: int, longest: int | None, train_share: float, test_share: float) -> str:
-    """A hash of the files taken: where each stands and what is in it."""
+    """A hash of the names and contents of the selected files."""
     check_vocabulary(vocabulary)
     check_longest(longest)
     parts = {"train": train_share, "test": test_share}
@@ -59,22 +58,22 @@ def fingerprint(*, path: str, vocabulary: int, longest: int | None, train_share:
 
 
 def read_part(root: Path, part: str, share: float) -> Iterator[tuple[Path, str, int]]:
-    """File, text and class of a fixed random `share` of each class. Raises ValueError naming what lacks or is empty."""
+    """File, text and class of a fixed random `share` of each class. Raises ValueError for missing or empty files."""
     if not 0 < share <= 1:
-        raise ValueError(f"{part}_share = {share} is not above 0 and at most 1")
+        raise ValueError(f"{part}_share = {share}: it must be above 0 and at most 1")
     if not root.is_dir():
-        raise ValueError(f"{root} is no folder; path is where aclImdb was unpacked to")
+        raise ValueError(f"{root} is not a folder; path must be the unpacked aclImdb")
     for label, name in enumerate(CLASSES):
         folder = root / part / name
         if not folder.is_dir():
             inner = root / "aclImdb"
-            fix = f"did you mean {inner}" if inner.is_dir() else "aclImdb has {train,test}/{pos,neg}/*.txt"
+            fix = f"did you mean {inner}?" if inner.is_dir() else "expected {train,test}/{pos,neg}/*.txt"
             raise ValueError(f"{root} has no folder {part}/{name} ({fix})")
         files = sorted(folder.glob("*.txt"))
         if not files:
-            raise ValueError(f"{folder} has no *.txt, so its class is empty")
+            raise ValueError(f"{folder} has no *.txt files")
         for file in sorted(Random(f"imdb {part} {name}").sample(files, max(1, round(len(files) * share)))):
             text = read_text(file).replace("<br />", " ")
             if not text.strip():
-                raise ValueError(f"{file} has no text: it would be a sequence of length zero")
+                raise ValueError(f"{file} is empty")
             yield file, text, label

@@ -1,4 +1,4 @@
-"""Who says /ae/? Two Japanese vowels of nine speakers, out of an installed package that brings them."""
+"""Japanese Vowels: classify nine speakers by two vowels. The files come from an installed package."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from harness import Data
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
 from harness_rnn.datasets.text import hash_of_text, read_text
 
-#: Packages that bring the two files, and where in them.
+#: Packages with the two files, and the folder inside them.
 PACKAGES = ("aeon", "sktime")
 INSIDE = "datasets/data/JapaneseVowels"
 NAME = "JapaneseVowels_{part}.ts"
-#: Coefficients at each step, and speakers.
+#: The number of coefficients per step, and of speakers.
 FEATURES, SPEAKERS = 12, 9
 
 Utterance = tuple[list[list[float]], int]
 
 
 def japanese_vowels(*, path: str | None = None) -> Data:
-    """640 utterances of 7 to 29 steps with 12 LPC cepstrum coefficients each, to one of nine speakers.
+    """640 utterances of 7 to 29 steps. The label is one of nine speakers.
 
-    Features are (L, 12). Kudo, Toyama and Shimbo (1999), from the UCI archive, in its official split: 270 to train on
-    and 370 to test on. The files are those in an installed `aeon` or `sktime`, which is not imported, or in the folder
-    `path`: JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts.
+    Features are 12 LPC cepstrum coefficients per step, (L, 12). The data are from Kudo, Toyama and Shimbo (1999) in the
+    UCI archive, in the official split: 270 utterances to train and 370 to test. The files JapaneseVowels_TRAIN.ts and
+    JapaneseVowels_TEST.ts are read from the folder `path`, or from an installed `aeon` or `sktime`, which is not
+    imported.
     """
     train, test = (read_ts(find(path, part)) for part in ("TRAIN", "TEST"))
-    train = Random("japanese_vowels order").sample(train, len(train))  # the file has one speaker after the other
+    train = Random("japanese_vowels order").sample(train, len(train))  # the file is sorted by speaker
 
     def sequences(part: list[Utterance], first_id: int) -> Sequences:
         return Sequences([torch.tensor(steps) for steps, _ in part], [speaker for _, speaker in part], first_id)
@@ -41,12 +42,12 @@ def japanese_vowels(*, path: str | None = None) -> Data:
 
 
 def fingerprint(*, path: str | None) -> str:
-    """A hash of what the two files say."""
+    """A hash of the contents of the two files."""
     return hash_of_text(repr(read_ts(find(path, part))) for part in ("TRAIN", "TEST"))
 
 
 def find(path: str | None, part: str) -> Path:
-    """The file of one part; raises ValueError saying where it was looked for."""
+    """The file of one part. Raises ValueError with the searched places if it is missing."""
     name = NAME.format(part=part)
     if path is not None:
         if not (Path(path) / name).is_file():
@@ -57,13 +58,13 @@ def find(path: str | None, part: str) -> Path:
         for place in (found.submodule_search_locations if found else None) or []:
             if (Path(place) / INSIDE / name).is_file():
                 return Path(place) / INSIDE / name
-    what = f"{name} is in no installed package ({', '.join(PACKAGES)})"
-    raise ValueError(f'{what}; pip install "rnn-harness-plugins[vowels]", or set path to its folder')
+    what = f"no installed package ({', '.join(PACKAGES)}) has {name}"
+    raise ValueError(f'{what}; run pip install "rnn-harness-plugins[vowels]", or set path to its folder')
 
 
 def read_ts(path: Path) -> list[Utterance]:
-    """Steps (L, 12) and speaker (0 to 8) of each line after @data: coefficients between colons, the values of each
-    between commas, the label (1 to 9) last. Raises ValueError naming the first line that is none."""
+    """Steps (L, 12) and speaker (0 to 8) of each line after @data. A line has the coefficients separated by colons, the
+    values of each separated by commas, and the label (1 to 9) last. Raises ValueError for the first invalid line."""
     found = []
     data = False
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -77,13 +78,13 @@ def read_ts(path: Path) -> list[Utterance]:
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         if len(features) != FEATURES:
-            raise ValueError(f"{where}: {len(features)} coefficients where {FEATURES} are due")
+            raise ValueError(f"{where}: expected {FEATURES} coefficients, got {len(features)}")
         if len({len(feature) for feature in features}) > 1:
-            raise ValueError(f"{where}: its coefficients have different numbers of steps")
+            raise ValueError(f"{where}: the coefficients have different numbers of steps")
         if not all(math.isfinite(value) for feature in features for value in feature):
             raise ValueError(f"{where}: a value is not finite")
         if label not in {str(speaker + 1) for speaker in range(SPEAKERS)}:
-            raise ValueError(f"{where}: {label!r} is no speaker (1 to {SPEAKERS})")
+            raise ValueError(f"{where}: expected a speaker from 1 to {SPEAKERS}, got {label!r}")
         found.append(([list(step) for step in zip(*features, strict=True)], int(label) - 1))
     if not found:
         raise ValueError(f"{path} has no line after @data")

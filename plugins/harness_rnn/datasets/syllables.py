@@ -1,4 +1,4 @@
-"""Spelling of English words to their number of syllables: quick, order-dependent, clearly licensed."""
+"""The number of syllables of English words, from their spelling."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ FILE = "syllables.tsv.gz"
 
 
 def syllables(*, most: int = 6, test_share: float = 0.1) -> Data:
-    """117,485 words as letters (1 to 34, median 7). Class k is k + 1 syllables, the last one "`most` or more".
+    """117,485 words as letters (1 to 34, median 7). Class k means k + 1 syllables; the last class means `most` or more.
 
-    From the Carnegie Mellon Pronouncing Dictionary; see the README beside the data for its notice.
+    `test_share` of the words are the test set. The words are from the Carnegie Mellon Pronouncing Dictionary; see the
+    README of the data for its notice.
     """
     if most < 2:
-        raise ValueError(f"most = {most} leaves one class")
+        raise ValueError(f"most = {most}: it must be at least 2, to give two classes")
     rows = [line.split("\t") for line in read_lines(FILE)]
     train, test = split(rows, test_share)
 
@@ -30,5 +31,5 @@ def syllables(*, most: int = 6, test_share: float = 0.1) -> Data:
 
 
 def fingerprint(*, most: int, test_share: float) -> str:
-    """The file's hash; how it is read is in the parameters."""
+    """The hash of the file."""
     return hash_of(FILE)

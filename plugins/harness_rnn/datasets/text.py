@@ -1,4 +1,4 @@
-"""Text to sequences: files with the place in every complaint, tokens, their ids, and splits that stay as they are."""
+"""From text to sequences: files, tokens, their ids, and fixed splits."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from harness_rnn.contract import UNKNOWN, SequenceFacts, Sequences, sequence_dat
 
 Row = TypeVar("Row")
 Labelled = Sequence[tuple[Sequence[str], int]]
-"""Tokens and the class of each text."""
+"""The tokens and the class of each text."""
 _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
 
 def tokenise(text: str, unit: str) -> list[str]:
-    """Lower-case words and marks, or characters. A text with anything but white space has at least one."""
+    """Lower-case words and punctuation marks, or characters. A text that is not blank has at least one."""
     return _WORD.findall(text.lower()) if unit == "word" else list(text.lower())
 
 
 def number_by_frequency(texts: Iterable[Iterable[str]], vocabulary: int) -> dict[str, int]:
-    """Ids from 2 for the most frequent tokens, equal counts in alphabetical order."""
+    """Ids from 2 for the most frequent tokens; tokens with equal counts in alphabetical order."""
     counts = Counter(token for tokens in texts for token in tokens)
     ranked = sorted(counts, key=lambda token: (-counts[token], token))
     return {token: index + 2 for index, token in enumerate(ranked[: vocabulary - 2])}
 
 
 def text_data(train: Labelled, test: Labelled, vocabulary: int, classes: int, *, exchangeable: bool) -> Data:
-    """Texts to classify. The ids are those of the training set's most frequent tokens."""
+    """A dataset for text classification. The vocabulary is the most frequent tokens of the training set."""
     check_vocabulary(vocabulary)
     ids = number_by_frequency((tokens for tokens, _ in train), vocabulary)
 
@@ -46,25 +46,25 @@ def text_data(train: Labelled, test: Labelled, vocabulary: int, classes: int, *,
 
 
 def check_vocabulary(vocabulary: int) -> None:
-    """Raise ValueError where there is no id for any token."""
+    """Raise ValueError if there is no id for any token."""
     if vocabulary < 3:
-        raise ValueError(f"vocabulary = {vocabulary} leaves no id for a token beside padding and unknown")
+        raise ValueError(f"vocabulary = {vocabulary}: it must be at least 3, to have an id besides padding and unknown")
 
 
 def check_longest(longest: int | None) -> None:
-    """Raise ValueError where nothing of a text would be left."""
+    """Raise ValueError if no token of a text would be left."""
     if longest is not None and longest < 1:
-        raise ValueError(f"longest = {longest} leaves no token of a text")
+        raise ValueError(f"longest = {longest}: it must be at least 1")
 
 
 def check_test_share(test_share: float) -> None:
-    """Raise ValueError where one of the two sets would be empty."""
+    """Raise ValueError if one of the two sets would be empty."""
     if not 0 < test_share < 1:
-        raise ValueError(f"test_share = {test_share} is not between 0 and 1")
+        raise ValueError(f"test_share = {test_share}: it must be between 0 and 1")
 
 
 def split(rows: Sequence[Row], test_share: float) -> tuple[list[Row], list[Row]]:
-    """Rows in a fixed random order, cut into train and test: the same split for every seed, so that runs compare."""
+    """Train and test rows in a fixed random order. The split does not depend on a seed, so that runs are comparable."""
     check_test_share(test_share)
     shuffled = Random("train/test split").sample(rows, len(rows))
     cut = round(len(rows) * (1 - test_share))
@@ -72,8 +72,8 @@ def split(rows: Sequence[Row], test_share: float) -> tuple[list[Row], list[Row]]
 
 
 def split_classes(rows: Sequence[Row], labels: Sequence[str], test_share: float) -> tuple[list[Row], list[Row]]:
-    """Like `split`, with about the same share of each class, and at least one row of it, on either side. Each class has
-    two rows or more."""
+    """Like `split`, with about the same share, and at least one row, of each class in both parts. Each class needs at
+    least two rows."""
     check_test_share(test_share)
     random = Random("train/test split")
     by_class: dict[str, list[Row]] = defaultdict(list)
@@ -89,23 +89,23 @@ def split_classes(rows: Sequence[Row], labels: Sequence[str], test_share: float)
 
 
 def read_text(path: Path) -> str:
-    """A file in UTF-8, with its line ends as they are; see `decode`."""
+    """The text of a UTF-8 file with its line ends. Raises ValueError if it is missing or not UTF-8."""
     if not path.is_file():
-        raise ValueError(f"{path} is {'a folder, and a file is wanted' if path.is_dir() else 'not there'}")
+        raise ValueError(f"{path} {'is a folder; expected a file' if path.is_dir() else 'does not exist'}")
     return decode(path.read_bytes(), str(path))
 
 
 def decode(content: bytes, name: str) -> str:
-    """Bytes in UTF-8, with a byte order mark or without. Raises ValueError naming the first line that is not."""
+    """UTF-8 bytes as text, without a byte order mark. Raises ValueError with the first line that is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{name}:{line}: this is not UTF-8 (byte 0x{content[error.start]:02x})") from error
+        raise ValueError(f"{name}:{line}: invalid UTF-8 (byte 0x{content[error.start]:02x})") from error
 
 
 def hash_of_text(parts: Iterable[str]) -> str:
-    """The first digits of the SHA-256 of some texts, which counts where one ends."""
+    """The first 16 digits of the SHA-256 of some texts and their lengths."""
     whole = hashlib.sha256()
     for part in parts:
         content = part.encode("utf-8")
@@ -114,6 +114,6 @@ def hash_of_text(parts: Iterable[str]) -> str:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """What `did_you_mean` says, to stand in brackets at the end of a complaint."""
+    """The sentence of `did_you_mean` in brackets, for the end of a message."""
     sentence = did_you_mean(word, known)
     return f"({sentence[0].lower()}{sentence[1:].rstrip('.')})"

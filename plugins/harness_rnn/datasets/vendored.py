@@ -1,4 +1,4 @@
-"""The data files that come with this package."""
+"""The data files of this package."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from importlib.resources import files
 
 
 def read_lines(name: str) -> list[str]:
-    """The lines of a vendored gzip file."""
+    """The lines of a gzip file of this package."""
     return gzip.decompress(_bytes(name)).decode("utf-8").splitlines()
 
 
 def hash_of(name: str) -> str:
-    """The first digits of the SHA-256 of a vendored file."""
+    """The first 16 digits of the SHA-256 of a file of this package."""
     return hashlib.sha256(_bytes(name)).hexdigest()[:16]
 
 

@@ -1,1 +1,1 @@
-"""Recurrent models."""
+"""Sequence models."""

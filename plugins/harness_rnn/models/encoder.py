@@ -1,7 +1,7 @@
-"""A recurrent module as the contract's encoder, exact on padded batches.
+"""The encoder of recurrent models, which is exact on padded batches.
 
-`RecurrentEncoder` takes torch's ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or a scratch module of the same form. One layer in
-one direction at a time (`run_layer`) is what cutting and two directions are built from.
+`RecurrentEncoder` takes ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or a scratch module with the same interface. `run_layer`
+computes one layer in one direction; segments and two directions are built from it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 State = Any
-"""h (1, n, H), or (h, c) for an LSTM."""
+"""h (1, n, H); for an LSTM (h, c)."""
 
 
 class RecurrentEncoder(nn.Module):
     """x (B, T, E), lengths (B,) -> outputs (B, T, D*H), final (B, D*H), carry.
 
-    A single direction is one call of the module: what follows a row's last step cannot reach what came before. With
-    two directions the module itself would let the backward one read the pads first, so layers and directions run one
-    at a time, each row turned round within its own length. The carry is the state after step T: it means something
-    only where every row is T long.
+    One direction is one call of the module, since padding after a row cannot affect earlier steps. With two directions,
+    the module's backward direction would read the padding first. So layers and directions run one at a time, and each
+    row is reversed within its own length. The carry is the state after step T, which is valid only if every row has T
+    steps; it is None for two directions.
     """
 
     def __init__(self, rnn: Any) -> None:
@@ -32,7 +32,7 @@ class RecurrentEncoder(nn.Module):
         self.output_size = rnn.hidden_size * (2 if rnn.bidirectional else 1)
 
     def forward(self, x: Tensor, lengths: Tensor, carry: State = None) -> tuple[Tensor, Tensor, State]:
-        """See the class."""
+        """x (B, T, E), lengths (B,) -> outputs (B, T, D*H), final (B, D*H), carry."""
         if not self.rnn.bidirectional:
             outputs, carry = self.rnn(x, carry)
             return outputs, last_valid(outputs, lengths), carry
@@ -44,47 +44,47 @@ Runner = Callable[[Tensor, int, bool], Tensor]
 
 
 def whole_rows(rnn: Any) -> Runner:
-    """Runs one layer in one direction over all of T."""
+    """A runner of one layer in one direction over all T steps."""
     return lambda x, layer, reverse: run_layer(rnn, x, zero_state(rnn, x), layer, reverse)[0]
 
 
 def run_layers(rnn: Any, x: Tensor, lengths: Tensor, run: Runner) -> tuple[Tensor, Tensor]:
-    """All layers and directions, dropout between layers; returns outputs (B, T, D*H) and final (B, D*H).
+    """All layers and directions with dropout between layers: x (B, T, E) -> outputs (B, T, D*H), final (B, D*H).
 
-    `run` takes a layer's input (B, T, *) to its outputs (B, T, H) from left to right; for the backward direction each
-    row is turned round within its own length before and after.
+    `run` computes the outputs (B, T, H) of a layer from its input (B, T, *), from left to right. For the backward
+    direction, each row is reversed within its own length before and after.
     """
-    turned = turn_index(lengths, x.shape[1], x.device) if rnn.bidirectional else None
+    index = reversal(lengths, x.shape[1], x.device) if rnn.bidirectional else None
     final = x
     for layer in range(rnn.num_layers):
         if layer and rnn.dropout and rnn.training:
             x = F.dropout(x, rnn.dropout)
-        forth = run(x, layer, False)
-        if turned is None:
-            x, final = forth, last_valid(forth, lengths)
+        forward = run(x, layer, False)
+        if index is None:
+            x, final = forward, last_valid(forward, lengths)
         else:
-            back = run(turn(x, turned), layer, True)
-            final = torch.cat([last_valid(forth, lengths), last_valid(back, lengths)], 1)
-            x = torch.cat([forth, turn(back, turned)], 2)
+            backward = run(reverse_rows(x, index), layer, True)
+            final = torch.cat([last_valid(forward, lengths), last_valid(backward, lengths)], 1)
+            x = torch.cat([forward, reverse_rows(backward, index)], 2)
     return x, final
 
 
 def last_valid(outputs: Tensor, lengths: Tensor) -> Tensor:
-    """Each row's output at its last valid step: (B, T, H), (B,) -> (B, H)."""
+    """The output of each row at its last valid step: (B, T, H), (B,) -> (B, H)."""
     rows = torch.arange(len(lengths), device=outputs.device)
     return outputs[rows, (lengths - 1).to(outputs.device)]
 
 
-def turn_index(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
-    """Flat positions (B*T,) that turn each row round within its length and leave pads where they are."""
+def reversal(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
+    """Flat positions (B*T,) that reverse each row within its length and leave padding in place."""
     at = torch.arange(steps)
     ends = lengths[:, None]
     within = torch.where(at < ends, ends - 1 - at, at)
     return (within + torch.arange(len(lengths))[:, None] * steps).flatten().to(device)
 
 
-class _Turn(torch.autograd.Function):
-    """A permutation that is its own inverse, so its backward is itself: one gather, no scatter."""
+class _Reverse(torch.autograd.Function):
+    """A permutation that is its own inverse, so that its backward pass is the same gather and needs no scatter."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, index: Tensor) -> Tensor:
@@ -94,16 +94,16 @@ class _Turn(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (index,) = context.saved_tensors
-        return _Turn.apply(gradient, index), None
+        return _Reverse.apply(gradient, index), None
 
 
-def turn(x: Tensor, index: Tensor) -> Tensor:
-    """Turn each row of x (B, T, H) round by `turn_index`."""
-    return _Turn.apply(x.contiguous(), index)  # type: ignore[no-any-return, no-untyped-call]
+def reverse_rows(x: Tensor, index: Tensor) -> Tensor:
+    """Reverse each row of x (B, T, H) by an index from `reversal`."""
+    return _Reverse.apply(x.contiguous(), index)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def zero_state(rnn: Any, x: Tensor) -> State:
-    """The state before the first step, for x (n, T, *)."""
+    """The zero state before the first step of x (n, T, *)."""
     h = x.new_zeros(1, x.shape[0], rnn.hidden_size)
     return (h, torch.zeros_like(h)) if is_lstm(rnn) else h
 
@@ -114,29 +114,29 @@ def is_lstm(rnn: Any) -> bool:
 
 
 def first_rows(state: State, rows: int) -> State:
-    """The state of the first rows only: (1, n, H) -> (1, rows, H)."""
+    """The state of the first rows: (1, n, H) -> (1, rows, H)."""
     if isinstance(state, tuple):
         return tuple(first_rows(one, rows) for one in state)
     return state[:, :rows].contiguous()
 
 
 def layer_of(state: State, index: int) -> State:
-    """One layer's and direction's part (1, n, H) of a module's whole state (L*D, n, H)."""
+    """The part (1, n, H) of one layer and direction in the state (L*D, n, H) of a module."""
     if isinstance(state, tuple):
         return tuple(one[index : index + 1] for one in state)
     return state[index : index + 1]
 
 
 def layer_weights(rnn: Any, layer: int, reverse: bool) -> list[Tensor]:
-    """weight_ih, weight_hh, bias_ih and bias_hh of one layer in one direction, by torch's names."""
+    """weight_ih, weight_hh, bias_ih and bias_hh of one layer in one direction."""
     suffix = f"_l{layer}{'_reverse' if reverse else ''}"
     return [getattr(rnn, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
 
 def run_layer(rnn: Any, x: Tensor, state: State, layer: int, reverse: bool) -> tuple[Tensor, State]:
-    """One layer in one direction from left to right: x (n, t, *) and state to outputs (n, t, H) and state.
+    """One layer in one direction, from left to right: x (n, t, *), state -> outputs (n, t, H), state.
 
-    `reverse` chooses the weights only. torch's modules run their fused kernel, scratch modules their loop.
+    `reverse` only selects the weights. torch's modules run their fused kernel, scratch modules their loop.
     """
     weights = layer_weights(rnn, layer, reverse)
     if not isinstance(rnn, nn.RNNBase):

@@ -1,7 +1,7 @@
-"""Recurrent cells from scratch, as tutorials write them: a loop over time with two linear maps a step.
+"""Recurrent modules as a Python loop over time, with two linear maps a step.
 
-Parameters have torch's names, shapes, gate order and initialisation, so state dicts interchange with ``nn.RNN``,
-``nn.LSTM`` and ``nn.GRU``, and results can be compared to rounding.
+Parameters have the names, shapes, gate order and initialisation of ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``, so state
+dicts can be exchanged, and results differ by rounding only.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from harness_rnn.models.torch_rnn import classifier
 
 
 class ScratchModule(nn.Module, ABC):
-    """What the three cells share: parameters, layers, directions, dropout between layers.
+    """Parameters, layers, directions and dropout between layers. A subclass has the `cell`.
 
-    Called like torch's modules: x (B, T, E) and a state (h of shape (L*D, B, H), or (h, c)) give outputs (B, T, D*H)
-    and the final state. `hoist` computes the input's part of all steps in one product before the loop.
+    It is called like torch's modules: x (B, T, E) and a state, h (L*D, B, H) or (h, c), give outputs (B, T, D*H) and
+    the final state. `hoist` computes the product with the input for all steps at once, before the loop.
     """
 
     gates = 1
@@ -41,7 +41,7 @@ class ScratchModule(nn.Module, ABC):
     ) -> None:
         super().__init__()
         if not batch_first:
-            raise ValueError("scratch modules take batch_first=True only")
+            raise ValueError("scratch modules support only batch_first=True")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bidirectional, self.dropout, self.hoist = bidirectional, dropout, hoist
         rows, bound = self.gates * hidden_size, 1 / math.sqrt(hidden_size)
@@ -58,7 +58,7 @@ class ScratchModule(nn.Module, ABC):
                     self.register_parameter(name + suffix, parameter)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """All layers and directions over rows that are all T long."""
+        """x (B, T, E), state -> outputs (B, T, D*H), state. Every row has T steps."""
         states = []
         directions = 1 + self.bidirectional
         for layer in range(self.num_layers):
@@ -81,39 +81,39 @@ class ScratchModule(nn.Module, ABC):
         return x.new_zeros(1, x.shape[0], self.hidden_size)
 
     def loop(self, x: Tensor, state: State, weights: list[Tensor]) -> tuple[Tensor, State]:
-        """One layer in one direction: x (n, t, *) and state (1, n, H) to outputs (n, t, H) and state."""
+        """One layer in one direction: x (n, t, *), state (1, n, H) -> outputs (n, t, H), state."""
         weight_ih, weight_hh, bias_ih, bias_hh = weights
         hidden = tuple(one[0] for one in state) if isinstance(state, tuple) else state[0]
         inputs = (F.linear(x, weight_ih, bias_ih) if self.hoist else x).unbind(1)
         outputs = []
         for step in inputs:
-            ours = step if self.hoist else F.linear(step, weight_ih, bias_ih)
-            hidden = self.cell(ours, hidden, weight_hh, bias_hh)
+            product = step if self.hoist else F.linear(step, weight_ih, bias_ih)
+            hidden = self.cell(product, hidden, weight_hh, bias_hh)
             outputs.append(hidden[0] if isinstance(hidden, tuple) else hidden)
         end = tuple(one[None] for one in hidden) if isinstance(hidden, tuple) else hidden[None]
         return torch.stack(outputs, 1), end
 
     @abstractmethod
-    def cell(self, ours: Tensor, hidden: Any, weight: Tensor, bias: Tensor) -> Any:
-        """One step: the input's part of the gates (n, gates*H) and the hidden state to the next one."""
+    def cell(self, product: Tensor, hidden: Any, weight: Tensor, bias: Tensor) -> Any:
+        """One step: from W x + b (n, gates*H) and the state before it to the state after it, each (n, H)."""
 
 
 class ScratchRNN(ScratchModule):
-    """h' = tanh(W x + b + U h + c), or relu (Elman 1990)."""
+    """h' = tanh(W x + b + U h + c), or relu in place of tanh (Elman 1990)."""
 
     def __init__(self, *sizes: int, nonlinearity: Literal["tanh", "relu"] = "tanh", **settings: Any) -> None:
         super().__init__(*sizes, **settings)
         self.mode = f"RNN_{nonlinearity.upper()}"
         self.activation = torch.tanh if nonlinearity == "tanh" else torch.relu
 
-    def cell(self, ours: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def cell(self, product: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """(n, H), (n, H) -> (n, H)."""
-        return self.activation(ours + F.linear(hidden, weight, bias))
+        return self.activation(product + F.linear(hidden, weight, bias))
 
 
 class ScratchLSTM(ScratchModule):
-    """i, f, g, o from x and h; c' = f c + i g; h' = o tanh(c') (Hochreiter and Schmidhuber 1997, with Gers's forget
-    gate)."""
+    """Gates i, f, o = sigmoid(.) and candidate g = tanh(.) of W x + b + U h + b'; then c' = f c + i g, h' = o tanh(c')
+    (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)."""
 
     gates = 4
     mode = "LSTM"
@@ -123,23 +123,26 @@ class ScratchLSTM(ScratchModule):
         h = super().zero_state(x)
         return h, torch.zeros_like(h)
 
-    def cell(self, ours: Tensor, hidden: tuple[Tensor, Tensor], weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def cell(
+        self, product: Tensor, hidden: tuple[Tensor, Tensor], weight: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """(n, 4H), h and c (n, H) -> h and c (n, H)."""
         h, c = hidden
-        i, f, g, o = (ours + F.linear(h, weight, bias)).chunk(4, 1)
+        i, f, g, o = (product + F.linear(h, weight, bias)).chunk(4, 1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
 
 class ScratchGRU(ScratchModule):
-    """r, z, n as torch computes them: n = tanh(W x + b + r (U h + c)); h' = (1 - z) n + z h (Cho et al. 2014)."""
+    """Gates r, z = sigmoid(.) of W x + b + U h + c; then n = tanh(W x + b + r (U h + c)), h' = (1 - z) n + z h (Cho et
+    al. 2014, with r applied after the product with h, as in torch)."""
 
     gates = 3
     mode = "GRU"
 
-    def cell(self, ours: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def cell(self, product: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """(n, 3H), (n, H) -> (n, H)."""
-        r_x, z_x, n_x = ours.chunk(3, 1)
+        r_x, z_x, n_x = product.chunk(3, 1)
         r_h, z_h, n_h = F.linear(hidden, weight, bias).chunk(3, 1)
         r, z = torch.sigmoid(r_x + r_h), torch.sigmoid(z_x + z_h)
         n = torch.tanh(n_x + r * n_h)
@@ -157,9 +160,10 @@ def scratch_rnn(
     nonlinearity: Literal["tanh", "relu"] = "tanh",
     hoist: bool = False,
 ) -> SequenceModel:
-    """The model `rnn` with its loop over time written out. Tokens (B, T) -> logits (B, C).
+    """The model `rnn` as a Python loop over time. Tokens (B, T) -> logits (B, C).
 
-    `hoist` takes the input's product out of the loop: the same result, one large product for many small ones.
+    `dropout` acts between layers, so it needs two or more. `nonlinearity` is the activation of the state. `hoist`
+    computes the product with the input for all steps at once, before the loop: the same result from one large product.
     """
     return classifier(
         facts, ScratchRNN, embedding_size, hidden_size, num_layers, bidirectional, dropout,
@@ -177,9 +181,10 @@ def scratch_lstm(
     dropout: float = 0.0,
     hoist: bool = False,
 ) -> SequenceModel:
-    """The model `lstm` with its loop over time written out. Tokens (B, T) -> logits (B, C).
+    """The model `lstm` as a Python loop over time. Tokens (B, T) -> logits (B, C).
 
-    `hoist` takes the input's product out of the loop: the same result, one large product for many small ones.
+    `dropout` acts between layers, so it needs two or more. `hoist` computes the product with the input for all steps at
+    once, before the loop: the same result from one large product.
     """
     return classifier(facts, ScratchLSTM, embedding_size, hidden_size, num_layers, bidirectional, dropout, hoist=hoist)
 
@@ -194,8 +199,9 @@ def scratch_gru(
     dropout: float = 0.0,
     hoist: bool = False,
 ) -> SequenceModel:
-    """The model `gru` with its loop over time written out. Tokens (B, T) -> logits (B, C).
+    """The model `gru` as a Python loop over time. Tokens (B, T) -> logits (B, C).
 
-    `hoist` takes the input's product out of the loop: the same result, one large product for many small ones.
+    `dropout` acts between layers, so it needs two or more. `hoist` computes the product with the input for all steps at
+    once, before the loop: the same result from one large product.
     """
     return classifier(facts, ScratchGRU, embedding_size, hidden_size, num_layers, bidirectional, dropout, hoist=hoist)

@@ -1,4 +1,4 @@
-"""torch's own recurrent modules as sequence classifiers."""
+"""torch's recurrent modules as sequence models."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def lstm(
     bidirectional: bool = False,
     dropout: float = 0.0,
 ) -> SequenceModel:
-    """torch.nn.LSTM over an embedding; the state after the last valid step goes to a linear classifier.
+    """torch.nn.LSTM over an embedding, with a linear classifier of the state after the last valid step.
 
-    Tokens (B, T) -> logits (B, C). `dropout` acts between layers and so needs two or more. Padded batches are
-    exact in both directions: the backward one begins at each row's last valid step.
+    Tokens (B, T) -> logits (B, C). `hidden_size` is the number of units, `embedding_size` the size of an embedded
+    token. With `bidirectional`, the backward direction starts at the last valid step of each row, so that padded
+    batches are exact. `dropout` acts between layers, so it needs two or more.
     """
     return classifier(facts, nn.LSTM, embedding_size, hidden_size, num_layers, bidirectional, dropout)
 
@@ -36,10 +37,11 @@ def gru(
     bidirectional: bool = False,
     dropout: float = 0.0,
 ) -> SequenceModel:
-    """torch.nn.GRU over an embedding; the state after the last valid step goes to a linear classifier.
+    """torch.nn.GRU over an embedding, with a linear classifier of the state after the last valid step.
 
-    Tokens (B, T) -> logits (B, C). Gates as torch has them: r, z, n, with the reset gate applied to the hidden
-    part of n after its linear map (not Cho's original order).
+    Tokens (B, T) -> logits (B, C). As in torch, the reset gate is applied after the product with the state; Cho et al.
+    (2014) apply it before. `hidden_size` is the number of units, `embedding_size` the size of an embedded token.
+    `dropout` acts between layers, so it needs two or more.
     """
     return classifier(facts, nn.GRU, embedding_size, hidden_size, num_layers, bidirectional, dropout)
 
@@ -54,9 +56,10 @@ def rnn(
     dropout: float = 0.0,
     nonlinearity: Literal["tanh", "relu"] = "tanh",
 ) -> SequenceModel:
-    """torch.nn.RNN over an embedding; the state after the last valid step goes to a linear classifier.
+    """torch.nn.RNN over an embedding, with a linear classifier of the state after the last valid step.
 
-    Tokens (B, T) -> logits (B, C).
+    Tokens (B, T) -> logits (B, C). `hidden_size` is the number of units, `embedding_size` the size of an embedded
+    token. `nonlinearity` is the activation of the state. `dropout` acts between layers, so it needs two or more.
     """
     return classifier(
         facts, nn.RNN, embedding_size, hidden_size, num_layers, bidirectional, dropout, nonlinearity=nonlinearity
@@ -73,9 +76,9 @@ def classifier(
     dropout: float,
     **more: Any,
 ) -> SequenceModel:
-    """A sequence classifier around a recurrent module of this kind (torch's, or one of the same form)."""
+    """A sequence model with a recurrent module of this class. Raises ValueError for dropout with a single layer."""
     if dropout and num_layers < 2:
-        raise ValueError("dropout acts between layers: it needs num_layers of at least 2")
+        raise ValueError("dropout acts between layers; it needs num_layers of at least 2")
     module = kind(
         facts.features or embedding_size,
         hidden_size,

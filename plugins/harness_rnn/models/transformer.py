@@ -1,4 +1,4 @@
-"""The Transformer's encoder as a sequence model: what tutorials hold recurrent nets against."""
+"""The encoder of the Transformer as a sequence model, to compare recurrent models with."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from harness_rnn.models.pooling import Pooling, pooled
 
 
 class AttentionEncoder(nn.Module):
-    """x (B, T, E), lengths (B,) -> outputs (B, T, W), final (B, W) at the last valid step, and no carry.
+    """x (B, T, E), lengths (B,) -> outputs (B, T, W), final (B, W) at the last valid step, no carry.
 
-    Each step attends to the valid steps of its own row, or with `causal` to those up to itself. Attention knows no
-    order: sinusoids are added to x, computed for as many steps as there are.
+    Each step attends to the valid steps of its row, or with `causal` to the steps up to itself. Sinusoidal positions
+    are added to x, for any number of steps.
     """
 
     def __init__(
@@ -29,22 +29,22 @@ class AttentionEncoder(nn.Module):
         self.output_size = width
 
     def forward(self, x: Tensor, lengths: Tensor, carry: Any = None) -> tuple[Tensor, Tensor, None]:
-        """See the class. A `carry` is ignored: it would be all the steps before."""
+        """x (B, T, E), lengths (B,) -> outputs (B, T, W), final (B, W), None. `carry` is ignored."""
         x = self.inlet(x)
         steps = x.shape[1]
         x = self.dropout(x + positions(steps, x))
-        pads = later = None
-        if int(lengths.min()) < steps:  # without pads the kernel is spared a mask
-            pads = (torch.arange(steps) >= lengths[:, None]).to(x.device)
+        padding = later = None
+        if int(lengths.min()) < steps:  # the kernel is faster without a mask
+            padding = (torch.arange(steps) >= lengths[:, None]).to(x.device)
         if self.causal:
             later = torch.ones(steps, steps, dtype=torch.bool, device=x.device).triu(1)
-        outputs = self.layers(x, mask=later, src_key_padding_mask=pads, is_causal=self.causal)
+        outputs = self.layers(x, mask=later, src_key_padding_mask=padding, is_causal=self.causal)
         return outputs, last_valid(outputs, lengths), None
 
 
 def positions(steps: int, like: Tensor) -> Tensor:
-    """(T, W): sin(t / 10000^(2i/W)) at the even feature 2i and the cosine of the same at the odd one beside it
-    (Vaswani et al. 2017, section 3.5)."""
+    """Positions (T, W): sin(t / 10000^(2i/W)) in feature 2i and its cosine in feature 2i + 1 (Vaswani et al. 2017,
+    section 3.5)."""
     width = like.shape[-1]
     even = torch.arange(0, width, 2, device=like.device, dtype=like.dtype)
     angles = torch.arange(steps, device=like.device, dtype=like.dtype)[:, None] * torch.exp(
@@ -54,14 +54,14 @@ def positions(steps: int, like: Tensor) -> Tensor:
 
 
 class AttentionModel(SequenceModel):
-    """A sequence model whose readout is one of `pooled`'s."""
+    """A sequence model with pooling as its readout."""
 
     def __init__(self, facts: SequenceFacts, encoder: nn.Module, embedding_size: int, pooling: Pooling) -> None:
         super().__init__(facts, encoder, embedding_size)
         self.pooling = pooling
 
     def readout(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
-        """What the head reads of a whole sequence: (B, W)."""
+        """The pooled outputs of a sequence, (B, W)."""
         return pooled(self.pooling, outputs, final, lengths)
 
 
@@ -79,13 +79,14 @@ def transformer(
 ) -> SequenceModel:
     """torch.nn.TransformerEncoder over an embedding and sinusoidal positions (Vaswani et al. 2017).
 
-    Tokens (B, T) -> logits (B, C); features pass a linear map instead of the embedding. `hidden_size` is the width
-    throughout, `feedforward` four times that where it isn't given; `norm_first` normalises before each part and once
-    at the end (Xiong et al. 2020), not after. `dropout` is torch's, and on what enters the first layer. What the head
-    reads is the `pooling` of the valid steps. `causal` lets a step see no later one; by default so where each step is
-    asked about, since a later step may be the answer. Embeddings are not scaled by the root of the width as in the
-    paper: torch draws them with unit variance already. Each layer is drawn for itself; nn.TransformerEncoder would
-    copy the first one, weights and all.
+    Tokens (B, T) -> logits (B, C). Features pass through a linear map instead of the embedding. `hidden_size` is the
+    width of all layers, `feedforward` the width inside them (by default four times as much). `norm_first` normalises
+    before each sublayer and once at the end (Xiong et al. 2020), not after each sublayer. `dropout` acts inside the
+    layers and on the input of the first one. `pooling` selects what the head reads of the valid steps. `causal` hides
+    later steps from each step; it is the default for the task "steps", because a later step may contain the label.
+
+    Embeddings are not scaled by the root of the width as in the paper, because torch draws them with unit variance.
+    Each layer has its own random weights, while nn.TransformerEncoder copies those of the first layer.
     """
     if hidden_size % heads:
         raise ValueError(f"hidden_size = {hidden_size} is not a multiple of heads = {heads}")
@@ -93,10 +94,10 @@ def transformer(
         hidden_size, heads, feedforward or 4 * hidden_size, dropout, batch_first=True, norm_first=norm_first
     )
     norm = nn.LayerNorm(hidden_size) if norm_first else None
-    # Nested tensors would be another path for evaluation alone, and one that returns fewer steps than it was given.
+    # With nested tensors, evaluation would use another kernel path and return fewer steps than it was given.
     layers = nn.TransformerEncoder(layer, num_layers, norm, enable_nested_tensor=False)
     for copied in layers.layers[1:]:
-        for module in reversed(list(copied.modules())):  # attention itself after its parts: it sets their biases
+        for module in reversed(list(copied.modules())):  # attention after its parts, because it sets their biases
             reset = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))
             if reset is not None:
                 reset()

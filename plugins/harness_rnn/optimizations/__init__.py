@@ -1,1 +1,1 @@
-"""What one may do to a training step."""
+"""Optimizations: changes of the training step."""

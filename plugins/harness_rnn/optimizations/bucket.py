@@ -1,4 +1,4 @@
-"""Batches of sequences of like length."""
+"""Bucketing: batches of sequences with similar lengths."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from harness_rnn.contract import SequenceExample
 
 
 def bucket(recipe: Recipe, *, pool: int = 64) -> Recipe:
-    """Sort pools of `pool` batches by length, cut them into batches, and shuffle the batches.
+    """Sort the examples of `pool` batches by length, cut them into batches, and shuffle the batches.
 
-    Each epoch holds each example once, but which examples meet in a batch depends on their lengths: the same
-    computation in another order. On the clock the pool is the work set (8 batches by default), which is less than
-    a long epoch would give: a larger pool sorts finer.
+    Each epoch has each example once, but lengths decide which examples share a batch: the same computation in another
+    order. In a measurement of speed, a pool cannot be larger than the work set (8 batches by default). In training, a
+    larger pool gives batches with less padding.
     """
     if pool < 1:
-        raise ValueError(f"a pool of {pool} batches holds nothing")
+        raise ValueError(f"pool = {pool}: it must be at least 1")
 
     def order(examples: Sequence[SequenceExample], batch_size: int, random: Random) -> list[list[int]]:
         batches = []

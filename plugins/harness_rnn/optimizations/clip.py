@@ -18,14 +18,17 @@ def clip(
     max_value: float | None = None,
     norm_type: Literal[2, "inf"] = 2,
 ) -> Recipe:
-    """Before each update, scale all gradients down to a total norm of `max_norm` (Pascanu et al. 2013), or cut each
-    element to -`max_value`..`max_value`; with neither given, to a norm of 1. With both, the values first. The norm is
-    Euclidean or, with `norm_type` inf, the largest element's size: then all shrink alike, which cutting does not do."""
+    """Clip the gradients before each update (Pascanu et al. 2013).
+
+    `max_norm` scales all gradients so that their total norm is at most this; it is 1 if neither bound is given.
+    `max_value` clips each element to -`max_value`..`max_value`; with both bounds, this comes first. `norm_type` is the
+    Euclidean norm (2) or the largest absolute element (inf). Unlike `max_value`, a norm keeps the direction.
+    """
     if max_norm is None and max_value is None:
         max_norm = 1.0
     for name, bound in (("max_norm", max_norm), ("max_value", max_value)):
         if bound is not None and bound <= 0:
-            raise ValueError(f"{name} = {bound} is not above 0")
+            raise ValueError(f"{name} = {bound}: it must be above 0")
 
     def clipped(update: Any) -> Any:
         def clip_and_update(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

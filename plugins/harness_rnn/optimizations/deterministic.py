@@ -1,4 +1,4 @@
-"""Deterministic kernels only."""
+"""Deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch._inductor.config  # the setting needs it: imported here, so that no process has to in its first step
+import torch._inductor.config  # the setting needs it; imported here to keep it out of the first step
 
 from harness import Recipe
 from harness_rnn.optimizations.within import within
 
 
 def deterministic(recipe: Recipe) -> Recipe:
-    """Let this trial's steps use deterministic algorithms only: what does reproducibility to the bit cost?
+    """Use only deterministic algorithms in the steps of this trial (torch.use_deterministic_algorithms).
 
-    Where torch has only an algorithm that is not, the step raises, and the trial is recorded as failed with torch's own
-    words. The same computation by other kernels. torch then also fills memory that it would leave uninitialised, which
-    is part of the price. On CUDA, recurrent kernels and matrix products need CUBLAS_WORKSPACE_CONFIG (":4096:8") in the
-    environment from which harness is started: torch says so where it is missing. Source:
-    torch.use_deterministic_algorithms.
+    It measures the cost of bit-identical results. The computation is the same with other kernels. If torch has no
+    deterministic algorithm for an operator, the step raises and the trial fails with torch's message. torch also fills
+    uninitialised memory, which is part of the cost. On CUDA, recurrent kernels and matrix products need the environment
+    variable CUBLAS_WORKSPACE_CONFIG=:4096:8 when harness starts.
     """
     return within(recipe, only_deterministic, "step", "evaluate")
 
 
 @contextmanager
 def only_deterministic(first: Any = None) -> Iterator[None]:
-    """Deterministic algorithms inside, and afterwards as before."""
+    """Deterministic algorithms inside; restored afterwards."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True)
     try:

@@ -1,4 +1,4 @@
-"""Dropout where the cells do not have it."""
+"""Dropout on embeddings and before the head."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from harness_rnn.contract import SequenceModel
 
 
 def dropout(recipe: Recipe, *, features: float = 0.5, embedding: float = 0.0) -> Recipe:
-    """While training, drop a share `features` of what the head reads, and a share `embedding` of what the core reads
-    (Srivastava et al. 2014), where the models' own `dropout` acts between layers only.
+    """Dropout in training (Srivastava et al. 2014) where the models have none: their own acts between layers.
 
-    Each element for itself, at each step anew; what is left grows so that the mean stays. Where a dataset has features
-    instead of tokens, these are what `embedding` drops.
+    `features` is the share of elements dropped from the input of the head. `embedding` is the share dropped from the
+    embeddings, or from the features of a dataset without tokens. Elements are drawn independently at each step, and the
+    others are scaled so that the mean stays the same.
     """
     shares = {"head": features, "embed": embedding}
     for name, share in (("features", features), ("embedding", embedding)):
         if not 0 <= share < 1:
-            raise ValueError(f"{name} = {share} is no share from 0 to below 1")
+            raise ValueError(f"{name} = {share}: it must be at least 0 and below 1")
     if not any(shares.values()):
-        raise ValueError("with both shares at 0 nothing is dropped")
+        raise ValueError("features and embedding are both 0, so nothing is dropped")
 
     def built(build: Any) -> Any:
         def build_with_dropout() -> nn.Module:

@@ -1,4 +1,4 @@
-"""Subnormal numbers taken for zero."""
+"""Flush subnormal numbers to zero."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from harness_rnn.optimizations.within import within
 
 
 def flush_denormal(recipe: Recipe) -> Recipe:
-    """Let the processor take subnormal numbers (below 1.2e-38 in float32) for zero during this trial's steps.
+    """Flush subnormal numbers (below 1.2e-38 in float32) to zero in the steps of this trial (torch.set_flush_denormal).
 
-    Many processors do arithmetic on subnormals in microcode, many times slower; others hardly mind. Gradients that
-    reach back from the last step of a long sequence fade into them (a hundred steps and more), and the backward pass
-    slows down with nothing to show for it: losses come out equal. Source: torch.set_flush_denormal; the FTZ and DAZ
-    bits of MXCSR on x86, FZ of FPCR on Arm.
+    On many processors, arithmetic on subnormal numbers is many times slower. Gradients of early steps in long sequences
+    (a hundred steps and more) become subnormal, which slows down the backward pass without changing the loss. The
+    setting is the FTZ and DAZ bits of MXCSR on x86, and FZ of FPCR on Arm.
 
-    The setting belongs to a thread. Threads that OpenMP started earlier do not have it, so with more than one thread it
-    does only part of its work. On a GPU it changes nothing.
+    The setting belongs to a thread. Threads that OpenMP started earlier do not have it, so with several threads only a
+    part of the work is affected. On a GPU it has no effect.
     """
-    with flushing() as can:
-        if not can:
+    with flushing() as supported:
+        if not supported:
             raise Skip("this processor cannot flush subnormal numbers to zero")
     return within(recipe, flushing, "step", "evaluate")
 
 
 @contextmanager
 def flushing(first: Any = None) -> Iterator[bool]:
-    """Flush inside, and afterwards do as before; yields whether this processor can."""
-    before = sys.float_info.min / 2 == 0.0  # torch has no way to ask, but Python's own floats meet the same bits
-    can = torch.set_flush_denormal(True)
+    """Flush inside; restored afterwards. Yields whether this processor supports it."""
+    before = sys.float_info.min / 2 == 0.0  # torch cannot report the setting, but it also affects Python's floats
+    supported = torch.set_flush_denormal(True)
     try:
-        yield can
+        yield supported
     finally:
         torch.set_flush_denormal(before)

@@ -1,4 +1,4 @@
-"""The forget gate's bias at the start."""
+"""Initialisation of the forget gate's bias."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from harness_rnn.optimizations.initialisers import initialised, recurrent
 
 
 def forget_bias(recipe: Recipe, *, value: float = 1.0, longest: int | None = None, fill: bool = False) -> Recipe:
-    """Set the forget gate's total bias in every layer and direction, leaving all other biases alone.
+    """Initialise the forget gate's bias with `value` in every layer and direction (Jozefowicz et al. 2015).
 
-    torch adds two biases: filling every parameter with "bias" in its name, as tutorials do, sets both, and the total
-    is twice what was meant. Here `bias_ih` holds the whole and `bias_hh` is zero (Jozefowicz et al. 2015); with `fill`
-    it is done as tutorials do, `value` in both, so that the total is 2 `value`. With `longest`, the chrono
-    initialisation (Tallec and Ollivier 2018): the forget bias is log u with u uniform on 1..`longest` - 1, the input
-    gate's is minus that, and `value` is not used. Gates in torch's order i, f, g, o.
+    torch adds two biases. Here `bias_ih` is `value` and `bias_hh` is zero. `fill` sets both to `value`, as tutorials do
+    when they fill all parameters with "bias" in their names, so that the total is twice `value`. Other biases stay.
+
+    `longest` selects the chrono initialisation (Tallec and Ollivier 2018) instead of `value`: the forget bias is log u
+    with u uniform on 1..`longest` - 1, and the input gate's bias is minus that.
     """
     if longest is not None and longest < 3:
-        raise ValueError(f"longest = {longest}: chrono needs dependencies of at least 3 steps")
+        raise ValueError(f"longest = {longest}: it must be at least 3 for the chrono initialisation")
     if longest is not None and fill:
-        raise ValueError("fill puts one value into both biases, chrono (longest) draws their total: choose one")
+        raise ValueError("fill and longest cannot be combined: fill sets both biases, longest draws their total")
 
     def set_bias(model: nn.Module) -> None:
-        for ours, theirs in zip(recurrent(model, "bias_ih"), recurrent(model, "bias_hh"), strict=True):
-            size = len(ours) // 4
-            total = torch.full_like(ours[:size], value)
+        for bias_ih, bias_hh in zip(recurrent(model, "bias_ih"), recurrent(model, "bias_hh"), strict=True):
+            size = len(bias_ih) // 4  # gates i, f, g, o
+            total = torch.full_like(bias_ih[:size], value)
             if longest is not None:
                 total = torch.log(torch.empty_like(total).uniform_(1, longest - 1))
-                ours[:size], theirs[:size] = -total, 0.0
-            ours[size : 2 * size] = total
-            theirs[size : 2 * size] = total if fill else 0.0
+                bias_ih[:size], bias_hh[:size] = -total, 0.0
+            bias_ih[size : 2 * size] = total
+            bias_hh[size : 2 * size] = total if fill else 0.0
 
     return initialised(recipe, set_bias)

@@ -1,4 +1,4 @@
-"""Any of torch's recurrent modules replaced by the same from scratch, so that one axis can ask what the loop costs."""
+"""Replace torch's recurrent module by a Python loop, to measure what the loop costs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from torch import nn
 from harness import Recipe
 from harness_rnn.models.scratch import ScratchGRU, ScratchLSTM, ScratchRNN
 
-TWINS = {nn.RNN: ScratchRNN, nn.LSTM: ScratchLSTM, nn.GRU: ScratchGRU}
+SCRATCH = {nn.RNN: ScratchRNN, nn.LSTM: ScratchLSTM, nn.GRU: ScratchGRU}
 
 
 def from_scratch(recipe: Recipe, *, hoist: bool = False) -> Recipe:
-    """Build the model with the scratch twin of its recurrent module, with the same weights.
+    """Build the model with a scratch module in place of torch's, with the same weights.
 
-    The same computation as a loop over time with two linear maps a step; `hoist` takes the input's product out of
-    the loop. `rnn` becomes `scratch_rnn`, `lstm` becomes `scratch_lstm`, `gru` becomes `scratch_gru`.
+    The computation is the same, as a Python loop over time with two linear maps a step: `rnn` becomes `scratch_rnn`,
+    `lstm` becomes `scratch_lstm`, and `gru` becomes `scratch_gru`. `hoist` computes the product with the input for all
+    steps at once, before the loop.
     """
 
     def built(build: Any) -> Any:
-        def build_twin() -> nn.Module:
+        def build_from_scratch() -> nn.Module:
             model = build()
             module = model.encoder.rnn
             more = {"nonlinearity": module.nonlinearity} if isinstance(module, nn.RNN) else {}
-            twin = TWINS[type(module)](
+            scratch = SCRATCH[type(module)](
                 module.input_size,
                 module.hidden_size,
                 num_layers=module.num_layers,
@@ -33,10 +34,10 @@ def from_scratch(recipe: Recipe, *, hoist: bool = False) -> Recipe:
                 hoist=hoist,
                 **more,
             )
-            twin.load_state_dict(module.state_dict())
-            model.encoder.rnn = twin
+            scratch.load_state_dict(module.state_dict())
+            model.encoder.rnn = scratch
             return model
 
-        return build_twin
+        return build_from_scratch
 
     return recipe.wrap("build", built)

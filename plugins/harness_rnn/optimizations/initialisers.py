@@ -1,5 +1,4 @@
-"""Recurrent weights at the start. In every layer and direction, by torch's names and gate order; the draws follow
-torch's seed."""
+"""Initialisers of recurrent weights in every layer and direction. They draw from torch's generator."""
 
 from __future__ import annotations
 
@@ -13,13 +12,13 @@ from harness import Recipe
 
 
 def orthogonal(recipe: Recipe, *, gain: float = 1.0) -> Recipe:
-    """Draw each gate's recurrent matrix (H, H) orthogonal, times `gain` (Saxe et al. 2014): repeated multiplication
-    then neither shrinks nor stretches. Input weights and biases stay as they are.
+    """Draw the recurrent matrix (H, H) of each gate as an orthogonal matrix, multiplied by `gain` (Saxe et al. 2014).
 
-    Gate by gate: the stacked matrix (4 H, H) as a whole would have orthogonal columns, and none of its gates would.
+    Repeated products with an orthogonal matrix neither shrink nor grow. Gates are drawn one by one, because a gate of
+    an orthogonal stacked matrix (4 H, H) is not orthogonal. Input weights and biases stay.
     """
     if gain <= 0:
-        raise ValueError(f"gain = {gain} is not above 0")
+        raise ValueError(f"gain = {gain}: it must be above 0")
 
     def draw(model: nn.Module) -> None:
         for weight in recurrent(model, "weight_hh"):
@@ -30,17 +29,16 @@ def orthogonal(recipe: Recipe, *, gain: float = 1.0) -> Recipe:
 
 
 def identity_rnn(recipe: Recipe, *, scale: float = 1.0) -> Recipe:
-    """Begin with the identity, times `scale`, for the recurrent matrix and with zero biases, in an RNN of rectified
-    linear units: a state then stays until an input changes it (Le, Jaitly and Hinton 2015). Input weights stay as
-    they are.
+    """Initialise a ReLU RNN with the identity, multiplied by `scale`, as recurrent matrix, and with zero biases.
 
-    It needs ``nonlinearity: relu`` of its model, and building the trial raises ValueError for another one.
+    A state then stays the same until an input changes it (Le, Jaitly and Hinton 2015). Input weights stay. The model
+    needs ``nonlinearity: relu``; building the trial raises ValueError otherwise.
     """
 
     def draw(model: nn.Module) -> None:
         mode = model.encoder.rnn.mode
         if mode != "RNN_RELU":
-            raise ValueError(f"identity_rnn is for rectified units, and this is {mode}: set nonlinearity: relu")
+            raise ValueError(f"identity_rnn needs a model with nonlinearity: relu, but this one is {mode}")
         for weight in recurrent(model, "weight_hh"):
             weight.copy_(scale * torch.eye(weight.shape[1]))
         for kind in ("bias_ih", "bias_hh"):
@@ -56,7 +54,7 @@ def recurrent(model: nn.Module, kind: str) -> Iterator[Tensor]:
 
 
 def initialised(recipe: Recipe, draw: Callable[[nn.Module], None]) -> Recipe:
-    """A recipe that draws after what was initialised before."""
+    """A recipe that calls `draw` after the initialisers before it."""
 
     def around(init: Any) -> Any:
         @torch.no_grad()

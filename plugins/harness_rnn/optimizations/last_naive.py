@@ -1,4 +1,4 @@
-"""Wrong readouts that are common."""
+"""Readouts that are common mistakes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from harness_rnn.optimizations.pool import read
 
 
 def last_naive(recipe: Recipe) -> Recipe:
-    """Read ``outputs[:, -1]``: after padding, the state has read the pads of every row but the longest. In one
-    direction it is the ``hidden[-1]`` of tutorials.
+    """Read ``outputs[:, -1]``, the state after the padding of every row except the longest.
 
-    It is here to be shown for what it is: another answer, never ranked.
+    For one direction it is the ``hidden[-1]`` of tutorials. It shows the effect of this mistake: the answer is another
+    one, and the trial is not ranked.
     """
 
     def readout(model: SequenceModel, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
@@ -24,11 +24,11 @@ def last_naive(recipe: Recipe) -> Recipe:
 
 
 def last_step(recipe: Recipe) -> Recipe:
-    """Read the outputs of each row's last valid step, in both directions.
+    """Read the outputs of both directions at the last valid step of each row.
 
-    For one direction that is right, and what is read anyway. Of two it is a mistake that no padding is to blame for:
-    the backward half begins at that step, so it has read one token. `pool` with `how: last` reads each direction at
-    its own end. Pads have no say in it, so it is a model like others, only a poorer one.
+    For one direction this is the default. For two directions it is a mistake: the backward direction starts at that
+    step, so it has read a single token. `pool` with `how: last` reads each direction at its own end. Padding has no
+    effect, so it is a valid model, but a weaker one.
     """
 
     def readout(model: SequenceModel, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from harness import Recipe
 
 
 def adam(recipe: Recipe, *, lr: float = 1e-3, weight_decay: float = 0.0, fused: bool = False) -> Recipe:
-    """torch.optim.Adam (Kingma and Ba 2015). `fused` runs the whole update as one kernel."""
+    """torch.optim.Adam (Kingma and Ba 2015). `lr` is the learning rate. `fused` runs the update as a single kernel."""
     return recipe.replace(
         "optimizer",
         lambda model: torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=fused or None),
@@ -18,7 +18,7 @@ def adam(recipe: Recipe, *, lr: float = 1e-3, weight_decay: float = 0.0, fused: 
 def sgd(
     recipe: Recipe, *, lr: float = 0.1, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
 ) -> Recipe:
-    """torch.optim.SGD: stochastic gradient descent, with momentum if asked."""
+    """torch.optim.SGD: stochastic gradient descent with the learning rate `lr`, and optional `momentum`."""
     return recipe.replace(
         "optimizer",
         lambda model: torch.optim.SGD(

@@ -1,4 +1,4 @@
-"""Packing, as tutorials write it."""
+"""Packing: run the recurrent module on a PackedSequence."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness_rnn.contract import SequenceBatch, SequenceModel
 
 
 def pack(recipe: Recipe, *, enforce_sorted: bool = False) -> Recipe:
-    """Run the recurrent module on a PackedSequence: no step is computed for a pad.
+    """Run the recurrent module on a PackedSequence (torch.nn.utils.rnn), which computes no padding.
 
-    The same computation as padded, for all layers and both directions. `enforce_sorted` sorts each batch by length
-    when it is collated, so that packing need not sort (and un-sort) tensors.
+    The computation is the same as for padded batches, in all layers and both directions. `enforce_sorted` sorts each
+    batch by length when it is collated, so that packing need not sort tensors and restore their order.
     """
     if enforce_sorted:
         recipe = recipe.wrap("collate", longest_first)
@@ -30,16 +30,16 @@ def pack(recipe: Recipe, *, enforce_sorted: bool = False) -> Recipe:
         final = h[-directions:].transpose(0, 1).flatten(1)
         return outputs, final, carry
 
-    return recipe.replace("model.core", core).wrap("count", no_slot_is_a_pad)
+    return recipe.replace("model.core", core).wrap("count", no_padding_slots)
 
 
 def longest_first(collate: Any) -> Any:
-    """A collate that puts the longest sequences of its batch first."""
+    """A collate function that puts the longest sequences of a batch first."""
     return lambda examples: collate(sorted(examples, key=lambda example: len(example.tokens), reverse=True))
 
 
-def no_slot_is_a_pad(count: Any) -> Any:
-    """Counts as many computed time steps as there are tokens."""
+def no_padding_slots(count: Any) -> Any:
+    """A count function with as many computed slots as tokens."""
 
     def counted(model: SequenceModel, batch: SequenceBatch) -> dict[str, float]:
         amounts = count(model, batch)

@@ -1,4 +1,4 @@
-"""Batches of one fixed length."""
+"""Padding to a fixed length."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from harness_rnn.contract import NO_LABEL, PADDING, SequenceBatch, SequenceExamp
 
 
 def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
-    """Pad every batch to `length` steps, as tutorials do, and not only to its own longest sequence.
+    """Pad every batch to `length` steps, not only to its own longest sequence.
 
-    Nothing is cut off: a batch that holds a longer sequence is as long as that. The same computation for every model
-    that reads the last valid step, and more of it: what is computed in the pads is thrown away. It has a use where
-    shapes must not change, for instance with a compiled loop.
+    A batch with a longer sequence is not cut. Models that read the last valid step give the same results with more
+    computation, because the results in the padding are not used. Fixed shapes are useful for a compiled loop.
     """
     if length < 1:
-        raise ValueError(f"length = {length} is less than one step")
+        raise ValueError(f"length = {length}: it must be at least 1")
 
     def padded(collate: Callable[..., SequenceBatch]) -> Callable[..., SequenceBatch]:
         def collate_and_pad(examples: Sequence[SequenceExample]) -> SequenceBatch:
             batch = collate(examples)
             missing = max(0, length - batch.tokens.shape[1])
-            before = (0, 0) * (batch.tokens.ndim - 2)  # F.pad begins with the last dimension: features stay as they are
+            before = (0, 0) * (batch.tokens.ndim - 2)  # F.pad starts at the last dimension; features are not padded
             tokens = F.pad(batch.tokens, (*before, 0, missing), value=PADDING)
             of_steps = batch.labels.ndim == 2
             labels = F.pad(batch.labels, (0, missing), value=NO_LABEL) if of_steps else batch.labels

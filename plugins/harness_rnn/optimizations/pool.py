@@ -1,4 +1,4 @@
-"""Other readouts: what the head reads of a whole sequence."""
+"""Pooling as the readout of a sequence."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from harness_rnn.models.pooling import Pooling, pooled
 
 
 def pool(recipe: Recipe, *, how: Pooling = "mean") -> Recipe:
-    """Read the mean or the maximum over the valid steps, the first step, or the last, which for recurrent nets is what
-    they read anyway: each direction's state after its own last step."""
+    """Read the mean or the maximum over the valid steps, the first step, or the last state (Collobert and Weston 2008).
+
+    `how` selects one of them. Last is the default of recurrent models: the state of each direction after its own last
+    step.
+    """
 
     def readout(model: SequenceModel, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
         return pooled(how, outputs, final, lengths)
@@ -23,13 +26,15 @@ def pool(recipe: Recipe, *, how: Pooling = "mean") -> Recipe:
 
 
 def read(recipe: Recipe, readout: Callable[[SequenceModel, Tensor, Tensor, Tensor], Tensor]) -> Recipe:
-    """Replace the model's readout. Where each step is asked about there is none: building the trial raises
-    ValueError then, lest two trials that are one and the same be compared."""
+    """A recipe with another readout. The task "steps" has none, so building the trial raises ValueError; otherwise two
+    identical trials would be compared."""
 
     def checked(init: Any) -> Any:
         def check_task(model: SequenceModel) -> None:
             if model.facts.task == "steps":
-                raise ValueError(f"{recipe.by} changes what is read of a whole sequence; this dataset asks each step")
+                raise ValueError(
+                    f"{recipe.by} changes the readout of a whole sequence, but this dataset has a label per step"
+                )
             init(model)
 
         return check_task

@@ -1,4 +1,4 @@
-"""Learning rates that change with the number of updates."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ def schedule(
     final: float = 0.01,
     drops: int = 2,
 ) -> Recipe:
-    """Multiply the optimizer's learning rate by a share that depends on the update, counted from 0.
+    """Multiply the learning rate by a factor that depends on the number of the update (LambdaLR).
 
-    Over the first `warm_up` updates it rises linearly to 1 (Goyal et al. 2017), and reaches it with the last of them.
-    From there it stays ("constant"), or falls to `final` at update `total` and stays there: in a straight line
-    ("linear"), along half a cosine ("cosine", Loshchilov and Hutter 2017), or in `drops` equal ratios at equal
-    distances ("step"). Updates are counted and not epochs: a part that makes several in a step, such as `tbptt`, gets
-    there sooner. Write it after the optimizer.
+    During the first `warm_up` updates the factor rises linearly to 1 (Goyal et al. 2017). After that, `kind` decides:
+    "constant" stays at 1; the others fall to `final` at update `total` and stay there. "linear" falls in a straight
+    line, "cosine" along half a cosine (Loshchilov and Hutter 2017), and "step" by `drops` equal ratios at equal
+    distances.
+
+    It counts updates, not epochs: `tbptt`, which makes several updates in a step, ends sooner. List it after the
+    optimizer.
     """
     if not 0 <= warm_up < total:
-        raise ValueError(f"warm_up = {warm_up} must lie from 0 to below total = {total}")
+        raise ValueError(f"warm_up = {warm_up}: it must be at least 0 and below total = {total}")
     if not 0 <= final <= 1:
-        raise ValueError(f"final = {final} is no share from 0 to 1")
+        raise ValueError(f"final = {final}: it must be from 0 to 1")
     if kind == "step" and (final == 0 or drops < 1):
-        raise ValueError(f"drops = {drops} equal ratios do not lead to final = {final}: both must be above 0")
-    of = partial(share, kind=kind, warm_up=warm_up, total=total, final=final, drops=drops)
+        raise ValueError(f"kind step needs drops and final above 0; got drops = {drops} and final = {final}")
+    factor_of = partial(factor, kind=kind, warm_up=warm_up, total=total, final=final, drops=drops)
 
     def scheduled(make_optimizer: Any) -> Any:
         def make(model: nn.Module) -> torch.optim.Optimizer | None:
             optimizer = make_optimizer(model)
             if optimizer is not None:
-                optimizer.schedule = LambdaLR(optimizer, of)  # kept where update and state find it
+                optimizer.schedule = LambdaLR(optimizer, factor_of)  # update and state read it there
             return optimizer
 
         return make
@@ -62,8 +64,8 @@ def schedule(
     return recipe.wrap("optimizer", scheduled).wrap("update", counted).wrap("state", and_schedule)
 
 
-def share(update: int, *, kind: Kind, warm_up: int, total: int, final: float, drops: int) -> float:
-    """The share of the learning rate at an update."""
+def factor(update: int, *, kind: Kind, warm_up: int, total: int, final: float, drops: int) -> float:
+    """The factor of the learning rate at an update, counted from 0."""
     if update < warm_up:
         return (update + 1) / warm_up
     done = min(1.0, (update - warm_up) / (total - warm_up))

@@ -1,7 +1,7 @@
-"""Segments: exact, plain PyTorch, and on a CPU several times faster than packing where lengths differ.
+"""Segments: exact results with torch's fused kernels, on a CPU several times faster than packing for varying lengths.
 
-Sort a batch by length and cut time into a few pieces. In each piece only the rows that are still active run, through
-the fused kernel, and their state is carried to the next piece.
+A batch is sorted by length, and time is cut into a few pieces. Each piece runs only the rows that are still active, and
+passes their state to the next piece.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from harness_rnn.contract import SequenceBatch, SequenceModel
 from harness_rnn.models.encoder import first_rows, layer_of, run_layer, run_layers, zero_state
 from harness_rnn.optimizations.pack import longest_first
 
-#: What a cut costs, in rows x steps of a model with one hidden unit. Measured on reviews with batches of 32: about 60
-#: is best at a hidden size of 256, and 240 or more at 64.
+#: The cost of a cut in rows x steps of a model with one hidden unit. Measured on reviews with batches of 32: the best
+#: overhead is about 60 for a hidden size of 256, and 240 or more for 64.
 CUT = 16_000
 
 
 class Piece(NamedTuple):
-    """Time steps start..stop-1, run on the first `active` rows (longest first)."""
+    """Time steps start..stop-1 of the first `active` rows (longest first)."""
 
     start: int
     stop: int
@@ -34,12 +34,12 @@ class Piece(NamedTuple):
 
 
 def segment(recipe: Recipe, *, overhead: int | None = None) -> Recipe:
-    """Run pieces of time on the rows that are still active: the same computation as padded.
+    """Cut time into pieces, and run each piece only on the rows that are still active.
 
-    For all layers and both directions: layer by layer with dropout between, the backward direction on rows turned
-    round within their own length, so that they begin at their last valid step. Where to cut is chosen for the least
-    rows x steps, each cut costing `overhead` of them; by default `CUT` / hidden size, since a cut takes about the same
-    time in any model, and a row of a step more in a larger one.
+    The computation is the same as for padded batches, in all layers and both directions. The backward direction runs on
+    rows that are reversed within their own length. The cuts minimise the number of computed rows x steps plus
+    `overhead` per piece. Its default is 16,000 / hidden size, because a cut takes about the same time in every model,
+    while a row of a step takes longer in a larger one.
     """
 
     def pieces_of(model: SequenceModel, sizes: Sequence[int]) -> list[Piece]:
@@ -47,12 +47,12 @@ def segment(recipe: Recipe, *, overhead: int | None = None) -> Recipe:
 
     def core(model: SequenceModel, x: Tensor, lengths: Tensor, carry: Any = None) -> tuple[Tensor, Tensor, Any]:
         sizes = lengths.tolist()
-        if any(before < after for before, after in pairwise(sizes)):  # a batch that no collate of ours has sorted
+        if any(before < after for before, after in pairwise(sizes)):  # not sorted by `longest_first`
             order = torch.argsort(lengths, descending=True, stable=True)
             back = torch.argsort(order)
             outputs, final, carry = core(model, x[order], lengths[order], rows_of(carry, order))
             return outputs[back], final[back], rows_of(carry, back)
-        if sizes[0] < x.shape[1]:  # padded further than to its own longest: no row is active there
+        if sizes[0] < x.shape[1]:  # no row is active in the padding of all rows
             outputs, final, _ = core(model, x[:, : sizes[0]], lengths, carry)
             return F.pad(outputs, (0, 0, 0, x.shape[1] - sizes[0])), final, None
         pieces = pieces_of(model, sizes)
@@ -66,7 +66,7 @@ def segment(recipe: Recipe, *, overhead: int | None = None) -> Recipe:
             return run_pieces(rnn, inputs, pieces, state, layer, reverse)
 
         outputs, final = run_layers(rnn, x, lengths, run)
-        return outputs, final, None  # rows have ended at different steps: there is no state after step T
+        return outputs, final, None  # rows end at different steps, so there is no state after step T
 
     def count_pieces(count: Any) -> Any:
         def counted(model: SequenceModel, batch: SequenceBatch) -> dict[str, float]:
@@ -80,8 +80,8 @@ def segment(recipe: Recipe, *, overhead: int | None = None) -> Recipe:
 
 
 def cut(sizes: Sequence[int], overhead: int) -> list[Piece]:
-    """The pieces of least cost for lengths sorted longest first: the sum of active rows x steps, and `overhead` a
-    piece. Cuts lie at ends of rows; the best is found by dynamic programming over these, O(distinct lengths squared).
+    """The pieces with the least cost for lengths sorted longest first. The cost is the sum of active rows x steps, plus
+    `overhead` per piece. Cuts are at ends of rows; dynamic programming finds the best ones in O(distinct lengths^2).
     """
     rising = sorted(sizes)
     bounds = [0, *sorted(set(sizes))]
@@ -103,7 +103,7 @@ def cut(sizes: Sequence[int], overhead: int) -> list[Piece]:
 
 
 def run_pieces(rnn: Any, x: Tensor, pieces: Sequence[Piece], state: Any, layer: int, reverse: bool) -> Tensor:
-    """One layer in one direction: x (B, T, *) to outputs (B, T, H), zero where a row is no longer active."""
+    """One layer in one direction: x (B, T, *) -> outputs (B, T, H), zero where a row is no longer active."""
     outputs = []
     for piece in pieces:
         part = x[: piece.active, piece.start : piece.stop]
@@ -113,7 +113,7 @@ def run_pieces(rnn: Any, x: Tensor, pieces: Sequence[Piece], state: Any, layer: 
 
 
 def rows_of(state: Any, order: Tensor) -> Any:
-    """A state's rows in another order: (L*D, B, H)."""
+    """A state (L*D, B, H) with its rows in another order."""
     if state is None:
         return None
     return tuple(one[:, order] for one in state) if isinstance(state, tuple) else state[:, order]

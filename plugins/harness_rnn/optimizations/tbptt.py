@@ -13,45 +13,46 @@ from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceModel
 
 
 def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
-    """Cut each batch into windows of `window` steps, carry the state from one to the next, and let no gradient pass
-    between them (Williams and Peng 1990): a step keeps the activations of one window only.
+    """Truncated backpropagation through time (Williams and Peng 1990): cut each batch into windows of `window` steps.
 
-    Where steps are asked about, each window that has labels makes an update of its own, from the mean loss over its
-    labels: more updates a step, and later windows begin with a state that older weights have left.
+    The state passes from one window to the next, but no gradient does, so that a step stores the activations of only
+    one window. A window without labels runs without gradient.
 
-    Where a class or a number is asked of the whole sequence, only the window in which a row ends knows its loss. The
-    gradient of a row reaches back to the beginning of that window: 1 to `window` steps, as its length has it. All rows
-    together make one update, so truncation is all that differs from the default step. A readout over all steps reads
-    those of earlier windows without gradient.
+    For the task "steps", each window with labels makes an update from the mean loss over its labels. There are more
+    updates per step, and later windows start from a state that was computed with older weights.
 
-    A window that nothing is asked of runs without gradient. It takes a model that carries a state, hence of one
-    direction, and no part that runs the core without handing the state on, as `segment` does: that raises ValueError.
+    For one label per sequence, a row has its loss in the window in which it ends, and its gradient reaches back to the
+    start of that window. All rows together make one update. A readout over all steps reads the outputs of earlier
+    windows without gradient.
+
+    It needs a model that carries a state, which has one direction. A core that returns no state, such as that of
+    `segment`, raises ValueError.
     """
     if window < 1:
-        raise ValueError(f"window = {window} is less than one step")
+        raise ValueError(f"window = {window}: it must be at least 1")
 
     def step(built: Any, batch: SequenceBatch, mark: Callable[[str], None]) -> Tensor:
         model = built.model
-        each = model.facts.task == "steps"
-        asked = asked_at(batch, each)
+        per_step = model.facts.task == "steps"
+        labels = labels_at(batch, per_step)
         windows = Windows(model, batch)
         mean = torch.zeros((), device=batch.labels.device)
-        for start in range(0, len(asked), window):
-            stop = min(start + window, len(asked))
-            part = cut(batch, start, stop, each)
-            share = sum(asked[start:stop]) / max(1, sum(asked))
+        for start in range(0, len(labels), window):
+            stop = min(start + window, len(labels))
+            part = cut(batch, start, stop, per_step)
+            share = sum(labels[start:stop]) / max(1, sum(labels))
             with torch.set_grad_enabled(share > 0):
                 loss = built.forward(windows, part)
             mark("forward")
             if not share:
                 continue
-            built.backward(model, loss if each else loss * share)
+            built.backward(model, loss if per_step else loss * share)
             mark("backward")
             mean = mean + loss.detach() * share
-            if each:
+            if per_step:
                 built.update(model, built.optimizer)
                 mark("update")
-        if not each:
+        if not per_step:
             built.update(model, built.optimizer)
             mark("update")
         return mean
@@ -59,7 +60,7 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
     def checked(init: Any) -> Any:
         def check_direction(model: SequenceModel) -> None:
             if getattr(getattr(model.encoder, "rnn", None), "bidirectional", False):
-                raise ValueError("tbptt cuts time from left to right, and a backward direction begins at the right end")
+                raise ValueError("tbptt needs a model with one direction: a backward direction starts at the end")
             init(model)
 
         return check_direction
@@ -68,8 +69,8 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
 
 
 class Windows:
-    """What `forward` is given for a model: its loss is that of the next window, which begins with the state that the
-    last one has left. In all else it is the model."""
+    """A stand-in for the model whose `loss` is that of the next window, which starts from the state after the last one.
+    All other attributes are the model's."""
 
     def __init__(self, model: SequenceModel, batch: SequenceBatch) -> None:
         self.model, self.batch = model, batch
@@ -80,11 +81,11 @@ class Windows:
         return getattr(self.model, name)
 
     def loss(self, part: SequenceBatch) -> Tensor:
-        """The mean loss over the labels of the window, or over the rows that end in it; NaN where there are none."""
+        """The mean loss over the labels of the window, or over the rows that end in it; NaN if there are none."""
         model, lengths = self.model, self.batch.lengths
         outputs, final, carry = model.core(model.embed(part.tokens), part.lengths, self.carry)
         if carry is None:
-            raise ValueError("tbptt carries the state from window to window, and this core (segment's?) returns none")
+            raise ValueError("tbptt needs a core that returns a state, but this one (of segment?) returns none")
         self.carry = detached(carry)
         start, self.start = self.start, self.start + part.tokens.shape[1]
         if model.facts.task == "steps":
@@ -96,26 +97,26 @@ class Windows:
         return model.criterion(model.answer(so_far[rows], final[rows], lengths[ending]), part.labels[rows])
 
 
-def asked_at(batch: SequenceBatch, each: bool) -> list[int]:
-    """How many labels each step has, up to the last valid one: of steps, or of the rows that end there."""
+def labels_at(batch: SequenceBatch, per_step: bool) -> list[int]:
+    """The number of labels of each step up to the last valid one: its own, or those of the rows that end there."""
     longest = int(batch.lengths.max())
-    if each:
+    if per_step:
         counts: list[int] = (batch.labels[:, :longest] != NO_LABEL).sum(0).tolist()
     else:
         counts = torch.bincount(batch.lengths - 1, minlength=longest).tolist()
     return counts
 
 
-def cut(batch: SequenceBatch, start: int, stop: int, each: bool) -> SequenceBatch:
-    """The batch from step `start` to before `stop`. A row that has ended before counts as one step long: what it
-    computes there is asked of nobody."""
+def cut(batch: SequenceBatch, start: int, stop: int, per_step: bool) -> SequenceBatch:
+    """The steps start..stop-1 of a batch. A row that has ended before counts as one step long; its results are not
+    used."""
     return batch._replace(
         tokens=batch.tokens[:, start:stop],
         lengths=(batch.lengths - start).clamp(1, stop - start),
-        labels=batch.labels[:, start:stop] if each else batch.labels,
+        labels=batch.labels[:, start:stop] if per_step else batch.labels,
     )
 
 
 def detached(state: Any) -> Any:
-    """A state without its past."""
+    """A state without its gradient history."""
     return tuple(detached(one) for one in state) if isinstance(state, tuple) else state.detach()

@@ -13,13 +13,12 @@ from harness_rnn.optimizations.within import within
 
 
 def tf32(recipe: Recipe, *, allow: bool = True) -> Recipe:
-    """Let float32 products on a GPU (Ampere and later) keep 10 bits of each factor's mantissa in place of 23, or forbid
-    it, during this trial's steps.
+    """Allow or forbid TensorFloat-32 in the steps of this trial, for matrix products and cuDNN on a GPU from Ampere on.
 
-    torch's defaults differ: matrix products do not, but cuDNN does, and with it nn.RNN, nn.LSTM and nn.GRU. So on CUDA
-    both sides of a comparison should say what they `allow`. On a CPU it changes nothing, and a trial ties with its
-    baseline. Numbers move by about 1e-3, more than rounding explains, so it promises no more than another model.
-    Untried on a GPU so far. Source: torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32.
+    TensorFloat-32 uses 10 bits of the mantissa of each factor, not 23. By default torch allows it in cuDNN, which
+    computes nn.RNN, nn.LSTM and nn.GRU, but not in matrix products. So on CUDA, set `allow` in both trials of a
+    comparison. On a CPU it has no effect. Results change by about 1e-3, more than rounding explains, so it is declared
+    as another model. It has not been tested on a GPU yet.
     """
 
     def allowing(first: Any) -> AbstractContextManager[None]:
@@ -30,7 +29,7 @@ def tf32(recipe: Recipe, *, allow: bool = True) -> Recipe:
 
 @contextmanager
 def allowed(allow: bool) -> Iterator[None]:
-    """Both settings inside, and afterwards as before."""
+    """Both settings inside; restored afterwards."""
     products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = products.allow_tf32, cudnn.allow_tf32
     products.allow_tf32, cudnn.allow_tf32 = allow, allow

@@ -1,4 +1,4 @@
-"""Settings that hold inside a trial's own seams and nowhere else."""
+"""Settings that apply only inside the seams of a trial."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness import Recipe
 
 
 def within(recipe: Recipe, context: Callable[[Any], AbstractContextManager[Any]], *seams: str) -> Recipe:
-    """Call each of these seams inside ``context(first)``, where `first` is the seam's first argument: the built trial
-    for `step`, the model for the others.
+    """Call these seams inside ``context(first)``, where `first` is their first argument: the built trial for `step`,
+    the model for the others.
 
-    The members of a block share one process and take turns, a step at a time: what one switches on must be off again
-    before the next begins, also when its step raises. The switching itself is inside the clock, 3 to 12
-    microseconds hot and several times that cold: a trial whose steps take less than a millisecond looks slower for it.
+    The trials of a block take turns in one process, so a setting must be restored before the next trial's step, even if
+    the step raises. The switch is part of the measured time: 3 to 12 microseconds, or several times that with cold
+    caches, which counts for steps below a millisecond.
     """
 
     def inside(seam: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,234 @@
+"""A part under test, with the other parts that it needs: a model needs a dataset, an optimization needs both.
+
+Nothing here imports torch until a trial is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from harness.errors import UserError
+from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.parts import Data, Dataset, Model, Optimization, Part, Skip
+from harness.plugins.signature import REQUIRED, Parameter, check_values, parameters_of
+from harness.records.plan import Block, Trial
+from harness.suite.loader import parse_suite
+from harness.suite.yaml_source import Source
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
+
+#: Examples in a batch of the kit, unless a promise needs another size.
+BATCH = 8
+#: Parameters that name files of the user. Only they may have no default.
+USER_FILES = ("path", "file")
+#: The place that messages about the kit's own suite name.
+SUITE = "the tested suite"
+
+
+class Broken(AssertionError):
+    """A part breaks a promise. The message says what was found."""
+
+
+class PartUnderTest:
+    """A part with its parameters, and the parts to combine it with.
+
+    `using` names some of these, each as in a suite: a name, or a mapping with parameters. The others are searched for,
+    first in the same plugin, then in all plugins, until a model, a dataset and an optimizer can be built with the part.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        entry: Entry,
+        parameters: Mapping[str, Any] | None = None,
+        using: Sequence[Any] = (),
+        device: str = "cpu",
+    ) -> None:
+        self.catalog, self.entry, self.device = catalog, entry, device
+        #: The part as its plugin declares it: a `harness.Model`, `harness.Dataset`, ...
+        self.declared: Any = entry.part
+        #: The part and its plugin, as messages name them.
+        self.owner = entry.owner
+        self.parameters = dict(parameters or {})
+        #: The part as a suite names it.
+        self.written = {"name": entry.part.name, **self.parameters}
+        self.using = [{"name": one} if isinstance(one, str) else dict(one) for one in using]
+
+    def __str__(self) -> str:
+        return f"{self.declared.kind} {self.declared.name}"
+
+    @cached_property
+    def code(self) -> Any:
+        """The callable that builds the part."""
+        return self.catalog.code(self.entry)
+
+    @cached_property
+    def schema(self) -> Mapping[str, Parameter]:
+        """The parameters that a suite can set."""
+        return parameters_of(self.code, self.declared.given, self.owner)
+
+    @cached_property
+    def builder(self) -> TrialBuilder:
+        """Builds trials and loads datasets."""
+        from harness.measure.runtime.builder import TrialBuilder
+
+        return TrialBuilder(self.catalog)
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """The base of a suite that tests the part: the part itself, unless it is an optimization, and companions.
+
+        Raises Broken if a model or dataset fits nothing. Raises Skip if an optimization fits nothing, or if a dataset
+        needs a file of the user.
+        """
+        if isinstance(self._base_or_error, Exception):
+            raise self._base_or_error
+        return self._base_or_error
+
+    @cached_property
+    def _base_or_error(self) -> dict[str, Any] | Exception:
+        from harness.measure.runtime.failure import reason_of
+        from harness.testing.side_effects import restored
+
+        rejected: list[str] = []
+        for base in self._candidates():
+            try:
+                with restored():  # another promise is about side effects
+                    self._try_out(base)
+                return base
+            except (UserError, Skip) as error:
+                reason = str(error).removeprefix(f"{SUITE}: ")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a part may raise anything
+                reason = reason_of(error)
+            rejected.append(f"with {base['model']['name']} and {base['dataset']['name']}: {reason}")
+        reason = rejected[0] if rejected else "there is no model, dataset or optimizer to combine it with"
+        if len(rejected) > 1:
+            reason += f" ({len(rejected) - 1} other combinations fail, too)"
+        if isinstance(self.declared, Optimization):
+            return Skip(f"nothing here can be combined with it: {reason}")
+        if missing := [name for name in USER_FILES if name in self.schema and not self.parameters.get(name)]:
+            return Skip(f"its data are not here; give their {missing[0]}: '{{name: ..., {missing[0]}: ...}}'")
+        return Broken(f"it cannot be planned or built: {reason}")
+
+    def _candidates(self) -> Iterator[dict[str, Any]]:
+        for dataset in self.companions(Dataset):
+            for model in self.companions(Model):
+                for optimizer in self.companions(Optimization, "optimizer"):
+                    yield {
+                        "model": model,
+                        "dataset": {"batch_size": BATCH, **dataset},
+                        "use": [optimizer],
+                        "device": self.device,
+                    }
+
+    def companions(self, kind: type[Part], role: str | None = None) -> Iterator[dict[str, Any]]:
+        """Parts of a kind (and role) as a suite names them: the part itself if it is a model or dataset of this kind;
+        else those in `using`; else all that need no parameter, those of the same plugin first."""
+        if isinstance(self.declared, kind) and not isinstance(self.declared, Optimization):
+            yield self.written
+            return
+        entries = self.catalog.entries(kind)
+        fitting = {name: entry for name, entry in entries.items() if role is None or entry.part.role == role}
+        if any(one["name"] in entries for one in self.using):
+            yield from (one for one in self.using if one["name"] in fitting)
+            return
+        for entry in sorted(fitting.values(), key=lambda entry: entry.plugin != self.entry.plugin):
+            if entry.part is self.declared:
+                continue
+            try:
+                schema = parameters_of(self.catalog.code(entry), entry.part.given, entry.owner)
+            except UserError:
+                continue  # a problem of another plugin
+            if all(parameter.default is not REQUIRED for parameter in schema.values()):
+                yield {"name": entry.part.name}
+
+    def _try_out(self, base: Mapping[str, Any]) -> None:
+        trial = self._plan(base)
+        built = self.builder.build(trial)
+        built.forward(built.model, built.batch(self.builder.data(trial.dataset).train[:2]))
+
+    def level(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """The patch that adds an optimization to a base; empty for other parts, which are in the base."""
+        if not isinstance(self.declared, Optimization):
+            return {}
+        drop = [base["use"][0]["name"]] if self.declared.role == "optimizer" else []
+        return {"use": [self.written], **({"drop": drop} if drop else {})}
+
+    @cached_property
+    def trial(self) -> Trial:
+        """The trial with the part and its companions."""
+        return self._plan(self.base)
+
+    def _plan(self, base: Mapping[str, Any]) -> Trial:
+        return plan_levels(self.catalog, base, {"level": self.level(base)}).trials[-1]
+
+    @property
+    def data(self) -> Data:
+        """The dataset of the trial."""
+        return self.builder.data(self.trial.dataset)
+
+    def built(self, seed: int = 0, dtype: torch.dtype | None = None, **parameters: Any) -> BuiltTrial:
+        """The built trial, with other `parameters` of its model."""
+        import torch
+
+        trial = replace(self.trial, seed=seed)
+        if parameters:
+            trial = replace(trial, model=replace(trial.model, parameters={**trial.model.parameters, **parameters}))
+        return self.builder.build(trial, dtype=dtype or torch.float32)
+
+    @cached_property
+    def probes(self) -> list[list[Any]]:
+        """Batches of examples: the hard ones that the dataset provides, or some of several sizes."""
+        from harness.measure.kinds.verify import default_probes
+
+        data = self.data
+        return [list(one) for one in (data.probes(0) if data.probes else default_probes(data.train, BATCH))]
+
+    @property
+    def examples(self) -> list[Any]:
+        """The examples of an ordinary batch."""
+        return list(self.data.train[:BATCH])
+
+    def settings(self) -> Iterator[dict[str, Any]]:
+        """Changes of parameters: none, then each bool and each Literal set to each of its other values."""
+        yield {}
+        values, _ = check_values(self.schema, self.parameters, self.owner)
+        for name, parameter in self.schema.items():
+            options = (False, True) if parameter.annotation is bool else ()
+            if get_origin(parameter.annotation) is Literal:
+                options = get_args(parameter.annotation)
+            yield from ({name: option} for option in options if option != values.get(name))
+
+
+def plan_levels(catalog: Catalog, base: Mapping[str, Any], levels: Mapping[str, Mapping[str, Any]]) -> Block:
+    """The block of a base and its levels, all as in a suite. Raises Skip if they cannot be combined."""
+    document = {
+        "question": "Does the part keep its promises?",
+        "base": dict(base),
+        "axes": {"what": {"(base)": {}, **levels}},
+        "compare": {"axis": "what", "baseline": "(base)"},
+        "measure": {"speed": {"batches": 2}},
+    }
+    plan = make_plan(parse_suite(Source(SUITE, document), "tested", "", catalog), catalog)
+    if plan.skipped:
+        raise Skip(plan.skipped[0].because)
+    return plan.blocks[0]
+
+
+def train_step(built: BuiltTrial, batch: Any) -> torch.Tensor:
+    """One training step without timing. Returns the loss."""
+    return built.step(built, batch, lambda phase: None)
+
+
+def described(parameters: Mapping[str, Any]) -> str:
+    """Changed parameters as the beginning of a message; empty if there are none."""
+    return f"with {', '.join(f'{name} = {value!r}' for name, value in parameters.items())}: " if parameters else ""

@@ -1,0 +1,119 @@
+"""Promises about side effects: global state stays as it was, and no batch stays in memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.measure.runtime import global_state as shared
+from harness.measure.runtime.builder import BuiltTrial
+from harness.measure.runtime.digests import tensors_in
+from harness.plugins.parts import Dataset
+from harness.testing.part_under_test import Broken, PartUnderTest, train_step
+
+#: The global state of a process, without torch's generator, which models may use while they are built and trained.
+STATE: dict[str, Callable[[], Any]] = {
+    **{name: setting.read for name, setting in shared.SETTINGS.items()},
+    "inference mode": torch.is_inference_mode_enabled,
+    # Torch's compiler sets the variable of its cache.
+    "environment variables": lambda: {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"},
+    "Python's random generator": random.getstate,
+    "NumPy's random generator": lambda: [np.array(part).tolist() for part in np.random.get_state(legacy=True)],
+}
+
+
+@contextmanager
+def unchanged(action: str, *, generator: bool = False) -> Iterator[None]:
+    """Raise Broken if the code inside changes the global state, or with `generator` draws from torch's generator."""
+    before, drawn = {name: read() for name, read in STATE.items()}, torch.get_rng_state()
+    yield
+    changed = [name for name, read in STATE.items() if read() != before[name]]
+    if changed:
+        raise Broken(f"{action} changes {', '.join(changed)}")
+    if generator and not torch.equal(drawn, torch.get_rng_state()):
+        raise Broken(f"{action} draws from torch's random generator")
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Restore the global state afterwards. Inside, torch uses one thread: more do not speed up small batches, and spin
+    between operators."""
+    state, python, variables = shared.GlobalState(), random.getstate(), dict(os.environ)
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        state.restore()
+        random.setstate(python)
+        if dict(os.environ) != variables:
+            os.environ.clear()
+            os.environ.update(variables)
+
+
+def global_state(part: PartUnderTest) -> None:
+    """Loading, building, training and predicting leave the global state unchanged."""
+    if isinstance(part.declared, Dataset):
+        parameters = part.trial.dataset.parameters
+        with unchanged("loading it", generator=True):
+            data = part.code(**parameters)
+            data.collate(list(data.train[:2]))
+        return
+    examples = part.examples  # loads the dataset, which is another part
+    with unchanged("building it"):
+        built = part.built()
+    batch = built.batch(examples)
+    with unchanged("a step of it"):
+        train_step(built, batch)
+    built.model.eval()
+    with unchanged("predicting", generator=True), torch.no_grad():
+        built.evaluate(built.model, batch)
+        built.observe(built.model, batch)
+
+
+def no_leaks(part: PartUnderTest) -> None:
+    """After a step, and after a prediction, no tensor of the batch is alive, and the number of tensors is constant."""
+    built = part.built()
+    actions: dict[str, Callable[[Any], Any]] = {
+        "step": lambda batch: train_step(built, batch),
+        "prediction": lambda batch: built.evaluate(built.model, batch).detach(),
+    }
+    gc.collect()
+    gc.freeze()  # objects that exist already need not be searched again and again
+    try:
+        for name, act in actions.items():
+            alive = tensors_alive(built, part, act)
+            if alive:
+                raise Broken(f"after a {name}, {alive[0]} of the batch is still alive")
+            counts = []
+            for _ in range(4):
+                act(built.batch(part.examples))
+                counts.append(live_tensors())
+            if counts[1] < counts[2] < counts[3]:
+                raise Broken(f"each further {name} leaves {counts[3] - counts[2]} more tensors alive")
+    finally:
+        gc.unfreeze()
+
+
+def tensors_alive(built: BuiltTrial, part: PartUnderTest, act: Callable[[Any], Any]) -> list[str]:
+    """The tensors of a batch that outlive it."""
+    batch = built.batch(part.examples)
+    watched = [(weakref.ref(tensor), f"a tensor of shape {tuple(tensor.shape)}") for tensor in tensors_in(batch)]
+    act(batch)
+    del batch
+    gc.collect()
+    return [shape for tensor, shape in watched if tensor() is not None]
+
+
+def live_tensors() -> int:
+    """The number of tensors that were created since `gc.freeze`."""
+    gc.collect()
+    return sum(1 for one in gc.get_objects() if type(one) in (torch.Tensor, torch.nn.Parameter))
