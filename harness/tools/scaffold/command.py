@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.cli.plugin_options import catalog_of, plugin_option, plugins_of
-from harness.tools.scaffold.plugin import KINDS, new_plugin
+from harness.tools.scaffold.plugin import KINDS, new_plugin, noun_of
 from harness.tools.scaffold.suite import NewSuite, write_suite
 
 
@@ -48,9 +48,8 @@ def plugin(
     made.write()
     names, folder = made.names, shlex.quote(str(made.folder))
     default = "" if kind else ", the default; see --kind"
-    click.echo(
-        f"{made.folder}: {len(made.files)} files, with the {made.kind} {names.part} (kind {made.kind}{default})."
-    )
+    part = f"{noun_of(made.kind)} {names.part} (kind {made.kind}{default})"
+    click.echo(f"{made.folder}: {len(made.files)} files, with the {part}.")
     click.echo("Next:")
     click.echo(f"  pip install -e {pip_path(made.folder, '[test]')}")
     if KINDS[made.kind].has_promises:

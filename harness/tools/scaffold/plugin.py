@@ -40,7 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "reporter": Kind("one line of text for each claim and comparison of a run", (), (_RNN,), "write"),
     "executor": Kind("one block at a time on this machine, even if several runs are started", (), (_RNN,), "execute"),
     "measure": Kind(
-        "the size of the gradients of a model before training", ("pydantic>=2.9",), (_RNN, _TORCH), "measure", False
+        "the share of gradients that are zero before training", ("pydantic>=2.9",), (_RNN, _TORCH), "measure", False
     ),
     "command": Kind("the levels of a run from the fastest to the slowest", ("click>=8.2",), (_RNN,), "", False),
 }
@@ -101,6 +101,11 @@ def new_plugin(
     return NewPlugin(names, kind, into / names.distribution, files)
 
 
+def noun_of(kind: str) -> str:
+    """A kind of part in words."""
+    return "kind of measurement" if kind == "measure" else kind
+
+
 def plugin_files(names: Names, kind: str, author: Author | None = None) -> dict[str, str]:
     """The text of every file by its path. Templates of the kind replace the general ones of the same path."""
     (part,) = (part for part in catalog.KINDS if part.kind == kind)
@@ -108,7 +113,7 @@ def plugin_files(names: Names, kind: str, author: Author | None = None) -> dict[
     values = vars(names) | vars(made) | {
         "stem": names.stem,
         "kind": kind,
-        "noun": "kind of measurement" if kind == "measure" else kind,
+        "noun": noun_of(kind),
         "class_name": part.__name__,
         "hook": catalog.KINDS[part],
         "function": made.function or names.part,
