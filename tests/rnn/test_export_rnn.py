@@ -1,22 +1,21 @@
-"""Exported trials of recurrent models print what the harness computes, and hold only what they use."""
+"""Exported trials of recurrent models print what the harness computes, and contain only what they use."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from exported import numbers_of
+from exported import HERE, run_forked, values_of
 from harness_rnn.optimizations.autocast import cpu_has_bfloat16
 from toy_suite import read
 
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
-from harness.tools.export.check import complaint
-from harness.tools.export.choose import choose
-from harness.tools.export.script import Script, Subject, make_script
+from harness.tools.export.check import RUNNER, find_difference
+from harness.tools.export.script import ExportedTrial, Script, make_script
+from harness.tools.export.trials import find_trial
 
 SUITE = """
 question: Does it repeat?
@@ -66,15 +65,15 @@ def exported(catalog: Catalog, model: str, level: str, dataset: str, mode: str, 
     if level == "{}":
         text = text.replace("level: {}", "level: {use: [clip]}")
     plan = make_plan(read(text), catalog)
-    return make_script(catalog, Subject(plan, *choose(plan, "level"), mode), **more)
+    return make_script(catalog, ExportedTrial(plan, *find_trial(plan, "level"), mode), **more)
 
 
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_script_repeats_the_trial(catalog, name):
     made = exported(catalog, *TRIALS[name])
-    assert made.rehearsal.failure == ""
-    assert len(made.rehearsal.numbers) == 4
-    assert numbers_of(made.text) == pytest.approx(made.rehearsal.numbers, rel=1e-6)
+    assert made.replay.failure == ""
+    assert len(made.replay.values) == 4
+    assert values_of(made.text) == pytest.approx(made.replay.values, rel=1e-6)
     assert made.needs == "torch"
     assert "def health" not in made.text
     assert "def lengths(" not in made.text
@@ -83,42 +82,32 @@ def test_a_script_repeats_the_trial(catalog, name):
 @pytest.mark.skipif(not cpu_has_bfloat16(), reason="no bfloat16 here")
 def test_lower_precision_is_repeated(catalog):
     made = exported(catalog, "lstm", "{use: [autocast]}", LENGTHS, "train")
-    assert numbers_of(made.text) == pytest.approx(made.rehearsal.numbers, rel=1e-6)
+    assert values_of(made.text) == pytest.approx(made.replay.values, rel=1e-6)
 
 
-def test_classes_kept_whole_repeat_too(catalog):
+def test_a_script_with_all_methods_repeats_the_trial(catalog):
     made = exported(catalog, *TRIALS["packed"], whole=True)
     assert "def health" in made.text
     assert "def gate_statistics" in made.text
-    assert numbers_of(made.text) == pytest.approx(made.rehearsal.numbers, rel=1e-6)
+    assert values_of(made.text) == pytest.approx(made.replay.values, rel=1e-6)
 
 
-def test_two_meanings_of_one_name_are_told_apart(catalog):
+def test_a_name_with_two_meanings_is_renamed(catalog):
     """`segment` and `tbptt` both have a function `cut`, and segments carry no state: the failure is repeated."""
     made = exported(
         catalog, "lstm", "{use: [{name: segment, overhead: 1}, {name: tbptt, window: 7}]}", LENGTHS, "train"
     )
     assert "def tbptt_cut(" in made.text
     assert "def cut(" in made.text
-    assert "tbptt carries the state from window to window" in made.rehearsal.failure
+    assert "tbptt carries the state from window to window" in made.replay.failure
     with pytest.raises(ValueError, match="tbptt carries the state from window to window"):
-        numbers_of(made.text)
+        values_of(made.text)
 
 
-def test_it_runs_where_neither_harness_nor_plugins_can_be_imported(catalog, tmp_path):
+def test_a_script_runs_without_the_harness_and_its_plugins(catalog, tmp_path):
     made = exported(catalog, *TRIALS["windows of steps"])
     (tmp_path / "trial.py").write_text(made.text)
-    blocker = (
-        "import sys, runpy\n"
-        "class Blocker:\n"
-        "    def find_spec(self, name, *rest):\n"
-        "        if name.startswith('harness'): raise ImportError(name)\n"
-        "sys.meta_path.insert(0, Blocker())\n"
-        "runpy.run_path('trial.py', run_name='__main__')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", blocker], cwd=tmp_path, capture_output=True, text=True, timeout=100
-    )
+    done = run_forked([sys.executable, "-I", "-c", RUNNER.replace("{packages}", repr(HERE)), "trial.py"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "agrees with what the harness computed (largest relative difference 0.0e+00)" in done.stdout
 
@@ -160,37 +149,36 @@ def provide_models():
 """
 
 
-def test_a_plugin_in_one_file_comes_along(tmp_path):
+def test_the_code_of_a_plugin_file_is_included(tmp_path):
     (tmp_path / "my_leaky_cell.py").write_text(CELL)
     made = exported(Catalog(load_plugins([tmp_path / "my_leaky_cell.py"])), "leaky", "{use: [clip]}", LENGTHS, "train")
     assert "return SequenceModel(facts, Leaky(6, hidden_size, leak), 6)" in made.text
     assert "return outputs, last_valid(outputs, lengths), h" in made.text
     assert "hookimpl" not in made.text
     assert made.needs == "torch, yaml"
-    assert "my_leaky_cell" in made.taken_along
+    assert "my_leaky_cell" in made.included
     assert "my_leaky_cell.py sha256:" in made.text
-    assert numbers_of(made.text) == pytest.approx(made.rehearsal.numbers, rel=1e-6)
+    assert values_of(made.text) == pytest.approx(made.replay.values, rel=1e-6)
 
 
 @pytest.mark.slow
 def test_a_compiled_loop_is_repeated(catalog):
     made = exported(catalog, "scratch_lstm", "{use: [compile]}", LENGTHS, "train")
-    assert made.rehearsal.failure == ""
-    assert complaint(made.text, made.rehearsal, {}, 60) == ""
+    assert made.replay.failure == ""
+    assert find_difference(made.text, made.replay, {}, 60) == ""
 
 
 @pytest.mark.slow
 def test_every_trial_of_every_suite_is_repeated(catalog):
-    """Of each suite the first block: the others differ in sizes and data."""
-    from harness.plan.planner import planned
+    """Only the first block of each suite: the others differ in sizes and data."""
     from harness.suite.loader import load_suite
 
     root = Path(__file__).parents[2] / "suites"
     for path in sorted(root.rglob("*.yaml")):
         plan = make_plan(load_suite(path, catalog), catalog)
-        for block, trial in planned(plan):
-            if block is plan.blocks[0]:
-                mode = (block.measures.modes or ("train",))[0]
-                made = make_script(catalog, Subject(plan, block, trial, mode))
-                assert made.rehearsal.failure == ""
-                assert numbers_of(made.text) == pytest.approx(made.rehearsal.numbers, rel=1e-5), (path, trial.level)
+        block = plan.blocks[0]
+        for trial in block.trials:
+            mode = (block.measures.modes or ("train",))[0]
+            made = make_script(catalog, ExportedTrial(plan, block, trial, mode))
+            assert made.replay.failure == ""
+            assert values_of(made.text) == pytest.approx(made.replay.values, rel=1e-5), (path, trial.level)

@@ -1,4 +1,4 @@
-"""Code taken out of packages by its source: what is kept, in which order, under which names; and that it still works."""
+"""Source slicing: which code is included, in which order and under which names, and that it works."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.tools.export.modules import Modules, Outside, Unit
-from harness.tools.export.names import mentions
-from harness.tools.export.shake import Shaken, Shaker
+from harness.tools.export.modules import Definition, Modules
+from harness.tools.export.names import Imported, mentions
+from harness.tools.export.slicing import Slice, Slicer
 
 Package = Callable[..., str]
 
@@ -42,13 +42,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
             del sys.modules[name]
 
 
-def shaken(*wanted: str, **settings) -> Shaken:
+def sliced(*wanted: str, **settings) -> Slice:
     """The code of these names, given as module:name."""
-    shaker = Shaker(Modules(frozenset({"parcel"})), **settings)
-    return shaker.shake([Unit(*one.split(":")) for one in wanted])
+    slicer = Slicer(Modules(frozenset({"parcel"})), **settings)
+    return slicer.slice([Definition(*one.split(":")) for one in wanted])
 
 
-def run(found: Shaken) -> dict:
+def run(found: Slice) -> dict:
     """The code's names, once it has been run where the package cannot be imported."""
     text = f"from __future__ import annotations\n{found.imports}\n{found.code}\n"
     module = types.ModuleType("exported")
@@ -64,7 +64,7 @@ def run(found: Shaken) -> dict:
     return vars(module)
 
 
-def test_only_what_is_reached_is_kept_with_comments_and_texts_beside_it(package):
+def test_a_slice_has_the_code_that_is_used_with_its_comments(package):
     package(
         a='''
 """A module."""
@@ -87,7 +87,7 @@ def unwanted():
 ''',
         b="import os\n\ndef helper(x):\n    return -x\n\ndef other():\n    return os.sep\n",
     )
-    found = shaken("parcel.a:wanted")
+    found = sliced("parcel.a:wanted")
     assert found.imports == "from math import tau"
     for there in (
         "#: Twice around.",
@@ -102,7 +102,7 @@ def unwanted():
     assert run(found)["wanted"](0) == pytest.approx(12.566370614359172)
 
 
-def test_one_name_for_two_things_is_renamed_wherever_it_is_used(package):
+def test_a_name_with_two_meanings_is_renamed_wherever_it_is_used(package):
     package(
         one="LIMIT = 1\n\ndef cut(x):\n    return x[:LIMIT]\n",
         two="from parcel import one\nfrom parcel.one import cut as short\n\nLIMIT = 2\n\n"
@@ -111,8 +111,8 @@ def test_one_name_for_two_things_is_renamed_wherever_it_is_used(package):
         "    LIMITS = [LIMIT for _ in range(1)]\n"
         "    return one.cut(x) + short(x) + x[:LIMIT] + f'{LIMITS[0]}' + Cut.cut + f'a {LIMIT}{1}'\n",
     )
-    found = shaken("parcel.two:cut")
-    name = found.names[Unit("parcel.two", "cut")]
+    found = sliced("parcel.two:cut")
+    name = found.names[Definition("parcel.two", "cut")]
     assert name == "two_cut"
     names = run(found)
     assert names[name]("abc", 1) == "aaab2minea 21"
@@ -120,38 +120,38 @@ def test_one_name_for_two_things_is_renamed_wherever_it_is_used(package):
     assert names["cut"]("xyz") == "x"
 
 
-def test_statements_that_share_a_line_are_told_apart(package):
+def test_statements_on_one_line_are_separated(package):
     package(a="import os; ONE = 1; TWO = ONE + 1; THREE = os  # three\n\ndef wanted():\n    return TWO\n")
-    found = shaken("parcel.a:wanted")
+    found = sliced("parcel.a:wanted")
     assert "ONE = 1\nTWO = ONE + 1\n" in found.code
     assert "THREE" not in found.code
     assert run(found)["wanted"]() == 2
 
 
-def test_what_a_local_name_hides_is_not_taken_for_the_modules(package):
+def test_local_names_hide_those_of_the_module(package):
     package(
         a="from parcel.b import one, two, three\n\n"
         "def wanted(one):\n    two = 2\n    inner = lambda three: three + two\n    return inner(one)\n",
         b="def one(): ...\ndef two(): ...\ndef three(): ...\n",
     )
-    found = shaken("parcel.a:wanted")
+    found = sliced("parcel.a:wanted")
     assert "def one" not in found.code
     assert "def two" not in found.code
     assert "def three" not in found.code
     assert run(found)["wanted"](3) == 5
 
 
-def test_a_name_that_a_local_one_would_hide_is_avoided(package):
+def test_a_name_that_a_local_one_would_hide_is_not_chosen(package):
     package(
         a="from parcel import b\n\ndef wanted(collate):\n    return b.collate(collate)\n",
         b="def collate(x):\n    return [x]\n",
     )
-    found = shaken("parcel.a:wanted")
-    assert found.names.get(Unit("parcel.b", "collate")) == "b_collate"
+    found = sliced("parcel.a:wanted")
+    assert found.names.get(Definition("parcel.b", "collate")) == "b_collate"
     assert run(found)["wanted"](1) == [1]
 
 
-def test_names_through_modules_stars_and_doors(package):
+def test_names_are_followed_through_modules_stars_and_packages(package):
     package(
         __init__="from .deep import *\nfrom .other import renamed as public\n",
         deep="from .base import Base\n__all__ = ['Deep']\n\nclass Deep(Base):\n    y = 2\n",
@@ -160,7 +160,7 @@ def test_names_through_modules_stars_and_doors(package):
         use="import parcel\nimport parcel.base as b\nimport parcel.other\n\n"
         "def wanted():\n    return parcel.Deep.x, b.Base.x, parcel.public(), parcel.other.renamed()\n",
     )
-    assert run(shaken("parcel.use:wanted"))["wanted"]() == (1, 1, "r", "r")
+    assert run(sliced("parcel.use:wanted"))["wanted"]() == (1, 1, "r", "r")
 
 
 def test_imports_inside_functions_are_followed(package):
@@ -169,7 +169,7 @@ def test_imports_inside_functions_are_followed(package):
         "    return json.loads(late())\n",
         b="from parcel.a import wanted\n\ndef late():\n    return '[1]'\n",
     )
-    found = shaken("parcel.a:wanted")
+    found = sliced("parcel.a:wanted")
     assert "parcel.b import" not in found.code
     assert run(found)["wanted"]() == [1]
 
@@ -187,7 +187,7 @@ class Base(ABC):
     @abstractmethod
     def first(self): ...
 
-    # Nobody asks for this.
+    # Nobody calls this.
     def dropped(self):
         return Unused
 
@@ -221,24 +221,24 @@ class Wanted(Base, dict):
 '''
 
 
-def test_classes_lose_the_methods_that_nothing_mentions(package):
+def test_methods_that_nothing_mentions_are_left_out(package):
     package(a=CLASSES)
-    found = shaken("parcel.a:Wanted", mentioned={"first"})
-    for gone in ("dropped", "Nobody asks", "Unused", "lru_cache"):
+    found = sliced("parcel.a:Wanted", mentioned={"first"})
+    for gone in ("dropped", "Nobody calls", "Unused", "lru_cache"):
         assert gone not in found.code
     assert "def keys" in found.code  # a dict's own, and dict may call it
     names = run(found)
     assert names["Wanted"]().first() == "named3"
-    assert "Unused" in shaken("parcel.a:Wanted", whole=True).code
+    assert "Unused" in sliced("parcel.a:Wanted", whole=True).code
 
 
-def test_a_class_of_which_nothing_is_left_is_still_one(package):
+def test_a_class_without_any_method_left_is_still_a_class(package):
     package(a="class Wanted:\n    def gone(self):\n        return 1\n\ndef make():\n    return Wanted()\n")
-    names = run(shaken("parcel.a:make"))
+    names = run(sliced("parcel.a:make"))
     assert type(names["make"]()) is names["Wanted"]
 
 
-def test_annotations_bring_imports_and_types_but_no_code(package):
+def test_annotations_include_imports_and_types_but_no_code(package):
     package(
         a="from __future__ import annotations\nfrom typing import TYPE_CHECKING, Any, Literal\n"
         "from parcel.b import Big, How\nif TYPE_CHECKING:\n    from parcel.c import Never\n\n"
@@ -246,13 +246,13 @@ def test_annotations_bring_imports_and_types_but_no_code(package):
         b="from typing import Literal\n\nHow = Literal['a', 'b']\n\nclass Big: ...\n",
         c="class Never: ...\n",
     )
-    found = shaken("parcel.a:wanted")
+    found = sliced("parcel.a:wanted")
     assert found.imports == "from typing import Any, Literal"
     assert "How = Literal" in found.code
     assert "class" not in found.code
 
 
-def test_statements_that_act_on_what_is_kept_are_kept(package):
+def test_statements_that_act_on_included_code_are_included(package):
     package(
         a="import warnings\n\nTABLE = {}\nOTHER = []\n\n"
         "def one():\n    return 1\n\ndef two():\n    return 2\n\n"
@@ -260,43 +260,46 @@ def test_statements_that_act_on_what_is_kept_are_kept(package):
         "def wanted(name):\n    return TABLE[name]()\n\n"
         "if __name__ == '__main__':\n    print(wanted('one'))\n",
     )
-    found = shaken("parcel.a:wanted")
+    found = sliced("parcel.a:wanted")
     assert "OTHER" not in found.code
     assert "__main__" not in found.code
     assert "warnings.filterwarnings" in found.code
     assert run(found)["wanted"]("two") == 2
 
 
-def test_other_peoples_imports_share_names_and_yield_where_they_clash(package):
+def test_imports_of_other_code_are_shared_and_renamed_if_they_clash(package):
     package(
         a="import json as j\nimport os.path\nfrom json import dumps\n\n"
         "def one(x):\n    return dumps(j.loads(x)), os.path.basename('a/b')\n",
         b="from pickle import dumps\nfrom parcel.a import one\nimport os\n\n"
         "def wanted(x):\n    return one(x), len(dumps(x)) > 3, os.sep\n",
     )
-    found = shaken("parcel.b:wanted")
+    found = sliced("parcel.b:wanted")
     assert run(found)["wanted"]("[1]") == (("[1]", "b"), True, "/")
-    assert {found.names[Outside("json.dumps")], found.names[Outside("pickle.dumps")]} == {"dumps", "pickle_dumps"}
+    assert {found.names[Imported("json", "dumps")], found.names[Imported("pickle", "dumps")]} == {
+        "dumps",
+        "pickle_dumps",
+    }
 
 
-def test_an_import_that_may_fail_stays_as_it_is(package):
+def test_an_import_in_try_stays_unchanged(package):
     package(
         a="try:\n    import nowhere_to_be_found as fast\nexcept ImportError:\n    fast = None\n\n"
         "def wanted():\n    return fast\n"
     )
-    assert run(shaken("parcel.a:wanted"))["wanted"]() is None
+    assert run(sliced("parcel.a:wanted"))["wanted"]() is None
 
 
-def test_reserved_names_and_used_builtins_are_not_taken(package):
+def test_reserved_names_and_used_builtins_are_not_chosen(package):
     package(
         a="def main():\n    return compile\n\ndef compile(x):\n    return x\n",
         b="from parcel.a import main\nfrom parcel.c import wanted as w\n\ndef wanted():\n    return main()(1), w()\n",
         c="def wanted():\n    return eval(compile('2', '', 'eval'))\n",
     )
-    found = shaken("parcel.b:wanted", reserved=frozenset({"main"}))
-    assert found.names[Unit("parcel.a", "main")] == "a_main"
-    assert found.names[Unit("parcel.a", "compile")] == "a_compile"
-    assert run(found)[found.names[Unit("parcel.b", "wanted")]]() == (1, 2)
+    found = sliced("parcel.b:wanted", reserved=frozenset({"main"}))
+    assert found.names[Definition("parcel.a", "main")] == "a_main"
+    assert found.names[Definition("parcel.a", "compile")] == "a_compile"
+    assert run(found)[found.names[Definition("parcel.b", "wanted")]]() == (1, 2)
 
 
 def test_globals_comprehensions_and_matches(package):
@@ -307,20 +310,22 @@ def test_globals_comprehensions_and_matches(package):
         "        case {'k': k, **more}:\n            return k, more, squares\n",
         b="from parcel.a import wanted as other\n\ncount = 'b'\n\ndef wanted(v):\n    return other(v), count\n",
     )
-    found = shaken("parcel.b:wanted")
+    found = sliced("parcel.b:wanted")
     assert "rest = 'outer'" not in found.code
     names = run(found)
-    wanted = names[found.names[Unit("parcel.b", "wanted")]]
+    wanted = names[found.names[Definition("parcel.b", "wanted")]]
     assert wanted([1, 2]) == ((1, [2], [0, 1]), "b")
     assert wanted({"k": 3, "z": 4}) == ((3, {"z": 4}, [0, 2]), "b")
 
 
-def test_what_is_provided_is_named_and_not_taken_along(package):
+def test_provided_names_are_used_and_not_included(package):
     package(
         a="from parcel import b\n\ndef wanted(x: b.Recipe):\n    return b.Recipe(x)\n",
         b="class Recipe: ...\n",
     )
-    found = shaken("parcel.a:wanted", provided={Unit("parcel.b", "Recipe"): "Recipe"}, reserved=frozenset({"Recipe"}))
+    found = sliced(
+        "parcel.a:wanted", provided={Definition("parcel.b", "Recipe"): "Recipe"}, reserved=frozenset({"Recipe"})
+    )
     assert "class" not in found.code
     assert "def wanted(x: Recipe):\n    return Recipe(x)" in found.code
 
@@ -332,32 +337,34 @@ def test_what_is_provided_is_named_and_not_taken_along(package):
             {
                 "a": "try:\n    from parcel.b import x\nexcept ImportError:\n    x = None\n\ndef wanted():\n    return x\n"
             },
-            "parcel.a imports its own code conditionally (line 1)",
+            "parcel.a, line 1: code of a plugin that is imported conditionally cannot be exported. Import it at the top",
         ),
         (
             {"a": "from parcel import b\n\ndef wanted():\n    return vars(b)\n"},
-            "parcel.a uses the module parcel.b as a value",
+            "parcel.a: the module parcel.b is used as a value, so the code cannot be exported. Import the names",
         ),
         (
             {"a": "def wanted():\n    from parcel.b import nowhere\n    return nowhere\n"},
-            "parcel.a uses parcel.b.nowhere, which no statement binds",
+            "parcel.a: parcel.b.nowhere is not defined, so the code cannot be exported.",
         ),
         (
             {"a": "from json import *\n\ndef wanted():\n    return dumps(1)\n"},
-            "parcel.a imports everything from json, so where its dumps comes from cannot be said",
+            "parcel.a: everything is imported from json, so the origin of dumps is not known",
         ),
     ],
 )
-def test_what_cannot_be_told_from_source_is_refused(package, modules, says):
+def test_code_whose_meaning_is_not_in_the_source_is_refused(package, modules, says):
     package(**{"b": "x = 1\n", **modules})
     with pytest.raises(UserError) as caught:
-        shaken("parcel.a:wanted")
+        sliced("parcel.a:wanted")
     assert says in str(caught.value)
 
 
 def test_a_module_without_source_is_named():
-    with pytest.raises(UserError, match=r"there is no Python source of a module parcel\.nowhere"):
-        shaken("parcel.nowhere:wanted")
+    with pytest.raises(
+        UserError, match=r"the module parcel\.nowhere has no Python source, so its code cannot be exported"
+    ):
+        sliced("parcel.nowhere:wanted")
 
 
 def test_mentions():

@@ -1,1 +1,1 @@
-"""A trial as one file that needs no harness, and the text of an issue around it."""
+"""Export a trial as one Python file that runs without the harness, or as the text of an issue."""

@@ -71,15 +71,15 @@ def export(
     if form is None:
         raise UserError("the form of the export is missing.", fix="Add --script or --issue.")
     overrides = SuiteOverrides.of(**changes, only=())
+    report = None
     if run is not None and run.suffix in (".yaml", ".yml"):
         _, catalog, plan = plan_of(run, overrides, plugins_of(context))
-        report = None
     elif overrides != SuiteOverrides([]):
         raise UserError("a run is exported as it was planned.", fix="Leave out --preset, --set and --device.")
     else:
-        plan, catalog, report = of_a_run(context, run, results)
+        plan, catalog, report = read_run(context, run, results)
     with redirect_stdout(sys.stderr):  # plugins may print
-        text = written(plan, catalog, report, trial, form, mode, check=check)
+        text = export_text(plan, catalog, report, trial, form, mode, check=check)
     if output is None:
         click.echo(text, nl=False)
         return
@@ -87,7 +87,7 @@ def export(
     click.echo(f"Written: {output}", err=True)
 
 
-def of_a_run(context: click.Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
+def read_run(context: click.Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
     """The plan, the catalog and the report of an earlier run."""
     store = run_of(run, results)
     plan, plugins = store.plan(), plugins_of(context)
@@ -97,41 +97,45 @@ def of_a_run(context: click.Context, run: Path | None, results: Path) -> tuple[P
     return plan, catalog, make_report(store, catalog)
 
 
-def written(
+def export_text(
     plan: Plan, catalog: Catalog, report: Report | None, wanted: str, form: str, mode: str | None, *, check: bool
 ) -> str:
-    """The script or the issue. If the script with shortened classes does not repeat the trial, whole classes are used.
-    The error stream says whether the script was checked."""
+    """The script or the issue. If a script without the unused methods does not repeat the trial, all methods are kept.
+    A message on the error stream says whether the script was checked."""
     # These modules import torch, which --help does not need.
-    from harness.tools.export.check import complaint
-    from harness.tools.export.choose import check_unchanged, choose
-    from harness.tools.export.issue import LONGEST, ROOM, issue, measured
-    from harness.tools.export.script import Subject, make_script, mode_of
+    from harness.tools.export.check import find_difference
+    from harness.tools.export.issue_text import ISSUE_BATCH_CHARACTERS, MAX_ISSUE_CHARACTERS, issue_text, measured_lines
+    from harness.tools.export.script import BATCH_CHARACTERS, ExportedTrial, make_script, mode_of
+    from harness.tools.export.trials import check_unchanged, find_trial
 
-    block, trial = choose(plan, wanted)
+    block, trial = find_trial(plan, wanted)
     check_unchanged(plan, trial, catalog)
     mode = mode_of(block, trial, catalog, mode)
-    subject = Subject(plan, block, trial, mode, measured(report, block, trial, mode) if report else ())
+    measured = measured_lines(report, block, trial, mode) if report else ()
+    exported = ExportedTrial(plan, block, trial, mode, measured)
+    characters = ISSUE_BATCH_CHARACTERS if form == "issue" else BATCH_CHARACTERS
     for whole in (False, True):
-        script = make_script(catalog, subject, whole=whole, **({"room": ROOM} if form == "issue" else {}))
-        wrong = ""
-        if check and script.was_run:
-            limit = block.measures.limit
-            wrong = complaint(script.text, script.rehearsal, subject.environment, limit, script.taken_along)
-        if not wrong:
+        script = make_script(catalog, exported, whole=whole, characters=characters)
+        if not check or script.replay is None:
+            click.echo("Not checked: the script was not run.", err=True)
             break
-    if wrong:
-        fix = "Add --no-check to export it anyway."
-        raise UserError(f"the script of {subject.place} does not repeat the trial: {wrong}.", fix=fix)
-    if check and script.was_run:
-        click.echo(f"Checked by running it: the script {script.outcome}.", err=True)
+        limit = block.measures.limit
+        difference = find_difference(script.text, script.replay, exported.environment, limit, script.included)
+        if not difference:
+            steps = len(script.replay.values)
+            outcome = "fails like the trial" if script.failure else f"repeats the {steps} steps of the trial"
+            click.echo(f"Checked: the script was run and {outcome}.", err=True)
+            break
     else:
-        click.echo("Not checked: the script has not been run.", err=True)
+        fix = "Add --no-check to export it anyway."
+        raise UserError(f"the script of {exported.path} does not repeat the trial: {difference}.", fix=fix)
     if form == "script":
         return script.text
-    text = issue(subject, script, report)
-    if len(text) > LONGEST:
+    text = issue_text(exported, script, report)
+    if len(text) > MAX_ISSUE_CHARACTERS:
         click.echo(
-            f"The text has {len(text):,} characters; GitHub allows {LONGEST:,}. Attach trial.py instead.", err=True
+            f"The text has {len(text):,} characters, but GitHub accepts only {MAX_ISSUE_CHARACTERS:,}. "
+            "Attach the script as a file instead.",
+            err=True,
         )
     return text

@@ -1,4 +1,4 @@
-"""Modules as source text: statements that bind names, and where a name that one of them uses comes from."""
+"""Modules as source text: their statements, and where the names come from that these use."""
 
 from __future__ import annotations
 
@@ -7,281 +7,269 @@ import builtins
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import accumulate, zip_longest
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.tools.export.names import Finder, Imported, Use, absolute, bound_in, imports_of, mentions, walk_scope
+from harness.tools.export.names import (
+    Function,
+    Import,
+    Imported,
+    Piece,
+    Use,
+    bound_in,
+    imports_of,
+    module_of,
+    pieces_of,
+    walk_scope,
+)
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A name that some statement at the top of a module to be taken along binds."""
+class Definition:
+    """A name that a statement at the top of an included module defines."""
 
     module: str
     name: str
 
 
-@dataclass(frozen=True)
-class Outside:
-    """A name that an import of other people's code binds: what it means as a dotted path."""
-
-    path: str
+#: Where a name comes from: included code, or an import of other code.
+Origin = Definition | Imported
 
 
 class Statement:
-    """One statement at the top of a module."""
+    """One statement at the top of a module, with the span of its text in the bytes of the module."""
 
-    def __init__(self, source: Source, node: ast.stmt, last_line: int) -> None:
-        self.source, self.node = source, node
-        #: The last line that belongs to it: a text under an assignment describes what is assigned.
-        self.last_line = last_line
-        self.binds = frozenset(bound_in([node]))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self.binds = frozenset([node.name])
+    def __init__(self, source: Source, node: ast.stmt, start: int, stop: int) -> None:
+        self.source, self.node, self.start, self.stop = source, node, start, stop
+        self.defines = frozenset(bound_in([node]))
 
     @cached_property
-    def _found(self) -> Finder:
-        finder = Finder(self.source.follow, self.source.package)
-        finder.visit(self.node)
-        return finder
+    def pieces(self) -> dict[str, Piece]:
+        """See `pieces_of`."""
+        return pieces_of(self.node, self.source.package, self.source.is_included)
 
     @property
-    def uses(self) -> list[Use]:
-        """The names of the module that it uses."""
-        return self._found.uses
+    def is_code(self) -> bool:
+        """Whether it is a function or a class. Other statements may define types for annotations."""
+        return isinstance(self.node, (Function, ast.ClassDef))
 
-    @property
-    def inner_imports(self) -> list[tuple[ast.stmt, str]]:
-        """Imports inside functions of code to be taken along, and the method they are in."""
-        return self._found.inner_imports
-
-    @cached_property
-    def methods(self) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
-        """Of a class, its methods by name (a property and its setter have one name)."""
-        found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
-        if isinstance(self.node, ast.ClassDef):
-            for inner in self.node.body:
-                if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    found.setdefault(inner.name, []).append(inner)
-        return found
-
-    @cached_property
-    def mentioned(self) -> dict[str, set[str]]:
-        """The attributes that it mentions, by method; under "" those outside methods."""
-        found: dict[str, set[str]] = {"": set()}
-        if not isinstance(self.node, ast.ClassDef):
-            return {"": mentions(self.node)}
-        for outer in (*self.node.decorator_list, *self.node.bases, *self.node.keywords):
-            found[""] |= mentions(outer)
-        for inner in self.node.body:
-            name = inner.name if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
-            found.setdefault(name, set())
-            found[name] |= mentions(inner)
-        return found
-
-    @property
-    def is_alias(self) -> bool:
-        """Whether it only gives a name to something: what annotations may take along."""
-        return not isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    def imports_included_code(self) -> bool:
+        """Whether a statement such as ``try`` imports included code. Which of its branches ran is not known."""
+        nodes = [] if self.is_code else walk_scope([self.node])
+        imports = [node for node in nodes if isinstance(node, Import)]
+        targets = (to for node in imports for _, to in imports_of(node, self.source.package))
+        return any(self.source.is_included(target.module) for target in targets)
 
 
-@dataclass
 class Source:
-    """One module: its text and what stands at its top, in order."""
+    """One module: its text, the statements at its top in order, and what its imports bind."""
 
-    name: str
-    text: str
-    package: str
-    follow: Callable[[Imported], bool]
-    statements: list[Statement] = field(default_factory=list)
-    #: What names imported at the top mean, and the statements that import them.
-    imported: dict[str, Imported] = field(default_factory=dict)
-    import_lines: dict[str, list[ast.Import | ast.ImportFrom]] = field(default_factory=dict)
-    #: Modules of which everything is imported.
-    stars: list[str] = field(default_factory=list)
-    #: The modules it imports at its top, in order.
-    requires: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.bytes = self.text.encode()
+    def __init__(self, name: str, text: str, package: str, is_included: Callable[[str], bool]) -> None:
+        self.name, self.package, self.is_included = name, package, is_included
+        self.bytes = text.encode()
         self.lines = self.bytes.splitlines(keepends=True)
-        self.offsets: list[int] = [0, *accumulate(map(len, self.lines))]
-        self.body = ast.parse(self.text).body
-        for node, after in zip_longest(self.body, self.body[1:]):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                self._import(node)
+        self.offsets = [0, *accumulate(map(len, self.lines))]
+        self.statements: list[Statement] = []
+        self.definitions: dict[str, list[Statement]] = {}
+        self.imported: dict[str, Imported] = {}
+        #: The modules from which it imports everything, and all that it imports at its top, in order.
+        self.stars: list[str] = []
+        self.requires: list[str] = []
+        body = parsed(text)
+        for before, node, after in zip([None, *body], body, [*body[1:], None], strict=False):
+            if isinstance(node, Import):
+                self._add_import(node)
             elif not (is_text(node) or is_typing_only(node) or is_main(node)):
-                described = isinstance(node, (ast.Assign, ast.AnnAssign)) and after is not None and is_text(after)
-                last = after if described and after is not None else node
-                self.statements.append(Statement(self, node, last.end_lineno or last.lineno))
+                self._add_statement(before, node, after)
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+    def _add_statement(self, before: ast.stmt | None, node: ast.stmt, after: ast.stmt | None) -> None:
+        """Add a statement with its comment, its decorators, and the text below an assignment that describes it. If
+        another statement is on the same line, only the statement itself is added."""
+        start, stop = self.span(node)
+        if before is None or before.end_lineno != node.lineno:
+            start = self.position(self.first_line(node))
+        if after is None or after.lineno != node.end_lineno:
+            described = isinstance(node, (ast.Assign, ast.AnnAssign)) and after is not None and is_text(after)
+            last = after if described and after is not None else node
+            stop = self.position((last.end_lineno or last.lineno) + 1)
+        statement = Statement(self, node, start, stop)
+        self.statements.append(statement)
+        for name in statement.defines:
+            self.definitions.setdefault(name, []).append(statement)
+
+    def _add_import(self, node: Import) -> None:
         if isinstance(node, ast.Import):
             self.requires += [alias.name for alias in node.names]
         else:
-            module = absolute(node, self.package)
+            module = module_of(node, self.package)
             if module == "__future__":
                 return
             self.requires += [module, *(f"{module}.{alias.name}" for alias in node.names)]
-            if any(alias.name == "*" for alias in node.names):
-                self.stars.append(module)
-        for name, target in imports_of(node, self.package).items():
-            self.imported[name] = target
-            self.import_lines.setdefault(name, []).append(node)
+            self.stars += [module for alias in node.names if alias.name == "*"]
+        for name, target in imports_of(node, self.package):
+            submodules = target.submodules
+            if (earlier := self.imported.get(name)) == target:
+                submodules |= earlier.submodules
+            self.imported[name] = replace(target, submodules=submodules)
 
-    def binding(self, name: str) -> list[Statement]:
-        """The statements that bind a name."""
-        return [statement for statement in self.statements if name in statement.binds]
+    def position(self, line: int, column: int = 0) -> int:
+        """Where a line (from 1) and column are in the bytes of the module."""
+        return self.offsets[min(line, len(self.offsets)) - 1] + column
+
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """Where a node begins and ends in the bytes of the module."""
+        end = self.position(node.end_lineno or node.lineno, node.end_col_offset or 0)
+        return self.position(node.lineno, node.col_offset), end
+
+    def first_line(self, node: ast.stmt) -> int:
+        """The line on which a statement begins, with its decorators and the comment above."""
+        line: int = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+        while line > 1 and self.lines[line - 2].lstrip().startswith(b"#"):
+            line -= 1
+        return line
+
+
+@cache
+def parsed(text: str) -> list[ast.stmt]:
+    """The statements of a module. A second script of the same process does not parse them again."""
+    return ast.parse(text).body
 
 
 def is_text(node: ast.stmt) -> bool:
-    """Whether a statement is a bare text (or another constant)."""
+    """Whether a statement is only a constant, such as a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def is_typing_only(node: ast.stmt) -> bool:
-    """Whether a statement is for type checkers alone."""
+    """Whether a statement is only for type checkers."""
     return isinstance(node, ast.If) and ast.unparse(node.test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
 def is_main(node: ast.stmt) -> bool:
-    """Whether a statement is for running the module as a program."""
+    """Whether a statement is only for running the module as a program."""
     return isinstance(node, ast.If) and "__name__" in {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
 
 
 class Modules:
-    """The modules that may be taken along: those of the packages `inside`, and those in the `folders`, which hold
-    plugins in one file. Everything else is imported by whoever needs it."""
+    """The modules whose code may be included: those of some packages, and plugin files in some folders. Code of all
+    other modules is imported by the script."""
 
-    def __init__(self, inside: frozenset[str], folders: frozenset[Path] = frozenset()) -> None:
-        self.inside, self.folders = inside, folders
+    def __init__(self, packages: frozenset[str], folders: frozenset[Path] = frozenset()) -> None:
+        self.packages, self.folders = packages, folders
         self._sources: dict[str, Source | None] = {}
 
-    def is_inside(self, module: str) -> bool:
-        """Whether a module's code is to be taken along."""
+    def is_included(self, module: str) -> bool:
+        """Whether the code of a module may be included."""
         top = module.partition(".")[0]
         if top in sys.stdlib_module_names:
             return False
-        if top in self.inside:
-            return True
         file = getattr(sys.modules.get(top), "__file__", None)
-        return file is not None and Path(file).parent in self.folders
-
-    def follow(self, imported: Imported) -> bool:
-        """Whether what is imported is code to be taken along."""
-        return self.is_inside(imported.module)
+        return top in self.packages or (file is not None and Path(file).parent in self.folders)
 
     def find(self, name: str) -> Source | None:
-        """A module's source; None where there is no such module, or none in Python."""
+        """The source of a module; None if there is no such module, or if it is not written in Python."""
         if name not in self._sources:
             self._sources[name] = self._read(name)
         return self._sources[name]
 
     def source(self, name: str) -> Source:
-        """A module's source; raises UserError where there is none."""
+        """The source of a module. Raises UserError if there is none."""
         found = self.find(name)
         if found is None:
-            raise UserError(f"there is no Python source of a module {name}, so its code cannot be exported.")
+            raise UserError(f"the module {name} has no Python source, so its code cannot be exported.")
         return found
 
     def _read(self, name: str) -> Source | None:
         try:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError, AttributeError):
-            spec = None
-        if spec is None or spec.loader is None:
             return None
-        text = spec.loader.get_source(name) if hasattr(spec.loader, "get_source") else None
-        if text is None:
+        get_source = getattr(spec.loader, "get_source", None) if spec else None
+        text = get_source(name) if get_source else None
+        if spec is None or text is None:
             return None
         package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
-        return Source(name, text, package, self.follow)
+        return Source(name, text, package, self.is_included)
 
-    def resolve_use(self, source: Source, use: Use) -> tuple[Unit | Outside | None, int]:
-        """What a use means, and how many of its attributes that takes. None for a builtin, or for what is not known."""
+    def statements(self, definition: Definition) -> list[Statement]:
+        """The statements that define a name. Raises UserError if the module has no source."""
+        return self.source(definition.module).definitions.get(definition.name, [])
+
+    def resolve(self, source: Source, use: Use) -> tuple[Origin | None, int]:
+        """The origin of a name that a module uses, and how many of the attributes after it belong to that. The origin
+        is None for built-in and unknown names. Raises UserError if the source does not say it."""
+        name, *attributes = use.words
         if use.imported is not None:
-            return self._imported(use.imported, use.attributes, source)
-        return self.resolve(source, use.name, use.attributes)
+            return self._resolve_import(use.imported, attributes, source)
+        return self.resolve_name(source, name, attributes)
 
-    def resolve(self, source: Source, name: str, attributes: list[str]) -> tuple[Unit | Outside | None, int]:
-        """What a name at the top of a module means, with attributes taken of it; see `resolve_use`."""
-        if source.binding(name):
-            return Unit(source.name, name), 0
+    def resolve_name(self, source: Source, name: str, attributes: list[str]) -> tuple[Origin | None, int]:
+        """The same for a name at the top of a module."""
+        if name in source.definitions:
+            return Definition(source.name, name), 0
         if name in source.imported:
             imported = source.imported[name]
-            if not self.follow(imported):
-                return Outside(imported.path), 0
-            return self._imported(imported, attributes, source)
+            if not self.is_included(imported.module):
+                return imported, 0
+            return self._resolve_import(imported, attributes, source)
         for module in source.stars:
-            if self.is_inside(module) and not name.startswith("_"):
-                found = self.resolve(self.source(module), name, attributes)
+            if self.is_included(module) and not name.startswith("_"):
+                found = self.resolve_name(self.source(module), name, attributes)
                 if found[0] is not None:
                     return found
-        if not hasattr(builtins, name) and any(not self.is_inside(star) for star in source.stars):
+        unknown = [module for module in source.stars if not self.is_included(module)]
+        if unknown and not hasattr(builtins, name):
             raise UserError(
-                f"{source.name} imports everything from {', '.join(source.stars)}, so where its {name} comes from "
-                "cannot be said, and its code cannot be exported.",
-                fix="Import it by name.",
+                f"everything is imported from {', '.join(unknown)}, so the origin of {name} is not known and the code "
+                "cannot be exported.",
+                where=source.name,
+                fix=f"Import {name} by its name.",
             )
         return None, 0
 
-    def _imported(self, imported: Imported, attributes: list[str], by: Source) -> tuple[Unit | Outside | None, int]:
-        """What an imported name means: a unit of the module, or where it is a module itself, one of its attributes."""
+    def _resolve_import(self, imported: Imported, attributes: list[str], by: Source) -> tuple[Origin | None, int]:
+        """What an import of included code means: a name that the module defines, or if the import is of a module, the
+        first of the attributes that it defines."""
         module, wanted, taken = imported.module, imported.attribute, 0
         while True:
             source = self.find(module)
             if wanted and source is not None:
-                found, more = self.resolve(source, wanted, attributes[taken:])
+                found, more = self.resolve_name(source, wanted, attributes[taken:])
                 if found is not None:
                     return found, taken + more
             if wanted:
                 module = f"{module}.{wanted}"
                 if self.find(module) is None:
-                    raise UserError(
-                        f"{by.name} uses {module}, which no statement binds, so its code cannot be exported."
-                    )
+                    raise UserError(f"{module} is not defined, so the code cannot be exported.", where=by.name)
             if taken == len(attributes):
                 raise UserError(
-                    f"{by.name} uses the module {module} as a value, so its code cannot be exported.",
-                    fix="Import what is used of it by name.",
+                    f"the module {module} is used as a value, so the code cannot be exported.",
+                    where=by.name,
+                    fix="Import the names that are used from it.",
                 )
             wanted, taken = attributes[taken], taken + 1
 
 
-def in_order(modules: Modules, wanted: set[str]) -> list[str]:
-    """Modules in the order in which Python would have run them: what is imported at the top comes first."""
+def in_import_order(modules: Modules, wanted: set[str]) -> list[str]:
+    """Modules in the order in which Python runs them: those that a module imports at its top come before it."""
     order: list[str] = []
     seen: set[str] = set()
 
     def visit(name: str) -> None:
-        if not modules.is_inside(name):
+        if not modules.is_included(name):
             return
-        if "." in name:  # a package is imported before what is in it
+        if "." in name:  # a package is imported before its modules
             visit(name.rpartition(".")[0])
-        if name in seen:
-            return
-        seen.add(name)
-        source = modules.find(name)
-        if source is not None:
-            for required in source.requires:
+        if name not in seen:
+            seen.add(name)
+            source = modules.find(name)
+            for required in source.requires if source else ():
                 visit(required)
             order.append(name)
 
     for name in sorted(wanted):
         visit(name)
     return [name for name in order if name in wanted]
-
-
-def conditional_imports(statement: Statement) -> bool:
-    """Whether a statement such as ``try`` imports code to be taken along: which branch was run is not known."""
-    if not isinstance(statement.node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
-        return False
-    for node in walk_scope([statement.node]):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            targets = imports_of(node, statement.source.package).values()
-            if any(statement.source.follow(target) for target in targets):
-                return True
-    return False

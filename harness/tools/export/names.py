@@ -1,70 +1,99 @@
-"""Which names of its module a statement uses, and where: what is local to a function or a class is left out."""
+"""Find the names that code takes from its module. Names that are local to a function or a class are left out."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import resolve_name
 
-#: What may carry names of its own.
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Import = ast.Import | ast.ImportFrom
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import binds a name to: a module, or where `attribute` is given what that is in it."""
+    """What an import binds a name to: a module, or an `attribute` of it. ``import os.path`` binds a name to os, and
+    imports the submodule os.path with it."""
 
     module: str
     attribute: str = ""
+    submodules: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def path(self) -> str:
-        """The same as one dotted path."""
+        """The module and the attribute as one dotted path."""
         return f"{self.module}.{self.attribute}" if self.attribute else self.module
 
 
 @dataclass(frozen=True)
 class Use:
-    """A name of the module that is used, with the attributes taken of it: `nodes` are the name and each longer part of
-    ``name.attribute.attribute``. It is `weak` in an annotation, which nothing evaluates. `piece` is the method of a
-    class at the top of the module that it stands in. `beside` are the local names that it can see. Where a function
-    imports the name itself, `imported` says what."""
+    """A use of a name of the module, as in ``name.first.second``: `nodes` are the name and each longer part of the
+    expression. `hidden` are the local names that are visible there. If a function imports the name itself, `imported`
+    says what it is. An annotation is not evaluated."""
 
-    name: str
     nodes: tuple[ast.expr, ...]
-    weak: bool
-    piece: str
-    beside: frozenset[str]
+    in_annotation: bool
+    hidden: frozenset[str]
     imported: Imported | None = None
 
     @property
-    def attributes(self) -> list[str]:
-        """The attributes taken of the name, one of another."""
-        return [node.attr for node in self.nodes if isinstance(node, ast.Attribute)]
+    def words(self) -> list[str]:
+        """The name and the attributes after it."""
+        return [ast.unparse(self.nodes[0]), *(node.attr for node in self.nodes if isinstance(node, ast.Attribute))]
 
 
-Scope = dict[str, Imported | None]
+@dataclass
+class Piece:
+    """A part of a statement that a slice can include by itself: a method of a class, or all that is not in methods.
+    `mentioned` are the attributes that occur in it, also as text. `inner_imports` import included code in functions."""
+
+    nodes: list[ast.AST] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    mentioned: set[str] = field(default_factory=set)
+    inner_imports: list[ast.stmt] = field(default_factory=list)
+    globals: list[ast.Global] = field(default_factory=list)
 
 
-class Finder(ast.NodeVisitor):
-    """Collects the `uses` of one statement at the top of a module, and the imports inside functions of which `follow`
-    says that they are of code to be taken along."""
+#: The names that a scope binds: None for a local value, or the target of an import of included code.
+Names = dict[str, Imported | None]
 
-    def __init__(self, follow: Callable[[Imported], bool], package: str) -> None:
-        self.follow, self.package = follow, package
-        self.uses: list[Use] = []
-        self.inner_imports: list[tuple[ast.stmt, str]] = []
-        self._scopes: list[tuple[Scope, bool]] = []
-        self._weak = 0
-        self._piece = ""
+
+def pieces_of(statement: ast.stmt, package: str, is_included: Callable[[str], bool]) -> dict[str, Piece]:
+    """The methods of a class by name (a property and its setter have one), and under "" everything else."""
+    pieces = {"": Piece()}
+    if not isinstance(statement, ast.ClassDef):
+        _Finder(pieces[""], package, is_included).read(statement)
+        return pieces
+    for node in (*statement.decorator_list, *statement.bases, *statement.keywords):
+        _Finder(pieces[""], package, is_included).read(node)
+    scope = (bound_in(statement.body), True)
+    for inner in statement.body:
+        piece = pieces.setdefault(inner.name if isinstance(inner, Function) else "", Piece())
+        _Finder(piece, package, is_included, scope).read(inner)
+    return pieces
+
+
+class _Finder(ast.NodeVisitor):
+    """Adds to a piece what a node uses. A scope has its names, and whether it is that of a class."""
+
+    def __init__(
+        self, piece: Piece, package: str, is_included: Callable[[str], bool], *scopes: tuple[Names, bool]
+    ) -> None:
+        self.piece, self.package, self.is_included = piece, package, is_included
+        self.scopes = list(scopes)
+        self.annotations = 0
+
+    def read(self, node: ast.AST) -> None:
+        self.piece.nodes.append(node)
+        self.piece.mentioned |= mentions(node)
+        self.visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
-        """A name by itself."""
         self._use(node, (node,))
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        """A name with attributes, or an attribute of something else."""
         nodes: list[ast.expr] = [node]
         while isinstance(nodes[-1], ast.Attribute):
             nodes.append(nodes[-1].value)
@@ -74,116 +103,89 @@ class Finder(ast.NodeVisitor):
             self.visit(nodes[-1])
 
     def _use(self, name: ast.Name, nodes: tuple[ast.expr, ...]) -> None:
-        imported: Imported | None = None
-        for index in range(len(self._scopes) - 1, -1, -1):
-            scope, of_class = self._scopes[index]
-            if of_class and index < len(self._scopes) - 1:
-                continue  # a method does not see the names of its class
-            if name.id in scope:
-                imported = scope[name.id]
-                if imported is None:
-                    return
-                break
-        beside = frozenset(
-            local for scope, of_class in self._scopes for local, what in scope.items() if not of_class and not what
-        )
-        self.uses.append(Use(name.id, nodes, self._weak > 0, self._piece, beside, imported))
+        visible: Names = {}
+        for index, (names, of_class) in enumerate(self.scopes, 1):
+            if not of_class or index == len(self.scopes):  # methods do not see the names of their class
+                visible |= names
+        imported = visible.get(name.id)
+        if imported is not None or name.id not in visible:
+            hidden = frozenset(local for local, target in visible.items() if target is None)
+            self.piece.uses.append(Use(nodes, self.annotations > 0, hidden, imported))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """Decorators and defaults belong to the outer scope, the body to its own."""
-        outer = self._piece
-        if len(self._scopes) == 1 and self._scopes[0][1]:
-            self._piece = node.name
+    def visit_FunctionDef(self, node: Function) -> None:
         for decorator in node.decorator_list:
             self.visit(decorator)
-        self._arguments(node.args)
         self._annotation(node.returns)
-        self._inside(node, node.body)
-        self._piece = outer
+        self._function(node.args, node.body)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        """As any function."""
         self.visit_FunctionDef(node)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """As any function."""
-        self._arguments(node.args)
-        self._inside(node, [node.body])
+        self._function(node.args, [node.body])
 
-    def _arguments(self, arguments: ast.arguments) -> None:
-        for default in (*arguments.defaults, *arguments.kw_defaults):
-            if default is not None:
-                self.visit(default)
-        for argument in parameters(arguments):
-            self._annotation(argument.annotation)
+    def _function(self, arguments: ast.arguments, body: Sequence[ast.AST]) -> None:
+        names: Names = {}
+        for child in ast.iter_child_nodes(arguments):
+            if isinstance(child, ast.arg):
+                self._annotation(child.annotation)
+                names[child.arg] = None
+            else:  # a default
+                self.visit(child)
+        names |= bound_in(body)
+        for inner in walk_scope(body):
+            if isinstance(inner, Import):
+                targets = {name: to for name, to in imports_of(inner, self.package) if self.is_included(to.module)}
+                if targets:
+                    self.piece.inner_imports.append(inner)
+                    names |= targets
+            elif isinstance(inner, ast.Global):
+                self.piece.globals.append(inner)
+                for name in inner.names:
+                    names.pop(name, None)
+        self._in_scope((names, False), body)
+
+    def _in_scope(self, scope: tuple[Names, bool], nodes: Sequence[ast.AST]) -> None:
+        self.scopes.append(scope)
+        for node in nodes:
+            self.visit(node)
+        self.scopes.pop()
 
     def _annotation(self, annotation: ast.expr | None) -> None:
         if annotation is not None:
-            self._weak += 1
+            self.annotations += 1
             self.visit(annotation)
-            self._weak -= 1
+            self.annotations -= 1
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        """The annotation is weak, the value is not."""
         self._annotation(node.annotation)
         self.visit(node.target)
         if node.value is not None:
             self.visit(node.value)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        """Bases belong to the outer scope."""
         for outer in (*node.decorator_list, *node.bases, *node.keywords):
             self.visit(outer)
-        self._scopes.append((bound_in(node.body), True))
-        for statement in node.body:
-            self.visit(statement)
-        self._scopes.pop()
+        self._in_scope((bound_in(node.body), True), node.body)
 
     def generic_visit(self, node: ast.AST) -> None:
-        """Comprehensions have a scope of their own; everything else is looked through."""
-        if isinstance(node, COMPREHENSIONS):
-            targets: Scope = {name: None for generator in node.generators for name in stored(generator.target)}
-            of_class = bool(self._scopes) and self._scopes[-1][1]
-            if of_class:  # what its class names is seen by the outermost iterable alone: near enough
-                targets |= dict.fromkeys(self._scopes[-1][0])
-            self._scopes.append((targets, False))
+        if not isinstance(node, COMPREHENSIONS):
             super().generic_visit(node)
-            self._scopes.pop()
-        else:
-            super().generic_visit(node)
-
-    def _inside(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, body: Sequence[ast.AST]) -> None:
-        scope: Scope = {argument.arg: None for argument in parameters(node.args)}
-        scope |= bound_in(body)
-        for inner in walk_scope(body):
-            if isinstance(inner, (ast.Import, ast.ImportFrom)):
-                targets = imports_of(inner, self.package)
-                followed = {name: target for name, target in targets.items() if self.follow(target)}
-                if followed:
-                    self.inner_imports.append((inner, self._piece))
-                    scope |= followed
-            if isinstance(inner, ast.Global):
-                for name in inner.names:
-                    scope.pop(name, None)
-        self._scopes.append((scope, False))
-        for statement in body:
-            self.visit(statement)
-        self._scopes.pop()
-
-
-def parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
-    """Every parameter of a function."""
-    yield from (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-    yield from (one for one in (arguments.vararg, arguments.kwarg) if one)
+            return
+        first, *others = node.generators
+        self.visit(first.iter)  # Python evaluates it outside
+        names: Names = dict.fromkeys(name for each in node.generators for name in stored(each.target))
+        results = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.comprehension)]
+        self._in_scope((names, False), [first.target, *first.ifs, *others, *results])
 
 
 def walk_scope(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
-    """Everything in these statements that is not inside a function or class of its own; those themselves are."""
+    """All nodes of these statements, without what is inside nested functions and classes."""
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop(0)
         yield node
-        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        if not isinstance(node, (Function, ast.Lambda, ast.ClassDef)):
             waiting += ast.iter_child_nodes(node)
 
 
@@ -192,50 +194,43 @@ def stored(target: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
-def bound_in(body: Sequence[ast.AST]) -> Scope:
+def bound_in(body: Sequence[ast.AST]) -> Names:
     """The names that these statements bind in their own scope."""
-    names: Scope = {}
-    comprehended: set[int] = set()
+    names: set[object] = set()
+    in_comprehensions: set[int] = set()
     for node in walk_scope(body):
         if isinstance(node, COMPREHENSIONS):
-            comprehended |= {id(inner) for each in node.generators for inner in ast.walk(each.target)}
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names[node.name] = None
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and id(node) not in comprehended:
-            names[node.id] = None
-        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-            names[node.name] = None
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            names[node.rest] = None
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= dict.fromkeys((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
-    return names
+            in_comprehensions |= {id(inner) for each in node.generators for inner in ast.walk(each.target)}
+        elif isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load) and id(node) not in in_comprehensions:
+                names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        else:  # functions, classes, exception handlers and patterns
+            names |= {getattr(node, "name", None), getattr(node, "rest", None)}
+    return {name: None for name in names if isinstance(name, str)}
 
 
-def imports_of(node: ast.Import | ast.ImportFrom, package: str) -> dict[str, Imported]:
-    """What an import statement binds; relative ones are of this package. A star binds nothing here."""
-    if isinstance(node, ast.Import):
-        return {
-            alias.asname or alias.name.partition(".")[0]: Imported(
-                alias.name if alias.asname else alias.name.partition(".")[0]
-            )
-            for alias in node.names
-        }
-    module = absolute(node, package)
-    return {alias.asname or alias.name: Imported(module, alias.name) for alias in node.names if alias.name != "*"}
+def imports_of(node: Import, package: str) -> Iterator[tuple[str, Imported]]:
+    """Each name that an import statement in this package binds, with its target. A star binds none here."""
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            if alias.name != "*":
+                yield alias.asname or alias.name, Imported(module_of(node, package), alias.name)
+        elif alias.asname:
+            yield alias.asname, Imported(alias.name)
+        else:
+            top, dot, _ = alias.name.partition(".")
+            yield top, Imported(top, submodules=frozenset({alias.name} if dot else ()))
 
 
-def absolute(node: ast.ImportFrom, package: str) -> str:
-    """The module that a ``from`` import names, with leading dots resolved."""
-    if not node.level:
-        return node.module or ""
-    base = package.split(".")
-    base = base[: len(base) - node.level + 1]
-    return ".".join([*base, *([node.module] if node.module else [])])
+def module_of(node: ast.ImportFrom, package: str) -> str:
+    """The module that a ``from`` import names."""
+    return resolve_name("." * node.level + (node.module or ""), package)
 
 
 def mentions(node: ast.AST) -> set[str]:
-    """The names of attributes that code reads, also as text: ``x.name``, ``"name"``, ``"model.name"``."""
+    """The names of attributes that code may read, also as text: ``x.name``, ``"name"``, ``"model.name"``."""
     found = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):

@@ -1,1 +1,1 @@
-"""What a plugin or a suite begins with: files written from templates, checked before they are handed over."""
+"""Create plugin packages and suites from templates. They are checked before they are written."""

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from harness.cli.plugin_options import catalog_of, plugin_option, plugins_of
-from harness.tools.scaffold.plugin import KINDS, new_plugin
-from harness.tools.scaffold.suite import Wanted, suite_text, write_suite
+from harness.tools.scaffold.plugin import KINDS, new_plugin, noun_of
+from harness.tools.scaffold.suite import NewSuite, write_suite
 
 
 @click.group()
@@ -40,19 +40,21 @@ def plugin(
 ) -> None:
     """Create a plugin package.
 
-    NAME is the name of the distribution, such as my-cells. The package installs, and its part is a small working
-    example that keeps its promises. It comes with tests, a suite, and the files for tox and GitHub Actions. Nothing is
+    NAME is the name of the distribution, such as my-cells. The package can be installed, and its part is a small
+    working example with tests and a suite. The package also has the files for tox and GitHub Actions. Nothing is
     overwritten.
     """
     made = new_plugin(name, kind or "model", catalog_of(context), into, part, author)
     made.write()
     names, folder = made.names, shlex.quote(str(made.folder))
-    chosen = "" if kind else ", the default; see --kind"
-    click.echo(f"{made.folder}: {len(made.files)} files, with the {made.kind} {names.part} (kind {made.kind}{chosen}).")
-    executor = f" --executor {names.part}" if made.kind == "executor" else ""
+    default = "" if kind else ", the default; see --kind"
+    part = f"{noun_of(made.kind)} {names.part} (kind {made.kind}{default})"
+    click.echo(f"{made.folder}: {len(made.files)} files, with the {part}.")
     click.echo("Next:")
-    click.echo(f"  pip install -e {quoted_path(made.folder, '[test]')}")
-    click.echo(f"  harness conform {names.part}")
+    click.echo(f"  pip install -e {pip_path(made.folder, '[test]')}")
+    if KINDS[made.kind].has_promises:
+        click.echo(f"  harness conform {names.part}")
+    executor = f" --executor {names.part}" if made.kind == "executor" else ""
     click.echo(f"  harness run {folder}/suites/{names.distribution}.yaml{executor}")
 
 
@@ -74,7 +76,7 @@ def plugin(
     metavar="DIR", help="The folder of the suite.",
 )  # fmt: skip
 @click.pass_context
-def suite(context: click.Context, /, name: str, into: Path, **wanted: Any) -> None:
+def suite(context: click.Context, /, name: str, into: Path, **options: Any) -> None:
     """Create a suite.
 
     It compares two models, or one model with and without an optimization. It runs unchanged, contains a claim, and its
@@ -85,20 +87,17 @@ def suite(context: click.Context, /, name: str, into: Path, **wanted: Any) -> No
     harness new suite clipping --optimization clip --question "What does clipping cost?"
     """
     name = name.removesuffix(".yaml")
-    for path in write_suite(name, into, suite_text(name, Wanted(**wanted), catalog_of(context))):
+    for path in write_suite(name, into, NewSuite(catalog_of(context), **options).text(name)):
         click.echo(f"Written: {path}")
     plugins = plugins_of(context)
-    options = [f"-p {shlex.quote(str(file))}" for file in plugins.files]
-    options += [f"--without {shlex.quote(name)}" for name in plugins.without]
-    command = " ".join(["harness", *options])
-    where = shlex.quote(str(into / f"{name}.yaml"))
+    command = ["harness", *(f"-p {shlex.quote(str(file))}" for file in plugins.files)]
+    command += [f"--without {shlex.quote(without)}" for without in plugins.without]
     click.echo("Next:")
-    click.echo(f"  {command} plan {where}")
-    click.echo(f"  {command} run {where} --quick")
-    click.echo(f"  {command} run {where}")
+    for verb, option in (("plan", ""), ("run", " --quick"), ("run", "")):
+        click.echo(f"  {' '.join(command)} {verb} {shlex.quote(str(into / f'{name}.yaml'))}{option}")
 
 
-def quoted_path(path: Path, ending: str) -> str:
-    """A folder as pip needs it, quoted for the shell: without a slash, pip would look for a package in an index."""
+def pip_path(path: Path, extras: str) -> str:
+    """A folder for pip, quoted for the shell. Without a slash, pip would look for a package of this name."""
     text = str(path) if path.is_absolute() or path.parts[0] == ".." else f"./{path}"
-    return shlex.quote(text + ending)
+    return shlex.quote(text + extras)
