@@ -10,7 +10,7 @@ import pydantic
 import pytest
 from toy_suite import TOY
 
-from harness.cli.describe import describe_entry, describe_named, in_words, whereabouts
+from harness.cli.describe import describe_entry, describe_named, in_words, location_of
 from harness.errors import UserError
 from harness.plan.examples import complaint, example_of, scalar
 from harness.plugins.catalog import KINDS, Catalog
@@ -150,7 +150,7 @@ def test_where_its_code_lies(mine, file):
 
 
 def test_code_that_is_in_no_file_is_named_all_the_same():
-    assert whereabouts(len) == {"module": "builtins", "name": "len", "file": None, "line": None}
+    assert location_of(len) == {"module": "builtins", "name": "len", "file": None, "line": None}
 
 
 def test_every_example_of_the_toy_plans(toy):
