@@ -25,8 +25,8 @@ def has_failures(report: Report) -> bool:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A run and its results. `report` is what every reporter gets, and everything is stored in `folder`. `noticed` are the
-    errors of plugins that observed the run.
+    """A run and its results. `report` is what every reporter gets, `folder` holds all stored files, and `noticed` are
+    the errors of plugins that observed the run.
 
     Rows are dictionaries that all have the columns of the CSV files, except that the column of levels is always called
     `level`. docs/python.md describes the columns."""
