@@ -82,8 +82,8 @@ def test_mistakes_are_exit_code_2_with_what_to_do(here):
         (("made~1", "made", "--allow", "procesor"), "there is no such field. Did you mean processor?"),
         (("made~1", "made", "--margin", "5 points"), "expected a share such as 5% or 0.05."),
         (("made~1", "made", "--margin", "0"), "expected a share such as 5% or 0.05."),
-        (("made~1", "made", "--metric", "tokens"), "neither run has such a metric."),
-        (("made~1", "made", "--only", "what=othr"), "neither run has such a level. Did you mean other?"),
+        (("made~1", "made", "--metric", "tokens"), "neither run has a metric of this name."),
+        (("made~1", "made", "--only", "what=othr"), "neither run has a level of this name. Did you mean other?"),
         (("made~1",), "Missing argument 'B'"),
     ):
         done = harness("compare", *arguments, "--gate", cwd=here)

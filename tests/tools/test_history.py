@@ -52,7 +52,7 @@ def test_a_steady_suite_has_one_group_and_no_change():
     assert group.differs == ()
 
 
-def test_a_planted_change_is_told_with_the_commit_it_also_changed():
+def test_a_planted_change_is_told_with_the_commit_that_changed():
     history = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.155, commit="b")])
     (change,) = history.changes
     assert (change.last, change.first, change.verdict) == ("run-07", "run-08", "slower")

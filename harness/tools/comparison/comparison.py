@@ -9,12 +9,11 @@ from typing import Any
 from harness.analysis import stats
 from harness.analysis.multiplicity import as_a_family
 from harness.analysis.verdicts import EXCLUDED, Flag, Verdict
-from harness.errors import UserError, did_you_mean
 from harness.records.plan import LEARNING, Block
 from harness.records.settings import Speed
 from harness.tools.comparison.claims import ClaimChange, claims_of
 from harness.tools.comparison.fields import Difference
-from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, match
+from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, check_known, match
 from harness.tools.comparison.scores import amounts_of, scores_of
 from harness.tools.comparison.times import STEP_TIME, EarlierRuns, PairedTimes
 
@@ -89,7 +88,7 @@ def compare_runs(
             paired = PairedTimes(a, b, pair, mode, earlier, options.margin)
             floor = max(floor, paired.floor)
             margins.append(paired.margin)
-            for metric in time_metrics(options.metrics, (a, b), pair, mode):
+            for metric in time_metrics(options.metrics, a, b, pair, mode):
                 times += [paired.time(level, metric) for level in pair.levels]
                 ratios += [paired.ratio(level, metric) for level in pair.levels if level != pair.baseline]
     scores = [change for pair in matched.pairs for change in scores_of(a, b, pair, options.metrics)]
@@ -118,36 +117,28 @@ def timed_modes(block: Block) -> Sequence[str]:
 
 
 def time_metrics(
-    metrics: Sequence[str], runs: tuple[RunData, RunData], pair: ContextPair, mode: str
+    metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str
 ) -> list[str]:  # fmt: skip
-    """Step time, or those of `metrics` that are read from samples and that either run has here."""
+    """Step time, or those of `metrics` that either run has of the samples of this context and mode."""
     if not metrics:
         return [STEP_TIME]
-    known = {STEP_TIME}
-    for run, block in zip(runs, (pair.a, pair.b), strict=True):
-        known |= sample_metrics(run, (block.id, mode))
+    known = {STEP_TIME} | sample_metrics(a, (pair.a.id, mode)) | sample_metrics(b, (pair.b.id, mode))
     return [metric for metric in metrics if metric in known]
 
 
 def sample_metrics(run: RunData, place: tuple[str, str] | None = None) -> set[str]:
-    """The metrics that a run has of its samples, also by block id and mode."""
-    return {
-        metric
-        for (block, _, mode, metric) in run.findings.numbers
-        if place in (None, (block, mode)) and run.findings.metrics[metric].per == "sample"
-    }
+    """The metrics that a run has of its samples, in all places or in one: a block id and a mode."""
+    of_samples = {name for name, metric in run.findings.metrics.items() if metric.per == "sample"}
+    return of_samples & {name for (block, _, mode, name) in run.findings.numbers if place in (None, (block, mode))}
 
 
 def check_metrics(metrics: Sequence[str], runs: Sequence[RunData]) -> None:
     """Raise UserError for a metric that neither run has."""
     known = {STEP_TIME}
     for run in runs:
-        known |= sample_metrics(run)
+        known |= sample_metrics(run) | {quantity.metric for quantity in run.findings.quantities}
         known |= {name for learned in run.findings.learning.learned for name in learned.scores}
-        known |= {quantity.metric for quantity in run.findings.quantities}
-    for name in metrics:
-        if name not in known:
-            raise UserError("neither run has such a metric.", where=f"--metric {name}", fix=did_you_mean(name, known))
+    check_known("metric", "--metric ", metrics, known)
 
 
 def failures_of(run: RunData, pairs: Sequence[ContextPair], only_here: Sequence[Block]) -> list[str]:
@@ -171,15 +162,13 @@ def plain(one: object, *names: str) -> dict[str, Any]:
 def to_json(comparison: RunComparison) -> dict[str, Any]:
     """A comparison as JSON values."""
     numbers = ("context", "mode", "level", "metric", "a", "b", "interval", "confidence", "verdict", "reason", "flags")
+    of_difference = ("detail", "a", "b", "allowed", "places")
     return {
         "a": comparison.a.name,
         "b": comparison.b.name,
+        **plain(comparison, "margin", "earlier_runs", "only_in_a", "only_in_b", "failures", "problems"),
         "differences": [
-            {
-                "field": d.field.name,
-                **plain(d, "detail", "a", "b", "rules_out", "allowed", "places"),
-                "what": d.field.what,
-            }
+            {"field": d.field.name, **plain(d.field, "what", "rules_out"), **plain(d, *of_difference)}
             for d in comparison.differences
         ],
         **{
@@ -187,5 +176,4 @@ def to_json(comparison: RunComparison) -> dict[str, Any]:
             for kind in ("ratios", "times", "scores", "amounts")
         },
         "claims": [{**vars(claim), "change": claim.change} for claim in comparison.claims],
-        **plain(comparison, "margin", "earlier_runs", "only_in_a", "only_in_b", "failures", "problems"),
-    }  # fmt: skip
+    }

@@ -122,11 +122,6 @@ class RatioChange(Finding):
     after: float
     also_changed: tuple[str, ...]
 
-    @property
-    def place(self) -> str:
-        """Context and mode in words."""
-        return block_title(self.block, self.mode)
-
 
 @dataclass(frozen=True)
 class History:

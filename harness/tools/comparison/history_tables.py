@@ -9,7 +9,7 @@ from typing import Any
 from harness.analysis.grouping import grouped
 from harness.analysis.stats import Estimate
 from harness.cli.options import plural
-from harness.report.cells import UNKNOWN, milliseconds, size_cells, verdict_cell
+from harness.report.cells import UNKNOWN, block_title, milliseconds, size_cells, verdict_cell
 from harness.report.table import Section, Table
 from harness.tools.comparison.comparison import plain
 from harness.tools.comparison.fields import shortened
@@ -96,7 +96,7 @@ def change_tables(changes: Sequence[RatioChange], head: str) -> tuple[Table, ...
     """One row for each change."""
     rows = tuple(
         (
-            change.place, change.level, f"{change.last} to {change.first}",
+            block_title(change.block, change.mode), change.level, f"{change.last} to {change.first}",
             f"{change.before:.3f} to {change.after:.3f}", *size_cells(change), verdict_cell(change),
             shortened("; ".join(change.also_changed), 160),
         )

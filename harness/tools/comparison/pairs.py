@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -195,10 +195,14 @@ def check_only(only: Mapping[str, Sequence[str]], plans: Sequence[Plan]) -> None
             known.setdefault(plan.axis, set()).update(trial.level for trial in block.trials)
             for axis, level in block.context.items():
                 known.setdefault(axis, set()).add(level)
+    check_known("axis", "--only ", only, known)
     for axis, levels in only.items():
-        if axis not in known:
-            raise UserError("neither run has such an axis.", where=f"--only {axis}", fix=did_you_mean(axis, known))
-        for level in levels:
-            if level not in known[axis]:
-                where = f"--only {axis}={level}"
-                raise UserError("neither run has such a level.", where=where, fix=did_you_mean(level, known[axis]))
+        check_known("level", f"--only {axis}=", levels, known[axis])
+
+
+def check_known(kind: str, option: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise UserError for a name that neither run has."""
+    for name in names:
+        if name not in known:
+            what = f"neither run has {'an' if kind[0] == 'a' else 'a'} {kind} of this name."
+            raise UserError(what, where=f"{option}{name}", fix=did_you_mean(name, known))

@@ -62,18 +62,17 @@ def change_tables(changes: Sequence[MetricChange], head: str) -> tuple[Table, ..
     found = []
     for (place, metric), rows in grouped(changes, lambda c: (block_title(c.block, c.mode), c.metric)).items():
         name = place if metric == STEP_TIME else f"{place} · {in_words(metric)}"
-        cells = tuple((c.level, *number_cells(c), *change_cells(c), verdict_cell(c)) for c in rows)
+        cells = tuple(
+            (c.level, number_cell(c, c.a), number_cell(c, c.b), *change_cells(c), verdict_cell(c)) for c in rows
+        )
         found.append(Table(name, ("level", "A", "B", head, "interval", "verdict"), cells))
     return tuple(found)
 
 
-def number_cells(change: MetricChange) -> list[str]:
-    """The numbers of both runs."""
-    return [UNKNOWN if value is None else number_in_words(change, value) for value in (change.a, change.b)]
-
-
-def number_in_words(change: MetricChange, value: float) -> str:
-    """One number in its unit."""
+def number_cell(change: MetricChange, value: float | None) -> str:
+    """The number of one run in its unit."""
+    if value is None:
+        return UNKNOWN
     if change.kind == "times":
         return f"{milliseconds(value)} ms"
     if change.quantity:
@@ -96,7 +95,7 @@ def amount_tables(comparison: RunComparison) -> tuple[Table, ...]:
     changes = comparison.amounts
     rows = tuple(
         (
-            c.place, title(c.quantity, c.metric) if c.quantity else c.metric, *number_cells(c),
+            c.place, title(c.quantity, c.metric) if c.quantity else c.metric, number_cell(c, c.a), number_cell(c, c.b),
             f"{c.size:.4g}×" if c.size else UNKNOWN,
             verdict_cell(c) + (", beyond the margin" if is_worse(c, comparison.margin) else ""),
         )
