@@ -98,7 +98,7 @@ def test_a_broken_plugin_makes_list_fail_and_says_which(here):
 def test_the_self_test_replays_and_says_what_holds(here):
     done = harness("selftest", "--count", "40", "--json", cwd=here)
     found = json.loads(done.stdout)
-    assert {"environment": "load", "clock": None, "processes": 5}.items() <= found["cells"][-6].items()
+    assert {"environment": "load", "clock": None, "processes": 5}.items() <= found["rates"][-6].items()
     assert done.returncode == (0 if all(c["holds"] for c in found["checks"] if c["binding"]) else 3)
     assert "exclude each other" in harness("selftest", "--live", "--traces", "x.npz", cwd=here).stderr
     assert harness("selftest", "--traces", "nowhere.npz", cwd=here).returncode == 2
@@ -122,13 +122,13 @@ def test_noise_is_recorded_and_replayed(here):
 @pytest.mark.slow
 def test_the_doctor_looks_and_measures(here):
     found = json.loads(harness("doctor", "--json", cwd=here).stdout)
-    names = [finding["name"] for finding in found]
-    assert {"torch", "plugins", "clock", "CPU share", "smallest difference"} <= set(names)
-    assert "toy.py" in next(finding["what"] for finding in found if finding["name"] == "plugins")
+    names = [result["name"] for result in found]
+    assert {"torch", "plugins", "clock", "CPU share", "sensitivity"} <= set(names)
+    assert "toy.py" in next(result["what"] for result in found if result["name"] == "plugins")
     looked = harness("doctor", "--no-measure", cwd=here)
     assert looked.returncode == (3 if "BAD " in looked.stdout else 0), looked.stdout
     assert "ok    torch: " in looked.stdout
-    assert "smallest difference" not in looked.stdout
+    assert "sensitivity" not in looked.stdout
 
 
 def test_the_schema_is_json(here):
