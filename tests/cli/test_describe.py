@@ -1,4 +1,4 @@
-"""What describe says of a part: its parameters and what they mean, who offers what it needs, and an example."""
+"""What describe says about a part: its parameters and their meanings, which parts offer what it needs, and an example."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_without_models_there_is_no_suite_to_show():
     assert row_of(of_files(), "step_time")["example"]["kind"] == "command"
 
 
-def test_a_lone_model_is_held_against_itself(mine):
+def test_a_lone_model_is_compared_with_itself(mine):
     for name in [name for name in mine.entries(Model) if name != "cell"]:
         del mine._entries["model"][name]
     text = row_of(mine, "cell")["example"]["text"]
@@ -229,5 +229,5 @@ def test_the_same_in_json(mine):
 
 
 def test_an_unknown_name(toy):
-    with pytest.raises(UserError, match=r"no part is named 'liner'. Did you mean linear"):
+    with pytest.raises(UserError, match=r"there is no part named 'liner'. Did you mean linear"):
         describe_named(toy, "liner")
