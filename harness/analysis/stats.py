@@ -203,6 +203,17 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(array.mean()), error, k - 1, k)
 
 
+def welch(a: Estimate, b: Estimate, *others: tuple[float, float]) -> Estimate:
+    """B minus A of two independent estimates, with Welch's degrees of freedom. `others` are further parts of the
+    variance, each with its degrees of freedom."""
+    parts = [(a.error**2, a.df), (b.error**2, b.df), *others]
+    variance, k = sum(part for part, _ in parts), min(a.k, b.k)
+    if not math.isfinite(variance):
+        return Estimate(b.mean - a.mean, math.inf, 0, k)
+    lost = sum(part**2 / df for part, df in parts if df > 0)
+    return Estimate(b.mean - a.mean, math.sqrt(variance), variance**2 / lost if lost else math.inf, k)
+
+
 def quick_estimate(value: float, error: float, control: float, samples: int) -> Estimate:
     """The estimate of one process, widened by the assumed difference between processes: `BETWEEN`, or the log ratio of
     the control if that is larger."""

@@ -1,7 +1,4 @@
-"""What Python and the command line share: a run from a suite to its report.
-
-In: a suite's path and what is changed in it. Out: a `Result`. `cli` and `tools` may import this package.
-"""
+"""What Python and the command line share: a run from a suite to its `Result`. `cli` and `tools` import this package."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import at first use: the command line needs `session` alone, and has to start fast."""
+    """Import at first use, since the command line has to start fast."""
     import harness
 
     if name in ("Result", "open", "resume", "run"):

@@ -1,32 +1,12 @@
-"""Find what a command names: the plugins, the levels of an axis, and stored runs. Nothing here prints."""
+"""Find what a command names: the levels of an axis, and stored runs. Nothing here prints."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.plugins.catalog import Catalog
-from harness.plugins.manager import installed, load_plugins
 from harness.records.store import Store, runs_of
-
-
-@dataclass(frozen=True)
-class PluginChoice:
-    """Which plugins to load: every installed one except those in `without`, and the plugin `files`."""
-
-    files: tuple[Path, ...] = ()
-    without: tuple[str, ...] = ()
-
-    def catalog(self, earlier_without: Collection[str] = ()) -> Catalog:
-        """The catalog of these plugins. What an earlier run left out is left out too, if it is still installed."""
-        there = installed() if earlier_without else ()
-        return Catalog(load_plugins(self.files, [*self.without, *(name for name in earlier_without if name in there)]))
-
-    def catalog_for(self, stores: Iterable[Store]) -> Catalog:
-        """The catalog to read stored runs with. It leaves out the plugins that the runs left out."""
-        return self.catalog([name for store in stores for name in store.overrides().get("without", ())])
 
 
 def parse_only(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -53,17 +33,18 @@ def run_of(run: Path | None, results: Path) -> Store:
 def folder_of(name: str, results: Path) -> Path:
     """The folder of the run that a name means: a folder, "latest", a suite's name or file for its latest run, or
     NAME~N for the Nth run before that."""
-    if Path(name).is_dir() and (Path(name) / "plan.json").is_file():
+    if (Path(name) / "plan.json").is_file():
         return Path(name)
     stem, _, back = name.partition("~")
     if back and not back.isdecimal():
         raise UserError("expected NAME~N, the Nth run before the latest.", where=name)
     if Path(stem).suffix == ".yaml":
         stem = Path(stem).stem
-    if stem == "latest" and not back:
-        return Store.latest(results).folder
     if stem == "latest":
-        stem = Store.latest(results).folder.parent.name
+        latest = Store.latest(results).folder
+        if not back:
+            return latest
+        stem = latest.parent.name
     if Path(name).is_dir():
         return Path(name)
     folders = runs_of(results, stem)
@@ -73,7 +54,7 @@ def folder_of(name: str, results: Path) -> Path:
 
 
 def store_of(folder: Path) -> Store:
-    """The store of a run. Raises UserError if the folder holds no run, or holds the page of several suites."""
+    """The store of a run. Raises UserError if the folder holds no run, or the page of several suites."""
     from harness.report.suite_batch import SuiteBatch  # most commands that look up a run need none of the reports
 
     if SuiteBatch.is_one(folder):

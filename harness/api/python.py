@@ -1,4 +1,4 @@
-"""`harness.run`, `harness.resume` and `harness.open`: the command line's verbs for Python and notebooks."""
+"""`harness.run`, `harness.resume` and `harness.open`: the commands for Python and notebooks."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.api import lookup, session
-from harness.api.lookup import PluginChoice
+from harness.api.lookup import folder_of, store_of
+from harness.api.plugin_choice import PluginChoice
 from harness.api.progress import Progress
 from harness.api.result import Result
-from harness.api.session import ExecutionOptions, SuiteOverrides
+from harness.api.session import ExecutionOptions, Session, SuiteOverrides
 from harness.errors import UserError
 from harness.measure.runner import Watcher
 from harness.report.report import make_report
-from harness.report.writer import report_run
-
-if TYPE_CHECKING:
-    from harness.plugins.catalog import Catalog
-    from harness.records.plan import Plan
-    from harness.records.store import Store
 
 StrPath = str | Path
 #: ``path=value`` texts as --set takes them, or a mapping of paths to values.
@@ -30,14 +24,14 @@ Settings = Sequence[str] | Mapping[str, Any]
 Only = Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
-class Listener(Watcher):
-    """Hears what a run tells of itself, and keeps what went wrong. Nothing is shown."""
+class ProblemCollector(Watcher):
+    """Collects the problems of a run and shows nothing."""
 
     def __init__(self) -> None:
         self.problems: set[str] = set()
 
     def problem(self, text: str) -> None:
-        """Something went wrong that does not touch what is measured."""
+        """Something went wrong that does not affect what is measured."""
         self.problems.add(text)
 
 
@@ -58,21 +52,21 @@ def run(
     jobs: int | None = None,
     progress: bool = False,
 ) -> Result:
-    """Measure a suite and give what it shows; the same as ``harness run``, whose options these are.
+    """Measure a suite and return its result. The parameters are the options of ``harness run``.
 
-    `confirm` measures what a claim fails by once more, as ``--gate`` does. With `progress`, comparisons are written to
-    the standard error output as they come. A trial that fails is part of the result, which is then not `ok`. Raises
-    UserError for a mistake in what is asked. KeyboardInterrupt passes, and says where everything measured is kept.
+    `confirm` measures a failing claim again, as ``--gate`` does. With `progress`, comparisons are written to standard
+    error as they come. A trial that fails is part of the result, which is then not `ok`. Raises UserError for a mistake
+    in the arguments or the suite. On Ctrl-C it raises KeyboardInterrupt, whose message names the folder of the run.
     """
     path = Path(suite)
     if path.is_dir():
-        raise UserError("is a folder of suites.", where=str(path), fix="Run its suites one by one.")
+        raise UserError("this is a folder of suites.", where=str(path), fix="Run its suites one by one.")
     overrides = SuiteOverrides.of(
         _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, until_decided=until_decided
     )
     options = ExecutionOptions(executor, jobs, confirm)
-    begun = session.begin(path, overrides, _choice(plugins, without), Path(results), options)
-    return _executed(begun, options, path.parent, progress)
+    session = Session.begin(path, overrides, _choice(plugins, without), Path(results), options)
+    return _executed(session, options, progress)
 
 
 def resume(
@@ -84,17 +78,17 @@ def resume(
     jobs: int | None = None,
     progress: bool = False,
 ) -> Result:
-    """Go on with a run that was stopped, or to more `seeds`; the same as ``harness run --resume``."""
-    options = ExecutionOptions(executor, jobs)
-    return _executed(session.resume(Path(folder), _choice(plugins), seeds), options, Path(), progress)
+    """Continue a run that was stopped, or extend it to more `seeds`, as ``harness run --resume`` does."""
+    session = Session.resume(Path(folder), _choice(plugins), seeds)
+    return _executed(session, ExecutionOptions(executor, jobs), progress)
 
 
 def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iterable[StrPath] = ()) -> Result:
-    """What an earlier run shows: a run's folder, "latest", or a suite's name for its latest run under `results`.
+    """The result of an earlier run: its folder, "latest", or a suite's name for its latest run under `results`.
 
-    Nothing is measured or written, and no torch is imported. Metrics of plugin files are those of `plugins`; installed
-    plugins that the run was without are left out."""
-    store = lookup.store_of(lookup.folder_of(str(run), Path(results)))
+    Nothing is measured or written, and torch is not imported. The metrics of `plugins`, which are plugin files, are
+    computed too. Installed plugins that the run left out are left out again."""
+    store = store_of(folder_of(str(run), Path(results)))
     return Result(make_report(store, _choice(plugins).catalog_for([store])), store.folder.resolve())
 
 
@@ -102,20 +96,20 @@ def _choice(plugins: Iterable[StrPath], without: Iterable[str] = ()) -> PluginCh
     return PluginChoice(tuple(map(Path, plugins)), tuple(without))
 
 
-def _executed(begun: tuple[Store, Catalog, Plan], options: ExecutionOptions, where: Path, progress: bool) -> Result:
-    store, catalog, plan = begun
-    watcher = Progress(plan, catalog, sys.stderr) if progress else Listener()
+def _executed(session: Session, options: ExecutionOptions, progress: bool) -> Result:
+    watcher = Progress(session.plan, session.catalog, sys.stderr) if progress else ProblemCollector()
+    folder = session.store.folder
     try:
-        report = session.execute(store, catalog, plan, options, where, watcher)
+        report = session.execute(options, watcher)
     except KeyboardInterrupt as error:
-        report_run(store, catalog)
-        kept = f"what is measured is kept in {store.folder}: harness.open shows it, harness.resume goes on"
-        raise KeyboardInterrupt(kept) from error
-    return Result(report, store.folder.resolve(), tuple(sorted(watcher.problems)))
+        session.report()
+        stored = f"everything measured is stored in {folder}; harness.open shows it, harness.resume continues"
+        raise KeyboardInterrupt(stored) from error
+    return Result(report, folder.resolve(), tuple(sorted(watcher.problems)))
 
 
 def _texts(given: Settings | Only, name: str) -> list[str]:
-    """The same as the command line writes it."""
+    """Options as the command line writes them."""
     if isinstance(given, str):
         raise UserError(f"{name} takes a list or a mapping, not one text.", fix=f"Write {name}=[{given!r}].")
     if not isinstance(given, Mapping):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +25,20 @@ def has_failures(report: Report) -> bool:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A run and what it shows. `report` is what every reporter gets, `folder` where everything is stored.
+    """A run and its results. `report` is what every reporter gets, `folder` holds all stored files, and `noticed` are
+    the errors of plugins that observed the run.
 
-    Rows are dictionaries with the same columns in each: those of the CSV files, except that the column of levels is
-    always called `level`. docs/python.md describes the columns."""
+    Rows are dictionaries that all have the columns of the CSV files, except that the column of levels is always called
+    `level`. docs/python.md describes the columns."""
 
     report: Report
     folder: Path
-    #: What went wrong outside the measurement: errors of observers.
     noticed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether every trial ran and kept its promise, and no metric, reporter or observer failed. A failing claim
-        is a finding."""
+        is a finding, not a failure."""
         return not (has_failures(self.report) or self.noticed)
 
     @property
@@ -49,7 +50,7 @@ class Result:
 
     @property
     def summary(self) -> tuple[str, ...]:
-        """What the run shows in sentences, the most important first."""
+        """The results in sentences, the most important first."""
         return self.report.summary
 
     @property
@@ -80,37 +81,29 @@ class Result:
         return self.rows("samples").rows
 
     def rows(self, table: str) -> Rows:
-        """A table by its name, with its columns also where it has no rows."""
+        """A table by its name. It has columns even if it has no rows."""
         if table not in COLUMNS:
             raise UserError(f"there is no table {table!r}.", fix=did_you_mean(table, COLUMNS))
         return rows_of(table, self.report.findings, self._records if table in ("samples", "curves") else ())
 
     def to_pandas(self, table: str = "comparisons") -> pandas.DataFrame:
-        """A table as a data frame of pandas. Raises UserError where pandas is not installed."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise UserError("pandas is not installed.", fix="Install it with: pip install pandas") from error
+        """A table as a pandas data frame. Raises UserError if pandas is not installed."""
         found = self.rows(table)
-        return pandas.DataFrame(found.rows, columns=list(found.columns))
+        return _imported("pandas").DataFrame(found.rows, columns=list(found.columns))
 
     def to_polars(self, table: str = "comparisons") -> polars.DataFrame:
-        """A table as a data frame of polars. Raises UserError where polars is not installed."""
-        try:
-            import polars
-        except ImportError as error:
-            raise UserError("polars is not installed.", fix="Install it with: pip install polars") from error
+        """A table as a polars data frame. Raises UserError if polars is not installed."""
         found = self.rows(table)
         # Types are inferred from all rows: a ratio is often missing in the first ones.
-        return polars.DataFrame(found.rows, schema=list(found.columns), infer_schema_length=None)
+        return _imported("polars").DataFrame(found.rows, schema=list(found.columns), infer_schema_length=None)
 
     @cached_property
     def _records(self) -> list[Any]:
         return Store.open(self.folder).records()
 
     @property
-    def _near(self) -> Path:
-        """The folder relative to the current one, where it is inside."""
+    def _shown_folder(self) -> Path:
+        """The folder, relative to the current one if it is inside it."""
         here = Path.cwd()
         return self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
 
@@ -118,7 +111,7 @@ class Result:
         """What the terminal shows."""
         from harness.report.formats import terminal
 
-        return terminal.render(self.report, self._near)
+        return terminal.render(self.report, self._shown_folder)
 
     __repr__ = __str__
 
@@ -126,4 +119,12 @@ class Result:
         """What a notebook shows."""
         from harness.report.formats import notebook
 
-        return notebook.render(self.report, self._near)
+        return notebook.render(self.report, self._shown_folder)
+
+
+def _imported(library: str) -> Any:
+    """A library that the harness does not depend on."""
+    try:
+        return import_module(library)
+    except ImportError as error:
+        raise UserError(f"{library} is not installed.", fix=f"Install it with: pip install {library}") from error

@@ -11,7 +11,8 @@ from typing import Any
 
 from harness.analysis.controls import suspects
 from harness.analysis.findings import contested
-from harness.api.lookup import PluginChoice, parse_only
+from harness.api.lookup import parse_only
+from harness.api.plugin_choice import PluginChoice
 from harness.errors import UserError
 from harness.measure.runner import Runner, Watcher, notify
 from harness.plan.planner import make_plan
@@ -79,6 +80,13 @@ class SuiteOverrides:
         )  # fmt: skip
 
 
+def plan_of(path: Path, overrides: SuiteOverrides, plugins: PluginChoice) -> tuple[Suite, Catalog, Plan]:
+    """The suite, the catalog and the plan, with the overrides applied."""
+    catalog = plugins.catalog(overrides.without)
+    suite = load_suite(path, catalog, overrides.settings, overrides.preset)
+    return suite, catalog, overrides.plan(suite, catalog)
+
+
 @dataclass(frozen=True)
 class ExecutionOptions:
     """How to execute a plan: the executor, how many runs of a learning measure train at once (None: one per core), and
@@ -89,76 +97,74 @@ class ExecutionOptions:
     confirm: bool = False
 
 
-def plan_of(path: Path, overrides: SuiteOverrides, plugins: PluginChoice) -> tuple[Suite, Catalog, Plan]:
-    """The suite, the catalog and the plan, with the overrides applied."""
-    catalog = plugins.catalog(overrides.without)
-    suite = load_suite(path, catalog, overrides.settings, overrides.preset)
-    return suite, catalog, overrides.plan(suite, catalog)
+@dataclass(frozen=True)
+class Session:
+    """A run that was begun or resumed. `suite_folder` is where its suite lies: the git commit there is recorded."""
 
+    store: Store
+    catalog: Catalog
+    plan: Plan
+    suite_folder: Path
 
-def begin(
-    path: Path, overrides: SuiteOverrides, plugins: PluginChoice, results: Path, options: ExecutionOptions
-) -> tuple[Store, Catalog, Plan]:
-    """The store, catalog and plan of a new run."""
-    suite, catalog, plan = plan_of(path, overrides, plugins)
-    catalog.find(Executor, options.executor)
-    return Store.create(results, plan, suite.text), catalog, plan
+    @classmethod
+    def begin(
+        cls, suite: Path, overrides: SuiteOverrides, plugins: PluginChoice, results: Path, options: ExecutionOptions
+    ) -> Session:
+        """A new run of a suite."""
+        loaded, catalog, plan = plan_of(suite, overrides, plugins)
+        catalog.find(Executor, options.executor)
+        return cls(Store.create(results, plan, loaded.text), catalog, plan, suite.parent)
 
-
-def resume(folder: Path, plugins: PluginChoice, seeds: int | None = None) -> tuple[Store, Catalog, Plan]:
-    """The store, catalog and plan of an earlier run. Its plugin files are used if `plugins` has none; the plugins that
-    it left out are left out again."""
-    store = Store.open(folder)
-    if not plugins.files:
-        plugins = replace(plugins, files=tuple(map(Path, store.overrides()["plugins"])))
-    catalog = plugins.catalog_for([store])
-    return store, catalog, replan(store, catalog, seeds)
-
-
-def replan(store: Store, catalog: Catalog, seeds: int | None = None) -> Plan:
-    """Plan an earlier run again, with `seeds` seeds if that is more, and store the plan. Raises UserError if plugins or
-    data have changed."""
-    stored = store.plan()
-    overrides = SuiteOverrides.from_plan(stored.overrides)
-    overrides = replace(overrides, seeds=max(seeds or 0, overrides.seeds or 0) or None)
-    text, source = read_file(store.folder / "suite.yaml")
-    suite = parse_suite(source, stored.suite, text, catalog, overrides.settings, overrides.preset)
-    plan = overrides.plan(suite, catalog)
-    if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
-        raise UserError(
-            "plugins or data have changed since this run began, so new records could not be compared with it.",
-            where=str(store.folder),
-            fix="Start a new run.",
+    @classmethod
+    def resume(cls, folder: Path, plugins: PluginChoice, seeds: int | None = None) -> Session:
+        """An earlier run, planned again, with `seeds` seeds if that is more. Its plugin files are used if `plugins` has
+        none, and it leaves out the same plugins as before. Raises UserError if plugins or data have changed."""
+        store = Store.open(folder)
+        stored = store.plan()
+        if not plugins.files:
+            plugins = replace(plugins, files=tuple(map(Path, stored.overrides["plugins"])))
+        catalog = plugins.catalog_for([store])
+        overrides = SuiteOverrides.from_plan(stored.overrides)
+        overrides = replace(overrides, seeds=max(seeds or 0, overrides.seeds or 0) or None)
+        text, source = read_file(folder / "suite.yaml")
+        plan = overrides.plan(
+            parse_suite(source, stored.suite, text, catalog, overrides.settings, overrides.preset), catalog
         )
-    if plan != stored:
-        store.keep(plan)
-    return plan
+        if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
+            raise UserError(
+                "plugins or data have changed since this run began, so new records could not be compared with it.",
+                where=str(folder),
+                fix="Start a new run.",
+            )
+        if plan != stored:
+            store.keep(plan)
+        return cls(store, catalog, plan, Path())
 
+    def execute(self, options: ExecutionOptions, watcher: Watcher) -> Report:
+        """Measure what is missing, write the report and call the hook `run_finished`.
 
-def execute(
-    store: Store, catalog: Catalog, plan: Plan, options: ExecutionOptions, where: Path, watcher: Watcher
-) -> Report:
-    """Measure what is missing, write the report and call the hook `run_finished`. The git commit of the folder `where`
-    is recorded.
+        A UserError leaves no empty folder behind. KeyboardInterrupt passes; everything measured so far is stored."""
+        try:
+            Runner(
+                self.plan, self.store, self.catalog, watcher, self.suite_folder, options.executor,
+                options.jobs or len(os.sched_getaffinity(0)), partial(self.doubtful, confirm=options.confirm),
+            ).run()  # fmt: skip
+        except UserError:
+            self.store.discard_if_empty()
+            raise
+        report = self.report()
+        notify(self.catalog, "run_finished", watcher, folder=self.store.folder)
+        return report
 
-    A UserError leaves no empty folder behind. KeyboardInterrupt passes; everything measured so far is stored."""
-    try:
-        Runner(
-            plan, store, catalog, watcher, where, options.executor, options.jobs or len(os.sched_getaffinity(0)),
-            remeasure=partial(doubtful, catalog=catalog, confirm=options.confirm),
-        ).run()  # fmt: skip
-    except UserError:
-        store.discard_if_empty()
-        raise
-    report = report_run(store, catalog)
-    notify(catalog, "run_finished", watcher, folder=store.folder)
-    return report
+    def report(self) -> Report:
+        """Write the report of what is stored. Reading it back takes 30 ms a megabyte, and what the report says is then
+        what can be rebuilt from the folder."""
+        return report_run(self.store, self.catalog)
 
-
-def doubtful(plan: Plan, records: Sequence[Record], catalog: Catalog, confirm: bool) -> Iterator[tuple[str, Block]]:
-    """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the
-    blocks that make a claim fail. `records` grows while these are measured."""
-    for block in suspects(plan, records):
-        yield "the baseline differs from itself; measuring it again, alone", block
-    for block in contested(plan, records, catalog) if confirm else ():
-        yield "a claim fails here; measuring it again", block
+    def doubtful(self, plan: Plan, records: Sequence[Record], confirm: bool) -> Iterator[tuple[str, Block]]:
+        """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the
+        blocks that make a claim fail. `records` grows while these are measured."""
+        for block in suspects(plan, records):
+            yield "the baseline differs from itself; measuring it again, alone", block
+        for block in contested(plan, records, self.catalog) if confirm else ():
+            yield "a claim fails here; measuring it again", block

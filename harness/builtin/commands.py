@@ -16,13 +16,13 @@ COMMANDS = {
         ("explain", "cli.explain:explain", "Explain why one level takes longer than another, by phase and operator."),
         (
             "compare",
-            "tools.across.compare_command:compare",
+            "tools.comparison.compare_command:compare",
             "Compare run B with an older run A: report what got slower, worse or larger, and whether the runs are "
             "comparable.",
         ),
         (
             "history",
-            "tools.across.history_command:history",
+            "tools.comparison.history_command:history",
             "Show a suite's ratios over all its runs, and where they changed.",
         ),
         ("list", "cli.list:list_", "List the parts that plugins provide."),

@@ -1,4 +1,8 @@
-"""The command line: one module per command, the options that they share, and `app`, which finds and runs commands."""
+"""The command line: one module per command, the options that they share, and `app`, which finds and runs commands.
+
+The module of a command declares its options. What the command executes is imported inside its function if it needs
+numpy, pydantic or jinja2: those take longer to import than ``harness COMMAND --help`` and completion may take.
+"""
 
 from typing import NoReturn
 

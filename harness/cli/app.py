@@ -38,14 +38,14 @@ class Commands(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with. Raises UserError if there is none, or if two plugins bring it."""
+        """The command that the arguments begin with. Raises UserError if none or two plugins provide it."""
         if context.resilient_parsing:  # the user is still typing
             return super().resolve_command(context, arguments)
         name, *rest = arguments
         return name, load(core_commands().get(name) or command_catalog(context).find(Command, name)), rest
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands in groups, with their whole summaries, and the plugins that cannot be used."""
+        """Write the commands in groups, with their whole summaries, and the plugins that cannot be used."""
         entries, problems = usable_commands(context)
         groups: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
         width = max(map(len, entries), default=0)
@@ -76,13 +76,13 @@ def core_commands() -> dict[str, Entry]:
 
 
 def command_catalog(context: click.Context) -> Catalog:
-    """The commands of the plugins that the command line chooses; other parts are not asked for."""
+    """The commands of the plugins that the command line chooses. Hooks for other parts are not called."""
     choice = plugins_of(context)
     return Catalog(load_plugins(choice.files, choice.without), [Command])
 
 
 def usable_commands(context: click.Context) -> tuple[dict[str, Entry], list[str]]:
-    """The commands that can be used, and why plugins cannot. A plugin file that fails to import leaves the core's."""
+    """The usable commands, and why plugins cannot be used: the core's alone if a plugin file fails to import."""
     try:
         catalog = command_catalog(context)
     except UserError as error:

@@ -21,7 +21,7 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
     """Print the text files that a reporter writes; several files under their names. Binary files are only counted."""
     entry = catalog.find(Reporter, name)
     texts: dict[str, str] = {}
-    others = 0
+    binary = 0
     for suite, report in reports.items():
         with TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -33,27 +33,22 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
                 click.echo(f"Error: {entry.owner}: {error_text(error)}", err=True)
                 sys.exit(FAILED)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                shown = path.relative_to(folder)
-                text = text_of(path)
-                others += text is None
-                if text is not None:
-                    texts[str(Path(suite).stem / shown if suite else shown)] = text
+                shown_as = Path(suite).stem / path.relative_to(folder) if suite else path.relative_to(folder)
+                try:
+                    text = path.read_text(encoding="utf-8")
+                except ValueError:
+                    text = "\0"
+                if "\0" in text:
+                    binary += 1
+                else:
+                    texts[str(shown_as)] = text
     if not texts:
         raise UserError(f"reporter {name} writes no text for this run.", fix="See: harness list reporters")
-    for shown_as, text in texts.items():
+    for title, text in texts.items():
         if len(texts) > 1:
-            click.echo(f"==> {shown_as} <==")
+            click.echo(f"==> {title} <==")
         click.echo(text, nl=not text.endswith("\n"))
         if len(texts) > 1:
             click.echo()
-    if others:
-        click.echo(f"Binary files that are not shown: {others}.", err=True)
-
-
-def text_of(path: Path) -> str | None:
-    """The text of a file; None for a binary file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except ValueError:
-        return None
-    return None if "\0" in text else text
+    if binary:
+        click.echo(f"Binary files that are not shown: {binary}.", err=True)

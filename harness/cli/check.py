@@ -7,18 +7,14 @@ from typing import Any
 
 import click
 
-from harness.api.session import SuiteOverrides, plan_of
-from harness.cli.options import device_option, only_option, preset_option, set_option, suite_argument
+from harness.cli.options import plural, suite_argument, suite_options
 from harness.cli.plugin_options import plugin_option, plugins_of
 
 
 @click.command()
 @plugin_option
 @suite_argument
-@preset_option
-@set_option
-@only_option
-@device_option
+@suite_options
 @click.pass_context
 def check(context: click.Context, /, suite: Path, **changes: Any) -> None:
     """Check a suite without measuring anything.
@@ -26,6 +22,8 @@ def check(context: click.Context, /, suite: Path, **changes: Any) -> None:
     It checks names, parameters, axes and claims, and whether the optimizations fit together. Every error names the
     file, line and column.
     """
+    from harness.api.session import SuiteOverrides, plan_of
+
     _, _, plan = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
-    blocks, trials = len(plan.blocks), sum(len(block.trials) for block in plan.blocks)
-    click.echo(f"{suite} is valid: {blocks} block{'s' * (blocks != 1)}, {trials} trials, {len(plan.skipped)} skipped.")
+    trials = sum(len(block.trials) for block in plan.blocks)
+    click.echo(f"{suite} is valid: {plural(len(plan.blocks), 'block')}, {trials} trials, {len(plan.skipped)} skipped.")

@@ -1,5 +1,5 @@
 """What the shell offers for the names of parts, stored runs and presets. click itself completes commands, options,
-choices and paths."""
+choices and paths. Every command imports this module, so it imports little itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from click.shell_completion import CompletionItem
 
 from harness.cli.plugin_options import catalog_of
 from harness.plugins.catalog import KINDS
-from harness.records.store import plans_in
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -47,13 +46,15 @@ def parts(kind: str = "") -> Completer:
 
 
 def _runs(context: click.Context) -> Iterator[CompletionItem]:
+    from harness.records.store import plans_in
+
     results = Path(context.params.get("results") or "results")
     yield CompletionItem("latest")
     yield from (CompletionItem(str(plan.parent)) for plan in reversed(plans_in(results)))
 
 
 def _presets(context: click.Context) -> Iterator[CompletionItem]:
-    import yaml  # only here: every command imports this module
+    import yaml
 
     # While an option waits for its value, click has not assigned the arguments yet.
     words = [str(word) for word in (*context.params.values(), *context.args)]

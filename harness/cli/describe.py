@@ -13,11 +13,9 @@ from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json
 from harness.cli.plugin_options import catalog_of, plugin_option
 from harness.errors import UserError
-from harness.plan.examples import Example, example_of
 from harness.plugins.catalog import KINDS, Catalog, Entry
 from harness.plugins.isolation import visible
 from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
-from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
 
 #: Kinds that have no parameters in a suite.
 WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
@@ -66,54 +64,53 @@ def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
 
 def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
     """A part as plain values: its description, parameters, requirements, source and an example."""
+    from harness.plan.examples import Example, example_of
+    from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
+
     part = entry.part
     code = catalog.code(entry)
     example = example_of(catalog, entry)
     if isinstance(part, Command):
         code = getattr(code, "callback", None) or code
         example = Example("command", f"harness {part.name} --help")
-    owner = entry.owner
     doc = (inspect.getdoc(code) or "").replace("\b\n", "")  # click's mark for a paragraph that is not wrapped
-    parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, owner)
+    parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, entry.owner)
     if isinstance(part, Dataset):
         parameters[BATCH_SIZE.name] = BATCH_SIZE
-    rows = [
-        {
-            "name": parameter.name,
-            "type": parameter.type_name,
-            "choices": parameter.choices,
-            "required": parameter.default is REQUIRED,
-            "default": None if parameter.default is REQUIRED else parameter.default,
-            "meaning": parameter.meaning(doc),
-        }
-        for parameter in parameters.values()
-    ]
     return {
         "kind": part.kind,
         "name": part.name,
         "plugin": entry.plugin,
         "version": entry.version,
         "summary": part.summary,
-        "changes": getattr(part, "changes", None),
-        "role": getattr(part, "role", None),
-        "computes": getattr(part, "computes", None),
+        **{name: getattr(part, name, None) for name in ("changes", "role", "computes")},
         "source": part.source,
         "scores": {
             name: f"{score.summary or name} ({score.better} is better)"
             for name, score in getattr(part, "scores", {}).items()
         },
         "needs": sorted(part.needs),
-        "offered_by": {word: those_with(catalog, "offers", word) for word in sorted(part.needs)},
+        "offered_by": {word: parts_with(catalog, "offers", word) for word in sorted(part.needs)},
         "offers": sorted(part.offers),
-        "needed_by": {word: those_with(catalog, "needs", word) for word in sorted(part.offers)},
+        "needed_by": {word: parts_with(catalog, "needs", word) for word in sorted(part.offers)},
         "doc": doc,
-        "parameters": rows,
-        "code": whereabouts(code),
-        "example": in_json(example),
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.type_name,
+                "choices": parameter.choices,
+                "required": parameter.default is REQUIRED,
+                "default": None if parameter.default is REQUIRED else parameter.default,
+                "meaning": parameter.meaning(doc),
+            }
+            for parameter in parameters.values()
+        ],
+        "code": location_of(code),
+        "example": {**vars(example), "plans": example.plans} if example else None,
     }
 
 
-def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[str]]:
+def parts_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[str]]:
     """The parts that offer or need a word, by kind."""
     found = {
         kind.kind: [name for name, entry in catalog.entries(kind).items() if word in getattr(entry.part, attribute)]
@@ -122,7 +119,7 @@ def those_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[st
     return {kind: names for kind, names in found.items() if names}
 
 
-def whereabouts(code: Callable[..., Any]) -> dict[str, Any]:
+def location_of(code: Callable[..., Any]) -> dict[str, Any]:
     """The module and name of a part's code, and its file and line if they are known."""
     plain = inspect.unwrap(code)
     try:
@@ -133,13 +130,6 @@ def whereabouts(code: Callable[..., Any]) -> dict[str, Any]:
     return {"module": getattr(plain, "__module__", None), "name": name, "file": file, "line": line}
 
 
-def in_json(example: Example | None) -> dict[str, Any] | None:
-    """An example as plain values."""
-    if example is None:
-        return None
-    return {"kind": example.kind, "text": example.text, "plans": example.plans, "note": example.note}
-
-
 def in_words(row: dict[str, Any]) -> str:
     """A described part as text."""
     lines = [f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})"]
@@ -147,7 +137,9 @@ def in_words(row: dict[str, Any]) -> str:
         lines.append(f"  changes: {row['changes']}, so it promises {PROMISES[row['changes']]}")
     lines += [f"  {key}: {row[key]}" for key in ("role", "computes", "source") if row[key]]
     lines += [f"  needs: {word}, which {offering(row['offered_by'][word])}" for word in row["needs"]]
-    lines += [f"  offers: {word}{needing(row['needed_by'][word])}" for word in row["offers"]]
+    for word in row["offers"]:
+        needed_by = row["needed_by"][word]
+        lines.append(f"  offers: {word}{f', for {listed(needed_by)}' if needed_by else ''}")
     lines += [f"  score {name}: {text}" for name, text in row["scores"].items()]
     code = row["code"]
     place = f" ({code['file']}:{code['line']})" if code["file"] else ""
@@ -169,11 +161,6 @@ def offering(by_kind: dict[str, list[str]]) -> str:
     """The parts that offer a word, as the end of a sentence."""
     one = sum(map(len, by_kind.values())) == 1
     return f"{listed(by_kind)} offer{'s' * one}" if by_kind else "nothing here offers"
-
-
-def needing(by_kind: dict[str, list[str]]) -> str:
-    """The parts that need a word, as the end of a line."""
-    return f", for {listed(by_kind)}" if by_kind else ""
 
 
 def listed(by_kind: dict[str, list[str]]) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.analysis.explain import Explanation
-from harness.analysis.explain import explain as explain_pair
-from harness.analysis.findings import Findings, find
-from harness.analysis.profiles import profiler_cost
-from harness.api.lookup import is_selected, parse_only, run_of
 from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError, did_you_mean
-from harness.report.formats import terminal
-from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
+
+if TYPE_CHECKING:
+    from harness.analysis.explain import Explanation
+    from harness.analysis.findings import Findings
 
 
 @click.command()
@@ -50,6 +49,11 @@ def explain(
     harness explain latest padded packed
     harness explain results/packing/2026-01-31T120000 packed --only data=wide
     """
+    from harness.analysis.findings import find
+    from harness.api.lookup import parse_only, run_of
+    from harness.report.formats import terminal
+    from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
+
     store = run_of(run, results)
     plan = store.plan()
     findings = find(plan, store.records(), plugins_of(context).catalog_for([store]))
@@ -68,18 +72,15 @@ def explanations(
     findings: Findings, levels: tuple[str, ...], only: dict[str, list[str]], mode: str | None, where: str
 ) -> list[Explanation]:
     """The explanations of these levels. Raises UserError, with the reason, if there are none."""
+    from harness.analysis.explain import explain as explain_pair
+    from harness.analysis.profiles import profiler_cost
+    from harness.api.lookup import is_selected
+
     plan = findings.plan
-    known = list(dict.fromkeys(trial.level for block in plan.blocks for trial in block.trials))
-    for level in levels:
-        if level not in known:
-            raise UserError(f"there is no level {level!r} of {plan.axis}.", fix=did_you_mean(level, known))
+    check_names("level", f"of {plan.axis}", levels, {trial.level for block in plan.blocks for trial in block.trials})
+    check_names("axis", "beside the compared one", only, {name for block in plan.blocks for name in block.context})
     if len(levels) > 2:
         raise UserError(f"expected at most two levels, got {len(levels)}.")
-    for axis in only:
-        axes = {name for block in plan.blocks for name in block.context}
-        if axis not in axes:
-            raise UserError(f"there is no axis {axis!r} beside the compared one.", fix=did_you_mean(axis, sorted(axes)))
-
     if len(levels) < 2:
         found = [one for one in findings.explained if not levels or one.b.level == levels[0]]
     else:
@@ -87,9 +88,9 @@ def explanations(
         found = []
         for measured in findings.measured:
             by_level = {one.level: one for one in findings.profiles.get((measured.block.id, measured.mode), ())}
-            if not set(levels) <= set(by_level):
-                continue
-            if one := explain_pair(measured, by_level[levels[0]], by_level[levels[1]], cost):
+            if set(levels) <= set(by_level) and (
+                one := explain_pair(measured, by_level[levels[0]], by_level[levels[1]], cost)
+            ):
                 found.append(one)
     found = [one for one in found if is_selected(one.block.context, only) and mode in (None, one.mode)]
     if not found:
@@ -98,3 +99,10 @@ def explanations(
             fix = "Both levels must have been timed and profiled in the same context: see harness report."
         raise UserError("this run has nothing to explain for these levels.", where=where, fix=fix)
     return found
+
+
+def check_names(kind: str, of_what: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise UserError for a name that the run does not have."""
+    for name in names:
+        if name not in known:
+            raise UserError(f"there is no {kind} {name!r} {of_what}.", fix=did_you_mean(name, known))

@@ -41,19 +41,21 @@ def list_(context: click.Context, kind: str | None, as_json: bool) -> None:
 
 def in_json(found: dict[str, dict[str, Entry]], catalog: Catalog) -> dict[str, object]:
     """The parts and what cannot be used, as plain values."""
-    parts = [
-        {
-            "kind": kind,
-            "name": name,
-            "plugin": entry.plugin,
-            "version": entry.version,
-            "summary": entry.part.summary,
-        }
-        for kind, entries in found.items()
-        for name, entry in entries.items()
-    ]
-    problems = [{"plugin": problem.plugin, "reason": problem.reason} for problem in catalog.problems]
-    return {"parts": parts, "problems": problems, "without": list(catalog.plugins.without)}
+    return {
+        "parts": [
+            {
+                "kind": kind,
+                "name": name,
+                "plugin": entry.plugin,
+                "version": entry.version,
+                "summary": entry.part.summary,
+            }
+            for kind, entries in found.items()
+            for name, entry in entries.items()
+        ],
+        "problems": [vars(problem) for problem in catalog.problems],
+        "without": list(catalog.plugins.without),
+    }
 
 
 def show(found: dict[str, dict[str, Entry]], catalog: Catalog) -> None:

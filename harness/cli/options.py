@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,26 @@ preset_option = click.option(
 quick_option = click.option(
     "--quick", is_flag=True, help="Use one process per block and two seeds, for a first look. It gives no verdicts."
 )
-until_decided_option = click.option(
-    "--until-decided", is_flag=True,
-    help="Stop a block as soon as every comparison is decided. Intervals widen to 98 % to correct for repeated looks.",
-)  # fmt: skip
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
+    "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
     help="The folder of runs.",
-)
+)  # fmt: skip
+
+
+def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that change a suite: --preset, --set, --only and --device, in this order."""
+    return preset_option(set_option(only_option(device_option(command))))
 
 
 def echo_json(value: Any) -> None:
     """Print JSON. Values that JSON does not know are printed as text."""
     click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def plural(count: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def write_text(path: Path, text: str) -> None:

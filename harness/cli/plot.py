@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.api.lookup import run_of
 from harness.cli import completers
 from harness.cli.options import results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError, did_you_mean
-from harness.report.plots.figures import Plot
-from harness.report.plots.plots import all_plots, save
-from harness.report.report import make_report
+
+if TYPE_CHECKING:
+    from harness.report.plots.figures import Plot
 
 
 @click.command()
@@ -56,6 +56,10 @@ def plot(
     harness plot --list
     harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf --output figures
     """
+    from harness.api.lookup import run_of
+    from harness.report.plots.plots import all_plots, save
+    from harness.report.report import make_report
+
     run, names = (Path(arguments[0]), arguments[1:]) if is_run(arguments) else (None, arguments)
     store = run_of(run, results)
     found = chosen(all_plots(make_report(store, plugins_of(context).catalog_for([store]))), names)

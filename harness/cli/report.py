@@ -7,18 +7,10 @@ from pathlib import Path
 
 import click
 
-from harness.api.lookup import run_of
-from harness.api.result import has_failures
 from harness.cli import completers
-from harness.cli.as_text import show_as
 from harness.cli.options import as_json_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
-from harness.cli.show import show, show_page
 from harness.errors import FAILED, UserError
-from harness.records.store import Store
-from harness.report.report import make_report
-from harness.report.suite_batch import SuiteBatch
-from harness.report.writer import report_run
 
 
 @click.command()
@@ -39,18 +31,27 @@ def report(context: click.Context, folder: Path | None, results: Path, reporter:
     With --as NAME nothing is rebuilt: the text of one reporter is printed, for pasting or for a pipe. Several files are
     printed one after another, each under its name. `harness list reporters` lists the names.
     """
+    from harness.api.lookup import run_of
+    from harness.api.result import has_failures
+    from harness.cli.as_text import show_as
+    from harness.cli.show import show, show_batch
+    from harness.records.store import Store
+    from harness.report.report import make_report
+    from harness.report.suite_batch import SuiteBatch
+    from harness.report.writer import report_run
+
     if reporter is not None and as_json:
         raise UserError("--json and --as both choose what to print.", fix="Leave one of them out.")
-    page = SuiteBatch.open(folder) if folder and SuiteBatch.is_one(folder) else None
-    stores = {name: Store.open(run) for name, run in page.runs.items()} if page else {"": run_of(folder, results)}
+    batch = SuiteBatch.open(folder) if folder and SuiteBatch.is_one(folder) else None
+    stores = {name: Store.open(run) for name, run in batch.runs.items()} if batch else {"": run_of(folder, results)}
     catalog = plugins_of(context).catalog_for(stores.values())
     make = make_report if reporter is not None else report_run
     reports = {name: make(store, catalog) for name, store in stores.items()}
     if reporter is not None:
         show_as(reporter, reports, catalog)
-    elif page is not None:
-        page.write(reports)
-        show_page(page, reports, as_json=as_json)
+    elif batch is not None:
+        batch.write(reports)
+        show_batch(batch, reports, as_json=as_json)
     else:
-        show(reports[""], stores[""], as_json=as_json)
+        show(reports[""], stores[""].folder, as_json=as_json)
     sys.exit(FAILED if any(map(has_failures, reports.values())) else 0)

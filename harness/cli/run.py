@@ -9,40 +9,21 @@ from typing import Any
 
 import click
 
-from harness.api.progress import Progress
-from harness.api.result import has_failures
-from harness.api.session import ExecutionOptions, SuiteOverrides, begin, execute, plan_of, resume
 from harness.cli import completers
-from harness.cli.options import (
-    as_json_option,
-    device_option,
-    only_option,
-    preset_option,
-    quick_option,
-    results_option,
-    set_option,
-    until_decided_option,
-)
-from harness.cli.plugin_options import plugin_option, plugins_of, stopped_while
-from harness.cli.show import show, show_page
-from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
-from harness.plugins.catalog import Catalog
-from harness.records.plan import Plan
-from harness.records.store import Store
-from harness.report.report import Report
-from harness.report.suite_batch import SuiteBatch
-from harness.report.writer import report_run
+from harness.cli.options import as_json_option, quick_option, results_option, suite_options
+from harness.cli.plugin_options import plugin_option, plugins_of
+from harness.errors import UserError
 
 
 @click.command()
 @plugin_option
 @click.argument("suite", type=click.Path(path_type=Path), required=False)
-@preset_option
-@set_option
-@only_option
-@device_option
+@suite_options
 @quick_option
-@until_decided_option
+@click.option(
+    "--until-decided", is_flag=True,
+    help="Stop a block as soon as every comparison is decided. Intervals widen to 98 % to correct for repeated looks.",
+)  # fmt: skip
 @results_option
 @click.option(
     "--resume", "folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completers.runs,
@@ -84,6 +65,10 @@ def run(
     The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and leaves the exit code
     at 0, unless --gate is given.
     """
+    from harness.api.session import ExecutionOptions, Session, SuiteOverrides
+    from harness.cli.measuring import measure_batch, measure_suite
+    from harness.report.suite_batch import SuiteBatch
+
     overrides, options = SuiteOverrides.of(**changes), ExecutionOptions(executor, jobs, confirm=gate)
     plugins = plugins_of(context)
     if (suite is None) == (folder is None):
@@ -93,63 +78,18 @@ def run(
     if folder is not None and overrides != SuiteOverrides([]):
         fix = "Leave out --preset, --set, --only, --device, --quick and --until-decided."
         raise UserError("a run is resumed as it was planned.", fix=fix)
-    if folder is not None and SuiteBatch.is_one(folder):
-        run_page(context, SuiteBatch.open(folder), options, as_json=as_json)
-    elif suite is not None and suite.is_dir():
-        overrides = replace(overrides, without=plugins.without)
-        run_page(context, SuiteBatch.create(results, suite, vars(overrides)), options, as_json=as_json)
+    if folder is not None:
+        if SuiteBatch.is_one(folder):
+            code = measure_batch(SuiteBatch.open(folder), plugins, options, as_json=as_json)
+        else:
+            code = measure_suite(Session.resume(folder, plugins, seeds), options, as_json=as_json)
     else:
-        if folder is not None:
-            begun, where = resume(folder, plugins, seeds), Path()
+        assert suite is not None
+        if suite.is_dir():
+            overrides = replace(overrides, without=plugins.without)
+            batch = SuiteBatch.create(results, suite, vars(overrides))
+            code = measure_batch(batch, plugins, options, as_json=as_json)
         else:
-            assert suite is not None
-            begun, where = begin(suite, overrides, plugins, results, options), suite.parent
-        report, code = executed(*begun, options, where)
-        show(report, begun[0], as_json=as_json)
-        sys.exit(code)
-
-
-def executed(store: Store, catalog: Catalog, plan: Plan, options: ExecutionOptions, where: Path) -> tuple[Report, int]:
-    """Measure and report; the report and the exit code. On Ctrl-C, say how to resume and exit."""
-    watcher = Progress(plan, catalog, sys.stderr)
-    try:
-        report = execute(store, catalog, plan, options, where, watcher)
-    except KeyboardInterrupt as stop:
-        click.echo(f"\nStopped{stopped_while(stop)}. Everything measured is stored.", err=True)
-        click.echo(f"Resume with: harness run --resume {store.folder}", err=True)
-        for problem in report_run(store, catalog).problems:
-            click.echo(problem, err=True)
-        sys.exit(INTERRUPTED)
-    if has_failures(report) or watcher.problems:
-        return report, FAILED
-    failing = options.confirm and any(claim.answer == "fails" for claim in report.findings.claims)
-    return report, CLAIM_FAILED if failing else 0
-
-
-def run_page(context: click.Context, page: SuiteBatch, options: ExecutionOptions, *, as_json: bool) -> None:
-    """Measure every suite of a page, one after another. All are planned before the first is measured."""
-    plugins = plugins_of(context)
-    overrides = {suite: SuiteOverrides(**page.asked).where_possible(suite) for suite in page.suites}
-    for suite in page.suites:
-        plan_of(suite, overrides[suite], plugins)
-    codes, reports = [], {}
-    for number, suite in enumerate(page.suites, 1):
-        click.echo(f"\n{suite.name} ({number} of {len(page.suites)})", err=True)
-        known = page.runs.get(suite.name)
-        if known is not None:
-            begun = resume(known, plugins)
-        else:
-            begun = begin(suite, overrides[suite], plugins, page.results, options)
-        store = begun[0]
-        page = page.with_run(suite, store.folder)
-        try:
-            reports[suite.name], code = executed(*begun, options, suite.parent)
-        except SystemExit:
-            click.echo(f"Resume the whole folder with: harness run --resume {page.folder}", err=True)
-            raise
-        codes.append(code)
-        page.write(reports)
-        if not as_json:
-            show(reports[suite.name], store, as_json=False)
-    show_page(page, reports, as_json=as_json)
-    sys.exit(FAILED if FAILED in codes else CLAIM_FAILED if CLAIM_FAILED in codes else 0)
+            session = Session.begin(suite, overrides, plugins, results, options)
+            code = measure_suite(session, options, as_json=as_json)
+    sys.exit(code)

@@ -10,8 +10,6 @@ import click
 from harness.cli.options import write_text
 from harness.cli.plugin_options import catalog_of, plugin_option
 from harness.plugins.catalog import core_catalog
-from harness.suite.editor_schema import schema_with_parts
-from harness.suite.schema import json_schema
 
 #: The name of the file, which the first line of a suite gives.
 NAME = "suite.schema.json"
@@ -36,6 +34,9 @@ def schema(context: click.Context, /, with_parts: bool, folder: Path | None) -> 
     \b
     harness schema --with-parts --write suites
     """
+    from harness.suite.editor_schema import schema_with_parts
+    from harness.suite.schema import json_schema
+
     made, problems = schema_with_parts(catalog_of(context)) if with_parts else (json_schema(core_catalog()), [])
     for problem in problems:
         click.echo(f"problem: {problem}", err=True)

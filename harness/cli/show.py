@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
-from harness.records.store import Store
 from harness.report.formats import json_report, terminal
 from harness.report.report import Report, to_json
 from harness.report.suite_batch import SuiteBatch, claims_table
 
 
-def show(report: Report, store: Store, *, as_json: bool) -> None:
+def show(report: Report, folder: Path, *, as_json: bool) -> None:
     """Print the comparisons, claims, skipped trials and failures of a run."""
     if as_json:
-        click.echo(json_report.text_of({"folder": str(store.folder), **to_json(report)}))
+        click.echo(json_report.text_of({"folder": str(folder), **to_json(report)}))
     else:
-        click.echo(f"\n{terminal.render(report, store.folder)}")
+        click.echo(f"\n{terminal.render(report, folder)}")
 
 
-def show_page(page: SuiteBatch, reports: Mapping[str, Report], *, as_json: bool) -> None:
+def show_batch(batch: SuiteBatch, reports: Mapping[str, Report], *, as_json: bool) -> None:
     """Print the claims of all suites of a folder."""
     if as_json:
-        suites = {name: {"folder": str(page.runs[name]), **to_json(report)} for name, report in reports.items()}
-        click.echo(json_report.text_of({"folder": str(page.folder), "suites": suites}))
+        suites = {name: {"folder": str(batch.runs[name]), **to_json(report)} for name, report in reports.items()}
+        click.echo(json_report.text_of({"folder": str(batch.folder), "suites": suites}))
         return
     click.echo(f"\n{terminal.table(claims_table(reports))}")
-    click.echo(f"\nPage: {page.folder / 'claims.md'}")
+    click.echo(f"\nPage: {batch.folder / 'claims.md'}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_executor import MADE
 from toy_suite import SUITE, TOY
 
 import harness
@@ -46,7 +47,7 @@ def step_times(result: Result) -> list[dict]:
     return [row for row in result.comparisons if row["metric"] == "step_time"]
 
 
-def test_a_run_is_kept_and_says_what_it_found(result, home):
+def test_a_run_is_stored_and_says_what_it_found(result, home):
     assert result.ok
     assert result.problems == ()
     assert result.axis == "what"
@@ -99,7 +100,7 @@ def test_rows_are_plain_values(result):
             assert {type(value) for row in table.rows for value in row.values()} <= {str, int, float, list, type(None)}
 
 
-def test_a_row_says_what_it_is_held_against(result):
+def test_a_row_names_the_baseline(result):
     (row,) = step_times(result)
     assert (row["mode"], row["level"], row["baseline"]) == ("train", "backwards", "plain")
     assert row["low"] <= row["ratio"] <= row["high"]
@@ -184,7 +185,7 @@ def test_a_notebook_shows_answer_claims_and_tables_escaped(result):
     assert "<td>backwards</td>" in page
 
 
-def test_a_notebook_is_not_flooded(result):
+def test_a_notebook_shows_few_rows(result):
     grid = html_tables.Grid("t", (html_tables.Column("a"),), ((html_tables.Cell("1"),),) * 250, ("note",), frozenset())
     shown = notebook.shortened(grid)
     assert len(shown.rows) == notebook.MOST_ROWS
@@ -196,18 +197,18 @@ def test_a_failed_trial_is_a_result_that_is_not_ok(home, capsys):
     text = SUITE.replace("backwards:", "bad: {model: {name: broken, how: raises}}\n    backwards:")
     (home / "bad.yaml").write_text(text)
     with chdir(home):
-        found = harness.run("bad.yaml", plugins=[TOY], quick=True, progress=True)
+        found = harness.run("bad.yaml", plugins=[TOY, MADE], executor="made", quick=True, progress=True)
     assert not found.ok
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "all · train  backwards" in shown.err
     (problem,) = found.problems
-    assert problem.startswith("all, bad: failed in verify: verifying: RuntimeError: the toy is broken (toy.py:")
+    assert problem == "all, bad: failed in verify: it broke"
     assert [row["level"] for row in found.comparisons if row["ratio"]]
     assert '<details class="trouble" open><summary>Failed: 1</summary>' in found._repr_html_()
 
 
-def test_settings_levels_and_observers_are_handed_on_in_silence(home, capsys):
+def test_settings_levels_and_observers_are_passed_on_and_nothing_is_printed(home, capsys):
     (home / "my_watch.py").write_text(
         "import harness\n@harness.hookimpl\ndef plan_ready(plan):\n    raise RuntimeError('I only look')\n"
     )
@@ -215,7 +216,7 @@ def test_settings_levels_and_observers_are_handed_on_in_silence(home, capsys):
     (home / "options.yaml").write_text(text)
     with chdir(home):
         found = harness.run(
-            "options.yaml", plugins=[TOY, "my_watch.py"], quick=True, only={"what": "backwards"},
+            "options.yaml", plugins=[TOY, MADE, "my_watch.py"], executor="made", quick=True, only={"what": "backwards"},
             settings={"base.dataset.batch_size": 4, "measure.speed.of": ["inference"]}, results="elsewhere",
         )  # fmt: skip
     assert found.folder.is_relative_to(home / "elsewhere")
@@ -235,7 +236,7 @@ def test_settings_levels_and_observers_are_handed_on_in_silence(home, capsys):
         ({"only": {"what": ["sideways"]}}, "axis what has no level 'sideways'"),
         ({"quick": True, "until_decided": True}, "a quick run gives no verdicts"),
         ({"executor": "remote"}, "there is no executor named 'remote'"),
-        ({"device": "tpu"}, "there is no device 'tpu'"),
+        ({"device": "tpu"}, "unknown device 'tpu'. Use cpu, cuda or cuda:1."),
     ],
 )
 def test_mistakes_are_raised_and_nothing_is_begun(home, options, message):
@@ -244,8 +245,8 @@ def test_mistakes_are_raised_and_nothing_is_begun(home, options, message):
     assert not (home / "nothing").exists()
 
 
-def test_a_folder_of_suites_and_a_page_are_told_apart(home):
-    with pytest.raises(UserError, match=r"is a folder of suites. Run its suites one by one"):
+def test_a_folder_of_suites_and_a_page_are_mistakes(home):
+    with pytest.raises(UserError, match=r"this is a folder of suites. Run its suites one by one"):
         harness.run(home)
     (home / "page").mkdir()
     (home / "page" / "page.json").write_text("{}")
@@ -253,21 +254,21 @@ def test_a_folder_of_suites_and_a_page_are_told_apart(home):
         harness.open("page")
 
 
-def test_interrupted_it_keeps_what_is_measured_and_goes_on(home):
+def test_an_interrupted_run_is_stored_and_can_be_resumed(home):
     (home / "my_interrupt.py").write_text(
         "import os\nimport harness\n@harness.hookimpl\ndef record_stored(record):\n"
         "    if record.replicate == 1 and 'STOP' in os.environ:\n        raise KeyboardInterrupt\n"
     )
     with chdir(home), pytest.MonkeyPatch.context() as patch:
         patch.setenv("STOP", "1")
-        with pytest.raises(KeyboardInterrupt, match=r"^what is measured is kept in stopped/toy/") as stopped:
-            harness.run("toy.yaml", plugins=[TOY, "my_interrupt.py"], results="stopped")
-        folder = Path(str(stopped.value).split(" is kept in ")[1].split(":")[0])
+        with pytest.raises(KeyboardInterrupt, match=r"^everything measured is stored in stopped/toy/") as stopped:
+            harness.run("toy.yaml", plugins=[TOY, MADE, "my_interrupt.py"], results="stopped", executor="made")
+        folder = Path(str(stopped.value).split(" is stored in ")[1].split(";")[0])
         assert (folder / "report.html").is_file()
         before = harness.open(folder).samples()
         assert before
         patch.delenv("STOP")
-        after = harness.resume(folder)
+        after = harness.resume(folder, executor="made")
     assert measured(after.samples())[: len(before)] == measured(before)
     assert len({row["process"] for row in after.samples()}) == 5
     assert after.ok
@@ -278,7 +279,7 @@ def measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "step_time"} for row in rows]
 
 
-def test_the_door_for_plugins_stays_light():
+def test_importing_harness_stays_light():
     code = (
         "import sys, harness\n"
         "heavy = {'torch', 'numpy', 'pydantic', 'yaml', 'click', 'pandas'} & set(sys.modules)\n"

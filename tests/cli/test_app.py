@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import COMMAND, call, harness
+from commands import call, harness
 from made import block
 from toy_suite import SUITE
 
@@ -74,7 +75,7 @@ def test_a_summary_is_the_first_sentence_of_the_command_s_help(name, summary):
     assert " ".join((command.help or "").partition("\n\n")[0].split()) == summary
 
 
-def test_a_plugin_file_brings_commands(here, monkeypatch):
+def test_a_plugin_file_provides_commands(here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     found = sections(call("-p", "my_command.py", "--help", cwd=here).stdout)
     assert list(found)[-2:] == ["Greet", "Other"], "after the core's groups"
@@ -130,20 +131,22 @@ def test_without_a_command_the_help_is_shown(tmp_path):
     assert "Usage: harness new" in call("new", cwd=tmp_path).stderr
 
 
-def test_the_names_of_the_core_stay_the_core_s(here):
+def test_a_name_of_the_core_means_the_core_s_command(here):
     (here / "other_command.py").write_text(HELLO.replace('"plain"', '"run"').replace("my_command", "other_command"))
     text = call("-p", "other_command.py", "--help", cwd=here).stdout
     assert sections(text)["Run"]["run"].startswith("Measure a suite")
-    assert "plugin other_command.py: brings command 'run', which is the core's own" in " ".join(text.split())
+    assert "plugin other_command.py: provides command 'run', which is a name of the core; it is not used" in " ".join(
+        text.split()
+    )
 
 
 def test_two_plugins_with_one_command_are_both_named(here):
     (here / "other_command.py").write_text(HELLO.replace("my_command", "other_command"))
     done = call("-p", "my_command.py", "-p", "other_command.py", "hello", cwd=here)
     assert done.returncode == 2
-    assert "two plugins bring a command named 'hello': my_command.py and other_command.py." in done.stderr
+    assert "two plugins provide a command named 'hello': my_command.py and other_command.py." in done.stderr
     assert (
-        "brings command 'hello', and so does"
+        "provides command 'hello', and so does"
         in call("-p", "my_command.py", "-p", "other_command.py", "--help", cwd=here).stdout
     )
 
@@ -158,7 +161,7 @@ def test_two_plugins_with_one_command_are_both_named(here):
             HELLO.replace("harness.Command(", "harness.Model(")
             .replace(', group="greet"', "")
             .replace(', group="run"', ""),
-            "where a harness.Command is due",
+            "register_commands yields a Model; expected a harness.Command",
         ),
     ],
     ids=["import", "hook", "group", "kind"],
@@ -174,45 +177,79 @@ def test_a_broken_plugin_never_breaks_the_help(here, body, message, monkeypatch)
     assert message in problems
 
 
-def modules_of(*arguments: str, cwd: Path) -> set[str]:
-    """The modules that a command line imports, without plugin files."""
-    command = [sys.executable, "-X", "importtime", "-m", "harness", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+#: Command lines in the order in which one process runs them, so that the first ones have imported least.
+LIGHT = [
+    ["--help"],
+    ["run", "--help"],
+    ["compare", "--help"],
+    ["list"],
+    ["conform", "--help"],
+    ["export", "--help"],
+    ["report"],
+    ["report", "--json"],
+    ["report", "--as", "latex"],
+    ["plot", "--list"],
+    ["schema"],
+]
+SCRIPT = """
+import contextlib, io, json, sys
+from harness.cli.app import main
+found = []
+for sys.argv[1:] in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code, sys.argv
+    found.append(sorted(sys.modules))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory) -> dict[str, set[str]]:
+    """The modules that have been imported after each of `LIGHT`."""
+    folder = tmp_path_factory.mktemp("light")
+    Store.create(folder / "results", Plan("toy", "q?", "what", (block("a", "b"),)), "")
+    command = [sys.executable, "-c", SCRIPT, json.dumps(LIGHT)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    found = map(set, json.loads(done.stdout))
+    return {" ".join(words): names for words, names in zip(LIGHT, found, strict=True)}
 
 
-def test_help_imports_no_command(tmp_path):
+#: Packages that take long to import.
+SLOW = {"torch", "numpy", "pydantic", "yaml", "jinja2", "harness.plan", "harness.report"}
+
+
+def test_help_imports_no_command(modules):
     """Nor what commands need: numpy, pydantic, the planner, reports."""
-    modules = modules_of("--help", cwd=tmp_path)
-    assert "harness.builtin.commands" in modules
-    assert not {f"harness.{code.partition(':')[0]}" for rows in COMMANDS.values() for _, code, _ in rows} & modules
-    assert not {"torch", "numpy", "pydantic", "yaml", "jinja2", "harness.plan", "harness.report"} & modules
+    assert "harness.builtin.commands" in modules["--help"]
+    assert (
+        not {f"harness.{code.partition(':')[0]}" for rows in COMMANDS.values() for _, code, _ in rows}
+        & modules["--help"]
+    )
+    assert not SLOW & modules["--help"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["list"],
-        ["run", "--help"],
-        ["conform", "--help"],
-        ["export", "--help"],
-        ["report"],
-        ["report", "--json"],
-        ["report", "--as", "latex"],
-        ["plot", "--list"],
-        ["schema"],
-    ],
-    ids=" ".join,
-)
-def test_commands_that_measure_nothing_do_not_import_torch(tmp_path, arguments):
-    Store.create(tmp_path / "results", Plan("toy", "q?", "what", (block("a", "b"),)), "")
-    assert "torch" not in modules_of(*arguments, cwd=tmp_path)
+@pytest.mark.parametrize("arguments", ["run --help", "compare --help"])
+def test_the_help_of_a_command_does_not_import_what_it_executes(modules, arguments):
+    assert not SLOW & modules[arguments]
+
+
+@pytest.mark.parametrize("arguments", [" ".join(words) for words in LIGHT])
+def test_commands_that_measure_nothing_do_not_import_torch(modules, arguments):
+    assert "torch" not in modules[arguments]
 
 
 def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path):
     done = subprocess.run(
-        f"{' '.join(COMMAND)} list | head -1", shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60
+        f"{sys.executable} -m harness list | head -1",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stderr == ""
     assert done.stdout.strip() == "models"

@@ -12,12 +12,12 @@ from commands import harness
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "nothing.yaml"], "nothing.yaml: there is no such file."),
-        (["run", "ty.yaml"], "Did you mean toy.yaml"),
-        (["run", "empty"], "empty: there is no suite in it. A suite is a file named *.yaml."),
-        (["check", "."], "is a directory, not a suite. Name one YAML file in it."),
-        (["run", "empty.yaml"], "empty.yaml: is empty."),
-        (["run", "broken.yaml"], "broken.yaml:1:6: is not YAML: "),
+        (["run", "nothing.yaml"], "nothing.yaml: file not found."),
+        (["run", "ty.yaml"], "ty.yaml: file not found. Did you mean toy.yaml"),
+        (["run", "empty"], "empty: there are no suites in this folder. Create one with `harness new suite NAME`."),
+        (["check", "."], ".: expected a suite, found a folder. Name a YAML file in it."),
+        (["run", "empty.yaml"], "empty.yaml: this file is empty."),
+        (["run", "broken.yaml"], "broken.yaml:1:6: this is not valid YAML: "),
         (["run", "binary.yaml"], "is not UTF-8 text"),
         (["run"], "give a suite, or --resume with the folder of a run."),
         (["run", "--resume", "nowhere"], "nowhere: is not the folder of a run."),
@@ -25,9 +25,9 @@ from commands import harness
         (["run", "toy.yaml", "--set", "base.model=liner"], "--set base.model=liner: there is no model named 'liner'"),
         (["run", "toy.yaml", "--only", "what"], "--only what: expected AXIS=LEVEL"),
         (["run", "toy.yaml", "--executor", "lcal"], "there is no executor named 'lcal'. Did you mean local?"),
-        (["run", "toy.yaml", "--device", "gpu"], "there is no device 'gpu'"),
+        (["run", "toy.yaml", "--device", "gpu"], "--set base.device=gpu: unknown device 'gpu'. Use cpu, cuda or cuda:1."),
         (["check", "toy.yaml", "--set", "measure.sped={}"], "there is no field 'sped' here. Did you mean speed?"),
-        (["describe", "liner"], "no part is named 'liner'. Did you mean linear"),
+        (["describe", "liner"], "there is no part named 'liner'. Did you mean linear"),
         (["list", "modles"], "there is no kind of part 'modles'. Did you mean model?"),
         (["report"], "results: there is no run in it yet."),
         (["rnu"], "there is no command named 'rnu'. Did you mean run?"),
@@ -98,7 +98,7 @@ def test_a_broken_plugin_makes_list_fail_and_says_which(here):
 def test_the_self_test_replays_and_says_what_holds(here):
     done = harness("selftest", "--count", "40", "--json", cwd=here)
     found = json.loads(done.stdout)
-    assert {"environment": "load", "clock": None, "processes": 5}.items() <= found["cells"][-6].items()
+    assert {"environment": "load", "clock": None, "processes": 5}.items() <= found["rates"][-6].items()
     assert done.returncode == (0 if all(c["holds"] for c in found["checks"] if c["binding"]) else 3)
     assert "exclude each other" in harness("selftest", "--live", "--traces", "x.npz", cwd=here).stderr
     assert harness("selftest", "--traces", "nowhere.npz", cwd=here).returncode == 2
@@ -122,13 +122,13 @@ def test_noise_is_recorded_and_replayed(here):
 @pytest.mark.slow
 def test_the_doctor_looks_and_measures(here):
     found = json.loads(harness("doctor", "--json", cwd=here).stdout)
-    names = [finding["name"] for finding in found]
-    assert {"torch", "plugins", "clock", "CPU share", "smallest difference"} <= set(names)
-    assert "toy.py" in next(finding["what"] for finding in found if finding["name"] == "plugins")
+    names = [result["name"] for result in found]
+    assert {"torch", "plugins", "clock", "CPU share", "sensitivity"} <= set(names)
+    assert "toy.py" in next(result["what"] for result in found if result["name"] == "plugins")
     looked = harness("doctor", "--no-measure", cwd=here)
     assert looked.returncode == (3 if "BAD " in looked.stdout else 0), looked.stdout
     assert "ok    torch: " in looked.stdout
-    assert "smallest difference" not in looked.stdout
+    assert "sensitivity" not in looked.stdout
 
 
 def test_the_schema_is_json(here):

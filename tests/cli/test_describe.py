@@ -1,4 +1,4 @@
-"""What describe says of a part: its parameters and what they mean, who offers what it needs, and an example."""
+"""What describe says about a part: its parameters and their meanings, which parts offer what it needs, and an example."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pydantic
 import pytest
 from toy_suite import TOY
 
-from harness.cli.describe import describe_entry, describe_named, in_words, whereabouts
+from harness.cli.describe import describe_entry, describe_named, in_words, location_of
 from harness.errors import UserError
 from harness.plan.examples import complaint, example_of, scalar
 from harness.plugins.catalog import KINDS, Catalog
@@ -150,7 +150,7 @@ def test_where_its_code_lies(mine, file):
 
 
 def test_code_that_is_in_no_file_is_named_all_the_same():
-    assert whereabouts(len) == {"module": "builtins", "name": "len", "file": None, "line": None}
+    assert location_of(len) == {"module": "builtins", "name": "len", "file": None, "line": None}
 
 
 def test_every_example_of_the_toy_plans(toy):
@@ -205,7 +205,7 @@ def test_without_models_there_is_no_suite_to_show():
     assert row_of(of_files(), "step_time")["example"]["kind"] == "command"
 
 
-def test_a_lone_model_is_held_against_itself(mine):
+def test_a_lone_model_is_compared_with_itself(mine):
     for name in [name for name in mine.entries(Model) if name != "cell"]:
         del mine._entries["model"][name]
     text = row_of(mine, "cell")["example"]["text"]
@@ -229,5 +229,5 @@ def test_the_same_in_json(mine):
 
 
 def test_an_unknown_name(toy):
-    with pytest.raises(UserError, match=r"no part is named 'liner'. Did you mean linear"):
+    with pytest.raises(UserError, match=r"there is no part named 'liner'. Did you mean linear"):
         describe_named(toy, "liner")

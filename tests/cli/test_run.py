@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,15 +13,29 @@ from pathlib import Path
 
 import pytest
 from commands import COMMAND, call, harness, heed_ctrl_c, lines_of, the_run
+from made_executor import MADE
 from toy_suite import SUITE, TOY
 
 
-def test_run_measures_prints_and_keeps(here):
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder with a complete run of the toy, and what the command printed."""
+    here = tmp_path_factory.mktemp("complete")
     (here / "toy.yaml").write_text(
         SUITE + "  memory: {}\n  cost: {}\n  profile: {steps: 1}\n"
         "claims:\n  - {says: Backwards costs nothing, level: backwards, expect: equal within 90%}\n"
     )
-    done = harness("run", "toy.yaml", cwd=here)
+    return here, harness("run", "toy.yaml", cwd=here)
+
+
+@pytest.fixture
+def copied(complete, tmp_path: Path) -> Path:
+    """A copy of the folder with the complete run."""
+    return shutil.copytree(complete[0], tmp_path / "copy")
+
+
+def test_run_measures_prints_and_stores(complete):
+    here, done = complete
     assert done.returncode == 0, done.stderr
     assert "all · train  backwards" in done.stderr
     assert "5 processes" in done.stderr
@@ -28,13 +43,13 @@ def test_run_measures_prints_and_keeps(here):
     assert lines[0] == "Does the toy work?"
     baseline, level = (next(line for line in lines if line.startswith(name)) for name in ("plain", "backwards"))
     assert baseline.endswith("baseline")
-    assert "another order" in level
+    assert "changes example order" in level
     assert "points/s" in done.stdout
     assert "all · train: memory" in done.stdout
     assert "256 FLOP (same)" in done.stdout
     assert any(line.strip().startswith("HOLDS: Backwards costs nothing") for line in lines)
-    assert lines[-1].startswith("The smallest difference this run could have seen")
-    assert lines[1].startswith("Holds: Backwards costs nothing (")
+    assert lines[-1].startswith("Sensitivity: differences of ")
+    assert lines[1].startswith('True: "Backwards costs nothing". backwards takes ')
     folder = the_run(here)
     assert f"Report: {(folder / 'report.html').relative_to(here)}" in lines
     assert {path.name for path in folder.iterdir()} >= {
@@ -55,47 +70,54 @@ def test_run_measures_prints_and_keeps(here):
     assert (folder / "tables" / "comparisons.csv").read_text().count("step_time") == 1
     assert len(list(folder.glob("traces/*/worker.pt.trace.json.gz"))) == 2
 
-    # the report is rebuilt from the records, without torch, and says the same
+
+def test_a_report_is_rebuilt_from_the_records_and_says_the_same(complete, copied):
+    folder = the_run(copied)
+    report = (folder / "report.md").read_text()
     (folder / "report.md").unlink()
-    again = harness("report", cwd=here)
+    again = harness("report", cwd=copied)
     assert again.returncode == 0
-    assert again.stdout == done.stdout
+    assert again.stdout == complete[1].stdout
     assert (folder / "report.md").read_text() == report
-    found = json.loads(harness("report", folder, "--json", cwd=here).stdout)
-    assert found["comparisons"][0]["interval"][0] < found["comparisons"][0]["ratio"]
-    flops = next(q for q in found["resources"] if (q["level"], q["name"]) == ("backwards", "flops"))
+    found = json.loads(harness("report", folder, "--json", cwd=copied).stdout)
+    assert found["comparisons"][0]["low"] < found["comparisons"][0]["ratio"] < found["comparisons"][0]["high"]
+    flops = next(q for q in found["resources"] if (q["level"], q["quantity"]) == ("backwards", "flops"))
     assert (flops["value"], flops["verdict"]) == (256.0, "same")
 
 
-def test_a_failed_trial_is_exit_code_3_and_the_rest_is_there(here):
-    text = SUITE.replace("backwards:", "bad: {model: {name: broken, how: raises}}\n    backwards:")
-    (here / "toy.yaml").write_text(text)
+def test_failed_trials_and_broken_promises_are_exit_code_3_and_the_rest_is_there(here):
+    levels = "bad: {model: {name: broken, how: raises}}\n    twice: {use: [doubled]}\n    backwards:"
+    (here / "toy.yaml").write_text(SUITE.replace("backwards:", levels))
     done = harness("run", "toy.yaml", cwd=here)
     assert done.returncode == 3
-    assert "all, bad: failed in verify: verifying: RuntimeError: the toy is broken" in done.stdout
+    assert "all, bad: failed in verify: verifying: RuntimeError: the toy is broken (toy.py:" in done.stdout
+    assert re.search(r"^twice .* invalid: promises the same computation", done.stdout, re.MULTILINE)
     assert "5 processes" in done.stderr
     assert harness("report", cwd=here).returncode == 3
+    # each of the two is enough
+    stored = (the_run(here) / "records.jsonl").read_text()
+    for outcomes, code in ((["failed"], 3), (["invalid"], 3), (["failed", "invalid"], 0)):
+        text = stored
+        for outcome in outcomes:
+            assert f'"outcome": "{outcome}"' in stored
+            text = text.replace(f'"outcome": "{outcome}"', '"outcome": "skipped"')
+        (the_run(here) / "records.jsonl").write_text(text)
+        assert harness("report", cwd=here).returncode == code
 
 
-def test_a_broken_promise_is_exit_code_3(here):
-    (here / "toy.yaml").write_text(SUITE.replace("use: [reverse]", "use: [doubled]"))
-    done = harness("run", "toy.yaml", cwd=here)
-    assert done.returncode == 3
-    assert "invalid (invalid: promises the same computation" in done.stdout
-
-
-def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(here):
-    (here / "bad_reporter.py").write_text(
+def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(copied):
+    (copied / "bad_reporter.py").write_text(
         "import harness\n"
         "def write(report, folder):\n    raise OSError('the disk is full')\n"
         "@harness.hookimpl\ndef provide_reporters():\n"
         "    yield harness.Reporter('bad', write, 'writes nothing')\n"
     )
-    done = harness("-p", "bad_reporter.py", "run", "toy.yaml", cwd=here)
+    (the_run(copied) / "report.md").unlink()
+    done = harness("-p", "bad_reporter.py", "run", "--resume", the_run(copied), cwd=copied)
     assert done.returncode == 3
     assert "reporter bad (plugin bad_reporter.py): OSError: the disk is full" in done.stdout
     assert "5 processes" in done.stderr
-    assert (the_run(here) / "report.md").exists()
+    assert (the_run(copied) / "report.md").exists()
 
 
 def test_a_claim_that_fails_twice_closes_the_gate(here):
@@ -106,9 +128,9 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     done = harness("run", "toy.yaml", "--gate", "--until-decided", cwd=here)
     assert done.returncode == 1, done.stderr
     assert "98 % interval" in done.stdout
-    assert "all: a claim fails by it; measuring it once more" in done.stderr
+    assert "all: a claim fails here; measuring it again" in done.stderr
     assert "FAILS: Spinning is free (all: " in done.stdout
-    assert "; once more: all: " in done.stdout
+    assert "; measured again: all: " in done.stdout
     folder = the_run(here)
     before = (folder / "records.jsonl").read_text()
     assert harness("run", "--resume", folder, "--gate", cwd=here).returncode == 1
@@ -116,17 +138,22 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     assert harness("report", cwd=here).returncode == 0  # a finding, where nobody guards
 
 
+def made(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """``harness run`` without measuring."""
+    return harness("-p", MADE, "run", *arguments, "--executor", "made", cwd=cwd)
+
+
 def test_quick_is_labelled(here):
-    done = harness("run", "toy.yaml", "--quick", "--set", "measure.speed.batches=2", cwd=here)
+    done = made("toy.yaml", "--quick", "--set", "measure.speed.batches=2", cwd=here)
     assert done.returncode == 0, done.stderr
-    assert "A first look, one process a block: nothing here is a verdict." in done.stdout
+    assert "A first look, one process per block: nothing here is a verdict." in done.stdout
     assert "first look: " in done.stdout
     assert "A first look" in (the_run(here) / "report.md").read_text()
 
 
 #: Enough for several processes, so that there is something to interrupt and something left to resume.
 SLOW = [
-    *("--set", "measure.speed.seconds=200 ms", "--set", "measure.speed.half_width=0.01%"),
+    *("--set", "measure.speed.seconds=100 ms", "--set", "measure.speed.half_width=0.01%"),
     *("--set", "measure.speed.budget=2 s"),
 ]
 
@@ -203,7 +230,7 @@ def test_resume_refuses_what_has_changed(here):
 
 
 def test_a_device_that_is_not_there(here):
-    done = harness("run", "toy.yaml", "--device", "cuda:9", cwd=here)
+    done = made("toy.yaml", "--device", "cuda:9", cwd=here)
     assert done.returncode == 2
     assert "there is no cuda:9 on this machine." in done.stderr
     assert not list((here / "results" / "toy").iterdir())
@@ -219,7 +246,7 @@ design: factorial""",
     )
     claim = "claims:\n  - {says: Spinning is dear, effect: turned, expect: higher by 20%}\n"
     (here / "toy.yaml").write_text(text.replace("margin: 99%", "margin: 50%") + claim)
-    done = harness("run", "toy.yaml", cwd=here)
+    done = made("toy.yaml", cwd=here)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     table = lines[lines.index("all · train: effects") + 1 :][:5]
@@ -236,8 +263,8 @@ design: factorial""",
     assert rows[0].startswith("mode,metric,estimand,factors,scale,effect,low,high,")
     assert "train,step_time,interaction,turned x order,ratio," in "\n".join(rows)
     found = json.loads(harness("report", folder, "--json", cwd=here).stdout)["effects"]
-    (turned,) = (e for e in found if (e["factors"], e["metric"]) == (["turned"], "step_time"))
-    assert turned["interval"][0] < turned["ratio"] < turned["interval"][1]
+    (turned,) = (e for e in found if (e["factors"], e["metric"]) == ("turned", "step_time"))
+    assert turned["low"] < turned["effect"] < turned["high"]
     before = (folder / "records.jsonl").read_text()
-    assert harness("run", "--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to do
+    assert made("--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to do
     assert (folder / "records.jsonl").read_text() == before

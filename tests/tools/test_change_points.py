@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.tools.across.change_points import SIDE, find_changes, likelihood_gains
+from harness.tools.comparison.change_points import FEWEST, find_changes, likelihood_gains
 
 #: What a run's five processes show of its own scatter, and what is assumed of the scatter of runs.
 WITHIN, ASSUMED = 0.006, 0.004
@@ -47,7 +47,7 @@ def test_several_changes_are_found_in_order():
     for segment, mean in zip(found.segments, (0.0, 0.05, -0.02), strict=True):
         assert abs(segment.mean - mean) < 4 * segment.error
     first, second = found.points
-    assert first.after == second.before == found.segments[1].mean
+    assert first.after is second.before is found.segments[1]
     assert first.p <= 0.05
 
 
@@ -73,7 +73,7 @@ def test_a_noisy_run_weighs_less():
 
 
 def test_short_and_empty_sequences_have_none():
-    for n in range(2 * SIDE):
+    for n in range(2 * FEWEST):
         found = find_changes([float(i) for i in range(n)], [1e-6] * n)
         assert not found.points
         assert found.p == 1.0
@@ -105,5 +105,5 @@ def test_the_gain_is_twice_the_difference_of_log_likelihoods():
         return float((weights * (values[part] - mean) ** 2).sum())
 
     whole = loss(slice(0, 9))
-    expected = [whole - loss(slice(0, at)) - loss(slice(at, 9)) for at in range(SIDE, 9 - SIDE + 1)]
+    expected = [whole - loss(slice(0, at)) - loss(slice(at, 9)) for at in range(FEWEST, 9 - FEWEST + 1)]
     assert likelihood_gains(values[None], 1 / variances[None])[0] == pytest.approx(expected)

@@ -23,7 +23,7 @@ def files(folder: Path) -> list[tuple[str, float]]:
     return sorted((str(path), path.stat().st_mtime) for path in folder.rglob("*"))
 
 
-def test_compare_says_what_became_slower_and_only_the_gate_closes(here):
+def test_compare_says_what_got_slower_and_only_the_gate_fails(here):
     before = files(here)
     done = harness("compare", "results/made/run0", "results/made/run2", cwd=here)
     assert done.returncode == 0, done.stderr
@@ -35,7 +35,7 @@ def test_compare_says_what_became_slower_and_only_the_gate_closes(here):
     assert files(here) == before
 
 
-def test_runs_go_by_the_names_of_their_suites(here):
+def test_runs_are_named_by_their_suites(here):
     for names in (("made~2", "latest"), ("made~2", "made"), ("latest~2", "made.yaml"), ("results/made/run0", "made~0")):
         done = harness("compare", *names, "--gate", "--margin", "5%", cwd=here)
         assert done.returncode == 1, (names, done.stdout)
@@ -65,7 +65,9 @@ def test_the_gate_s_other_codes(here):
     noisy = rewritten("noisy", timed(TWO, {"other": 1.1}, noise=0.1))
     assert harness("compare", "results/made/run0", noisy, "--gate", cwd=here).returncode == 4
     other = store(here / "results", "other", 1.1, 9, processor="Made 2")
-    assert harness("compare", "results/made/run0", other, "--gate", cwd=here).returncode == 4
+    done = harness("compare", "results/made/run0", other, "--gate", cwd=here)
+    assert done.returncode == 4
+    assert "\n  other machine: ratios differ between machines" in done.stdout
     assert harness("compare", "results/made/run0", other, "--gate", "--allow", "processor", cwd=here).returncode == 0
     assert harness("compare", "results/made/run0", other, cwd=here).returncode == 0
 
@@ -80,8 +82,8 @@ def test_mistakes_are_exit_code_2_with_what_to_do(here):
         (("made~1", "made", "--allow", "procesor"), "there is no such field. Did you mean processor?"),
         (("made~1", "made", "--margin", "5 points"), "expected a share such as 5% or 0.05."),
         (("made~1", "made", "--margin", "0"), "expected a share such as 5% or 0.05."),
-        (("made~1", "made", "--metric", "tokens"), "neither run has such a metric."),
-        (("made~1", "made", "--only", "what=othr"), "neither run has such a level. Did you mean other?"),
+        (("made~1", "made", "--metric", "tokens"), "neither run has a metric of this name."),
+        (("made~1", "made", "--only", "what=othr"), "neither run has a level of this name. Did you mean other?"),
         (("made~1",), "Missing argument 'B'"),
     ):
         done = harness("compare", *arguments, "--gate", cwd=here)
@@ -96,7 +98,7 @@ def test_mistakes_are_exit_code_2_with_what_to_do(here):
 
 def test_compare_and_history_as_json(here):
     found = json.loads(harness("compare", "made~2", "made", "--json", "--gate", cwd=here).stdout)
-    assert (found["gate"]["code"], found["gate"]["answer"]) == (1, "worse")
+    assert (found["gate"]["code"], found["gate"]["result"]) == (1, "worse")
     assert found["ratios"][0]["verdict"] == "slower"
     found = json.loads(harness("history", "made", "--json", cwd=here).stdout)
     assert [run["run"] for run in found["groups"][0]["runs"]] == ["run0", "run1", "run2"]
@@ -116,13 +118,13 @@ def test_history_shows_every_run_of_the_latest_suite(here):
     assert done.returncode == 0
 
 
-def test_earlier_runs_can_be_asked_how_much_runs_differ(here):
+def test_history_estimates_how_much_runs_differ_from_earlier_runs(here):
     for number in range(3, 10):
         store(here / "results", f"run{number}", 1.1 * (1.04 if number % 2 else 1.0), number)
     done = harness("compare", "made~1", "made", "--gate", cwd=here)
     assert done.returncode == 1
     done = harness("compare", "made~1", "made", "--gate", "--history", cwd=here)
-    assert "Judged by the spread of 9 earlier runs under the same key" in done.stdout
+    assert "Verdicts use the spread of 9 earlier comparable runs." in done.stdout
     assert done.returncode == 4
 
 

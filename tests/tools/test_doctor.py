@@ -1,4 +1,4 @@
-"""What the doctor sees, on made-up machines."""
+"""What the doctor reports on made-up machines."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 from harness.tools.selftest import doctor
 from harness.tools.selftest.calibration import BLOCK
-from harness.tools.selftest.doctor import Finding, Roots
+from harness.tools.selftest.doctor import Result, Roots
 
 
 @pytest.fixture
 def roots(tmp_path: Path):
-    """A machine of which nothing is told but what a test writes."""
+    """A machine that reports only what a test writes."""
 
     def write(**files: str) -> Roots:
         for name, text in files.items():
@@ -28,8 +28,8 @@ def roots(tmp_path: Path):
     return write
 
 
-def by_name(findings) -> dict[str, Finding]:
-    return {finding.name: finding for finding in findings}
+def by_name(results) -> dict[str, Result]:
+    return {result.name: result for result in results}
 
 
 FREQUENCY = "sys__devices__system__cpu__cpu0__cpufreq__scaling_governor"
@@ -39,7 +39,7 @@ FREQUENCY = "sys__devices__system__cpu__cpu0__cpufreq__scaling_governor"
 def test_governors(roots, governor, state):
     found = by_name(doctor.frequency(roots(**{FREQUENCY: governor + "\n"})))["governor"]
     assert (found.state, found.what) == (state, governor)
-    assert ("cpupower" in found.do) == (state == "note")
+    assert ("cpupower" in found.fix) == (state == "note")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_governors(roots, governor, state):
 def test_turbo(roots, file, on, off):
     found = by_name(doctor.frequency(roots(**{file: on})))["turbo"]
     assert found.state == "note"
-    assert f"echo {off} | sudo tee /{file.replace('__', '/')}" in found.do
+    assert f"echo {off} | sudo tee /{file.replace('__', '/')}" in found.fix
     assert by_name(doctor.frequency(roots(**{file: off})))["turbo"].state == "ok"
 
 
@@ -65,7 +65,7 @@ def test_a_container_s_quota(roots, limit, state):
     (told.sys / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
     (found,) = doctor.quota(told)
     assert found.state == state
-    assert ("stopped 7 times" in found.what) == (state != "ok")
+    assert ("throttled 7 times" in found.what) == (state != "ok")
 
 
 def process(ticks: int) -> str:
@@ -78,8 +78,8 @@ def test_other_load_and_steal(roots):
     def a_second(_: float) -> None:
         roots(proc__stat="cpu  160 0 0 120 0 0 0 20\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(110))
 
-    found = by_name(doctor.others(told, a_second))
-    assert found["steal"].what.startswith("20% of this machine's time")
+    found = by_name(doctor.other_load(told, a_second))
+    assert found["steal"].what.startswith("20% of the time went to other virtual machines")
     assert found["other load"].what == "1.2 of 2 cores busy: a (b) c (12)"
     assert {f.state for f in found.values()} == {"note"}
 
@@ -90,13 +90,13 @@ def test_a_quiet_machine(roots):
     def a_second(_: float) -> None:
         roots(proc__stat="cpu  101 0 0 199 0 0 0 0\ncpu0 x\n")
 
-    assert {finding.state for finding in doctor.others(told, a_second)} == {"ok"}
+    assert {result.state for result in doctor.other_load(told, a_second)} == {"ok"}
 
 
-def test_where_nothing_is_told_nothing_is_guessed(roots):
+def test_what_is_not_reported_is_not_guessed(roots):
     found = list(doctor.machine(roots(), sleep=lambda seconds: None))
-    assert {finding.name for finding in found} >= {"governor", "cgroup quota", "load", "clock"}
-    assert all(finding.state == "ok" for finding in found if finding.name != "clock")
+    assert {result.name for result in found} >= {"governor", "cgroup quota", "load", "clock"}
+    assert all(result.state == "ok" for result in found if result.name != "clock")
 
 
 def test_memory_that_runs_out(roots):
@@ -104,7 +104,7 @@ def test_memory_that_runs_out(roots):
     assert (found.state, found.what) == ("note", "1.0 of 8.0 GiB free")
 
 
-def test_every_part_s_code_is_looked_at(tmp_path):
+def test_the_code_of_every_part_is_imported(tmp_path):
     plugin = tmp_path / "bad.py"
     plugin.write_text(
         "import harness\n@harness.hookimpl\ndef provide_models():\n"
@@ -141,15 +141,15 @@ def test_a_torch_build_with_a_shared_gpu(monkeypatch, tmp_path):
         ([0.0001, -0.0001, 0.0002, 0.0, -0.0002], 0.5, {"ok", "note"}),
     ],
 )
-def test_eyesight(values, share, states):
+def test_sensitivity(values, share, states):
     from harness.analysis.timing import Comparison
 
     comparison = Comparison(
         block=BLOCK, level="b", mode="train", metric="step_time", estimate=estimate(values), cpu_share=share,
         values=tuple(values),
     )  # fmt: skip
-    found = by_name(doctor.eyesight(comparison, 10.0))
-    assert {finding.state for finding in found.values()} == states
-    words = found["smallest difference"].what
+    found = by_name(doctor.sensitivity(comparison, 10.0))
+    assert {result.state for result in found.values()} == states
+    words = found["sensitivity"].what
     assert "in 5 processes (10 s)" in words
     assert "in 20 processes (40 s)" in words

@@ -1,4 +1,4 @@
-"""Runs of a suite over time: planted changes with what they came with, and runs that are never mixed."""
+"""Runs of a suite over time: planted changes with their possible causes, and runs that are never mixed."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ from harness.errors import UserError
 from harness.records.plan import Block
 from harness.records.settings import Speed
 from harness.records.store import runs_of
-from harness.tools.across.history import NOTHING, History, Visit, history_of, past_of, read_history, visit_of
-from harness.tools.across.tables import course, history_sections, history_to_json
+from harness.tools.comparison.history import (
+    NOTHING,
+    History,
+    SuiteRun,
+    earlier_runs,
+    history_of,
+    read_history,
+    suite_run,
+)
+from harness.tools.comparison.history_tables import history_sections, sparkline, to_json
 
 
-def visit(number: int, ratio: float, *, made: Block = TWO, commit="a", noise=0.002, **facts) -> Visit:
+def run_of(number: int, ratio: float, *, made: Block = TWO, commit="a", noise=0.002, **facts) -> SuiteRun:
     """One run, named by its number."""
     known = {**FACTS, "git": {"commit": commit * 40, "dirty": False}, **facts}
     levels = {trial.level: ratio for trial in made.trials[1:]}
-    visited = visit_of(f"run-{number:02}", known, plan(made), timed(made, levels, seed=number, noise=noise))
-    return replace(visited, at=f"2030-01-01T00:00:{number:02}+00:00")
+    run = suite_run(f"run-{number:02}", known, plan(made), timed(made, levels, seed=number, noise=noise))
+    return replace(run, at=f"2030-01-01T00:00:{number:02}+00:00")
 
 
-def scattered(count: int, start: int = 0, ratio: float = 1.1, **more) -> list[Visit]:
+def scattered(count: int, start: int = 0, ratio: float = 1.1, **more) -> list[SuiteRun]:
     """Runs that scatter as runs do."""
     random = np.random.default_rng(start + 100)
     return [
-        visit(i, float(ratio * np.exp(random.normal(0, 0.003))), **more) for i in range(start, start + count)
+        run_of(i, float(ratio * np.exp(random.normal(0, 0.003))), **more) for i in range(start, start + count)
     ]  # fmt: skip
 
 
@@ -44,39 +52,39 @@ def test_a_steady_suite_has_one_group_and_no_change():
     assert group.differs == ()
 
 
-def test_a_planted_change_is_told_with_the_commit_it_came_with():
+def test_a_planted_change_is_told_with_the_commit_that_changed():
     history = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.155, commit="b")])
-    (shift,) = history.changes
-    assert (shift.last, shift.first, shift.verdict) == ("run-07", "run-08", "slower")
-    low, high = shift.interval
+    (change,) = history.changes
+    assert (change.last, change.first, change.verdict) == ("run-07", "run-08", "slower")
+    low, high = change.interval
     assert low < 1.05 < high
-    assert any(words.startswith("commit was aaaa") for words in shift.came_with)
-    assert shift.flags == ()
+    assert any(words.startswith("commit was aaaa") for words in change.also_changed)
+    assert change.flags == ()
 
 
-def test_a_change_with_nothing_recorded_says_so_and_a_plugin_s_version_is_named():
-    (shift,) = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.2)]).changes
-    assert shift.came_with == (NOTHING,)
+def test_a_change_without_a_recorded_cause_says_so_and_a_plugin_s_version_is_named():
+    (change,) = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.2)]).changes
+    assert change.also_changed == (NOTHING,)
     newer = replace(TWO, trials=(TWO.trials[0], replace(TWO.trials[1], model=replace(SPEC, version="2"))))
-    (shift,) = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.2, made=newer)]).changes
-    assert shift.came_with == ("other · versions: model was test 0 and is test 2",)
+    (change,) = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.2, made=newer)]).changes
+    assert change.also_changed == ("other · versions: model was test 0 and is test 2",)
 
 
-def test_runs_under_another_torch_are_another_group_and_the_shift_is_told():
+def test_runs_under_another_torch_are_another_group_and_the_difference_is_reported():
     history = history_of("made", [*scattered(6), *scattered(6, start=6, ratio=1.155, torch="2.14.0")])
-    assert [len(group.visits) for group in history.groups] == [6, 6]
+    assert [len(group.runs) for group in history.groups] == [6, 6]
     assert history.groups[1].differs == ("torch was 2.13.0 and is 2.14.0",)
     assert history.changes == ()
-    (shift,) = history.between
-    assert (shift.verdict, shift.came_with) == ("slower", ("torch was 2.13.0 and is 2.14.0",))
-    low, high = shift.interval
+    (change,) = history.between
+    assert (change.verdict, change.also_changed) == ("slower", ("torch was 2.13.0 and is 2.14.0",))
+    low, high = change.interval
     assert low < 1.05 < high
 
 
-def test_machines_that_take_turns_are_kept_apart():
+def test_machines_that_take_turns_are_separate_groups():
     ratios = [(i, 1.1 if i % 2 else 2.2, "Made 1" if i % 2 else "Made 2") for i in range(12)]
-    history = history_of("made", [visit(i, ratio, processor=name) for i, ratio, name in ratios])
-    assert [len(group.visits) for group in history.groups] == [6, 6]
+    history = history_of("made", [run_of(i, ratio, processor=name) for i, ratio, name in ratios])
+    assert [len(group.runs) for group in history.groups] == [6, 6]
     assert history.changes == ()
 
 
@@ -87,34 +95,34 @@ def test_another_question_within_a_group_is_another_series():
     assert (history.changes, history.between) == ((), ())
 
 
-def test_a_run_with_fewer_levels_goes_on_the_same_series():
+def test_a_run_with_fewer_levels_continues_the_same_series():
     three = block("plain", "other", "third")
     history = history_of("made", [*scattered(3, made=three), *scattered(3, start=3)])
-    assert {series.level: len(series.estimates) for series in history.groups[0].series} == {"other": 6, "third": 3}
+    assert {series.last.level: len(series.estimates) for series in history.groups[0].series} == {"other": 6, "third": 3}
 
 
-def test_what_says_nothing_is_left_out_with_the_reason():
+def test_runs_that_say_nothing_are_left_out_with_the_reason():
     quick = block("plain", "other", speed=Speed(quick=True))
     learning = learning_block("plain", "other")
     left = [
-        visit(0, 1.1, made=quick),
-        visit_of("learned", FACTS, plan(learning), []),
-        visit_of("stopped", FACTS, plan(TWO), timed(TWO, {"other": 1.1}, processes=2)),
-        visit_of("empty", {}, plan(TWO), []),
+        run_of(0, 1.1, made=quick),
+        suite_run("learned", FACTS, plan(learning), []),
+        suite_run("stopped", FACTS, plan(TWO), timed(TWO, {"other": 1.1}, processes=2)),
+        suite_run("empty", {}, plan(TWO), []),
     ]
-    history = history_of("made", [*left, visit(9, 1.1)])
+    history = history_of("made", [*left, run_of(9, 1.1)])
     assert [one.left_out for one in history.left_out] == [
         "a first look", "no times are planned", "too little was timed", "too little was timed",
     ]  # fmt: skip
-    assert len(history.groups[0].visits) == 1
+    assert len(history.groups[0].runs) == 1
     assert history_of("made", left).groups == ()
 
 
 def test_one_change_among_many_series_may_be_chance():
-    """Whatever is called in one of thirty series that is not clear among them is marked."""
+    """A change in one of thirty series that is not clear among all of them is flagged."""
     many = block("plain", *(f"l{i:02}" for i in range(30)))
     history = history_of("made", scattered(6, made=many))
-    assert all(shift.flags == ("one-of-many",) for shift in history.changes)
+    assert all(change.flags == ("one-of-many",) for change in history.changes)
 
 
 def test_fifty_runs_stay_readable():
@@ -128,17 +136,17 @@ def test_fifty_runs_stay_readable():
     assert len(summary.rows) == 1
     assert len(summary.rows[0][6]) == 50
     assert len(runs.rows) == 10
-    assert runs.notes == ("Earlier, and not shown here: 40 runs. Show more with --last N.",)
+    assert runs.notes == ("40 earlier runs not shown. Show more with --last N.",)
     assert "run-29 to run-30" in sections[1].tables[0].rows[0]
     assert "*" in history_sections(history, 50)[0].tables[1].rows[30][3]
     assert runs.rows[0][2] == "1.00 ms"
-    found = json.loads(json.dumps(history_to_json(history)))
+    found = json.loads(json.dumps(to_json(history)))
     assert found["groups"][0]["series"][0]["changes_at"] == ["run-30"]
 
 
-def test_a_course_is_drawn_from_lowest_to_highest():
-    assert course([1.0, 2.0, 3.0]) == "▁▅█"
-    assert course([1.0, 1.0]) == "▁▁"
+def test_a_sparkline_goes_from_lowest_to_highest():
+    assert sparkline([1.0, 2.0, 3.0]) == "▁▅█"
+    assert sparkline([1.0, 1.0]) == "▁▁"
 
 
 def test_a_damaged_run_is_a_problem_and_the_others_are_there(tmp_path):
@@ -146,7 +154,7 @@ def test_a_damaged_run_is_a_problem_and_the_others_are_there(tmp_path):
     (store(tmp_path, "two", 1.1, 2) / "plan.json").write_text("{")
     (store(tmp_path, "three", 1.1, 3) / "plan.json").write_text("{}")
     history = read_history(tmp_path, "made")
-    assert len(history.groups[0].visits) == 1
+    assert len(history.groups[0].runs) == 1
     assert len(history.problems) == 2
     assert isinstance(history, History)
 
@@ -162,11 +170,11 @@ def test_runs_are_found_by_the_suite_s_name(tmp_path):
     assert "harness run" in error.value.fix
 
 
-def test_the_past_of_a_run_is_under_its_key_and_older():
-    visits = [*scattered(6), visit(6, 1.1, torch="9"), visit(7, 1.1), visit(8, 1.1)]
-    named = [replace(one, folder=Path(one.name)) for one in visits]
-    past, runs = past_of(named, named[5], named[7])
-    assert runs == 6
+def test_earlier_runs_have_the_same_key_and_are_older():
+    runs = [*scattered(6), run_of(6, 1.1, torch="9"), run_of(7, 1.1), run_of(8, 1.1)]
+    named = [replace(one, folder=Path(one.name)) for one in runs]
+    past = earlier_runs(named, named[5], named[7])
+    assert past.runs == 6
     (ratios,) = past.ratios.values()
     assert len(ratios) == 6
     assert sorted(len(times) for times in past.seconds.values()) == [6, 6]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from harness.analysis.stats import Estimate
+from harness.analysis.stats import Estimate, estimate, welch
 from harness.analysis.timing import Measured
 from harness.errors import UserError
-from harness.tools.selftest.calibration import BLOCK, calibrate, experiment, is_contended, samples, welch
+from harness.tools.selftest.calibration import BLOCK, calibrate, experiment, is_contended, samples
 from harness.tools.selftest.traces import load_traces, save_traces, segment
 
 
@@ -22,12 +22,12 @@ def traces():
     return load_traces()
 
 
-def test_every_bar_is_met_on_the_shipped_recording(traces):
+def test_every_limit_is_met_on_the_shipped_recording(traces):
     _, checks = calibrate(traces)
     assert len(checks) == 40
     assert [check for check in checks if check.binding and not check.holds] == []
     assert [check.name for check in checks if not check.binding] == [
-        "nat: the usual way (all of A, then all of B, Welch's t) raises false alarms"
+        "nat: all of A, then all of B, compared by Welch's t test: false alarms"
     ]
 
 
@@ -51,7 +51,7 @@ def test_a_method_that_promises_too_much_is_caught(traces, monkeypatch):
 
 @pytest.mark.parametrize("environment", ["nat", "load"])
 @pytest.mark.parametrize("processes", [5, 10])
-def test_twenty_runs_of_the_same_thing_tell_no_difference(traces, environment, processes):
+def test_twenty_runs_of_the_same_level_show_no_difference(traces, environment, processes):
     draw = random.Random(20)
     verdicts = Counter(experiment(traces[environment], processes, 0.0, draw)[1] for _ in range(20))
     assert set(verdicts) <= {"equivalent", "undecided"}, verdicts
@@ -71,7 +71,7 @@ def test_a_shared_core_makes_cpu_time_decide(traces):
 
 def test_welch_is_welch(traces):
     a, b = traces["load"][0][:40, 0], traces["load"][1][:55, 0]
-    assert welch(a, b) == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue, rel=1e-9)
+    assert welch(estimate(a), estimate(b)).p_value() == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue, rel=1e-9)
 
 
 def test_only_errors_bind_on_another_recording(traces, tmp_path):
@@ -81,15 +81,15 @@ def test_only_errors_bind_on_another_recording(traces, tmp_path):
     assert [trace.shape for trace in mine["quiet"]] == [(200, 4)] * 3
     _, checks = calibrate(mine, 50, shipped=False)
     assert {check.must for check in checks if check.binding} >= {"at most"}
-    assert not any(check.binding for check in checks if "found" in check.name or "usual way" in check.name)
+    assert not any(check.binding for check in checks if "called slower" in check.name or "all of A" in check.name)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a recording", "folder"])
-def test_what_is_no_recording_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_recording_is_refused(tmp_path, content):
     path = tmp_path / "x.npz"
     if content == "folder":
         path.mkdir()
     elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.npz: (this is no recording of noise|cannot read the traces)"):
+    with pytest.raises(UserError, match=r"x\.npz: (this is not a recording of noise|cannot read the traces)"):
         load_traces(path)

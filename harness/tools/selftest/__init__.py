@@ -1,1 +1,1 @@
-"""Is the method right at the rate it states? On recorded noise, and on this machine now."""
+"""``harness selftest`` and ``harness doctor``: the error rate of verdicts, and the state of this machine."""

@@ -10,9 +10,6 @@ import click
 from harness.cli.options import as_json_option, echo_json
 from harness.cli.plugin_options import catalog_of
 from harness.errors import FAILED
-from harness.tools.selftest import doctor as checks
-from harness.tools.selftest.live import measure, servers, specimen_block
-from harness.tools.selftest.status import status
 
 #: The word that each state is shown by.
 WORDS = {"ok": "ok  ", "note": "note", "problem": "BAD "}
@@ -28,22 +25,26 @@ def doctor(context: click.Context, no_measure: bool, as_json: bool) -> None:
     It checks the torch build, threads, CPU governor, CPU quota, steal time, other load, GPU and plugins, and measures
     the smallest difference that can be seen in a given time. The exit code is 3 if there is a problem.
     """
+    from harness.tools.selftest import doctor as checks
+    from harness.tools.selftest.live import measure, servers, specimen_block
+    from harness.tools.selftest.status import status
+
     catalog = catalog_of(context)
     found = [*checks.machine(), *checks.plugins(catalog)]
     with servers(catalog.plugins.without) as running:
         status("starting torch")
         found += checks.torch_build(running.get({}).facts)
         if not no_measure:
-            status("measuring the baseline against itself")
+            status("comparing the baseline with itself")
             begun = time.monotonic()
             comparison = measure(specimen_block().without({"slowed"}), "same", running)
-            found += checks.eyesight(comparison, time.monotonic() - begun)
+            found += checks.sensitivity(comparison, time.monotonic() - begun)
     status("")
     if as_json:
-        echo_json([vars(finding) for finding in found])
+        echo_json([vars(result) for result in found])
     else:
-        for finding in found:
-            click.echo(f"{WORDS[finding.state]}  {finding.name}: {finding.what}")
-            if finding.do:
-                click.echo(f"        {finding.do}")
-    sys.exit(FAILED if any(finding.state == "problem" for finding in found) else 0)
+        for result in found:
+            click.echo(f"{WORDS[result.state]}  {result.name}: {result.what}")
+            if result.fix:
+                click.echo(f"        {result.fix}")
+    sys.exit(FAILED if any(result.state == "problem" for result in found) else 0)

@@ -1,4 +1,5 @@
-"""This machine, now: is the same told the same, and is an effect of known size found? And recordings of its noise."""
+"""The method on this machine, now: a level that is identical to the baseline, one that is slower by a known amount, and
+recordings of the machine's noise."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from harness.analysis import stats
 from harness.analysis.controls import floor_of
 from harness.analysis.stats import Array
 from harness.analysis.timing import CPU_SHARE, Comparison, Measured
+from harness.analysis.verdicts import Verdict
 from harness.errors import UserError
 from harness.measure.coordinator import measure_block
 from harness.measure.servers import Servers
@@ -34,7 +36,7 @@ from harness.tools.selftest.traces import LEAST_PAIRS, PROCESSES
 SPECIMEN = Path(__file__).parents[2] / "testing" / "specimen.py"
 
 SUITE = """
-question: Is the same told the same, and is an effect of known size found?
+question: Is an identical level called different, and is an effect of known size detected?
 base:
   model: specimen
   dataset: {name: specimen_points, batch_size: 128}
@@ -49,16 +51,17 @@ measure:
   speed: {half_width: 99%, budget: 1 s, batches: 4}
 """
 
-#: The effect that is planted.
+#: By how much the level `slowed` is slower.
 EFFECT = 0.05
+BROKEN = "the model of the self-test cannot be measured"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One comparison of five fresh processes: of the baseline with itself, or with the planted effect."""
+    """One comparison in five new processes: of the baseline with itself, or with a level that has a known effect."""
 
     comparison: Comparison
-    planted: float
+    effect: float
 
     @property
     def excludes(self) -> bool:
@@ -68,81 +71,80 @@ class Experiment:
 
     @property
     def covers(self) -> bool:
-        """Whether it holds the truth."""
+        """Whether the interval includes the true ratio."""
         low, high = self.comparison.interval or (1.0, 1.0)
-        return low <= 1 + self.planted <= high
+        return low <= 1 + self.effect <= high
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Experiments, counted. `coordinator` is the share of a core that this process used while others measured."""
+    """The outcomes of experiments. `coordinator` is the share of a core that this process used meanwhile."""
 
-    same: Sequence[Experiment]
-    planted: Sequence[Experiment]
+    experiments: Sequence[Experiment]
     coordinator: float
 
     @property
+    def same(self) -> list[Experiment]:
+        """Those that compare the baseline with itself."""
+        return [one for one in self.experiments if not one.effect]
+
+    @property
+    def slowed(self) -> list[Experiment]:
+        """Those with a known effect."""
+        return [one for one in self.experiments if one.effect]
+
+    @property
     def significant(self) -> int:
-        """A/A intervals that exclude no difference: 5 % of them do by chance."""
-        return sum(experiment.excludes for experiment in self.same)
+        """Intervals that exclude no difference although there is none: 5 % of them do by chance."""
+        return sum(one.excludes for one in self.same)
 
     @property
     def false_verdicts(self) -> int:
-        """A/A comparisons called faster or slower."""
-        return sum(experiment.comparison.verdict in ("faster", "slower") for experiment in self.same)
+        """Comparisons of the baseline with itself that were called faster or slower."""
+        return sum(one.comparison.verdict in (Verdict.FASTER, Verdict.SLOWER) for one in self.same)
 
     @property
-    def found(self) -> int:
-        """Planted effects called slower, with an interval that holds their true size."""
-        return sum(e.comparison.verdict == "slower" and e.covers for e in self.planted)
+    def detected(self) -> int:
+        """Known effects that were called slower, with an interval that includes their true size."""
+        return sum(one.comparison.verdict == Verdict.SLOWER and one.covers for one in self.slowed)
 
     @property
     def contended(self) -> int:
         """Comparisons in which the core was shared."""
-        return sum(e.comparison.cpu_share < CPU_SHARE for e in (*self.same, *self.planted))
+        return sum(one.comparison.cpu_share < CPU_SHARE for one in self.experiments)
 
     @property
     def holds(self) -> bool:
-        """At most one A/A in eight significant, at least nine in ten effects found. (Of forty, more than five happen
-        by chance once in seventy runs.)"""
-        return self.significant * 8 <= max(8, len(self.same)) and self.found * 10 >= 9 * len(self.planted)
+        """Whether at most one in eight identical levels is significant, and at least nine in ten known effects are
+        detected. (Of forty, more than five are significant by chance once in seventy runs.)"""
+        few = self.significant * 8 <= max(8, len(self.same))
+        return few and self.detected * 10 >= 9 * len(self.slowed)
 
     def lines(self) -> list[str]:
-        """In words."""
-        everything = (*self.same, *self.planted)
-        if not everything:
+        """The outcomes in sentences."""
+        if not self.experiments:
             return ["Nothing was measured."]
-        halves = [e.comparison.estimate.half_width() for e in everything if e.comparison.estimate]
+        halves = [one.comparison.estimate.half_width() for one in self.experiments if one.comparison.estimate]
         visible = float(np.median([math.expm1(stats.smallest_visible(half, stats.FLOOR, 5)) for half in halves]))
         lines = [
-            f"The baseline against itself, {len(self.same)} times: {self.significant} intervals exclude no difference "
-            f"(5 % are expected to), {self.false_verdicts} called faster or slower.",
-            f"+{EFFECT:.0%} planted, {len(self.planted)} times: {self.found} called slower by an interval that holds "
-            f"{EFFECT:.0%}.",
-            f"The smallest difference that five processes see here in 8 of 10 cases: {visible:.1%}.",
-            f"The coordinator used {self.coordinator:.1%} of a core meanwhile.",
+            f"The baseline compared with itself, {len(self.same)} times: {self.significant} intervals exclude no "
+            f"difference (5 % are expected to), {self.false_verdicts} called faster or slower.",
+            f"A level that is {EFFECT:.0%} slower, {len(self.slowed)} times: {self.detected} called slower, with an "
+            f"interval that includes {EFFECT:.0%}.",
+            f"Sensitivity: five processes detect differences of {visible:.1%} in 80 % of cases.",
+            f"The coordinating process used {self.coordinator:.1%} of a core meanwhile.",
         ]
         if self.contended:
-            lines.append(f"In {self.contended} of {len(everything)} the core was shared, and CPU time decided.")
-        return [*lines, "The bars are met." if self.holds else "A BAR IS MISSED."]
+            lines.append(f"In {self.contended} of {len(self.experiments)} the core was shared, so CPU time decided.")
+        return [*lines, "All limits are met." if self.holds else "A limit is MISSED."]
 
-    def as_json(self) -> Mapping[str, Any]:
-        """For scripts."""
+    def to_json(self) -> dict[str, Any]:
+        """The outcomes as JSON values."""
+        counts = ("significant", "false_verdicts", "detected", "contended", "coordinator", "holds")
         return {
-            "same": [list(e.comparison.interval or ()) for e in self.same],
-            "planted": [list(e.comparison.interval or ()) for e in self.planted],
-            "significant": self.significant,
-            "false_verdicts": self.false_verdicts,
-            "found": self.found,
-            "contended": self.contended,
-            "coordinator": self.coordinator,
-            "holds": self.holds,
+            **{name: [one.comparison.interval or () for one in getattr(self, name)] for name in ("same", "slowed")},
+            **{name: getattr(self, name) for name in counts},
         }
-
-
-def summary(found: Sequence[Experiment], coordinator: float) -> Summary:
-    """Count experiments."""
-    return Summary([e for e in found if not e.planted], [e for e in found if e.planted], coordinator)
 
 
 def specimen_block() -> Block:
@@ -153,7 +155,7 @@ def specimen_block() -> Block:
 
 @contextmanager
 def servers(without: Sequence[str] = ()) -> Iterator[Servers]:
-    """Fork servers that know the specimen, `without` some installed plugins, with a folder of their own."""
+    """Fork servers that have loaded the specimen, and not the plugins in `without`, with a folder of their own."""
     with (
         tempfile.TemporaryDirectory(prefix="harness-selftest-") as folder,
         Servers(Path(folder), Catalog(load_plugins([SPECIMEN], without))) as running,
@@ -161,38 +163,37 @@ def servers(without: Sequence[str] = ()) -> Iterator[Servers]:
         yield running
 
 
-def live(same: int, planted: int) -> Iterator[Experiment]:
-    """Measure `same` A/A comparisons and `planted` ones with an effect, each in five fresh processes. Raises UserError
-    where the machine cannot measure at all."""
+def live(same: int, slowed: int) -> Iterator[Experiment]:
+    """Measure this many comparisons of the baseline with itself, and with the level that is slower, each in five new
+    processes. Raises UserError if the machine cannot measure at all."""
     block = specimen_block()
-    wanted = ["same"] * same + ["slowed"] * planted
     with servers() as running:
-        for number, level in enumerate(wanted):
+        for number, level in enumerate(["same"] * same + ["slowed"] * slowed):
             # Another context, so that each experiment draws its own orders.
             this = replace(block.without({"same", "slowed"} - {level}), context={"experiment": str(number)})
             yield Experiment(measure(this, level, running), EFFECT if level == "slowed" else 0.0)
 
 
 def measure(block: Block, level: str, running: Servers) -> Comparison:
-    """A level of the block against its baseline."""
+    """A level of the block compared with its baseline."""
     records: list[Record] = []
     measure_block(block, [], records.extend, running)
     broken = next((record for record in records if record.outcome != "ok"), None)
     if broken is not None:
-        raise UserError(f"the self-test's own model cannot be measured: {broken.reason}.")
+        raise UserError(f"{BROKEN}: {broken.reason}.")
     measured = Measured(block, records, "train")
-    trial = next(trial for trial in block.trials if trial.level == level)
     floor = floor_of(measured.log_ratios(block.baseline.level, "control"))
-    return measured.compare(trial, "step_time", lambda samples: samples.seconds, floor, False)
+    return measured.compare(block.trial(level), "step_time", lambda samples: samples.seconds, floor, False)
 
 
 def record_noise(count: int, seconds: float) -> Iterator[tuple[str, Array]]:
     """Record `count` traces of `seconds` in each of two environments: "nat", the machine as it is, and "load", with a
-    burner on the same core. Yields each with its environment."""
+    busy loop on the same core. Yields each trace with its environment."""
     block = specimen_block().alone()
     assert block.measures.speed is not None
     speed = block.measures.speed.changed(batches=1, seconds=seconds / 2, visits=LEAST_PAIRS * PROCESSES)
     block = replace(block, measures=block.measures.with_(speed=speed))
+    members = [(block.baseline.level, role) for role in ("variant", "control")]
     for environment in ("nat", "load"):
         with servers() as running:
             server = running.get({})
@@ -200,18 +201,17 @@ def record_noise(count: int, seconds: float) -> Iterator[tuple[str, Array]]:
             if environment == "load":
                 os.sched_setaffinity(server.process.pid, {core})
             server.ask(do="prepare", block=block.to_json())
-            with burner(core) if environment == "load" else nothing():
+            with busy_loop(core) if environment == "load" else nullcontext():
                 for number in range(count):
-                    members = [(block.baseline.level, role) for role in ("variant", "control")]
                     message = {"kind": "speed", "stage": "speed", "mode": "train", "replicate": number}
                     answer = server.ask(do="measure", **message, members=members)
                     if "data" not in answer:
-                        raise UserError(f"the self-test's own model cannot be measured: {answer.get('reason')}.")
+                        raise UserError(f"{BROKEN}: {answer.get('reason')}.")
                     yield environment, trace_of(answer["data"])
 
 
 def trace_of(members: list[dict[str, Any]]) -> Array:
-    """The baseline's and the control's samples as (pairs, 4) microseconds a step."""
+    """The samples of the baseline and the control in microseconds per step, shape (pairs, 4)."""
     columns = []
     for member in members:
         data = member["data"]
@@ -220,7 +220,7 @@ def trace_of(members: list[dict[str, Any]]) -> Array:
 
 
 @contextmanager
-def burner(core: int) -> Iterator[None]:
+def busy_loop(core: int) -> Iterator[None]:
     """Keep one core busy meanwhile."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     os.sched_setaffinity(process.pid, {core})
@@ -229,9 +229,3 @@ def burner(core: int) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    """No burner."""
-    yield

@@ -5,20 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from tabulate import tabulate
 
-from harness.api.progress import minutes
 from harness.cli.options import as_json_option, echo_json
 from harness.errors import FAILED, INTERRUPTED, UserError
-from harness.tools.selftest.calibration import ENOUGH_TRACES, REPLAYS, calibrate
-from harness.tools.selftest.calibration import as_json as to_json
-from harness.tools.selftest.live import Experiment, record_noise, summary
-from harness.tools.selftest.live import live as experiments
-from harness.tools.selftest.status import status
-from harness.tools.selftest.traces import SHIPPED, load_traces, save_traces
+
+if TYPE_CHECKING:
+    from harness.analysis.stats import Array
+    from harness.tools.selftest.live import Experiment
 
 
 @click.command()
@@ -26,25 +22,18 @@ from harness.tools.selftest.traces import SHIPPED, load_traces, save_traces
     "--live", is_flag=True, help="Measure on this machine: 40 times no difference, 10 times +5 %. It takes minutes."
 )
 @click.option(
-    "--record",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
+    "--record", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Record the noise of this machine.",
-)
+)  # fmt: skip
 @click.option(
-    "--traces",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    "--traces", type=click.Path(path_type=Path), metavar="FILE",
     help="Replay this recording instead of the shipped one.",
-)
+)  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Experiments to run, or traces to record.")
 @click.option(
-    "--seconds",
-    type=click.FloatRange(min=0.5),
-    default=5.0,
-    show_default=True,
+    "--seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True,
     help="The length of each recorded trace.",
-)
+)  # fmt: skip
 @as_json_option
 def selftest(
     live: bool, record: Path | None, traces: Path | None, count: int | None, seconds: float, as_json: bool
@@ -67,19 +56,25 @@ def selftest(
 
 def replayed(path: Path | None, count: int | None, as_json: bool) -> None:
     """Replay recorded noise and print the calibration table."""
+    from tabulate import tabulate
+
+    from harness.tools.selftest.calibration import ENOUGH_TRACES, REPLAYS, calibrate, to_json
+    from harness.tools.selftest.status import status
+    from harness.tools.selftest.traces import SHIPPED, load_traces
+
     traces = load_traces(path or SHIPPED)
     replays = count or REPLAYS
-    cells, checks = calibrate(traces, replays, shipped=path is None, say=status)
+    rates, checks = calibrate(traces, replays, shipped=path is None, say=status)
     status("")
     missed = [check for check in checks if check.binding and not check.holds]
     if as_json:
-        echo_json(to_json(cells, checks))
+        echo_json(to_json(rates, checks))
         sys.exit(FAILED if missed else 0)
     rows = [
         (
             check.name,
             f"{check.share:.1%}",
-            f"{check.must} {check.bar:.1%}" if check.binding else "no limit",
+            f"{check.must} {check.limit:.1%}" if check.binding else "no limit",
             ("met" if check.holds else "MISSED") if check.binding else "",
         )
         for check in checks
@@ -95,9 +90,14 @@ def replayed(path: Path | None, count: int | None, as_json: bool) -> None:
 
 def recording(path: Path, count: int, seconds: float) -> None:
     """Record the noise of this machine. Ctrl-C writes the complete traces."""
+    from harness.api.progress import minutes
+    from harness.tools.selftest.live import record_noise
+    from harness.tools.selftest.status import status
+    from harness.tools.selftest.traces import save_traces
+
     if not path.parent.is_dir():
         raise UserError("folder not found.", where=str(path.parent))
-    found: dict[str, Any] = {}
+    found: dict[str, list[Array]] = {}
     interrupted = False
     begun = time.monotonic()
     try:
@@ -117,22 +117,26 @@ def recording(path: Path, count: int, seconds: float) -> None:
 
 
 def on_this_machine(same: int, as_json: bool) -> None:
-    """Compare the baseline with itself, and with a variant that is slower by a known amount."""
-    planted = max(1, same // 4)
+    """Compare the baseline with itself, and with a level that is slower by a known amount."""
+    from harness.api.progress import minutes
+    from harness.tools.selftest.live import Summary, live
+    from harness.tools.selftest.status import status
+
+    slowed = max(1, same // 4)
     found: list[Experiment] = []
     interrupted = False
-    begun, mine = time.monotonic(), time.process_time()
+    begun, cpu_begun = time.monotonic(), time.process_time()
     try:
-        for number, experiment in enumerate(experiments(same, planted), start=1):
+        for number, experiment in enumerate(live(same, slowed), start=1):
             found.append(experiment)
-            left = (time.monotonic() - begun) / number * (same + planted - number)
-            status(f"{number} of {same + planted} comparisons, {minutes(left)} left")
+            left = (time.monotonic() - begun) / number * (same + slowed - number)
+            status(f"{number} of {same + slowed} comparisons, {minutes(left)} left")
     except KeyboardInterrupt:
         interrupted = True
     status("")
-    result = summary(found, coordinator=(time.process_time() - mine) / (time.monotonic() - begun))
+    result = Summary(found, coordinator=(time.process_time() - cpu_begun) / (time.monotonic() - begun))
     if as_json:
-        echo_json(result.as_json())
+        echo_json(result.to_json())
     else:
         click.echo("\n".join(result.lines()))
     sys.exit(INTERRUPTED if interrupted else 0 if result.holds else FAILED)

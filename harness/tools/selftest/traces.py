@@ -1,7 +1,7 @@
-"""Recorded noise: what two identical things took, side by side, on a real machine.
+"""Recorded noise: the times of two identical levels, measured together on a real machine.
 
-`noise_traces.npz`, which ships with the harness, was recorded on a shared two-core machine: one training step of about
-5 ms, in the environment "nat" (as the machine was: contended) and "load" (with a burner on the same core).
+`noise_traces.npz`, which is part of the package, was recorded on a shared two-core machine. It holds training steps of
+about 5 ms in two environments: "nat", the contended machine as it was, and "load", with a busy loop on the same core.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.analysis.stats import Array
 from harness.errors import UserError
 
 SHIPPED = Path(__file__).parent / "noise_traces.npz"
-#: A trace holds about as much as five processes measure: a simulated process is a fifth of one.
+#: A trace is about as long as the samples of five processes: a simulated process is a fifth of one.
 PROCESSES = 5
 #: A simulated process has at least this many pairs.
 LEAST_PAIRS = 8
@@ -26,10 +26,8 @@ Traces = Mapping[str, Sequence[Array]]
 
 
 def load_traces(path: Path = SHIPPED) -> Traces:
-    """The traces by environment: each an array (pairs, 4) of microseconds: wall and CPU time of one, then of the other.
-
-    Raises UserError where the file is not such a recording.
-    """
+    """The traces by environment. Each is an array of shape (pairs, 4) in microseconds: wall and CPU time of one level,
+    then of the other. Raises UserError if the file is not such a recording."""
     found: dict[str, list[Array]] = {}
     try:
         if path.is_file() and not is_zipfile(path):
@@ -42,13 +40,13 @@ def load_traces(path: Path = SHIPPED) -> Traces:
     except OSError as error:
         raise UserError(f"cannot read the traces: {error.strerror or error}.", where=str(path)) from error
     except (ValueError, KeyError) as error:
-        fix = "harness selftest --record FILE makes one."
-        raise UserError("this is no recording of noise.", where=str(path), fix=fix) from error
+        fix = "Record one with: harness selftest --record FILE"
+        raise UserError("this is not a recording of noise.", where=str(path), fix=fix) from error
     return found
 
 
 def save_traces(path: Path, traces: Traces) -> None:
-    """Write a recording that `load_traces` reads. Raises UserError where it cannot be written."""
+    """Write a recording that `load_traces` reads. Raises UserError if it cannot be written."""
     numbered = [(environment, trace) for environment, group in traces.items() for trace in group]
     arrays = {f"t{index}": trace.astype(np.float32) for index, (_, trace) in enumerate(numbered)}
     meta = np.array([f"{index}|{environment}|rand" for index, (environment, _) in enumerate(numbered)])
@@ -60,8 +58,8 @@ def save_traces(path: Path, traces: Traces) -> None:
 
 
 def segment(trace: Array, draw: random.Random) -> Array:
-    """A simulated process: a fifth of a trace, contiguous, its two labels swapped at random, so that the null is true
-    by construction."""
+    """A simulated process: a contiguous fifth of a trace. Its two levels are swapped at random, so that they do not
+    differ by construction."""
     size = max(LEAST_PAIRS, len(trace) // PROCESSES)
     begin = draw.randrange(max(1, len(trace) - size + 1))
     part = trace[begin : begin + size]

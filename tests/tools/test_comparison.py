@@ -14,16 +14,17 @@ from harness.errors import UserError
 from harness.records.plan import Block, Claim, Trial
 from harness.records.record import Record
 from harness.records.settings import Measures, Speed
-from harness.tools.across.pairs import Side
-from harness.tools.across.runs import Asked, Gate, compare_runs, gate, to_json
-from harness.tools.across.tables import comparison_sections, flags_of
-from harness.tools.across.times import Past, where_of
+from harness.tools.comparison.comparison import ComparisonOptions, compare_runs, to_json
+from harness.tools.comparison.gate import Gate, gate_of
+from harness.tools.comparison.pairs import RunData
+from harness.tools.comparison.tables import comparison_sections
+from harness.tools.comparison.times import EarlierRuns, coordinates_of
 
 
 @pytest.fixture
 def side(catalog):
-    def make(records, *blocks: Block, facts=FACTS, name="run", claims=(), **more) -> Side:
-        return Side.of(name, facts, plan(*blocks, claims=claims, **more), records, catalog)
+    def make(records, *blocks: Block, facts=FACTS, name="run", claims=(), **more) -> RunData:
+        return RunData.of(name, facts, plan(*blocks, claims=claims, **more), records, catalog)
 
     return make
 
@@ -32,7 +33,7 @@ def side(catalog):
 def run_of(side):
     """A run of one block in which `other` takes `ratio` times as long as `plain`."""
 
-    def make(ratio: float, seed: int, made: Block = TWO, facts=FACTS, **more) -> Side:
+    def make(ratio: float, seed: int, made: Block = TWO, facts=FACTS, **more) -> RunData:
         return side(
             timed(made, {trial.level: ratio for trial in made.trials[1:]}, seed=seed, **more), made, facts=facts
         )
@@ -40,10 +41,10 @@ def run_of(side):
     return make
 
 
-def outcome(a: Side, b: Side, past: Past | None = None, **asked) -> tuple[list[tuple[str, str]], Gate]:
+def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **asked) -> tuple[list[tuple[str, str]], Gate]:
     """Level and verdict of each ratio, and the gate."""
-    across = compare_runs(a, b, Asked(**asked), past)
-    return [(change.level, change.verdict) for change in across.ratios], gate(across)
+    comparison = compare_runs(a, b, ComparisonOptions(**asked), past)
+    return [(change.level, change.verdict) for change in comparison.ratios], gate_of(comparison)
 
 
 def test_equal_runs_are_fine(run_of):
@@ -52,7 +53,7 @@ def test_equal_runs_are_fine(run_of):
     assert (answer.code, answer.worse, answer.open) == (0, (), ())
 
 
-def test_five_percent_slower_closes_the_gate_and_faster_does_not(run_of):
+def test_five_percent_slower_fails_the_gate_and_faster_does_not(run_of):
     verdicts, answer = outcome(run_of(1.1, 1), run_of(1.1 * 1.05, 2))
     assert verdicts == [("other", "slower")]
     assert answer.code == 1
@@ -62,38 +63,40 @@ def test_five_percent_slower_closes_the_gate_and_faster_does_not(run_of):
     assert answer.code == 0
 
 
-def test_the_margin_is_the_smaller_of_the_suites_or_as_asked(run_of):
+def test_the_margin_is_the_smaller_one_of_the_suites_or_the_given_one(run_of):
     wide = block("plain", "other", speed=Speed(margin=0.2))
     assert outcome(run_of(1.1, 1), run_of(1.155, 2, wide))[1].code == 1
     assert outcome(run_of(1.1, 1, wide), run_of(1.155, 2, wide))[1].code == 0
     assert outcome(run_of(1.1, 1), run_of(1.155, 2), margin=0.2)[1].code == 0
 
 
-def test_another_processor_is_marked_and_opens_no_gate_until_accepted(run_of):
+def test_another_processor_is_flagged_and_leaves_the_gate_open_until_it_is_allowed(run_of):
     there = {**FACTS, "processor": "Made 2", "platform": "Linux 2"}
     a, b = run_of(1.1, 1), run_of(1.155, 2, facts=there)
-    across = compare_runs(a, b, Asked())
-    (ratio,) = across.ratios
+    comparison = compare_runs(a, b, ComparisonOptions())
+    (ratio,) = comparison.ratios
     assert (ratio.verdict, ratio.flags) == ("slower", ("other machine",))
-    assert gate(across).code == 4
-    assert {change.verdict for change in across.times} == {"not comparable"}
-    assert any(line.startswith("other machine: ") for line in flags_of(across))
-    across = compare_runs(a, b, Asked(allowed=frozenset({"processor"})))
-    assert across.ratios[0].flags == ()
-    assert gate(across).code == 1
+    assert gate_of(comparison).code == 4
+    assert {change.verdict for change in comparison.times} == {"not comparable"}
+    assert comparison.flags == {"other machine"}
+    comparison = compare_runs(a, b, ComparisonOptions(allowed=frozenset({"processor"})))
+    assert comparison.ratios[0].flags == ()
+    assert gate_of(comparison).code == 1
     # the times are still of two kernels
-    assert {change.verdict for change in across.times} == {"not comparable"}
+    assert {change.verdict for change in comparison.times} == {"not comparable"}
 
 
 @pytest.mark.parametrize("fact", ["python", "torch", "git", "plugins"])
-def test_versions_are_told_and_bar_nothing(run_of, fact):
+def test_versions_are_shown_and_rule_out_nothing(run_of, fact):
     values = {"git": {"commit": "b" * 40, "dirty": True}, "plugins": {"test": "1"}}
-    across = compare_runs(run_of(1.1, 1), run_of(1.1, 2, facts={**FACTS, fact: values.get(fact, "9.9")}), Asked())
-    assert across.differences
-    assert all(not difference.bars for difference in across.differences)
-    assert across.ratios[0].flags == ()
-    assert {change.verdict for change in across.times} == {"shown"}
-    assert gate(across).code == 0
+    comparison = compare_runs(
+        run_of(1.1, 1), run_of(1.1, 2, facts={**FACTS, fact: values.get(fact, "9.9")}), ComparisonOptions()
+    )
+    assert comparison.differences
+    assert all(not difference.rules_out for difference in comparison.differences)
+    assert comparison.ratios[0].flags == ()
+    assert {change.verdict for change in comparison.times} == {"shown"}
+    assert gate_of(comparison).code == 0
 
 
 def changed(made: Block, level: str | None = None, **fields) -> Block:
@@ -113,18 +116,18 @@ def changed(made: Block, level: str | None = None, **fields) -> Block:
         ({"environment": {"MALLOC": "other"}}, "environment"),
     ],
 )
-def test_another_trial_is_refused_with_the_field(run_of, fields, field):
+def test_another_trial_is_not_comparable_and_the_field_is_named(run_of, fields, field):
     a, b = run_of(1.1, 1), run_of(1.1, 2, changed(TWO, **fields))
-    across = compare_runs(a, b, Asked())
-    (ratio,) = across.ratios
+    comparison = compare_runs(a, b, ComparisonOptions())
+    (ratio,) = comparison.ratios
     assert ratio.verdict == "not comparable"
     assert field in ratio.reason
     assert ratio.size is None
-    assert gate(across).code == 4
+    assert gate_of(comparison).code == 4
     assert outcome(a, b, allowed=frozenset({field}))[1].code == 0
 
 
-def test_a_changed_baseline_bars_the_ratios_to_it_and_a_changed_level_its_own(side):
+def test_a_changed_baseline_rules_out_all_ratios_and_a_changed_level_its_own(side):
     three = block("plain", "other", "third")
     a = side(timed(three, {"other": 1.1, "third": 1.2}, seed=1), three)
     for level, expected in (("plain", ["not comparable"] * 2), ("other", ["not comparable", "equivalent"])):
@@ -133,25 +136,27 @@ def test_a_changed_baseline_bars_the_ratios_to_it_and_a_changed_level_its_own(si
         assert [verdict for _, verdict in outcome(a, b)[0]] == expected
 
 
-def test_a_version_of_a_plugin_is_told(run_of):
-    across = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, model=replace(SPEC, version="1"))), Asked())
-    (difference,) = across.differences
+def test_a_version_of_a_plugin_is_shown(run_of):
+    comparison = compare_runs(
+        run_of(1.1, 1), run_of(1.1, 2, changed(TWO, model=replace(SPEC, version="1"))), ComparisonOptions()
+    )
+    (difference,) = comparison.differences
     assert (difference.name, difference.a, difference.b) == ("versions: model", "test 0", "test 1")
     assert difference.places == ("all · plain", "all · other")
-    assert gate(across).code == 0
+    assert gate_of(comparison).code == 0
 
 
-def test_another_work_set_is_refused_and_another_budget_told(run_of):
+def test_another_work_set_is_not_comparable_and_another_budget_is(run_of):
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(batches=4))))[1].code == 4
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(cache="cold"))))[1].code == 4
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(budget=4))))[1].code == 0
 
 
-def test_another_device_is_marked(run_of):
-    across = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, device="cuda")), Asked())
-    assert across.ratios[0].flags == ("other machine",)
-    assert across.times[0].verdict == "not comparable"
-    assert gate(across).code == 4
+def test_another_device_is_flagged(run_of):
+    comparison = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, device="cuda")), ComparisonOptions())
+    assert comparison.ratios[0].flags == ("other machine",)
+    assert comparison.times[0].verdict == "not comparable"
+    assert gate_of(comparison).code == 4
 
 
 def test_what_failed_in_b_comes_before_what_is_slower(side):
@@ -178,15 +183,19 @@ def test_noise_is_undecided(run_of):
     assert "interval is ±" in answer.open[0]
 
 
-def test_runs_far_apart_are_taken_to_differ_by_more(run_of):
+def test_runs_far_apart_are_assumed_to_differ_by_more(run_of):
     """And so are runs whose time is not known."""
-    now = compare_runs(run_of(1.1, 1), run_of(1.1, 2), Asked()).ratios[0]
+    now = compare_runs(run_of(1.1, 1), run_of(1.1, 2), ComparisonOptions()).ratios[0]
     for at in ("2030-01-02T00:00:00+00:00", "2030-01-01T00:00:00", ""):
-        later = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at=at), Asked()).ratios[0]
+        later = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at=at), ComparisonOptions()).ratios[0]
         assert (later.verdict, later.flags) == ("undecided", ("far apart",))
         assert later.estimate.half_width() == pytest.approx(2 * now.estimate.half_width(), rel=0.1)
-    past = Past({where_of({}, "other", "train"): [Estimate(0.1 + 0.001 * (i % 2), 0.001, 4, 5) for i in range(8)]})
-    measured = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at="2030-02-01T00:00:00+00:00"), Asked(), past).ratios[0]
+    past = EarlierRuns(
+        {coordinates_of({}, "other", "train"): [Estimate(0.1 + 0.001 * (i % 2), 0.001, 4, 5) for i in range(8)]}
+    )
+    measured = compare_runs(
+        run_of(1.1, 1), run_of(1.1, 2, at="2030-02-01T00:00:00+00:00"), ComparisonOptions(), past
+    ).ratios[0]
     assert (measured.verdict, measured.flags) == ("equivalent", ())
 
 
@@ -201,7 +210,7 @@ def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
     assert answer.code == 4
 
 
-def test_where_one_run_goes_by_cpu_time_both_do(side):
+def test_if_one_run_needs_cpu_time_both_use_it(side):
     """In A the core was shared by the variant alone, whose wall time is twice its CPU time."""
     shared = timed(TWO, {"other": 1.1}, seed=1)
     for each in shared:
@@ -209,8 +218,8 @@ def test_where_one_run_goes_by_cpu_time_both_do(side):
     quiet = timed(TWO, {"other": 1.1}, seed=2)
     for each in quiet:
         each.data["wall"] = [int(x * (1.05 if each.level == "other" else 1)) for x in each.data["wall"]]
-    across = compare_runs(side(shared, TWO), side(quiet, TWO), Asked())
-    (ratio,) = across.ratios
+    comparison = compare_runs(side(shared, TWO), side(quiet, TWO), ComparisonOptions())
+    (ratio,) = comparison.ratios
     assert (ratio.verdict, ratio.flags[0]) == ("equivalent", "cpu-clock")
     assert ratio.b == pytest.approx(1.1, abs=0.01)
 
@@ -220,24 +229,24 @@ def test_an_answer_that_is_wrong_on_purpose_is_not_ranked(run_of):
     verdicts, answer = outcome(run_of(1.1, 1, wrong), run_of(1.5, 2, wrong))
     assert verdicts == [("other", "unranked")]
     assert answer.code == 4
-    assert answer.open == ("nothing of the two runs can be compared",)
+    assert answer.open == ("the two runs have nothing that can be compared",)
 
 
-def test_levels_and_contexts_of_one_run_alone(side):
+def test_levels_and_contexts_that_only_one_run_has(side):
     a_only, shared = replace(TWO, context={"cell": "a"}), replace(TWO, context={"cell": "b"})
     bigger = replace(block("plain", "other", "more"), context={"cell": "b"})
     b_only = replace(TWO, context={"cell": "c"})
     a = side([*timed(a_only, {"other": 1.1}), *timed(shared, {"other": 1.1})], a_only, shared)
     b = side([*timed(bigger, {"other": 1.1, "more": 3}, seed=1), *timed(b_only, {"other": 1})], bigger, b_only)
-    across = compare_runs(a, b, Asked())
-    assert [(c.level, c.verdict) for c in across.ratios] == [("other", "equivalent"), ("more", "new")]
-    assert (across.missing, across.new) == (("a",), ("c",))
-    assert gate(across).open == ("a: only in A",)
-    assert gate(across).code == 4
+    comparison = compare_runs(a, b, ComparisonOptions())
+    assert [(c.level, c.verdict) for c in comparison.ratios] == [("other", "equivalent"), ("more", "new")]
+    assert (comparison.only_in_a, comparison.only_in_b) == (("a",), ("c",))
+    assert gate_of(comparison).open == ("a: only in A",)
+    assert gate_of(comparison).code == 4
     assert outcome(a, b, only={"cell": ["b"]})[1].code == 0
-    back = compare_runs(b, a, Asked(only={"cell": ["b"]}))
+    back = compare_runs(b, a, ComparisonOptions(only={"cell": ["b"]}))
     assert [(c.level, c.verdict) for c in back.ratios] == [("other", "equivalent"), ("more", "missing")]
-    assert gate(back).code == 4
+    assert gate_of(back).code == 4
 
 
 def test_another_question_leaves_nothing(side):
@@ -257,21 +266,21 @@ def test_what_one_run_does_not_time_is_missing(side):
     both = block("plain", "other", speed=Speed(of=("train", "inference")))
     a = side(timed(both, {"other": 1.1}), both)
     b = side(timed(TWO, {"other": 1.1}, seed=1), TWO)
-    across = compare_runs(a, b, Asked())
-    assert across.missing == ("all · inference",)
-    assert gate(across).code == 4
-    assert compare_runs(b, a, Asked()).new == ("all · inference",)
+    comparison = compare_runs(a, b, ComparisonOptions())
+    assert comparison.only_in_a == ("all · inference",)
+    assert gate_of(comparison).code == 4
+    assert compare_runs(b, a, ComparisonOptions()).only_in_b == ("all · inference",)
 
 
-def test_mistakes_are_told_with_what_there_is(run_of):
+def test_mistakes_name_what_is_known(run_of):
     a, b = run_of(1.1, 1), run_of(1.1, 2)
     for asked, words in (
-        ({"only": {"wath": ["x"]}}, "neither run has such an axis. Did you mean what?"),
-        ({"only": {"what": ["othre"]}}, "neither run has such a level. Did you mean other?"),
-        ({"metrics": ("step_tme",)}, "neither run has such a metric. Did you mean step_time?"),
+        ({"only": {"wath": ["x"]}}, "neither run has an axis of this name. Did you mean what?"),
+        ({"only": {"what": ["othre"]}}, "neither run has a level of this name. Did you mean other?"),
+        ({"metrics": ("step_tme",)}, "neither run has a metric of this name. Did you mean step_time?"),
     ):
         with pytest.raises(UserError) as error:
-            compare_runs(a, b, Asked(**asked))
+            compare_runs(a, b, ComparisonOptions(**asked))
         assert words in str(error.value)
 
 
@@ -281,42 +290,42 @@ def test_a_slower_one_of_many_may_be_chance(side):
     many, two = block("plain", *names), block("plain", "l00")
     slow = {"l00": 1.0165}
 
-    def held(made: Block) -> str:
+    def verdict(made: Block) -> str:
         levels = [trial.level for trial in made.trials[1:]]
         a = side(timed(made, dict.fromkeys(levels, 1.0), seed=3, noise=0.0005), made)
         b = side(timed(made, {**dict.fromkeys(levels, 1.0), **slow}, seed=4, noise=0.0005), made)
-        return next(c for c in compare_runs(a, b, Asked(margin=0.001)).ratios if c.level == "l00").verdict
+        return next(c for c in compare_runs(a, b, ComparisonOptions(margin=0.001)).ratios if c.level == "l00").verdict
 
-    assert held(two) == "slower"
-    assert held(many) == "undecided"
+    assert verdict(two) == "slower"
+    assert verdict(many) == "undecided"
 
 
 CLAIM = Claim("Other is slower", "other", "step_time", "higher", 0.05, "train", {}, "all", "ratio")
 
 
-def test_a_claim_that_held_and_fails_closes_the_gate(side):
-    def run(ratio: float, seed: int, claim: Claim = CLAIM, noise: float = 0.002, facts=FACTS) -> Side:
+def test_a_claim_that_held_and_fails_fails_the_gate(side):
+    def run(ratio: float, seed: int, claim: Claim = CLAIM, noise: float = 0.002, facts=FACTS) -> RunData:
         return side(timed(TWO, {"other": ratio}, seed=seed, noise=noise), TWO, claims=(claim,), facts=facts)
 
-    def told(a: Side, b: Side, margin=1.0) -> tuple[str, int]:
-        across = compare_runs(a, b, Asked(margin=margin))
-        (claim,) = across.claims
-        return claim.not_comparable or claim.change, gate(across).code
+    def answer(a: RunData, b: RunData, margin=1.0) -> tuple[str, int]:
+        comparison = compare_runs(a, b, ComparisonOptions(margin=margin))
+        (claim,) = comparison.claims
+        return claim.not_comparable or claim.change, gate_of(comparison).code
 
-    assert told(run(1.1, 1), run(1.02, 2)) == ("holds, now fails", 1)
-    assert told(run(1.1, 1), run(1.1, 2)) == ("holds in both", 0)
-    assert told(run(1.02, 1), run(1.02, 2)) == ("fails in both", 0)
-    assert told(run(1.02, 1), run(1.1, 2)) == ("fails, now holds", 0)
-    assert told(run(1.1, 1), run(1.06, 2, noise=0.03)) == ("holds, now undecided", 4)
-    assert told(run(1.06, 1, noise=0.03), run(1.02, 2)) == ("undecided, now fails", 4)
-    assert told(run(1.1, 1), run(1.02, 2, replace(CLAIM, by=0.01))) == ("the claim itself was changed", 4)
+    assert answer(run(1.1, 1), run(1.02, 2)) == ("holds, now fails", 1)
+    assert answer(run(1.1, 1), run(1.1, 2)) == ("holds in both", 0)
+    assert answer(run(1.02, 1), run(1.02, 2)) == ("fails in both", 0)
+    assert answer(run(1.02, 1), run(1.1, 2)) == ("fails, now holds", 0)
+    assert answer(run(1.1, 1), run(1.06, 2, noise=0.03)) == ("holds, now undecided", 4)
+    assert answer(run(1.06, 1, noise=0.03), run(1.02, 2)) == ("undecided, now fails", 4)
+    assert answer(run(1.1, 1), run(1.02, 2, replace(CLAIM, by=0.01))) == ("the claim itself was changed", 4)
     # what another version of the planner adds to a claim is no change of it
-    assert told(run(1.1, 1, replace(CLAIM, scale="")), run(1.1, 2)) == ("holds in both", 0)
+    assert answer(run(1.1, 1, replace(CLAIM, scale="")), run(1.1, 2)) == ("holds in both", 0)
     # on another machine, it is no news of the code
-    assert told(run(1.1, 1), run(1.02, 2, facts={**FACTS, "cores": 64})) == ("holds, now fails", 4)
+    assert answer(run(1.1, 1), run(1.02, 2, facts={**FACTS, "cores": 64})) == ("holds, now fails", 4)
     a, b = run(1.1, 1), side(timed(TWO, {"other": 1.1}), TWO)
-    assert compare_runs(a, b, Asked()).claims[0].change == "removed (was: holds)"
-    assert compare_runs(b, a, Asked()).claims[0].change == "new: holds"
+    assert compare_runs(a, b, ComparisonOptions()).claims[0].change == "removed (was: holds)"
+    assert compare_runs(b, a, ComparisonOptions()).claims[0].change == "new: holds"
 
 
 def learned(side, values, **settings):
@@ -341,10 +350,10 @@ SCORES = [0.60, 0.62, 0.61, 0.63, 0.64, 0.62]
 )
 def test_scores_are_paired_by_seed(side, values, verdict, code):
     a, b = learned(side, SCORES), learned(side, values)
-    across = compare_runs(a, b, Asked())
-    found = {change.level: change for change in across.scores}
+    comparison = compare_runs(a, b, ComparisonOptions())
+    found = {change.level: change for change in comparison.scores}
     assert found["other"].verdict == verdict
-    assert gate(across).code == code
+    assert gate_of(comparison).code == code
     if verdict != "insufficient":
         assert found["plain"].verdict == "same"
         assert found["plain"].a == pytest.approx(0.525)
@@ -353,31 +362,31 @@ def test_scores_are_paired_by_seed(side, values, verdict, code):
 def test_other_seeds_are_two_samples(side):
     made = learning_block("plain", "other", margin=0.01, margin_of="difference", seeds=tuple(range(12)), planned=12)
 
-    def under(numbers, less: float) -> Side:
+    def under(numbers, less: float) -> RunData:
         every = [*runs(made, "plain", close=[0.5] * 12), *runs(made, "other", close=[s - less for s in SCORES * 2])]
         return side([each for each in every if each.data["seed"] in numbers], made)
 
-    across = compare_runs(under(range(6), 0.0), under(range(6, 12), 0.1), Asked())
-    (other,) = [change for change in across.scores if change.level == "other"]
+    comparison = compare_runs(under(range(6), 0.0), under(range(6, 12), 0.1), ComparisonOptions())
+    (other,) = [change for change in comparison.scores if change.level == "other"]
     assert (other.verdict, other.flags) == ("worse", ("other seeds",))
     assert other.size == pytest.approx(-0.1)
-    assert gate(across).code == 1
+    assert gate_of(comparison).code == 1
 
 
 def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_is_part_of_it(side):
     a = learned(side, SCORES)
-    assert compare_runs(a, learned(side, SCORES, steps=40), Asked()).scores[0].verdict == "not comparable"
+    assert compare_runs(a, learned(side, SCORES, steps=40), ComparisonOptions()).scores[0].verdict == "not comparable"
     timed_ones = [learned(side, SCORES, steps=0, seconds=3.0) for _ in range(2)]
-    assert compare_runs(*timed_ones, Asked()).scores[0].verdict == "same"
+    assert compare_runs(*timed_ones, ComparisonOptions()).scores[0].verdict == "same"
     other = replace(timed_ones[1], facts={**FACTS, "processor": "Made 2"})
-    (score, *_) = compare_runs(timed_ones[0], other, Asked()).scores
+    (score, *_) = compare_runs(timed_ones[0], other, ComparisonOptions()).scores
     assert score.verdict == "not comparable"
-    assert "trained for a time" in score.reason
+    assert "training ends after a time" in score.reason
     # steps are steps on any machine
-    assert compare_runs(a, replace(a, facts=other.facts), Asked()).scores[0].verdict == "same"
+    assert compare_runs(a, replace(a, facts=other.facts), ComparisonOptions()).scores[0].verdict == "same"
 
 
-def remembered(side, peak: int, kept: int = 100) -> Side:
+def remembered(side, peak: int, kept: int = 100) -> RunData:
     made = replace(TWO, measures=Measures.of(memory=Memory(of=("train",))))
     data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
     return side(
@@ -391,18 +400,18 @@ def remembered(side, peak: int, kept: int = 100) -> Side:
 
 def test_exact_amounts_are_the_same_or_not(side):
     a = remembered(side, 1000)
-    across = compare_runs(a, remembered(side, 1010, kept=0), Asked())
-    found = {(c.level, c.metric): c.verdict for c in across.amounts}
+    comparison = compare_runs(a, remembered(side, 1010, kept=0), ComparisonOptions())
+    found = {(c.level, c.metric): c.verdict for c in comparison.amounts}
     assert found["other", "peak_bytes"] == "more"
     assert found["other", "parameters"] == "same"
     assert found["other", "kept_bytes"] == "less"
-    assert gate(across).code == 0  # one percent is within the margin
-    assert gate(compare_runs(a, remembered(side, 1030), Asked())).code == 1
-    assert gate(compare_runs(a, remembered(side, 1030), Asked(margin=0.05))).code == 0
-    assert gate(compare_runs(a, remembered(side, 1030), Asked(metrics=("parameters",)))).code == 0
-    grown = gate(compare_runs(remembered(side, 1000, kept=0), a, Asked()))
+    assert gate_of(comparison).code == 0  # one percent is within the margin
+    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions())).code == 1
+    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(margin=0.05))).code == 0
+    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(metrics=("parameters",)))).code == 0
+    grown = gate_of(compare_runs(remembered(side, 1000, kept=0), a, ComparisonOptions()))
     assert grown.code == 1
-    assert grown.worse[0] == "all · train · plain, kept_bytes: more, where there was none"
+    assert grown.worse[0] == "all · train · plain, kept_bytes: more, A has none"
 
 
 def test_in_a_design_the_combinations_are_compared(side):
@@ -422,16 +431,16 @@ def test_in_a_design_the_combinations_are_compared(side):
 def test_earlier_runs_say_how_much_runs_differ(run_of):
     """Where runs are known to scatter by 3 %, five percent say nothing; and absolute times are judged by them."""
     a, b = run_of(1.1, 1), run_of(1.155, 2)
-    where = where_of({}, "other", "train")
+    where = coordinates_of({}, "other", "train")
     scattered = [Estimate(0.1 + 0.03 * (-1) ** i, 0.001, 4, 5) for i in range(8)]
-    verdicts, answer = outcome(a, b, Past({where: scattered}))
+    verdicts, answer = outcome(a, b, EarlierRuns({where: scattered}))
     assert verdicts == [("other", "undecided")]
     assert answer.code == 4
-    assert outcome(a, b, Past({where: scattered[:4]}))[0] == [("other", "slower")]
+    assert outcome(a, b, EarlierRuns({where: scattered[:4]}))[0] == [("other", "slower")]
     usual = [1e-3 * factor for factor in (0.99, 1.0, 1.01, 1.0, 0.99, 1.0, 1.01)]
-    across = compare_runs(a, b, Asked(margin=0.1), Past({}, {where: usual}))
-    assert {c.level: c.verdict for c in across.times} == {"plain": "shown", "other": "slower"}
-    assert gate(across).code == 1
+    comparison = compare_runs(a, b, ComparisonOptions(margin=0.1), EarlierRuns({}, {where: usual}))
+    assert {c.level: c.verdict for c in comparison.times} == {"plain": "shown", "other": "slower"}
+    assert gate_of(comparison).code == 1
 
 
 def test_everything_is_shown_and_is_plain_json(side, run_of):
@@ -440,16 +449,16 @@ def test_everything_is_shown_and_is_plain_json(side, run_of):
     strange = replace(TWO, context={"größe": "a | b, *c*"})
     a = side(timed(strange, {"other": 1.1}, seed=1), strange, claims=(CLAIM,))
     b = side(timed(strange, {"other": 1.2}, seed=2), strange, claims=(CLAIM,), facts={**FACTS, "torch": "9"})
-    across = compare_runs(a, b, Asked())
-    titles = [section.title for section in comparison_sections(across)]
-    assert titles == ["What differs between A and B", "Ratios to the baseline", "Claims", "Absolute times"]
-    (table,) = comparison_sections(across)[1].tables
+    comparison = compare_runs(a, b, ComparisonOptions())
+    titles = [section.title for section in comparison_sections(comparison)]
+    assert titles == ["Differences between A and B", "Ratios to the baseline", "Claims", "Absolute times"]
+    (table,) = comparison_sections(comparison)[1].tables
     assert table.title == "a | b, *c* · train"
     assert table.rows[0][-1] == "slower"
-    found = json.loads(json.dumps(to_json(across, gate(across))))
-    assert found["gate"]["code"] == 1
+    found = json.loads(json.dumps(to_json(comparison)))
+    assert gate_of(comparison).code == 1
     assert found["differences"][0]["field"] == "torch"
     assert found["ratios"][0]["interval"][0] < found["ratios"][0]["ratio"]
-    nothing = compare_runs(side([], TWO, facts={}), side([], TWO, facts={}), Asked())
+    nothing = compare_runs(side([], TWO, facts={}), side([], TWO, facts={}), ComparisonOptions())
     assert [change.verdict for change in nothing.ratios] == ["invalid"]
-    assert gate(nothing).code == 4
+    assert gate_of(nothing).code == 4

@@ -5,23 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.api.lookup import folder_of, parse_only, store_of
 from harness.cli import completers
 from harness.cli.options import as_json_option, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
-from harness.report.formats import terminal
-from harness.report.formats.json_report import text_of
-from harness.tools.across.comparability import parse_allowed
-from harness.tools.across.history import past_of, read_visits
-from harness.tools.across.pairs import Side
-from harness.tools.across.runs import Across, Asked, Gate, compare_runs, to_json
-from harness.tools.across.runs import gate as gate_of
-from harness.tools.across.tables import comparison_sections, flags_of
-from harness.tools.across.times import Past
+
+if TYPE_CHECKING:
+    from harness.tools.comparison.times import EarlierRuns
 
 
 def _share(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
@@ -86,45 +80,52 @@ def compare(
       4  undecided or not comparable
       0  none of these
     """
-    asked = Asked(margin, metrics, parse_only(only), parse_allowed(allow))
+    from harness.api.lookup import folder_of, parse_only, store_of
+    from harness.report.formats import terminal
+    from harness.report.formats.json_report import text_of
+    from harness.report.report import flag_lines
+    from harness.tools.comparison.comparison import ComparisonOptions, compare_runs, to_json
+    from harness.tools.comparison.fields import parse_allowed
+    from harness.tools.comparison.gate import gate_of
+    from harness.tools.comparison.pairs import RunData
+    from harness.tools.comparison.tables import comparison_sections
+
+    options = ComparisonOptions(margin, metrics, parse_only(only), parse_allowed(allow))
     folders = folder_of(run_a, results), folder_of(run_b, results)
     if folders[0].resolve() == folders[1].resolve():
         raise UserError("A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the run before the latest.")
     stores = [store_of(folder) for folder in folders]
     catalog = plugins_of(context).catalog_for(stores)
-    first, second = (Side.read(store, catalog) for store in stores)
-    if first.records and first.records == second.records:
+    a, b = (RunData.read(store, catalog) for store in stores)
+    if a.records and a.records == b.records:
         raise UserError("A and B contain the same records: B is a copy of A.", where=str(folders[1]))
-    past, runs = earlier_runs(*folders) if history else (None, 0)
-    across = compare_runs(first, second, asked, past, runs)
-    outcome = gate_of(across)
+    comparison = compare_runs(a, b, options, runs_before(*folders) if history else None)
+    outcome = gate_of(comparison)
     if as_json:
-        click.echo(text_of(to_json(across, outcome)))
+        click.echo(text_of({**to_json(comparison), "gate": {**vars(outcome), "result": outcome.result}}))
     else:
-        show_comparison(across, outcome)
+        click.echo(f"A: {a.name}\nB: {b.name}\n{b.plan.question}")
+        remarks = (
+            ("Failed in B", outcome.failed),
+            ("Problems", comparison.problems),
+            ("Only in A", comparison.only_in_a),
+            ("Only in B", comparison.only_in_b),
+            ("Worse", outcome.worse),
+            ("Open", outcome.open),
+        )
+        sections = terminal.sections(comparison_sections(comparison))
+        for line in (*sections, *(f"  {flag}" for flag in flag_lines(comparison.flags)), *terminal.remarks(remarks)):
+            click.echo(line)
+        result = f"{outcome.result} (exit code {outcome.code} with --gate)"
+        click.echo(f"\nMargin {100 * comparison.margin:g} %. Result: {result}.")
     sys.exit(outcome.code if gate else 0)
 
 
-def earlier_runs(a: Path, b: Path) -> tuple[Past, int]:
-    """The spread of the runs that are comparable with A and older than B, and their number."""
+def runs_before(a: Path, b: Path) -> EarlierRuns:
+    """The runs of the suite that are comparable with A and older than B."""
+    from harness.tools.comparison.history import earlier_runs, read_runs
+
     folders = sorted(plan.parent for plan in a.resolve().parent.glob("*/plan.json"))
-    visits, _ = read_visits({a.resolve(): None, b.resolve(): None, **dict.fromkeys(folders)})
-    by_folder = {visit.folder: visit for visit in visits}
-    return past_of(visits, by_folder[a.resolve()], by_folder[b.resolve()])
-
-
-def show_comparison(across: Across, outcome: Gate) -> None:
-    """Print the comparison and its result."""
-    click.echo(f"A: {across.a.name}\nB: {across.b.name}\n{across.b.plan.question}")
-    remarks = (
-        ("Failed in B", outcome.failed),
-        ("Problems", across.problems),
-        ("Only in A", across.missing),
-        ("Only in B", across.new),
-        ("Worse", outcome.worse),
-        ("Open", outcome.open),
-    )
-    flags = (f"  {flag}" for flag in flags_of(across))
-    for line in (*terminal.sections(comparison_sections(across)), *flags, *terminal.remarks(remarks)):
-        click.echo(line)
-    click.echo(f"\nMargin {100 * across.margin:g} %. Result: {outcome.answer} (exit code {outcome.code} with --gate).")
+    runs, _ = read_runs({a.resolve(): None, b.resolve(): None, **dict.fromkeys(folders)})
+    by_folder = {run.folder: run for run in runs}
+    return earlier_runs(runs, by_folder[a.resolve()], by_folder[b.resolve()])

@@ -1,4 +1,4 @@
-"""The key has a field for everything that a run keeps, and the docs say what each is."""
+"""There is a field for everything that a run stores, and the docs say what each is."""
 
 from __future__ import annotations
 
@@ -12,24 +12,33 @@ from made import SPEC, block, learning_block
 from harness.errors import UserError
 from harness.records.plan import Plan, Trial
 from harness.records.settings import Learning, Speed
-from harness.tools.across.comparability import (
+from harness.tools.comparison.fields import (
     BY_NAME,
     FIELDS,
+    differences,
     fields_of_measures,
     fields_of_run,
     fields_of_trial,
-    gathered,
-    kernel_path_differences,
-    other_machine,
+    merged,
+    of_machines,
     parse_allowed,
-    run_differences,
     run_key,
-    trial_differences,
 )
+from harness.tools.comparison.pairs import in_both
 
 ROOT = Path(__file__).parents[2]
 MACHINE = ROOT / "results" / "reference" / "packing" / "machine.json"
 PLAN = Plan("made", "Is it?", "what", (block("plain", "other"),))
+
+
+def run_differences(a, b):
+    return differences(fields_of_run(*a), fields_of_run(*b))
+
+
+def trial_differences(a, b, place):
+    return differences(fields_of_trial(a), fields_of_trial(b), place)
+
+
 TRIAL = Trial("other", SPEC, SPEC, (SPEC,), 1, 0, "cpu", "print", "rounding", {"A": "1"})
 
 
@@ -43,11 +52,11 @@ def test_every_field_is_filled_and_none_is_unknown():
     assert len(BY_NAME) == len(FIELDS)
     for field in FIELDS:
         assert field.what.endswith(".")
-        assert set(field.bars) <= {"times", "ratios", "amounts", "scores"}
+        assert set(field.rules_out) <= {"times", "ratios", "amounts", "scores"}
 
 
 @pytest.mark.skipif(not MACHINE.exists(), reason="the reference runs are not part of a source distribution")
-def test_every_fact_of_a_real_machine_is_told_by_some_field():
+def test_every_fact_of_a_real_machine_is_in_some_field():
     facts = json.loads(MACHINE.read_text())
     for name, value in facts.items():
         if name == "git":
@@ -56,7 +65,7 @@ def test_every_fact_of_a_real_machine_is_told_by_some_field():
         assert run_differences((facts, PLAN), (other, PLAN)), name
     assert run_differences((facts, PLAN), (facts, PLAN)) == []
     (found,) = run_differences((facts, PLAN), ({**facts, "power_limit": 100}, PLAN))
-    assert (found.name, found.a, found.b, found.bars) == ("facts: power_limit", "absent", "100", ())
+    assert (found.name, found.a, found.b, found.rules_out) == ("facts: power_limit", "absent", "100", ())
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Trial)])
@@ -73,30 +82,31 @@ def test_every_part_of_a_trial_is_compared(name):
     found = trial_differences(TRIAL, other, "here")
     assert {difference.field.name for difference in found} >= {name}
     if other.id != TRIAL.id and name != "device":
-        assert any("ratios" in difference.bars for difference in found)
+        assert any("ratios" in difference.rules_out for difference in found)
 
 
 @pytest.mark.parametrize("kind", [Speed, Learning])
 def test_every_setting_of_a_measure_is_compared(kind):
-    """What is missing here would let two runs be taken for alike."""
+    """If one were missing here, two runs could be taken for comparable by mistake."""
     plain = fields_of_measures(learning_block("a", "b", speed=Speed()))
     for setting in kind.model_fields:
         if setting in ("checkpoint", "planned", "metric") or (kind, setting) == (Learning, "margin"):
             continue  # how often a run is saved; when seeds were planned; what is judged, which each run says itself
         values = {
-            "of": ("inference",), "cache": "cold", "seeds": (1, 2), "scores": {"x": {"better": "lower", "compared": "ratio"}},
+            "of": ("inference",), "cache": "cold", "seeds": (1, 2), "half_width": 0.5, "margin": 0.5, "quick": True,
+            "until_decided": True, "scores": {"x": {"better": "lower", "compared": "ratio"}},
         }  # fmt: skip
-        settings = {setting: values.get(setting, 3)}
+        settings = {setting: values.get(setting, 7)}
         made = learning_block(
             "a", "b", speed=Speed(**settings) if kind is Speed else Speed(), **(settings if kind is Learning else {})
         )
         assert fields_of_measures(made) != plain, setting.name
 
 
-def test_differences_are_gathered_by_place_and_stand_in_the_order_of_the_fields():
+def test_differences_are_merged_with_their_places_in_the_order_of_the_fields():
     one = trial_differences(TRIAL, dataclasses.replace(TRIAL, seed=1, batch_size=2), "here")
     other = trial_differences(TRIAL, dataclasses.replace(TRIAL, seed=1), "there")
-    found = gathered([*other, *one])
+    found = merged([*other, *one])
     assert [(d.field.name, d.places) for d in found] == [("batch_size", ("here",)), ("seed", ("there", "here"))]
     assert found[1].words == "seed was 0 and is 1"
 
@@ -109,17 +119,18 @@ def test_a_parameter_that_one_run_lacks_is_absent():
 
 def test_gpus_of_two_models_are_two_machines():
     one, other = ({"gpus": 1, "gpu_models": [name]} for name in ("H100", "H200"))
-    (found,) = other_machine(run_differences((one, PLAN), (other, PLAN)))
+    (found,) = of_machines(run_differences((one, PLAN), (other, PLAN)))
     assert (found.name, found.a, found.b) == ("gpu_models", "H100", "H200")
     assert run_differences(({"gpus": 0}, PLAN), ({"gpus": 0, "gpu_models": []}, PLAN)) == []
 
 
-def test_the_kernel_path_is_compared_where_both_profiles_show_it():
-    (found,) = kernel_path_differences({"train": "a loop", "inference": "x"}, {"train": "fused", "other": 1}, "here")
-    assert (found.name, found.a, found.b, found.bars) == ("kernel_path: train", "a loop", "fused", ())
+def test_the_kernel_path_is_compared_if_both_profiles_show_it():
+    paths = in_both({"train": "a loop", "inference": "x"}, {"train": "fused", "other": 1})
+    (found,) = differences(*({"kernel_path": path} for path in paths), "here")
+    assert (found.name, found.a, found.b, found.rules_out) == ("kernel_path: train", "a loop", "fused", ())
 
 
-def test_a_history_keeps_torch_apart_and_commits_together():
+def test_a_history_separates_torch_versions_and_not_commits():
     facts = {"torch": "1", "git": {"commit": "a"}}
     assert run_key(facts, PLAN) == run_key({**facts, "git": {"commit": "b", "dirty": True}}, PLAN)
     assert run_key(facts, PLAN) != run_key({**facts, "torch": "2"}, PLAN)
@@ -132,11 +143,11 @@ def test_only_fields_can_be_allowed():
     assert "processor" in error.value.fix
 
 
-def test_the_docs_tell_every_field_as_it_is():
+def test_the_docs_list_every_field():
     """The table in docs/compare.md is the table of the code."""
     words = {(): "nothing", ("times",): "times", ("times", "ratios"): "times, ratios", ("scores",): "scores",
              ("times", "ratios", "amounts"): "times, ratios, amounts",
              ("times", "ratios", "amounts", "scores"): "everything"}  # fmt: skip
     page = (ROOT / "docs" / "compare.md").read_text()
     for field in FIELDS:
-        assert f"| `{field.name}` | {field.what} | {words[field.bars]} |" in page
+        assert f"| `{field.name}` | {field.what} | {words[field.rules_out]} |" in page

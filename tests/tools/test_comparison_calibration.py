@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.analysis import stats
-from harness.tools.across.times import ALIKE, Spread, assumed_spread, decide, difference, spread_of
+from harness.tools.comparison.times import SPREAD_OF_EQUAL, Spread, assumed_spread, decide_change, difference, spread_of
 
 RUNS, PROCESSES, WITHIN = 400, 5, 0.006
 
@@ -25,7 +25,7 @@ def shares(between: float, planted: float, spread: Spread | None, ratio: float =
     found: dict[str, float] = {"covers": 0.0}
     for a, b in pairs(between, planted, ratio):
         change = difference(a, b, spread or assumed_spread(a.mean))
-        verdict, _ = decide(change, 0.02, stats.FLOOR, 0.05)
+        verdict, _ = decide_change(change, 0.02, stats.FLOOR, 0.05)
         found[verdict] = found.get(verdict, 0.0) + 1 / RUNS
         low, high = change.interval()
         found["covers"] += (low <= np.log1p(planted) <= high) / RUNS
@@ -40,7 +40,7 @@ def test_without_what_runs_differ_by_the_interval_is_too_narrow():
     assert shares(0.005, 0.0, Spread(0.0))["covers"] < 0.75
 
 
-@pytest.mark.parametrize(("between", "ratio"), [(0.0, 0.0), (0.003, 0.0), (ALIKE, 0.0), (0.012, 0.7)])
+@pytest.mark.parametrize(("between", "ratio"), [(0.0, 0.0), (0.003, 0.0), (SPREAD_OF_EQUAL, 0.0), (0.012, 0.7)])
 def test_with_it_false_alarms_are_rare_and_the_interval_covers(between, ratio):
     found = shares(between, 0.0, None, ratio)
     assert found["covers"] >= 0.93
@@ -48,7 +48,7 @@ def test_with_it_false_alarms_are_rare_and_the_interval_covers(between, ratio):
 
 
 def test_five_percent_are_found_and_never_called_equivalent():
-    for between in (0.0, ALIKE):
+    for between in (0.0, SPREAD_OF_EQUAL):
         found = shares(between, 0.05, None)
         assert found["slower"] >= 0.96
         assert not found.get("equivalent")
@@ -75,7 +75,7 @@ def test_the_spread_of_earlier_runs_is_not_widened_by_one_change():
     assert spread_of(steady, 0.0).sd == pytest.approx(0.006, rel=0.4)
     assert spread_of(moved, 0.0).sd < 0.5 * np.std([e.mean for e in moved])
     assert spread_of(steady, 0.0).df == 19
-    assert spread_of([stats.Estimate(0.0, 0.0, 4, 5)] * 8, 0.5).sd == ALIKE
+    assert spread_of([stats.Estimate(0.0, 0.0, 4, 5)] * 8, 0.5).sd == SPREAD_OF_EQUAL
     assert spread_of(steady[:3], 0.0) == assumed_spread(0.0)
 
 

@@ -6,25 +6,16 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import as_json_option, results_option
-from harness.records.store import Store
-from harness.report.formats import terminal
-from harness.report.formats.json_report import text_of
-from harness.tools.across.history import read_history
-from harness.tools.across.tables import history_sections, history_to_json
+from harness.cli.options import as_json_option, plural, results_option
 
 
 @click.command()
 @click.argument("suite", required=False)
 @results_option
 @click.option(
-    "--last",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    metavar="N",
+    "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N",
     help="Show the last N runs one by one.",
-)
+)  # fmt: skip
 @as_json_option
 def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     """Show a suite's ratios over all its runs, and where they changed.
@@ -33,17 +24,23 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     version or with another question form groups of their own. A change is reported when two runs show it, together with
     the commits, versions and settings that changed at the same time.
     """
+    from harness.records.store import Store
+    from harness.report.formats import terminal
+    from harness.report.formats.json_report import text_of
+    from harness.tools.comparison.history import read_history
+    from harness.tools.comparison.history_tables import history_sections, to_json
+
     name = Path(suite).stem if suite else Store.latest(results).folder.parent.name
     found = read_history(results, name)
     if as_json:
-        click.echo(text_of(history_to_json(found)))
+        click.echo(text_of(to_json(found)))
         return
-    runs, groups = sum(len(group.visits) for group in found.groups), len(found.groups)
-    click.echo(f"{found.suite}: {runs} run{'s' * (runs != 1)} in {groups} group{'s' * (groups != 1)}")
+    runs = sum(len(group.runs) for group in found.groups)
+    click.echo(f"{found.suite}: {plural(runs, 'run')} in {plural(len(found.groups), 'group')}")
     if found.groups:
         for line in terminal.sections(history_sections(found, last)):
             click.echo(line)
-    for visit in found.left_out:
-        click.echo(f"Left out: {visit.name}: {visit.left_out}")
+    for run in found.left_out:
+        click.echo(f"Left out: {run.name}: {run.left_out}")
     for problem in found.problems:
         click.echo(f"Problem: {problem}", err=True)
