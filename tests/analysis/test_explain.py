@@ -193,7 +193,7 @@ def toy(planned):
 
 
 def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
-    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=1), folder=tmp_path))
+    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert json.loads(json.dumps(data)) == data
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
     assert data["phases"]["phase"] == ["collate", "forward", "backward", "update"]
@@ -220,14 +220,14 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
 def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
     monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
-    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=1), folder=tmp_path))
+    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0], 1, 1, True)
     assert data["counts"]["points"] == 8
 
 
 def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
-    data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=1), folder=tmp_path))
+    data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert (data["batches"], data["passes"]) == ([0], 1)
 
 
@@ -291,7 +291,7 @@ def test_explain_from_the_command_line(tmp_path):
     assert swapped["explanations"][0]["ratio"] < 1
     for arguments, message in (
         (("bussy",), "Did you mean busy?"),
-        (("plain", "busy", "--mode", "inference"), "nothing in this run can be explained so"),
+        (("plain", "busy", "--mode", "inference"), "this run has nothing to explain for these levels"),
         (("plain", "busy", "backwards"), "two levels at most"),
         (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
     ):
@@ -307,7 +307,7 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     assert harness("run", "toy.yaml", cwd=tmp_path).returncode == 0
     bad = harness("explain", "latest", cwd=tmp_path)
     assert bad.returncode == 2
-    assert "A suite's measures need both, speed and profile" in bad.stderr
+    assert "Add speed and profile to the measures of the suite" in bad.stderr
 
 
 def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():

@@ -11,13 +11,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from made import block, learning_block, record, run
+from tasks import task
 
 from harness.measure.kinds.profile import profile_trial
-from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Plan, Spec
 from harness.records.record import Record
-from harness.records.settings import Speed
+from harness.records.settings import Profile, Speed
 from harness.report.formats import markdown, tensorboard, terminal
 from harness.report.report import report_of
 
@@ -209,7 +208,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     pytest.importorskip("tensorboard", reason=NEEDED)
     pytest.importorskip("torch_tb_profiler", reason=NEEDED)
     (this,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
-    traced = profile_trial(this, "backwards", "train", TrialBuilder(catalog), Watchdog(0.0), tmp_path / "traces")
+    traced = profile_trial(task(this, "backwards", catalog, settings=Profile(steps=2), folder=tmp_path))
     tensorboard.write(learnt(catalog), tmp_path)
     board = Board(tmp_path)
 
