@@ -213,7 +213,7 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
     assert data["fingerprint"]["flags"]["threads"] >= 1
     assert data["fingerprint"]["types"] == ["float32"]
     assert data["fingerprint"]["subnormal"] == 0.0
-    (path,) = tmp_path.glob("*/worker.pt.trace.json.gz")
+    (path,) = tmp_path.glob("traces/*/worker.pt.trace.json.gz")
     assert path.parent.name == data["trace"].partition("/")[0] == f"{toy.id}.busy.train"
 
 
@@ -292,7 +292,7 @@ def test_explain_from_the_command_line(tmp_path):
     for arguments, message in (
         (("bussy",), "Did you mean busy?"),
         (("plain", "busy", "--mode", "inference"), "this run has nothing to explain for these levels"),
-        (("plain", "busy", "backwards"), "two levels at most"),
+        (("plain", "busy", "backwards"), "expected at most two levels, got 3"),
         (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
     ):
         bad = harness("explain", folder, *arguments, cwd=tmp_path)
