@@ -19,9 +19,10 @@ def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
         return not k
     estimates = [e for level, e in measured.estimates().items() if level not in measured.broken and e.k > 1]
     if settings.until_decided:
-        # The floor also depends on the controls of other blocks, so a report can still say undecided.
-        verdicts = [decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates]
-        decided = [verdict not in (Verdict.UNDECIDED, Verdict.INVALID) for verdict in verdicts]
-        return stats.until_decided(decided, k, measured.seconds, settings.budget, looks) is None
-    widths = [e.half_width() for e in estimates]
-    return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget, looks) is None
+        # Verdicts use the stricter level POCOCK, since each look may stop the run. The floor also depends on the
+        # controls of other blocks, so a report can still say undecided.
+        verdicts = {decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates}
+        enough = verdicts.isdisjoint((Verdict.UNDECIDED, Verdict.INVALID))
+    else:
+        enough = stats.is_precise([e.half_width() for e in estimates], k, settings.half_width, looks[-1])
+    return stats.go_on(enough, k, measured.seconds, settings.budget, looks)

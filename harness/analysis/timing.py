@@ -14,7 +14,7 @@ from harness.analysis import stats
 from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
-from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict, conclude
 from harness.plugins.parts import Metric
 from harness.records.plan import Block, Trial
 from harness.records.record import Record, replicates
@@ -257,27 +257,14 @@ def looks_of(block: Block) -> tuple[int, ...]:
 
 def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.LEAST) -> tuple[Verdict, str]:
     """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
-    the fewest processes that give one."""
+    the fewest processes that give one. A wide interval never shows equivalence."""
     if estimate.k < least and not settings.quick:
         return Verdict.INVALID, f"{estimate.k} of at least {least} processes"
     half = estimate.half_width()
-    narrow = half <= settings.margin / 2
-    verdict = conclude(estimate, settings.margin, floor, alpha_of(settings), may_be_equivalent=narrow)
+    margin = math.log1p(settings.margin) if half <= settings.margin / 2 else None
+    verdict = conclude(estimate, margin, floor, alpha_of(settings), Verdict.FASTER, Verdict.SLOWER)
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
     if half > settings.half_width:
         return verdict, f"interval is ±{100 * half:.1f} %, target ±{100 * settings.half_width:.1f} %"
     return verdict, CLOSE
-
-
-def conclude(
-    estimate: Estimate, margin: float, floor: float, alpha: float, *, may_be_equivalent: bool = True
-) -> Verdict:
-    """Equivalent where the interval lies within the margin (a share of the time); faster or slower where it lies beyond
-    the floor (in log units); else undecided. The first rule comes first: a difference within the margin is none."""
-    bound = math.log1p(margin)
-    low, high = estimate.interval(1 - 2 * alpha)
-    if may_be_equivalent and -bound <= low and high <= bound:
-        return Verdict.EQUIVALENT
-    low, high = estimate.interval(1 - alpha)
-    return Verdict.FASTER if high < -floor else Verdict.SLOWER if low > floor else Verdict.UNDECIDED

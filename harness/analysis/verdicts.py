@@ -1,4 +1,4 @@
-"""Every verdict, answer and flag, and the sets that decisions rest on.
+"""Every verdict, answer and flag, the sets that decisions rest on, and the rule that gives a verdict.
 
 The words are spelled here and nowhere else. How a report words and colours them is in `harness.report.cells`.
 """
@@ -6,6 +6,8 @@ The words are spelled here and nowhere else. How a report words and colours them
 from __future__ import annotations
 
 from enum import StrEnum
+
+from harness.analysis.stats import Estimate
 
 
 class Verdict(StrEnum):
@@ -52,6 +54,20 @@ OPEN = frozenset(
 
 #: The reason where an interval is narrow enough and decides nothing.
 CLOSE = "the interval includes both no difference and more than the margin"
+
+
+def conclude(
+    estimate: Estimate, margin: float | None, floor: float, alpha: float, below: Verdict, above: Verdict
+) -> Verdict:
+    """Equivalent where the interval lies within the margin; `below` or `above` where it lies beyond the floor; else
+    undecided. The first rule comes first: a difference within the margin is none. `margin` and `floor` are in the
+    estimate's units; without a margin nothing is equivalent. `alpha` is the error rate of each of the two rules."""
+    if margin is not None:
+        low, high = estimate.interval(1 - 2 * alpha)
+        if -margin <= low and high <= margin:
+            return Verdict.EQUIVALENT
+    low, high = estimate.interval(1 - alpha)
+    return below if high < -floor else above if low > floor else Verdict.UNDECIDED
 
 
 class Answer(StrEnum):
