@@ -51,7 +51,7 @@ def find_learning(plan: Plan, records: Sequence[Record], measured: Sequence[Meas
     effects: list[Effect] = []
     dominated: dict[tuple[str, str], str] = {}
     for one in learned:
-        comparisons += one.comparisons()
+        comparisons += [one.compare(trial.level, metric) for trial in one.block.trials[1:] for metric in one.scores]
         times = timed.get(one.block.id)
         if times is not None:
             comparisons += times_to_target(one, times)

@@ -47,6 +47,8 @@ WORDING: dict[str, Wording] = {
     Answer.FAILS: Wording("bad"),
     BASELINE: Wording("base"),
 }
+#: The answers to claims as a report gives them.
+ANSWERS: dict[str, str] = {Answer.HOLDS: "True", Answer.FAILS: "False", Answer.UNDECIDED: "Undecided"}
 
 
 def in_words(name: str) -> str:

@@ -32,7 +32,7 @@ def test_run_measures_prints_and_keeps(here):
     assert "points/s" in done.stdout
     assert "all · train: memory" in done.stdout
     assert "256 FLOP (same)" in done.stdout
-    assert any(line.strip().startswith("HOLDS: Backwards costs nothing") for line in lines)
+    assert any(line.strip().startswith("True: Backwards costs nothing") for line in lines)
     assert lines[-1].startswith("The smallest difference this run could have seen")
     assert lines[1].startswith("Holds: Backwards costs nothing (")
     folder = the_run(here)
@@ -107,7 +107,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     assert done.returncode == 1, done.stderr
     assert "98 % interval" in done.stdout
     assert "all: a claim fails by it; measuring it once more" in done.stderr
-    assert "FAILS: Spinning is free (all: " in done.stdout
+    assert "False: Spinning is free (all: " in done.stdout
     assert "; once more: all: " in done.stdout
     folder = the_run(here)
     before = (folder / "records.jsonl").read_text()
@@ -228,7 +228,7 @@ design: factorial""",
         ["turned", "average over contexts"], ["order", "average over contexts"], ["turned x order", "interaction"]
     ]  # fmt: skip
     assert "slower" in table[2]
-    assert any(line.strip().startswith("HOLDS: Spinning is dear") for line in lines)
+    assert any(line.strip().startswith("True: Spinning is dear") for line in lines)
     folder = the_run(here)
     assert (folder / "plots" / "effects-all-train.png").exists()
     assert "## Effects" in (folder / "report.md").read_text()

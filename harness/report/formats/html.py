@@ -19,7 +19,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.cells import WORDING
+from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
@@ -28,7 +28,6 @@ from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
 from harness.report.table import Section
-from harness.report.tables.claims import ANSWERS
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
@@ -84,7 +83,7 @@ def render(report: Report, suite: str = "") -> str:
         report=report,
         answers=[part for part in parts if not part.why],
         reasons=[part for part in parts if part.why],
-        claims=[(says, answer, WORDING[answer].look, reason) for says, answer, reason in report.claims],
+        claims=claims_of(report),
         claim_looks={words: WORDING[answer].look for answer, words in ANSWERS.items()},
         counts=counts_of(report),
         trouble=report.remarks,
@@ -113,6 +112,11 @@ def environment() -> Environment:
 def asset(name: str) -> str:
     """A style sheet or script beside the templates."""
     return (files("harness.report.formats") / "templates" / name).read_text(encoding="utf-8")
+
+
+def claims_of(report: Report) -> list[tuple[str, str, str, str]]:
+    """Each claim, its answer, the look of the answer, and the reason."""
+    return [(says, ANSWERS[answer].lower(), WORDING[answer].look, reason) for says, answer, reason in report.claims]
 
 
 def counts_of(report: Report) -> list[tuple[str, str, int]]:

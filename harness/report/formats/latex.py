@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.report.cells import ANSWERS, FIRST_LOOK
 from harness.report.formats import saved
 from harness.report.plots.figures import file_name
 from harness.report.report import Report
@@ -54,7 +55,7 @@ def render(report: Report) -> str:
         labels[label] = labels.get(label, 0) + 1
         if labels[label] > 1:
             label += f"-{labels[label]}"
-        caption = one.title + (" (first look: nothing here is a verdict)" if report.first_look else "")
+        caption = one.title + (f" ({FIRST_LOOK}: nothing here is a verdict)" if report.first_look else "")
         body += [*table(one, caption, f"tab:{label}"), ""]
     remarks = [f"Run {report.run} on {report.machine}.", *report.flags]
     remarks += [f"{title}: {text}" for title, texts in report.remarks for text in texts]
@@ -67,7 +68,7 @@ def render(report: Report) -> str:
 
 def _tables(report: Report) -> Iterator[tuple[str, Table]]:
     if report.claims:
-        rows = tuple((says, answer, reason) for says, answer, reason in report.claims)
+        rows = tuple((says, ANSWERS[answer].lower(), reason) for says, answer, reason in report.claims)
         yield "", Table("Claims", ("claim", "answer", "reason"), rows)
     for section in report.sections:
         for one in (*section.tables, *section.details):

@@ -10,6 +10,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.plugins.isolation import one_line, visible
+from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots.plots import how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
@@ -27,13 +28,13 @@ def write(report: Report, folder: Path) -> list[Path]:
 def render(report: Report) -> str:
     """The whole report as Markdown text."""
     lines = [f"# {report.question}", ""]
-    if report.first_look:
-        look = "**A first look: one process per block. Nothing here is a verdict; run without `--quick` for those.**"
-        lines += [look, ""]
+    lines += [f"**{report.banner}**", ""] if report.banner else []
     lines += [" ".join(report.summary), "", f"Run `{report.run}` on {report.machine}.", ""]
     if report.claims:
         lines += ["## Claims", ""]
-        lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]
+        lines += [
+            f"- **{ANSWERS[answer]}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims
+        ] + [""]
     lines += [line for one in report.sections if not one.why for line in section(one)]
     lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
     if missing := how_to_get_them(report):
