@@ -67,14 +67,14 @@ def memory_quantities() -> dict[str, Quantity]:
 def cost_quantities() -> dict[str, Quantity]:
     """What `cost` finds of each trial."""
     return {
-        "flops": Quantity("operations a step", "FLOP", "exact", per_amount="operations", grows=True),
+        "flops": Quantity("operations per step", "FLOP", "exact", per_amount="operations", grows=True),
         **{
             f"{phase}_flops": Quantity(f"{phase} operations", "FLOP", "exact", modes=modes_of(phase))
             for phase in PHASES
         },
         "flops_per_second": Quantity("FLOP/s", "FLOP/s"),
         "share_of_gemm_peak": Quantity("of GEMM peak", "share"),
-        "page_faults": Quantity("page faults a step"),
+        "page_faults": Quantity("page faults per step"),
         "subnormal_share": Quantity("subnormal", "share"),
         "built": Quantity("built", "seconds"),
         "first_step": Quantity("first step", "seconds"),

@@ -108,7 +108,7 @@ def test_each_axis_of_numbers_in_each_other_context(catalog):
     assert line.crossings[0].at == pytest.approx(10 + 10 * math.log(1.5) / math.log(2), rel=3e-3)
     assert not found[1].curves[0].crossings
     (table,) = break_even_tables(found, "what")
-    assert table.headers == ("cell", "what", "length", "range", "is faster")
+    assert table.headers == ("cell", "what", "break-even length", "range", "is faster")
     assert table.rows[0][:3] == ("x", "new", f"{line.crossings[0].at:.3g}")
     assert table.rows[1] == ("y", "new", "none", "", "faster in all 3 contexts")
 

@@ -94,11 +94,11 @@ def test_a_sentence_says_what_it_comes_to():
     measured = timed(plain=3.0, loop=6.0)
     profiles = {(BLOCK.id, "train"): [Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
     (one,) = explanations([measured], profiles)
-    assert sentence_of(one).startswith("loop takes 1.75 (")
-    assert "times as long as plain, +2.99 ms a step" in sentence_of(one)
+    assert sentence_of(one).startswith("loop takes 1.75× as long as plain (95 % CI 1.7")
+    assert "), +2.99 ms per step: " in sentence_of(one)
     assert "operator by operator instead of oneDNN's fused recurrent layer" in sentence_of(one)
     assert "50 more operator calls (6 to 55)" in sentence_of(one)
-    assert "mostly in mm (+4.5" in sentence_of(one)
+    assert "most of it in mm (+4.5" in sentence_of(one)
     table = explanation_table(one)
     assert table.rows[-1][1] == "sum"
     assert table.rows[-1][5] == "100%"
@@ -115,7 +115,7 @@ def test_no_reasons_are_given_for_a_difference_that_may_be_none():
     one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert not one.decided
-    assert "mostly in" not in sentence_of(one)
+    assert "most of it in" not in sentence_of(one)
     assert "the interval includes no difference" in sentence_of(one)
 
 
@@ -143,7 +143,7 @@ def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
     assert one.a.launches == 50
     table = kernels_table(BLOCK, one.a)
     assert table.rows == (("forward", "void gemm", "100%", "2.000", "100"),)
-    assert table.notes == ("50 kernels a step take 2.000 ms on the device together.",)
+    assert table.notes == ("50 kernels per step take 2.000 ms on the device together.",)
 
 
 def test_a_warning_names_different_kernel_paths_and_settings():
@@ -171,7 +171,7 @@ def test_the_kernel_paths_of_a_block():
     assert table.headers == (
         "code",
         "kernel path",
-        "operator calls a step",
+        "operator calls per step",
         "launches",
         "launches / point",
         "page faults",

@@ -180,7 +180,7 @@ def test_a_group_of_contexts_counts_as_one():
         assert (result.answer, result.contexts) == (answer, 1 if where else 2)
     assert result.reason.startswith("t · along length: exponent +1.0")
     assert claim_row("suite.yaml", result)[1:5] == (
-        "fails", f"{result.decisive.size:+.2f} in the exponent", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
+        "false", f"{result.decisive.size:+.2f}", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
         "800 · t (kept bytes along length)",
     )  # fmt: skip
 

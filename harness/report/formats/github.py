@@ -50,7 +50,7 @@ def render(report: Report, room: int = LIMIT) -> str:
     if remarks:
         pieces.append([*(f"- {escape(text)}" for text in remarks), ""])
     for section in report.sections:
-        words = [escape(section.words), ""] if section.words else []
+        words = [*map(escape, section.words.splitlines()), ""] if section.words else []
         lines = [f"### {escape(section.title)}", "", *words]
         for one in (*section.tables, *section.details):
             pieces.append([*lines, *_folded(table(one, "####", escape, escape), section.why)])

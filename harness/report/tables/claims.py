@@ -13,7 +13,7 @@ from harness.report.cells import ANSWERS, confidence_interval, in_words
 from harness.report.table import Table
 
 #: What follows the size of an effect, by its scale.
-UNITS = {"difference": " points", "ratio": "×", "exponent": " in the exponent"}
+UNITS = {"difference": " points", "ratio": "×", "exponent": ""}
 
 
 def claim_sentence(result: ClaimResult) -> str:
@@ -36,7 +36,8 @@ def effect_in_words(finding: Finding, size: str) -> str:
     if isinstance(finding, Effect):
         return f"The effect of {level} on {metric} is {size}"
     if isinstance(finding, Growth):
-        return f"Of {in_words(finding.quantity)} along {finding.axis}, {level} differs from {baseline} by {size}"
+        what = in_words(finding.quantity)
+        return f"Along {finding.axis}, the exponent of {level}'s {what} differs from {baseline}'s by {size}"
     if finding.scale == "difference":
         return f"{level} differs from {baseline} by {size} in {metric}"
     if finding.metric == "step_time":
