@@ -147,20 +147,31 @@ class _Reader:
 
     def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
         self.plan, self.records, self.catalog, self.metrics = plan, records, catalog, MetricViews(catalog)
-        self.problems = list[str]()
         self.measured = measured_of(plan.blocks, records)
         controls = controls_of(self.measured)
         self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
 
     def findings(self) -> Findings:
         """Step times first: everything else builds on them."""
-        plan, records = self.plan, self.records
-        numbers = self.numbers()
-        comparisons, effects = self.compared()
+        plan, records, problems = self.plan, self.records, list[str]()
+        comparisons: list[Comparison] = []
+        effects: list[Effect] = []
+        for one in self.measured:
+            levels, contrasts = self.compared_in(one)
+            # Metrics that were not measured are left out.
+            comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
+            effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
+        comparisons = discoveries(comparisons, self.floor)
         learning = find_learning(plan, records, self.measured)
         effects += learning.effects
-        kinds, growth = self.quantities(numbers, comparisons)
+        numbers = self.numbers()
+        times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
+        verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
+        faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
+        kinds = find_quantities(self.catalog, plan, records, times, faster, problems)
         quantities = [quantity for kind in kinds for quantity in kind.quantities]
+        valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
+        growth = find_growth(plan, quantities, valid)
         # In a design a level may have the name of an effect, and claims are about effects.
         learned = () if plan.factors else learning.comparisons
         evidence = [*about_claims(plan, comparisons, effects), *learned, *quantities, *growth]
@@ -178,7 +189,7 @@ class _Reader:
             claims=tuple(self.claims(evidence)),
             floor=self.floor,
             null_biased=self.null_biased,
-            problems=(*self.metrics.problems, *self.problems),
+            problems=(*self.metrics.problems, *problems),
             effects=tuple(effects),
             learning=learning,
             growth=growth,
@@ -195,18 +206,8 @@ class _Reader:
                         found[one.block.id, trial.level, one.mode, name] = value
         return found
 
-    def compared(self) -> tuple[list[Comparison], list[Effect]]:
-        """Each level against the baseline, and the effects of a design; without metrics that were not measured."""
-        comparisons: list[Comparison] = []
-        effects: list[Effect] = []
-        for one in self.measured:
-            levels, contrasts = self.compared_in(one)
-            comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
-            effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
-        return discoveries(comparisons, self.floor), effects
-
     def compared_in(self, one: Measured) -> tuple[list[Comparison], list[Effect]]:
-        """Everything that is compared in one block and mode."""
+        """Each level against the baseline in one block and mode, and the effects of a design."""
         views = {name: self.metrics.views[name] for name, m in self.metrics.metrics.items() if m.per == "sample"}
         found = [
             one.compare(trial, name, view, self.floor, self.null_biased)
@@ -244,17 +245,6 @@ class _Reader:
             values = one.aligned([one.block.baseline.level, *there], self.metrics.views[metric])
             found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
         return found
-
-    def quantities(
-        self, numbers: Mapping[tuple[str, str, str, str], float], comparisons: Sequence[Comparison]
-    ) -> tuple[tuple[KindFindings, ...], tuple[Growth, ...]]:
-        """The findings of the other kinds of measurement, and how their quantities and step times grow."""
-        times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
-        verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
-        faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
-        kinds = find_quantities(self.catalog, self.plan, self.records, times, faster, self.problems)
-        valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
-        return kinds, find_growth(self.plan, [one for kind in kinds for one in kind.quantities], valid)
 
     def claims(self, evidence: Sequence[Finding]) -> list[ClaimResult]:
         """The claims; those that failed are answered again where the blocks against them were measured once more."""

@@ -83,18 +83,15 @@ class Measured:
 
     def choose_clock(self) -> None:
         """Wall time decides, unless the core was shared; then CPU time decides."""
-        self.cpu_share = self._cpu_share()
+        members = {member for process in self.processes for member in process}
+        shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
+        #: CPU over wall time: the minimum over members of the median over processes.
+        self.cpu_share = float(min(shares, default=1.0))
         # During a GPU's step the host only queues work and waits, so its CPU time says nothing.
         shared = self.cpu_share < CPU_SHARE and all(trial.device == "cpu" for trial in self.block.trials)
         #: CPU time is read from one thread, so with several threads it cannot replace wall time.
         self.contended = shared and self.block.threads > 1
         self.clock: Clock = "cpu" if shared and not self.contended else "wall"
-
-    def _cpu_share(self) -> float:
-        """CPU over wall time: the minimum over members of the median over processes."""
-        members = {member for process in self.processes for member in process}
-        shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
-        return float(min(shares, default=1.0))
 
     def mostly(self, flag: str, level: str, processes: int) -> bool:
         """Whether the records of a level or its baseline have a flag in more than half of the processes."""
@@ -167,20 +164,15 @@ class Measured:
             quick = self.settings.quick
             estimate = self.quick_estimate(trial.level, view, values[0]) if quick else stats.estimate(values)
             verdict, reason = decide(estimate, self.settings, floor, looks_of(self.block)[0])
-            target = min(self.settings.half_width, self.settings.margin / 2)
-            undecided = verdict == Verdict.UNDECIDED
-            needs = stats.needed(estimate.k, estimate.half_width(), target) if undecided else None
+            needs = None
+            if verdict == Verdict.UNDECIDED:
+                target = min(self.settings.half_width, self.settings.margin / 2)
+                needs = stats.needed(estimate.k, estimate.half_width(), target)
             means, fast = self.other_ratios(trial.level, view)
             comparison = replace(
-                comparison,
-                estimate=estimate,
-                verdict=verdict,
-                reason=reason,
-                ratio_of_means=means,
-                ratio_of_fast=fast,
-                needs=needs,
-                seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
-            )
+                comparison, estimate=estimate, verdict=verdict, reason=reason, ratio_of_means=means, ratio_of_fast=fast,
+                needs=needs, seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
+            )  # fmt: skip
         verdict, reason = self._final_verdict(comparison, trial, null_biased)
         flags = self._flags(comparison, trial, null_biased) if verdict != Verdict.INVALID else ()
         return replace(comparison, verdict=verdict, reason=reason, flags=flags)
@@ -194,15 +186,16 @@ class Measured:
 
     def other_ratios(self, level: str, view: View) -> tuple[float, float]:
         """The ratio of means and of 10th percentiles over all processes; shown, never deciding."""
-        means, fast = [0.0, 0.0], [0.0, 0.0]
-        for pair in self.pairs(level, "variant"):
-            for index, samples in enumerate(pair):
-                seconds = view(samples)
-                for mean in stats.each_batch(seconds, samples.batch, stats.means).tolist():
-                    means[index] += mean
-                for tenth in stats.each_batch(seconds, samples.batch, stats.tenths).tolist():
-                    fast[index] += tenth
-        return means[1] / means[0], fast[1] / fast[0]
+        ratios = []
+        for of in (stats.means, stats.tenths):
+            totals = [0.0, 0.0]
+            for pair in self.pairs(level, "variant"):
+                for index, samples in enumerate(pair):
+                    # One by one, since another order of summing would give another last digit.
+                    for value in stats.each_batch(view(samples), samples.batch, of).tolist():
+                        totals[index] += value
+            ratios.append(totals[1] / totals[0])
+        return ratios[0], ratios[1]
 
     def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""

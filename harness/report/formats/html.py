@@ -27,7 +27,6 @@ from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
-from harness.report.table import Section
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
@@ -60,12 +59,6 @@ class Part:
     details: list[Grid]
     why: bool
     pictures: list[Picture] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, section: Section, number: int) -> Part:
-        """A section's words and tables."""
-        words, tables, details = paragraphs(section.words), grids_of(section.tables), grids_of(section.details)
-        return cls(f"s{number}", section.title, words, tables, details, section.why)
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -127,7 +120,10 @@ def counts_of(report: Report) -> list[tuple[str, str, int]]:
 
 def parts_of(report: Report) -> list[Part]:
     """The sections in order, each with its plots."""
-    parts = [Part.of(section, number) for number, section in enumerate(report.sections, 1)]
+    parts = [
+        Part(f"s{n}", one.title, paragraphs(one.words), grids_of(one.tables), grids_of(one.details), one.why)
+        for n, one in enumerate(report.sections, 1)
+    ]
     by_title = {part.title: part for part in parts}
     plots = plots_of(report) if find_spec("matplotlib") else []
     for plot, svg in drawn(plots):
