@@ -16,8 +16,9 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.grouping import grouped
+from harness.analysis.metrics import wall_time
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
-from harness.analysis.timing import Measured, View, alpha_of
+from harness.analysis.timing import Measured, alpha_of
 from harness.records.plan import Block
 
 
@@ -157,12 +158,8 @@ def aligned(first: ByOperator, second: ByOperator, a: Profiled, b: Profiled) -> 
 def timed_phases(measured: Measured, level: str) -> dict[str, float]:
     """Seconds per step of each phase, in wall time."""
     names = dict.fromkeys(name for _, samples in measured.pairs(level, "variant") for name in samples.phases)
-    typical = {name: measured.typical(level, _phase(name)) for name in names}
+    typical = {name: measured.typical(level, wall_time(name)) for name in names}
     return {name: seconds for name, seconds in typical.items() if seconds is not None}
-
-
-def _phase(name: str) -> View:
-    return lambda samples: samples.phases.get(name)
 
 
 def divided(one: Profiled, phases: Mapping[str, float], cost: float) -> ByOperator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,21 +66,10 @@ COLUMNS: dict[str, dict[str, Source]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Number:
-    """A metric of a single trial."""
-
-    context: Mapping[str, str]
-    mode: str
-    level: str
-    metric: str
-    value: float
-
-
-def _numbers(findings: Findings) -> Iterator[Number]:
+def _numbers(findings: Findings) -> Iterator[SimpleNamespace]:
     contexts = {block.id: block.context for block in findings.plan.blocks}
     for (block, level, mode, metric), value in findings.numbers.items():
-        yield Number(contexts[block], mode, level, metric, value)
+        yield SimpleNamespace(context=contexts[block], mode=mode, level=level, metric=metric, value=value)
 
 
 #: Where each table that is made of findings gets them.

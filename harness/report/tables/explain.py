@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from harness.analysis.explain import Explanation, OperatorTime, largest
@@ -179,16 +180,7 @@ def in_json(one: Explanation) -> dict[str, Any]:
         "difference_beside_the_profiler": one.plain_difference,
         "share_in_operators": one.in_operators,
         "profiler_seconds_per_operator": one.cost,
-        "rows": [
-            {
-                "phase": row.phase,
-                "operator": row.operator or None,
-                "seconds": list(row.seconds),
-                "difference": row.difference,
-                "calls": list(row.calls),
-            }
-            for row in one.rows
-        ],
+        "rows": [{**asdict(row), "operator": row.operator or None, "difference": row.difference} for row in one.rows],
         "ways": {each.level: list(each.kernel_paths) for each in (one.a, one.b)},
         "fingerprints": {each.level: dict(each.conditions) for each in (one.a, one.b)},
     }
