@@ -18,7 +18,7 @@ from harness.analysis.explain import Explanation, explanations
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import find_growth
-from harness.analysis.learning_results import find_learning
+from harness.analysis.learning_results import LearningResults
 from harness.analysis.multiplicity import discoveries
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
@@ -62,7 +62,7 @@ class Findings:
             comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
             self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
         self.comparisons = discoveries(comparisons, self.floor)
-        self.learning = find_learning(plan, records, self.measured)
+        self.learning = LearningResults(plan, records, self.measured)
         self.effects += self.learning.effects
         times = {place[:3]: value for place, value in self.numbers.items() if place[3] == "step_time"}
         verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in self.comparisons if c.metric == "step_time"}
