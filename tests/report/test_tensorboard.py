@@ -115,9 +115,9 @@ def test_long_curves_are_thinned_and_end_where_they_end(catalog):
     this = learning_block("a", "b", steps=5000, evaluations=4)
     one = run(this, "a", 0, close=0.5, evaluated=(0, 1250, 2500, 3750, 5000), planned=5000)
     data = {**one.data, "loss": [1.0] * 5000, "learning_rate": list(np.linspace(1, 0, 5000))}
-    curves = dict(tensorboard.seed_curves(replace(one, data=data)))
+    curves = tensorboard.seed_curves(replace(one, data=data))
     assert len(curves) <= tensorboard.MOST + 5
-    assert len(dict(tensorboard.seed_curves(replace(one, data=data), 50))) <= 55
+    assert len(tensorboard.seed_curves(replace(one, data=data), 50)) <= 55
     assert max(curves) == 5000
     assert "held out/close" in curves[5000][1]
     assert curves[1][1]["train/learning_rate"] == 1.0
@@ -156,8 +156,8 @@ def test_without_tensorboard_the_report_says_how_to_get_it_where_there_is_someth
         records = [record(timed, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
         nothing = report_of(Plan("s", "q", "what", (timed,)), records, catalog, {})
         assert tensorboard.how_to_get_them(nothing) == ""
-        traced = replace(nothing, findings=replace(nothing.findings, profiles={(timed.id, "train"): ()}))
-        assert "TensorBoard shows traces of this run" in tensorboard.how_to_get_them(traced)
+        nothing.findings.profiles[timed.id, "train"] = []
+        assert "TensorBoard shows traces of this run" in tensorboard.how_to_get_them(nothing)
     assert list(tmp_path.iterdir()) == []
     pytest.importorskip("tensorboard", reason=NEEDED)
     assert tensorboard.how_to_get_them(report) == ""

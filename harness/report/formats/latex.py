@@ -77,35 +77,16 @@ def _tables(report: Report) -> Iterator[tuple[str, Table]]:
 
 def table(one: Table, caption: str, label: str) -> list[str]:
     """The lines of one table: a longtable where it has many rows."""
-    columns = "".join(_columns(one))
-    head = f"{_row(one.headers)} \\\\"
-    rows = [f"{_row(row)} \\\\" for row in one.rows]
+    columns, rows = "".join(_columns(one)), [f"{_row(row)} \\\\" for row in one.rows]
+    head = ["\\toprule", f"{_row(one.headers)} \\\\", "\\midrule"]
+    title = f"\\caption{{{escape(caption)}}}\\label{{{label}}}"
     notes = [f"\\par\\smallskip {escape(note)}" for note in one.notes if note]
     if len(rows) > LONG:
-        return [
-            "\\begingroup\\footnotesize",
-            f"\\begin{{longtable}}{{{columns}}}",
-            f"\\caption{{{escape(caption)}}}\\label{{{label}}} \\\\",
-            "\\toprule", head, "\\midrule", "\\endfirsthead",
-            "\\toprule", head, "\\midrule", "\\endhead",
-            "\\bottomrule", "\\endfoot",
-            *rows,
-            "\\end{longtable}",
-            *notes,
-            "\\par\\endgroup",
-        ]  # fmt: skip
-    return [
-        "\\begin{table}[htbp]",
-        "\\centering\\footnotesize",
-        f"\\caption{{{escape(caption)}}}\\label{{{label}}}",
-        f"\\begin{{tabular}}{{{columns}}}",
-        "\\toprule", head, "\\midrule",
-        *rows,
-        "\\bottomrule",
-        "\\end{tabular}",
-        *notes,
-        "\\end{table}",
-    ]  # fmt: skip
+        begin = ["\\begingroup\\footnotesize", f"\\begin{{longtable}}{{{columns}}}", f"{title} \\\\"]
+        pages = [*head, "\\endfirsthead", *head, "\\endhead", "\\bottomrule", "\\endfoot"]
+        return [*begin, *pages, *rows, "\\end{longtable}", *notes, "\\par\\endgroup"]
+    begin = ["\\begin{table}[htbp]", "\\centering\\footnotesize", title, f"\\begin{{tabular}}{{{columns}}}"]
+    return [*begin, *head, *rows, "\\bottomrule", "\\end{tabular}", *notes, "\\end{table}"]
 
 
 def escape(text: str) -> str:
