@@ -7,31 +7,20 @@ from dataclasses import dataclass
 
 from harness.analysis.controls import floor_of
 from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.stats import Estimate
-from harness.analysis.timing import Measured, alpha_of, decide, looks_of
+from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
+from harness.analysis.verdicts import Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
 
 
 @dataclass(frozen=True)
-class LevelStanding:
-    """A level compared with the baseline by step time. `estimate` is None before the first process, and where `failure`
-    says what went wrong. `verdict` is empty before the first look."""
-
-    level: str
-    estimate: Estimate | None = None
-    confidence: float = 0.95
-    verdict: str = ""
-    failure: str = ""
-
-
-@dataclass(frozen=True)
 class ModeStanding:
-    """The timing of a block in one mode. `left` is the time in seconds until the intervals are looked at next, and
-    `at_look` says whether they are looked at now."""
+    """The timing of a block in one mode. A level has no estimate before the first process and where it failed, and no
+    verdict before the first look. `left` is the time in seconds until the intervals are looked at next, and `at_look`
+    says whether they are looked at now."""
 
     mode: str
-    levels: tuple[LevelStanding, ...]
+    levels: tuple[Comparison, ...]
     processes: int
     left: float
     at_look: bool
@@ -72,10 +61,13 @@ def mode_standing(block: Block, records: Sequence[Record], mode: str) -> ModeSta
     for trial in block.trials[1:]:
         broken = measured.broken.get(trial.level) or measured.broken.get(block.baseline.level)
         estimate = None if broken else estimates.get(trial.level)
-        judged = estimate is not None and estimate.k >= looks[0] and not measured.contended
-        verdict = str(decide(estimate, measured.settings, floor, looks[0])[0]) if judged and estimate else ""
-        failure = f"{broken.outcome}: {broken.reason}" if broken else ""
-        levels.append(LevelStanding(trial.level, estimate, 1 - alpha_of(measured.settings), verdict, failure))
+        judged = estimate if estimate and estimate.k >= looks[0] and not measured.contended else None
+        verdict = decide(judged, measured.settings, floor, looks[0])[0] if judged else Verdict.NONE
+        one = Comparison(
+            block=block, level=trial.level, mode=mode, metric="step_time", estimate=estimate, verdict=verdict,
+            reason=f"{broken.outcome}: {broken.reason}" if broken else "", confidence=1 - alpha_of(measured.settings),
+        )  # fmt: skip
+        levels.append(one)
     goal = 1 if measured.settings.quick else next((look for look in looks if look >= k), k)
     left = measured.seconds / k * (goal - k) if k else 0.0
     return ModeStanding(mode, tuple(levels), k, left, k in looks)

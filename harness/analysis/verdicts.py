@@ -48,9 +48,7 @@ DECIDED = DIFFERENT | {Verdict.EQUIVALENT}
 #: No claim, plot or other result rests on these.
 EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED})
 #: A comparison of two runs is left without an answer.
-OPEN = frozenset(
-    {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
-)  # fmt: skip
+OPEN = {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
 
 #: The reason where an interval is narrow enough and decides nothing.
 CLOSE = "the interval includes both no difference and more than the margin"
@@ -91,14 +89,8 @@ class Flag(StrEnum):
 
     CPU_CLOCK = "cpu-clock", "the core was shared, so CPU time decides; stop other programs to compare wall time"
     NOT_STATIONARY = "not-stationary", "step times still changed after the warm-up; stop other programs and rerun"
-    TAIL_EFFECT = (
-        "tail-effect",
-        "the ratio of means or 10th percentiles differs by more than the margin; see samples",
-    )
-    NULL_BIASED = (
-        "null-biased",
-        "the baseline differs from itself, so nothing is decided; stop other programs, rerun",
-    )
+    TAIL_EFFECT = "tail-effect", "the ratio of means or of 10th percentiles differs by over the margin; see the samples"
+    NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
     ONE_OF_MANY = (
         "one-of-many",
         "not significant after correction for multiple comparisons (Benjamini-Hochberg, 5 %). To test it, add it to "
