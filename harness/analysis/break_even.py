@@ -6,6 +6,7 @@ break-even is where the interval includes a ratio of 1.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,14 +31,6 @@ class RatioPoint:
     low: float
     high: float
     verdict: Verdict
-
-    @classmethod
-    def of(cls, x: float, comparison: Comparison) -> RatioPoint:
-        """A comparison that has an estimate, at its context's number."""
-        assert comparison.estimate is not None
-        mean, bounds = comparison.estimate.mean, comparison.interval
-        low, high = map(math.log, bounds) if bounds else (mean, mean)
-        return cls(x, mean, low, high, comparison.verdict)
 
 
 @dataclass(frozen=True)
@@ -114,17 +107,14 @@ def _amounts(
     for name in metrics:
         places = {b.id: numbers[at] for b in plan.blocks if (at := (b.id, b.baseline.level, mode, name)) in numbers}
         blocks = [block for block in plan.blocks if block.id in places]
-        if axes := [axis for axis in axes_of(blocks) if _depends_on(axis, blocks, places)]:
+        pairs = {axis: [(g[0].id, b.id) for g in along([axis], blocks).values() for b in g] for axis in axes_of(blocks)}
+        axes = [
+            axis
+            for axis, those in pairs.items()
+            if any(not math.isclose(places[a], places[b], rel_tol=1e-3, abs_tol=1e-6) for a, b in those)
+        ]
+        if axes:
             yield name, axes, places
-
-
-def _depends_on(axis: str, blocks: Sequence[Block], places: Mapping[str, float]) -> bool:
-    """Whether the amount differs between contexts that differ in this axis alone."""
-    return any(
-        not math.isclose(places[group[0].id], places[block.id], rel_tol=1e-3, abs_tol=1e-6)
-        for group in along([axis], blocks).values()
-        for block in group
-    )
 
 
 def _curves(
@@ -133,48 +123,38 @@ def _curves(
 ) -> Iterator[RatioCurve]:  # fmt: skip
     """The curve of each level that has enough different numbers."""
     for level in dict.fromkeys(trial.level for block in group for trial in block.trials[1:]):
-        known = ((places[block.id], compared.get((block.id, mode, level))) for block in group)
-        those = [RatioPoint.of(x, c) for x, c in known if c and c.estimate is not None and c.verdict not in EXCLUDED]
-        points = tuple(sorted(those, key=lambda point: point.x))
+        points = []
+        for block in group:
+            one = compared.get((block.id, mode, level))
+            if one and one.estimate is not None and one.verdict not in EXCLUDED:
+                mean, bounds = one.estimate.mean, one.interval
+                low, high = map(math.log, bounds) if bounds else (mean, mean)
+                points.append(RatioPoint(places[block.id], mean, low, high, one.verdict))
+        points.sort(key=lambda point: point.x)
         if len({point.x for point in points}) >= FEWEST:
-            yield RatioCurve(level, points, tuple(crossings(points, log)))
+            yield RatioCurve(level, tuple(points), tuple(crossings(points, log)))
 
 
 def crossings(points: Sequence[RatioPoint], log: bool = False) -> list[BreakEven]:
     """Where the line through the means crosses 0, points (n,) sorted by x, unless all intervals include 0. Points with
     the same x count as one, whose interval includes all of theirs. With `log`, x is spaced by logs."""
-    xs, means, lows, highs = _merged(points)
-    scale, back = (math.log, math.exp) if log else (float, float)
-    u = [scale(x) for x in xs]
-    found = []
-    for i in range(len(u) - 1):
-        at = _zero(u[i], u[i + 1], means[i], means[i + 1])
-        if at is None:
-            continue
-        low = _edge(u, lows, highs, i, at, -1)
-        high = _edge(u, lows, highs, i, at, 1)
-        if low is None and high is None:
-            continue  # all intervals include 1: nothing shows that it is crossed at all
-        faster = "above" if means[i] > means[i + 1] else "below"
-        found.append(
-            BreakEven(back(at), None if low is None else back(low), None if high is None else back(high), faster)
-        )
-    return found
-
-
-def _merged(points: Sequence[RatioPoint]) -> tuple[list[float], list[float], list[float], list[float]]:
     groups = grouped(points, lambda point: point.x)
     means = [sum(point.mean for point in those) / len(those) for those in groups.values()]
     lows = [min(point.low for point in those) for those in groups.values()]
     highs = [max(point.high for point in those) for those in groups.values()]
-    return list(groups), means, lows, highs
-
-
-def _zero(begin: float, end: float, first: float, last: float) -> float | None:
-    """Where a straight line from (begin, first) to (end, last) changes its sign; None where it does not."""
-    if (first > 0) == (last > 0):
-        return None
-    return begin + (end - begin) * first / (first - last)
+    scale, back = (math.log, math.exp) if log else (float, float)
+    u = [scale(x) for x in groups]
+    found = []
+    for i, (first, last) in enumerate(itertools.pairwise(means)):
+        if (first > 0) == (last > 0):
+            continue
+        at = u[i] + (u[i + 1] - u[i]) * first / (first - last)
+        edges = [_edge(u, lows, highs, i, at, step) for step in (-1, 1)]
+        low, high = (None if edge is None else back(edge) for edge in edges)
+        # Where all intervals include 1, nothing shows that it is crossed at all.
+        if low is not None or high is not None:
+            found.append(BreakEven(back(at), low, high, "above" if first > last else "below"))
+    return found
 
 
 def _edge(

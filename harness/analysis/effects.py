@@ -17,7 +17,6 @@ from harness.analysis.multiplicity import as_a_family
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records import designs
-from harness.records.designs import Contrast
 from harness.records.plan import Block
 
 
@@ -30,21 +29,7 @@ class Effect(Finding):
     effects of the same block, mode and metric (Holm). Where a combination is missing, `estimate` is None."""
 
     kind: str
-    factors: tuple[str, ...]
     values: tuple[float, ...] = ()
-
-
-def contrasts(
-    design: str, factors: Sequence[str], levels: Mapping[str, Sequence[str]]
-) -> list[tuple[str, tuple[str, ...], dict[str, float]]]:
-    """Kind, factors and weights by level of each effect that these levels can estimate. `levels` gives the factors that
-    are on in each; an effect that needs any other combination is left out."""
-    names = {frozenset(on): level for level, on in levels.items()}
-    return [
-        (contrast.kind, contrast.factors, {names[on]: weight for on, weight in contrast.weights})
-        for contrast in designs.contrasts(design, factors)
-        if all(on in names for on, _ in contrast.weights)
-    ]
 
 
 @dataclass(frozen=True)
@@ -68,36 +53,30 @@ def effects_of(
 ) -> list[Effect]:  # fmt: skip
     """All effects of a block. `values` are those of its levels, shape (replicates,) each; the same position is the same
     process or seed. An effect that needs a combination without values has no estimate and says which."""
-    levels = {trial.level: trial.on for trial in block.trials if len(values.get(trial.level, ()))}
-    estimable = {(kind, of): weights for kind, of, weights in contrasts(design, factors, levels)}
+    names = {on: name for name, on in designs.combinations(design, factors).items()}
+    levels = {frozenset(trial.on): trial.level for trial in block.trials if len(values.get(trial.level, ()))}
     found = []
     for contrast in designs.contrasts(design, factors):
         effect = Effect(
             block=block, level=designs.name_of(contrast.factors), mode=mode, metric=metric, scale=scale,
-            kind=contrast.kind, factors=contrast.factors, confidence=judge.confidence,
+            kind=contrast.kind, confidence=judge.confidence,
         )  # fmt: skip
-        weights = estimable.get((contrast.kind, contrast.factors))
-        if weights is None:
-            found.append(replace(effect, reason=_what_it_lacks(contrast, design, factors, levels, judge)))
-            continue
-        each = sum((weight * values[level] for level, weight in weights.items()), np.zeros(1))
-        estimate = stats.estimate(each.tolist())
-        verdict, reason = judge.decide(estimate)
-        for level in weights:
-            if level in judge.barred and verdict != Verdict.INVALID:
-                verdict, reason = judge.barred[level]
-        flags = tuple(dict.fromkeys(flag for level in weights for flag in judge.flags.get(level, ())))
-        judged = replace(effect, estimate=estimate, verdict=verdict, reason=reason, flags=flags)
-        found.append(replace(judged, values=tuple(each.tolist())))
+        if missing := [names[on] for on, _ in contrast.weights if on not in levels]:
+            reasons = dict.fromkeys(judge.barred[name][1] for name in missing if name in judge.barred)
+            why = f": {'; '.join(reasons)}" if reasons else ", not measured"
+            found.append(replace(effect, reason=f"needs {' and '.join(missing)}{why}"))
+        else:
+            found.append(_judged(effect, {levels[on]: weight for on, weight in contrast.weights}, values, judge))
     return as_a_family(found, judge.floor)
 
 
-def _what_it_lacks(
-    contrast: Contrast, design: str, factors: Sequence[str], levels: Mapping[str, Sequence[str]], judge: Judge
-) -> str:
-    """Why a contrast cannot be estimated."""
-    there = {frozenset(on) for on in levels.values()}
-    names = {on: name for name, on in designs.combinations(design, factors).items()}
-    lacking = [names[on] for on, _ in contrast.weights if on not in there]
-    reasons = dict.fromkeys(judge.barred[name][1] for name in lacking if name in judge.barred)
-    return f"needs {' and '.join(lacking)}{': ' if reasons else ', not measured'}{'; '.join(reasons)}"
+def _judged(effect: Effect, weights: Mapping[str, float], values: Mapping[str, Array], judge: Judge) -> Effect:
+    """The effect with the estimate of the weighted sum of its levels, and the verdict on it."""
+    each = sum((weight * values[level] for level, weight in weights.items()), np.zeros(1)).tolist()
+    estimate = stats.estimate(each)
+    verdict, reason = judge.decide(estimate)
+    for level in weights:
+        if level in judge.barred and verdict != Verdict.INVALID:
+            verdict, reason = judge.barred[level]
+    flags = tuple(dict.fromkeys(flag for level in weights for flag in judge.flags.get(level, ())))
+    return replace(effect, estimate=estimate, verdict=verdict, reason=reason, flags=flags, values=tuple(each))

@@ -16,8 +16,9 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.grouping import grouped
+from harness.analysis.metrics import wall_time
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
-from harness.analysis.timing import Measured, View, alpha_of
+from harness.analysis.timing import Measured, alpha_of
 from harness.records.plan import Block
 
 
@@ -38,10 +39,8 @@ class OperatorTime:
     @classmethod
     def total(cls, phase: str, operator: str, rows: Sequence[OperatorTime]) -> OperatorTime:
         """The sum of several."""
-        seconds, calls = (
-            (sum(getattr(row, name)[0] for row in rows), sum(getattr(row, name)[1] for row in rows))
-            for name in ("seconds", "calls")
-        )
+        seconds = sum(row.seconds[0] for row in rows), sum(row.seconds[1] for row in rows)
+        calls = sum(row.calls[0] for row in rows), sum(row.calls[1] for row in rows)
         return cls(phase, operator, seconds, calls)
 
 
@@ -98,15 +97,13 @@ class Explanation:
 
 def explanations(measured: Iterable[Measured], profiles: Profiles) -> list[Explanation]:
     """Each level against the baseline, in every block and mode that was timed and profiled."""
-    found = []
     cost = profiler_cost(profiles)
+    found = []
     for one in measured:
-        group = profiles.get((one.block.id, one.mode), ())
-        baseline = next((each for each in group if each.level == one.block.baseline.level), None)
-        for variant in group if baseline else ():
-            if baseline and variant is not baseline and (explained := explain(one, baseline, variant, cost)):
-                found.append(explained)
-    return found
+        by_level = {each.level: each for each in profiles.get((one.block.id, one.mode), ())}
+        if baseline := by_level.pop(one.block.baseline.level, None):
+            found += [explain(one, baseline, variant, cost) for variant in by_level.values()]
+    return [one for one in found if one]
 
 
 def largest(explained: Iterable[Explanation], most: int) -> list[Explanation]:
@@ -118,9 +115,9 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
     """Explain the difference of two trials of a block in the mode of `measured`; None where one of them was not timed.
     `cost` is the profiler's overhead per operator, in seconds."""
     logs = measured.aligned([a.level, b.level])
-    values = [float(value) for value in logs[b.level] - logs[a.level]]
-    phases = {level: timed_phases(measured, level) for level in (a.level, b.level)}
-    if not values or not all(phases.values()):
+    values = (logs[b.level] - logs[a.level]).tolist()
+    phases = [timed_phases(measured, one.level) for one in (a, b)]
+    if not values or not all(phases):
         return None
     first = (measured.typical(measured.block.baseline.level) or 0.0) * math.exp(float(logs[a.level].mean()))
     seconds = first, first * math.exp(float(np.mean(values)))
@@ -128,9 +125,10 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
     if math.isfinite(estimate.error):
         low, high = estimate.interval(confidence)
         interval = math.exp(low), math.exp(high)
-    shares = [
-        divided(one, scaled(phases[one.level], whole), cost) for one, whole in zip((a, b), seconds, strict=True)
-    ]  # fmt: skip
+    shares = []
+    for one, times, whole in zip((a, b), phases, seconds, strict=True):
+        total = sum(times.values())
+        shares.append(divided(one, {phase: time * whole / total for phase, time in times.items()}, cost))
     rows = aligned(shares[0], shares[1], a, b)
     return Explanation(
         block=measured.block,
@@ -160,18 +158,8 @@ def aligned(first: ByOperator, second: ByOperator, a: Profiled, b: Profiled) -> 
 def timed_phases(measured: Measured, level: str) -> dict[str, float]:
     """Seconds per step of each phase, in wall time."""
     names = dict.fromkeys(name for _, samples in measured.pairs(level, "variant") for name in samples.phases)
-    typical = {name: measured.typical(level, _phase(name)) for name in names}
+    typical = {name: measured.typical(level, wall_time(name)) for name in names}
     return {name: seconds for name, seconds in typical.items() if seconds is not None}
-
-
-def _phase(name: str) -> View:
-    return lambda samples: samples.phases.get(name)
-
-
-def scaled(phases: Mapping[str, float], whole: float) -> dict[str, float]:
-    """The phases in the same proportions, with this sum."""
-    total = sum(phases.values())
-    return {phase: seconds * whole / total for phase, seconds in phases.items()}
 
 
 def divided(one: Profiled, phases: Mapping[str, float], cost: float) -> ByOperator:
@@ -182,13 +170,13 @@ def divided(one: Profiled, phases: Mapping[str, float], cost: float) -> ByOperat
             busy = sum(time for (where, _), time in rows.items() if where == phase)
             rows[phase, UNATTRIBUTED] = seconds - busy
         return rows
-    seen = one.seconds(cost)
     rows = {}
+    seen = grouped(one.seconds(cost).items(), lambda item: item[0][0])
     for phase, seconds in phases.items():
-        here = {key: time for key, time in seen.items() if key[0] == phase}
+        here = dict(seen.get(phase, ()))
         total = sum(here.values())
-        if total <= 0:
+        if total > 0:
+            rows |= {key: seconds * time / total for key, time in here.items()}
+        else:
             rows[phase, UNATTRIBUTED] = seconds
-        for key, time in here.items() if total > 0 else ():
-            rows[key] = seconds * time / total
     return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -17,48 +17,127 @@ from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.explain import Explanation, explanations
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import by_place, grouped
-from harness.analysis.growth import Growth, find_growth
-from harness.analysis.learning_results import LearningResults, find_learning
+from harness.analysis.growth import find_growth
+from harness.analysis.learning_results import LearningResults
 from harness.analysis.multiplicity import discoveries
-from harness.analysis.profiles import Profiled, profiles_of
-from harness.analysis.quantities import KindFindings, QuantityFinding, find_quantities
-from harness.analysis.timing import Comparison, Measured, View, alpha_of, decide, looks_of
+from harness.analysis.profiles import profiles_of
+from harness.analysis.quantities import QuantityFinding, find_quantities
+from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.analysis.views import MetricViews
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import isolated
-from harness.plugins.parts import Metric
 from harness.records import designs
 from harness.records.plan import LEARNING, Block, Plan
 from harness.records.record import Record
 
 
-@dataclass(frozen=True)
 class Findings:
-    """Everything that a report is made of. `numbers` are metrics of single trials by (block id, level, mode, metric),
-    `profiles` those of a block's trials by (block id, mode)."""
+    """Everything that a report is made of, from the records of a run. Metrics are views of records, so a new metric
+    reads an old run. `numbers` are metrics of single trials by (block id, level, mode, metric), `profiles` those of a
+    block's trials by (block id, mode)."""
 
-    plan: Plan
-    metrics: Mapping[str, Metric]
-    views: Mapping[str, View]
-    comparisons: tuple[Comparison, ...]
-    numbers: Mapping[tuple[str, str, str, str], float]
-    failures: tuple[Record, ...]
-    verified: tuple[Record, ...]
-    kinds: tuple[KindFindings, ...]
-    profiles: Mapping[tuple[str, str], Sequence[Profiled]]
-    measured: tuple[Measured, ...]
-    claims: tuple[ClaimResult, ...]
-    floor: float
-    null_biased: bool
-    problems: tuple[str, ...] = ()
-    effects: tuple[Effect, ...] = ()
-    learning: LearningResults = field(default_factory=LearningResults)
-    growth: tuple[Growth, ...] = ()
+    def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
+        """Step times first: everything else builds on them."""
+        views = MetricViews(catalog)
+        self.plan, self.metrics, self.views = plan, views.metrics, views.views
+        self.measured = measured_of(plan.blocks, records)
+        controls = controls_of(self.measured)
+        self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
+        self.failures = first_failures(records)
+        self.verified = [r for r in records if r.measure == "verify" and r.outcome == "ok"]
+        self.profiles = profiles_of(plan, records)
+        self.numbers = {
+            (one.block.id, trial.level, one.mode, name): value
+            for one in self.measured
+            for trial in one.block.trials
+            for name, metric in self.metrics.items()
+            if (value := one.number(trial.level, metric, self.views[name])) is not None
+        }
+        comparisons: list[Comparison] = []
+        self.effects: list[Effect] = []
+        for one in self.measured:
+            levels, contrasts = self.compared_in(one)
+            # Metrics that were not measured are left out.
+            comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
+            self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
+        self.comparisons = discoveries(comparisons, self.floor)
+        self.learning = LearningResults(plan, records, self.measured)
+        self.effects += self.learning.effects
+        times = {place[:3]: value for place, value in self.numbers.items() if place[3] == "step_time"}
+        verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in self.comparisons if c.metric == "step_time"}
+        faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
+        problems: list[str] = []
+        self.kinds = find_quantities(catalog, plan, records, times, faster, problems)
+        valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
+        self.growth = find_growth(plan, self.quantities, valid)
+        self.claims = self._claims(records)
+        self.problems = (*views.problems, *problems)
+
+    def compared_in(self, one: Measured) -> tuple[list[Comparison], list[Effect]]:
+        """Each level against the baseline in one block and mode, and the effects of a design."""
+        views = {name: self.views[name] for name, metric in self.metrics.items() if metric.per == "sample"}
+        found = [
+            one.compare(trial, name, view, self.floor, self.null_biased)
+            for trial in one.block.trials[1:]
+            for name, view in views.items()
+        ]
+        return found, self._effects_in(one, found) if self.plan.factors else []
+
+    def _effects_in(self, one: Measured, compared: Sequence[Comparison]) -> list[Effect]:
+        """The effects of an ablation design in one block and mode, by each metric that its levels were compared by."""
+        plan = self.plan
+        skipped = {
+            s.coordinates[plan.axis]: (Verdict.INVALID, s.because)
+            for s in plan.skipped
+            if s.coordinates == {**one.block.context, plan.axis: s.coordinates[plan.axis]}
+        }
+
+        def decide_here(estimate: stats.Estimate) -> tuple[Verdict, str]:
+            if one.settings.quick:
+                return Verdict.UNDECIDED, "one process"
+            decided = decide(estimate, one.settings, self.floor, looks_of(one.block)[0])
+            return one.unless_blind(*decided, self.null_biased)
+
+        found = []
+        for metric, those in grouped(compared, lambda c: c.metric).items():
+            there = [c.level for c in those if c.estimate is not None and c.level not in one.broken]
+            judge = Judge(
+                decide_here,
+                floor=self.floor,
+                confidence=1 - alpha_of(one.settings),
+                barred={**skipped, **{c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}},
+                flags={c.level: c.flags for c in those},
+            )
+            values = one.aligned([one.block.baseline.level, *there], self.views[metric])
+            found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
+        return found
+
+    def _claims(self, records: Sequence[Record]) -> list[ClaimResult]:
+        """The claims; those that failed are answered again where the blocks against them were measured once more."""
+        plan = self.plan
+        # In a design a level may have the name of an effect, and claims are about effects.
+        learned = () if plan.factors else self.learning.comparisons
+        evidence = [*about_claims(plan, self.comparisons, self.effects), *learned, *self.quantities, *self.growth]
+        claims = settle(plan, evidence, self.floor, self.null_biased)
+        originals = {block.again().id: block for block in plan.blocks}
+        again: dict[tuple[str, str, str, str], Finding] = {}
+        for one in measured_of([block.again() for block in plan.blocks], records):
+            original = originals[one.block.id]
+            for each in about_claims(plan, *self.compared_in(one)) if one.processes else ():
+                again[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
+        if not again:
+            return claims
+        second = [again.get((one.block.id, one.level, one.mode, one.metric), one) for one in evidence]
+        return list(map(confirmed, claims, settle(plan, second, self.floor, self.null_biased)))
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
         """The comparisons of one block, mode and metric, by level."""
         return {c.level: c for c in self._compared.get((block.id, mode, metric), ())}
+
+    @cached_property
+    def _compared(self) -> dict[tuple[str, str, str], list[Comparison]]:
+        return by_place(self.comparisons)
 
     @property
     def quantities(self) -> list[QuantityFinding]:
@@ -67,29 +146,17 @@ class Findings:
 
     def quantities_of(self, block: Block, mode: str) -> list[QuantityFinding]:
         """The quantities of one block and mode."""
-        return self._quantities.get((block.id, mode), [])
+        return [quantity for kind in self.kinds for quantity in kind.of(block, mode).values()]
 
     def effects_in(self, block: Block, mode: str, metric: str = "step_time") -> list[Effect]:
         """The effects of one block, mode and metric."""
-        return self._effects.get((block.id, mode, metric), [])
+        return [e for e in self.effects if (e.block.id, e.mode, e.metric) == (block.id, mode, metric)]
 
     @cached_property
     def metrics_in(self) -> Mapping[str, frozenset[str]]:
         """The metrics that are known in each block, by its id."""
         names = grouped(self.numbers, lambda place: place[0])
         return {block: frozenset(name for *_, name in places) for block, places in names.items()}
-
-    @cached_property
-    def _compared(self) -> dict[tuple[str, str, str], list[Comparison]]:
-        return by_place(self.comparisons)
-
-    @cached_property
-    def _quantities(self) -> dict[tuple[str, str], list[QuantityFinding]]:
-        return grouped(self.quantities, lambda one: (one.block.id, one.mode))
-
-    @cached_property
-    def _effects(self) -> dict[tuple[str, str, str], list[Effect]]:
-        return by_place(self.effects)
 
     @cached_property
     def explained(self) -> list[Explanation]:
@@ -119,11 +186,7 @@ class Findings:
 
     def timed(self, block: Block, mode: str) -> Measured:
         """The samples of a block in a mode that it is timed in."""
-        return self._timed[block.id, mode]
-
-    @cached_property
-    def _timed(self) -> dict[tuple[str, str], Measured]:
-        return {(one.block.id, one.mode): one for one in self.measured}
+        return next(one for one in self.measured if (one.block.id, one.mode) == (block.id, mode))
 
     def smallest_visible(self) -> tuple[float, float] | None:
         """The smallest relative differences of step time that the run would detect in 80 % of cases, in its typical and
@@ -137,138 +200,9 @@ class Findings:
 
 
 def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:
-    """Read a run's records. Metrics are views of them, so a new metric reads an old run."""
+    """Read a run's records."""
     with isolated("reading metrics of the records"):
-        return _Reader(plan, records, catalog).findings()
-
-
-class _Reader:
-    """A plan and its records on the way to findings."""
-
-    def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
-        self.plan, self.records, self.catalog, self.metrics = plan, records, catalog, MetricViews(catalog)
-        self.problems = list[str]()
-        self.measured = measured_of(plan.blocks, records)
-        controls = controls_of(self.measured)
-        self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
-
-    def findings(self) -> Findings:
-        """Step times first: everything else builds on them."""
-        plan, records = self.plan, self.records
-        numbers = self.numbers()
-        comparisons, effects = self.compared()
-        learning = find_learning(plan, records, self.measured)
-        effects += learning.effects
-        kinds, growth = self.quantities(numbers, comparisons)
-        quantities = [quantity for kind in kinds for quantity in kind.quantities]
-        # In a design a level may have the name of an effect, and claims are about effects.
-        learned = () if plan.factors else learning.comparisons
-        evidence = [*about_claims(plan, comparisons, effects), *learned, *quantities, *growth]
-        return Findings(
-            plan=plan,
-            metrics=self.metrics.metrics,
-            views=self.metrics.views,
-            comparisons=tuple(comparisons),
-            numbers=numbers,
-            failures=tuple(first_failures(records)),
-            verified=tuple(r for r in records if r.measure == "verify" and r.outcome == "ok"),
-            kinds=kinds,
-            profiles=profiles_of(plan, records),
-            measured=tuple(self.measured),
-            claims=tuple(self.claims(evidence)),
-            floor=self.floor,
-            null_biased=self.null_biased,
-            problems=(*self.metrics.problems, *self.problems),
-            effects=tuple(effects),
-            learning=learning,
-            growth=growth,
-        )
-
-    def numbers(self) -> dict[tuple[str, str, str, str], float]:
-        """Each metric of each timed trial by itself."""
-        found = {}
-        for one in self.measured:
-            for trial in one.block.trials:
-                for name, metric in self.metrics.metrics.items():
-                    value = one.number(trial.level, metric, self.metrics.views[name])
-                    if value is not None:
-                        found[one.block.id, trial.level, one.mode, name] = value
-        return found
-
-    def compared(self) -> tuple[list[Comparison], list[Effect]]:
-        """Each level against the baseline, and the effects of a design; without metrics that were not measured."""
-        comparisons: list[Comparison] = []
-        effects: list[Effect] = []
-        for one in self.measured:
-            levels, contrasts = self.compared_in(one)
-            comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
-            effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
-        return discoveries(comparisons, self.floor), effects
-
-    def compared_in(self, one: Measured) -> tuple[list[Comparison], list[Effect]]:
-        """Everything that is compared in one block and mode."""
-        views = {name: self.metrics.views[name] for name, m in self.metrics.metrics.items() if m.per == "sample"}
-        found = [
-            one.compare(trial, name, view, self.floor, self.null_biased)
-            for trial in one.block.trials[1:]
-            for name, view in views.items()
-        ]
-        return found, self.effects_in(one, found) if self.plan.factors else []
-
-    def effects_in(self, one: Measured, compared: Sequence[Comparison]) -> list[Effect]:
-        """The effects of an ablation design in one block and mode, by each metric that its levels were compared by."""
-        plan = self.plan
-        skipped = {
-            s.coordinates[plan.axis]: (Verdict.INVALID, s.because)
-            for s in plan.skipped
-            if s.coordinates == {**one.block.context, plan.axis: s.coordinates[plan.axis]}
-        }
-
-        def decide_here(estimate: stats.Estimate) -> tuple[Verdict, str]:
-            if one.settings.quick:
-                return Verdict.UNDECIDED, "one process"
-            decided = decide(estimate, one.settings, self.floor, looks_of(one.block)[0])
-            return one.unless_blind(*decided, self.null_biased)
-
-        found = []
-        for metric, those in grouped(compared, lambda c: c.metric).items():
-            there = [c.level for c in those if c.estimate is not None and c.level not in one.broken]
-            barred = {c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}
-            judge = Judge(
-                decide_here,
-                floor=self.floor,
-                confidence=1 - alpha_of(one.settings),
-                barred={**skipped, **barred},
-                flags={c.level: c.flags for c in those},
-            )
-            values = one.aligned([one.block.baseline.level, *there], self.metrics.views[metric])
-            found += effects_of(one.block, one.mode, metric, plan.design, plan.factors, values, "ratio", judge)
-        return found
-
-    def quantities(
-        self, numbers: Mapping[tuple[str, str, str, str], float], comparisons: Sequence[Comparison]
-    ) -> tuple[tuple[KindFindings, ...], tuple[Growth, ...]]:
-        """The findings of the other kinds of measurement, and how their quantities and step times grow."""
-        times = {(b, level, mode): value for (b, level, mode, name), value in numbers.items() if name == "step_time"}
-        verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in comparisons if c.metric == "step_time"}
-        faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
-        kinds = find_quantities(self.catalog, self.plan, self.records, times, faster, self.problems)
-        valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
-        return kinds, find_growth(self.plan, [one for kind in kinds for one in kind.quantities], valid)
-
-    def claims(self, evidence: Sequence[Finding]) -> list[ClaimResult]:
-        """The claims; those that failed are answered again where the blocks against them were measured once more."""
-        claims = settle(self.plan, evidence, self.floor, self.null_biased)
-        originals = {block.again().id: block for block in self.plan.blocks}
-        again: dict[tuple[str, str, str, str], Finding] = {}
-        for one in measured_of([block.again() for block in self.plan.blocks], self.records):
-            original = originals[one.block.id]
-            for each in about_claims(self.plan, *self.compared_in(one)) if one.processes else ():
-                again[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
-        if not again:
-            return claims
-        second = [again.get((one.block.id, one.level, one.mode, one.metric), one) for one in evidence]
-        return list(map(confirmed, claims, settle(self.plan, second, self.floor, self.null_biased)))
+        return Findings(plan, records, catalog)
 
 
 def about_claims(plan: Plan, comparisons: Sequence[Comparison], effects: Sequence[Effect]) -> Sequence[Finding]:

@@ -108,8 +108,7 @@ def _in_group(
     block, at = group[-1], np.log([float(each.context[axis]) for each in group])
 
     def logs(level: str) -> Array:
-        known = [values.get((each.id, level, mode, quantity)) or math.nan for each in group]
-        return np.array([math.log(value) for value in known])
+        return np.array([math.log(values.get((each.id, level, mode, quantity)) or math.nan) for each in group])
 
     def fit(y: Array) -> Estimate | None:
         there = ~np.isnan(y)

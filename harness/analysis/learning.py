@@ -150,10 +150,6 @@ class Learned:
             return None
         return math.log1p(margin) if self.settings.margin_scale == "ratio" else margin
 
-    def comparisons(self) -> list[LearningComparison]:
-        """Every level against the baseline by every score."""
-        return [self.compare(trial.level, metric) for trial in self.block.trials[1:] for metric in self.scores]
-
     def reached(self, level: str) -> list[int | None]:
         """The steps to the target of each seed of a level; None for a run that did not reach it."""
         settings = self.settings

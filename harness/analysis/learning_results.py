@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
@@ -22,43 +21,32 @@ from harness.records.plan import LEARNING, Plan
 from harness.records.record import Record, by_block
 
 
-@dataclass(frozen=True)
 class LearningResults:
-    """The training runs of each block, their comparisons, and the effects of an ablation design."""
+    """The training runs of each block, their comparisons, and the effects of an ablation design. `dominated` names for
+    each (block id, level) that is dominated a level that beats it in speed or quality and is behind in neither."""
 
-    learned: tuple[Learned, ...] = ()
-    comparisons: tuple[LearningComparison, ...] = ()
-    effects: tuple[Effect, ...] = ()
-    #: For each (block id, level) that is dominated: a level that beats it in speed or quality and is behind in neither.
-    dominated: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    def __init__(self, plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> None:
+        """Read the training runs; `measured` are the times of the same run."""
+        theirs = by_block(records)
+        self.learned = [Learned(block, theirs.get(block.id, ())) for block in plan.blocks if block.measures.learning]
+        timed = {one.block.id: one for one in measured if one.mode == "train"}
+        comparisons: list[LearningComparison] = []
+        self.effects: list[Effect] = []
+        self.dominated: dict[tuple[str, str], str] = {}
+        for one in self.learned:
+            comparisons += [one.compare(trial.level, score) for trial in one.block.trials[1:] for score in one.scores]
+            if times := timed.get(one.block.id):
+                comparisons += times_to_target(one, times)
+                self.dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
+            if plan.factors:
+                self.effects += effects_among(plan, one)
+        self.comparisons = discoveries(comparisons, 0.0)
+        self._by_place = by_place(self.comparisons)
 
     def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
         """The comparisons of one block by level, by one score; by default the one that decides."""
         place = (learned.block.id, LEARNING, metric or learned.settings.metric)
         return {comparison.level: comparison for comparison in self._by_place.get(place, ())}
-
-    @cached_property
-    def _by_place(self) -> dict[tuple[str, str, str], list[LearningComparison]]:
-        return by_place(self.comparisons)
-
-
-def find_learning(plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> LearningResults:
-    """Read the training runs; `measured` are the times of the same run."""
-    theirs = by_block(records)
-    learned = [Learned(block, theirs.get(block.id, ())) for block in plan.blocks if block.measures.learning]
-    timed = {one.block.id: one for one in measured if one.mode == "train"}
-    comparisons: list[LearningComparison] = []
-    effects: list[Effect] = []
-    dominated: dict[tuple[str, str], str] = {}
-    for one in learned:
-        comparisons += one.comparisons()
-        times = timed.get(one.block.id)
-        if times is not None:
-            comparisons += times_to_target(one, times)
-            dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
-        if plan.factors:
-            effects += effects_among(plan, one)
-    return LearningResults(tuple(learned), tuple(discoveries(comparisons, 0.0)), tuple(effects), dominated)
 
 
 def effects_among(plan: Plan, one: Learned) -> list[Effect]:

@@ -1,9 +1,10 @@
-"""The core's metrics: views of stored samples."""
+"""The core's metrics: views of stored samples, shape (n,)."""
 
 from __future__ import annotations
 
 from harness.analysis.samples import Samples
 from harness.analysis.stats import Array
+from harness.analysis.timing import View
 
 
 def step_time(samples: Samples) -> Array:
@@ -11,21 +12,16 @@ def step_time(samples: Samples) -> Array:
     return samples.seconds
 
 
-def collate_time(samples: Samples) -> Array | None:
-    """Wall seconds from a list of examples to a batch on the device, shape (n,)."""
-    return samples.phases.get("collate")
+def wall_time(phase: str) -> View:
+    """The metric of a phase's wall seconds, shape (n,); None where a mode does not have the phase."""
+    return lambda samples: samples.phases.get(phase)
 
 
-def forward_time(samples: Samples) -> Array | None:
-    """Wall seconds from a batch to the loss (or to predictions), shape (n,)."""
-    return samples.phases.get("forward")
-
-
-def backward_time(samples: Samples) -> Array | None:
-    """Wall seconds from the loss to gradients, shape (n,)."""
-    return samples.phases.get("backward")
-
-
-def update_time(samples: Samples) -> Array | None:
-    """Wall seconds from gradients to updated weights, shape (n,)."""
-    return samples.phases.get("update")
+#: From a list of examples to a batch on the device.
+collate_time = wall_time("collate")
+#: From a batch to the loss (or to predictions).
+forward_time = wall_time("forward")
+#: From the loss to gradients.
+backward_time = wall_time("backward")
+#: From gradients to updated weights.
+update_time = wall_time("update")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 from typing import Any
@@ -57,7 +56,6 @@ def kernel_paths_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found) if computing else (ONE_BY_ONE, *found)
 
 
-@dataclass(frozen=True)
 class Profiled:
     """The stored profile of one trial: per step of its work set, in seconds as the profiler measured them.
 
@@ -66,27 +64,7 @@ class Profiled:
     `conditions` are flags, types of weights, page faults and subnormal numbers. `kernel_times` are (calls, seconds) by
     phase and kernel."""
 
-    level: str
-    mode: str
-    device: str
-    self_times: ByOperator
-    device_times: ByOperator
-    calls: ByOperator
-    leaves: ByOperator
-    kernels: ByOperator
-    called: ByOperator
-    unattributed: Mapping[str, float]
-    outermost: Mapping[str, float]
-    cost: float
-    plain: float
-    counts: Mapping[str, float]
-    conditions: Mapping[str, Any]
-    trace: str
-    kernel_times: Mapping[tuple[str, str], tuple[float, float]]
-
-    @classmethod
-    def from_record(cls, record: Record) -> Profiled:
-        """The profile in a record of the measure `profile`."""
+    def __init__(self, record: Record) -> None:
         data, steps = record.data, len(record.data["batches"])
         operators, phases, kernels = data["operators"], data["phases"], data["kernels"]
         keys = list(zip(operators["phase"], operators["name"], strict=True))
@@ -97,30 +75,23 @@ class Profiled:
         def by_phase(name: str, unit: float = 1.0) -> dict[str, float]:
             return {key: value * unit / steps for key, value in zip(phases["phase"], phases[name], strict=True)}
 
-        return cls(
-            level=record.level,
-            mode=data["mode"],
-            device=data["device"],
-            self_times=column("own", 1e-9),
-            device_times=column("device", 1e-9),
-            calls=column("calls"),
-            leaves=column("leaves"),
-            kernels=column("kernels"),
-            called=column("called"),
-            unattributed=by_phase("between", 1e-9),
-            outermost=by_phase("outermost"),
-            cost=data["cost"] * 1e-9,
-            plain=data["plain"] * 1e-9 / steps,
-            counts={name: value / steps for name, value in data["counts"].items()},
-            conditions=data["fingerprint"],
-            trace=data["trace"],
-            kernel_times={
-                (phase, name): (calls / steps, time * 1e-9 / steps)
-                for phase, name, calls, time in zip(
-                    *(kernels[column] for column in ("phase", "name", "calls", "device")), strict=True
-                )
-            },
-        )
+        self.level = record.level
+        self.mode: str = data["mode"]
+        self.device: str = data["device"]
+        self.self_times, self.device_times = column("own", 1e-9), column("device", 1e-9)
+        self.calls, self.leaves = column("calls"), column("leaves")
+        self.kernels, self.called = column("kernels"), column("called")
+        self.unattributed, self.outermost = by_phase("between", 1e-9), by_phase("outermost")
+        self.cost: float = data["cost"] * 1e-9
+        self.plain: float = data["plain"] * 1e-9 / steps
+        self.counts: dict[str, float] = {name: value / steps for name, value in data["counts"].items()}
+        self.conditions: Mapping[str, Any] = data["fingerprint"]
+        self.trace: str = data["trace"]
+        columns = (kernels[column] for column in ("phase", "name", "calls", "device"))
+        self.kernel_times = {
+            (phase, name): (calls / steps, time * 1e-9 / steps)
+            for phase, name, calls, time in zip(*columns, strict=True)
+        }
 
     @cached_property
     def kernel_paths(self) -> tuple[str, ...]:
@@ -173,7 +144,7 @@ def profiles_of(plan: Plan, records: Iterable[Record]) -> dict[tuple[str, str], 
             by_level = {record.level: record for record in stored.get((block.id, f"profile.{mode}"), ())}
             there = [by_level[trial.level] for trial in block.trials if trial.level in by_level]
             if there:
-                found[block.id, mode] = [Profiled.from_record(record) for record in there]
+                found[block.id, mode] = list(map(Profiled, there))
     return found
 
 

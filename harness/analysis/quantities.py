@@ -16,7 +16,7 @@ from harness.analysis.grouping import grouped
 from harness.analysis.stats import Estimate
 from harness.analysis.verdicts import Verdict
 from harness.plugins.catalog import Catalog, Measure, resolve
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import caught, isolated
 from harness.plugins.kinds import MeasureKind, Quantity
 from harness.plugins.manager import CORE
 from harness.records.plan import Block, Plan, Trial
@@ -150,22 +150,23 @@ def analysed(measure: Measure, data: KindData, problems: list[str]) -> list[Quan
         return []
     if entry.plugin == CORE:
         return list(compared(kind, resolve(kind.analyse, entry.owner)(data)))
-    try:
-        with isolated(f"analysing records of {entry.owner}"):
-            values = list(resolve(kind.analyse, entry.owner)(copy.deepcopy(data)))
-        return list(compared(kind, [(trial, checked(kind, found)) for trial, found in values]))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may raise anything
-        problems.append(f"{entry.owner}: {error_text(error)}")
-        return []
+    with caught(entry.owner, problems), isolated(f"running {entry.owner}"):
+        values = resolve(kind.analyse, entry.owner)(copy.deepcopy(data))
+        return list(compared(kind, [(trial, checked(kind, trial, found)) for trial, found in values]))
+    return []
 
 
-def checked(kind: MeasureKind, found: Values) -> Values:
-    """The values, if they are finite numbers of quantities that the kind declares. Raises ValueError otherwise."""
+def checked(kind: MeasureKind, trial: Any, found: Any) -> Values:
+    """The values that an analysis gives of a trial. Raises ValueError unless they are finite numbers by the names of
+    quantities that the kind declares."""
+    if not isinstance(trial, TrialData) or not isinstance(found, Mapping):
+        raise ValueError("its analysis gives something other than (trial, {name: number}) for each trial")
     for name, given in found.items():
-        if name.partition("/")[0] not in kind.quantities:
+        quantity = kind.quantities.get(name.partition("/")[0])
+        if quantity is None:
             raise ValueError(f"its analysis gives {name!r}, which is not among its quantities")
+        if quantity.judged == "processes" and not isinstance(given, tuple):
+            raise ValueError(f"its analysis gives no tuple for {name}, which is judged by processes")
         for value in given if isinstance(given, tuple) and given else (given,):
             if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
                 raise ValueError(f"its analysis gives {str(value)[:40]!r} for {name}, not a finite number")
@@ -176,33 +177,25 @@ def compared(kind: MeasureKind, values: Iterable[tuple[TrialData, Values]]) -> I
     """Each quantity of each trial, compared with the baseline's of the same block and mode."""
     all_values = {trial.place: (trial, found) for trial, found in values}
     for trial, found in all_values.values():
-        block = trial.block
-        _, baseline = all_values.get((block.id, block.baseline.level, trial.mode), (None, {}))
-        is_baseline = trial.trial.level == block.baseline.level
+        level = trial.block.baseline.level
+        _, baseline = all_values.get((trial.block.id, level, trial.mode), (None, {}))
         for name, given in found.items():
             quantity = kind.quantities[name.partition("/")[0]]
-            yield one_finding(quantity, trial, name, given, None if is_baseline else baseline.get(name))
-
-
-def one_finding(quantity: Quantity, trial: TrialData, name: str, given: Any, baseline: Any) -> QuantityFinding:
-    """A quantity of a trial; `baseline` is the baseline's, and None where there is nothing to compare with."""
-    values = tuple(given) if isinstance(given, tuple) else ()
-    value = middle(given)
-    ratio, verdict, estimate = None, Verdict.NONE, None
-    if baseline is not None:
-        base = middle(baseline)
-        ratio = value / base if base else None
-        if quantity.judged == "processes":
-            verdict = of_processes(values, baseline, quantity.unit)
-        elif quantity.judged == "exact":
-            verdict = exact_verdict(value, base)
-            estimate = exact_estimate(value, ratio)
-        if verdict and trial.trial.changes == "answer":
-            verdict = Verdict.UNRANKED
-    return QuantityFinding(
-        block=trial.block, level=trial.trial.level, mode=trial.mode, metric=name, quantity=quantity, value=value,
-        values=values, ratio=ratio, verdict=verdict, estimate=estimate,
-    )  # fmt: skip
+            value, base, verdict = middle(given), middle(baseline.get(name)), Verdict.NONE
+            ratio, estimate = None, None
+            if trial.trial.level != level and base is not None:
+                ratio = value / base if base > 0 <= value else None
+                if quantity.judged == "processes":
+                    verdict = of_processes(given, baseline[name], quantity.unit)
+                elif quantity.judged == "exact":
+                    verdict, estimate = exact_verdict(value, base), exact_estimate(value, base)
+                if verdict and trial.trial.changes == "answer":
+                    verdict = Verdict.UNRANKED
+            yield QuantityFinding(
+                block=trial.block, level=trial.trial.level, mode=trial.mode, metric=name, quantity=quantity,
+                value=value, values=given if isinstance(given, tuple) else (), ratio=ratio, verdict=verdict,
+                estimate=estimate,
+            )  # fmt: skip
 
 
 def middle(given: Any) -> Any:
@@ -215,11 +208,13 @@ def exact_verdict(value: float, base: float) -> Verdict:
     return Verdict.SAME if value == base else Verdict.MORE if value > base else Verdict.LESS
 
 
-def exact_estimate(value: float, ratio: float | None) -> Estimate:
-    """The log of a ratio without error; infinite where only the baseline's value, or only the level's, is zero."""
-    if ratio is None:
+def exact_estimate(value: float, base: float) -> Estimate | None:
+    """The log of the ratio, without error; infinite where one of both is zero, None where one is negative."""
+    if value < 0 or base < 0:
+        return None
+    if base == 0:
         return Estimate(math.inf if value else 0.0, 0.0, math.inf, 1)
-    return Estimate(math.log(ratio) if ratio else -math.inf, 0.0, math.inf, 1)
+    return Estimate(math.log(value / base) if value else -math.inf, 0.0, math.inf, 1)
 
 
 def of_processes(values: Sequence[float], baseline: Sequence[float], unit: str) -> Verdict:

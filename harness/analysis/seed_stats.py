@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from harness.analysis.stats import LEAST, Array, Estimate, beta_quantile, t_quantile
-from harness.analysis.verdicts import CLOSE, Verdict
+from harness.analysis.verdicts import CLOSE, Verdict, conclude
 
 Better = Literal["higher", "lower"]
 Scale = Literal["difference", "ratio"]
@@ -135,13 +135,10 @@ def decide_seeds(estimate: Estimate, margin: float | None, better: Better, least
         return Verdict.INSUFFICIENT, f"{estimate.k} of at least {least} seeds"
     if not math.isfinite(estimate.mean):
         return Verdict.UNDECIDED, "a seed has no finite value"
-    if margin is not None:
-        low, high = estimate.interval(0.90)
-        if -margin <= low and high <= margin:
-            return Verdict.EQUIVALENT, ""
-    low, high = estimate.interval()
-    if low > 0 or high < 0:
-        return (Verdict.BETTER if (low > 0) == (better == "higher") else Verdict.WORSE), ""
+    below, above = (Verdict.WORSE, Verdict.BETTER) if better == "higher" else (Verdict.BETTER, Verdict.WORSE)
+    verdict = conclude(estimate, margin, 0.0, 0.05, below, above)
+    if verdict != Verdict.UNDECIDED:
+        return verdict, ""
     if estimate.error == 0:
         return Verdict.UNDECIDED, "all seeds agree to the last digit; with a margin this would be equivalent"
     if margin is None:

@@ -8,32 +8,20 @@ from dataclasses import dataclass
 from harness.analysis import stats
 from harness.analysis.controls import floor_of
 from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.stats import Estimate
-from harness.analysis.timing import Measured, alpha_of, decide, looks_of
+from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
 from harness.analysis.verdicts import Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
 
 
 @dataclass(frozen=True)
-class LevelStanding:
-    """A level compared with the baseline by step time. `estimate` is None before the first process, and where `failure`
-    says what went wrong. `verdict` is empty before the first look."""
-
-    level: str
-    estimate: Estimate | None = None
-    confidence: float = 0.95
-    verdict: str = ""
-    failure: str = ""
-
-
-@dataclass(frozen=True)
 class ModeStanding:
-    """The timing of a block in one mode. `left` is the time in seconds until the intervals are looked at next, and
-    `at_look` says whether they are looked at now."""
+    """The timing of a block in one mode. A level has no estimate before the first process and where it failed, and no
+    verdict before the first look. `left` is the time in seconds until the intervals are looked at next, and `at_look`
+    says whether they are looked at now."""
 
     mode: str
-    levels: tuple[LevelStanding, ...]
+    levels: tuple[Comparison, ...]
     processes: int
     left: float
     at_look: bool
@@ -74,10 +62,13 @@ def mode_standing(block: Block, records: Sequence[Record], mode: str) -> ModeSta
     for trial in block.trials[1:]:
         broken = measured.broken.get(trial.level) or measured.broken.get(block.baseline.level)
         estimate = None if broken else estimates.get(trial.level)
-        judged = estimate is not None and estimate.k >= looks[0] and not measured.contended
-        verdict = str(decide(estimate, measured.settings, floor, looks[0])[0]) if judged and estimate else ""
-        failure = f"{broken.outcome}: {broken.reason}" if broken else ""
-        levels.append(LevelStanding(trial.level, estimate, 1 - alpha_of(measured.settings), verdict, failure))
+        judged = estimate if estimate and estimate.k >= looks[0] and not measured.contended else None
+        verdict = decide(judged, measured.settings, floor, looks[0])[0] if judged else Verdict.NONE
+        one = Comparison(
+            block=block, level=trial.level, mode=mode, metric="step_time", estimate=estimate, verdict=verdict,
+            reason=f"{broken.outcome}: {broken.reason}" if broken else "", confidence=1 - alpha_of(measured.settings),
+        )  # fmt: skip
+        levels.append(one)
     goal = 1 if measured.settings.quick else next((look for look in looks if look >= k), k)
     left = measured.seconds / k * (goal - k) if k else 0.0
     return ModeStanding(mode, tuple(levels), k, left, k in looks)
@@ -106,9 +97,10 @@ def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
         return not k
     estimates = [e for level, e in measured.estimates().items() if level not in measured.broken and e.k > 1]
     if settings.until_decided:
-        # The floor also depends on the controls of other blocks, so a report can still say undecided.
-        verdicts = [decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates]
-        decided = [verdict not in (Verdict.UNDECIDED, Verdict.INVALID) for verdict in verdicts]
-        return stats.until_decided(decided, k, measured.seconds, settings.budget, looks) is None
-    widths = [e.half_width() for e in estimates]
-    return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget, looks) is None
+        # Verdicts use the stricter level POCOCK, since each look may stop the run. The floor also depends on the
+        # controls of other blocks, so a report can still say undecided.
+        verdicts = {decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates}
+        enough = verdicts.isdisjoint((Verdict.UNDECIDED, Verdict.INVALID))
+    else:
+        enough = stats.is_precise([e.half_width() for e in estimates], k, settings.half_width, looks[-1])
+    return stats.go_on(enough, k, measured.seconds, settings.budget, looks)

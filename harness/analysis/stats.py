@@ -226,36 +226,20 @@ def needed(k: int, half_width: float, target: float) -> int:
     return max(k, math.ceil(k * (half_width / target) ** 2)) if math.isfinite(half_width) else k * 4
 
 
-def go_on(
-    half_widths: Sequence[float], k: int, target: float, spent: float, budget: float, looks: Sequence[int] = LOOKS
-) -> str | None:
-    """None to run another process, otherwise why to stop: "precise", "budget" or "out of reach".
-
-    `half_widths` are the variants' 95 % half-widths after k processes. They are looked at after 5, 10 and 20 processes
-    only (`looks`). Significance plays no part, since stopping on it raises the error rate. A variant that would need
-    more than 20 processes is not waited for.
-    """
-    wide = [half for half in half_widths if half > target]
-    hopeless = all(needed(k, half, target) > looks[-1] for half in wide)
-    return _why_stop("out of reach" if wide and hopeless else "" if wide else "precise", k, spent, budget, looks)
+def is_precise(half_widths: Sequence[float], k: int, target: float, most: int = LOOKS[-1]) -> bool:
+    """Whether more processes are of no use after k: all half-widths are at most the target, or those that are wider
+    would take more than `most` processes. Significance plays no part: to stop on it raises the error rate."""
+    return all(needed(k, half, target) > most for half in half_widths if half > target)
 
 
-def until_decided(
-    decided: Sequence[bool], k: int, spent: float, budget: float, looks: Sequence[int] = LOOKS
-) -> str | None:
-    """None to run another process, otherwise why to stop: "decided", "budget" or "out of reach". Each look may stop the
-    run on a verdict, so verdicts use the stricter level `POCOCK`."""
-    return _why_stop("decided" if all(decided) else "", k, spent, budget, looks)
-
-
-def _why_stop(reason: str, k: int, spent: float, budget: float, looks: Sequence[int]) -> str | None:
-    """The reason after k processes, if this is a look; else whether there is budget for the next one."""
+def go_on(enough: bool, k: int, spent: float, budget: float, looks: Sequence[int] = LOOKS) -> bool:
+    """Whether to run another process after k of them, which took `spent` seconds. The run stops after a number of
+    processes in `looks` only: if the results are good `enough`, or the next look is out of reach of the budget."""
     if k not in looks:
-        return None if k < looks[-1] else "out of reach"
-    if reason or k >= looks[-1]:
-        return reason or "out of reach"
-    following = looks[looks.index(k) + 1]
-    return "budget" if spent * following / k > budget else None
+        return k < looks[-1]
+    if enough or k == looks[-1]:
+        return False
+    return spent * looks[looks.index(k) + 1] / k <= budget
 
 
 def smallest_visible(half_width: float, floor: float, k: int) -> float:

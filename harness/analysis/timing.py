@@ -14,7 +14,7 @@ from harness.analysis import stats
 from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.samples import Clock, Samples
 from harness.analysis.stats import Array, Estimate
-from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict, conclude
 from harness.plugins.parts import Metric
 from harness.records.plan import Block, Trial
 from harness.records.record import Record, replicates
@@ -83,18 +83,15 @@ class Measured:
 
     def choose_clock(self) -> None:
         """Wall time decides, unless the core was shared; then CPU time decides."""
-        self.cpu_share = self._cpu_share()
+        members = {member for process in self.processes for member in process}
+        shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
+        #: CPU over wall time: the minimum over members of the median over processes.
+        self.cpu_share = float(min(shares, default=1.0))
         # During a GPU's step the host only queues work and waits, so its CPU time says nothing.
         shared = self.cpu_share < CPU_SHARE and all(trial.device == "cpu" for trial in self.block.trials)
         #: CPU time is read from one thread, so with several threads it cannot replace wall time.
         self.contended = shared and self.block.threads > 1
         self.clock: Clock = "cpu" if shared and not self.contended else "wall"
-
-    def _cpu_share(self) -> float:
-        """CPU over wall time: the minimum over members of the median over processes."""
-        members = {member for process in self.processes for member in process}
-        shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
-        return float(min(shares, default=1.0))
 
     def mostly(self, flag: str, level: str, processes: int) -> bool:
         """Whether the records of a level or its baseline have a flag in more than half of the processes."""
@@ -167,20 +164,15 @@ class Measured:
             quick = self.settings.quick
             estimate = self.quick_estimate(trial.level, view, values[0]) if quick else stats.estimate(values)
             verdict, reason = decide(estimate, self.settings, floor, looks_of(self.block)[0])
-            target = min(self.settings.half_width, self.settings.margin / 2)
-            undecided = verdict == Verdict.UNDECIDED
-            needs = stats.needed(estimate.k, estimate.half_width(), target) if undecided else None
+            needs = None
+            if verdict == Verdict.UNDECIDED:
+                target = min(self.settings.half_width, self.settings.margin / 2)
+                needs = stats.needed(estimate.k, estimate.half_width(), target)
             means, fast = self.other_ratios(trial.level, view)
             comparison = replace(
-                comparison,
-                estimate=estimate,
-                verdict=verdict,
-                reason=reason,
-                ratio_of_means=means,
-                ratio_of_fast=fast,
-                needs=needs,
-                seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
-            )
+                comparison, estimate=estimate, verdict=verdict, reason=reason, ratio_of_means=means, ratio_of_fast=fast,
+                needs=needs, seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
+            )  # fmt: skip
         verdict, reason = self._final_verdict(comparison, trial, null_biased)
         flags = self._flags(comparison, trial, null_biased) if verdict != Verdict.INVALID else ()
         return replace(comparison, verdict=verdict, reason=reason, flags=flags)
@@ -194,15 +186,16 @@ class Measured:
 
     def other_ratios(self, level: str, view: View) -> tuple[float, float]:
         """The ratio of means and of 10th percentiles over all processes; shown, never deciding."""
-        means, fast = [0.0, 0.0], [0.0, 0.0]
-        for pair in self.pairs(level, "variant"):
-            for index, samples in enumerate(pair):
-                seconds = view(samples)
-                for mean in stats.each_batch(seconds, samples.batch, stats.means).tolist():
-                    means[index] += mean
-                for tenth in stats.each_batch(seconds, samples.batch, stats.tenths).tolist():
-                    fast[index] += tenth
-        return means[1] / means[0], fast[1] / fast[0]
+        ratios = []
+        for of in (stats.means, stats.tenths):
+            totals = [0.0, 0.0]
+            for pair in self.pairs(level, "variant"):
+                for index, samples in enumerate(pair):
+                    # One by one, since another order of summing would give another last digit.
+                    for value in stats.each_batch(view(samples), samples.batch, of).tolist():
+                        totals[index] += value
+            ratios.append(totals[1] / totals[0])
+        return ratios[0], ratios[1]
 
     def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""
@@ -257,27 +250,14 @@ def looks_of(block: Block) -> tuple[int, ...]:
 
 def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.LEAST) -> tuple[Verdict, str]:
     """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
-    the fewest processes that give one."""
+    the fewest processes that give one. A wide interval never shows equivalence."""
     if estimate.k < least and not settings.quick:
         return Verdict.INVALID, f"{estimate.k} of at least {least} processes"
     half = estimate.half_width()
-    narrow = half <= settings.margin / 2
-    verdict = conclude(estimate, settings.margin, floor, alpha_of(settings), may_be_equivalent=narrow)
+    margin = math.log1p(settings.margin) if half <= settings.margin / 2 else None
+    verdict = conclude(estimate, margin, floor, alpha_of(settings), Verdict.FASTER, Verdict.SLOWER)
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
     if half > settings.half_width:
         return verdict, f"interval is ±{100 * half:.1f} %, target ±{100 * settings.half_width:.1f} %"
     return verdict, CLOSE
-
-
-def conclude(
-    estimate: Estimate, margin: float, floor: float, alpha: float, *, may_be_equivalent: bool = True
-) -> Verdict:
-    """Equivalent where the interval lies within the margin (a share of the time); faster or slower where it lies beyond
-    the floor (in log units); else undecided. The first rule comes first: a difference within the margin is none."""
-    bound = math.log1p(margin)
-    low, high = estimate.interval(1 - 2 * alpha)
-    if may_be_equivalent and -bound <= low and high <= bound:
-        return Verdict.EQUIVALENT
-    low, high = estimate.interval(1 - alpha)
-    return Verdict.FASTER if high < -floor else Verdict.SLOWER if low > floor else Verdict.UNDECIDED

@@ -1,4 +1,4 @@
-"""Every verdict, answer and flag, and the sets that decisions rest on.
+"""Every verdict, answer and flag, the sets that decisions rest on, and the rule that gives a verdict.
 
 The words are spelled here and nowhere else. How a report words and colours them is in `harness.report.cells`.
 """
@@ -6,6 +6,8 @@ The words are spelled here and nowhere else. How a report words and colours them
 from __future__ import annotations
 
 from enum import StrEnum
+
+from harness.analysis.stats import Estimate
 
 
 class Verdict(StrEnum):
@@ -46,12 +48,24 @@ DECIDED = DIFFERENT | {Verdict.EQUIVALENT}
 #: No claim, plot or other result rests on these.
 EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED})
 #: A comparison of two runs is left without an answer.
-OPEN = frozenset(
-    {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
-)  # fmt: skip
+OPEN = {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
 
 #: The reason where an interval is narrow enough and decides nothing.
 CLOSE = "the interval includes both no difference and more than the margin"
+
+
+def conclude(
+    estimate: Estimate, margin: float | None, floor: float, alpha: float, below: Verdict, above: Verdict
+) -> Verdict:
+    """Equivalent where the interval lies within the margin; `below` or `above` where it lies beyond the floor; else
+    undecided. The first rule comes first: a difference within the margin is none. `margin` and `floor` are in the
+    estimate's units; without a margin nothing is equivalent. `alpha` is the error rate of each of the two rules."""
+    if margin is not None:
+        low, high = estimate.interval(1 - 2 * alpha)
+        if -margin <= low and high <= margin:
+            return Verdict.EQUIVALENT
+    low, high = estimate.interval(1 - alpha)
+    return below if high < -floor else above if low > floor else Verdict.UNDECIDED
 
 
 class Answer(StrEnum):
@@ -75,14 +89,8 @@ class Flag(StrEnum):
 
     CPU_CLOCK = "cpu-clock", "the core was shared, so CPU time decides; stop other programs to compare wall time"
     NOT_STATIONARY = "not-stationary", "step times still changed after the warm-up; stop other programs and rerun"
-    TAIL_EFFECT = (
-        "tail-effect",
-        "the ratio of means or 10th percentiles differs by more than the margin; see samples",
-    )
-    NULL_BIASED = (
-        "null-biased",
-        "the baseline differs from itself, so nothing is decided; stop other programs, rerun",
-    )
+    TAIL_EFFECT = "tail-effect", "the ratio of means or of 10th percentiles differs by over the margin; see the samples"
+    NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
     ONE_OF_MANY = (
         "one-of-many",
         "not significant after correction for multiple comparisons (Benjamini-Hochberg, 5 %). To test it, add it to "

@@ -12,7 +12,7 @@ import numpy as np
 from harness.analysis.samples import Samples
 from harness.analysis.timing import View
 from harness.plugins.catalog import Catalog, Entry
-from harness.plugins.isolation import error_text
+from harness.plugins.isolation import caught
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Metric
 
@@ -24,9 +24,9 @@ class MetricViews:
         entries = catalog.entries(Metric)
         self.metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
         self.problems: list[str] = []
-        self.views = {name: self._guarded(catalog, entry) for name, entry in entries.items()}
+        self.views = {name: self._view(catalog, entry) for name, entry in entries.items()}
 
-    def _guarded(self, catalog: Catalog, entry: Entry) -> View:
+    def _view(self, catalog: Catalog, entry: Entry) -> View:
         """The view of a metric, which gives None where the metric raises or gives no numbers."""
 
         @cache
@@ -34,17 +34,11 @@ class MetricViews:
             return catalog.code(entry)  # resolved once, at the first use, since that may fail as well
 
         def view(stored: Any) -> Any:
-            try:
+            with caught(entry.owner, self.problems):
                 if entry.plugin == CORE:
                     return code()(stored)
                 return answer_in(entry.part, code()(handed_out(stored)), stored)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # a plugin may raise anything
-                problem = f"{entry.owner}: {error_text(error)}"
-                if problem not in self.problems:
-                    self.problems.append(problem)
-                return None
+            return None
 
         return view
 

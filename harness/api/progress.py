@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.analysis.standing import LearningStanding, LevelStanding, ModeStanding, Standing, standing_of
+from harness.analysis.standing import LearningStanding, ModeStanding, Standing, standing_of
 from harness.analysis.stats import Estimate
+from harness.analysis.timing import Comparison
 from harness.measure.runner import Watcher
 from harness.plan.measures import estimated_seconds
 from harness.plugins.catalog import Catalog
@@ -83,10 +84,10 @@ class Progress(Watcher):
             lines += self._learning_lines(block, standing.learning, finished)
         return lines or [f"{block.name}: verified"]
 
-    def _line(self, block: Block, one: ModeStanding, level: LevelStanding, finished: bool) -> str:
+    def _line(self, block: Block, one: ModeStanding, level: Comparison, finished: bool) -> str:
         words = [f"{_head(block, one.mode):<{self.width}}", f"{level.level:<{self.level_width}}"]
-        if level.failure or level.estimate is None:
-            return "  ".join([*words, level.failure or "waiting"])
+        if level.estimate is None:
+            return "  ".join([*words, level.reason or "waiting"])
         k = level.estimate.k
         words += [ratio_words(level.estimate, level.confidence), f"{k} process{'es' if k > 1 else ''}"]
         words += [level.verdict] if level.verdict else []

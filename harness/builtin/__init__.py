@@ -136,14 +136,14 @@ def memory_quantities() -> dict[str, harness.Quantity]:
 def cost_quantities() -> dict[str, harness.Quantity]:
     """What `cost` finds of each trial."""
     return {
-        "flops": harness.Quantity("operations a step", "FLOP", "exact", per_amount="operations", grows=True),
+        "flops": harness.Quantity("operations per step", "FLOP", "exact", per_amount="operations", grows=True),
         **{
             f"{phase}_flops": harness.Quantity(f"{phase} operations", "FLOP", "exact", modes=modes_of(phase))
             for phase in PHASES
         },
         "flops_per_second": harness.Quantity("FLOP/s", "FLOP/s"),
         "share_of_gemm_peak": harness.Quantity("of GEMM peak", "share"),
-        "page_faults": harness.Quantity("page faults a step"),
+        "page_faults": harness.Quantity("page faults per step"),
         "subnormal_share": harness.Quantity("subnormal", "share"),
         "built": harness.Quantity("built", "seconds"),
         "first_step": harness.Quantity("first step", "seconds"),

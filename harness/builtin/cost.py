@@ -11,13 +11,16 @@ from harness.analysis.grouping import grouped
 from harness.analysis.profiles import SUBNORMAL
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.records.settings import StepSettings
-from harness.report.cells import amount
+from harness.report.cells import amount, explained
 from harness.report.table import Section
 from harness.report.tables.quantities import quantity_table
 
-WORDS = (
-    "Operations are those of matrix products; a multiplication and an addition count as two. Built and first step are "
-    "seconds since the process was forked from one that had torch and the data loaded (median of three processes)."
+WORDS = explained(
+    "What a step computes, and what a start costs. In brackets: the ratio to the baseline's.",
+    ("operations", "those of matrix products; a multiplication and an addition count as two"),
+    ("of GEMM peak", "the share of the speed that a product of large matrices reaches on this machine"),
+    ("built, first step", "seconds since the process was forked with torch and the data loaded, median of three"),
+    ("pays back after", "the number of steps after which a faster level has made up for its slower start"),
 )
 COLUMNS = [
     "flops", "flops/", "flops_per_second", "share_of_gemm_peak", "page_faults", "subnormal_share", "built",

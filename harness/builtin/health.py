@@ -11,14 +11,15 @@ from pydantic import Field
 from harness.analysis.quantities import KindFindings
 from harness.records.plan import Block
 from harness.records.settings import Settings
-from harness.report.cells import UNKNOWN, in_words
+from harness.report.cells import UNKNOWN, explained, in_words
 from harness.report.table import Section, Table
 
-WORDS = (
-    "One training run of each level under the suite's seed; nothing is timed. Gradient norms are of the whole gradient "
-    "before clipping: median and 99th percentile over steps. Clipped is the share of updates that shorten the "
-    "gradient, and the median share of its length that remains. Values that a model reports about itself are given "
-    "before and after training."
+WORDS = explained(
+    "One training run of each level under the suite's seed; nothing is timed.",
+    ("gradient norm", "of the whole gradient before clipping: median and 99th percentile over steps"),
+    ("clipped", "the share of updates that shorten the gradient, and the median share of its length that remains"),
+    ("first bad step", "the first step whose loss or gradient is not finite"),
+    ("other columns", "what the model reports about itself, before and after training; of lists, some values after it"),
 )
 #: An update clips its gradient if it removes at least this share of its norm.
 SHORTER = 1e-4

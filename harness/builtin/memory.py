@@ -8,13 +8,15 @@ from typing import Any
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.builtin import PHASES
 from harness.records.settings import StepSettings
+from harness.report.cells import explained
 from harness.report.table import Section
 from harness.report.tables.quantities import quantity_tables
 
-WORDS = (
-    "Peaks are bytes that torch's allocator handed out beyond what was allocated before the step, for the largest "
-    "batch. Kept is what autograd saves for the backward pass. Their verdicts are exact. Resident is the rise of the "
-    "process's own memory (median of three processes); it counts as the same within 1 MiB or 2 %."
+WORDS = explained(
+    "Memory of a step on the largest batch. In brackets: the ratio to the baseline's.",
+    ("peak", "the most bytes that torch's allocator handed out beyond those before the step; compared exactly"),
+    ("kept for backward", "the bytes that autograd saves for the backward pass; compared exactly"),
+    ("resident", "the rise of the process's own memory, median of three processes; the same within 1 MiB or 2 %"),
 )
 
 

@@ -104,3 +104,17 @@ def error_text(error: BaseException) -> str:
     if len(text) > MOST:
         text = text[:MOST] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def caught(owner: str, problems: list[str]) -> Iterator[None]:
+    """Run code of `owner` in this context. What it raises is added to `problems`, once, and goes no further, except a
+    Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
+        problem = f"{owner}: {error_text(error)}"
+        if problem not in problems:
+            problems.append(problem)

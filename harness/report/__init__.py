@@ -5,5 +5,6 @@ this package.
 """
 
 from harness.report.report import Report, make_report, report_of, to_json
+from harness.report.table import Section, Table
 
-__all__ = ["Report", "make_report", "report_of", "to_json"]
+__all__ = ["Report", "Section", "Table", "make_report", "report_of", "to_json"]

@@ -47,11 +47,22 @@ WORDING: dict[str, Wording] = {
     Answer.FAILS: Wording("bad"),
     BASELINE: Wording("base"),
 }
+#: The answers to claims as a report gives them.
+ANSWERS: dict[str, str] = {Answer.HOLDS: "True", Answer.FAILS: "False", Answer.UNDECIDED: "Undecided"}
+
+
+#: The names of metrics that are unclear by themselves.
+NAMES = {"reached": "share that reached the target", "diverged": "share that diverged"}
 
 
 def in_words(name: str) -> str:
     """The name of a metric, a quantity or an axis."""
-    return name.replace("_per_second", "/s").replace("_", " ")
+    return NAMES.get(name) or name.replace("_per_second", "/s").replace("_", " ")
+
+
+def explained(words: str, *columns: tuple[str, str]) -> str:
+    """The words of a section, with a line for each column of its tables."""
+    return "\n".join([words, *(f"- {name}: {meaning}." for name, meaning in columns)])
 
 
 def place_in_words(*parts: str) -> str:

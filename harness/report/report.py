@@ -47,6 +47,12 @@ class Report:
     facts: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
     @property
+    def banner(self) -> str:
+        """What a first look says of itself; empty for other runs."""
+        words = "A first look, one process per block: nothing here is a verdict. Run without --quick for those."
+        return words if self.first_look else ""
+
+    @property
     def remarks(self) -> list[tuple[str, tuple[str, ...]]]:
         """What has to be said beside the tables, by heading; without headings that have nothing."""
         remarks = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,21 +66,10 @@ COLUMNS: dict[str, dict[str, Source]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Number:
-    """A metric of a single trial."""
-
-    context: Mapping[str, str]
-    mode: str
-    level: str
-    metric: str
-    value: float
-
-
-def _numbers(findings: Findings) -> Iterator[Number]:
+def _numbers(findings: Findings) -> Iterator[SimpleNamespace]:
     contexts = {block.id: block.context for block in findings.plan.blocks}
     for (block, level, mode, metric), value in findings.numbers.items():
-        yield Number(contexts[block], mode, level, metric, value)
+        yield SimpleNamespace(context=contexts[block], mode=mode, level=level, metric=metric, value=value)
 
 
 #: Where each table that is made of findings gets them.
@@ -115,11 +105,8 @@ def rows_of(name: str, findings: Findings, records: Iterable[Record] = ()) -> Ro
     if name == "curves":
         return _curves(findings, records)
     getters = [attrgetter(source) if isinstance(source, str) else source for source in COLUMNS[name].values()]
-    return _rows(
-        name,
-        findings,
-        ((getattr(one, "context", {}), [get(one) for get in getters]) for one in _FINDINGS[name](findings)),
-    )
+    found = ((getattr(one, "context", {}), [get(one) for get in getters]) for one in _FINDINGS[name](findings))
+    return _rows(name, findings, found)
 
 
 def _samples(findings: Findings, records: Iterable[Record]) -> Rows:
@@ -128,43 +115,34 @@ def _samples(findings: Findings, records: Iterable[Record]) -> Rows:
     blocks = {block.id: block for block in findings.plan.blocks}
     timed = [r for r in records if r.measure.startswith("speed.") and r.outcome == "ok" and r.block in blocks]
     phases = list(dict.fromkeys(phase for record in timed for phase in record.data["phases"]))
-
-    def each() -> Iterator[tuple[Mapping[str, str], Sequence[Any]]]:
-        for record in timed:
-            block, mode = blocks[record.block], record.measure.removeprefix("speed.")
-            samples = Samples.from_record(record.data, findings.timed(block, mode).clock)
-            nothing = np.full(len(samples.wall), None)
-            columns = (
-                samples.round, record.data["position"], samples.batch, samples.seconds, samples.wall, samples.cpu,
-                *(samples.phases.get(phase, nothing) for phase in phases),
-            )  # fmt: skip
-            for number, values in enumerate(zip(*columns, strict=True)):
-                yield block.context, (mode, record.level, record.role, record.replicate, number, *values)
-
-    return _rows("samples", findings, each(), [f"{phase}_time" for phase in phases])
+    found: list[tuple[Mapping[str, str], Sequence[Any]]] = []
+    for record in timed:
+        block = blocks[record.block]
+        samples = Samples.from_record(record.data, findings.timed(block, record.mode).clock)
+        columns = (
+            samples.round, record.data["position"], samples.batch, samples.seconds, samples.wall, samples.cpu,
+            *(samples.phases.get(phase, np.full(len(samples.wall), None)) for phase in phases),
+        )  # fmt: skip
+        place = (record.mode, record.level, record.role, record.replicate)
+        found += [(block.context, (*place, number, *row)) for number, row in enumerate(zip(*columns, strict=True))]
+    return _rows("samples", findings, found, [f"{phase}_time" for phase in phases])
 
 
 def _curves(findings: Findings, records: Iterable[Record]) -> Rows:
     """Every score on the test examples of every training run, at each step where it was evaluated."""
     blocks = {block.id: block for block in findings.plan.blocks}
-    learned = [r for r in records if r.measure == LEARNING and r.outcome in ("ok", "diverged") and r.block in blocks]
-    return _rows(
-        "curves",
-        findings,
-        (
-            (blocks[record.block].context, (record.level, record.data["seed"], step, score, value))
-            for record in learned
-            for score, values in record.data["scores"].items()
-            for step, value in zip(record.data["evaluated"], values, strict=False)
-        ),
-    )
+    found = [
+        (blocks[record.block].context, (record.level, record.data["seed"], step, score, value))
+        for record in records
+        if record.measure == LEARNING and record.outcome in ("ok", "diverged") and record.block in blocks
+        for score, values in record.data["scores"].items()
+        for step, value in zip(record.data["evaluated"], values, strict=False)
+    ]
+    return _rows("curves", findings, found)
 
 
 def _rows(
-    name: str,
-    findings: Findings,
-    found: Iterable[tuple[Mapping[str, str], Sequence[Any]]],
-    more: Sequence[str] = (),
+    name: str, findings: Findings, found: Iterable[tuple[Mapping[str, str], Sequence[Any]]], more: Sequence[str] = ()
 ) -> Rows:
     """Contexts and values as rows. A claim may be about several contexts, so its table has none."""
     fixed = (*COLUMNS[name], *more)

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from harness.errors import UserError
 from harness.records.store import Store
+from harness.report.cells import ANSWERS
 from harness.report.report import Report
 from harness.report.table import Table
 from harness.report.tables import claims
@@ -91,7 +92,7 @@ def claims_table(reports: Mapping[str, Report]) -> Table:
 def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str:
     """The page of claims; `links` are the reports of single runs."""
     answers = [answer for report in reports.values() for _, answer, _ in report.claims]
-    counts = ", ".join(f"{answers.count(answer)} {words.lower()}" for answer, words in claims.ANSWERS.items())
+    counts = ", ".join(f"{answers.count(answer)} {words.lower()}" for answer, words in ANSWERS.items())
     machines = dict.fromkeys(report.machine.partition(", commit")[0] for report in reports.values())
     table = claims_table(reports)
     lines = [

@@ -10,7 +10,16 @@ from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import Answer
 from harness.records import designs
 from harness.records.plan import LEARNING
-from harness.report.cells import WORDING, confidence_interval, in_words, listed, place_in_words, size_cells, some
+from harness.report.cells import (
+    ANSWERS,
+    WORDING,
+    confidence_interval,
+    in_words,
+    listed,
+    place_in_words,
+    size_cells,
+    some,
+)
 from harness.report.tables.break_even import number_format, range_in_words
 from harness.report.tables.claims import claim_sentence
 
@@ -33,12 +42,8 @@ def claim_sentences(findings: Findings) -> list[str]:
         sentences = [claim_sentence(result) for result in by_answer.get(answer, ())]
         found += sentences[:MOST]
         if len(sentences) > MOST:
-            found.append(f"{len(sentences) - MOST} more of {len(sentences)} claims are {_answered(answer)}.")
+            found.append(f"{len(sentences) - MOST} more of {len(sentences)} claims are {ANSWERS[answer].lower()}.")
     return found
-
-
-def _answered(answer: Answer) -> str:
-    return {Answer.HOLDS: "true", Answer.FAILS: "false"}.get(answer, str(answer))
 
 
 def other_sentences(findings: Findings) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Shown = TypeVar("Shown")
 
@@ -34,3 +34,26 @@ class Section:
 def present(found: Iterable[Shown | None]) -> tuple[Shown, ...]:
     """The tables or sections that are not None."""
     return tuple(one for one in found if one)
+
+
+def checked(section: Any) -> Section | None:
+    """What a kind of measurement gives as its section, if every format can show it. Raises TypeError or ValueError
+    otherwise."""
+    if section is None:
+        return None
+    _expect(section, Section, "its section")
+    texts = [section.title, section.words]
+    for table in (*section.tables, *section.details):
+        _expect(table, Table, "a table of its section")
+        texts += [table.title, *table.headers, *table.notes, *(cell for row in table.rows for cell in row)]
+        if any(len(row) != len(table.headers) for row in table.rows):
+            raise ValueError(f"a row of its table {table.title!r} does not have {len(table.headers)} cells")
+    for text in texts:
+        _expect(text, str, "a text of its section")
+    found: Section = section
+    return found
+
+
+def _expect(value: Any, kind: type, what: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} is {str(value)[:40]!r} of type {type(value).__name__}; expected {kind.__name__}")

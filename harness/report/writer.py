@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.plugins.catalog import Catalog, Entry
-from harness.plugins.isolation import error_text, isolated, one_line
+from harness.plugins.isolation import caught, isolated, one_line
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Reporter
 from harness.records.store import OWN, RECORDS, Store
@@ -26,11 +26,8 @@ def report_run(store: Store, catalog: Catalog) -> Report:
     with snapshot(store) as files:
         for entry in catalog.entries(Reporter).values():
             try:
-                write(report, entry, catalog, store.folder)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # a plugin may raise anything, and the folder may be read-only
-                problems.append(f"{entry.owner}: {error_text(error)}")
+                with caught(entry.owner, problems):  # the folder may be read-only, too
+                    write(report, entry, catalog, store.folder)
             finally:
                 problems += [f"{entry.owner}: {what}" for what in files.restore()]
     return replace(report, problems=(*report.problems, *problems))

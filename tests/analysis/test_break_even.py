@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from made import block, record
 
-from harness.analysis.break_even import BreakEven, RatioPoint, crossings
+from harness.analysis.break_even import BreakEven, RatioPoint, crossings, find_break_evens
 from harness.analysis.findings import find
 from harness.analysis.grouping import numbers_of
 from harness.records.plan import Plan
@@ -108,7 +108,7 @@ def test_each_axis_of_numbers_in_each_other_context(catalog):
     assert line.crossings[0].at == pytest.approx(10 + 10 * math.log(1.5) / math.log(2), rel=3e-3)
     assert not found[1].curves[0].crossings
     (table,) = break_even_tables(found, "what")
-    assert table.headers == ("cell", "what", "length", "range", "is faster")
+    assert table.headers == ("cell", "what", "break-even length", "range", "is faster")
     assert table.rows[0][:3] == ("x", "new", f"{line.crossings[0].at:.3g}")
     assert table.rows[1] == ("y", "new", "none", "", "faster in all 3 contexts")
 
@@ -122,8 +122,8 @@ def test_amounts_are_an_axis_where_they_differ_by_themselves(catalog):
     findings = find(plan, records, catalog)
     metric = Metric("spare", "x:y", "", per="counts", scale=100, unit="%", formats=".0f")
     numbers = {(b.id, t.level, "train", "spare"): share[b.context["length"]] for b in plan.blocks for t in b.trials}
-    changed = replace(findings, metrics={"spare": metric}, numbers=numbers)
-    found = [one for one in changed.break_evens if one.what == "spare"]
+    found = find_break_evens(plan, findings.comparisons, numbers, {"spare": metric})
+    found = [one for one in found if one.what == "spare"]
     assert [one.rest for one in found] == [{"cell": "x"}, {"cell": "y"}]
     assert found[0].numbers == [0.1, 0.5, 0.8]
     assert found[0].curves[0].crossings[0].at == pytest.approx(0.5, abs=0.01)

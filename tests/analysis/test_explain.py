@@ -30,7 +30,7 @@ from harness.report.tables.explain import (
 
 def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     measured = timed(plain=3.0, loop=6.0)
-    a, b = (Profiled.from_record(r) for r in (profile("plain", FUSED), profile("loop", LOOP)))
+    a, b = (Profiled(r) for r in (profile("plain", FUSED), profile("loop", LOOP)))
     one = explain(measured, a, b, 0.0)
     assert one is not None
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
@@ -54,7 +54,7 @@ def test_where_the_core_was_shared_cpu_time_is_shared_out():
             process[key] = replace(samples, cpu=samples.wall / 2)
     measured.choose_clock()
     assert measured.clock == "cpu"
-    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert one.seconds == pytest.approx((2e-3, 3.5e-3), rel=0.01)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
@@ -64,7 +64,7 @@ def test_what_the_profiler_costs_is_taken_off():
     """Each operator takes 500 ns more under it, half of that in itself: the same rows come out."""
     measured = timed(plain=3.0, loop=6.0)
     plain, dear = (
-        {level: Profiled.from_record(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
+        {level: Profiled(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
         for cost in (0.0, 500.0)
     )  # fmt: skip
     cost = profiler_cost({("b", "train"): list(dear.values())})
@@ -81,7 +81,7 @@ def test_what_the_profiler_costs_is_taken_off():
 
 def test_two_levels_neither_of_which_is_the_baseline():
     measured = timed(plain=3.0, loop=6.0, other=2.0)
-    one = explain(measured, *(Profiled.from_record(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
+    one = explain(measured, *(Profiled(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
     assert one is not None
     assert one.ratio == pytest.approx(3 / 7, rel=0.01)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
@@ -90,13 +90,13 @@ def test_two_levels_neither_of_which_is_the_baseline():
 
 def test_a_sentence_says_what_it_comes_to():
     measured = timed(plain=3.0, loop=6.0)
-    profiles = {(BLOCK.id, "train"): [Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
+    profiles = {(BLOCK.id, "train"): [Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
     (one,) = explanations([measured], profiles)
-    assert sentence_of(one).startswith("loop takes 1.75 (")
-    assert "times as long as plain, +2.99 ms a step" in sentence_of(one)
+    assert sentence_of(one).startswith("loop takes 1.75× as long as plain (95 % CI 1.7")
+    assert "), +2.99 ms per step: " in sentence_of(one)
     assert "operator by operator instead of oneDNN's fused recurrent layer" in sentence_of(one)
     assert "50 more operator calls (6 to 55)" in sentence_of(one)
-    assert "mostly in mm (+4.5" in sentence_of(one)
+    assert "most of it in mm (+4.5" in sentence_of(one)
     table = explanation_table(one)
     assert table.rows[-1][1] == "sum"
     assert table.rows[-1][5] == "100%"
@@ -110,15 +110,15 @@ def test_a_sentence_says_what_it_comes_to():
 
 def test_no_reasons_are_given_for_a_difference_that_may_be_none():
     measured = timed(plain=3.0, loop=3.0)
-    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert not one.decided
-    assert "mostly in" not in sentence_of(one)
+    assert "most of it in" not in sentence_of(one)
     assert "the interval includes no difference" in sentence_of(one)
 
 
 def test_what_was_not_timed_is_not_explained():
-    a, b = (Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP)))
+    a, b = (Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP)))
     assert explain(timed(plain=3.0), a, b, 0.0) is None
     assert explanations([timed(plain=3.0, loop=6.0)], {(BLOCK.id, "train"): [b]}) == []
 
@@ -130,7 +130,7 @@ def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
     def on_device(level: str, nanoseconds: int) -> Profiled:
         made = profile(level, [("forward", "aten::mm", 100, 1)], device="cuda", kernels=kernels)
         made.data["operators"].update(device=[nanoseconds], kernels=[100])
-        return Profiled.from_record(made)
+        return Profiled(made)
 
     one = explain(timed(plain=3.0, loop=6.0), on_device("plain", 4_000_000), on_device("loop", 5_000_000), 1e-6)
     assert one is not None
@@ -141,12 +141,12 @@ def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
     assert one.a.launches == 50
     table = kernels_table(BLOCK, one.a)
     assert table.rows == (("forward", "void gemm", "100%", "2.000", "100"),)
-    assert table.notes == ("50 kernels a step take 2.000 ms on the device together.",)
+    assert table.notes == ("50 kernels per step take 2.000 ms on the device together.",)
 
 
 def test_a_warning_names_different_kernel_paths_and_settings():
     def group(**more):
-        return [Profiled.from_record(profile("plain", FUSED)), Profiled.from_record(profile("loop", LOOP, **more))]
+        return [Profiled(profile("plain", FUSED)), Profiled(profile("loop", LOOP, **more))]
 
     (paths,) = warnings([BLOCK], {(BLOCK.id, "train"): group()})
     assert "plain ran oneDNN's fused recurrent layer, loop ran operator by operator. The ratio includes" in paths
@@ -156,7 +156,7 @@ def test_a_warning_names_different_kernel_paths_and_settings():
     assert any("Different settings of threads: plain had 1, loop had 2." in text for text in texts)
     assert any("types of weights: plain had float32, loop had bfloat16." in text for text in texts)
     assert any("The backward pass of loop uses subnormal numbers" in text for text in texts)
-    alike = [Profiled.from_record(profile("plain", LOOP)), Profiled.from_record(profile("loop", LOOP))]
+    alike = [Profiled(profile("plain", LOOP)), Profiled(profile("loop", LOOP))]
     assert warnings([BLOCK], {(BLOCK.id, "train"): alike}) == []
     again = replace(BLOCK, context={"cell": "gru"})
     (both,) = warnings([BLOCK, again], {(BLOCK.id, "train"): group(), (again.id, "train"): group()})
@@ -164,12 +164,12 @@ def test_a_warning_names_different_kernel_paths_and_settings():
 
 
 def test_the_kernel_paths_of_a_block():
-    group = [Profiled.from_record(profile("plain", FUSED)), Profiled.from_record(profile("loop", LOOP))]
+    group = [Profiled(profile("plain", FUSED)), Profiled(profile("loop", LOOP))]
     table = kernel_path_table(BLOCK, "train", group, "code", ["Because."])
     assert table.headers == (
         "code",
         "kernel path",
-        "operator calls a step",
+        "operator calls per step",
         "launches",
         "launches / point",
         "page faults",
@@ -191,7 +191,7 @@ def toy(planned):
 
 
 def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
-    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=1), folder=tmp_path))
+    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert json.loads(json.dumps(data)) == data
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
     assert data["phases"]["phase"] == ["collate", "forward", "backward", "update"]
@@ -211,21 +211,21 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
     assert data["fingerprint"]["flags"]["threads"] >= 1
     assert data["fingerprint"]["types"] == ["float32"]
     assert data["fingerprint"]["subnormal"] == 0.0
-    (path,) = tmp_path.glob("*/worker.pt.trace.json.gz")
+    (path,) = tmp_path.glob("traces/*/worker.pt.trace.json.gz")
     assert path.parent.name == data["trace"].partition("/")[0] == f"{toy.id}.busy.train"
 
 
 def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
     monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
-    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=1), folder=tmp_path))
+    data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0], 1, 1, True)
     assert data["counts"]["points"] == 8
 
 
 def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
-    data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=1), folder=tmp_path))
+    data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert (data["batches"], data["passes"]) == ([0], 1)
 
 
@@ -252,9 +252,7 @@ def test_a_planted_cost_is_found(planned, catalog, tmp_path):
     profiles = []
     for level in ("plain", "busy"):
         data = profile_trial(task(toy, level, builder, settings=Profile(steps=1), folder=tmp_path))
-        profiles.append(
-            Profiled.from_record(Record(toy.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data))
-        )
+        profiles.append(Profiled(Record(toy.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data)))
     cost = profiler_cost({(toy.id, "train"): profiles})
     seconds = profiles[1].seconds(cost)
     forward = {name: time for (phase, name), time in seconds.items() if phase == "forward"}
@@ -289,8 +287,8 @@ def test_explain_from_the_command_line(tmp_path):
     assert swapped["explanations"][0]["ratio"] < 1
     for arguments, message in (
         (("bussy",), "Did you mean busy?"),
-        (("plain", "busy", "--mode", "inference"), "nothing in this run can be explained so"),
-        (("plain", "busy", "backwards"), "two levels at most"),
+        (("plain", "busy", "--mode", "inference"), "this run has nothing to explain for these levels"),
+        (("plain", "busy", "backwards"), "expected at most two levels, got 3"),
         (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
     ):
         bad = harness("explain", folder, *arguments, cwd=tmp_path)
@@ -305,15 +303,13 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     assert harness("run", "toy.yaml", cwd=tmp_path).returncode == 0
     bad = harness("explain", "latest", cwd=tmp_path)
     assert bad.returncode == 2
-    assert "A suite's measures need both, speed and profile" in bad.stderr
+    assert "Add speed and profile to the measures of the suite" in bad.stderr
 
 
 def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
     engine = "autograd::engine::evaluate_function: MulBackward0"
     rows = [("backward", engine, 10, 100_000), ("backward", "MulBackward0", 10, 300_000), *FUSED]
-    one = explain(
-        timed(plain=3.0, loop=6.0), *(Profiled.from_record(profile(level, rows)) for level in ("plain", "loop")), 0.0
-    )
+    one = explain(timed(plain=3.0, loop=6.0), *(Profiled(profile(level, rows)) for level in ("plain", "loop")), 0.0)
     assert one is not None
     (row,) = (row for row in one.rows if "MulBackward0" in row.operator)
     assert (row.operator, row.calls) == ("MulBackward0", (5, 5))
@@ -323,6 +319,6 @@ def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
 
 def test_more_calls_in_less_time_are_told_as_such():
     measured = timed(plain=6.0, loop=3.0)
-    one = explain(measured, *(Profiled.from_record(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert "despite 50 more operator calls" in sentence_of(one)

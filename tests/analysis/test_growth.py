@@ -180,7 +180,7 @@ def test_a_group_of_contexts_counts_as_one():
         assert (result.answer, result.contexts) == (answer, 1 if where else 2)
     assert result.reason.startswith("t · along length: exponent +1.0")
     assert claim_row("suite.yaml", result)[1:5] == (
-        "fails", f"{result.decisive.size:+.2f} in the exponent", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
+        "false", f"{result.decisive.size:+.2f}", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
         "800 · t (kept bytes along length)",
     )  # fmt: skip
 
@@ -390,8 +390,8 @@ claims:
     assert lines[at + 1].split("  ")[0] == "what"
     # A hidden value a row, with its sign and what dropout left, all in proportion to the rows.
     assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
-    assert "HOLDS: The wide one keeps more (exactly 49 in all 3)" in done.stdout
-    assert "FAILS: It has half the parameters (4: exactly 17.9)" in done.stdout
+    assert "True: The wide one keeps more (exactly 49 in all 3)" in done.stdout
+    assert "False: It has half the parameters (4: exactly 17.9)" in done.stdout
     folder = the_run(tmp_path)
     assert "## Growth" in (folder / "report.md").read_text()
     with (folder / "tables" / "growth.csv").open() as file:

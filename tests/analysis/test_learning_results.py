@@ -13,7 +13,7 @@ from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.controls import measured_of
 from harness.analysis.findings import contested, find
-from harness.analysis.learning_results import LearningResults, find_learning, product
+from harness.analysis.learning_results import LearningResults, product
 from harness.analysis.stats import Estimate
 from harness.records import designs
 from harness.records.plan import Block, Claim, Plan
@@ -47,7 +47,7 @@ def times(block: Block, spread: float = 0.0, **ratio: float) -> list[Record]:
 
 def results(block: Block, *records: list[Record], **design) -> LearningResults:
     every = [one for some in records for one in some]
-    return find_learning(plan_of(block, **design), every, measured_of([block], every))
+    return LearningResults(plan_of(block, **design), every, measured_of([block], every))
 
 
 def gain(mean: float, p: float, n: int = 10) -> np.ndarray:

@@ -81,27 +81,24 @@ def test_intervals_are_those_of_t():
 
 
 @pytest.mark.parametrize(
-    ("widths", "k", "spent", "expected"),
+    ("widths", "k", "spent", "another"),
     [
-        ([0.001], 4, 0, None),  # fewer than five are never looked at
-        ([0.001, 0.009], 5, 0, "precise"),
-        ([0.001, 0.011], 5, 0, None),
-        ([0.001, 0.011], 5, 31, "budget"),  # ten processes would take 62 of 60 s
-        ([0.001, 0.011], 7, 10**6, None),  # between looks nothing stops it
-        ([0.021], 5, 0, "out of reach"),  # would need 23 processes
-        ([0.021, 0.011], 5, 0, None),  # the other can still be had
-        ([0.05], 20, 0, "out of reach"),
-        ([0.009], 20, 0, "precise"),
-        ([], 5, 0, "precise"),
+        ([0.001], 4, 0, True),  # fewer than five are never looked at
+        ([0.001, 0.009], 5, 0, False),  # precise
+        ([0.001, 0.011], 5, 0, True),
+        ([0.001, 0.011], 5, 31, False),  # ten processes would take 62 of 60 s
+        ([0.001, 0.011], 7, 10**6, True),  # between looks nothing stops it
+        ([0.021], 5, 0, False),  # would need 23 processes
+        ([0.021, 0.011], 5, 0, True),  # the other one does not
+        ([0.05], 20, 0, False),
+        ([0.009], 20, 0, False),
+        ([0.05], 23, 0, False),
+        ([], 5, 0, False),
     ],
 )
-def test_when_to_stop(widths, k, spent, expected):
-    assert stats.go_on(widths, k, target=0.01, spent=spent, budget=60) == expected
-
-
-def test_a_difference_that_looks_significant_stops_nothing():
-    """The rule is not told the means at all; this holds it to that."""
-    assert "mean" not in stats.go_on.__code__.co_varnames
+def test_when_to_stop(widths, k, spent, another):
+    enough = stats.is_precise(widths, k, target=0.01)
+    assert stats.go_on(enough, k, spent=spent, budget=60) is another
 
 
 def test_smallest_visible_difference_is_found_in_eight_of_ten():
@@ -126,17 +123,6 @@ def test_p_values_are_those_of_t(mean, floor):
     found = stats.estimate(values)
     beyond = max(0.0, abs(found.mean) - floor)
     assert found.p_value(floor) == pytest.approx(2 * oracle.t.sf(beyond / found.error, 4))
-
-
-@pytest.mark.parametrize(
-    ("decided", "k", "spent", "expected"),
-    [
-        ([True], 4, 1, None), ([True, True], 5, 1, "decided"), ([True, False], 5, 1, None), ([False], 5, 40, "budget"),
-        ([False], 7, 100, None), ([False], 20, 1, "out of reach"), ([True], 20, 1, "decided"), ([False], 23, 1, "out of reach"),
-    ],
-)  # fmt: skip
-def test_until_decided(decided, k, spent, expected):
-    assert stats.until_decided(decided, k, spent, budget=60) == expected
 
 
 def test_three_looks_together_make_five_percent_of_false_alarms():

@@ -14,6 +14,7 @@ from harness.analysis.claims import settle
 from harness.analysis.controls import floor_of, is_null_biased, suspects
 from harness.analysis.findings import contested, find
 from harness.analysis.stats import Estimate, estimate
+from harness.analysis.stopping import another_process
 from harness.analysis.timing import Comparison, Measured, decide
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import Block, Claim, Plan
@@ -58,6 +59,30 @@ def around(mean: float, half_width: float, k: int = 5) -> Estimate:
 )
 def test_the_order_of_verdicts(estimate, verdict):
     assert decide(estimate, Speed(), 0.003)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("ratios", "settings", "another"),
+    [
+        ((), {}, True),
+        ((1.0,), {"quick": True}, False),
+        ((1.1,) * 4, {}, True),
+        ((1.1,) * 5, {}, False),
+        # Clearly slower, but the interval is wider than 1 %: that the difference is significant does not stop it.
+        ((1.2, 1.21, 1.22, 1.23, 1.24), {}, True),
+        ((1.2, 1.21, 1.22, 1.23, 1.24), {"until_decided": True}, False),
+        ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True}, True),
+        ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True, "budget": 1.0}, False),
+    ],
+)
+def test_when_another_process_is_due(ratios, settings, another):
+    this = block("a", "b", speed=Speed(**settings))
+    records = [
+        record(this, level, number, [1e8 * factor] * 10)
+        for number, ratio in enumerate(ratios)
+        for level, factor in (("a", 1.0), ("b", ratio))
+    ]
+    assert another_process(this, records, "train") is another
 
 
 def test_a_higher_floor_takes_verdicts_away():

@@ -177,7 +177,7 @@ def test_a_notebook_shows_answer_claims_and_tables_escaped(result):
     page = result._repr_html_()
     assert "Order costs &lt;nothing&gt;" in page
     assert "<nothing>" not in page
-    assert '<span class="badge good">holds</span>' in page
+    assert '<span class="badge good">true</span>' in page
     assert "<script" not in page
     assert page.count("Order costs") == 1, "the answer does not say again what the claims say"
     for table in ("all · train", "learning"):

@@ -47,7 +47,7 @@ def test_run_measures_prints_and_stores(complete):
     assert "points/s" in done.stdout
     assert "all · train: memory" in done.stdout
     assert "256 FLOP (same)" in done.stdout
-    assert any(line.strip().startswith("HOLDS: Backwards costs nothing") for line in lines)
+    assert any(line.strip().startswith("True: Backwards costs nothing") for line in lines)
     assert lines[-1].startswith("Sensitivity: differences of ")
     assert lines[1].startswith('True: "Backwards costs nothing". backwards takes ')
     folder = the_run(here)
@@ -129,7 +129,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     assert done.returncode == 1, done.stderr
     assert "98 % interval" in done.stdout
     assert "all: a claim fails here; measuring it again" in done.stderr
-    assert "FAILS: Spinning is free (all: " in done.stdout
+    assert "False: Spinning is free (all: " in done.stdout
     assert "; measured again: all: " in done.stdout
     folder = the_run(here)
     before = (folder / "records.jsonl").read_text()
@@ -255,7 +255,7 @@ design: factorial""",
         ["turned", "average over contexts"], ["order", "average over contexts"], ["turned x order", "interaction"]
     ]  # fmt: skip
     assert "slower" in table[2]
-    assert any(line.strip().startswith("HOLDS: Spinning is dear") for line in lines)
+    assert any(line.strip().startswith("True: Spinning is dear") for line in lines)
     folder = the_run(here)
     assert (folder / "plots" / "effects-all-train.png").exists()
     assert "## Effects" in (folder / "report.md").read_text()

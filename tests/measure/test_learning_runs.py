@@ -187,8 +187,8 @@ def test_the_terminal_shows_it(here):
     assert "all: speed and quality" in lines
     assert "all: health" in lines
     text = (here / "stdout").read_text()
-    assert "HOLDS: Another order learns alike" in text
-    assert "FAILS: Another order is much better" in text
+    assert "True: Another order learns alike" in text
+    assert "False: Another order is much better" in text
     assert "seeds diverged" in text
     assert "failed" not in text
 

@@ -13,7 +13,7 @@ from harness.report.plots.figures import Plot
 
 
 def explained(rows=LOOP, loop: float = 6.0):
-    a, b = (Profiled.from_record(r) for r in (profile("plain", FUSED), profile("loop", rows)))
+    a, b = (Profiled(r) for r in (profile("plain", FUSED), profile("loop", rows)))
     one = explain(timed(plain=3.0, loop=loop), a, b, 0.0)
     assert one is not None
     return one

@@ -225,7 +225,7 @@ def test_what_went_wrong_stands_above_the_tables(catalog, quick):
     broken = Record(this.id, "new", "new", "verify", "variant", 0, 2, "failed", "it broke <here>")
     made = report_of(Plan("s", "q", "what", (this,), overrides={"quick": quick}), [broken], catalog, {})
     text = Page(html.render(made)).text
-    assert text.index("all, new: failed in verify: it broke <here>") < text.index("Comparisons The ratio")
+    assert text.index("all, new: failed in verify: it broke <here>") < text.index("Comparisons Each level")
     assert "it broke <here>" in text
     assert ("A first look" in text) == quick
     assert "The machine was not recorded." in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from made import record, trial
 from scipy import stats as oracle
 
+from harness.analysis.grouping import by_place
 from harness.analysis.learning import Learned
 from harness.analysis.verdicts import Flag
 from harness.plugins.parts import Score
@@ -250,8 +252,9 @@ def test_comparisons_in_many_contexts_are_in_points_with_the_margin(report):
     assert figure.axes[1].get_yticklabels()[0].get_text().startswith(f"{100 * c.size:+.1f}  [")
     ticks = [float(label.get_text().replace("−", "-")) for label in figure.axes[0].get_xticklabels()]
     assert max(ticks) > 1, "the axis is in points"
-    flagged = tuple(replace(c, flags=(Flag.ONE_OF_MANY,)) for c in results.comparisons)
-    (doubtful,) = forests(replace(results, comparisons=flagged), results.learned)
+    flagged = copy.copy(results)
+    flagged._by_place = by_place(replace(c, flags=(Flag.ONE_OF_MANY,)) for c in results.comparisons)
+    (doubtful,) = forests(flagged, results.learned)
     assert forest.rows[0].decided
     assert not doubtful.rows[0].decided
     assert list(forests(results, results.learned[:1])) == []

@@ -39,7 +39,7 @@ def test_a_folder_ends_with_one_page_and_is_taken_up_again(tmp_path: Path):
     ] == ["x", None]
     text = (page / "claims.md").read_text()
     assert "2 claims: 1 true, 1 false, 0 undecided." in text
-    for says, answer in (("Order is no matter", "holds"), ("Order is all", "fails")):
+    for says, answer in (("Order is no matter", "true"), ("Order is all", "false")):
         assert any(line.startswith(f"| {says}") and f"| {answer} " in line for line in text.splitlines()), text
     for run in kept["runs"].values():
         assert f"({run}/report.md)" in text

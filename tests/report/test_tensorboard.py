@@ -11,13 +11,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from made import block, learning_block, record, run
+from tasks import task
 
 from harness.measure.kinds.profile import profile_trial
-from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Plan, Spec
 from harness.records.record import Record
-from harness.records.settings import Speed
+from harness.records.settings import Profile, Speed
 from harness.report.formats import markdown, tensorboard, terminal
 from harness.report.report import report_of
 
@@ -116,9 +115,9 @@ def test_long_curves_are_thinned_and_end_where_they_end(catalog):
     this = learning_block("a", "b", steps=5000, evaluations=4)
     one = run(this, "a", 0, close=0.5, evaluated=(0, 1250, 2500, 3750, 5000), planned=5000)
     data = {**one.data, "loss": [1.0] * 5000, "learning_rate": list(np.linspace(1, 0, 5000))}
-    curves = dict(tensorboard.seed_curves(replace(one, data=data)))
+    curves = tensorboard.seed_curves(replace(one, data=data))
     assert len(curves) <= tensorboard.MOST + 5
-    assert len(dict(tensorboard.seed_curves(replace(one, data=data), 50))) <= 55
+    assert len(tensorboard.seed_curves(replace(one, data=data), 50)) <= 55
     assert max(curves) == 5000
     assert "held out/close" in curves[5000][1]
     assert curves[1][1]["train/learning_rate"] == 1.0
@@ -157,8 +156,8 @@ def test_without_tensorboard_the_report_says_how_to_get_it_where_there_is_someth
         records = [record(timed, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
         nothing = report_of(Plan("s", "q", "what", (timed,)), records, catalog, {})
         assert tensorboard.how_to_get_them(nothing) == ""
-        traced = replace(nothing, findings=replace(nothing.findings, profiles={(timed.id, "train"): ()}))
-        assert "TensorBoard shows traces of this run" in tensorboard.how_to_get_them(traced)
+        nothing.findings.profiles[timed.id, "train"] = []
+        assert "TensorBoard shows traces of this run" in tensorboard.how_to_get_them(nothing)
     assert list(tmp_path.iterdir()) == []
     pytest.importorskip("tensorboard", reason=NEEDED)
     assert tensorboard.how_to_get_them(report) == ""
@@ -209,7 +208,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     pytest.importorskip("tensorboard", reason=NEEDED)
     pytest.importorskip("torch_tb_profiler", reason=NEEDED)
     (this,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=2").blocks
-    traced = profile_trial(this, "backwards", "train", TrialBuilder(catalog), Watchdog(0.0), tmp_path / "traces")
+    traced = profile_trial(task(this, "backwards", catalog, settings=Profile(steps=2), folder=tmp_path))
     tensorboard.write(learnt(catalog), tmp_path)
     board = Board(tmp_path)
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from harness.records.plan import digest
+from harness.report.cells import ANSWERS
 from harness.report.formats.markdown import escape, table
 from harness.report.report import Report
 
@@ -39,20 +40,17 @@ def append(report: Report, summary: Path) -> None:
 
 def render(report: Report, room: int = LIMIT) -> str:
     """The summary in at most `room` bytes: what does not fit is left out from the end, and counted."""
-    head = [f"## {escape(report.question)}", ""]
-    if report.first_look:
-        head += ["A first look: one process per block. Nothing here is a verdict; run without --quick for those.", ""]
-    pieces = [head]
+    pieces = [[f"## {escape(report.question)}", "", *([report.banner, ""] if report.banner else [])]]
     if report.claims:
-        rows = [f"- **{answer.upper()}**: {escape(says)} ({escape(reason)})" for says, answer, reason in report.claims]
-        pieces.append([*rows, ""])
+        claims = ((ANSWERS[answer], escape(says), escape(reason)) for says, answer, reason in report.claims)
+        pieces.append([*(f"- **{answer}**: {says} ({reason})" for answer, says, reason in claims), ""])
     elif report.summary:
         pieces.append([*(f"- {escape(sentence)}" for sentence in report.summary), ""])
     remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]
     if remarks:
         pieces.append([*(f"- {escape(text)}" for text in remarks), ""])
     for section in report.sections:
-        words = [escape(section.words), ""] if section.words else []
+        words = [*map(escape, section.words.splitlines()), ""] if section.words else []
         lines = [f"### {escape(section.title)}", "", *words]
         for one in (*section.tables, *section.details):
             pieces.append([*lines, *_folded(table(one, "####", escape, escape), section.why)])

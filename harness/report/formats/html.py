@@ -19,7 +19,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.cells import WORDING
+from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
@@ -27,8 +27,6 @@ from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
-from harness.report.table import Section
-from harness.report.tables.claims import ANSWERS
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
@@ -62,12 +60,6 @@ class Part:
     why: bool
     pictures: list[Picture] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, section: Section, number: int) -> Part:
-        """A section's words and tables."""
-        words, tables, details = paragraphs(section.words), grids_of(section.tables), grids_of(section.details)
-        return cls(f"s{number}", section.title, words, tables, details, section.why)
-
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.html into the run's folder."""
@@ -84,7 +76,7 @@ def render(report: Report, suite: str = "") -> str:
         report=report,
         answers=[part for part in parts if not part.why],
         reasons=[part for part in parts if part.why],
-        claims=[(says, answer, WORDING[answer].look, reason) for says, answer, reason in report.claims],
+        claims=claims_of(report),
         claim_looks={words: WORDING[answer].look for answer, words in ANSWERS.items()},
         counts=counts_of(report),
         trouble=report.remarks,
@@ -115,6 +107,11 @@ def asset(name: str) -> str:
     return (files("harness.report.formats") / "templates" / name).read_text(encoding="utf-8")
 
 
+def claims_of(report: Report) -> list[tuple[str, str, str, str]]:
+    """Each claim, its answer, the look of the answer, and the reason."""
+    return [(says, ANSWERS[answer].lower(), WORDING[answer].look, reason) for says, answer, reason in report.claims]
+
+
 def counts_of(report: Report) -> list[tuple[str, str, int]]:
     """Each verdict, its look, and how many of the deciding comparisons have it."""
     counts = Counter(one.verdict for one in report.findings.deciding)
@@ -123,7 +120,10 @@ def counts_of(report: Report) -> list[tuple[str, str, int]]:
 
 def parts_of(report: Report) -> list[Part]:
     """The sections in order, each with its plots."""
-    parts = [Part.of(section, number) for number, section in enumerate(report.sections, 1)]
+    parts = [
+        Part(f"s{n}", one.title, paragraphs(one.words), grids_of(one.tables), grids_of(one.details), one.why)
+        for n, one in enumerate(report.sections, 1)
+    ]
     by_title = {part.title: part for part in parts}
     plots = plots_of(report) if find_spec("matplotlib") else []
     for plot, svg in drawn(plots):

@@ -97,40 +97,33 @@ def common(titles: Iterable[list[str]]) -> tuple[int, int]:
 
 def verdict_beside_interval(table: Table) -> Table:
     """The table with the verdicts right after the intervals: on a small screen the last columns are out of sight."""
-    at = next((i for i, title in enumerate(table.headers) if title.endswith("interval")), None)
-    if at is None or "verdict" not in table.headers:
+    heads = list(table.headers)
+    at = next((i for i, title in enumerate(heads) if title.endswith("interval")), None)
+    if at is None or "verdict" not in heads:
         return table
-    end = table.headers.index("verdict")
-    order = [*range(at + 1), end, *(i for i in range(at + 1, len(table.headers)) if i != end)]
-
-    def ordered(cells: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(cells[i] for i in order)
-
-    return replace(table, headers=ordered(table.headers), rows=tuple(map(ordered, table.rows)))
+    order = [i for i in range(len(heads)) if i != heads.index("verdict")]
+    order.insert(at + 1, heads.index("verdict"))
+    headers, *rows = (tuple(cells[i] for i in order) for cells in (table.headers, *table.rows))
+    return replace(table, headers=headers, rows=tuple(rows))
 
 
 def grid_of(table: Table) -> Grid:
     """A table's cells with what they are."""
     table = verdict_beside_interval(table)
-    verdicts = {i for i, title in enumerate(table.headers) if title == "verdict"}
-    numbers = [
-        i not in verdicts and are_numbers([row[i] for row in table.rows if i < len(row)])
-        for i in range(len(table.headers))
-    ]
-    rows = tuple(
-        tuple(
-            verdict_cell(text) if i in verdicts else Cell(text, value_of(text, numbers[i]))
-            for i, text in enumerate(row)
-        )
-        for row in table.rows
-    )
-    baselines = frozenset(n for n, row in enumerate(table.rows) if any(row[i] == BASELINE for i in verdicts))
-    long = [max((len(row[i]) for row in table.rows if i < len(row)), default=0) > LONG for i in range(len(numbers))]
-    columns = tuple(
-        Column(title, "v" if i in verdicts and long[i] else "n" if numbers[i] else "w" if long[i] else "")
-        for i, title in enumerate(table.headers)
-    )
-    return Grid(table.title, columns, rows, table.notes, baselines)
+    columns, cells = [], []
+    for i, title in enumerate(table.headers):
+        texts = [row[i] for row in table.rows]
+        wide = any(len(text) > LONG for text in texts)
+        if title == "verdict":
+            columns.append(Column(title, "v" if wide else ""))
+            cells.append([verdict_cell(text) for text in texts])
+        else:
+            numbers = are_numbers(texts)
+            columns.append(Column(title, "n" if numbers else "w" if wide else ""))
+            cells.append([Cell(text, value_of(text, numbers)) for text in texts])
+    rows = tuple(zip(*cells, strict=True))
+    baselines = frozenset(n for n, row in enumerate(rows) if any(cell.verdict == BASELINE for cell in row))
+    return Grid(table.title, tuple(columns), rows, table.notes, baselines)
 
 
 def are_numbers(texts: Iterable[str]) -> bool:
@@ -146,18 +139,16 @@ def value_of(text: str, numbers: bool) -> str:
         return ""
     plain = found[1].replace(",", "").replace("−", "-")
     factor = UNITS.get(found[2].removesuffix("/s") if "FLOP" in found[2] else found[2], 1.0)
-    if factor == 1.0 and plain == found[1]:
-        return ""
-    return f"{float(plain) * factor:.10g}"
+    return "" if factor == 1.0 and plain == found[1] else f"{float(plain) * factor:.10g}"
 
 
 def verdict_cell(text: str) -> Cell:
     """A verdict's word, its look, and the reason and flags that follow it."""
-    first = text.startswith(f"{FIRST_LOOK}: ")
     rest = text.removeprefix(f"{FIRST_LOOK}: ")
     word = re.split(r"[\s;:(]", rest, maxsplit=1)[0]
     if word not in WORDING:
         return Cell(text)
-    kind = WORDING[word].look
     after = rest[len(word) :].strip(" ;:")
-    return Cell(after, verdict=f"{FIRST_LOOK}: {word}" if first else word, kind="open" if first else kind)
+    if rest != text:
+        return Cell(after, verdict=f"{FIRST_LOOK}: {word}", kind="open")
+    return Cell(after, verdict=word, kind=WORDING[word].look)

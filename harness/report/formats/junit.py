@@ -7,6 +7,7 @@ properties of a test case, so numbers of a trial are ``[[PROPERTY|name=value]]``
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from xml.etree import ElementTree
 
 from harness.analysis.finding import Finding
 from harness.analysis.verdicts import Answer, Verdict
-from harness.report.cells import BASELINE
+from harness.report.cells import ANSWERS, BASELINE
 from harness.report.formats import saved
 from harness.report.report import Report
 
@@ -43,38 +44,41 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def render(report: Report) -> str:
     """The whole file: one testsuite with the name of the suite."""
-    plan = report.findings.plan
-    cases = cases_of(report)
-    counts = {
-        "tests": str(len(cases)),
-        **{
-            f"{ending}s": str(sum(case.ending == ending for case in cases)) for ending in ("failure", "error")
-        },
-    }  # fmt: skip
-    root = ElementTree.Element("testsuites", {"name": legal(plan.suite), **counts})
-    skipped = {"skipped": str(sum(case.ending == "skipped" for case in cases))}
-    suite = ElementTree.SubElement(root, "testsuite", {"name": legal(plan.suite), **counts, **skipped})
-    properties = ElementTree.SubElement(suite, "properties")
+    plan, cases = report.findings.plan, cases_of(report)
+    endings = Counter(case.ending for case in cases)
+    counts = {"tests": len(cases), "failures": endings["failure"], "errors": endings["error"]}
+    root = _element(None, "testsuites", {"name": plan.suite, **counts})
+    suite = _element(root, "testsuite", {"name": plan.suite, **counts, "skipped": endings["skipped"]})
+    properties = _element(suite, "properties")
     for name, value in (
         ("question", report.question), ("run", report.run), ("machine", report.machine),
         ("first_look", str(report.first_look).lower()), ("last_line", report.last_line),
     ):  # fmt: skip
         if value:
-            ElementTree.SubElement(properties, "property", {"name": name, "value": legal(value)})
+            _element(properties, "property", {"name": name, "value": value})
     for case in cases:
-        element = ElementTree.SubElement(suite, "testcase", {"classname": legal(case.group), "name": legal(case.name)})
+        element = _element(suite, "testcase", {"classname": case.group, "name": case.name})
         if case.ending:
-            kind = {"type": legal(case.type)} if case.ending != "skipped" else {}
-            ending = ElementTree.SubElement(element, case.ending, {"message": legal(case.message), **kind})
-            ending.text = legal(case.message)
+            kind = {"type": case.type} if case.ending != "skipped" else {}
+            _element(element, case.ending, {"message": case.message, **kind}, case.message)
         lines = [f"[[PROPERTY|{name}={_one_line(value)}]]" for name, value in case.properties.items()]
         if case.message and not case.ending:
             lines.insert(0, case.message)
         if lines:
-            ElementTree.SubElement(element, "system-out").text = legal("\n".join(lines))
+            _element(element, "system-out", {}, "\n".join(lines))
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _element(
+    inside: ElementTree.Element | None, tag: str, attributes: Mapping[str, object] | None = None, text: str = ""
+) -> ElementTree.Element:
+    """A new element, in which all text is legal."""
+    legals = {name: legal(str(value)) for name, value in (attributes or {}).items()}
+    element = ElementTree.Element(tag, legals) if inside is None else ElementTree.SubElement(inside, tag, legals)
+    element.text = legal(text) or None
+    return element
 
 
 def cases_of(report: Report) -> list[Case]:
@@ -82,7 +86,7 @@ def cases_of(report: Report) -> list[Case]:
     plan, findings = report.findings.plan, report.findings
     answers: dict[str, Ending] = {Answer.HOLDS: "", Answer.FAILS: "failure", Answer.UNDECIDED: "skipped"}
     found = [
-        Case(f"{plan.suite}.claims", says, answers[answer], "claim", f"{answer}: {reason}")
+        Case(f"{plan.suite}.claims", says, answers[answer], "claim", f"{ANSWERS[answer]}: {reason}")
         for says, answer, reason in report.claims
     ]
     facts = facts_of(report)
@@ -95,14 +99,13 @@ def cases_of(report: Report) -> list[Case]:
     failed = {(record.block, record.level): record for record in findings.failures}
     for block in plan.blocks:
         for trial in block.trials:
-            group = f"{plan.suite}.{block.name}"
-            known = facts.get((block.id, trial.level), {})
-            record = failed.get((block.id, trial.level))
+            group, place = f"{plan.suite}.{block.name}", (block.id, trial.level)
+            known, record = facts.get(place, {}), failed.get(place)
             if record is not None:
                 ending: Ending = "skipped" if record.outcome == "skipped" else "error"
                 reason = f"{record.outcome} in {record.measure}: {record.reason}"
                 found.append(Case(group, trial.level, ending, record.outcome, reason, known))
-            elif known or (block.id, trial.level) in ran:
+            elif known or place in ran:
                 known = {"verdict": BASELINE, **known} if trial is block.baseline else known
                 found.append(_judged(group, trial.level, known))
             else:

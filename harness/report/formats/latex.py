@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.report.cells import ANSWERS, FIRST_LOOK
 from harness.report.formats import saved
 from harness.report.plots.figures import file_name
 from harness.report.report import Report
@@ -54,7 +55,7 @@ def render(report: Report) -> str:
         labels[label] = labels.get(label, 0) + 1
         if labels[label] > 1:
             label += f"-{labels[label]}"
-        caption = one.title + (" (first look: nothing here is a verdict)" if report.first_look else "")
+        caption = one.title + (f" ({FIRST_LOOK}: nothing here is a verdict)" if report.first_look else "")
         body += [*table(one, caption, f"tab:{label}"), ""]
     remarks = [f"Run {report.run} on {report.machine}.", *report.flags]
     remarks += [f"{title}: {text}" for title, texts in report.remarks for text in texts]
@@ -67,7 +68,7 @@ def render(report: Report) -> str:
 
 def _tables(report: Report) -> Iterator[tuple[str, Table]]:
     if report.claims:
-        rows = tuple((says, answer, reason) for says, answer, reason in report.claims)
+        rows = tuple((says, ANSWERS[answer].lower(), reason) for says, answer, reason in report.claims)
         yield "", Table("Claims", ("claim", "answer", "reason"), rows)
     for section in report.sections:
         for one in (*section.tables, *section.details):
@@ -76,35 +77,16 @@ def _tables(report: Report) -> Iterator[tuple[str, Table]]:
 
 def table(one: Table, caption: str, label: str) -> list[str]:
     """The lines of one table: a longtable where it has many rows."""
-    columns = "".join(_columns(one))
-    head = f"{_row(one.headers)} \\\\"
-    rows = [f"{_row(row)} \\\\" for row in one.rows]
+    columns, rows = "".join(_columns(one)), [f"{_row(row)} \\\\" for row in one.rows]
+    head = ["\\toprule", f"{_row(one.headers)} \\\\", "\\midrule"]
+    title = f"\\caption{{{escape(caption)}}}\\label{{{label}}}"
     notes = [f"\\par\\smallskip {escape(note)}" for note in one.notes if note]
     if len(rows) > LONG:
-        return [
-            "\\begingroup\\footnotesize",
-            f"\\begin{{longtable}}{{{columns}}}",
-            f"\\caption{{{escape(caption)}}}\\label{{{label}}} \\\\",
-            "\\toprule", head, "\\midrule", "\\endfirsthead",
-            "\\toprule", head, "\\midrule", "\\endhead",
-            "\\bottomrule", "\\endfoot",
-            *rows,
-            "\\end{longtable}",
-            *notes,
-            "\\par\\endgroup",
-        ]  # fmt: skip
-    return [
-        "\\begin{table}[htbp]",
-        "\\centering\\footnotesize",
-        f"\\caption{{{escape(caption)}}}\\label{{{label}}}",
-        f"\\begin{{tabular}}{{{columns}}}",
-        "\\toprule", head, "\\midrule",
-        *rows,
-        "\\bottomrule",
-        "\\end{tabular}",
-        *notes,
-        "\\end{table}",
-    ]  # fmt: skip
+        begin = ["\\begingroup\\footnotesize", f"\\begin{{longtable}}{{{columns}}}", f"{title} \\\\"]
+        pages = [*head, "\\endfirsthead", *head, "\\endhead", "\\bottomrule", "\\endfoot"]
+        return [*begin, *pages, *rows, "\\end{longtable}", *notes, "\\par\\endgroup"]
+    begin = ["\\begin{table}[htbp]", "\\centering\\footnotesize", title, f"\\begin{{tabular}}{{{columns}}}"]
+    return [*begin, *head, *rows, "\\bottomrule", "\\end{tabular}", *notes, "\\end{table}"]
 
 
 def escape(text: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tabulate import tabulate
 
 from harness.plugins.isolation import one_line, visible
+from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots.plots import how_to_get_them, not_drawn, plots_of
 from harness.report.report import Report
@@ -26,16 +27,12 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def render(report: Report) -> str:
     """The whole report as Markdown text."""
-    lines = [f"# {report.question}", ""]
-    if report.first_look:
-        look = "**A first look: one process per block. Nothing here is a verdict; run without `--quick` for those.**"
-        lines += [look, ""]
+    claims = ((ANSWERS[answer], cell(says), cell(reason)) for says, answer, reason in report.claims)
+    lines = [f"# {report.question}", "", *([f"**{report.banner}**", ""] if report.banner else [])]
     lines += [" ".join(report.summary), "", f"Run `{report.run}` on {report.machine}.", ""]
-    if report.claims:
-        lines += ["## Claims", ""]
-        lines += [f"- **{answer}**: {cell(says)}. {cell(reason)}." for says, answer, reason in report.claims] + [""]
+    lines += listed("Claims", [f"**{answer}**: {says}. {reason}." for answer, says, reason in claims])
     lines += [line for one in report.sections if not one.why for line in section(one)]
-    lines += [f"- {flag}" for flag in report.flags] + ([""] if report.flags else [])
+    lines += listed("Flags", report.flags)
     if missing := how_to_get_them(report):
         lines += [missing, ""]
     elif plots := plots_of(report):
@@ -45,11 +42,17 @@ def render(report: Report) -> str:
     if missing := tensorboard.how_to_get_them(report):
         lines += [missing, ""]
     for title, texts in report.remarks:
-        lines += [f"## {title}", "", *(f"- {cell(text)}" for text in texts), ""]
+        lines += listed(title, map(cell, texts))
     lines += [report.last_line, ""]
     lines += [line for one in report.sections if one.why for line in section(one)]
     lines += ["## Machine", "", "```json", json.dumps(report.facts, indent=1, ensure_ascii=False), "```", ""]
     return visible("\n".join(lines))
+
+
+def listed(title: str, texts: Iterable[str]) -> list[str]:
+    """Texts as a list under a heading; nothing where there are none."""
+    items = [f"- {text}" for text in texts]
+    return [f"## {title}", "", *items, ""] if items else []
 
 
 def section(one: Section) -> list[str]:
@@ -59,9 +62,7 @@ def section(one: Section) -> list[str]:
     return [f"## {one.title}", "", *words, *(line for each in tables for line in table(each, "###", cell, str))]
 
 
-def table(
-    one: Table, heading: str, text: Callable[[str], str], note: Callable[[str], str]
-) -> list[str]:  # fmt: skip
+def table(one: Table, heading: str, text: Callable[[str], str], note: Callable[[str], str]) -> list[str]:
     """A table under its own heading; `text` is applied to its title and cells, `note` to its notes."""
     rows = [[text(each) for each in row] for row in one.rows]
     grid = tabulate(rows, [text(each) for each in one.headers], tablefmt="github", disable_numparse=True)

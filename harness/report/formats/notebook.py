@@ -10,8 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.report.cells import WORDING
-from harness.report.formats.html import asset, counts_of, environment, paragraphs
+from harness.report.formats.html import asset, claims_of, counts_of, environment, paragraphs
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.report import Report
 from harness.report.summary import other_sentences
@@ -27,7 +26,7 @@ def render(report: Report, folder: Path) -> str:
         report=report,
         folder=str(folder),
         style=Markup(asset("notebook.css")),
-        claims=[(says, answer, WORDING[answer].look, reason) for says, answer, reason in report.claims],
+        claims=claims_of(report),
         # The claims are listed already.
         summary=other_sentences(report.findings) if report.claims else report.summary,
         counts=counts_of(report),

@@ -12,18 +12,16 @@ from harness.records.plan import Plan
 def commands_of(plan: Plan, run: str = "") -> list[str]:
     """The command that measures the same again, and the one that adds seeds where some were added."""
     given = plan.overrides
-    words = ["harness"]
-    for file in given.get("plugins", ()):
-        words += ["-p", str(file)]
-    for name in given.get("without", ()):
-        words += ["--without", str(name)]
-    words += ["run", f"{plan.suite}.yaml"]
+
+    def options(**names: str) -> list[str]:
+        return [
+            str(word) for name, option in names.items() for value in given.get(name, ()) for word in (option, value)
+        ]
+
+    words = ["harness", *options(plugins="-p", without="--without"), "run", f"{plan.suite}.yaml"]
     words += ["--preset", str(given["preset"])] if given.get("preset") else []
-    for option, name in (("--set", "set"), ("--only", "only")):
-        for value in given.get(name, ()):
-            words += [option, str(value)]
-    words += ["--quick"] if given.get("quick") else []
-    words += ["--until-decided"] if given.get("until_decided") else []
+    words += options(set="--set", only="--only")
+    words += [f"--{name.replace('_', '-')}" for name in ("quick", "until_decided") if given.get(name)]
     commands = [shlex.join(words)]
     if given.get("seeds"):
         folder = run or f"results/{plan.suite}/RUN"

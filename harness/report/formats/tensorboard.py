@@ -8,7 +8,8 @@ sessions it finds, so that several runs can be compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,7 +78,7 @@ def events_of(report: Report) -> dict[str, Events]:
                 start = min(began(record) for record in one.runs[trial.level].values())
                 for seed in one.seeds_of(trial.level):
                     record = one.runs[trial.level][seed]
-                    found[f"{names[place]}/seed-{seed}"] = Events(began(record), dict(seed_curves(record, points)))
+                    found[f"{names[place]}/seed-{seed}"] = Events(began(record), seed_curves(record, points))
             last = max(curves, default=0)
             time, values = curves.get(last, (start, {}))
             curves[last] = (time, {**values, **numbers.get(place, {})})
@@ -102,26 +103,21 @@ def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
     return found
 
 
-def seed_curves(record: Record, points: int = MOST) -> Iterator[tuple[int, tuple[float, dict[str, float]]]]:
+def seed_curves(record: Record, points: int = MOST) -> Scalars:
     """The curves of one run: training by steps, thinned to this many `points`, and held-out scores where they were
     evaluated."""
-    data, found = record.data, {}
-    training = {f"train/{name}": data.get(name, ()) for name in ("loss", "gradient_norm", "learning_rate")}
-    length = max((len(series) for series in training.values()), default=0)
-    every = max(1, -(-length // points))
-    for index in range(0, length, every):
-        values = {
-            name: series[index]
-            for name, series in training.items()
-            if len(series) == length and series[index] is not None
-        }
-        if values:
-            found[index + 1] = values
+    data, found = record.data, dict[int, dict[str, float]]()
+    training = {name: data.get(name, ()) for name in ("loss", "gradient_norm", "learning_rate")}
+    length = max(map(len, training.values()))
+    for index in range(0, length, max(1, -(-length // points))):
+        values = {f"train/{name}": series[index] for name, series in training.items() if len(series) == length}
+        if known := {name: value for name, value in values.items() if value is not None}:
+            found[index + 1] = known
     for index, step in enumerate(data["evaluated"]):
         values = {f"held out/{name}": series[index] for name, series in data["scores"].items() if index < len(series)}
         found[step] = {**found.get(step, {}), **{name: v for name, v in values.items() if v is not None}}
     times = times_at(record, sorted(found))
-    yield from ((step, (times[step], found[step])) for step in sorted(found))
+    return {step: (times[step], found[step]) for step in sorted(found)}
 
 
 def mean_curves(one: Learned, level: str) -> Scalars:
@@ -165,24 +161,24 @@ def times_at(record: Record, steps: list[int]) -> dict[int, float]:
 def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
     """The single numbers of each trial in the report, by block id and level."""
     findings = report.findings
-    found: dict[tuple[str, str], dict[str, float]] = {}
+    found: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for (block, level, mode, name), value in findings.numbers.items():
         metric = findings.metrics[name]
         unit = f" ({metric.unit})" if metric.unit else ""
-        found.setdefault((block, level), {})[f"{mode}/{name}{unit}"] = float(value) * metric.scale
+        found[block, level][f"{mode}/{name}{unit}"] = float(value) * metric.scale
     for c in findings.comparisons:
         if c.metric == "step_time" and c.size is not None:
-            found.setdefault((c.block.id, c.level), {})[f"{c.mode}/step_time ratio"] = c.size
+            found[c.block.id, c.level][f"{c.mode}/step_time ratio"] = c.size
     for q in findings.quantities:
         unit = f" ({q.quantity.unit})" if q.quantity.unit else ""
-        found.setdefault((q.block.id, q.level), {})[f"{q.mode}/{q.metric}{unit}"] = q.value
+        found[q.block.id, q.level][f"{q.mode}/{q.metric}{unit}"] = q.value
     for one in findings.learning.learned:
-        for level in one.runs:
-            if under := one.seeds_of(level):
-                for name, score in one.scores.items():
-                    if name not in one.runs[level][under[0]].data["scores"]:
-                        mean = average(one.values(level, name, under), score.compared)
-                        found.setdefault((one.block.id, level), {})[f"learning/{name}"] = mean
+        for level, runs in one.runs.items():
+            under = one.seeds_of(level)
+            for name, score in one.scores.items() if under else ():
+                if name not in runs[under[0]].data["scores"]:
+                    mean = average(one.values(level, name, under), score.compared)
+                    found[one.block.id, level][f"learning/{name}"] = mean
     return found
 
 

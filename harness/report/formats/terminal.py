@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from harness.plugins.isolation import visible
+from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
@@ -16,55 +20,78 @@ from harness.report.table import Section, Table
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write report.txt into the run's folder."""
-    return saved(folder / "report.txt", render(report) + "\n")
+    return saved(folder / "report.txt", "\n".join(_lines(report, None, 0)) + "\n")
 
 
 def render(report: Report, folder: Path | None = None) -> str:
-    """The whole text; with the run's folder it says where the report is. Control characters are made visible, so no
-    name or reason can command the terminal."""
-    return visible("\n".join(_lines(report, folder)))
+    """The whole text, as wide as the terminal; with the run's folder it says where the report is."""
+    return "\n".join(_lines(report, folder, columns()))
 
 
-def _lines(report: Report, folder: Path | None) -> Iterator[str]:
-    yield report.question
-    if report.first_look:
-        yield "A first look, one process per block: nothing here is a verdict. Run without --quick for those."
-    yield from report.summary
-    yield from sections(report.sections)
-    for flag in report.flags:
-        yield f"  {flag}"
-    yield from remarks(report.remarks)
-    if report.claims:
-        yield "\nClaims"
-        yield from (f"  {answer.upper()}: {says} ({reason})" for says, answer, reason in report.claims)
+def columns() -> int:
+    """The width of the terminal; 0, which is no limit, where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _lines(report: Report, folder: Path | None, width: int) -> Iterator[str]:
+    yield from (prose(text, width) for text in (report.question, report.banner, *report.summary) if text)
+    yield from sections(report.sections, width)
+    claims = [f"{ANSWERS[answer]}: {says} ({reason})" for says, answer, reason in report.claims]
+    yield from remarks((("Flags", report.flags), *report.remarks, ("Claims", claims)), width)
+    yield ""
     if folder is not None:
         written = [path for name in ("report.html", "report.md") if (path := folder / name).is_file()]
-        yield f"\nReport: {written[0] if written else folder}"
-    missing = [line for line in (plots.how_to_get_them(report), tensorboard.how_to_get_them(report)) if line]
-    last = [*missing, *([report.last_line] if report.last_line else [])]
-    if last and folder is None:
-        yield ""
-    yield from last
+        yield f"Report: {written[0] if written else folder}"
+    last = (plots.how_to_get_them(report), tensorboard.how_to_get_them(report), report.last_line)
+    yield from (prose(text, width) for text in last if text)
 
 
-def sections(those: Iterable[Section]) -> Iterator[str]:
+def sections(those: Iterable[Section], width: int | None = None) -> Iterator[str]:
     """Tables under their headings, without details."""
     for one in those:
         if one.tables or not one.details:
-            yield visible(f"\n{one.title}. {one.words}" if one.words else f"\n{one.title}")
+            yield "\n" + "\n".join(prose(line, width) for line in f"{one.title}. {one.words}".strip().splitlines())
         for each in one.tables:
-            yield f"\n{table(each)}"
+            yield f"\n{table(each, width)}"
 
 
-def remarks(those: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
+def remarks(those: Iterable[tuple[str, Sequence[str]]], width: int | None = None) -> Iterator[str]:
     """Lines under their headings, without empty ones."""
     for title, lines in those:
         if lines:
             yield f"\n{title}"
-        yield from (f"  {visible(line)}" for line in lines)
+        yield from (prose(line, width, "  ") for line in lines)
 
 
-def table(one: Table) -> str:
-    """A table under its title, with its notes."""
-    text = tabulate(one.rows, one.headers, tablefmt="simple", disable_numparse=True)
-    return visible("\n".join((one.title, text, *one.notes)))
+def prose(text: str, width: int | None = None, indent: str = "") -> str:
+    """Text in lines of this width, by default that of the terminal. Control characters are made visible, so no name or
+    reason can command the terminal."""
+    text, width = visible(text), columns() if width is None else width
+    if not width:
+        return indent + text
+    return textwrap.fill(
+        text, width, initial_indent=indent, subsequent_indent=2 * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def table(one: Table, width: int | None = None) -> str:
+    """A table under its title, with its notes. Columns that do not fit are shown below, beside the first one again."""
+    width = columns() if width is None else width
+    cells = [[visible(cell) for cell in row] for row in (one.headers, *one.rows)]
+    widths = [max(len(column[0]) + 2, *map(len, column)) for column in zip(*cells, strict=True)]
+    room = width - widths[0] - 2 if width else sum(widths) + 2 * len(widths)
+    parts, left = [[0]], room
+    for index, wanted in enumerate(widths[1:], 1):
+        if len(parts[-1]) > 1 and wanted > left:
+            parts.append([0])
+            left = room
+        parts[-1].append(index)
+        left -= wanted + 2
+    texts = [
+        tabulate(
+            [[row[i] for i in part] for row in cells[1:]], [cells[0][i] for i in part], tablefmt="simple",
+            disable_numparse=True, maxcolwidths=[None, *[max(room, 20)] * (len(part) - 1)] if width else None,
+        )
+        for part in parts
+    ]  # fmt: skip
+    return "\n".join([prose(one.title, width), "\n\n".join(texts), *(prose(note, width) for note in one.notes)])

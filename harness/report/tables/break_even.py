@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.report.cells import few_digits, in_words, place_in_words
+from harness.report.cells import explained, few_digits, in_words, place_in_words
 from harness.report.table import Section, Table
 
 
 def break_evens(findings: Findings) -> Section:
     """Where ratios cross 1."""
-    words = (
-        "Where the ratio crosses 1 between two contexts, by straight lines through the logs of ratios. The range is "
-        "where the intervals, connected in the same way, include 1; it is open where they still do at the last context."
+    words = explained(
+        "Where a level becomes faster or slower than the baseline: the ratio crosses 1 between two contexts.",
+        ("break-even", "where straight lines between the logs of ratios cross 1"),
+        ("range", "where the intervals, connected in the same way, include 1; open if they do at the last context"),
+        ("is faster", "on which side of the break-even the level is faster than the baseline"),
     )
     return Section("Break-even", words, break_even_tables(findings.break_evens, findings.plan.axis))
 
@@ -29,7 +31,7 @@ def break_even_tables(found: Sequence[RatioCurves], axis: str) -> tuple[Table, .
             continue
         name = in_words(what)
         rows = tuple(row for one, curve in curves for row in _rows(one, curve))
-        headers = (*those[0].rest, axis, name, "range", "is faster")
+        headers = (*those[0].rest, axis, f"break-even {name}", "range", "is faster")
         often = [
             place_in_words(*one.rest.values(), curve.level) for one, curve in curves if len(curve.crossings) > 1
         ]  # fmt: skip

@@ -9,13 +9,11 @@ from harness.analysis.claims import ClaimResult, is_exact, place_of, size_in_wor
 from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding
 from harness.analysis.growth import Growth
-from harness.analysis.verdicts import Answer
-from harness.report.cells import confidence_interval, in_words
+from harness.report.cells import ANSWERS, confidence_interval, in_words
 from harness.report.table import Table
 
-ANSWERS = {Answer.HOLDS: "True", Answer.FAILS: "False", Answer.UNDECIDED: "Undecided"}
 #: What follows the size of an effect, by its scale.
-UNITS = {"difference": " points", "ratio": "×", "exponent": " in the exponent"}
+UNITS = {"difference": " points", "ratio": "×", "exponent": ""}
 
 
 def claim_sentence(result: ClaimResult) -> str:
@@ -38,7 +36,8 @@ def effect_in_words(finding: Finding, size: str) -> str:
     if isinstance(finding, Effect):
         return f"The effect of {level} on {metric} is {size}"
     if isinstance(finding, Growth):
-        return f"Of {in_words(finding.quantity)} along {finding.axis}, {level} differs from {baseline} by {size}"
+        what = in_words(finding.quantity)
+        return f"Along {finding.axis}, the exponent of {level}'s {what} differs from {baseline}'s by {size}"
     if finding.scale == "difference":
         return f"{level} differs from {baseline} by {size} in {metric}"
     if finding.metric == "step_time":
@@ -61,7 +60,7 @@ def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:
         size = _size(result)
         bounds = (size_in_words(bound, result.claim) for bound in finding.interval or ())
         interval = "exact" if is_exact(result.claim) else " to ".join(bounds)
-    return result.claim.says, result.answer, size, interval, where, Path(suite).stem
+    return result.claim.says, ANSWERS[result.answer].lower(), size, interval, where, Path(suite).stem
 
 
 def _size(result: ClaimResult) -> str:

@@ -5,15 +5,8 @@ from __future__ import annotations
 from harness.analysis.findings import Findings
 from harness.analysis.timing import CPU_SHARE, alpha_of
 from harness.records.plan import Block, Plan
-from harness.report.cells import (
-    BASELINE,
-    UNKNOWN,
-    block_title,
-    in_words,
-    interval_header,
-    size_cells,
-    verdict_cell,
-)
+from harness.report import cells
+from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
 from harness.report.table import Section, Table, present
 
 
@@ -24,22 +17,33 @@ def timed(plan: Plan) -> list[tuple[Block, str]]:
 
 def times(findings: Findings) -> Section:
     """Each level against the baseline."""
-    words = "The ratio is the time for the same examples over the baseline's; below 1 is faster."
     tables = tuple(comparison_table(findings, block, mode) for block, mode in timed(findings.plan))
+    columns = dict.fromkeys(name for block in findings.plan.blocks for name in metrics_shown(findings, block))
+    words = cells.explained(
+        "Each level is compared with the baseline on the same examples.",
+        ("ratio", "the time over the baseline's; below 1 is faster"),
+        ("interval", "the confidence interval of the ratio, from the spread between processes"),
+        *((in_words(name), findings.metrics[name].summary) for name in columns),
+    )
     return Section("Comparisons", words, tables)
 
 
 def phases(findings: Findings) -> Section:
     """The phases of a step."""
+    words = "The time of each phase of the same steps. In brackets: the ratio to the baseline's time."
     tables = present(phase_table(findings, block, mode) for block, mode in timed(findings.plan))
-    return Section("Where the time goes", "", details=tables, why=True)
+    return Section("Where the time goes", words, details=tables, why=True)
+
+
+def metrics_shown(findings: Findings, block: Block) -> list[str]:
+    """The metrics that have a column: the time of a step, and what is known of whole trials."""
+    known = findings.metrics_in.get(block.id, ())
+    return ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in known)]
 
 
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
     """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
-    known = findings.metrics_in.get(block.id, ())
-    shown = ["step_time", *(n for n, metric in findings.metrics.items() if metric.per != "sample" and n in known)]
-    by_level = findings.of(block, mode)
+    shown, by_level = metrics_shown(findings, block), findings.of(block, mode)
     quick = bool(block.measures.speed and block.measures.speed.quick)
     rows = []
     for trial in block.trials:
@@ -47,10 +51,9 @@ def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
         if trial is block.baseline:
             rows.append((trial.level, "1", "", *numbers, BASELINE))
         else:
-            comparison = by_level[trial.level]
-            verdict = verdict_cell(comparison, first_look=quick)
-            rows.append((trial.level, *size_cells(comparison), *numbers, verdict))
-    interval = interval_header(1 - alpha_of(block.measures.speed))
+            one = by_level[trial.level]
+            rows.append((trial.level, *cells.size_cells(one), *numbers, cells.verdict_cell(one, first_look=quick)))
+    interval = cells.interval_header(1 - alpha_of(block.measures.speed))
     headers = (findings.plan.axis, "ratio", interval, *map(in_words, shown), "verdict")
     return Table(block_title(block, mode), headers, tuple(rows), (conditions(findings, block, mode),))
 
@@ -90,8 +93,6 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
         if metric.per == "sample" and name != "step_time"
         if (block.id, block.baseline.level, mode, name) in findings.numbers
     ]
-    if not phases:
-        return None
     compared = {name: findings.of(block, mode, name) for name in phases}
 
     def cell(level: str, name: str) -> str:
@@ -101,4 +102,4 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
 
     rows = tuple((trial.level, *(cell(trial.level, name) for name in phases)) for trial in block.trials)
     headers = (findings.plan.axis, *(in_words(name).removesuffix(" time") for name in phases))
-    return Table(f"{block_title(block, mode)}: where the time goes", headers, rows)
+    return Table(f"{block_title(block, mode)}: where the time goes", headers, rows) if phases else None

@@ -9,7 +9,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.records import designs
 from harness.records.plan import LEARNING, Block, Plan
-from harness.report.cells import SIZES, block_title, interval_header, p_cell, size_cells, verdict_cell
+from harness.report.cells import SIZES, block_title, explained, interval_header, p_cell, size_cells, verdict_cell
 from harness.report.table import Section, Table, present
 from harness.report.tables.comparisons import timed
 
@@ -18,8 +18,8 @@ def effects(findings: Findings) -> Section:
     """What each factor of an ablation design does."""
     plan = findings.plan
     kinds = dict.fromkeys(contrast.kind for contrast in designs.contrasts(plan.design, plan.factors))
-    lines = (f"- {kind}: {designs.WORDS[kind]}." for kind in kinds)
-    words = "\n".join(["P values are corrected for all effects of a table (Holm).", *lines])
+    words = "What each factor of the design does. P values are corrected for all effects of a table (Holm)."
+    words = explained(words, *((kind, designs.WORDS[kind]) for kind in kinds))
     tables = (
         effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
         for block, mode, metric in with_effects(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from harness.analysis.explain import Explanation, OperatorTime, largest
@@ -10,7 +11,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.records.plan import Block
-from harness.report.cells import UNKNOWN, block_title, in_words, listed, some
+from harness.report.cells import UNKNOWN, block_title, explained, in_words, listed, some
 from harness.report.table import Section, Table
 
 #: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
@@ -27,17 +28,20 @@ NAMED, MOST_NAMED = 0.06, 4
 def reasons(findings: Findings) -> Section:
     """How each trial was computed and what its difference comes from; and in detail the largest differences by
     operator, and what takes most time in each trial."""
-    words = (
+    words = explained(
         "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
-        'profiler overhead, so they add up to the measured difference. "Between operators" is time outside any '
-        "operator: Python code, or the autograd engine in the backward pass."
+        "profiler overhead, so they add up to the measured difference.",
+        ("between operators", "time outside any operator: Python code, or the autograd engine in the backward pass"),
+        ("kernel path", "the implementations that computed the step, recognised by the names of operators"),
+        ("page faults", "how often a step touched memory that the system had not provided yet"),
+        ("subnormal", "the share of subnormal numbers in the backward pass, which are slow on many processors"),
     )
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
-    explained = grouped(findings.explained, lambda one: (one.block.id, one.mode))
+    differences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
     tables, details = [], [explanation_table(one) for one in largest(findings.explained, MOST_EXPLAINED)]
     for (block_id, mode), group in findings.profiles.items():
-        block, sentences = blocks[block_id], map(sentence_of, explained.get((block_id, mode), ()))
+        block, sentences = blocks[block_id], map(sentence_of, differences.get((block_id, mode), ()))
         tables.append(kernel_path_table(block, mode, group, findings.plan.axis, list(sentences)))
         for one in group:
             details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
@@ -62,7 +66,7 @@ def kernel_path_table(
         paths = ", ".join(one.kernel_paths)
         rows.append((one.level, paths, f"{calls:,.0f}", f"{launches:,.0f}", *per, f"{faults:,.0f}", subnormal))
     headers = (
-        axis, "kernel path", "operator calls a step", "launches",
+        axis, "kernel path", "operator calls per step", "launches",
         *([f"launches / {in_words(fewest).removesuffix('s')}"] if fewest else []), "page faults", "subnormal",
     )  # fmt: skip
     launched = "kernels on the device" if group[0].device == "cuda" else "calls to leaf operators"
@@ -115,19 +119,19 @@ def _notes(one: Explanation, shown: Sequence[OperatorTime]) -> Iterator[str]:
 
 def sentence_of(one: Explanation) -> str:
     """Why one trial takes longer than the other, in a sentence."""
-    bounds = f" ({one.interval[0]:.2f} to {one.interval[1]:.2f})" if one.interval else ""
-    size = f"{one.b.level} takes {one.ratio:.2f}{bounds} times as long as {one.a.level}"
-    causes = [*_other_path(one), *_more_calls(one), *_main_operators(one)]
-    if not one.decided:
-        causes = ["the interval includes no difference"]
-    return f"{size}, {one.difference * 1e3:+.2f} ms a step{': ' if causes else ''}{'; '.join(causes)}."
+    bounds = ""
+    if one.interval:
+        bounds = f" ({100 * one.confidence:.3g} % CI {one.interval[0]:.2f}–{one.interval[1]:.2f})"
+    size = f"{one.b.level} takes {one.ratio:.2f}× as long as {one.a.level}{bounds}"
+    causes = ["the interval includes no difference"]
+    if one.decided:
+        causes = [*_other_path(one), *_more_calls(one), *_main_operators(one)]
+    return f"{size}, {one.difference * 1e3:+.2f} ms per step{': ' if causes else ''}{'; '.join(causes)}."
 
 
 def _other_path(one: Explanation) -> list[str]:
-    here, there = (
-        [path for path in these.kernel_paths if path not in others.kernel_paths]
-        for these, others in ((one.b, one.a), (one.a, one.b))
-    )
+    a, b = one.a.kernel_paths, one.b.kernel_paths
+    here, there = [path for path in b if path not in a], [path for path in a if path not in b]
     if here and there:
         return [f"{listed(here)} instead of {listed(there)}"]
     return [f"with {listed(here)}"] if here else [f"without {listed(there)}"] if there else []
@@ -148,7 +152,7 @@ def _main_operators(one: Explanation) -> list[str]:
         for row in one.by_operator()
         if row.difference * one.difference > 0 and abs(row.difference) >= NAMED * abs(one.difference)
     ]
-    return [f"mostly in {', '.join(main[:MOST_NAMED])}"] if main else []
+    return [f"most of it in {', '.join(main[:MOST_NAMED])}"] if main else []
 
 
 def short(operator: str) -> str:
@@ -176,16 +180,7 @@ def in_json(one: Explanation) -> dict[str, Any]:
         "difference_beside_the_profiler": one.plain_difference,
         "share_in_operators": one.in_operators,
         "profiler_seconds_per_operator": one.cost,
-        "rows": [
-            {
-                "phase": row.phase,
-                "operator": row.operator or None,
-                "seconds": list(row.seconds),
-                "difference": row.difference,
-                "calls": list(row.calls),
-            }
-            for row in one.rows
-        ],
+        "rows": [{**asdict(row), "operator": row.operator or None, "difference": row.difference} for row in one.rows],
         "ways": {each.level: list(each.kernel_paths) for each in (one.a, one.b)},
         "fingerprints": {each.level: dict(each.conditions) for each in (one.a, one.b)},
     }
@@ -197,7 +192,7 @@ def operators_table(block: Block, one: Profiled, cost: float) -> Table:
     calls = {key: one.calls.get(key, 0) for key in times}
     total, shown, rows = _top(times, calls)
     rest = f"{len(times) - len(rows)} others take the other {1 - shown / total:.0%}."
-    headers = ("phase", "operator", "share", "ms a step", "calls a step")
+    headers = ("phase", "operator", "share", "ms per step", "calls per step")
     rows = tuple((phase, short(name), *cells) for phase, name, *cells in rows)
     title = f"{block_title(block, one.mode)} · {one.level}: operators"
     return Table(title, headers, rows, (f"{rest} Trace: traces/{one.trace}",))
@@ -207,8 +202,8 @@ def kernels_table(block: Block, one: Profiled) -> Table:
     """The kernels of one trial that take most time on its device."""
     times = {key: seconds for key, (_, seconds) in one.kernel_times.items()}
     total, _, rows = _top(times, {key: calls for key, (calls, _) in one.kernel_times.items()})
-    note = f"{one.launches:,.0f} kernels a step take {total * 1e3:.3f} ms on the device together."
-    headers = ("phase", "kernel", "share", "ms a step", "launches a step")
+    note = f"{one.launches:,.0f} kernels per step take {total * 1e3:.3f} ms on the device together."
+    headers = ("phase", "kernel", "share", "ms per step", "launches per step")
     return Table(f"{block_title(block, one.mode)} · {one.level}: kernels", headers, rows, (note,))
 
 

@@ -11,7 +11,8 @@ from harness.analysis import stats
 from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
 from harness.plugins.parts import Score
-from harness.report.cells import BASELINE, SIZES, UNKNOWN, block_title, in_words, p_cell, size_cells, verdict_cell
+from harness.report import cells
+from harness.report.cells import UNKNOWN, block_title, in_words, size_cells
 from harness.report.table import Section, Table, present
 from harness.report.tables.comparisons import number_cell
 
@@ -20,10 +21,12 @@ DOMINATED = "Dominated: another level is no slower and scores no worse, and is c
 
 def scores(findings: Findings) -> Section:
     """What was learned over seeds, and speed beside quality."""
-    words = (
-        "Each seed is a paired block: same split, same order and, where shapes match, same weights. Intervals are of "
-        "the mean over seeds; where ratios are compared, of the geometric mean. The p value is that of the sign-flip "
-        "test. A run that diverged counts with the score of its untrained model."
+    words = cells.explained(
+        "Runs under the same seed are paired: same split, same order and, where shapes match, same initial weights.",
+        ("score", "mean over seeds (geometric where ratios are compared); below five seeds, the value of each"),
+        ("ratio or points", "the paired difference to the baseline, with its t interval over seeds"),
+        ("p", "the probability of such a difference if each seed's could as well have the other sign"),
+        ("diverged", "how many seeds diverged, and the interval of that rate; each counts as untrained"),
     )
     learned = findings.learning.learned
     tables = (
@@ -46,16 +49,16 @@ def learning_table(findings: Findings, one: Learned) -> Table:
     for trial in one.block.trials:
         under = one.seeds_of(trial.level)
         comparison = compared.get(trial.level)
-        sizes = ("", "", "") if comparison is None else (*size_cells(comparison), p_cell(comparison.sign_flip))
-        cells = [trial.level, mean_cell(one, trial.level, metric), *sizes]
-        cells.append(rate_cell(sum(one.diverged(trial.level, under)), len(under)))
+        sizes = ("", "", "") if comparison is None else (*size_cells(comparison), cells.p_cell(comparison.sign_flip))
+        row = [trial.level, mean_cell(one, trial.level, metric), *sizes]
+        row.append(rate_cell(sum(one.diverged(trial.level, under)), len(under)))
         if target is not None:
-            cells.append(reached_cell(one.reached(trial.level)))
-        cells.append(BASELINE if comparison is None else verdict_cell(comparison))
-        rows.append(tuple(cells))
+            row.append(reached_cell(one.reached(trial.level)))
+        row.append(cells.BASELINE if comparison is None else cells.verdict_cell(comparison))
+        rows.append(tuple(row))
     headers = (
-        findings.plan.axis, in_words(metric), SIZES[one.scores[metric].compared], "95 % interval", "p (sign flips)",
-        "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
+        findings.plan.axis, in_words(metric), cells.SIZES[one.scores[metric].compared], "95 % interval",
+        "p (sign-flip test)", "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
     )  # fmt: skip
     return Table(title_of(one), headers, tuple(rows), tuple(notes(one, list(compared.values()))))
 
@@ -108,15 +111,15 @@ def pareto_table(findings: Findings, one: Learned) -> Table | None:
         step = number_cell(findings, one.block, level, "train", "step_time")
         ratio = " ".join(size_cells(timed[level])) if level in timed else "1"
         score, comparison, time = mean_cell(one, level, metric), compared.get(level), times.get(level)
-        cells = [level, step, ratio, score, "" if comparison is None else _in_brackets(comparison)]
+        row = [level, step, ratio, score, "" if comparison is None else _in_brackets(comparison)]
         if target is not None:
-            cells.append("" if time is None else _in_brackets(time) or time.reason)
+            row.append("" if time is None else _in_brackets(time) or time.reason)
         by = results.dominated.get((one.block.id, level))
         known = UNKNOWN not in (step, score) and level not in one.broken
-        cells.append(f"dominated by {by}" if by else "Pareto front" if known else UNKNOWN)
-        rows.append(tuple(cells))
+        row.append(f"dominated by {by}" if by else "Pareto front" if known else UNKNOWN)
+        rows.append(tuple(row))
     headers = (
-        findings.plan.axis, "step time", "ratio", in_words(metric), SIZES[one.scores[metric].compared],
+        findings.plan.axis, "step time", "ratio", in_words(metric), cells.SIZES[one.scores[metric].compared],
         *(("time to target, ratio",) if target is not None else ()), "speed and quality",
     )  # fmt: skip
     return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (DOMINATED,))

@@ -10,12 +10,12 @@ from harness.analysis.grouping import grouped
 from harness.analysis.quantities import KindFindings, QuantityFinding
 from harness.analysis.verdicts import Verdict
 from harness.plugins.catalog import resolve
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import caught, isolated
 from harness.plugins.kinds import Quantity
 from harness.plugins.manager import CORE
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, amount, block_title, in_words
-from harness.report.table import Section, Table, present
+from harness.report.table import Section, Table, checked, present
 
 
 def section_of(found: KindFindings, problems: list[str]) -> Section | None:
@@ -25,27 +25,13 @@ def section_of(found: KindFindings, problems: list[str]) -> Section | None:
     if kind.section is None:
         names = [name for quantity in kind.quantities for name in (quantity, f"{quantity}/")]
         tables = quantity_tables(found, kind.name, lambda mode: names)
-        return (
-            Section(
-                in_words(kind.name).capitalize(), f"{kind.summary[:1].upper()}{kind.summary[1:]}.", tables, why=True
-            )
-            if tables
-            else None
-        )
+        words = f"{kind.summary[:1].upper()}{kind.summary[1:]}."
+        return Section(in_words(kind.name).capitalize(), words, tables, why=True) if tables else None
     if entry.plugin == CORE:
-        section: Section | None = resolve(kind.section, entry.owner)(found)
-        return section
-    try:
-        with isolated(f"making the section of {entry.owner}"):
-            section = resolve(kind.section, entry.owner)(copy.deepcopy(found))
-            if section is not None and not isinstance(section, Section):
-                raise TypeError(f"its section is of type {type(section).__name__}; expected harness.report.Section")
-            return section
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may raise anything
-        problems.append(f"{entry.owner}: {error_text(error)}")
-        return None
+        return checked(resolve(kind.section, entry.owner)(found))
+    with caught(entry.owner, problems), isolated(f"running {entry.owner}"):
+        return checked(resolve(kind.section, entry.owner)(copy.deepcopy(found)))
+    return None
 
 
 def quantity_tables(found: KindFindings, what: str, names: Callable[[str], Sequence[str]]) -> tuple[Table, ...]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import ANOTHER_ANSWER, CPU_SHARE, Comparison, alpha_of, conclude
-from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, Flag, Verdict
+from harness.analysis.timing import ANOTHER_ANSWER, CPU_SHARE, Comparison, alpha_of
+from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, Flag, Verdict, conclude
 from harness.records.record import Record
 from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData
 
@@ -96,7 +96,7 @@ def difference(a: Estimate, b: Estimate, spread: Spread) -> Estimate:
 
 def decide_change(estimate: Estimate, margin: float, floor: float, alpha: float) -> tuple[Verdict, str]:
     """The verdict on a change of log times, and the reason if it is undecided."""
-    verdict = conclude(estimate, margin, floor, alpha)
+    verdict = conclude(estimate, math.log1p(margin), floor, alpha, Verdict.FASTER, Verdict.SLOWER)
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
     half = estimate.half_width(1 - alpha)

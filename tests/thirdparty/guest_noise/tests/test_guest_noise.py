@@ -40,7 +40,7 @@ def test_it_runs_in_a_suite_with_tables_and_a_claim(tmp_path):
     done = run(tmp_path, "run", "noise.yaml")
     assert done.returncode == 0, done.stderr
     assert "noise scale" in done.stdout
-    assert "HOLDS: More gradient" in done.stdout
+    assert "True: More gradient" in done.stdout
     (report,) = (tmp_path / "results" / "noise").glob("*/report.json")
     rows = {(r["level"], r["quantity"]): r for r in json.loads(report.read_text())["resources"]}
     assert rows["16", "gradient_elements"]["verdict"] == "more"
