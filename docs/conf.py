@@ -2,10 +2,15 @@
 
 from importlib.util import find_spec
 
+from pygments.lexers.special import TextLexer
+from sphinx.highlighting import lexers
+
 project = "harness"
 author = "the harness authors"
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
+# GitHub draws these diagrams. Here they are text: a renderer would be loaded from elsewhere.
+lexers["mermaid"] = TextLexer()
 # Quotes are curled, and two dashes stay what they are: the beginning of an option.
 smartquotes_action = "qe"
 exclude_patterns = ["_build"]

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from _generate import markdown as md
-from harness.suite.schema import SuiteSchema
+from harness.plugins.catalog import core_catalog
+from harness.suite.schema import suite_schema
 
 #: Lines of YAML are no longer than this.
 WIDTH = 88
@@ -34,12 +35,12 @@ def page() -> str:
     """The page."""
     blocks: list[str] = []
     known: dict[type[BaseModel], str] = {}
-    for section in sections(Section("", "", None, SuiteSchema)):
+    for section in sections(Section("", "", None, suite_schema(core_catalog()))):
         blocks += in_words(section, known)
         known.setdefault(section.model, section.path)
     return md.page(
         "Suite reference",
-        "harness/suite/schema.py and harness/suite/value_types.py",
+        "harness/suite/schema.py and harness/records/settings.py",
         "Every field of a suite. [Suites](../suites.md) says how they work together; `harness schema` prints the same "
         "as a JSON Schema, for editors. On the command line, `--set` takes the paths below: "
         '`--set measure.speed.budget="2 min"`.',

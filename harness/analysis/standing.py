@@ -1,14 +1,16 @@
-"""The standing of a block during a run: what its records show so far, and how much is left to measure."""
+"""The standing of a block during a run: what its records show so far, and whether another process is due."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.analysis import stats
 from harness.analysis.controls import floor_of
 from harness.analysis.learning import Learned, LearningComparison
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import Measured, alpha_of, decide, looks_of
+from harness.analysis.verdicts import Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
 
@@ -94,3 +96,19 @@ def learning_standing(block: Block, records: Sequence[Record]) -> LearningStandi
     metric = learned.settings.metric
     compared = tuple(learned.compare(trial.level, metric) for trial in block.trials[1:])
     return LearningStanding(runs, runs + missing, metric, compared)
+
+
+def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
+    """Whether another process is due: the intervals are too wide, or a verdict is missing, and there is time left."""
+    measured = Measured(block, records, mode)
+    settings, k, looks = measured.settings, len(measured.processes), looks_of(block)
+    if not k or settings.quick:
+        return not k
+    estimates = [e for level, e in measured.estimates().items() if level not in measured.broken and e.k > 1]
+    if settings.until_decided:
+        # The floor also depends on the controls of other blocks, so a report can still say undecided.
+        verdicts = [decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates]
+        decided = [verdict not in (Verdict.UNDECIDED, Verdict.INVALID) for verdict in verdicts]
+        return stats.until_decided(decided, k, measured.seconds, settings.budget, looks) is None
+    widths = [e.half_width() for e in estimates]
+    return stats.go_on(widths, k, settings.half_width, measured.seconds, settings.budget, looks) is None

@@ -11,7 +11,7 @@ from typing import TextIO
 from harness.analysis.standing import LearningStanding, LevelStanding, ModeStanding, Standing, standing_of
 from harness.analysis.stats import Estimate
 from harness.measure.runner import Watcher
-from harness.plan.estimate import estimated_seconds
+from harness.plan.measures import estimated_seconds
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import visible
 from harness.records.plan import LEARNING, Block, Plan

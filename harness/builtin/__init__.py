@@ -1,9 +1,14 @@
-"""The core's own plugin. It comes through an entry point like anybody's; no torch is imported here."""
+"""The core's own plugin. It is found through an entry point, like every other plugin. It does not import torch."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import harness
+
+PHASES = ("collate", "forward", "backward", "update")
+TRAIN = frozenset({"train"})
+SETTINGS = "harness.records.settings:"
+CODE = "harness.measure.kinds."
 
 
 @harness.hookimpl
@@ -22,7 +27,7 @@ def provide_metrics() -> Iterator[harness.Metric]:
 
 @harness.hookimpl
 def provide_reporters() -> Iterator[harness.Reporter]:
-    """What a run's folder gets."""
+    """The formats of a report."""
     for name, module, summary in (
         ("html", "html", "report.html: one file to read offline, with plots"),
         ("markdown", "markdown", "report.md: everything, with plots where there are any"),
@@ -41,7 +46,7 @@ def provide_reporters() -> Iterator[harness.Reporter]:
 
 @harness.hookimpl
 def provide_executors() -> Iterator[harness.Executor]:
-    """Where blocks can be measured."""
+    """The executors: where blocks are measured."""
     yield harness.Executor("local", "harness.measure.local:execute", "on this machine, one block after another")
 
 
@@ -54,7 +59,7 @@ def run_block(block: Any, done: list[Any], keep: Any, measure: Any) -> bool:
 
 @harness.hookimpl
 def provide_promises() -> Iterator[harness.Promise]:
-    """What every part is held to, whatever it is about."""
+    """The promises that `harness conform` checks of every part."""
     from harness.builtin.promises import PROMISES
 
     for name, (code, of, says) in PROMISES.items():
@@ -63,10 +68,39 @@ def provide_promises() -> Iterator[harness.Promise]:
 
 @harness.hookimpl
 def provide_measures() -> Iterator[harness.MeasureKind]:
-    """What can be measured of a trial."""
-    from harness.builtin.measures import kinds
-
-    yield from kinds()
+    """The kinds of measurement, in the order in which a report shows them."""
+    yield harness.MeasureKind(
+        "speed", CODE + "speed:measure_speed", "time of a step",
+        settings=SETTINGS + "Speed", placement="together", more="harness.analysis.standing:another_process",
+        estimate="harness.plan.measures:speed_seconds",
+        example={"of": ["train", "inference"], "half_width": "1%", "margin": "2%", "budget": "2 min"},
+    )  # fmt: skip
+    yield harness.MeasureKind(
+        "memory", CODE + "memory:measure_memory", "memory that a step takes",
+        settings="harness.builtin.memory:Memory", quantities=memory_quantities(),
+        stages=(harness.Stage("resident", CODE + "memory:measure_resident", processes=3),),
+        analyse="harness.builtin.memory:analyse", section="harness.builtin.memory:section", example={"of": "train"},
+    )  # fmt: skip
+    yield harness.MeasureKind(
+        "cost", CODE + "cost:measure_cost", "operations of a step, and the cost of a start",
+        settings="harness.builtin.cost:Cost", quantities=cost_quantities(),
+        stages=(harness.Stage("cold", CODE + "cost:measure_cold", processes=3),),
+        analyse="harness.builtin.cost:analyse", section="harness.builtin.cost:section", example={"of": "train"},
+    )  # fmt: skip
+    yield harness.MeasureKind(
+        "profile", CODE + "profile:profile_trial", "where the time of a step goes",
+        settings=SETTINGS + "Profile", example={"steps": 5},
+    )  # fmt: skip
+    yield harness.MeasureKind(
+        "health", CODE + "health:measure_health", "gradients, clipping and gates during a short training run",
+        settings="harness.builtin.health:Health", estimate=5.0, section="harness.builtin.health:section",
+        example={"steps": 600, "looks": 10},
+    )  # fmt: skip
+    yield harness.MeasureKind(
+        "learning", CODE + "learning:learn", "how well a level learns, over seeds",
+        settings=SETTINGS + "Learning", placement="per_seed", estimate="harness.plan.measures:learning_seconds",
+        example={"seeds": 10, "steps": 600, "metric": "accuracy", "margin": "1 point"},
+    )  # fmt: skip
 
 
 @harness.hookimpl
@@ -77,3 +111,44 @@ def register_commands() -> Iterator[harness.Command]:
     for group, commands in COMMANDS.items():
         for name, code, summary in commands:
             yield harness.Command(name, f"harness.{code}", summary, group=group)
+
+
+def memory_quantities() -> dict[str, harness.Quantity]:
+    """What `memory` finds of each trial."""
+    return {
+        "parameters": harness.Quantity("parameters", judged="exact"),
+        "parameter_bytes": harness.Quantity("parameter bytes", "bytes", "exact"),
+        "optimizer_bytes": harness.Quantity("optimizer", "bytes", "exact", modes=TRAIN),
+        "kept_bytes": harness.Quantity(
+            "kept for backward", "bytes", "exact", modes=TRAIN, per_amount="kept", grows=True
+        ),
+        "peak_bytes": harness.Quantity("peak of a step", "bytes", "exact", per_amount="peak", grows=True),
+        **{
+            f"{phase}_peak_bytes": harness.Quantity(f"{phase} peak", "bytes", "exact", modes=modes_of(phase))
+            for phase in PHASES
+        },
+        "resident_rise": harness.Quantity("resident", "bytes", "processes"),
+    }
+
+
+def cost_quantities() -> dict[str, harness.Quantity]:
+    """What `cost` finds of each trial."""
+    return {
+        "flops": harness.Quantity("operations a step", "FLOP", "exact", per_amount="operations", grows=True),
+        **{
+            f"{phase}_flops": harness.Quantity(f"{phase} operations", "FLOP", "exact", modes=modes_of(phase))
+            for phase in PHASES
+        },
+        "flops_per_second": harness.Quantity("FLOP/s", "FLOP/s"),
+        "share_of_gemm_peak": harness.Quantity("of GEMM peak", "share"),
+        "page_faults": harness.Quantity("page faults a step"),
+        "subnormal_share": harness.Quantity("subnormal", "share"),
+        "built": harness.Quantity("built", "seconds"),
+        "first_step": harness.Quantity("first step", "seconds"),
+        "pay_back": harness.Quantity("pays back after", "steps"),
+    }
+
+
+def modes_of(phase: str) -> frozenset[str]:
+    """The modes whose steps have a phase."""
+    return TRAIN if phase in ("backward", "update") else frozenset({"train", "inference"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
-from harness.builtin.measures import PHASES
+from harness.builtin import PHASES
 from harness.records.settings import StepSettings
 from harness.report.table import Section
 from harness.report.tables.quantities import quantity_tables

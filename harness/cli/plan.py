@@ -19,7 +19,7 @@ from harness.cli.options import (
     suite_argument,
 )
 from harness.cli.plugin_options import plugin_option, plugins_of
-from harness.plan.estimate import estimated_seconds
+from harness.plan.measures import estimated_seconds
 from harness.records.plan import Block
 
 

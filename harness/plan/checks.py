@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import Place, UserError
 from harness.plugins.catalog import Catalog, Entry, resolve
-from harness.plugins.isolation import error_text
+from harness.plugins.isolation import user_errors
 from harness.plugins.parts import Optimization, Recipe, Skip
 from harness.plugins.signature import REQUIRED, Parameter
 from harness.records.plan import Spec, canonical_json
@@ -79,14 +79,11 @@ def environment_of(parts: Sequence[tuple[Spec, Entry, Place | None]]) -> Mapping
         wanted = entry.part.environment
         if not isinstance(wanted, Mapping):
             owner = entry.owner
-            try:
-                wanted = resolve(wanted, owner, where)(**spec.parameters)
-            except ValueError as error:
-                raise UserError(f"{spec.name}: {error}.", where=where) from error
-            except (KeyboardInterrupt, UserError):
-                raise
-            except BaseException as error:  # a plugin may raise anything
-                raise UserError(f"{owner}: its environment failed: {error_text(error)}.", where=where) from error
+            with user_errors(f"{owner}: its environment failed", where):
+                try:
+                    wanted = resolve(wanted, owner, where)(**spec.parameters)
+                except ValueError as error:
+                    raise UserError(f"{spec.name}: {error}.", where=where) from error
         for name, value in wanted.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 what = (

@@ -1,14 +1,12 @@
-"""A ready example of each part: a suite that plans as it stands, or the command that uses it.
+"""An example of each part: a complete suite, or the command that uses the part.
 
-A suite is found by trying: the catalog's own models, datasets and optimizers around the part, until one can be planned
+A suite is found by trying models, datasets and optimizers of the catalog with the part, until a suite can be planned
 with nothing skipped.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,11 +17,11 @@ from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 from harness.plugins.signature import REQUIRED, Parameter, parameters_of
 from harness.suite.loader import parse_suite
-from harness.suite.yaml_source import read_scalar, read_text
+from harness.suite.yaml_source import read_text, yaml_text
 
-#: So many suites are tried before the first is shown as it is.
+#: The most suites that are tried. If none can be planned, the first is shown.
 MOST_TRIED = 200
-#: What stands in an example for a file or folder that only the reader has.
+#: The placeholder for a file or folder of the reader.
 PATH = "path/to/it"
 
 Document = dict[str, Any]
@@ -31,7 +29,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Example:
-    """An example's text: a suite, or a command. `note` says what is missing where a suite cannot be planned here."""
+    """The text of an example: a suite, or a command. `note` says why a suite cannot be planned here."""
 
     kind: Literal["suite", "command"]
     text: str
@@ -39,12 +37,12 @@ class Example:
 
     @property
     def plans(self) -> bool:
-        """Whether it is a suite that plans as it stands."""
+        """Whether it is a suite that can be planned unchanged."""
         return self.kind == "suite" and not self.note
 
 
 def example_of(catalog: Catalog, entry: Entry) -> Example | None:
-    """The example of a part; None for other kinds, and where the catalog lacks what a suite needs beside the part."""
+    """The example of a part. None for other kinds, and where the catalog lacks other parts that a suite needs."""
     part = entry.part
     if isinstance(part, Reporter):
         return Example("command", f"harness report latest --as {part.name}")
@@ -61,19 +59,19 @@ def example_of(catalog: Catalog, entry: Entry) -> Example | None:
 
 
 def first_that_plans(catalog: Catalog, suites: Iterable[Document]) -> Example | None:
-    """The first suite that plans with nothing skipped. Where none does, the first, with what is wrong with it."""
+    """The first suite that can be planned with nothing skipped. If there is none, the first, with its error."""
     first: Example | None = None
     for suite in itertools.islice(suites, MOST_TRIED):
-        text = written(suite)
+        text = yaml_text(suite)
         wrong = complaint(catalog, text)
         if not wrong:
             return Example("suite", text)
-        first = first or Example("suite", f"# It does not plan here: {wrong}\n{text}", wrong)
+        first = first or Example("suite", f"# This suite cannot be planned here: {wrong}\n{text}", wrong)
     return first
 
 
 def complaint(catalog: Catalog, text: str) -> str:
-    """What is wrong with a suite, in one line; empty where all of it plans."""
+    """The error of a suite in one line; empty where it can be planned with nothing skipped."""
     try:
         plan = make_plan(parse_suite(read_text(text, "the example"), "example", text, catalog), catalog)
     except UserError as error:
@@ -83,7 +81,7 @@ def complaint(catalog: Catalog, text: str) -> str:
 
 
 def suites_with_model(catalog: Catalog, entry: Entry) -> Iterator[Document]:
-    """The model against each other one, those first that compute the same; where there is no other, against itself."""
+    """The model compared with each other model, first those of the same computation; without others, with itself."""
     parts = {name: other.part for name, other in catalog.entries(Model).items() if name != entry.part.name}
     others = sorted(parts, key=lambda name: not entry.part.computes or parts[name].computes != entry.part.computes)
     values, name = given(catalog, entry), entry.part.name
@@ -109,7 +107,7 @@ def suites_with_dataset(catalog: Catalog, entry: Entry) -> Iterator[Document]:
 
 
 def suites_with_optimization(catalog: Catalog, entry: Entry) -> Iterator[Document]:
-    """The same with and without it; an optimizer in the place of another."""
+    """A trial with and without the optimization; an optimizer replaces another one."""
     part = entry.part
     added: Document = {"use": [with_values(part.name, given(catalog, entry))]}
     optimizers = [name for name in optimizers_of(catalog) if name != part.name]
@@ -140,7 +138,7 @@ def two_models(catalog: Catalog, datasets: Iterable[Any]) -> Iterator[Document]:
 
 
 def suite_of(question: str, base: Document, axis: str, levels: Document) -> Document:
-    """A whole suite that compares two levels by the time of a training step."""
+    """A suite that compares two levels by the time of a training step."""
     return {
         "question": question,
         "base": base,
@@ -151,12 +149,12 @@ def suite_of(question: str, base: Document, axis: str, levels: Document) -> Docu
 
 
 def optimizers_of(catalog: Catalog) -> list[str]:
-    """The optimizations of which a trial that trains needs one."""
+    """The optimizers. A trial that trains needs one."""
     return [name for name, entry in catalog.entries(Optimization).items() if entry.part.role == "optimizer"]
 
 
 def given(catalog: Catalog, entry: Entry) -> Document:
-    """Parameters to show in an example: those that must be given, or else the first that has a plain default."""
+    """The parameters that an example shows: those without a default, or else the first with a plain default."""
     parameters = parameters_of(catalog.code(entry), entry.part.given, entry.owner).values()
     required = {one.name: placeholder(one) for one in parameters if one.default is REQUIRED}
     plain = {one.name: one.default for one in parameters if type(one.default) in (bool, int, float, str)}
@@ -172,40 +170,11 @@ def placeholder(parameter: Parameter) -> Any:
     return 1.0 if "float" in parameter.type_name else 1
 
 
+def scalar(value: Any) -> str:
+    """A plain value as YAML; a text in quotes where it would be read as something else."""
+    return yaml_text([value]).strip()[1:-1]
+
+
 def with_values(name: str, values: Mapping[str, Any]) -> Any:
     """A part as a suite names it: its name alone, or with parameters."""
     return {"name": name, **values} if values else name
-
-
-def written(suite: Document) -> str:
-    """A suite as YAML: what is long over several lines, the rest in one."""
-    lines = []
-    for field, value in suite.items():
-        if field in ("base", "measure"):
-            lines += [f"{field}:", *(f"  {key}: {flow(inner)}" for key, inner in value.items())]
-        elif field == "axes":
-            lines.append("axes:")
-            for axis, levels in value.items():
-                lines += [f"  {scalar(axis)}:", *(f"    {scalar(level)}: {flow(of)}" for level, of in levels.items())]
-        elif field == "claims":
-            lines += ["claims:", *(f"  - {flow(claim)}" for claim in value)]
-        else:
-            lines.append(f"{field}: {flow(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def flow(value: Any) -> str:
-    """A value as YAML in one line."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{scalar(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(flow, value))}]"
-    return scalar(value)
-
-
-def scalar(value: Any) -> str:
-    """A plain value as YAML; a text in quotes where it would be read as something else."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    plain = re.fullmatch(r"[\w/.][\w/.+ ?-]*", value) and value == value.strip() and read_scalar(value) == value
-    return value if plain else json.dumps(value, ensure_ascii=False)

@@ -16,7 +16,7 @@ from harness.plan.checks import check_defaults, check_recipe, check_roles, check
 from harness.plan.claims import resolve_claims
 from harness.plan.measures import MeasurePlanner
 from harness.plugins.catalog import Catalog, Entry, resolve
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import isolated, user_errors
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
@@ -292,14 +292,11 @@ class _Planner:
             if entry.part.fingerprint is None:
                 return ""
             owner = entry.owner
-            try:
-                self.fingerprints[key] = str(resolve(entry.part.fingerprint, owner, where)(**dataset.parameters))
-            except (OSError, ValueError) as error:
-                raise UserError(f"{owner}: {error}.", where=where) from error
-            except (KeyboardInterrupt, UserError):
-                raise
-            except BaseException as error:  # a plugin may raise anything
-                raise UserError(f"{owner}: its fingerprint failed: {error_text(error)}.", where=where) from error
+            with user_errors(f"{owner}: its fingerprint failed", where):
+                try:
+                    self.fingerprints[key] = str(resolve(entry.part.fingerprint, owner, where)(**dataset.parameters))
+                except (OSError, ValueError) as error:
+                    raise UserError(f"{owner}: {error}.", where=where) from error
         return self.fingerprints[key]
 
     def check_same_examples(self, trial: Trial, baseline: Trial) -> None:

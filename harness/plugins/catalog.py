@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import Place, UserError, did_you_mean
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import error_text, errors_to, isolated
 from harness.plugins.kinds import MeasureKind
 from harness.plugins.manager import CORE, PluginProblem, Plugins, installed, load_plugins
 from harness.plugins.parts import Command, Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
@@ -100,19 +100,16 @@ class Catalog:
         def problem(reason: str) -> None:
             self.problems.append(PluginProblem(plugin, f"{hook} {reason}"))
 
-        try:
-            with isolated(f"asking plugin {plugin} for its {kind.kind}s"):
-                parts = list(itertools.islice(provide(), MOST + 1))
-                wrong = [complaint_of(part, kind) for part in parts]
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # its problem is recorded; the other plugins are still used
-            problem(f"failed: {error_text(error)}")
-            return
+        parts: list[Any] = []
+        wrong: list[str] = []
+        # A plugin that fails here does not stop the others.
+        with errors_to(lambda error: problem(f"failed: {error}")), isolated(f"asking {plugin} for its {kind.kind}s"):
+            parts = list(itertools.islice(provide(), MOST + 1))
+            wrong = [complaint_of(part, kind) for part in parts]
         if len(parts) > MOST:
             problem(f"yields more than {MOST} parts; none of them is used")
             return
-        for part, complaint in zip(parts, wrong, strict=True):
+        for part, complaint in zip(parts, wrong, strict=False):
             if complaint:
                 problem(complaint)
             else:

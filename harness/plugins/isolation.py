@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+from harness.errors import Place, UserError
 
 #: Characters that a terminal interprets as commands or as changes of direction, except line ends and tabs.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -38,6 +40,28 @@ def isolated(doing: str) -> Iterator[None]:
         if folder is not None:
             os.fchdir(folder)
             os.close(folder)
+
+
+@contextmanager
+def errors_to(report: Callable[[str], None]) -> Iterator[None]:
+    """Give the text of an exception of any class to `report`, and go on. A Ctrl-C is raised."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        report(error_text(error))
+
+
+@contextmanager
+def user_errors(what: str, where: Place | str | None = None) -> Iterator[None]:
+    """Raise an exception of any class as a UserError that begins with `what`. A UserError and a Ctrl-C are raised."""
+    try:
+        yield
+    except (KeyboardInterrupt, UserError):
+        raise
+    except BaseException as error:
+        raise UserError(f"{what}: {error_text(error)}.", where=where) from error
 
 
 def _folder() -> int | None:

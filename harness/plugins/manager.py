@@ -17,7 +17,7 @@ import pluggy
 
 from harness.errors import UserError, did_you_mean
 from harness.plugins import hookspecs
-from harness.plugins.isolation import error_text, isolated, one_line
+from harness.plugins.isolation import error_text, errors_to, isolated, one_line
 
 GROUP = "harness"
 #: The distribution that provides the core's own parts.
@@ -50,6 +50,10 @@ class Plugins:
     without: tuple[str, ...] = ()
     state_changes: list[PluginProblem] = field(default_factory=list)
 
+    def reporter(self, name: str, what: str) -> Callable[[str], None]:
+        """A function that records that `what` happened to a plugin, with the text of the error."""
+        return lambda error: self.problems.append(PluginProblem(name, f"{what}: {error}"))
+
 
 def load_plugins(
     files: Iterable[Path] = (),
@@ -74,16 +78,9 @@ def load_plugins(
         if name.partition(":")[0] in left_out:
             manager.set_blocked(name)
             continue
-        try:
-            with isolated(f"importing plugin {name}"):
-                module = entry_point.load()
-                version = one_line(str(entry_point.dist.version)) if entry_point.dist else "0"
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin may raise anything; its problem is recorded
-            plugins.problems.append(PluginProblem(name, f"import failed: {error_text(error)}"))
-        else:
-            _register(plugins, module, name, version)
+        with errors_to(plugins.reporter(name, "import failed")), isolated(f"importing plugin {name}"):
+            module = entry_point.load()
+            _register(plugins, module, name, one_line(str(entry_point.dist.version)) if entry_point.dist else "0")
         plugins.state_changes += [PluginProblem(name, f"its import changes {what}; restored") for what in restore()]
     for file in plugins.files:
         name = one_line(file.name)

@@ -1,5 +1,4 @@
-"""The JSON Schema of a suite with the names and parameters of the parts that are installed, so that an editor completes
-and checks them."""
+"""The JSON Schema of a suite with the names and parameters of the installed parts. Editors complete and check them."""
 
 from __future__ import annotations
 
@@ -22,14 +21,14 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True)
 class Described:
-    """A part with a schema of each of its parameters; None for parameters that cannot be read."""
+    """A part with the schema of each of its parameters; `parameters` is None where they cannot be read."""
 
     part: Part
     parameters: Mapping[str, Schema] | None
 
 
 def schema_with_parts(catalog: Catalog) -> tuple[Schema, list[str]]:
-    """The schema, and what is wrong with parts whose parameters could not be read: any will do for them."""
+    """The schema, and why the parameters of some parts could not be read; it accepts any parameters of these."""
     problems: list[str] = []
     models, datasets, optimizations = (
         [described(catalog, entry, problems) for entry in catalog.entries(kind).values()]
@@ -45,7 +44,7 @@ def schema_with_parts(catalog: Catalog) -> tuple[Schema, list[str]]:
     defs["PathSchema"]["properties"]["path"]["enum"] = list(paths(models, datasets, optimizations))
     scores = sorted({"loss", *(score for one in datasets for score in getattr(one.part, "scores", {}))})
     clocked = [name for name, entry in catalog.entries(Metric).items() if entry.part.per == "sample"]
-    suggest(defs["LearningSchema"]["properties"]["metric"], scores)
+    suggest(defs["LearningSettings"]["properties"]["metric"], scores)
     suggest(defs["ClaimSchema"]["properties"]["metric"], [*clocked, *scores])
     versions = ", ".join(f"{plugin} {version}" for plugin, version in catalog.plugins.versions.items())
     return {"$comment": f"Made by harness schema --with-parts, with {versions}.", **schema}, problems
@@ -67,13 +66,13 @@ def described(catalog: Catalog, entry: Entry, problems: list[str]) -> Described:
 
 
 def parameter_schema(parameter: Parameter, doc: str) -> Schema:
-    """What a parameter takes: a value of its type, or null, which sets it back to its default."""
+    """The schema of a parameter: a value of its type, or null, which means its default."""
     try:
         adapter = pydantic.TypeAdapter(parameter.annotation)
         schema = adapter.json_schema()
-    except (pydantic.PydanticUserError, pydantic.PydanticSchemaGenerationError):  # a type that JSON has no word for
+    except (pydantic.PydanticUserError, pydantic.PydanticSchemaGenerationError):  # JSON cannot describe the type
         schema = {}
-    if "$defs" in schema:  # their references would have to be rewritten: a form of its own is left to the planner
+    if "$defs" in schema:  # nested forms are left to the planner, since their references would have to be rewritten
         schema = {}
     choices = schema.pop("enum", None) or ([schema.pop("const")] if "const" in schema else None)
     schema.pop("title", None)
@@ -83,21 +82,21 @@ def parameter_schema(parameter: Parameter, doc: str) -> Schema:
         schema["type"] = [schema["type"], "null"]
     elif "anyOf" in schema and {"type": "null"} not in schema["anyOf"]:
         schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
-    told = [parameter.meaning(doc), "required" if parameter.default is REQUIRED else ""]
-    description = " · ".join(filter(None, [parameter.type_name, *told]))
+    required = "required" if parameter.default is REQUIRED else ""
+    description = " · ".join(filter(None, [parameter.type_name, parameter.meaning(doc), required]))
     default = {"default": parameter.default} if is_json(parameter.default) else {}
     return {**schema, **default, "description": description}
 
 
 def named(parts: Iterable[Described]) -> list[Schema]:
-    """A name alone, or a name with parameters. One that the part lacks may only be set back, which a level does to a
-    parameter that the base gave to another part."""
+    """A name alone, or a name with parameters. A parameter that the part does not have may only be null: a level writes
+    that where the base gives the parameter to another part."""
     parts = list(parts)
     return [{"anyOf": names(parts)}, *map(with_parameters, parts)] if parts else [{"type": ["string", "object"]}]
 
 
 def names(parts: Iterable[Described]) -> list[Schema]:
-    """Each name with what it is."""
+    """Each name with the summary of its part."""
     return [{"const": one.part.name, "description": one.part.summary} for one in parts] or [{"type": "string"}]
 
 
@@ -117,26 +116,26 @@ def with_parameters(one: Described) -> Schema:
 
 
 def lacking(message: str) -> Schema:
-    """What may be given to a parameter that there is not: null, which sets it back. The message is for editors."""
+    """The schema of a parameter that does not exist: null. The message is for editors."""
     return {"type": "null", "errorMessage": message}
 
 
 def unnamed(parts: Iterable[Described]) -> Schema:
-    """A mapping without a name changes parameters of the part that the base has, whichever that is."""
+    """A mapping without a name: it changes parameters of the base's part, whichever that is."""
     parts = list(parts)
     forms: dict[str, list[Schema]] = {}
-    told: dict[str, set[str]] = {}
+    descriptions: dict[str, set[str]] = {}
     for one in parts:
         for name, schema in (one.parameters or {}).items():
-            told.setdefault(name, set()).add(schema["description"])
+            descriptions.setdefault(name, set()).add(schema["description"])
             form = {key: value for key, value in schema.items() if key not in ("default", "description")}
             if form not in forms.setdefault(name, []):
                 forms[name].append(form)
-    # Defaults are left out, and what several parts do not tell alike.
+    # Defaults are left out, and descriptions that differ between parts.
     properties = {
         name: {
             **(each[0] if len(each) == 1 else {"anyOf": each}),
-            **({"description": next(iter(told[name]))} if len(told[name]) == 1 else {}),
+            **({"description": next(iter(descriptions[name]))} if len(descriptions[name]) == 1 else {}),
         }
         for name, each in forms.items()
     }
@@ -152,7 +151,7 @@ def unnamed(parts: Iterable[Described]) -> Schema:
 
 
 def paths(models: list[Described], datasets: list[Described], optimizations: list[Described]) -> Iterator[str]:
-    """Where an axis of one value may stand: a parameter of a part, a part's name, or a field of the base."""
+    """The paths that an axis can vary: a parameter of a part, the name of a part, or a field of the base."""
     for kind, parts in (("model", models), ("dataset", datasets)):
         parameters = dict.fromkeys(name for one in parts for name in one.parameters or ())
         yield from (f"{kind}.{name}" for name in ("name", *parameters))
@@ -161,13 +160,13 @@ def paths(models: list[Described], datasets: list[Described], optimizations: lis
 
 
 def suggest(schema: Schema, words: list[str]) -> None:
-    """Let a text be one of these words, for an editor to complete, or another one."""
+    """Accept any text, and let editors complete these words."""
     schema.pop("type", None)
     schema["anyOf"] = [{"enum": words}, {"type": "string"}]
 
 
 def is_json(value: Any) -> bool:
-    """Whether JSON has a word for a value."""
+    """Whether JSON can store a value."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

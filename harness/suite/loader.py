@@ -16,9 +16,8 @@ from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE, amount_scale, amount_value
 from harness.suite.overrides import apply_preset, apply_setting
-from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, suite_schema
+from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, level_name, suite_schema
 from harness.suite.schema_errors import schema_errors
-from harness.suite.value_types import level_name
 from harness.suite.yaml_source import Path_, Source, read_file
 
 

@@ -116,6 +116,22 @@ def read_scalar(text: str) -> Any:
     return text
 
 
+def yaml_text(value: Any) -> str:
+    """A value as YAML text that `read_text` reads as the same value. Short mappings and lists are on one line."""
+    return yaml.dump(value, Dumper=_Dumper, default_flow_style=None, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that YAML 1.2 would read as another value; PyYAML does so for YAML 1.1."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar(f"{_CORE}str", text, style=None if read_scalar(text) == text else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 class _Loader(yaml.BaseLoader):
     """Only parses. It marks which scalars are plain, so that `!!str 5` and `5` stay distinct."""
 

@@ -18,7 +18,7 @@ from harness.analysis.findings import contested, find
 from harness.analysis.growth import find_growth, groups_along, number, slope
 from harness.analysis.quantities import TrialData, compared
 from harness.analysis.stats import t_quantile
-from harness.builtin.measures import kinds
+from harness.builtin import provide_measures
 from harness.builtin.memory import Memory
 from harness.errors import UserError
 from harness.plan.planner import make_plan
@@ -30,7 +30,7 @@ from harness.report.tables.growth import exponent_cell, growth_tables
 
 LENGTHS = ["100", "200", "400", "800"]
 TRAIN = Memory(of=("train",))
-MEMORY = next(kind for kind in kinds() if kind.name == "memory")
+MEMORY = next(kind for kind in provide_measures() if kind.name == "memory")
 
 
 # exponents
@@ -165,8 +165,8 @@ def noisy(n, size):
     ],
 )  # fmt: skip
 def test_a_claim_about_growth(laws, expect, answer, words):
-    plan, resources, growth = grown(contexts(), laws, claims=[along(expect)])
-    (result,) = settle(plan, [*resources.quantities, *growth], 0.003, True)  # no clock's bias touches bytes
+    plan, quantities, growth = grown(contexts(), laws, claims=[along(expect)])
+    (result,) = settle(plan, [*quantities, *growth], 0.003, True)  # no clock's bias touches bytes
     assert result.answer == answer
     assert words in result.reason
     assert result.against == ()
@@ -229,8 +229,8 @@ def test_another_answer_settles_no_growth():
 )
 def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
     blocks = contexts(["1"])
-    plan, resources, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
-    (result,) = settle(plan, resources.quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
+    plan, quantities, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
+    (result,) = settle(plan, quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
     assert (result.answer, result.against) == (answer, ())
     assert result.reason.removeprefix("1 · s: ") == words
     assert claim_row("suite.yaml", result)[3] == "exact"
@@ -238,13 +238,13 @@ def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
 
 def test_in_several_contexts_the_one_that_decides_is_named():
     laws = {"a": lambda *_: 1000, "b": lambda n, _: n}
-    plan, resources, _ = grown(contexts(), laws, claims=[claim(by=0.2), claim(inside="any", by=0.9)])
-    every, some = settle(plan, resources.quantities, 0.003, False)
+    plan, quantities, _ = grown(contexts(), laws, claims=[claim(by=0.2), claim(inside="any", by=0.9)])
+    every, some = settle(plan, quantities, 0.003, False)
     assert (every.answer, every.reason) == ("holds", "from exactly 0.1 (100 · s) to exactly 0.8 (800 · s)")
     assert (some.answer, some.reason) == ("holds", "100 · s: exactly 0.1")
     assert claim_row("suite.yaml", every)[2:5] == ("0.8×", "exact", "800 · s (kept bytes), of 4")
-    plan, resources, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
-    (missing,) = settle(plan, resources.quantities, 0.003, False)
+    plan, quantities, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
+    (missing,) = settle(plan, quantities, 0.003, False)
     assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")
 
 
@@ -252,8 +252,8 @@ def test_what_is_exact_takes_nothing_from_the_family():
     """A claim about noisy growth that holds alone still does among claims that are exact, held, failed or unknown."""
     laws = {"a": lambda n, _: n**2.0, "b": noisy}
     exact = [claim(), claim("higher"), *[claim(metric="peak_bytes")] * 30]
-    plan, resources, growth = grown(contexts(), laws, claims=[*exact, along(), *exact])
-    results = settle(plan, [*resources.quantities, *growth], 0.003, False)
+    plan, quantities, growth = grown(contexts(), laws, claims=[*exact, along(), *exact])
+    results = settle(plan, [*quantities, *growth], 0.003, False)
     assert [result.answer for result in results[:3]] == ["holds", "fails", "undecided"]
     (alone,) = settle(replace(plan, claims=(along(),)), growth, 0.003, False)
     assert results[len(exact)] == alone
@@ -316,22 +316,22 @@ def test_claims_about_resources_and_growth_are_planned(catalog, fields, settings
         ("metric: kept_bites, expect: lower", (), "metric", "there is no metric named 'kept_bites'. Did you mean kept_bytes or peak_bytes?"),
         ("metric: step_tiem, expect: lower", (), "metric", "there is no metric named 'step_tiem'. Did you mean step_time"),
         ("metric: parameters/points, expect: lower", (), "metric", "there is no metric named 'parameters/points'. Did you mean parameters"),
-        ("metric: resident_rise, expect: lower", (), "metric", "resident_rise is neither exact nor has it an interval, so it settles no claim. Claim a time, or what is exact, such as kept_bytes."),
+        ("metric: resident_rise, expect: lower", (), "metric", "resident_rise is neither exact nor does it have an interval, so it cannot decide a claim. Use a time, or an exact quantity such as kept_bytes."),
         ("metric: kept_bytes, of: inference, expect: lower", (), "of", "inference is not measured. measure.memory.of is train."),
         ("metric: kept_bytes, of: inference, expect: lower", ("measure.memory.of=[train, inference]",), "metric",
-         "inference has no kept_bytes. Write of: train."),
+         "inference has no kept_bytes. Use of: train."),
         ("metric: kept_bytes, expect: lower", ("measure.memory.of=inference",), "metric", "inference has no kept_bytes. Add train to measure.memory.of."),
-        ("metric: kept_bytes, expect: lower by 1 point", (), "expect", "kept_bytes is compared by its ratio: write %."),
+        ("metric: kept_bytes, expect: lower by 1 point", (), "expect", "kept_bytes is compared by its ratio: use %."),
         ("along: sise, expect: lower", (), "along", "there is no axis 'sise'. Did you mean size?"),
-        ("along: what, expect: lower", (), "along", "the levels of what are what is compared. Growth is along another one, whose levels are numbers."),
-        ("along: size, expect: lower", ("axes.size.values=[64, few, 256]",), "along", "the level 'few' of size is no number above zero. Growth is along an axis whose levels are numbers."),
-        ("along: size, expect: lower", ("axes.size.values=[64, 128]",), "along", "size has 2 levels, and an exponent is fitted to 3 or more. Add levels to it."),
-        ("along: size, where: {size: 64}, expect: lower", (), "where", "size is what the metric grows along. An exponent is of all of its levels: leave it out of where."),
+        ("along: what, expect: lower", (), "along", "what is the compared axis. Name another axis, whose levels are numbers."),
+        ("along: size, expect: lower", ("axes.size.values=[64, few, 256]",), "along", "the level 'few' of size is not a number above zero. Growth needs an axis whose levels are numbers."),
+        ("along: size, expect: lower", ("axes.size.values=[64, 128]",), "along", "size has 2 levels; an exponent needs at least 3. Add levels to it."),
+        ("along: size, where: {size: 64}, expect: lower", (), "where", "the exponent is along size. An exponent uses all levels of its axis: remove it from where."),
         ("along: size, metric: update_time, expect: lower", (), "metric", "no exponent of update_time is fitted. Did you mean step_time?"),
-        ("along: size, of: learning, expect: lower", (), "of", "exponents are of single steps. Write of: train, or of: inference."),
+        ("along: size, of: learning, expect: lower", (), "of", "exponents are fitted to single steps. Use of: train, or of: inference."),
         ("along: size, metric: flops, expect: lower", (), "metric", "flops is not measured. Add measure.cost."),
-        ("along: size, expect: lower by 5%", (), "expect", "amounts are shares of a ratio or points, and a difference of exponents is neither. Write lower."),
-        ("along: size, expect: equal within 1 point", (), "expect", "amounts are shares of a ratio or points, and a difference of exponents is neither. Write lower or higher."),
+        ("along: size, expect: lower by 5%", (), "expect", "a difference of exponents has no amount: it is neither a share of a ratio nor points. Use lower without an amount."),
+        ("along: size, expect: equal within 1 point", (), "expect", "a difference of exponents has no amount: it is neither a share of a ratio nor points. Use lower or higher."),
     ],
 )  # fmt: skip
 def test_what_no_claim_can_be_about(catalog, fields, settings, field, message):
@@ -357,8 +357,8 @@ claims: [{says: s, effect: turned, metric: kept_bytes, expect: lower}, {says: s,
     with pytest.raises(UserError) as caught:
         make_plan(read(text), catalog)
     assert str(caught.value).splitlines() == [
-        "suite.yaml:10:44: an ablation design estimates no effects on kept_bytes. Compare levels of one axis: a grid.",
-        "suite.yaml:10:103: an ablation design fits no exponents. Compare levels of one axis: a grid.",
+        "suite.yaml:10:44: an ablation design estimates no effects on kept_bytes. Use a grid, which compares levels.",
+        "suite.yaml:10:103: an ablation design fits no exponents. Use a grid, which compares levels.",
     ]
 
 

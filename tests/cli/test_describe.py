@@ -164,7 +164,7 @@ def test_every_example_of_the_toy_plans(toy):
 
 def test_an_example_gives_what_must_be_given(mine):
     text = row_of(mine, "cell")["example"]["text"]
-    assert "cell: {model: {name: cell, size: 1}}" in text
+    assert "cell:\n      model: {name: cell, size: 1}" in text
     assert complaint(mine, text) == ""
 
 
@@ -173,7 +173,7 @@ def test_an_example_says_what_is_missing_where_it_does_not_plan(mine):
     assert not example["plans"]
     assert "dataset: {name: notes, path: path/to/it, kind: a, batch_size: 32}" in example["text"]
     assert example["text"].startswith(
-        "# It does not plan here: dataset notes (plugin my_parts.py): path/to/it is not there; path is your"
+        "# This suite cannot be planned here: dataset notes (plugin my_parts.py): path/to/it is not there; path is your"
     )
     nowhere = row_of(mine, "grow")["example"]
     assert "grow needs soil, which linear does not offer" in nowhere["note"]
@@ -187,7 +187,7 @@ def test_an_author_says_what_an_example_needs(mine):
 
 def test_an_optimizer_takes_the_place_of_another(toy):
     text = row_of(toy, "adaptive")["example"]["text"]
-    assert "adaptive: {drop: [descent], use: [" in text
+    assert "adaptive:\n      drop: [descent]\n      use:" in text
 
 
 def test_metrics_reporters_and_executors_say_how_they_are_used(toy):
@@ -209,7 +209,7 @@ def test_a_lone_model_is_held_against_itself(mine):
     for name in [name for name in mine.entries(Model) if name != "cell"]:
         del mine._entries["model"][name]
     text = row_of(mine, "cell")["example"]["text"]
-    assert '    "2": {model: {size: 2}}' in text
+    assert '    "2":\n      model: {size: 2}' in text
     assert complaint(mine, text) == ""
 
 

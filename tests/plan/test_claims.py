@@ -79,54 +79,66 @@ def test_speed_and_learning_are_claimed_side_by_side(claimed):
             "{metric: clse, of: learning, expect: better}",
             "13:13: cloud has no score 'clse'. Did you mean close",
         ),
-        ("steps: 9", "{metric: loss, expect: better by 1 point}", "14:13: loss is compared by its ratio: write %."),
+        ("steps: 9", "{metric: loss, expect: better by 1 point}", "14:13: loss is compared by its ratio: use %."),
         (
             "steps: 9",
             "{metric: close, expect: equal within 2%}",
-            "14:13: close is compared by its difference: write points, such as 1 point.",
+            "14:13: close is compared by its difference: use points, such as 1 point.",
         ),
         ("steps: 9", "{metric: close, expect: equal}", "14:13: expect: equal needs a margin, as in: equal within 2%"),
-        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: it takes lower, higher, better or worse, with"),
-        ("steps: 9", "{metric: close, expect: better by 1.2.3%}", "14:13: expect: it takes lower, higher"),
+        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: expected lower, higher, better or worse, with"),
+        ("steps: 9", "{metric: close, expect: better by 1.2.3%}", "14:13: expect: expected lower, higher"),
         (
             "steps: 9, seeds: 4",
             "{metric: close, expect: better}",
-            "11:11: 4 seeds settle no claim. Give measure.learning.seeds at least 5; 10 is the default.",
+            "11:11: 4 seeds are too few to decide a claim. Set measure.learning.seeds to at least 5; 10 is the default.",
         ),
         (
             "steps: 9",
             "{metric: steps_to_target, of: learning, expect: better}",
-            "13:13: cloud has no score 'steps_to_target'. Give measure.learning.target.",
+            "13:13: cloud has no score 'steps_to_target'. Set measure.learning.target.",
         ),
         (
             "steps: 9",
             "{metric: reached, expect: better}",
-            "13:13: cloud has no score 'reached'. Give measure.learning.target.",
+            "13:13: cloud has no score 'reached'. Set measure.learning.target.",
         ),
         (
             "steps: 9, target: 0.5",
             "{metric: time_to_target, expect: better}",
-            "13:13: cloud has no score 'time_to_target'. Measure the speed of training, too.",
+            "13:13: cloud has no score 'time_to_target'. Measure the speed of training too.",
         ),
         ("steps: 9", "{metric: step_time, expect: better}", "13:13: step_time is not measured"),
-        ("steps: 9", "{metric: close, of: train, expect: better}", "14:9: close is of learning. Leave of out."),
+        ("steps: 9", "{metric: close, of: train, expect: better}", "14:9: close is a score of learning. Remove of."),
         ("steps: 9, metric: clse", "{metric: close, expect: better}", "9:32: cloud has no score 'clse'. Did you mean"),
         (
             "steps: 9, margin: 1 point",
             "{metric: close, expect: better}",
-            "9:32: loss is compared by its ratio. Write its margin in %, such as 2%.",
+            "9:32: loss is compared by its ratio, and the margin is a difference. Give the margin in %, such as 2%.",
         ),
         (
             "steps: 9, metric: close, margin: 2%",
             "{metric: close, expect: better}",
-            "9:47: close is compared by its difference. Write its margin in points, such as 1 point.",
+            "9:47: close is compared by its difference, and the margin is a ratio. Give the margin in points, such as 1 point.",
         ),
-        ("steps: 9, margin: 1", "{metric: close, expect: better}", "9:32: margin: it takes an amount such as 2% of"),
-        ("steps: 9, margin: 1..2%", "{metric: close, expect: better}", "9:32: margin: it takes an amount such as 2%"),
-        ("steps: 9, epochs: 2", "{metric: close, expect: better}", "9:13: learning: it takes one of steps, epochs"),
-        ("seeds: 9", "{metric: close, expect: better}", "9:13: learning: it takes one of steps, epochs and seconds"),
-        ("steps: 9, seeds: 0", "{metric: close, expect: better}", "9:31: seeds: it takes how many seeds, such as 10"),
-        ("steps: 9, seeds: [1, 1]", "{metric: close, expect: better}", "9:31: seeds: it takes how many seeds"),
+        ("steps: 9, margin: 1", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2% (of"),
+        ("steps: 9, margin: 1..2%", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2%"),
+        (
+            "steps: 9, epochs: 2",
+            "{metric: close, expect: better}",
+            "9:13: learning: expected exactly one of steps, epochs",
+        ),
+        (
+            "seeds: 9",
+            "{metric: close, expect: better}",
+            "9:13: learning: expected exactly one of steps, epochs and seconds",
+        ),
+        (
+            "steps: 9, seeds: 0",
+            "{metric: close, expect: better}",
+            "9:31: seeds: expected a number of seeds, such as 10",
+        ),
+        ("steps: 9, seeds: [1, 1]", "{metric: close, expect: better}", "9:31: seeds: expected a number of seeds"),
         ("step: 9", "{metric: close, expect: better}", "9:14: there is no field 'step' here. Did you mean steps"),
     ],
 )
@@ -148,7 +160,7 @@ def test_no_effect_is_of_steps_and_times_together(planned):
     text = text.replace("compare: {axis: what, baseline: plain}", "design: factorial").replace(
         "level: other", "effect: a"
     )
-    with pytest.raises(UserErrors, match=r"14:13: cloud has no score 'time_to_target'. Claim steps_to_target."):
+    with pytest.raises(UserErrors, match=r"14:13: cloud has no score 'time_to_target'. Use steps_to_target."):
         planned(text=text)
 
 

@@ -103,14 +103,14 @@ def provide_models():
     [
         ("    raise SystemExit(0)", "provide_models failed: SystemExit: 0"),
         ("    raise type('Odd', (BaseException,), {})('no')", "provide_models failed: Odd: no"),
-        ("    while True:\n        yield harness.Model('x', 'y:z')", f"yields more than {MOST} parts, so none of them"),
-        ("    yield harness.Model('../../x', 'y:z')", "'../../x' is no name"),
-        ("    yield harness.Model('=cmd()', 'y:z')", "'=cmd()' is no name"),
-        ("    yield harness.Model(['x'], 'y:z')", "['x'] is no name"),
+        ("    while True:\n        yield harness.Model('x', 'y:z')", f"yields more than {MOST} parts; none of them is used"),
+        ("    yield harness.Model('../../x', 'y:z')", "'../../x' is not a valid name"),
+        ("    yield harness.Model('=cmd()', 'y:z')", "'=cmd()' is not a valid name"),
+        ("    yield harness.Model(['x'], 'y:z')", "['x'] is not a valid name"),
         ("    yield harness.Model('x', 3)", "x: build is a int"),
-        ("    yield harness.Model('x', 'y:z', 'clears \\x1b[2J')", "x: its summary is no text without control characters"),
-        ("    yield harness.Model('x', 'y:z', computes='a b')", "x computes 'a b', which is no word"),
-        ("    yield harness.Model('x', 'y:z', offers={'<b>'})", "x needs or offers '<b>', which is no word"),
+        ("    yield harness.Model('x', 'y:z', 'clears \\x1b[2J')", "x: its summary is not text, or has control characters"),
+        ("    yield harness.Model('x', 'y:z', computes='a b')", "x computes 'a b', which is not a valid name"),
+        ("    yield harness.Model('x', 'y:z', offers={'<b>'})", "x needs or offers '<b>', which is not a valid name"),
     ],
 )  # fmt: skip
 def test_a_guest_that_yields_what_cannot_be_used(plugin, body, reason):
@@ -131,10 +131,13 @@ def test_a_guest_that_yields_what_cannot_be_used(plugin, body, reason):
     ("part", "reason"),
     [
         ("Metric('m', 'a:b', formats='<b>')", "'m': ValueError: Invalid format specifier"),
-        ("Metric('m', 'a:b', unit='\\x1b[2J')", "is how it shows a 1"),
-        ("Metric('m', 'a:b', per='hour')", "m: per = 'hour' is none of sample, trial, counts"),
-        ("Dataset('d', 'a:b', scores={'=1+1': harness.Score()})", "d: '=1+1' is no score"),
-        ("Dataset('d', 'a:b', scores={'s': harness.Score('upwards')})", "d: 's' is no score"),
+        (
+            "Metric('m', 'a:b', unit='\\x1b[2J')",
+            "it shows the number 1 as '1 \\x1b[2J', which is not one line of plain text",
+        ),
+        ("Metric('m', 'a:b', per='hour')", "m: per is 'hour'; expected sample, trial or counts"),
+        ("Dataset('d', 'a:b', scores={'=1+1': harness.Score()})", "d: '=1+1' is not a score"),
+        ("Dataset('d', 'a:b', scores={'s': harness.Score('upwards')})", "d: 's' is not a score"),
     ],
 )
 def test_a_part_that_cannot_be_shown(plugin, part, reason):
@@ -163,7 +166,7 @@ def test_the_cores_own_names_stay_the_cores(plugin):
     for kind, name in ((Metric, "step_time"), (Reporter, "html"), (Executor, "local")):
         assert catalog.find(kind, name).plugin == "rnn-harness"
     assert [p.reason for p in catalog.problems] == [
-        f"brings {kind}, which is the core's own and stays so"
+        f"provides {kind}, which is a name of the core; it is not used"
         for kind in ("metric 'step_time'", "reporter 'html'", "executor 'local'")
     ]
 
@@ -312,9 +315,9 @@ def describe_machine():
     ],
 )
 def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, body, reason):
-    good = plugin("describes", "@harness.hookimpl\ndef describe_machine():\n    return {'room': 'warm'}\n")
+    good = plugin(f"describes_{len(body)}", "@harness.hookimpl\ndef describe_machine():\n    return {'room': 'warm'}\n")
     with Servers(
-        tmp_path, Catalog(load_plugins([good, plugin("meddles", MACHINE.replace("{body}", body))]))
+        tmp_path, Catalog(load_plugins([good, plugin(f"meddles_{len(body)}", MACHINE.replace("{body}", body))]))
     ) as servers:
         facts = servers.get({}).facts
     assert facts["room"] == "warm"
@@ -322,13 +325,13 @@ def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, body
     assert facts["processor"] != "the fastest"
     assert facts["plugin_problems"] == [
         *(
-            f"plugin meddles.py: its import changes {what}; put back"
+            f"plugin meddles_{len(body)}.py: its import changes {what}; restored"
             for what in (
                 "time.perf_counter", "time.perf_counter_ns", "torch.manual_seed", "torch's default dtype",
                 "the number of threads", "hooks on all modules",
             )
         ),
-        f"plugin meddles.py: describe_machine failed: {reason}",
+        f"plugin meddles_{len(body)}.py: describe_machine failed: {reason}",
     ]  # fmt: skip
 
 

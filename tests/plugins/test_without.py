@@ -72,8 +72,8 @@ def test_it_resolves_a_clash(install):
     with pytest.raises(UserError) as caught:
         Catalog(load_plugins()).find(Model, "mine")
     assert str(caught.value) == (
-        "two plugins bring a model named 'mine': guest-one and guest-two. "
-        "Uninstall one of them, or run with --without NAME."
+        "two plugins provide a model named 'mine': guest-one and guest-two. "
+        "Uninstall one of them, or use --without NAME."
     )
     assert Catalog(load_plugins(without=["guest-two"])).find(Model, "mine").plugin == "guest-one"
 

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 from toy_suite import SUITE, TOY, toy_catalog
 
-from harness.plugins.catalog import Catalog
+from harness.plugins.catalog import Catalog, core_catalog
 from harness.plugins.manager import load_plugins
+from harness.plugins.parts import Dataset, Model, Optimization
 from harness.suite.editor_schema import schema_with_parts
 from harness.suite.loader import parse_suite
 from harness.suite.schema import json_schema
@@ -63,7 +64,7 @@ def changed(*path: str, to: Any) -> dict[str, Any]:
 
 
 def test_a_good_suite_passes_both(made):
-    assert complaints(json_schema(), values()) == []
+    assert complaints(json_schema(core_catalog()), values()) == []
     assert complaints(made, values()) == []
 
 
@@ -88,7 +89,7 @@ def test_a_good_suite_passes_both(made):
 def test_what_the_harness_reads_passes_both(made, path, value):
     suite = changed(*path, to=value)
     parse_suite(read_text(json.dumps(suite), "suite.yaml"), "suite", "", toy_catalog())
-    assert complaints(json_schema(), suite) == []
+    assert complaints(json_schema(core_catalog()), suite) == []
     assert complaints(made, suite) == []
 
 
@@ -108,7 +109,7 @@ def test_what_the_harness_reads_passes_both(made, path, value):
 )
 def test_a_misspelt_part_or_parameter_is_refused_with_the_parts(made, path, value, where):
     suite = changed(*path, to=value)
-    assert complaints(json_schema(), suite) == [], "which parts there are is not known without them"
+    assert complaints(json_schema(core_catalog()), suite) == [], "which parts there are is not known without them"
     assert complaints(made, suite) == [where]
 
 
@@ -121,7 +122,7 @@ def test_a_misspelt_field_is_refused_by_both(made, path):
     for key in path[:-1]:
         inside = inside[key]
     inside[path[-1]] = {}
-    assert complaints(json_schema(), suite)
+    assert complaints(json_schema(core_catalog()), suite)
     assert complaints(made, suite)
 
 
@@ -150,8 +151,8 @@ def test_editors_are_told_types_defaults_and_meanings(tmp_path):
 
 def test_without_any_parts_any_name_will_do():
     catalog = Catalog(load_plugins())
-    for by_name in catalog._entries.values():
-        by_name.clear()
+    for kind in (Model, Dataset, Optimization):
+        catalog._entries[kind.kind].clear()
     schema, _ = schema_with_parts(catalog)
     assert complaints(schema, values()) == []
 
@@ -168,7 +169,7 @@ def test_the_verb_writes_it_and_says_which_line_names_it(tmp_path, capsys):
     assert done.output.endswith("\n# yaml-language-server: $schema=suite.schema.json\n")
     assert "model mlp" in path.read_text()
     plain = CliRunner().invoke(cli, ["schema"])
-    assert json.loads(plain.output) == json_schema()
+    assert json.loads(plain.output) == json_schema(core_catalog())
     path.unlink()
     path.mkdir()
     refused = CliRunner().invoke(cli, ["schema", "--write", str(tmp_path / "suites")])

@@ -6,6 +6,7 @@ import pytest
 from toy_suite import SUITE, read
 
 from harness.errors import UserError
+from harness.plugins.catalog import core_catalog
 from harness.suite.loader import ABSENT, PRESENT
 from harness.suite.schema import json_schema
 
@@ -39,8 +40,8 @@ def test_the_form_of_a_suite():
 )
 def test_memory_and_cost_are_of_what_speed_is_of(measure, modes):
     text = SUITE[: SUITE.index("measure:")]
-    assert read(f"{text}measure: {measure}").measures.memory.of == modes
-    assert read(f"{text}measure: {measure.replace('memory', 'cost')}").measures.cost.of == modes
+    assert read(f"{text}measure: {measure}").measures.kinds["memory"]["of"] == list(modes)
+    assert read(f"{text}measure: {measure.replace('memory', 'cost')}").measures.kinds["cost"]["of"] == list(modes)
 
 
 def test_every_mistake_at_once_with_its_place():
@@ -58,10 +59,10 @@ mesure: {}
         "suite.yaml:2:40: there is no field 'us' here. Did you mean use?",
         "suite.yaml:4:29: there is no field 'modle' here. Did you mean model?",
         "suite.yaml:6:53: of: input should be 'train' or 'inference'.",
-        "suite.yaml:6:43: half_width: it takes a share such as 2% or 0.02.",
-        "suite.yaml:6:27: budget: it takes a time with its unit, such as 60 s or 2 min.",
+        "suite.yaml:6:43: half_width: expected a share such as 2% or 0.02.",
+        "suite.yaml:6:27: budget: expected a duration with its unit, such as 60 s or 2 min.",
         "suite.yaml:6:68: visits: input should be greater than or equal to 5.",
-        "suite.yaml:8:37: expect: it takes lower, higher, better or worse, with or without 'by 5%', or "
+        "suite.yaml:8:37: expect: expected lower, higher, better or worse, with or without 'by 5%', or "
         "'equal within 2%'.",
         "suite.yaml:9:1: there is no field 'mesure' here. Did you mean measure?",
     ]
@@ -72,18 +73,18 @@ mesure: {}
     [
         (("axis: what", "axis: waht"), "suite.yaml:11:17: there is no axis 'waht'. Did you mean what?"),
         (("baseline: plain", "baseline: plian"), "suite.yaml:11:33: axis what has no level 'plian'. Did you mean plain?"),
-        (("    backwards: {use: [reverse]}\n", ""), "axis what has one level: nothing to compare."),
+        (("    backwards: {use: [reverse]}\n", ""), "axis what has only one level, so there is nothing to compare."),
         (("model: linear", "model: {size: 3}"), "base lacks the name of a model."),
-        (("use: [descent]", "use: [descent]\n  drop: [x]"), "base has nothing to drop from."),
+        (("use: [descent]", "use: [descent]\n  drop: [x]"), "base cannot drop anything."),
         (("use: [descent]", "use: [{lr: 1}]"), "an entry of use needs a name."),
-        (("model: linear", "model: 3"), "model: it takes a name, or a mapping with a name and parameters."),
+        (("model: linear", "model: 3"), "model: expected a name, or a mapping with a name and parameters."),
         (("plain: {}", "because: {}"), "'because' is reserved for skip."),
         (("measure:", "skip: [{what: backwrds, because: no}]\nmeasure:"), "axis what has no level 'backwrds'. Did you mean backwards?"),
         (("measure:", "skip: [{waht: backwards, because: no}]\nmeasure:"), "there is no axis 'waht'. Did you mean what?"),
         (("measure:", "skip: [{what: backwards}]\nmeasure:"), "lacks 'because'"),
-        (("measure:", "claims: [{says: s, level: plain, expect: lower}]\nmeasure:"), "'plain' is not a level of what beside its baseline."),
+        (("measure:", "claims: [{says: s, level: plain, expect: lower}]\nmeasure:"), "'plain' is not a level of what other than its baseline."),
         (("measure:", "claims: [{says: s, level: backwards, expect: lower, where: {what: plain}}]\nmeasure:"), "what is the compared axis"),
-        (("plain: {}", "path: modle.x\n    values: [1]"), "'modle.x' is not in the base."),
+        (("plain: {}", "path: modle.x\n    values: [1]"), "'modle.x' is not a path in the base."),
         (("seconds: 10 ms", "seconds: 0 s"), "seconds: input should be greater than 0."),
         (("question: Does the toy work?", ""), "the suite lacks 'question'."),
     ],
@@ -97,7 +98,9 @@ def test_mistakes(change, message):
 
 
 def test_not_a_mapping():
-    assert complaints("- a\n- b") == ["suite.yaml:1:1: is not a suite. A suite is a mapping; see docs/suites.md."]
+    assert complaints("- a\n- b") == [
+        "suite.yaml:1:1: expected a mapping. docs/suites.md explains what a suite contains."
+    ]
 
 
 def test_a_path_axis_names_its_levels_by_their_values():
@@ -145,14 +148,14 @@ def test_set_says_where_it_went_wrong():
         "--set base.modl=mlp: there is no field 'modl' here. Did you mean model?"
     ]
     assert complaints(SUITE, "question") == [
-        "--set question: it takes path=value. For example --set base.model.hidden_size=64."
+        "--set question: expected path=value. For example --set base.model.hidden_size=64."
     ]
-    assert "holds one value and nothing below it" in complaints(SUITE, "question.x=1")[0]
-    assert "budget: it takes a time with its unit" in complaints(SUITE, "measure.speed.budget=3")[0]
+    assert "question is a single value and has no fields" in complaints(SUITE, "question.x=1")[0]
+    assert "budget: expected a duration with its unit" in complaints(SUITE, "measure.speed.budget=3")[0]
 
 
 def test_the_json_schema_knows_every_field():
-    schema = json_schema()
+    schema = json_schema(core_catalog())
     json.dumps(schema)
     assert set(schema["properties"]) == {
         "question", "base", "axes", "compare", "design", "measure", "claims", "presets", "skip",
@@ -205,16 +208,16 @@ claims:
     )
     assert complaints(text) == [
         "suite.yaml:8:43: there is no axis 'clpping'. Did you mean clipping?",
-        "suite.yaml:8:52: factor bias is named twice. Once will do.",
-        "suite.yaml:7:3: a factor has two levels, off and then on, and axis size has 3. If it is a context, name the "
+        "suite.yaml:8:52: factor bias is listed twice. Remove one.",
+        "suite.yaml:7:3: a factor has two levels, off and then on; axis size has 3. If it is a context, list the "
         "factors: design: {kind: factorial, factors: [...]}.",
-        "suite.yaml:11:1: the design is factorial, whose baseline is none: all factors off. Leave compare out.",
-        "suite.yaml:13:15: a claim in a factorial design is about an effect. Write effect. Known: bias, bias x size, size.",
-        "suite.yaml:14:23: 'bais' is no effect of this factorial design. Did you mean bias?",
+        "suite.yaml:11:1: a factorial design always has the baseline none: all factors off. Remove compare.",
+        "suite.yaml:13:15: a claim in a factorial design must be about an effect. Use effect. Known: bias, bias x size, size.",
+        "suite.yaml:14:23: 'bais' is not an effect of this factorial design. Did you mean bias?",
         "suite.yaml:15:5: the claim lacks 'effect'. Known: bias, bias x size, size.",
-        "suite.yaml:16:29: a claim in a factorial design is about an effect. Write effect alone.",
-        "suite.yaml:17:37: size is a factor; where names the others.",
-        "suite.yaml:17:48: bias is a factor; where names the others.",
+        "suite.yaml:16:29: a claim in a factorial design must be about an effect. Remove level.",
+        "suite.yaml:17:37: size is a factor; where may only name the other axes.",
+        "suite.yaml:17:48: bias is a factor; where may only name the other axes.",
     ]
 
 
@@ -222,15 +225,15 @@ claims:
     ("change", "message"),
     [
         (("{kind: factorial, factors: [bias, clipping]}", "factoral"), "suite.yaml:8:9: kind: input should be 'grid', 'leave-one-out', 'mirror' or 'factorial'."),
-        (("{kind: factorial, factors: [bias, clipping]}", "3"), "suite.yaml:8:9: design: it takes a design's name, or a mapping with kind and factors."),
+        (("{kind: factorial, factors: [bias, clipping]}", "3"), "suite.yaml:8:9: design: expected a design's name, or a mapping with kind and factors."),
         (("kind: factorial, ", ""), "suite.yaml:8:9: design lacks 'kind'."),
         (("factors:", "factor:"), "suite.yaml:8:27: there is no field 'factor' here. Did you mean factors?"),
-        (("kind: factorial", "kind: grid"), "suite.yaml:8:22: a grid has no factors. Leave them out, or choose leave-one-out, mirror, factorial."),
+        (("kind: factorial", "kind: grid"), "suite.yaml:8:22: a grid has no factors. Remove them, or choose one of leave-one-out, mirror, factorial."),
         (("{kind: factorial, factors: [bias, clipping]}", "grid"), "suite.yaml:2:1: the suite lacks 'compare'."),
-        (("[bias, clipping]", "[bias]"), "suite.yaml:8:9: factorial takes 2 to 5 factors, and here it has 1."),
-        (("kind: factorial, factors: [bias, clipping]", "kind: mirror, factors: [bias]"), "mirror takes at least 2 factors, and here it has 1."),
-        (("  clipping:", "  all:"), "suite.yaml:5:3: no factor can be called 'all'"),
-        (("bias:", "a+b:"), "suite.yaml:6:3: no factor can be called 'a+b'"),
+        (("[bias, clipping]", "[bias]"), "suite.yaml:8:9: factorial needs 2 to 5 factors; this suite has 1."),
+        (("kind: factorial, factors: [bias, clipping]", "kind: mirror, factors: [bias]"), "mirror needs at least 2 factors; this suite has 1."),
+        (("  clipping:", "  all:"), "suite.yaml:5:3: a factor cannot be named 'all'"),
+        (("bias:", "a+b:"), "suite.yaml:6:3: a factor cannot be named 'a+b'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_a_design(change, message):
@@ -245,6 +248,6 @@ def test_mistakes_in_a_design(change, message):
 def test_a_grid_has_no_effects():
     text = SUITE + "claims: [{says: s, effect: backwards, expect: lower}, {says: s, expect: lower}]"
     assert complaints(text) == [
-        "suite.yaml:14:20: a grid compares levels and has no effects. Write level, or choose another design.",
-        "suite.yaml:14:55: the claim lacks 'level'. It speaks of a level of what.",
+        "suite.yaml:14:20: a grid compares levels; it has no effects. Use level, or choose another design.",
+        "suite.yaml:14:55: the claim lacks 'level'. Name a level of what.",
     ]
