@@ -24,7 +24,7 @@ SHOWN = 20
 def main() -> int:
     """Write or check the pages. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Write the generated pages of the documentation.")
-    parser.add_argument("--check", action="store_true", help="write nothing; show which pages are not current, and exit with code 1 if any")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 1 if a page is outdated")
     checks = parser.parse_args().check
     made = {ROOT / name: content for name, content in pages(ROOT).items()}
     stray = {path for folder in FOLDERS for path in (ROOT / folder).glob("*")} - set(made)

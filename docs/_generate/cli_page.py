@@ -24,8 +24,8 @@ def page(catalog: Catalog) -> str:
         "harness/builtin/commands.py, harness/cli/, harness/tools/ and harness/errors.py",
         md.fence("text", "harness [-p FILE] COMMAND [OPTIONS] ..."),
         "`harness --help` and `harness COMMAND --help` show the same text; `-h` is short for `--help`. An option with "
-        "`...` after it may be given more than once. [Exit codes](#exit-codes) explains how a command ends. Plugins can "
-        "add commands with the hook [`register_commands`](hooks.md#register_commands).",
+        "`...` after it may be given more than once. [Exit codes](#exit-codes) explains how a command ends. Plugins "
+        "can add commands with the hook [`register_commands`](hooks.md#register_commands).",
         md.table(
             ["group", "command", "what it does"],
             (

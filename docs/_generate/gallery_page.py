@@ -42,7 +42,7 @@ def runs_of(root: Path, catalog: Catalog) -> tuple[Run, ...]:
         report = make_report(Store.open(folder), catalog)
         suites = sorted((root / "suites").rglob(f"{folder.name}.yaml"))
         if len(suites) != 1:
-            raise SystemExit(f"results/reference/{folder.name}: expected one suite {folder.name}.yaml under suites/, found {len(suites)}")
+            raise SystemExit(f"{folder}: expected one suite {folder.name}.yaml under suites/, found {len(suites)}")
         plot, drawn = plot_of(report, folder)
         found.append(Run(folder.name, report, suites[0].relative_to(root), plot, drawn))
     return tuple(found)
@@ -81,7 +81,7 @@ def page(root: Path, catalog: Catalog) -> str:
         "Gallery",
         "results/reference/",
         "The results of the suites in this repository. Each was measured once, on one machine, so it is a finding and "
-        "not a law. The runs are stored under `results/reference/` with every raw sample, and every number on this page "
+        "not a law. The runs are stored under `results/reference/` with every raw sample. Every number on this page "
         "is computed from them. Next to each suite is a page that discusses its results: the reasons, and the limits. "
         "Read [what verdicts and intervals mean](method.md) and [when not to believe them](bias.md).",
         md.table(["question", "claims"], rows),

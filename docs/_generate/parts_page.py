@@ -23,8 +23,8 @@ def page(catalog: Catalog) -> str:
     return md.page(
         "Parts",
         "the parts themselves",
-        "Every part that this repository provides, with its promise, its parameters and its source. `harness list` also "
-        "shows the parts of other plugins, and `harness describe NAME` shows the same text as this page. "
+        "Every part that this repository provides, with its promise, its parameters and its source. `harness list` "
+        "also shows the parts of other plugins, and `harness describe NAME` shows the same text as this page. "
         "[Suites](../suites.md) explains how to use them.",
         md.table(
             ["kind", "parts"],

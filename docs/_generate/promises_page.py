@@ -26,13 +26,12 @@ def page(root: Path) -> str:
             of += f" that offers {', '.join(f'`{word}`' for word in sorted(promise.needs))}"
         rows.append([f"`{promise.name}`", of, promise.summary, "; ".join(faults[promise.name])])
     words = (
-        "What `harness conform` tests of a part ([how to use it](../conform.md)). For each promise, the tests of harness "
-        "contain at least one part that breaks it on purpose, and check that it is found."
+        "What `harness conform` tests of a part ([how to use it](../conform.md)). For each promise, the tests of "
+        "harness contain at least one part that breaks it on purpose, and check that it is found."
     )
     made_from = "the promises that plugins provide and the parts in tests/ that break them"
-    return markdown.page(
-        "Promises", made_from, words, markdown.table(["promise", "applies to", "promise in words", "faults found"], rows)
-    )
+    table = markdown.table(["promise", "applies to", "promise in words", "faults found"], rows)
+    return markdown.page("Promises", made_from, words, table)
 
 
 def faults_of(root: Path) -> dict[str, list[str]]:

@@ -71,8 +71,8 @@ class MeasureKind(Part):
     #: ``(KindData) -> [(trial, {name: number, or a tuple with one number for each process})]``: the quantities of each
     #: trial, from its stored data; see `harness.analysis.quantities`.
     analyse: Reference | None = None
-    #: ``(KindFindings) -> harness.report.Section | None``: its section of the report. Without it, the report has a table
-    #: of the quantities.
+    #: ``(KindFindings) -> harness.report.Section | None``: its section of the report. Without it, the report shows a
+    #: table of the quantities.
     section: Reference | None = None
 
     kind: ClassVar[str] = "measure"
