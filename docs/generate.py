@@ -1,9 +1,9 @@
-"""Write the pages that are made from the code and from the stored runs.
+"""Write the pages that are made from the code and the stored runs.
 
 These are docs/reference/, docs/gallery.md, docs/gallery/, and results/reference/claims.md.
 
 python docs/generate.py            writes them
-python docs/generate.py --check    writes nothing, says which page drifted and how, and ends with exit code 1 if one did
+python docs/generate.py --check    writes nothing, shows which pages are not current, and ends with exit code 1 if any
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from _generate import FOLDERS, pages
 
 ROOT = Path(__file__).resolve().parents[1]
-#: So many lines of a difference are shown.
+#: The number of lines that are shown of a difference.
 SHOWN = 20
 
 
 def main() -> int:
-    """Write or check; the exit code."""
+    """Write or check the pages. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Write the generated pages of the documentation.")
-    parser.add_argument("--check", action="store_true", help="write nothing; say what drifted, and exit with 1 if so")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with code 1 if a page is outdated")
     checks = parser.parse_args().check
     made = {ROOT / name: content for name, content in pages(ROOT).items()}
     stray = {path for folder in FOLDERS for path in (ROOT / folder).glob("*")} - set(made)
@@ -32,7 +32,7 @@ def main() -> int:
         drifted = [line for path, content in made.items() for line in drift(path, content)]
         drifted += [f"{path.relative_to(ROOT)}: nothing generates this file" for path in sorted(stray)]
         if drifted:
-            print(*drifted, "Run python docs/generate.py, and look at what it changes.", sep="\n")
+            print(*drifted, "Run python docs/generate.py and check its changes.", sep="\n")
         return 1 if drifted else 0
     for path, content in made.items():
         path.parent.mkdir(exist_ok=True)
@@ -43,18 +43,18 @@ def main() -> int:
 
 
 def drift(path: Path, content: bytes) -> Iterator[str]:
-    """What differs between a page and what would be written, in short."""
+    """The differences between a page and its generated content, shortened."""
     name = str(path.relative_to(ROOT))
     if not path.is_file():
-        yield f"{name}: is not there"
+        yield f"{name}: missing"
     elif path.read_bytes() == content:
         return
     elif path.suffix != ".md":
-        yield f"{name}: drifted"
+        yield f"{name}: not current"
     else:
-        yield f"{name}: drifted"
+        yield f"{name}: not current"
         old, new = path.read_text(encoding="utf-8").splitlines(), content.decode().splitlines()
-        lines = list(difflib.unified_diff(old, new, "as it is", "as generated", lineterm="", n=0))
+        lines = list(difflib.unified_diff(old, new, "now", "generated", lineterm="", n=0))
         yield from lines[:SHOWN]
         if len(lines) > SHOWN:
             yield f"... and {len(lines) - SHOWN} more lines"

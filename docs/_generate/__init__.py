@@ -1,4 +1,4 @@
-"""The pages that are made from the code and from the stored runs, a module for each."""
+"""The pages that are made from the code and the stored runs; one module for each page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDERS = ("docs/reference", "docs/gallery")
 
 
 def pages(root: Path) -> dict[str, bytes]:
-    """Each generated file by its path in the repository at `root`."""
+    """Every generated file, by its path in the repository at `root`."""
     catalog = catalog_of(root)
     text = {
         "docs/reference/suite.md": suite_page.page(),

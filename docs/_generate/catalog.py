@@ -1,4 +1,4 @@
-"""The parts of this repository's own two distributions, whatever else is installed."""
+"""The parts of the two distributions of this repository, without other installed plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DISTRIBUTIONS = ("pyproject.toml", "plugins/pyproject.toml")
 
 
 def catalog_of(root: Path) -> Catalog:
-    """The catalog of what the repository at `root` brings; SystemExit where that is not installed."""
+    """The catalog of the repository at `root`. Raises SystemExit if a distribution is not installed."""
     ours = {tomllib.loads((root / file).read_text(encoding="utf-8"))["project"]["name"] for file in DISTRIBUTIONS}
     plugins = load_plugins(without=set(installed()) - ours)
     if missing := ours - set(plugins.versions):

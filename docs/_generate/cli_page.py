@@ -1,4 +1,4 @@
-"""The reference of the command line, from the click commands and the exit codes (harness/errors.py)."""
+"""The reference of the command line. It is made from the click commands and the exit codes (harness/errors.py)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def page(catalog: Catalog) -> str:
         "Command line",
         "harness/builtin/commands.py, harness/cli/, harness/tools/ and harness/errors.py",
         md.fence("text", "harness [-p FILE] COMMAND [OPTIONS] ..."),
-        "`harness --help` and `harness COMMAND --help` show the same text; `-h` is short for `--help` everywhere. An "
-        "option with `...` after it may be given more than once. [Exit codes](#exit-codes) says what a command ends "
-        "with. Plugins add commands of their own, with the hook [`register_commands`](hooks.md#register_commands).",
+        "`harness --help` and `harness COMMAND --help` show the same text; `-h` is short for `--help`. An option with "
+        "`...` after it may be given more than once. [Exit codes](#exit-codes) explains how a command ends. Plugins "
+        "can add commands with the hook [`register_commands`](hooks.md#register_commands).",
         md.table(
             ["group", "command", "what it does"],
             (
@@ -54,7 +54,7 @@ def of_command(name: str, command: click.Command) -> Iterator[str]:
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """The help of a command. A paragraph that click does not wrap becomes a block."""
+    """The help of a command. A paragraph that click does not wrap becomes a block of code."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         if paragraph.lstrip().startswith("\b"):
             yield md.fence("text", inspect.cleandoc(paragraph.replace("\b", "")))
@@ -63,18 +63,18 @@ def paragraphs(text: str) -> Iterator[str]:
 
 
 def in_line(text: str) -> str:
-    """Plain text as Markdown. Options are code, and so is what is quoted as such."""
+    """Plain text as Markdown. Options and text in backquotes become code."""
     pieces = re.split(r"(`[^`]+`|(?<![\w-])--?[a-z][\w-]*)", " ".join(text.split()))
     return "".join(md.code(p.strip("`")) if index % 2 else escape_part(p) for index, p in enumerate(pieces))
 
 
 def escape_part(text: str) -> str:
-    """A piece of a line, escaped, with the spaces at its ends."""
+    """A piece of a line, escaped, with its spaces at both ends."""
     return f"{' ' if text[:1] == ' ' else ''}{escape(text)}{' ' if text[-1:] == ' ' and text.strip() else ''}"
 
 
 def arguments_table(command: click.Command) -> str:
-    """The arguments, or nothing."""
+    """A table of the arguments; empty if there are none."""
     rows = [
         (
             md.code(parameter.metavar or (parameter.name or "").upper()),
@@ -84,11 +84,11 @@ def arguments_table(command: click.Command) -> str:
         for parameter in command.params
         if isinstance(parameter, click.Argument)
     ]
-    return md.table(["argument", "takes", ""], rows) if rows else ""
+    return md.table(["argument", "value", ""], rows) if rows else ""
 
 
 def type_of(argument: click.Argument) -> str:
-    """What an argument takes, in one or two words."""
+    """The value of an argument, in one or two words."""
     if isinstance(argument.type, click.Choice):
         what = md.listed([md.code(str(choice)) for choice in argument.type.choices])
     else:
@@ -98,7 +98,7 @@ def type_of(argument: click.Argument) -> str:
 
 
 def options_table(command: click.Command, context: click.Context) -> str:
-    """The options, without --help, or nothing."""
+    """A table of the options without --help; empty if there are none."""
     rows = []
     for option in command.params:
         record = option.get_help_record(context) if isinstance(option, click.Option) else None

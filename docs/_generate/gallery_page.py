@@ -1,4 +1,4 @@
-"""The gallery: each reference run with its question, answer, claims and a plot, all from the stored records."""
+"""The gallery: each reference run with its question, summary, claims and a plot, all from the stored records."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from harness.report.plots.plots import all_plots
 from harness.report.report import Report, make_report
 from harness.report.suite_batch import claims_table, in_markdown
 
-#: A plot that is larger is left out for a smaller one.
+#: The largest size of a plot in bytes. A smaller plot replaces one that is larger.
 LARGEST = 100_000
-#: The sections whose plots show what claims speak of, those first that show the most of it at once.
+#: The beginnings of the names of plots that show what the claims are about, the best first.
 BY_SCORE = ("comparisons", "effects", "score", "curves", "speed")
 BY_TIME = ("speed", "why", "break-even", "comparisons", "curves")
 
 
 class Run(NamedTuple):
-    """A reference run: its report, the suite and its reading from the repository's root, and its plot."""
+    """A reference run: its report, the path of its suite from the root of the repository, and its plot."""
 
     name: str
     report: Report
@@ -35,21 +35,21 @@ class Run(NamedTuple):
 
 @cache
 def runs_of(root: Path, catalog: Catalog) -> tuple[Run, ...]:
-    """Every reference run whose suite is there, in the order of their names."""
+    """Every reference run that has a suite, sorted by name."""
     found = []
     for plan in sorted((root / "results" / "reference").glob("*/plan.json")):
         folder = plan.parent
         report = make_report(Store.open(folder), catalog)
         suites = sorted((root / "suites").rglob(f"{folder.name}.yaml"))
         if len(suites) != 1:
-            raise SystemExit(f"results/reference/{folder.name}: it takes one suite {folder.name}.yaml under suites/")
+            raise SystemExit(f"{folder}: expected one suite {folder.name}.yaml under suites/, found {len(suites)}")
         plot, drawn = plot_of(report, folder)
         found.append(Run(folder.name, report, suites[0].relative_to(root), plot, drawn))
     return tuple(found)
 
 
 def plot_of(report: Report, folder: Path) -> tuple[Plot | None, Path | None]:
-    """The plot that shows best what the claims speak of, as the run left it; nothing where none is small enough."""
+    """The stored plot that best shows what the claims are about; nothing if none is small enough."""
     first = [result.decisive.metric for result in report.findings.claims if result.decisive]
     scored = bool(first) and not first[0].endswith(("_time", "_bytes", "flops"))
     wanted = BY_SCORE if scored else BY_TIME
@@ -62,12 +62,12 @@ def plot_of(report: Report, folder: Path) -> tuple[Plot | None, Path | None]:
 
 
 def plots(root: Path, catalog: Catalog) -> dict[str, bytes]:
-    """The plots as they lie beside the page."""
+    """The files of the plots, by path."""
     return {f"docs/gallery/{run.name}.svg": run.drawn.read_bytes() for run in runs_of(root, catalog) if run.drawn}
 
 
 def claims(root: Path, catalog: Catalog) -> str:
-    """The page that `harness run suites` ends with, of the reference runs of these suites."""
+    """The page with which `harness run suites` ends, for the reference runs of these suites."""
     runs = {f"{run.name}.yaml": run for run in runs_of(root, catalog) if run.suite.parent == Path("suites")}
     links = {name: Path(run.name) / "report.md" for name, run in runs.items()}
     return in_markdown({name: run.report for name, run in runs.items()}, links)
@@ -80,11 +80,11 @@ def page(root: Path, catalog: Catalog) -> str:
     return md.page(
         "Gallery",
         "results/reference/",
-        "What the suites of this repository found, each on one machine, at one time: a finding, not a law. The run of "
-        "each is committed with every raw sample under `results/reference/`, and its reading, which says why and what "
-        "it does not say, lies beside the suite. Nothing here is typed by hand: each number is computed from these "
-        "records. [What verdicts and intervals mean](method.md), and [when not to believe them](bias.md).",
-        md.table(["question", "its claims"], rows),
+        "The results of the suites in this repository. Each was measured once, on one machine, so it is a finding and "
+        "not a law. The runs are stored under `results/reference/` with every raw sample. Every number on this page "
+        "is computed from them. Next to each suite is a page that discusses its results: the reasons, and the limits. "
+        "Read [what verdicts and intervals mean](method.md) and [when not to believe them](bias.md).",
+        md.table(["question", "claims"], rows),
         *(block for run in runs for block in of_run(run)),
     )
 
@@ -92,7 +92,7 @@ def page(root: Path, catalog: Catalog) -> str:
 def answers(report: Report) -> str:
     """How many claims ended with which answer."""
     found = [answer for _, answer, _ in report.claims]
-    words = {"holds": "hold", "fails": "fail", "undecided": "undecided"}
+    words = {"holds": "true", "fails": "false", "undecided": "undecided"}
     return ", ".join(f"{found.count(answer)} {text}" for answer, text in words.items() if answer in found)
 
 
@@ -106,9 +106,9 @@ def of_run(run: Run) -> Iterator[str]:
         yield f"![{cell(run.plot.title)}](gallery/{run.name}.svg)"
     claims = claims_table({run.name: report})
     if claims.rows:
-        # The last column names the suite, which is this section.
+        # Without the last column: it names the suite, as the heading does.
         yield md.table(claims.headers[:-1], [[cell(text) for text in row[:-1]] for row in claims.rows])
     yield (
-        f"On {cell(report.machine)}.\nIts reading: `{run.suite.with_suffix('.md')}`. To do it again: "
+        f"Measured on {cell(report.machine)}.\nDiscussion: `{run.suite.with_suffix('.md')}`. Reproduce: "
         f"`harness run {run.suite}`."
     )

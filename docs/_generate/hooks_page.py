@@ -1,4 +1,4 @@
-"""The hook reference, from harness/plugins/hookspecs.py and harness/plugins/parts.py."""
+"""The hook reference. It is made from harness/plugins/hookspecs.py and harness/plugins/parts.py."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def page() -> str:
     return md.page(
         "Hook reference",
         "harness/plugins/",
-        "Every hook that a plugin may implement, and everything that it may hand over. [Plugins](../plugins.md) shows "
-        "how they are used. A hook is a promise for life. None runs inside the timed region. An implementation may "
-        "leave out arguments that it does not use.",
-        "## Hooks that bring parts",
-        "Called once in each process that loads the plugins: the command's own, and those that measure. Every plugin "
-        "is called; each yields its parts.",
+        "Every hook that a plugin may implement, and every part that it may provide. [Plugins](../plugins.md) shows "
+        "how to use them. Hooks are never removed or changed incompatibly. No hook runs inside the timed region. An "
+        "implementation may leave out arguments that it does not use.",
+        "## Hooks that provide parts",
+        "They are called once in each process that loads the plugins: the process of the command, and those that "
+        "measure. Every plugin is called, and each yields its parts.",
         *(block for name in hooks if name in providing for block in of_hook(name, hooks[name])),
         "## Hooks around a run",
         *(block for name in around for block in of_hook(name, hooks[name])),
@@ -39,17 +39,17 @@ def page() -> str:
         md.from_docstring((inspect.getdoc(parts) or "").partition("\n\n")[2]),
         *of_class(Part, heading="Every part"),
         *(block for kind in KINDS for block in of_class(kind)),
-        "## Beside the parts",
-        "What parts are made of and what they raise, all of it in `harness`.",
+        "## Other classes",
+        "The types that parts use, and the exceptions that they raise. All of them are in `harness`.",
         *(block for one in others for block in of_class(one)),
         "## Seams",
-        "What an optimization may wrap or replace in a recipe, and what each is called with. Beside these, "
-        "`model.<method>` names a method of the built model.",
-        md.table(["seam", "called with", "gives"], (of_seam(name, text) for name, text in SEAMS.items())),
+        "A seam is a function of the training step that an optimization may wrap or replace in a recipe. In addition "
+        "to these, `model.<method>` names a method of the built model.",
+        md.table(["seam", "arguments", "returns"], (of_seam(name, text) for name, text in SEAMS.items())),
         "## Promises",
-        "What an optimization may change, from the strongest promise to none: "
+        "What an optimization may change, from the strongest promise to no promise: "
         f"{md.listed([md.code(word) for word in CHANGES], 'and')}. "
-        "[An optimization](../plugins.md#an-optimization) says how each is checked.",
+        "[An optimization](../plugins.md#an-optimization) explains how each is checked.",
     )
 
 
@@ -59,12 +59,12 @@ def hooks_of() -> dict[str, Callable[..., Any]]:
 
 
 def of_hook(name: str, hook: Any) -> Iterator[str]:
-    """A hook under its own heading: signature, what it is for, whether all are called, an example."""
+    """A hook under its own heading: signature, purpose, which plugins are called, an example."""
     text, example = split_example(inspect.getdoc(hook) or "")
     yield f"### {md.code(name)}"
     yield signature(name, hook)
     if hook.harness_spec.get("firstresult"):
-        called = "*Called until a plugin gives a result that is not `None`; wrappers stand around the others.* "
+        called = "*Plugins are called until one returns a result that is not `None`. Wrappers run around all others.* "
     else:
         called = "" if name in KINDS.values() else "*Every plugin is called.* "
     yield called + md.from_docstring(text)
@@ -73,14 +73,14 @@ def of_hook(name: str, hook: Any) -> Iterator[str]:
 
 
 def split_example(text: str) -> tuple[str, str]:
-    """A docstring's words, and the example that begins at its first decorator."""
+    """The text of a docstring, and its example, which begins at the first decorator."""
     before, mark, after = text.partition("@harness.hookimpl")
     example = inspect.cleandoc(" " * (len(before) - len(before.rstrip(" "))) + mark + after) if mark else ""
     return before.strip(), example
 
 
 def signature(name: str, function: Callable[..., Any], *, method: bool = False) -> str:
-    """A signature as one would write it; over several lines where it is long."""
+    """A signature as source code, on several lines if it is long."""
     found = inspect.signature(function)
     arguments = [str(argument) for argument in list(found.parameters.values())[1 if method else 0 :]]
     arguments = [re.sub(r"'([^']*)'", r"\1", argument) for argument in arguments]
@@ -97,7 +97,7 @@ def is_ours(found: Any) -> bool:
 
 
 def of_class(found: type, heading: str = "") -> Iterator[str]:
-    """A class under its own heading: what it says of itself, its own fields, its methods."""
+    """A class under its own heading: its docstring, its own fields, its methods."""
     yield f"### {heading or md.code(found.__name__)}"
     yield md.from_docstring(inspect.getdoc(found) or "")
     if dataclasses.is_dataclass(found):
@@ -108,7 +108,7 @@ def of_class(found: type, heading: str = "") -> Iterator[str]:
             for name, field in own.items()
         ]
         if rows:
-            yield md.table(["field", "type", "default", "what it is"], rows)
+            yield md.table(["field", "type", "default", "meaning"], rows)
     if not issubclass(found, Part):
         for name, method in vars(found).items():
             if inspect.isfunction(method) and not name.startswith("_") and method.__doc__:
@@ -117,7 +117,7 @@ def of_class(found: type, heading: str = "") -> Iterator[str]:
 
 
 def comments_in(found: type) -> dict[str, str]:
-    """What the comments before a class's fields, which begin with ``#:``, say of them."""
+    """The meaning of each field of a class, from the comment above it that begins with ``#:``."""
     lines = inspect.getsource(found).splitlines()
     tree = ast.parse(inspect.cleandoc("\n".join(lines))).body[0]
     assert isinstance(tree, ast.ClassDef)
@@ -134,12 +134,12 @@ def comments_in(found: type) -> dict[str, str]:
 
 
 def type_cell(field: dataclasses.Field[Any]) -> str:
-    """A field's type as it is written."""
+    """The type of a field, as in the source."""
     return md.code(str(field.type))
 
 
 def default_cell(field: dataclasses.Field[Any]) -> str:
-    """A field's default as it would be written."""
+    """The default of a field, as in the source."""
     if field.default is not dataclasses.MISSING:
         return md.code(repr(field.default).replace("frozenset()", "set()")).replace("'", '"')
     if field.default_factory is not dataclasses.MISSING:

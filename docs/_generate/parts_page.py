@@ -1,4 +1,4 @@
-"""The reference of parts: what the two distributions of this repository bring, each as it describes itself."""
+"""The reference of parts: everything that the two distributions of this repository provide."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.cli.describe import describe_entry
 from harness.plugins.catalog import KINDS, Catalog
 from harness.plugins.parts import Command, Part
 
-#: The facts of a part that are words, by their names in its description.
+#: The facts of a part that are words: their names in its description.
 FACTS = ("changes", "role", "computes", "needs", "offers")
-#: Keys of a parameter that have columns of their own.
+#: The keys of a parameter that have a column.
 COLUMNS = ("name", "type", "choices", "required", "default")
 
 
@@ -23,9 +23,9 @@ def page(catalog: Catalog) -> str:
     return md.page(
         "Parts",
         "the parts themselves",
-        "Everything that can stand in a suite, or writes its report, as far as this repository brings it: each part "
-        "with its promise, what it takes and where it comes from. `harness list` also shows what other plugins bring, "
-        "and `harness describe NAME` says the same as this page. [Suites](../suites.md) shows them at work.",
+        "Every part that this repository provides, with its promise, its parameters and its source. `harness list` "
+        "also shows the parts of other plugins, and `harness describe NAME` shows the same text as this page. "
+        "[Suites](../suites.md) explains how to use them.",
         md.table(
             ["kind", "parts"],
             (
@@ -51,7 +51,7 @@ def of_kind(kind: type[Part], found: Mapping[str, Any], catalog: Catalog) -> Ite
 
 
 def of_part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
-    """A part under its own heading: what it says of itself, its promise and its parameters."""
+    """A part under its own heading: its description, its promise and its parameters."""
     yield f"### {md.code(row['name'])}"
     yield row["summary"].replace("*", "\\*")
     yield md.from_docstring(row["doc"])
@@ -59,7 +59,7 @@ def of_part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
     facts += [f"- {name}: {fact_of(value)}" for name, value in own_facts(part) if name not in row]
     facts += [f"- score {md.code(name)}: {text}" for name, text in (row.get("scores") or {}).items()]
     facts += [f"- source: {row['source']}"] if row.get("source") else []
-    facts.append(f"- brought by {row['plugin']}")
+    facts.append(f"- provided by {row['plugin']}")
     yield "\n".join(facts)
     if row["parameters"]:
         more = [key for key in row["parameters"][0] if key not in COLUMNS]
@@ -76,8 +76,8 @@ def of_part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def own_facts(part: Part) -> Iterator[tuple[str, Any]]:
-    """The words that parts of this kind have and others have not, such as what a metric is a number of. Where code
-    lies is none of them."""
+    """The fields with words that only this kind of part has, such as the unit of a metric. References to code are left
+    out."""
     common = {field.name for field in dataclasses.fields(Part)}
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
@@ -86,15 +86,15 @@ def own_facts(part: Part) -> Iterator[tuple[str, Any]]:
 
 
 def fact_of(value: Any) -> str:
-    """A word, or several in the order of the alphabet, as code."""
+    """A word, or several words in alphabetical order, as code."""
     return md.code(value) if isinstance(value, str) else ", ".join(md.code(str(one)) for one in sorted(value))
 
 
 def type_of(parameter: Mapping[str, Any]) -> str:
-    """A type as every version of Python writes it."""
+    """A type, written in the same way for every version of Python."""
     return str(parameter["type"]).replace("pathlib._local.", "").replace("pathlib.", "")
 
 
 def default_of(parameter: Mapping[str, Any]) -> str:
-    """A default as Python writes it."""
+    """A default as Python code."""
     return "required" if parameter["required"] else md.code(repr(parameter["default"]))

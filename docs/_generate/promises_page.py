@@ -1,4 +1,4 @@
-"""The page of promises: each sentence, of what it is asked, and the parts that were made to break it."""
+"""The page of promises: each promise, the parts that it applies to, and the test parts that break it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,17 @@ def page(root: Path) -> str:
         if promise.needs:
             of += f" that offers {', '.join(f'`{word}`' for word in sorted(promise.needs))}"
         rows.append([f"`{promise.name}`", of, promise.summary, "; ".join(faults[promise.name])])
-    told = (
-        "What `harness conform` holds a part to ([how](../conform.md)). Each promise has at least one part that was "
-        "made to break it, and a test that it is caught."
+    words = (
+        "What `harness conform` tests of a part ([how to use it](../conform.md)). For each promise, the tests of "
+        "harness contain at least one part that breaks it on purpose, and check that it is found."
     )
     made_from = "the promises that plugins provide and the parts in tests/ that break them"
-    return markdown.page(
-        "Promises", made_from, told, markdown.table(["promise", "of", "it says", "seen to catch"], rows)
-    )
+    table = markdown.table(["promise", "applies to", "promise in words", "faults found"], rows)
+    return markdown.page("Promises", made_from, words, table)
 
 
 def faults_of(root: Path) -> dict[str, list[str]]:
-    """By promise, the summaries of the parts in tests/ that break it."""
+    """The summaries of the parts in tests/ that break a promise, by promise."""
     sys.path.insert(0, str(root / "tests"))
     try:
         plugins = load_plugins(root / "tests" / name for name in ("toy.py", "faults.py", "sequence_faults.py"))

@@ -1,4 +1,4 @@
-"""The suite reference, from the schema that suites are read by (harness/suite/schema.py)."""
+"""The suite reference. It is made from the schema of suites (harness/suite/schema.py)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from _generate import markdown as md
 from harness.plugins.catalog import core_catalog
 from harness.suite.schema import suite_schema
 
-#: Lines of YAML are no longer than this.
+#: The longest line of YAML.
 WIDTH = 88
-#: What stands at a field that has no default.
+#: Shown for a field without a default.
 REQUIRED = "required"
-#: What stands for a name of the suite's own in a path: by depth below the field.
+#: The placeholders in a path for names that the suite chooses, by depth below the field.
 NAMES = {"axes": ("AXIS", "LEVEL")}
 
 
 class Section(NamedTuple):
-    """One mapping of a suite: where it stands, the field that holds it and where that stands, the form it has."""
+    """One mapping of a suite: its path, the path of the field that contains it, this field, and its schema."""
 
     path: str
     at: str
@@ -41,15 +41,15 @@ def page() -> str:
     return md.page(
         "Suite reference",
         "harness/suite/schema.py and harness/records/settings.py",
-        "Every field of a suite. [Suites](../suites.md) says how they work together; `harness schema` prints the same "
-        "as a JSON Schema, for editors. On the command line, `--set` takes the paths below: "
+        "Every field of a suite. [Suites](../suites.md) explains how they work together. `harness schema` prints the "
+        "same as a JSON Schema for editors. On the command line, `--set` overrides a field by its path: "
         '`--set measure.speed.budget="2 min"`.',
         *blocks,
     )
 
 
 def sections(section: Section) -> Iterator[Section]:
-    """A section, then those of the mappings in it, in the order of the fields."""
+    """A section, then the sections of the mappings in it, in the order of the fields."""
     yield section
     for name, field in section.model.model_fields.items():
         at = below(section.path, field.alias or name)
@@ -63,7 +63,7 @@ def below(path: str, key: str) -> str:
 
 
 def models_in(annotation: Any, path: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The mappings that a type allows, each with the path it then stands at."""
+    """The mappings that a type allows, each with its path."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield path, annotation
         return
@@ -80,18 +80,18 @@ def models_in(annotation: Any, path: str) -> Iterator[tuple[str, type[BaseModel]
 
 
 def name_below(path: str) -> str:
-    """The word that stands for a free name below a path."""
+    """The placeholder for a name that the suite chooses, below a path."""
     first, *rest = path.split(".")
     names = NAMES.get(first, ("NAME",))
     return names[min(len(rest), len(names) - 1)]
 
 
 def in_words(section: Section, known: dict[type[BaseModel], str]) -> Iterator[str]:
-    """A section as blocks. A form that has been described already is only referred to."""
+    """A section as blocks of Markdown. A schema that was described before is only linked."""
     path, at, holder, model = section
     yield f"## {md.code(path) if path else 'The suite'}"
     if model in known:
-        yield f"{doc(model)}\n\nThe fields of {link(known[model])}, each with `{path}.` before it."
+        yield f"{doc(model)}\n\nThe same fields as {link(known[model])}, with the prefix `{path}.`."
         return
     yield doc(model)
     if holder and holder.examples:
@@ -101,18 +101,18 @@ def in_words(section: Section, known: dict[type[BaseModel], str]) -> Iterator[st
     inner = [(name, field) for name, field in model.model_fields.items() if list(models_in(field.annotation, ""))]
     if inner:
         rows = [of_mapping(below(path, name), field) for name, field in inner]
-        yield md.table(["mapping", "what it is", ""], rows)
+        yield md.table(["mapping", "meaning", "default"], rows)
     for name, field in model.model_fields.items():
         if (name, field) not in inner:
             key = field.alias or name
             yield from of_field(below(path, key), key, field, schema["properties"][key])
     if isinstance(free := schema.get("additionalProperties"), dict):
         yield f"### {md.code(below(path, 'AXIS'))}"
-        yield f"Any other key is an axis of the suite.\n\n- takes {words(free)}"
+        yield f"Any other key is an axis of the suite.\n\n- value: {words(free)}"
 
 
 def doc(model: type[BaseModel]) -> str:
-    """What a form says of itself."""
+    """The docstring of a schema on one line."""
     return " ".join((model.__doc__ or "").split())
 
 
@@ -123,33 +123,33 @@ def link(path: str) -> str:
 
 
 def of_mapping(path: str, field: FieldInfo) -> tuple[str, str, str]:
-    """A field that has sections of its own, as a row."""
+    """A field that has its own sections, as a row."""
     where = next(models_in(field.annotation, path))[0]
     return link(where), md.sentence(md.coded(field.description or "")), default_of(field)
 
 
 def of_field(path: str, key: str, field: FieldInfo, schema: dict[str, Any]) -> Iterator[str]:
-    """A field under its own heading: what it is, what it takes, its default and an example."""
+    """A field under its own heading: its meaning, its value, its default and an example."""
     yield f"### {md.code(path)}"
     yield md.sentence(md.coded(field.description or ""))
     default = default_of(field)
-    lines = [f"- takes {words(schema)}", f"- default: {default}" if default != REQUIRED else f"- {REQUIRED}"]
+    lines = [f"- value: {words(schema)}", f"- default: {default}" if default != REQUIRED else f"- {REQUIRED}"]
     examples = field.examples or []
     inline = [md.code(f"{key}: {flow(example)}") for example in examples if not (path == key and holds_more(example))]
     if inline:
-        lines.append(f"- for example {md.listed(inline)}")
+        lines.append(f"- example: {md.listed(inline)}")
     yield "\n".join(lines)
     if not inline and examples:
         yield example_block(path, examples[0])
 
 
 def holds_more(example: Any) -> bool:
-    """Whether an example is a mapping or a list, better read on lines of its own."""
+    """Whether an example is a mapping or a list, which is easier to read on several lines."""
     return isinstance(example, dict | list)
 
 
 def default_of(field: FieldInfo) -> str:
-    """The default as it would be written in a suite."""
+    """The default, as in a suite."""
     if field.is_required():
         return REQUIRED
     empty = field.default is None or field.default in ([], {})
@@ -164,14 +164,14 @@ def flow(value: Any) -> str:
 
 
 def example_block(path: str, value: Any) -> str:
-    """An example where it stands in a suite."""
+    """An example at its place in a suite."""
     for key in reversed(path.split(".")):
         value = {key: value}
     return md.fence("yaml", "\n".join(block(value)))
 
 
 def block(value: Any, indent: str = "") -> Iterator[str]:
-    """A mapping as lines of YAML, each value on one line where it fits."""
+    """A mapping as lines of YAML, with each value on one line if it fits."""
     for key, inner in value.items():
         line = f"{indent}{key}: {flow(inner)}"
         if len(line) <= WIDTH and (indent or not isinstance(inner, dict) or len(inner) == 1):
@@ -185,7 +185,7 @@ def block(value: Any, indent: str = "") -> Iterator[str]:
 
 
 def words(schema: dict[str, Any]) -> str:
-    """What a JSON Schema takes, in words. A schema may bring its own as ``$comment``."""
+    """The values that a JSON Schema accepts, in words. A schema may contain these words as ``$comment``."""
     if "$comment" in schema:
         return str(schema["$comment"])
     if "enum" in schema:

@@ -82,7 +82,7 @@ def provide_executors() -> Iterable[Executor]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
-    """Yield promises, which ``harness conform`` and the tests of plugins check on parts. A plugin that defines a
+    """Yield promises. ``harness conform`` and the tests of plugins check them for parts. A plugin that defines a
     contract for models also defines its promises.
 
     @harness.hookimpl
@@ -94,11 +94,11 @@ def provide_promises() -> Iterable[Promise]:  # type: ignore[empty-body]
 
 @hookspec
 def provide_measures() -> Iterable[MeasureKind]:  # type: ignore[empty-body]
-    """Yield kinds of measurement: what may stand under ``measure`` in a suite.
+    """Yield kinds of measurement: entries that a suite may have under ``measure``.
 
     @harness.hookimpl
     def provide_measures():
-        quantities = {"joules": harness.Quantity("energy a step", judged="processes")}
+        quantities = {"joules": harness.Quantity("energy per step", judged="processes")}
         yield harness.MeasureKind("energy", "my_package.energy:measure", "energy of a step", quantities=quantities)
     """
 

@@ -1,4 +1,4 @@
-"""What a plugin hands over to add a kind of measurement: its settings, its code, its quantities, its tables."""
+"""What a plugin provides to add a kind of measurement: its settings, its code, its quantities, its tables."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Unit = Literal["bytes", "seconds", "steps", "FLOP", "FLOP/s", "share", ""]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that a kind of measurement finds of each trial: how tables call it, and how levels are compared by it.
+    """A number that a kind of measurement computes for each trial: its title in tables, and how levels are compared.
 
-    `judged`: "exact" where every process finds the same number, so that any difference counts; "processes" where each
-    of several processes finds its own, so that the spread between them counts; empty where no verdict is given."""
+    `judged` is "exact" if every process finds the same number, so that any difference counts. It is "processes" if
+    several processes find different numbers, so that their spread counts. It is empty if there is no verdict."""
 
     title: str
     unit: Unit = ""
     judged: Literal["exact", "processes", ""] = ""
     #: The modes in which it is measured.
     modes: frozenset[str] = frozenset({"train", "inference"})
-    #: Its short title where it is divided by each amount that the dataset counts, as in kept_bytes/tokens; empty where
-    #: it is not divided.
+    #: Its short title when it is divided by each amount that the dataset counts, as in kept_bytes/tokens; empty if it
+    #: is not divided.
     per_amount: str = ""
     #: Whether its growth along an axis of numbers is fitted.
     grows: bool = False
@@ -36,25 +36,25 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Stage:
-    """One of several measurements that a kind takes of each trial: the name of its records, and its code."""
+    """One of several measurements of a kind: the name of its records, and its code."""
 
     name: str
     run: Reference
-    #: In how many fresh processes each trial is measured.
+    #: The number of fresh processes that measure each trial.
     processes: int = 1
 
 
 @dataclass(frozen=True)
 class MeasureKind(Part):
-    """A kind of measurement: what may stand under ``measure`` in a suite.
+    """A kind of measurement: an entry that a suite may have under ``measure``.
 
-    ``build(task)`` runs in a process of its own and returns JSON values, which are stored as the `data` of a record.
-    `task` is a `harness.measure.task.Task`: it has the trial, the settings, and builds the model. Raise `Skip` where
-    this machine cannot measure it.
+    ``build(task)`` runs in a separate process and returns JSON values, which are stored as the `data` of a record.
+    `task` is a `harness.measure.runtime.task.Task`: it has the trial and the settings, and builds the model. Raise
+    `Skip` if this machine cannot measure it.
 
-    `placement`: "alone" measures each trial in a process of its own, after timing; "per_seed" also does so, under each
-    of the `seeds` in the settings; "together" measures all trials in one process, interleaved, before everything else.
-    Its ``build`` returns a list with a mapping of level, role and data for each member.
+    `placement` says where it runs. "alone": each trial in a process of its own, after timing. "per_seed": the same,
+    once for each of the `seeds` in the settings. "together": all trials of a block interleaved in one process, before
+    all other measurements; ``build`` then returns a list with a mapping of level, role and data for each trial.
     """
 
     #: The settings under the kind's name in a suite: a subclass of `harness.Settings`, as "module:Class" or the class.
@@ -62,17 +62,17 @@ class MeasureKind(Part):
     placement: Placement = "alone"
     #: Further stages. The first one has the name of the kind and runs `build` in one process.
     stages: tuple[Stage, ...] = ()
-    #: Seconds that one trial takes (in one mode), or ``(settings, block) -> (least seconds, most seconds)``.
+    #: The seconds for one trial in one mode, or ``(settings, block) -> (least seconds, most seconds)``.
     estimate: float | Reference = 3.0
-    #: ``(block, records, mode) -> bool``: whether another process is due. Only for the placement "together".
+    #: ``(block, records, mode) -> bool``: whether another process is needed. Only for the placement "together".
     more: Reference | None = None
-    #: The quantities by name. They are compared with the baseline's, and claims may be about those that are exact.
+    #: The quantities by name. They are compared with those of the baseline, and claims may be about the exact ones.
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     #: ``(KindData) -> [(trial, {name: number, or a tuple with one number for each process})]``: the quantities of each
-    #: trial, from what was stored of it; see `harness.analysis.quantities`.
+    #: trial, from its stored data; see `harness.analysis.quantities`.
     analyse: Reference | None = None
-    #: ``(KindFindings) -> harness.report.Section | None``: its section of the report. Without it, the quantities make a
-    #: table.
+    #: ``(KindFindings) -> harness.report.Section | None``: its section of the report. Without it, the report shows a
+    #: table of the quantities.
     section: Reference | None = None
 
     kind: ClassVar[str] = "measure"
@@ -80,7 +80,7 @@ class MeasureKind(Part):
 
     @property
     def all_stages(self) -> tuple[Stage, ...]:
-        """Every stage, the kind's own first."""
+        """Every stage; the first is the kind's own."""
         return (Stage(self.name, self.build), *self.stages)
 
     def complaint(self) -> str:
@@ -89,5 +89,5 @@ class MeasureKind(Part):
             return f"{self.name}: placement is {self.placement!r}; expected together, alone or per_seed"
         for name, quantity in self.quantities.items():
             if not is_name(name) or not isinstance(quantity, Quantity) or not is_shown(quantity.title):
-                return f"{self.name}: {name!r} is not a quantity: a name and a harness.Quantity"
+                return f"{self.name}: {name!r} is not a quantity: expected a name and a harness.Quantity"
         return Part.complaint(self)

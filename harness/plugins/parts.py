@@ -1,8 +1,8 @@
 """Parts: the frozen descriptions of models, datasets, optimizations and so on that plugins provide.
 
-A part names its code as ``"module:attribute"``, which is imported at first use; so a description costs no import of
-torch. (A callable works too, which is convenient in a plugin file.) The signature of that code is the schema of the
-part: a suite may set its keyword-only parameters.
+A part names its code as ``"module:attribute"``. It is imported at first use, so a description does not import torch.
+(A callable works too, which is convenient in a plugin file.) The signature of the code is the schema of the part: a
+suite may set its keyword-only parameters.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
 class Skip(Exception):
-    """Raised by a part that cannot be used in a trial, with the reason that the plan then shows."""
+    """A part raises this if it cannot be used in a trial. The plan shows the reason."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Part:
     #: Environment variables that must be set before the process starts (allocator, threads): a mapping, or a function
     #: ``(**parameters) -> mapping`` that does not import torch.
     environment: Mapping[str, str] | Reference = field(default_factory=dict)
-    #: What the base of its example needs, as in a suite, if not any model and dataset will do.
+    #: What the base of its example needs, as in a suite, if it does not work with just any model and dataset.
     example: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     kind: ClassVar[str] = "part"

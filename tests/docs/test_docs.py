@@ -1,21 +1,25 @@
-"""Every snippet in the documentation is run, in the order it stands, in a folder that a page's snippets share.
+"""Every snippet of the documentation runs. The snippets of a page run in their order, in one folder.
 
-- ```yaml: a suite, or part of one that is merged over a small suite; it must plan. ``# name.yaml`` first saves it.
-- ```python: a module saved under the name in its first line, or code that is run, with the names that the page's
-  snippets before it have left.
-- ```console: each ``$ command`` is run; the lines under it must appear in its output in order, ``...`` standing for
-  anything. ``exit code N`` as the last line expects that code instead of 0.
-- ```text and others are for the eye.
+- ```yaml: a suite, or a part of one that is merged into a small suite. It must plan. A first line ``# name.yaml`` saves
+  it under that name.
+- ```python: a module that is saved under the name in its first line; or code that runs, with the names that the earlier
+  snippets of the page have defined.
+- ```console: each ``$ command`` runs. The lines below it must appear in its output in this order; ``...`` stands for any
+  text. The last line ``exit code N`` expects that code instead of 0.
+- ```text and others do not run.
 
-A page that installs something has a virtual environment of its own for it, see `venvs`.
+A page that installs something has a virtual environment of its own (see `venvs`). In other pages, a command that needs
+no shell runs in a process that has imported torch (see `warm_command`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -24,6 +28,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 from venvs import Venv
+from warm_command import run_warm
 
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
@@ -33,6 +38,8 @@ from harness.suite.schema import json_schema
 from harness.suite.yaml_source import read_text
 
 ROOT = Path(__file__).parents[2]
+#: Runs a command line in a folder with an environment; returns the exit code and the output.
+Execute = Callable[[str, Path, dict[str, str]], tuple[int | None, str]]
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 BASE = """
 question: Is this snippet a suite?
@@ -58,8 +65,9 @@ def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathF
     names: dict[str, object] = {}
     environment = dict(os.environ)
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    execute = warm_or_bash
     if any(language == "console" and "$ pip install" in text for language, text, _ in fences(page)):
-        environment = Venv(tmp_path_factory.mktemp("venv")).environment
+        environment, execute = Venv(tmp_path_factory.mktemp("venv")).environment, bash
     for language, text, line in fences(page):
         where = f"{name_of(page)}:{line}"
         name = re.match(r"# (\S+\.(?:yaml|py))\n", text)
@@ -74,7 +82,7 @@ def test_snippets(page: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathF
             compile(text, where, "exec")
         elif language == "console":
             for command in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-                run(command, where, tmp_path, environment)
+                check_command(command, where, execute, tmp_path, environment)
 
 
 def check_suite(text: str, where: str, folder: Path) -> None:
@@ -86,22 +94,35 @@ def check_suite(text: str, where: str, folder: Path) -> None:
     assert plan.blocks
 
 
-def run(command: str, where: str, folder: Path, environment: dict[str, str]) -> None:
+def check_command(command: str, where: str, execute: Execute, folder: Path, environment: dict[str, str]) -> None:
     line, *expected = command.rstrip("\n").split("\n")
-    code = 0
+    wanted = 0
     if expected and (match := re.fullmatch(r"exit code (\d+)", expected[-1])):
-        code, expected = int(match[1]), expected[:-1]
+        wanted, expected = int(match[1]), expected[:-1]
+    code, output = execute(line, folder, environment)
+    assert code == wanted, f"{where}: $ {line}\n{output}"
+    missing = first_missing(expected, output)
+    assert missing is None, f"{where}: $ {line}\nThe output has no line like: {missing}\n--- output:\n{output}"
+
+
+def bash(line: str, folder: Path, environment: dict[str, str]) -> tuple[int | None, str]:
+    """The exit code of a command line, and its output on both streams."""
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, text=True, timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    assert done.returncode == code, f"{where}: $ {line}\n{done.stdout}"
-    missing = first_missing(expected, done.stdout)
-    assert missing is None, f"{where}: $ {line}\nhas no line like: {missing}\n--- it says:\n{done.stdout}"
+    return done.returncode, done.stdout
+
+
+def warm_or_bash(line: str, folder: Path, environment: dict[str, str]) -> tuple[int | None, str]:
+    """The same. A plain `harness` command, without anything that only a shell can do, needs no new process."""
+    if line.startswith("harness ") and not set(line) & set(";|&<>$`*"):
+        return run_warm(shlex.split(line)[1:], folder, environment)
+    return bash(line, folder, environment)
 
 
 def first_missing(expected: list[str], output: str) -> str | None:
-    """The first expected line that the output lacks. Lines must follow each other unless a line of ... is between."""
+    """The first expected line that is not in the output. Lines must be adjacent unless a line ``...`` is between."""
     lines = output.rstrip("\n").split("\n")
     at, anywhere = 0, False
     for want in expected:
@@ -117,8 +138,8 @@ def first_missing(expected: list[str], output: str) -> str | None:
     return None
 
 
-def test_the_readme_names_what_there_is():
-    """Its two commands are run by hand and by CI; here, that what they name exists."""
+def test_the_readme_names_existing_files_and_extras():
+    """Its two commands are run by hand and by CI. This test checks that what they name exists."""
     text = (ROOT / "README.md").read_text()
     commands = [content.strip() for language, content, _ in fences(ROOT / "README.md") if language == "bash"]
     assert len(commands) == 2
@@ -132,6 +153,6 @@ def test_the_readme_names_what_there_is():
 
 
 @pytest.mark.parametrize("page", [*PAGES, *(ROOT / "suites").rglob("*.md")], ids=name_of)
-def test_links_lead_somewhere(page: Path):
+def test_links_lead_to_files(page: Path):
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link
