@@ -52,5 +52,8 @@ def faults_of(root: Path) -> dict[str, list[str]]:
     found = {promise: [summaries[part] for part, _ in parts] for promise, parts in faults.FAULTS.items()}
     found |= {promise: [summaries[part]] for promise, (part, _) in sequence_faults.FAULTS.items()}
     # The faults of these are packages: see tests/testing/test_conformance.py.
-    packages = {"torch-free-plugin": ["a package that imports torch"], "torch-free-code": ["a metric that imports torch"]}
+    packages = {
+        "torch-free-plugin": ["a package that imports torch"],
+        "torch-free-code": ["a metric that imports torch"],
+    }
     return {**found, **packages}

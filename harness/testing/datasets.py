@@ -48,9 +48,7 @@ def batches(part: PartUnderTest) -> str:
         for at in range(0, min(len(half), MOST), BATCH):
             ids += data.collate(list(half[at : at + BATCH])).ids.tolist()
     if len(set(ids)) < len(ids):
-        raise Broken(
-            f"{len(ids) - len(set(ids))} of {len(ids)} ids are not unique across train and test"
-        )
+        raise Broken(f"{len(ids) - len(set(ids))} of {len(ids)} ids are not unique across train and test")
     if data.count is not None:
         for amount, value in data.count(data.collate(list(data.train[:BATCH]))).items():
             if not isinstance(value, int | float):

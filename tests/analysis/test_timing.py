@@ -13,8 +13,8 @@ from made import block, record
 from harness.analysis.claims import settle
 from harness.analysis.controls import floor_of, is_null_biased, suspects
 from harness.analysis.findings import contested, find
+from harness.analysis.standing import another_process
 from harness.analysis.stats import Estimate, estimate
-from harness.analysis.stopping import another_process
 from harness.analysis.timing import Comparison, Measured, decide
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import Block, Claim, Plan

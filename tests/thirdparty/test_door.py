@@ -146,5 +146,7 @@ def test_the_conformance_kit_takes_guests(catalog, base, level, outcome, changes
     given = dict(base) if isinstance(base, dict) else {"name": base}
     trial = {"model": {**given, "hidden_size": 8}, "dataset": BRACKETS, "use": ["adam"]}
     patch = {"name": level} if isinstance(level, str) else level
-    finding = verify_level(trial, {"model": {**patch, "scan": "parallel"} if "scan" in given else patch}, catalog=catalog)
+    finding = verify_level(
+        trial, {"model": {**patch, "scan": "parallel"} if "scan" in given else patch}, catalog=catalog
+    )
     assert (finding["outcome"], finding["changes"]) == (outcome, changes), finding["reason"]
