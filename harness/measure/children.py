@@ -22,6 +22,7 @@ def in_child(work: Callable[[IO[str]], None]) -> tuple[str, int]:
     if child == 0:
         try:
             os.close(reading)
+            use_default_alarm()
             with os.fdopen(writing, "w") as pipe:
                 work(pipe)
         finally:

@@ -170,11 +170,6 @@ def placeholder(parameter: Parameter) -> Any:
     return 1.0 if "float" in parameter.type_name else 1
 
 
-def scalar(value: Any) -> str:
-    """A plain value as YAML; a text in quotes where it would be read as something else."""
-    return yaml_text([value]).strip()[1:-1]
-
-
 def with_values(name: str, values: Mapping[str, Any]) -> Any:
     """A part as a suite names it: its name alone, or with parameters."""
     return {"name": name, **values} if values else name

@@ -7,6 +7,7 @@ used, and the values are built here.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,11 @@ def read_scalar(text: str) -> Any:
 def yaml_text(value: Any) -> str:
     """A value as YAML text that `read_text` reads as the same value. Short mappings and lists are on one line."""
     return yaml.dump(value, Dumper=_Dumper, default_flow_style=None, sort_keys=False, allow_unicode=True, width=110)
+
+
+def scalar_text(value: Any) -> str:
+    """A scalar as YAML text for a mapping or a list on one line. Text is quoted if it would be read as another value."""
+    return yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=math.inf).strip()[1:-1]
 
 
 class _Dumper(yaml.SafeDumper):

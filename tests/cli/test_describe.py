@@ -12,12 +12,12 @@ from toy_suite import TOY
 
 from harness.cli.describe import describe_entry, describe_named, in_words, location_of
 from harness.errors import UserError
-from harness.plan.examples import complaint, example_of, scalar
+from harness.plan.examples import complaint, example_of
 from harness.plugins.catalog import KINDS, Catalog
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Dataset, Model, Optimization
 from harness.plugins.signature import parameters_of, type_in_words
-from harness.suite.yaml_source import read_scalar, read_text
+from harness.suite.yaml_source import read_scalar, read_text, scalar_text
 
 PARTS = """
 from typing import Annotated, Literal
@@ -217,8 +217,8 @@ def test_a_lone_model_is_compared_with_itself(mine):
     "value", ["on", "1e-3", "~", "a: b", "[x", "", " x", "x #y", "lstm", "path/to/it", "ü", "- a", "a, b"]
 )
 def test_words_of_an_example_are_read_as_they_are(value):
-    assert read_text(f"{{key: {scalar(value)}}}", "x").value == {"key": value}
-    assert read_scalar("true") is read_text(f"{{key: {scalar(True)}}}", "x").value["key"]
+    assert read_text(f"{{key: {scalar_text(value)}}}", "x").value == {"key": value}
+    assert read_scalar("true") is read_text(f"{{key: {scalar_text(True)}}}", "x").value["key"]
 
 
 def test_the_same_in_json(mine):

@@ -68,4 +68,4 @@ def test_what_came_nearest_is_kept(catalog):
 
 def test_a_broken_baseline_is_said(catalog):
     finding = found(catalog, {}, {**BASE, "model": {"name": "broken", "how": "raises"}})
-    assert (finding["level"], finding["outcome"]) == ("base", "failed")
+    assert (finding["level"], finding["outcome"]) == ("(base)", "failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ import harness
 from harness.analysis.findings import find
 from harness.errors import UserError
 from harness.measure.runner import notify
+from harness.measure.runtime.global_state import GlobalState
 from harness.measure.servers import Servers
 from harness.measure.worker import at_most, new_facts
 from harness.plugins.catalog import MOST, Catalog
@@ -27,6 +29,15 @@ from harness.records.store import OWN, Store
 from harness.report.report import make_report, report_of
 from harness.report.writer import report_run, snapshot
 from harness.testing.synthetic_run import write_run
+
+
+@pytest.fixture
+def restored():
+    """Undoes what a plugin changes in the process of the tests."""
+    state, on_alarm = GlobalState(), signal.getsignal(signal.SIGALRM)
+    yield
+    state.restore()
+    signal.signal(signal.SIGALRM, on_alarm)
 
 
 @pytest.fixture
@@ -314,7 +325,7 @@ def describe_machine():
         ("raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
-def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, body, reason):
+def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, restored, body, reason):
     good = plugin(f"describes_{len(body)}", "@harness.hookimpl\ndef describe_machine():\n    return {'room': 'warm'}\n")
     with Servers(
         tmp_path, Catalog(load_plugins([good, plugin(f"meddles_{len(body)}", MACHINE.replace("{body}", body))]))

@@ -99,8 +99,8 @@ def test_a_name_with_two_meanings_is_renamed(catalog):
     )
     assert "def tbptt_cut(" in made.text
     assert "def cut(" in made.text
-    assert "tbptt carries the state from window to window" in made.replay.failure
-    with pytest.raises(ValueError, match="tbptt carries the state from window to window"):
+    assert "tbptt needs a core that returns a state" in made.replay.failure
+    with pytest.raises(ValueError, match="tbptt needs a core that returns a state"):
         values_of(made.text)
 
 

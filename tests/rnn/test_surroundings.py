@@ -48,9 +48,9 @@ def test_surroundings_are_variables(use, environment, catalog):
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        ("{name: threads, count: 0}", "threads: count = 0 is not above 0"),
-        ("{name: allocator, keep_mib: 0}", "allocator: keep_mib = 0 is not above 0"),
-        ("{name: allocator, preload: nowhere.so}", "allocator: preload = 'nowhere.so' is no file"),
+        ("{name: threads, count: 0}", "threads: count = 0: it must be at least 1."),
+        ("{name: allocator, keep_mib: 0}", "allocator: keep_mib = 0: it must be at least 1."),
+        ("{name: allocator, preload: nowhere.so}", "allocator: preload = 'nowhere.so': file not found."),
     ],
 )
 def test_impossible_surroundings(use, message, catalog):

@@ -14,7 +14,7 @@ from harness.tools.comparison.pairs import MetricChange
 from harness.tools.comparison.times import STEP_TIME
 
 #: The result for each exit code.
-RESULTS = {0: "fine", CLAIM_FAILED: "worse", FAILED: "trials failed", UNDECIDED: "undecided"}
+RESULTS = {0: "fine", CLAIM_FAILED: "worse", FAILED: "trials failed", UNDECIDED: Verdict.UNDECIDED}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 
 from harness.errors import Place, UserError
 from harness.plan.planner import make_plan
@@ -18,8 +17,8 @@ from harness.plugins.parts import Dataset, Model, Optimization, Part
 from harness.plugins.signature import BATCH_SIZE, REQUIRED, Parameter, parameters_of
 from harness.suite.loader import parse_suite
 from harness.suite.schema import json_schema
-from harness.suite.yaml_source import read_text
-from harness.tools.rendering import quoted, rendered
+from harness.suite.yaml_source import read_text, scalar_text
+from harness.tools.rendering import rendered
 
 Measure = Literal["speed", "learning"]
 
@@ -128,13 +127,13 @@ class NewSuite:
         return {
             "schema": SCHEMA_FILE,
             "question": self.question or question,
-            "dataset": f"{{name: {scalar(dataset.name)}, {BATCH_SIZE.name}: 32}}",
-            "use": [scalar(part.name) for part in used],
+            "dataset": f"{{name: {scalar_text(dataset.name)}, {BATCH_SIZE.name}: 32}}",
+            "use": [scalar_text(part.name) for part in used],
             "measure": self.measure,
-            "metric": scalar(score),
+            "metric": scalar_text(score),
             "margin": "1 point" if is_share else "2%",
             "says": says,
-            "claimed": f", metric: {scalar(score)}" if self.measure == "learning" else "",
+            "claimed": f", metric: {scalar_text(score)}" if self.measure == "learning" else "",
             "expect": expect,
             **compared,
         }
@@ -148,10 +147,10 @@ class NewSuite:
         baseline = self.find(Model, theirs, "--against")
         return {
             "axis": "model",
-            "baseline": scalar(theirs),
-            "level": scalar(ours),
+            "baseline": scalar_text(theirs),
+            "level": scalar_text(ours),
             "model": self.with_width(baseline, model),
-            "patch": f"{{model: {scalar(ours)}}}",
+            "patch": f"{{model: {scalar_text(ours)}}}",
             "words": [text.format(ours=ours, theirs=theirs) for text in TWO_PARTS[self.measure]],
         }
 
@@ -168,13 +167,13 @@ class NewSuite:
             words = TWO_PARTS[self.measure]
         elif self.measure == "learning":
             words = ONE_LEARNING
-        drop = f", drop: [{scalar(replaced)}]" if replaced else ""
+        drop = f", drop: [{scalar_text(replaced)}]" if replaced else ""
         return {
-            "axis": scalar(part.role if replaced and part.role else name),
-            "baseline": scalar(replaced or "without"),
-            "level": scalar(name) if replaced else "with",
+            "axis": scalar_text(part.role if replaced and part.role else name),
+            "baseline": scalar_text(replaced or "without"),
+            "level": scalar_text(name) if replaced else "with",
             "model": self.with_width(model),
-            "patch": f"{{use: [{scalar(name)}]{drop}}}",
+            "patch": f"{{use: [{scalar_text(name)}]{drop}}}",
             "words": [text.format(ours=name, theirs=replaced) for text in words],
         }
 
@@ -190,9 +189,4 @@ class NewSuite:
     def with_width(self, first: Entry, *others: Entry) -> str:
         """The first model as a suite names it, with a width if all of the models have one."""
         width = all(WIDTH in self.parameters(entry) for entry in (first, *others))
-        return f"{{name: {scalar(first.part.name)}{f', {WIDTH}: 32' if width else ''}}}"
-
-
-def scalar(text: str) -> str:
-    """A string in YAML, in quotes only if it needs them."""
-    return text if yaml.safe_load(text) == text else quoted(text)
+        return f"{{name: {scalar_text(first.part.name)}{f', {WIDTH}: 32' if width else ''}}}"
