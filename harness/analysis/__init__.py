@@ -1,4 +1,5 @@
-"""Records to findings: pure functions without files or torch, and without text except reasons.
+"""Concludes from records: pure functions, without files, without torch, and without text except reasons.
 
-In: a `Plan` and its records. Out: `Findings`. `report`, `measure`, `api`, `cli` and `tools` may import this package.
+In: a `Plan` and its records. Out: `Findings`. `report`, `plan`, `measure` and every package above them may import this
+one.
 """

@@ -1,4 +1,8 @@
-"""What Python and the command line share: a run from a suite to its `Result`. `cli` and `tools` import this package."""
+"""What Python and the command line share: a run of a suite, from its plan to its report.
+
+In: the path of a suite, overrides and options. Out: a `Result`. `cli` and every package above it may import
+this one.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,8 @@
-"""The core's own plugin. It is found through an entry point, like every other plugin. It does not import torch."""
+"""The core's own plugin. It is found through an entry point, like every other plugin, and does not import torch.
+
+In: the calls of plugin hooks. Out: the parts, commands and kinds of measurement of the core. No package may import this
+one.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,7 @@
-"""`Suite` and `Catalog` to `Plan`: every trial resolved and checked, grouped into blocks.
+"""Plans a suite: every trial is resolved and checked, and the trials are grouped into blocks.
 
-In: a `Suite`. Out: a `Plan`. `api`, `cli`, `tools` and `testing` may import this package.
+In: a `Suite` and a `Catalog`. Out: a `Plan`. `api`, `testing` and every package above them may
+import this one.
 """
 
 from harness.plan.planner import make_plan

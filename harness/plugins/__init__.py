@@ -1,6 +1,6 @@
-"""Plugins: what they may provide (parts), how they are found (manager), and how a name leads to code (catalog).
+"""What plugins may provide (`parts`), how they are found (`manager`), and how a name leads to code (`catalog`).
 
-In: installed entry points and plugin files. Out: a `Catalog`. Every package above `records` may import this one.
+In: installed entry points and plugin files. Out: a `Catalog`. Every package except `records` may import this one.
 """
 
 from harness.plugins.catalog import Catalog

@@ -1,6 +1,6 @@
 """The values that are stored: plans, trials, records, and the folder that holds a run.
 
-In: plain JSON values. Out: frozen values and the same JSON. Every package may import this one.
+In: JSON values. Out: frozen values, and the same JSON again. Every package may import this one.
 """
 
 from harness.records.plan import Block, Claim, Plan, Trial

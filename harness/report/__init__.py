@@ -1,7 +1,7 @@
-"""Findings to tables and sentences, and these to files.
+"""Presents findings as tables, sentences and plots, and writes them in the format of each reporter.
 
-In: a run's `Store`. Out: a `Report`, which every reporter writes in its own format. `api`, `cli` and `tools` may import
-this package.
+In: a `Plan`, its records and its `Findings`. Out: a `Report` and its files. `api`, `testing` and every package
+above them may import this one.
 """
 
 from harness.report.report import Report, make_report, report_of, to_json

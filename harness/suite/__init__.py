@@ -1,6 +1,7 @@
-"""YAML to `Suite`: the schema of a suite, its values with their places, presets and settings.
+"""Reads a suite: the schema of its fields, its values with their positions, presets and settings.
 
-In: the text of a YAML file. Out: a checked `Suite`. `plan`, `api`, `cli` and `tools` may import this package.
+In: the text of a YAML file. Out: a checked `Suite`. `plan` and every package above it may
+import this one.
 """
 
 from harness.suite.loader import Suite, load_suite, parse_suite

@@ -10,6 +10,8 @@
 A case is one promise and one part. `harness list promises` shows all promises; `harness conform my_cell` runs the same
 cases on the command line. `assert_promises` verifies a level of a suite against its baseline, as a run does before
 timing. Importing this module does not import torch.
+
+In: the name of a part. Out: which of its promises it keeps. `cli` and every package above it may import this one.
 """
 
 from harness.testing.conformance import Case, CaseResult, cases
