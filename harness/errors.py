@@ -1,4 +1,4 @@
-"""What goes wrong because of what a user wrote: where, what, and what to do about it."""
+"""Errors that a user can fix: where the mistake is, what it is, and what to do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 CLAIM_FAILED, MISTAKE, FAILED, UNDECIDED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4, 130, 141
-#: What each exit code says.
+#: The meaning of each exit code.
 EXIT_CODES = {
-    0: "Success. A claim that fails is a finding and leaves the code at 0, unless --gate is given.",
-    CLAIM_FAILED: "With --gate: a claim failed and failed again in a second measurement, or run B is worse than run A.",
+    0: "Success. A false claim is a finding and leaves the code at 0, unless --gate is given.",
+    CLAIM_FAILED: "With --gate: a claim is false, also after a second measurement, or run B is worse than run A.",
     MISTAKE: "The command line, a suite or a plugin file has an error. Nothing was started.",
     FAILED: "A trial failed or broke its promise, or a plugin, a reporter or this machine has a problem.",
     UNDECIDED: "With compare --gate: something is undecided, missing or not comparable.",
@@ -21,7 +21,7 @@ EXIT_CODES = {
 
 @dataclass(frozen=True)
 class Place:
-    """A spot in something a user wrote: a file with line and column (counted from 1), or an option."""
+    """A position in something that a user wrote: a file with line and column (counted from 1), or an option."""
 
     source: str
     line: int | None = None
@@ -32,7 +32,7 @@ class Place:
 
 
 class UserError(Exception):
-    """A mistake the user can mend: nothing is started and the command ends with exit code 2.
+    """A mistake that the user can fix. Nothing is started, and the command ends with exit code 2.
 
     `what` says what is wrong, `where` names the place and `fix` what to do. All are plain sentences.
     """
@@ -47,7 +47,7 @@ class UserError(Exception):
 
 
 class UserErrors(UserError):
-    """Several mistakes found in one reading, so that they can be mended in one go."""
+    """Several mistakes that were found together."""
 
     def __init__(self, errors: Sequence[UserError]) -> None:
         super().__init__("; ".join(error.what for error in errors))
@@ -58,12 +58,12 @@ class UserErrors(UserError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest known names, or the list of them where nothing is near."""
+    """A sentence with the nearest known names, or the list of names if none is near."""
     names = sorted(set(known))
     near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     if not names:
-        return "There is none to choose from."
+        return "None is available."
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"Known: {shown}."

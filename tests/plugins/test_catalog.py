@@ -120,7 +120,7 @@ def test_words_are_sets():
 def test_did_you_mean():
     assert did_you_mean("lsmt", ["lstm", "gru"]) == "Did you mean lstm?"
     assert did_you_mean("x", ["lstm", "gru"]) == "Known: gru, lstm."
-    assert did_you_mean("x", []) == "There is none to choose from."
+    assert did_you_mean("x", []) == "None is available."
 
 
 def test_the_signature_is_the_schema():
