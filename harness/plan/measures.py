@@ -16,14 +16,14 @@ from harness.suite.loader import Suite
 
 #: Seconds that verification of a block takes.
 VERIFICATION = 2.0
-#: Seconds of one training step, for want of a measurement.
+#: Assumed seconds of one training step.
 STEP = 0.01
 
 
 @dataclass(frozen=True)
 class MeasurePlanner:
-    """Plans what is measured of a block. `seeds` is how many seeds learning is to have at least; `complain` is called
-    with each mistake."""
+    """Plans what is measured of a block. `seeds` is the least number of seeds for learning; `complain` is called with
+    each mistake."""
 
     suite: Suite
     catalog: Catalog
@@ -69,7 +69,7 @@ class MeasurePlanner:
         return learning
 
     def enough_seeds(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        """The suite's seeds; where more are asked for, the smallest other ones follow."""
+        """The suite's seeds, and the smallest other ones if more are needed."""
         others = (seed for seed in itertools.count() if seed not in seeds)
         return (*seeds, *itertools.islice(others, max(0, (self.seeds or 0) - len(seeds))))
 
@@ -79,7 +79,7 @@ class MeasurePlanner:
 
 
 def estimated_seconds(block: Block, catalog: Catalog) -> tuple[float, float]:
-    """The least time that a block takes where steps take a few milliseconds, and what its budgets allow, in seconds."""
+    """The least and the most seconds that a block takes if steps take a few milliseconds: the most is its budgets."""
     least = most = VERIFICATION
     for name, measure in catalog.measures.items():
         settings = block.measures.get(name, measure.settings)

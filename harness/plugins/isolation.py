@@ -110,11 +110,11 @@ def error_text(error: BaseException) -> str:
 def caught(owner: str, problems: list[str]) -> Iterator[None]:
     """Run code of `owner` in this context. What it raises is added to `problems`, once, and goes no further, except a
     Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a plugin may raise anything
-        problem = f"{owner}: {error_text(error)}"
+
+    def add(text: str) -> None:
+        problem = f"{owner}: {text}"
         if problem not in problems:
             problems.append(problem)
+
+    with errors_to(add):
+        yield
