@@ -1,9 +1,9 @@
-"""How long a whole run takes, against the time in which it warms up and measures.
+"""The time of a whole run, relative to the time of its warm-ups and measurements.
 
     python benchmarks/overhead.py [suites/packing.yaml]
 
-Counted from the moment the fork server is up: verification, forking, building, counting, writing records and looking at
-intervals are all in the whole.
+The time starts when the fork server is ready. It includes verification, forks, building models, counting, writing
+records and computing intervals.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from harness.records.store import Store
 from harness.suite.loader import load_suite
 
 SUITE = Path(__file__).parents[1] / "suites" / "packing.yaml"
-BAR = 1.25
+LIMIT = 1.25
 
 
 def main() -> int:
-    """Print the shares; the exit code is 1 where the bar is missed."""
+    """Print the times and their ratio. The exit code is 1 if the limit is exceeded."""
     catalog = Catalog(load_plugins())
     suite = load_suite(Path(sys.argv[1]) if len(sys.argv) > 1 else SUITE, catalog)
     plan = make_plan(suite, catalog)
@@ -44,7 +44,7 @@ def main() -> int:
             servers.get({})
             begun = time.perf_counter()
             for block in plan.blocks:
-                # The suite asks for what is measured after timing; that is not overhead.
+                # What the suite measures after timing is not overhead.
                 measure_block(replace(block, measures=block.measures.only("speed")), [], keep, servers)
             whole = time.perf_counter() - begun
     speed = [r for r in records if r.measure.startswith("speed.") and r.outcome == "ok"]
@@ -52,14 +52,13 @@ def main() -> int:
     processes = {(r.block, r.measure, r.replicate): r for r in speed}
     warm_up = sum(r.data["warm_up"]["seconds"] for r in processes.values())
     inside = sum(r.data["seconds"] for r in speed)
-    print(f"{plan.suite}: {whole:.1f} s once the server was up, {len(processes)} processes")
-    print(
-        f"  measured {measured:.1f} s, warm-up {warm_up:.1f} s, else in processes {inside - measured - warm_up:.1f} s,"
-    )
-    print(f"  outside of them (verification, records, looks) {whole - inside:.1f} s")
+    print(f"{plan.suite}: {whole:.1f} s after the server was ready, {len(processes)} processes")
+    print(f"  in the processes: measuring {measured:.1f} s, warm-up {warm_up:.1f} s,", end=" ")
+    print(f"other {inside - measured - warm_up:.1f} s")
+    print(f"  outside the processes (verification, records, intervals): {whole - inside:.1f} s")
     ratio = whole / (measured + warm_up)
-    print(f"whole / (measured + warm-up): {ratio:.3f} (bar: {BAR})")
-    return int(ratio > BAR)
+    print(f"whole / (measuring + warm-up): {ratio:.3f} (limit: {LIMIT})")
+    return int(ratio > LIMIT)
 
 
 if __name__ == "__main__":
