@@ -10,6 +10,7 @@ from typing import NamedTuple
 from _generate import markdown as md
 from harness.plugins.catalog import Catalog
 from harness.records.store import Store
+from harness.report.cells import ANSWERS
 from harness.report.formats.markdown import cell
 from harness.report.plots.figures import Plot
 from harness.report.plots.plots import all_plots
@@ -92,8 +93,7 @@ def page(root: Path, catalog: Catalog) -> str:
 def answers(report: Report) -> str:
     """How many claims ended with which answer."""
     found = [answer for _, answer, _ in report.claims]
-    words = {"holds": "true", "fails": "false", "undecided": "undecided"}
-    return ", ".join(f"{found.count(answer)} {text}" for answer, text in words.items() if answer in found)
+    return ", ".join(f"{found.count(answer)} {word.lower()}" for answer, word in ANSWERS.items() if answer in found)
 
 
 def of_run(run: Run) -> Iterator[str]:
