@@ -22,8 +22,8 @@ def clip(
 
     `max_norm` scales all gradients so that their total norm is at most this value, and is 1 if neither bound is given.
     `max_value` clips each element to the range from -`max_value` to `max_value`, before the norm is clipped.
-    `norm_type` is the Euclidean norm (2) or the largest absolute element (inf). Clipping the norm keeps the direction of
-    the gradient, clipping elements does not.
+    `norm_type` is the Euclidean norm (2) or the largest absolute element (inf). Clipping the norm keeps the
+    direction of the gradient, clipping elements does not.
     """
     if max_norm is None and max_value is None:
         max_norm = 1.0
