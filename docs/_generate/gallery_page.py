@@ -82,9 +82,10 @@ def page(root: Path, catalog: Catalog) -> str:
         "Gallery",
         "results/reference/",
         "The results of the suites in this repository. Each was measured once, on one machine, so the result may be "
-        "different on another machine. The runs are stored under `results/reference/` with every raw sample. Every number "
-        "on this page is computed from them. Next to each suite is a page that discusses its results: the reasons, and the "
-        "limits. Read [what verdicts and intervals mean](method.md) and [when not to believe them](bias.md).",
+        "different on another machine. The runs are stored under `results/reference/` with every raw sample. Every "
+        "number on this page is computed from them. Next to each suite is a page that discusses its results: the "
+        "reasons, and the limits. Read [what verdicts and intervals mean](method.md) and [when not to believe "
+        "them](bias.md).",
         md.table(["question", "claims"], rows),
         *(block for run in runs for block in of_run(run)),
     )
