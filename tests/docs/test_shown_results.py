@@ -1,8 +1,11 @@
-"""README.md and docs/index.md show a table of a reference run: what the terminal prints for it today."""
+"""README.md, docs/index.md and docs/explain.md show tables of reference runs: what the commands print for them today."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -52,3 +55,15 @@ def test_the_start_page_shows_rows_of_this_table():
     for row, whole in zip((head, *rows), (printed()[at + 1], *printed()[at + 3 : at + 7]), strict=True):
         assert set(cells(row)) < set(cells(whole)), row
         assert cells(row)[:2] + cells(row)[-1:] == cells(whole)[:2] + cells(whole)[-1:]
+
+
+def test_the_page_of_explanations_shows_what_the_command_prints():
+    """In longer lines; a line `...` stands for lines that are left out."""
+    command, *lines = shown("docs/explain.md", r"\$ harness explain results/reference[^\n]*")
+    arguments = [sys.executable, "-m", *shlex.split(command)[1:]]
+    output = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    rest = " ".join(output.split())
+    for part in "\n".join(lines).split("\n...\n"):
+        wanted = " ".join(part.split())
+        assert wanted in rest, wanted
+        rest = rest.partition(wanted)[2]

@@ -20,10 +20,9 @@ def clip(
 ) -> Recipe:
     """Clip the gradients before each update (Pascanu et al. 2013).
 
-    `max_norm` scales all gradients so that their total norm is at most this value, and is 1 if neither bound is given.
-    `max_value` clips each element to the range from -`max_value` to `max_value`, before the norm is clipped.
-    `norm_type` is the Euclidean norm (2) or the largest absolute element (inf). Clipping the norm keeps the
-    direction of the gradient, clipping elements does not.
+    `max_norm` scales all gradients so that their total norm is at most this; it is 1 if neither bound is given.
+    `max_value` clips each element to -`max_value`..`max_value`; with both bounds, this comes first. `norm_type` is the
+    Euclidean norm (2) or the largest absolute element (inf). Unlike `max_value`, a norm keeps the direction.
     """
     if max_norm is None and max_value is None:
         max_norm = 1.0
