@@ -10,6 +10,7 @@ from typing import NamedTuple
 from _generate import markdown as md
 from harness.plugins.catalog import Catalog
 from harness.records.store import Store
+from harness.report.cells import ANSWERS
 from harness.report.formats.markdown import cell
 from harness.report.plots.figures import Plot
 from harness.report.plots.plots import all_plots
@@ -80,10 +81,11 @@ def page(root: Path, catalog: Catalog) -> str:
     return md.page(
         "Gallery",
         "results/reference/",
-        "The results of the suites in this repository. Each was measured once, on one machine, so it is a finding and "
-        "not a law. The runs are stored under `results/reference/` with every raw sample. Every number on this page "
-        "is computed from them. Next to each suite is a page that discusses its results: the reasons, and the limits. "
-        "Read [what verdicts and intervals mean](method.md) and [when not to believe them](bias.md).",
+        "The results of the suites in this repository. Each was measured once, on one machine, so the result may be "
+        "different on another machine. The runs are stored under `results/reference/` with every raw sample. Every "
+        "number on this page is computed from them. Next to each suite is a page that discusses its results: the "
+        "reasons, and the limits. Read [what verdicts and intervals mean](method.md) and [when not to believe "
+        "them](bias.md).",
         md.table(["question", "claims"], rows),
         *(block for run in runs for block in of_run(run)),
     )
@@ -92,8 +94,7 @@ def page(root: Path, catalog: Catalog) -> str:
 def answers(report: Report) -> str:
     """How many claims ended with which answer."""
     found = [answer for _, answer, _ in report.claims]
-    words = {"holds": "true", "fails": "false", "undecided": "undecided"}
-    return ", ".join(f"{found.count(answer)} {text}" for answer, text in words.items() if answer in found)
+    return ", ".join(f"{found.count(answer)} {word.lower()}" for answer, word in ANSWERS.items() if answer in found)
 
 
 def of_run(run: Run) -> Iterator[str]:
