@@ -28,7 +28,6 @@ def verify_levels(
     fails, so do all levels. Raises UserError if one of them has a mistake, and Skip if they cannot be combined.
     """
     from harness.measure.kinds.verify import verify_block
-    from harness.measure.runtime.batches import work_set
     from harness.measure.runtime.builder import TrialBuilder
     from harness.measure.runtime.watchdog import Watchdog
 
@@ -43,8 +42,7 @@ def verify_levels(
         found[trial.level] = {**finding, "changes": trial.changes}
         if finding["outcome"] == "ok":
             built = builder.build(trial)
-            examples = work_set(builder.data(trial.dataset).train, trial.batch_size, BATCHES, trial.seed)
-            for batch in built.batches(examples, Random(0)):
+            for batch in built.batches(builder.work_set(trial, BATCHES), Random(0)):
                 train_step(built, built.batch(batch))
     return found
 

@@ -315,7 +315,7 @@ class Canned:
         self.message = message
 
     def receive(self):
-        if self.message["do"] == "verify":
+        if self.message["request"] == "verify":
             return {"findings": [{"level": x, "outcome": "ok", "reason": "", "data": {}} for x in self.data]}
         members = self.message["members"]
         return {"data": [{"level": x, "role": role, "data": self.data[x]} for x, role in members], "seconds": 1.0}

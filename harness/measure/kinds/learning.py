@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
-from harness.measure.runtime.failure import blaming
+from harness.measure.runtime.failure import failures_of
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Data
 from harness.records.plan import Block
@@ -89,7 +89,7 @@ def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
 def learn(task: Task) -> dict[str, Any]:
     """The run of one trial under one seed, as JSON values. Resumes the run that is saved at the checkpoint, if any.
     Raises TrialFailed."""
-    with blaming(task.level, f"training under seed {task.seed}"):
+    with failures_of(task.level, f"training under seed {task.seed}"):
         task.doing("building the model")
         run = TrainingRun(task, task.seed, task.settings, task.checkpoint)
         run.resume()

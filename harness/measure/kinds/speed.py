@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.measure.runtime.clock import Clock, SampleBuffer, run_rounds
 from harness.measure.runtime.gpu import card_state, clock_for
-from harness.measure.runtime.member import BuiltMember, build_members, undisturbed
+from harness.measure.runtime.member import BuiltMember, undisturbed
 from harness.measure.runtime.task import Task
 from harness.measure.token_ring import TokenRing
 from harness.records.settings import Speed
@@ -58,7 +58,7 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
     random = Random(f"{seed} {ring.slot}" if ring else seed)
     note = ring.wait() if ring else {}
     with undisturbed(random):
-        members = build_members(task, random)
+        members = task.build_members(random)
         device = members[0].built.device
         clock = clock_for(device)
         gc.collect()

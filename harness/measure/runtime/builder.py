@@ -19,7 +19,7 @@ Mark = Callable[[str], None]
 
 
 def no_mark(phase: str) -> None:
-    """The `mark` of a step whose phases are not timed."""
+    """A `mark` for steps whose phases are not timed."""
 
 
 @dataclass
@@ -81,6 +81,18 @@ class TrialBuilder:
             self._data[key] = loaded
         return self._data[key]
 
+    def work_set(self, trial: Trial, batches: int) -> list[Any]:
+        """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
+        that the seed of the trial fixes. Raises ValueError if there are too few."""
+        train, wanted = self.data(trial.dataset).train, batches * trial.batch_size
+        if len(train) < wanted:
+            raise ValueError(
+                f"the work set needs {batches} x {trial.batch_size} = {wanted} examples and the training set has "
+                f"{len(train)}; lower measure.speed.batches or dataset.batch_size"
+            )
+        positions = Random(f"work set {trial.seed}").sample(range(len(train)), wanted)
+        return [train[position] for position in positions]
+
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
         """The model built under the trial's seed, before any initialiser. Raises TypeError if it lacks a method."""
         entry = self.catalog.find(Model, trial.model.name)
@@ -132,7 +144,7 @@ class TrialBuilder:
             device=device,
             model=model,
             optimizer=make_optimizer(model),
-            order=recipe.seam("order", given_order),
+            order=recipe.seam("order", consecutive_batches),
             collate=recipe.seam("collate", data.collate),
             forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
             backward=recipe.seam("backward", lambda model, loss: loss.backward()),
@@ -145,8 +157,9 @@ class TrialBuilder:
         )
 
 
-def given_order(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
-    """The default order: as given, since a work set is shuffled already. Each batch has `batch_size` examples."""
+def consecutive_batches(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
+    """The default order: consecutive examples, since the work set is already shuffled. Only the last batch may be
+    smaller than `batch_size`."""
     return [list(range(at, min(at + batch_size, len(examples)))) for at in range(0, len(examples), batch_size)]
 
 

@@ -1,4 +1,4 @@
-"""Failures of a trial: its level within the block, and the reason in a sentence."""
+"""Failures of a trial, with its level within the block and the reason in a sentence."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class BrokenPromise(Exception):
 
 
 @contextmanager
-def blaming(level: str, what: str) -> Iterator[None]:
-    """Turn whatever is raised inside into a TrialFailed of this level."""
+def failures_of(level: str, activity: str) -> Iterator[None]:
+    """Raise an exception of any class as a TrialFailed of this level."""
     try:
         yield
     except (TrialFailed, BrokenPromise, KeyboardInterrupt):
         raise
     except BaseException as error:  # a trial's code may raise anything
-        raise TrialFailed(level, f"{what}: {reason_of(error)}") from error
+        raise TrialFailed(level, f"{activity}: {reason_of(error)}") from error
 
 
 def reason_of(error: BaseException) -> str:

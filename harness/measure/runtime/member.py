@@ -6,22 +6,14 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from harness.measure.runtime import gpu
-from harness.measure.runtime.batches import work_set
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
-from harness.measure.runtime.failure import TrialFailed, blaming
+from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.record import Role
-
-if TYPE_CHECKING:
-    from harness.measure.runtime.task import Task
-
-#: A member of an interleaved measurement: its level and its role.
-MemberKey = tuple[str, Role]
 
 
 class BuiltMember:
@@ -52,7 +44,7 @@ class BuiltMember:
             mark("forward")
 
     def before(self) -> None:
-        """Empty the caches if they are to be cold, tell the watchdog what runs next, and start the alarm again."""
+        """Empty the caches if they are to be cold, and restart the watchdog's alarm for the next step."""
         self.flush()
         self.watchdog.doing(self.level, f"one {self.mode} step")
 
@@ -85,7 +77,7 @@ class BuiltMember:
         """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""
         self.watchdog.stop_alarm()
         rows = []
-        with blaming(self.level, "counting"):
+        with failures_of(self.level, "counting"):
             for batch in self.batches:
                 counted = self.built.count(self.built.model, self.built.collate(batch))
                 rows.append({str(name): float(amount) for name, amount in counted.items()})
@@ -117,40 +109,6 @@ def undisturbed(random: Random) -> Iterator[None]:
     finally:
         gc.enable()
         del padding
-
-
-def build_members(task: Task, random: Random) -> list[BuiltMember]:
-    """The members of a task, built in random order, with the weights of the baseline. Raises TrialFailed."""
-    baseline, builder, settings = task.block.baseline, task.builder, task.settings
-    data = builder.data(baseline.dataset)
-    with blaming(baseline.level, "choosing the work set"):
-        examples = work_set(data.train, baseline.batch_size, settings.batches, baseline.seed)
-    with blaming(baseline.level, "building the model"):
-        task.watchdog.doing(baseline.level, "building the model")
-        weights = builder.weights(baseline)
-    members: dict[int, BuiltMember] = {}
-    for index in random.sample(range(len(task.members)), len(task.members)):
-        level, role = task.members[index]
-        member = members[index] = build_member(task, level, role, examples, weights)
-        if len(member.batches) != settings.batches:
-            what = f"its order makes {len(member.batches)} batches; expected {settings.batches}"
-            raise TrialFailed(level, f"cutting the work set into batches: {what}")
-    if settings.cache == "cold":
-        flush = gpu.cold_caches(next(iter(members.values())).built.device)
-        for member in members.values():
-            member.flush = flush
-    return [members[index] for index in range(len(task.members))]
-
-
-def build_member(
-    task: Task, level: str, role: Role, examples: Sequence[Any], weights: Mapping[str, torch.Tensor] | None = None
-) -> BuiltMember:
-    """One trial with these examples in its own batches. Raises TrialFailed."""
-    with blaming(level, "building the model"):
-        task.watchdog.doing(level, "building the model")
-        built = task.builder.build(task.block.trial(level), weights)
-    with blaming(level, "cutting the work set into batches"):
-        return BuiltMember(built, role, built.work_batches(examples), task.mode, task.watchdog)
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

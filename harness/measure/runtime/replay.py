@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import IO, Any
 
@@ -14,9 +14,8 @@ import torch
 
 from harness.measure.children import death, in_child
 from harness.measure.runtime import machine
-from harness.measure.runtime.batches import work_set
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, given_order, no_mark
-from harness.measure.runtime.failure import TrialFailed, blaming
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, consecutive_batches, no_mark
+from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip
 from harness.records.plan import THREADS, Block, Trial
@@ -44,8 +43,8 @@ def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]
         raise ValueError("the training set is empty")
     size = min(trial.batch_size, len(data.train))
     batches = min((block.measures.speed or Speed()).batches, len(data.train) // size)
-    examples = work_set(data.train, size, batches, trial.seed)
-    positions = recipe.seam("order", given_order)(examples, trial.batch_size, Random(f"order {trial.seed}"))
+    examples = builder.work_set(replace(trial, batch_size=size), batches)
+    positions = recipe.seam("order", consecutive_batches)(examples, trial.batch_size, Random(f"order {trial.seed}"))
     collate = recipe.seam("collate", data.collate)
     return [collate([examples[position] for position in batch]) for batch in positions]
 
@@ -77,14 +76,14 @@ def _steps(
     """In the child process: the value of each step, then the failure or the reason to skip, if there is one."""
     use_threads(int(trial.environment.get(THREADS, 1)))
     try:
-        with blaming(trial.level, "building the model"):
+        with failures_of(trial.level, "building the model"):
             signal.setitimer(signal.ITIMER_REAL, limit)
             built = builder.build(trial)
             if mode == "inference":
                 built.model.eval()
         for number, batch in enumerate(batches, 1):
             signal.setitimer(signal.ITIMER_REAL, limit)
-            with blaming(trial.level, f"{mode} step {number}"):
+            with failures_of(trial.level, f"{mode} step {number}"):
                 value = training_step(built, batch) if mode == "train" else inference_step(built, batch)
             yield "value", value
     except TrialFailed as failure:

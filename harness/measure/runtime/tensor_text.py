@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.measure.runtime.digests import dtype_name
+
 
 @dataclass(frozen=True)
 class PackedTensor:
@@ -36,7 +38,7 @@ def pack_tensor(value: Any) -> PackedTensor | None:
                 flat = flat.to(narrow)
                 break
     content: np.ndarray[Any, Any] = flat.view(torch.uint8).numpy() if flat.numel() else np.zeros(0, np.uint8)
-    return PackedTensor(_name(dtype), _name(flat.dtype), tuple(value.shape), content.tobytes())
+    return PackedTensor(dtype_name(dtype), dtype_name(flat.dtype), tuple(value.shape), content.tobytes())
 
 
 def unpack_tensors(rows: Sequence[tuple[str, str, tuple[int, ...]]], text: str) -> list[torch.Tensor]:
@@ -66,7 +68,13 @@ def replace_large(value: Any, replaced: dict[int, tuple[Any, ...]], least: int =
         if not value.is_floating_point() or value.numel() < least or pack_tensor(value) is None:
             return value
         exact = value.detach().double()
-        arguments = (tuple(value.shape), float(exact.mean()), float(exact.std()), len(replaced), _name(value.dtype))
+        arguments = (
+            tuple(value.shape),
+            float(exact.mean()),
+            float(exact.std()),
+            len(replaced),
+            dtype_name(value.dtype),
+        )
         new = random_tensor(*arguments)
         replaced[id(new)] = arguments
         return new
@@ -77,7 +85,3 @@ def replace_large(value: Any, replaced: dict[int, tuple[Any, ...]], least: int =
     if type(value) is dict:
         return {key: replace_large(each, replaced, least) for key, each in value.items()}
     return value
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
