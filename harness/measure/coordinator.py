@@ -191,7 +191,7 @@ class Coordinator:
             finally:
                 os.close(token)
                 for server in waiting:  # they would wait for the token for ever
-                    self.servers.drop(server)
+                    server.close()
         seconds = max(answer["seconds"] for answer in answers)
         return {"data": [member for answer in answers for member in answer["data"]], "seconds": seconds}
 
@@ -326,19 +326,9 @@ class Coordinator:
         role: Role = "variant",
     ) -> Record:
         """A record of a level in this block."""
-        return Record(
-            block=self.block.id,
-            level=level,
-            trial=self.block.trial(level).id,
-            measure=measure,
-            role=role,
-            replicate=number,
-            of=1,
-            outcome=outcome,
-            reason=one_line(reason),
-            data=data or {},
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        key = (self.block.id, level, self.block.trial(level).id, measure, role, number)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Record(*key, of=1, outcome=outcome, reason=one_line(reason), data=data or {}, at=now)
 
     def finish(self, records: list[Record]) -> None:
         """Store the records of a complete replicate, and note which levels cannot be measured any further."""

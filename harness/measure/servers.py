@@ -130,14 +130,9 @@ class Servers:
         self._running.clear()
 
     def get(self, environment: Mapping[str, str], slot: int = 0) -> Server:
-        """The server with this environment in a slot. Processes that run at the same time need different slots."""
+        """A running server with this environment. Processes that run at the same time need different slots."""
         key = (tuple(sorted(environment.items())), slot)
         if key not in self._running or self._running[key].exit_code is not None:
             self._running[key] = Server(self.catalog, environment, self.folder / "worker.log")
             self.on_machine(self._running[key].facts)
         return self._running[key]
-
-    def drop(self, server: Server) -> None:
-        """End a server and forget it."""
-        self._running = {key: other for key, other in self._running.items() if other is not server}
-        server.close()

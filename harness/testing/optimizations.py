@@ -13,7 +13,7 @@ from harness.testing.part_under_test import Broken, PartUnderTest
 
 
 def declared_changes(part: PartUnderTest) -> str:
-    """A trial with the optimization is verified against the same trial without it, as before every run."""
+    """A trial with the optimization is verified against the same trial without it, as before timing."""
     finding = verify_level(part.base, part.level(part.base), catalog=part.catalog)
     if finding["outcome"] != "ok":
         raise Broken(finding["reason"])
@@ -21,7 +21,8 @@ def declared_changes(part: PartUnderTest) -> str:
 
 
 def plans_without_building(part: PartUnderTest) -> None:
-    """On an empty recipe, as the planner calls it, it returns a recipe, builds no module and draws nothing."""
+    """Called with an empty recipe, as in planning, the optimization returns a recipe, builds no module and draws no
+    random number."""
     parameters = {spec.name: spec.parameters for spec in part.trial.use}[part.declared.name]
     generator = torch.get_rng_state()
     with no_modules():

@@ -1,4 +1,4 @@
-"""Pairwise verification: levels against a base, in this process, as a run verifies them before timing."""
+"""Pairwise verification of levels against a base, in this process, as a run verifies them before timing."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def verify_level(
 def assert_promises(
     base: Mapping[str, Any], level: Mapping[str, Any], plugins: Iterable[Path] = (), catalog: Catalog | None = None
 ) -> None:
-    """Raise AssertionError with the reason unless `verify_level` finds that the level keeps its promises."""
+    """Raise AssertionError with the reason unless the outcome of `verify_level` is "ok"."""
     finding = verify_level(base, level, plugins, catalog)
     assert finding["outcome"] == "ok", f"{finding['outcome']}: {finding['reason']}"

@@ -152,7 +152,7 @@ def test_a_dataset_whose_fingerprint_lies_is_found_out(measured, servers):
     assert {record.outcome for record in honest} == {"ok"}
     verified = [record for record in honest if record.measure == "verify"]
     servers.examples.clear()
-    servers.drop(servers.get({}))  # as another run would, it then asks a new process
+    servers.get({}).close()  # then a new process loads the data, as in another run
     later = measured("backwards: {use: [reverse]}", text=fickle, done=verified)[len(verified) :]
     assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
 

@@ -251,7 +251,7 @@ def test_a_run_that_diverges_ends_there_and_says_how(block, builder, how, step, 
 def test_what_is_no_number_on_held_out_examples_has_diverged(block, builder):
     """The step's own loss is fine; the weights after it are not, and an evaluation comes first to see it."""
     found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, builder)
-    assert (found["diverged_at"], found["why"]) == (6, "the test examples give loss nan")
+    assert (found["diverged_at"], found["why"]) == (6, "the mean over the test examples is not finite: loss nan")
     assert found["evaluated"] == [0, 3]
     assert found["steps"] == len(found["loss"]) == 6
 
@@ -276,7 +276,7 @@ def test_a_learning_rate_that_changes_ends_where_the_run_does(block, builder):
 def test_a_model_that_is_no_good_before_its_first_step_fails(block, builder):
     """That is no divergence: nothing was learned, and no other seed would do better."""
     one = block("{model: {name: broken, how: nan}}")
-    with pytest.raises(TrialFailed, match="under seed 0: ValueError: before the first step the test examples give lo"):
+    with pytest.raises(TrialFailed, match="under seed 0: ValueError: before the first step, the mean over the test examples is not finite: lo"):
         learnt(one, "other", 0, builder)
 
 
@@ -288,7 +288,7 @@ def test_a_step_that_raises_fails_and_names_the_seed(block, builder):
 def test_a_score_that_is_promised_and_not_computed_fails(block, builder):
     """Here, and not with a KeyError when the report is written."""
     one = block("{use: [shuffled]}", "base.dataset.name=boastful")
-    with pytest.raises(TrialFailed, match="boastful says it has a score far, and does not compute it"):
+    with pytest.raises(TrialFailed, match="dataset boastful declares the score far but does not compute it"):
         learnt(one, "plain", 0, builder)
 
 

@@ -1,6 +1,6 @@
-"""The operations, page faults and subnormal numbers of a step, and the time of a cold start.
+"""Counts the operations, page faults and subnormal numbers of a step, and times a cold start.
 
-Never in a process that is timed.
+This code never runs in a process whose speed is measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.measure.runtime.gpu import clock_for
 from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
 from harness.measure.runtime.task import Task
 
-#: The size of the square matrices whose product estimates the peak speed of a device, and how often it is timed.
+#: The size of the square matrices whose product estimates the peak speed of a device, and the number of products.
 PRODUCT = {"cpu": 768, "cuda": 4096}
 PRODUCTS = 20
 #: Namespaces whose operators are in the counter's table or multiply no matrices, except for those named below.
@@ -66,8 +66,8 @@ def measure_cost(task: Task) -> dict[str, Any]:
 
 
 def page_faults(member: BuiltMember) -> list[int]:
-    """The minor page faults of one step on each batch: pages that the allocator had returned to the system, or that are
-    new."""
+    """The minor page faults of one step on each batch. They are caused by pages that are new, or that the allocator had
+    returned to the system."""
     found = []
     for batch in range(len(member.batches)):
         member.before()

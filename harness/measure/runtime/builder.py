@@ -188,12 +188,13 @@ def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) ->
 
 
 def patch(model: torch.nn.Module, method: str, recipe: Recipe, trial: Trial) -> None:
-    """Replace a method of the model by what the optimizations made of it. Raises UserError if the model lacks it."""
+    """Replace a method of the model by the one that the optimizations make of it. Raises UserError if the model lacks
+    it."""
     default = getattr(type(model), method, None)
     if default is None:
         methods = [name for name in dir(type(model)) if not name.startswith("_") and name not in dir(torch.nn.Module)]
-        by = recipe.changes[f"model.{method}"][0].by
+        optimization = recipe.changes[f"model.{method}"][0].by
         raise UserError(
-            f"{by} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods)
+            f"{optimization} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods)
         )
     setattr(model, method, types.MethodType(recipe.seam(f"model.{method}", default), model))

@@ -10,12 +10,12 @@ import torch
 
 from harness.plugins.parts import Data
 
-#: The most examples of each half of a dataset that its digest covers.
+#: The largest number of examples of each half of a dataset that its digest covers.
 MOST = 64
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """The name of a type without its module, such as float32."""
+    """The name of a dtype without its module, such as float32."""
     return str(dtype).removeprefix("torch.")
 
 
@@ -50,6 +50,6 @@ def digest_of_examples(data: Data, examples: Sequence[Any]) -> str:
 
 
 def digest_of_data(data: Data) -> str:
-    """The digest of the first examples of both halves, their sizes, and the facts that models get."""
+    """The digest of the first examples and the sizes of both halves, and of the facts that models get."""
     halves = [f"{len(half)} {digest_of_examples(data, half[:MOST])}" for half in (data.train, data.test)]
     return hashlib.sha256(f"{halves} {data.facts!r}".encode()).hexdigest()

@@ -21,7 +21,7 @@ class TrialFailed(Exception):
 
 
 class BrokenPromise(Exception):
-    """A variant does not do what its parts promise."""
+    """A variant breaks a promise of its parts."""
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class BuiltMember:
         self.watchdog.doing(self.level, f"one {self.mode} step")
 
     def run_work_set(self, passes: int = 1) -> None:
-        """Take a step on each batch, without marks."""
+        """Take a step on each batch of the work set, without marks."""
         for _ in range(passes):
             for batch in range(len(self.batches)):
                 self.before()
@@ -58,20 +58,20 @@ class BuiltMember:
     def save(self) -> None:
         """Save parameters and optimizer state."""
         if self.mode == "train":
-            self.saved = [clone(thing.state_dict()) for thing in self.built.state(self.built)]
+            self.saved = [clone(stateful.state_dict()) for stateful in self.built.state(self.built)]
 
     def restore(self) -> None:
         """Check the last step of a pass, and restore what was saved."""
         self.check()
         if self.mode == "train":
-            for thing, saved in zip(self.built.state(self.built), self.saved, strict=False):
-                load_state(thing, saved)
+            for stateful, saved in zip(self.built.state(self.built), self.saved, strict=False):
+                load_state(stateful, saved)
 
     def check(self) -> None:
         """Raise TrialFailed if the result of the last step is not finite."""
         if isinstance(self.loss, torch.Tensor) and not bool(torch.isfinite(self.loss).all()):
-            what = "its loss" if self.mode == "train" else "its prediction"
-            raise TrialFailed(self.level, f"{what} is not finite after a few {self.mode} steps")
+            result = "its loss" if self.mode == "train" else "its prediction"
+            raise TrialFailed(self.level, f"{result} is not finite after a few {self.mode} steps")
 
     def counts(self) -> dict[str, list[float]]:
         """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""
@@ -85,7 +85,8 @@ class BuiltMember:
 
 
 def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:
-    """Take one step. `mark` is called again at its end, since what follows the last mark belongs to the last phase."""
+    """Take one step. `mark` is called again at its end, because the time after the last mark belongs to the last
+    phase."""
     last = "step"
 
     def remember(phase: str) -> None:
@@ -99,8 +100,8 @@ def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:
 
 @contextmanager
 def undisturbed(random: Random) -> Iterator[None]:
-    """No garbage collection, and a heap with a random layout: the addresses of objects change times by about a percent,
-    so every process draws a layout of its own."""
+    """Switch garbage collection off, and randomise the layout of the heap: the addresses of objects change times by
+    about a percent, so every process draws its own layout."""
     padding = [bytearray(random.randrange(1, 1 << 16)) for _ in range(random.randrange(64))]
     gc.collect()
     gc.disable()
@@ -127,10 +128,10 @@ def clone(value: Any) -> Any:
     return value
 
 
-def load_state(thing: Any, saved: Any) -> None:
-    """Restore a saved state in place if its structure is unchanged, which costs a copy and no allocation."""
-    if not _copy_into(thing.state_dict(), saved):
-        thing.load_state_dict(saved)
+def load_state(stateful: Any, saved: Any) -> None:
+    """Restore a saved state. If its structure is unchanged, copy it in place, without an allocation."""
+    if not _copy_into(stateful.state_dict(), saved):
+        stateful.load_state_dict(saved)
 
 
 def _copy_into(current: Any, saved: Any) -> bool:

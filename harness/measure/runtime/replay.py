@@ -1,4 +1,4 @@
-"""Run a few steps of one trial without timing: what an exported script is compared with."""
+"""Runs a few steps of one trial without timing. Their values are compared with those of an exported script."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harness.records.settings import Speed
 class Replay:
     """The value of each step: its loss, or in inference the mean magnitude of the predictions.
 
-    `failure` says why the trial could not go on. `skipped` is the reason of a part that cannot run on this machine."""
+    `failure` says why the trial failed, `skipped` why a part cannot run on this machine."""
 
     values: tuple[float, ...] = ()
     failure: str = ""
@@ -34,7 +34,7 @@ class Replay:
 
 
 def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]:
-    """The batches that the trial is timed on, collated, on the CPU. There are fewer if the training set is too small.
+    """The collated batches that the trial is timed on, on the CPU; fewer if the training set is too small.
 
     Raises ValueError for an empty training set, and whatever the dataset raises."""
     torch.set_num_threads(1)
@@ -50,8 +50,8 @@ def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]
 
 
 def replay(builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Replay:
-    """Build the trial under its seed and run one step on each batch, in a child process, so that a crash or a hang is a
-    failure like any other. A step may take `limit` seconds."""
+    """Build the trial under its seed, and run one step on each batch. This happens in a child process, so that a crash
+    or a hang is a failure like any other. A step may take `limit` seconds."""
     warm(machine.describe()["gpus"])
 
     def work(pipe: IO[str]) -> None:

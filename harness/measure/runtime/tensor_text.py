@@ -1,4 +1,4 @@
-"""Tensors as text in exported scripts: their bytes, or how to draw random values of the same shape."""
+"""Tensors in exported scripts: as text with their bytes, or as random values of the same shape."""
 
 from __future__ import annotations
 
