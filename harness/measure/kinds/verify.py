@@ -86,8 +86,10 @@ class Verifier:
         self.probes = (
             list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
         )
-        # And a batch of the size that is timed: code that depends on the size of a batch must do the same here.
-        self.probes.append(random_batch(data.train, baseline.batch_size, baseline.seed))
+        # The last probe has the batch size that is timed, because code may depend on the size of a batch.
+        count = len(data.train)
+        positions = Random(f"probe {baseline.seed}").sample(range(count), min(baseline.batch_size, count))
+        self.probes.append([data.train[position] for position in positions])
         #: The weights of the baseline, its tensors in float64 for each probe, and the errors of its float32 tensors.
         self.weights: Mapping[str, torch.Tensor] = {}
         self.references: list[Tensors] = []
@@ -102,8 +104,9 @@ class Verifier:
             data["dataset_counts"] = dataset_counts(exact, self.data.train)
         built = self.prepared(trial)
         observed = [observations(built, probe, self.watchdog) for probe in self.probes]
-        for tensors in observed:
-            check_finite(trial, tensors)
+        for name, tensor in (item for tensors in observed for item in tensors.items()):
+            if not bool(torch.isfinite(tensor).all()):
+                raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
         if trial is self.baseline:
             self.rounding = [errors(*pair) for pair in zip(observed, self.references, strict=True)]
         elif trial.changes not in ("model", "answer"):
@@ -213,12 +216,6 @@ def default_probes(train: Sequence[Any], batch_size: int) -> list[list[Any]]:
     return [list(train[:batch_size]), list(train[batch_size : batch_size + 3]) or list(train[:3]), [train[0]]]
 
 
-def random_batch(train: Sequence[Any], size: int, seed: int) -> list[Any]:
-    """A batch of training examples that the seed fixes."""
-    positions = Random(f"probe {seed}").sample(range(len(train)), min(size, len(train)))
-    return [train[position] for position in positions]
-
-
 def prepared(
     builder: TrialBuilder, trial: Trial, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
 ) -> BuiltTrial:
@@ -294,13 +291,6 @@ def as_dtype(batch: Any, dtype: torch.dtype) -> Any:
             for value in batch
         )
     )
-
-
-def check_finite(trial: Trial, tensors: Tensors) -> None:
-    """Raise TrialFailed if a value is not finite."""
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
 
 
 def errors(tensors: Tensors, reference: Tensors) -> dict[str, float]:

@@ -28,7 +28,7 @@ def compile(recipe: Recipe, *, what: Literal["step", "loop"] = "step") -> Recipe
     Compilation happens while a process verifies or warms up, not in the samples, and later processes find the programs
     on disk. It runs in the process itself, without a pool of workers. Each call of a program has a cost: in a small
     model it can exceed what the fusion of a step saves, while a whole loop can be twice as fast. Compare the gain with
-    the time to compile.
+    the time to compile. Raises Skip if there is no C++ compiler.
     """
     if not shutil.which(os.environ.get("CXX", "g++")):
         raise Skip("torch.compile needs a C++ compiler, but there is none (g++, or the one in the variable CXX)")
