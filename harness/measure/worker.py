@@ -115,16 +115,20 @@ class Worker:
         try:
             if message["request"] == "verify":
                 return {"findings": verify_block(block, self.builder, self.watchdog)}
-            return {"data": self.measure(block, message, forked)}
-        except Skip as skip:
-            if "level" not in message:  # several trials are measured together, and none of them may be skipped alone
-                raise
-            return {"skipped": message["level"], "reason": str(skip)}
+            data = self.measure(block, message, forked)
+            self.watchdog.stop_alarm()
+            return {"data": data}
         except TrialFailed as failure:
             return {"failed": failure.level, "reason": failure.reason}
+        except BaseException as error:  # the code of a kind, or of a trial, may raise anything
+            if isinstance(error, Skip) and "level" in message:  # trials that are interleaved cannot be skipped alone
+                return {"skipped": message["level"], "reason": str(error)}
+            level, activity = self.watchdog.last()
+            reason = f"{activity or message.get('stage', 'verify')}: {reason_of(error)}"
+            return {"failed": message.get("level", level), "reason": reason}
 
     def measure(self, block: Block, message: Mapping[str, Any], forked: float) -> Any:
-        """In the child: measure one stage of a kind."""
+        """In the child: run the code of one stage of a kind."""
         measure = self.builder.catalog.measures[message["kind"]]
         stage = next(stage for stage in measure.kind.all_stages if stage.name == message["stage"])
         task = Task(
@@ -142,21 +146,7 @@ class Worker:
             checkpoint=Path(message["checkpoint"]) if "checkpoint" in message else None,
             forked=forked,
         )
-        run = resolve(stage.run, measure.entry.owner)
-        try:
-            data = run(task)
-        except (KeyboardInterrupt, TrialFailed):
-            raise
-        except BaseException as error:  # the code of a kind, or of a trial, may raise anything
-            if measure.kind.placement == "together":
-                level, activity = self.watchdog.last()
-            elif isinstance(error, Skip):
-                raise
-            else:
-                level, activity = task.level, f"measuring {stage.name}"
-            raise TrialFailed(level, f"{activity}: {reason_of(error)}") from error
-        self.watchdog.stop_alarm()
-        return data
+        return resolve(stage.run, measure.entry.owner)(task)
 
 
 @contextmanager

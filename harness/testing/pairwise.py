@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from harness.plugins.catalog import Catalog
@@ -42,7 +41,7 @@ def verify_levels(
         found[trial.level] = {**finding, "changes": trial.changes}
         if finding["outcome"] == "ok":
             built = builder.build(trial)
-            for batch in built.batches(builder.work_set(trial, BATCHES), Random(0)):
+            for batch in built.work_batches(builder.work_set(trial, BATCHES)):
                 train_step(built, built.batch(batch))
     return found
 

@@ -12,15 +12,13 @@ from typing import Any
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
-from torch.autograd.profiler import profile, record_function
+from torch.autograd.profiler import profile
 
 from harness.measure.runtime.builder import BuiltTrial, no_mark
-from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
+from harness.measure.runtime.member import MARK, BuiltMember, columns, mark_timeline, step_with_marks
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Skip
 
-#: The name of a mark's event in the profiler's stream, before the phase that ends there.
-MARK = "end of phase "
 PROCESS = Path("/proc/self")
 
 
@@ -72,13 +70,8 @@ def peaks_on_cpu(member: BuiltMember, batch: int) -> dict[str, int]:
 
     They come from the profiler's events of torch's CPU allocator, so memory that a library allocates itself is missing.
     """
-
-    def mark(phase: str) -> None:
-        with record_function(f"{MARK}{phase}"):
-            pass
-
     with profile(profile_memory=True, use_kineto=True) as profiler:
-        member.step(batch, mark)
+        member.step(batch, mark_timeline)
     events = sorted(profiler.kineto_results.events(), key=lambda event: event.start_ns())
     return peaks_of_events((event.name(), event.nbytes()) for event in events)
 

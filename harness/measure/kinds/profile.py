@@ -21,10 +21,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.measure.kinds.profile_context import context_of
-from harness.measure.kinds.profile_events import MARK, Event, StepProfile, median_of_passes, profile_of_step
+from harness.measure.kinds.profile_events import Event, StepProfile, median_of_passes, profile_of_step
 from harness.measure.runtime.clock import SampleBuffer, take
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.member import BuiltMember, step_with_marks, undisturbed
+from harness.measure.runtime.member import MARK, BuiltMember, mark_timeline, step_with_marks, undisturbed
 from harness.measure.runtime.task import Task
 
 #: The number of passes over the work set, if that stays below both limits.
@@ -128,13 +128,8 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[StepProfil
 def marked_step(member: BuiltMember, batch: int) -> None:
     """Run one step with a mark on the profiler's timeline where it begins and where each phase ends. The time after the
     last mark belongs to the last phase."""
-
-    def mark(phase: str) -> None:
-        with record_function(MARK + phase):
-            pass
-
-    mark("step")
-    step_with_marks(member, batch, mark)
+    mark_timeline("step")
+    step_with_marks(member, batch, mark_timeline)
 
 
 def profiler_of(member: BuiltMember, *, shapes: bool = False) -> Any:

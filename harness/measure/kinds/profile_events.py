@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-#: The prefix of a mark's name, which is followed by the phase that ends there.
-MARK = "harness ends "
+from harness.measure.runtime.member import MARK
 
 
 class Event(NamedTuple):

@@ -54,13 +54,11 @@ class BuiltTrial:
             raise ValueError("its order does not contain each example exactly once")
         return batches
 
-    def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
-        """The examples in each batch of this trial. Raises ValueError like `batch_positions`."""
-        return [[examples[position] for position in batch] for batch in self.batch_positions(examples, random)]
-
     def work_batches(self, examples: Sequence[Any]) -> list[list[Any]]:
-        """The work set in batches of this trial: the same in every process, since the suite's seed fixes the order."""
-        return self.batches(examples, Random(f"order {self.trial.seed}"))
+        """The work set in batches of this trial, the same in every process. Raises ValueError like
+        `batch_positions`."""
+        batches = self.batch_positions(examples, Random(f"order {self.trial.seed}"))
+        return [[examples[position] for position in batch] for batch in batches]
 
 
 class TrialBuilder:

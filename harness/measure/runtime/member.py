@@ -9,11 +9,15 @@ from random import Random
 from typing import Any
 
 import torch
+from torch.profiler import record_function
 
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
-from harness.measure.runtime.failure import TrialFailed, failures_of
+from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.record import Role
+
+#: The prefix of the name of an event that `mark_timeline` adds, before the phase that ends there.
+MARK = "harness ends "
 
 
 class BuiltMember:
@@ -75,13 +79,19 @@ class BuiltMember:
 
     def counts(self) -> dict[str, list[float]]:
         """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""
+        self.watchdog.doing(self.level, "counting")
         self.watchdog.stop_alarm()
         rows = []
-        with failures_of(self.level, "counting"):
-            for batch in self.batches:
-                counted = self.built.count(self.built.model, self.built.collate(batch))
-                rows.append({str(name): float(amount) for name, amount in counted.items()})
+        for batch in self.batches:
+            counted = self.built.count(self.built.model, self.built.collate(batch))
+            rows.append({str(name): float(amount) for name, amount in counted.items()})
         return columns(rows)
+
+
+def mark_timeline(phase: str) -> None:
+    """A `mark` that adds an event to the timeline of a running profiler."""
+    with record_function(MARK + phase):
+        pass
 
 
 def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:

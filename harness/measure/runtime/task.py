@@ -9,7 +9,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.gpu import cold_caches
 from harness.measure.runtime.member import BuiltMember
 from harness.measure.runtime.watchdog import Watchdog
@@ -53,30 +52,28 @@ class Task:
         return self.block.trial(self.level)
 
     def doing(self, activity: str) -> None:
-        """Record in the watchdog what begins. The process is ended if it takes longer than the limit of a step."""
+        """Record that an activity begins. The process is ended if it takes longer than the limit of a step. The reason
+        of a failure names the activity."""
         self.watchdog.doing(self.level, activity)
 
     def member(self) -> BuiltMember:
-        """The trial with its own weights and with the work set in its batches. Raises TrialFailed."""
-        with failures_of(self.level, "choosing the work set"):
-            self.doing("choosing the work set")
-            examples = self.builder.work_set(self.trial, (self.block.measures.speed or Speed()).batches)
+        """The trial with its own weights and with the work set in its batches."""
+        self.doing("choosing the work set")
+        examples = self.builder.work_set(self.trial, (self.block.measures.speed or Speed()).batches)
         return self._build(self.level, "variant", examples)
 
     def build_members(self, random: Random) -> list[BuiltMember]:
-        """The members, built in random order, with the weights of the baseline. Raises TrialFailed."""
+        """The members, built in random order, with the weights of the baseline."""
         baseline, batches = self.block.baseline, self.settings.batches
-        with failures_of(baseline.level, "choosing the work set"):
-            examples = self.builder.work_set(baseline, batches)
-        with failures_of(baseline.level, "building the model"):
-            self.watchdog.doing(baseline.level, "building the model")
-            weights = self.builder.weights(baseline)
+        self.watchdog.doing(baseline.level, "choosing the work set")
+        examples = self.builder.work_set(baseline, batches)
+        self.watchdog.doing(baseline.level, "building the model")
+        weights = self.builder.weights(baseline)
         built: dict[MemberKey, BuiltMember] = {}
         for level, role in random.sample(self.members, len(self.members)):
             member = built[level, role] = self._build(level, role, examples, weights)
             if len(member.batches) != batches:
-                found = f"its order makes {len(member.batches)} batches; expected {batches}"
-                raise TrialFailed(level, f"cutting the work set into batches: {found}")
+                raise ValueError(f"its order makes {len(member.batches)} batches; expected {batches}")
         if self.settings.cache == "cold":
             flush = cold_caches(next(iter(built.values())).built.device)
             for member in built.values():
@@ -86,8 +83,7 @@ class Task:
     def _build(
         self, level: str, role: Role, examples: Sequence[Any], weights: Mapping[str, torch.Tensor] | None = None
     ) -> BuiltMember:
-        with failures_of(level, "building the model"):
-            self.watchdog.doing(level, "building the model")
-            built = self.builder.build(self.block.trial(level), weights)
-        with failures_of(level, "cutting the work set into batches"):
-            return BuiltMember(built, role, built.work_batches(examples), self.mode, self.watchdog)
+        self.watchdog.doing(level, "building the model")
+        built = self.builder.build(self.block.trial(level), weights)
+        self.watchdog.doing(level, "cutting the work set into batches")
+        return BuiltMember(built, role, built.work_batches(examples), self.mode, self.watchdog)
