@@ -43,7 +43,7 @@ class RingMember(NamedTuple):
 
 
 class SeparateRun(NamedTuple):
-    """A trial to measure in a process of its own. `seed` is ``{"seed": 3}``, or empty for a kind without seeds."""
+    """A trial to measure in a separate process. `seed` is ``{"seed": 3}``, or empty for a kind without seeds."""
 
     replicate: int
     trial: Trial
@@ -167,7 +167,7 @@ class Coordinator:
             trials = [t for t in self.block.trials if t.environment == environment and t.level in levels]
             if trials:
                 processes.append(RingMember(trials[0], 0, [(trial.level, "variant") for trial in trials]))
-        # The control has a process of its own, to show how much two processes differ that do the same.
+        # The control has a separate process, to show how much two processes differ that do the same.
         processes.append(RingMember(baseline, 1, [(baseline.level, "control")]))
         return self.run_ring(message, processes)
 
@@ -190,12 +190,12 @@ class Coordinator:
                 return refusal.answer
             finally:
                 os.close(token)
-                for server in waiting:  # they would wait for the token for ever
+                for server in waiting:  # otherwise they would wait for the token for ever
                     server.close()
         seconds = max(answer["seconds"] for answer in answers)
         return {"data": [member for answer in answers for member in answer["data"]], "seconds": seconds}
 
-    # Steps 3 and 4: kinds with the placements "alone" and "per_seed", each trial in processes of its own
+    # Steps 3 and 4: kinds with the placements "alone" and "per_seed", each trial in a separate process
 
     def measure_alone(self, measure: Measure) -> None:
         """Measure every trial in each mode and each stage of the kind, one process at a time."""
@@ -215,7 +215,7 @@ class Coordinator:
     def measure_separately(
         self, measure: Measure, stage: Stage, mode: str, trials: Sequence[tuple[Trial, Mapping[str, int]]], jobs: int
     ) -> None:
-        """Measure what is not done yet, each trial in a process of its own. A level that fails once, or cannot be
+        """Measure what is not done yet, each trial in a separate process. A level that fails once, or cannot be
         measured on this machine, is not measured again."""
         name = record_name(stage.name, mode)
         done = {record.replicate: record for record in self.records if record.measure == name}

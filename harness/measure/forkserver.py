@@ -30,7 +30,7 @@ Answer = dict[str, Any]
 
 
 class ForkServer:
-    """Answers one message after another. Every measurement runs in a child of its own."""
+    """Answers one message after another. Every measurement runs in a new child."""
 
     def __init__(self, answers: int) -> None:
         self.answers = answers

@@ -25,7 +25,7 @@ Key = tuple[str, str, str, int]
 
 def inside_hooks(execute: Execute, catalog: Catalog, problem: Callable[[str], None]) -> Execute:
     """The function that measures a block inside the `run_block` hooks of plugins; `execute` itself if there are none. A
-    hook that raises is reported by `problem`, and the run goes on."""
+    hook that raises is reported by `problem`, and the run continues."""
     hook = catalog.plugins.manager.hook.run_block
     names = dict.fromkeys(each.plugin_name for each in hook.get_hookimpls() if each.plugin_name != CORE)
     if not names:
@@ -77,7 +77,7 @@ class RecordGuard:
         def keep_replicate(new: list[Record]) -> None:
             self.measured, self.returned = {key(record): record for record in new}, {}
             try:
-                with errors_to(lambda text: self.report(f"failed: {text}")):  # measuring goes on
+                with errors_to(lambda text: self.report(f"failed: {text}")):  # measuring continues
                     keep(copy.deepcopy(new))
             finally:
                 if self.returned.keys() != self.measured.keys():

@@ -33,7 +33,7 @@ class Refused(Exception):
 
     @property
     def answer(self) -> Answer:
-        """The answer that stands for that of the server."""
+        """This error in the form of an answer."""
         return {"failed": "", "reason": str(self)}
 
 

@@ -1,7 +1,7 @@
 """A token that processes pass around a ring, so that only one of them runs at a time. Does not import torch.
 
 Trials that need different environments cannot share a process, so their processes take turns. Each process has a slot
-in the ring and blocks on a named pipe of its own. A note, one line of JSON, is passed on with the token.
+in the ring and blocks on its named pipe. A note, one line of JSON, is passed on with the token.
 """
 
 from __future__ import annotations

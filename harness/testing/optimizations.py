@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from unittest.mock import patch
 
 import torch
 
@@ -25,7 +24,11 @@ def plans_without_building(part: PartUnderTest) -> None:
     random number."""
     parameters = {spec.name: spec.parameters for spec in part.trial.use}[part.declared.name]
     generator = torch.get_rng_state()
-    with no_modules():
+
+    def refuse(module: torch.nn.Module, *arguments: object, **more: object) -> None:
+        raise Broken(f"it builds a {type(module).__name__} while it is planned")
+
+    with patch.object(torch.nn.Module, "__init__", refuse):
         recipe = part.code(Recipe().as_used_by(part.declared.name), **parameters)
     if not isinstance(recipe, Recipe):
         raise Broken(f"it returns a {type(recipe).__name__}, not a recipe")
@@ -33,18 +36,3 @@ def plans_without_building(part: PartUnderTest) -> None:
         raise Broken("it draws from torch's random generator while it is planned")
     if not recipe.changes and not part.declared.environment:
         raise Skip("with these parameters, it changes no seam and no environment")
-
-
-@contextmanager
-def no_modules() -> Iterator[None]:
-    """Raise Broken if a module is built inside."""
-    original = torch.nn.Module.__init__
-
-    def refuse(module: torch.nn.Module, *arguments: object, **more: object) -> None:
-        raise Broken(f"it builds a {type(module).__name__} while it is planned")
-
-    torch.nn.Module.__init__ = refuse
-    try:
-        yield
-    finally:
-        torch.nn.Module.__init__ = original

@@ -17,6 +17,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import torch
+from torch.utils import data
 
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.failure import failures_of
@@ -56,34 +57,23 @@ class Curve:
         return None
 
 
-class Subset(Sequence[Any]):
-    """The items at some positions of the concatenation of several sequences."""
-
-    def __init__(self, parts: Sequence[Sequence[Any]], positions: Sequence[int]) -> None:
-        self.parts, self.positions = parts, positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
+class Subset(data.Subset):  # type: ignore[misc]
+    """The examples at some positions of a dataset. Unlike torch's class, it has slices."""
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        position = self.positions[index]
-        for part in self.parts:
-            if position < len(part):
-                return part[position]
-            position -= len(part)
-        raise IndexError(index)
+        return super().__getitem__(index)
 
 
-def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
+def split(dataset: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
     """The training and test examples of a seed. Exchangeable examples are split again, with the same sizes."""
-    if not data.exchangeable:
-        return data.train, data.test
-    both = (data.train, data.test)
-    size = len(data.train) + len(data.test)
-    positions = Random(f"split {seed}").sample(range(size), size)
-    return Subset(both, positions[: len(data.train)]), Subset(both, positions[len(data.train) :])
+    if not dataset.exchangeable:
+        return dataset.train, dataset.test
+    both = data.ConcatDataset([dataset.train, dataset.test])
+    positions = Random(f"split {seed}").sample(range(len(both)), len(both))
+    size = len(dataset.train)
+    return Subset(both, positions[:size]), Subset(both, positions[size:])
 
 
 def learn(task: Task) -> dict[str, Any]:
@@ -204,10 +194,10 @@ class TrainingRun:
         return True
 
     def batches(self, begin: int) -> Iterator[list[Any]]:
-        """Endless batches from number `begin` on. Each epoch has an order of its own."""
+        """Endless batches from number `begin` on. The order differs between epochs."""
         size = len(self.train_set)
         for epoch in count():
-            shuffled = Subset([self.train_set], Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
+            shuffled = Subset(self.train_set, Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
             batches = self.built.batch_positions(shuffled, Random(f"order {self.seed} {epoch}"))
             for batch in batches[begin:]:
                 yield [shuffled[position] for position in batch]

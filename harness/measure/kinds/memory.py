@@ -166,7 +166,7 @@ class SavedTensor:
 
 def storage_of(tensor: torch.Tensor) -> tuple[str, int, int]:
     """The device, address and bytes of a tensor's storage, which identify it among those that exist."""
-    if tensor.layout != torch.strided:  # a sparse tensor has no storage of its own: count its elements
+    if tensor.layout != torch.strided:  # a sparse tensor has several storages: count its elements
         return str(tensor.device), id(tensor), size(tensor)
     storage = tensor.untyped_storage()
     return str(tensor.device), storage.data_ptr(), storage.nbytes()

@@ -241,9 +241,7 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise ValueError(f"forward returns {shape}; expected a scalar loss")
     found["loss"] = loss
-    built.backward(built.model, loss)
-    found |= {f"gradient of {name}": gradient for name, gradient in gradients(built.model)}
-    built.model.zero_grad(set_to_none=True)
+    found |= gradients(built, loss, "gradient of")
     # The loss does not depend on states that the classifier ignores, but the projection depends on all of them.
     order = torch.argsort(batch.ids)
     total: Any = 0.0
@@ -262,9 +260,7 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
             raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
         found["predictions"] = predictions[order.to(predictions.device)]
     if isinstance(total, torch.Tensor) and total.requires_grad:
-        built.backward(built.model, total)
-        found |= {f"projected gradient of {name}": gradient for name, gradient in gradients(built.model)}
-        built.model.zero_grad(set_to_none=True)
+        found |= gradients(built, total, "projected gradient of")
     return {name: tensor.detach().double().cpu() for name, tensor in found.items()}
 
 
@@ -275,12 +271,16 @@ def projection(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return weights.to(device=tensor.device, dtype=tensor.dtype)
 
 
-def gradients(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The name and the dense gradient of each parameter."""
-    for name, parameter in model.named_parameters():
-        if parameter.grad is not None:
-            gradient = parameter.grad
-            yield name, gradient.to_dense().clone() if gradient.is_sparse else gradient.clone()
+def gradients(built: BuiltTrial, loss: torch.Tensor, prefix: str) -> Tensors:
+    """The dense gradient of each parameter after a backward pass. The model has no gradients afterwards."""
+    built.backward(built.model, loss)
+    found = {
+        f"{prefix} {name}": parameter.grad.to_dense().clone() if parameter.grad.is_sparse else parameter.grad.clone()
+        for name, parameter in built.model.named_parameters()
+        if parameter.grad is not None
+    }
+    built.model.zero_grad(set_to_none=True)
+    return found
 
 
 def as_dtype(batch: Any, dtype: torch.dtype) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from harness.plugins.parts import Data
 
@@ -19,13 +20,9 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def tensors_in(value: Any) -> Iterable[torch.Tensor]:
-    """Every tensor in nested tuples, lists and mappings, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (dict, tuple, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from tensors_in(inner)
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries, in order."""
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
 def digest(tensors: Iterable[torch.Tensor]) -> str:

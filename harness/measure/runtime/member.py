@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch.profiler import record_function
+from torch.utils._pytree import tree_flatten, tree_map_only
 
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
@@ -127,35 +128,25 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row.get(name, 0) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
-def clone(value: Any) -> Any:
-    """A deep copy of a state dict's values."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: clone(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(clone(inner) for inner in value)
-    return value
+def clone(state: Any) -> Any:
+    """A deep copy of a state dict."""
+    return tree_map_only(torch.Tensor, lambda tensor: tensor.detach().clone(), state)
 
 
 def load_state(stateful: Any, saved: Any) -> None:
     """Restore a saved state. If its structure is unchanged, copy it in place, without an allocation."""
-    if not _copy_into(stateful.state_dict(), saved):
+    current, structure = tree_flatten(stateful.state_dict())
+    values, saved_structure = tree_flatten(saved)
+    if structure != saved_structure or not all(map(_fits, current, values)):
         stateful.load_state_dict(saved)
+        return
+    for now, value in zip(current, values, strict=True):
+        if isinstance(value, torch.Tensor):
+            now.copy_(value)
 
 
-def _copy_into(current: Any, saved: Any) -> bool:
-    if isinstance(saved, torch.Tensor):
-        if not isinstance(current, torch.Tensor) or current.shape != saved.shape:
-            return False
-        current.copy_(saved)
-        return True
-    if isinstance(saved, dict):
-        return (
-            isinstance(current, dict)
-            and current.keys() == saved.keys()
-            and all(_copy_into(current[key], inner) for key, inner in saved.items())
-        )
-    if isinstance(saved, (list, tuple)):
-        return len(current) == len(saved) and all(map(_copy_into, current, saved))
-    return bool(current == saved)
+def _fits(now: Any, saved: Any) -> bool:
+    """Whether a saved value is a tensor that can be copied into the present one, or equal to the present value."""
+    if isinstance(now, torch.Tensor) and isinstance(saved, torch.Tensor):
+        return bool(now.shape == saved.shape)
+    return not isinstance(now, torch.Tensor) and not isinstance(saved, torch.Tensor) and bool(now == saved)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_map_only
 
 from harness.measure.runtime.digests import dtype_name
 
@@ -64,24 +65,20 @@ def replace_large(value: Any, replaced: dict[int, tuple[Any, ...]], least: int =
     """The value with each floating-point tensor of at least this many numbers replaced by a random one of the same
     shape, mean and standard deviation. `replaced` gets the arguments of `random_tensor`, by the id of the new tensor.
     """
-    if isinstance(value, torch.Tensor):
-        if not value.is_floating_point() or value.numel() < least or pack_tensor(value) is None:
-            return value
-        exact = value.detach().double()
+
+    def replace(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_floating_point() or tensor.numel() < least or pack_tensor(tensor) is None:
+            return tensor
+        exact = tensor.detach().double()
         arguments = (
-            tuple(value.shape),
+            tuple(tensor.shape),
             float(exact.mean()),
             float(exact.std()),
             len(replaced),
-            dtype_name(value.dtype),
+            dtype_name(tensor.dtype),
         )
         new = random_tensor(*arguments)
         replaced[id(new)] = arguments
         return new
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(replace_large(each, replaced, least) for each in value))
-    if type(value) in (list, tuple):
-        return type(value)(replace_large(each, replaced, least) for each in value)
-    if type(value) is dict:
-        return {key: replace_large(each, replaced, least) for key, each in value.items()}
-    return value
+
+    return tree_map_only(torch.Tensor, replace, value)

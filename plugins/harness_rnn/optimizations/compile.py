@@ -20,7 +20,7 @@ def compile(recipe: Recipe, *, what: Literal["step", "loop"] = "step") -> Recipe
     `what`: step compiles the cell, which is called once per time step. A few small programs serve all lengths and batch
     sizes: for the first step, later steps, inference, and batches of one row.
 
-    `what`: loop compiles the whole loop over time, unrolled. Each length is a program of its own, which takes 0.4 to 2
+    `what`: loop compiles the whole loop over time, unrolled. Each length needs a separate program, which takes 0.4 to 2
     seconds per time step to compile. torch.compile keeps eight programs and fails at the ninth, so fix the length with
     `pad_to`, keep it short, and raise `measure.limit`.
 
