@@ -41,7 +41,7 @@ def measure_cost(task: Task) -> dict[str, Any]:
     multiplication with an addition counts two. `uncounted` names operators that multiply matrices and have no formula;
     if there are any, the sums are too small. `faults` are minor page faults per batch in steady state. `written` is how
     many nonzero numbers the backward pass wrote, and `subnormal` how many of these were subnormal. `product` has the
-    nanoseconds of a square matrix product. Raises TrialFailed.
+    nanoseconds of a square matrix product.
     """
     member = task.member()
     member.run_work_set(passes=2)
@@ -207,7 +207,7 @@ def product_times(device: torch.device) -> list[int]:
 
 def measure_cold(task: Task) -> dict[str, Any]:
     """Seconds since this process was forked: when the trial was built, and at the end of each step of two passes over
-    its work set. Raises TrialFailed."""
+    its work set."""
     member = task.member()
     wait = clock_for(member.built.device).wait
     construction = perf_counter() - task.forked

@@ -21,7 +21,7 @@ from harness.records.settings import Learning
 
 def measure_health(task: Task) -> dict[str, Any]:
     """Train one trial under its own seed as the kind `learning` does, and probe it at regular steps. Returns JSON
-    values. Raises TrialFailed."""
+    values."""
     settings = task.settings
     task.doing("building the model")
     run = TrainingRun(task, task.block.baseline.seed, task.block.measures.learning or Learning())

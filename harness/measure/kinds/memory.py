@@ -27,8 +27,7 @@ def measure_memory(task: Task) -> dict[str, Any]:
 
     `peak` has a list of bytes for each phase, and for the whole step under "step", one number per batch. `kept` is the
     number of bytes that autograd saves for the backward pass of each batch (training only). `counts` are the counted
-    amounts of each batch. The first pass over the work set does not count: it creates the optimizer's state. Raises
-    TrialFailed.
+    amounts of each batch. The first pass over the work set does not count: it creates the optimizer's state.
     """
     member = task.member()
     built = member.built

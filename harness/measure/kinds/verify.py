@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
-from harness.measure.runtime.failure import BrokenPromise, TrialFailed, failures_of
+from harness.measure.runtime.failure import TrialFailed, reason_of
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Block, Trial
@@ -33,6 +33,10 @@ PROMISES = {
 }
 
 Tensors = dict[str, torch.Tensor]
+
+
+class BrokenPromise(Exception):
+    """A variant breaks a promise of its parts."""
 
 
 @contextmanager
@@ -60,13 +64,16 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
         finding: dict[str, Any] = {"level": trial.level, "outcome": "ok", "reason": "", "data": {}}
         findings.append(finding)
         try:
-            with failures_of(trial.level, "verifying"):
-                watchdog.doing(trial.level, "verifying")
-                verifier.verify(trial, finding["data"])
+            watchdog.doing(trial.level, "verifying")
+            verifier.verify(trial, finding["data"])
         except BrokenPromise as broken:
             finding.update(outcome="invalid", reason=f"promises {PROMISES[trial.changes]}, but {broken}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a trial's code may raise anything
+            finding.update(outcome="failed", reason=f"verifying: {reason_of(error)}")
         changed = state.restore()
         if changed and finding["outcome"] == "ok":
             finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
@@ -93,7 +100,7 @@ class Verifier:
         #: The weights of the baseline, its tensors in float64 for each probe, and the errors of its float32 tensors.
         self.weights: Mapping[str, torch.Tensor] = {}
         self.references: list[Tensors] = []
-        self.rounding: list[dict[str, float]] = []
+        self.baseline_errors: list[dict[str, float]] = []
 
     def verify(self, trial: Trial, data: dict[str, Any]) -> None:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
@@ -108,7 +115,7 @@ class Verifier:
             if not bool(torch.isfinite(tensor).all()):
                 raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
         if trial is self.baseline:
-            self.rounding = [errors(*pair) for pair in zip(observed, self.references, strict=True)]
+            self.baseline_errors = [errors(*pair) for pair in zip(observed, self.references, strict=True)]
         elif trial.changes not in ("model", "answer"):
             data.update(self.check_observations(observed))
         if trial.changes != "answer":
@@ -134,7 +141,7 @@ class Verifier:
                 if tensor.shape != reference[name].shape:
                     shapes = f"{tuple(tensor.shape)} and not {tuple(reference[name].shape)}"
                     raise BrokenPromise(f"{name} has shape {shapes}")
-                error, allowed = found.get(name, 0.0), FACTOR * self.rounding[probe].get(name, 0.0) + OFFSET
+                error, allowed = found.get(name, 0.0), FACTOR * self.baseline_errors[probe].get(name, 0.0) + OFFSET
                 if error > allowed:
                     limit = f"rounding allows {allowed:.1e}; probe {probe}"
                     raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({limit})")

@@ -20,16 +20,12 @@ class TrialFailed(Exception):
         self.level, self.reason = level, reason
 
 
-class BrokenPromise(Exception):
-    """A variant breaks a promise of its parts."""
-
-
 @contextmanager
 def failures_of(level: str, activity: str) -> Iterator[None]:
     """Raise an exception of any class as a TrialFailed of this level."""
     try:
         yield
-    except (TrialFailed, BrokenPromise, KeyboardInterrupt):
+    except (TrialFailed, KeyboardInterrupt):
         raise
     except BaseException as error:  # a trial's code may raise anything
         raise TrialFailed(level, f"{activity}: {reason_of(error)}") from error
