@@ -88,9 +88,10 @@ def read_until_end(pipe: IO[bytes], child: int) -> bytes:
     """What the child writes until it ends. Blocks. If the coordinator ends meanwhile, the child is killed and this
     process ends."""
     chunks: list[bytes] = []
-    ended = os.pidfd_open(child)  # readable when the child has ended
+    # Readable when the child has ended. Some builds of Python lack it, such as those against old kernel headers.
+    ended = [os.pidfd_open(child)] if hasattr(os, "pidfd_open") else []
     while True:
-        ready, _, _ = select.select([pipe, sys.stdin, ended], [], [])
+        ready, _, _ = select.select([pipe, sys.stdin, *ended], [], [])
         if sys.stdin in ready:  # no message is due now, so this is the end of the input
             os.kill(child, signal.SIGKILL)
             os._exit(1)
@@ -99,7 +100,8 @@ def read_until_end(pipe: IO[bytes], child: int) -> bytes:
         if not chunk:
             break
         chunks.append(chunk)
-    os.close(ended)
+    for descriptor in ended:
+        os.close(descriptor)
     return b"".join(chunks)
 
 
