@@ -17,7 +17,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import torch
-from torch.utils import data
+from torch.utils.data import ConcatDataset
 
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.failure import failures_of
@@ -57,20 +57,26 @@ class Curve:
         return None
 
 
-class Subset(data.Subset):  # type: ignore[misc]
-    """The examples at some positions of a dataset. Unlike torch's class, it has slices."""
+class Subset(Sequence[Any]):
+    """The examples at some positions of a dataset."""
+
+    def __init__(self, examples: Any, positions: Sequence[int]) -> None:
+        self.examples, self.positions = examples, positions
+
+    def __len__(self) -> int:
+        return len(self.positions)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return super().__getitem__(index)
+            return [self.examples[position] for position in self.positions[index]]
+        return self.examples[self.positions[index]]
 
 
 def split(dataset: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
     """The training and test examples of a seed. Exchangeable examples are split again, with the same sizes."""
     if not dataset.exchangeable:
         return dataset.train, dataset.test
-    both = data.ConcatDataset([dataset.train, dataset.test])
+    both = ConcatDataset([dataset.train, dataset.test])
     positions = Random(f"split {seed}").sample(range(len(both)), len(both))
     size = len(dataset.train)
     return Subset(both, positions[:size]), Subset(both, positions[size:])
