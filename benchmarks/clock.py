@@ -16,7 +16,7 @@ import numpy as np
 from harness.analysis import stats
 from harness.measure.runtime.builder import TrialBuilder, no_mark
 from harness.measure.runtime.clock import Clock, SampleBuffer, take
-from harness.measure.runtime.member import BuiltMember, build_members, undisturbed
+from harness.measure.runtime.member import BuiltMember, undisturbed
 from harness.measure.runtime.task import Task
 from harness.measure.runtime.warm import warm
 from harness.measure.runtime.watchdog import Watchdog
@@ -55,7 +55,7 @@ def main() -> int:
     settings, members = Speed(batches=4), [("base", "variant")]
     task = Task(specimen_block(), "train", builder, Watchdog(60.0), settings, members=members)
     with undisturbed(random):
-        (member,) = build_members(task, random)
+        (member,) = task.build_members(random)
         one_ratio(member, settings.batches)
         pairs = [one_ratio(member, settings.batches) for _ in range(REPETITIONS)]
         task.watchdog.stop_alarm()

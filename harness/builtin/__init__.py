@@ -51,7 +51,7 @@ def provide_reporters() -> Iterator[harness.Reporter]:
 @harness.hookimpl
 def provide_executors() -> Iterator[harness.Executor]:
     """The executors: where blocks are measured."""
-    yield harness.Executor("local", "harness.measure.local:execute", "on this machine, one block after another")
+    yield harness.Executor("local", "harness.measure.coordinator:execute", "on this machine, one block after another")
 
 
 @harness.hookimpl(trylast=True)

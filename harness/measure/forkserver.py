@@ -4,22 +4,25 @@ It runs as ``python -m harness.measure.forkserver FD``. The coordinator writes o
 and reads one JSON answer a line from file descriptor FD. What code prints goes elsewhere, so that it cannot be mistaken
 for an answer. The server has one thread and never uses a GPU; its children may.
 
-Messages: ``{"do": "open", "plugins": [...], "without": [...]}`` once; ``{"do": "prepare", "block": ...}`` for each
-block; ``{"do": "verify", ...}`` and ``{"do": "measure", "kind": ..., "stage": ..., "mode": ..., ...}``.
+Messages: ``{"request": "open", "plugins": [...], "without": [...]}`` once; ``{"request": "prepare", "block": ...}`` for
+each block; ``{"request": "verify", ...}`` and ``{"request": "measure", "kind": ..., "stage": ..., "mode": ..., ...}``.
+An answer with "failed" and a "reason" is an error; "failed" is the level that caused it, or empty.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import sys
 import traceback
 from pathlib import Path
 from time import perf_counter  # bound here, since a plugin that is imported later might replace it
-from typing import Any
+from typing import IO, Any
 
 from harness.errors import UserError
-from harness.measure.children import death, read_all, run_child
+from harness.measure.children import death, in_child
 from harness.plugins.isolation import error_text
 from harness.records.plan import Block
 
@@ -27,15 +30,15 @@ Answer = dict[str, Any]
 
 
 class ForkServer:
-    """Answers one message after another. Every measurement runs in a child of its own."""
+    """Answers one message after another. Every measurement runs in a new child."""
 
     def __init__(self, answers: int) -> None:
         self.answers = answers
         self.worker: Any = None
 
     def answer(self, message: Answer) -> Answer:
-        """The answer to one message. An error is in it, under "error"."""
-        if message["do"] == "open":
+        """The answer to one message. Raises what the code of a plugin raises."""
+        if message["request"] == "open":
             missing = not_preloaded()
             if missing:
                 raise UserError(f"LD_PRELOAD names {missing}, which the system did not load; see worker.log")
@@ -44,31 +47,62 @@ class ForkServer:
 
             self.worker, facts = Worker.open([Path(file) for file in message["plugins"]], message["without"])
             return {"facts": facts}
-        if message["do"] == "prepare":
+        if message["request"] == "prepare":
             return {"examples": self.worker.prepare(Block.from_json(message["block"]))}
-        return self.in_child(message)
+        return self.measure_in_child(message)
 
-    def in_child(self, message: Answer) -> Answer:
+    def measure_in_child(self, message: Answer) -> Answer:
         """Fork, measure, and read the child's answer. If the child dies, the answer says what it was doing."""
         watchdog = self.worker.watchdog
         watchdog.clear()
-        reading, writing = os.pipe()
         forked = perf_counter()  # the child reads the same clock, which counts from the start of the machine
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
+
+        def measure(pipe: IO[str]) -> None:
             os.close(self.answers)
-            run_child(lambda: self.worker.run(message, forked), writing)
-        os.close(writing)
-        text = read_all(reading, child)
-        _, status = os.waitpid(child, 0)
-        level, what = watchdog.last()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())  # messages are for the server
+            try:
+                text = json.dumps(self.worker.run(message, forked))
+            except BaseException as error:  # plugin code may raise anything
+                traceback.print_exc()
+                text = json.dumps(failure(error))
+            pipe.write(text)
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+        text, status = in_child(measure, read_until_end)
+        level, activity = watchdog.last()
         if not text:
-            return {"failed": level, "reason": death(status, what, watchdog.limit)}
+            return {"failed": level, "reason": death(status, activity, watchdog.limit)}
         answer: Answer = json.loads(text)
         if answer.get("failed") == "":  # the code that raised did not say which level it was measuring
             answer["failed"] = level
         return {**answer, "seconds": perf_counter() - forked}
+
+
+def failure(error: BaseException) -> Answer:
+    """The answer in place of one that an exception prevented."""
+    return {"failed": "", "reason": str(error) if isinstance(error, UserError) else error_text(error)}
+
+
+def read_until_end(pipe: IO[bytes], child: int) -> bytes:
+    """What the child writes until it ends. Blocks. If the coordinator ends meanwhile, the child is killed and this
+    process ends."""
+    chunks: list[bytes] = []
+    # Readable when the child has ended. Some builds of Python lack it, such as those against old kernel headers.
+    ended = [os.pidfd_open(child)] if hasattr(os, "pidfd_open") else []
+    while True:
+        ready, _, _ = select.select([pipe, sys.stdin, *ended], [], [])
+        if sys.stdin in ready:  # no message is due now, so this is the end of the input
+            os.kill(child, signal.SIGKILL)
+            os._exit(1)
+        # If only the end of the child is ready, a process that it started still holds the pipe open.
+        chunk = pipe.read(1 << 16) if pipe in ready else b""
+        if not chunk:
+            break
+        chunks.append(chunk)
+    for descriptor in ended:
+        os.close(descriptor)
+    return b"".join(chunks)
 
 
 def not_preloaded() -> str:
@@ -87,7 +121,7 @@ def main() -> None:
             reply = json.dumps(server.answer(json.loads(line)))
         except BaseException as error:  # plugin code may raise anything
             traceback.print_exc()
-            reply = json.dumps({"error": str(error) if isinstance(error, UserError) else error_text(error)})
+            reply = json.dumps(failure(error))
         answers.write(reply + "\n")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.plugins.catalog import Catalog
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import error_text, errors_to, isolated
 from harness.plugins.manager import CORE
 from harness.records.plan import Block
 from harness.records.record import Record
@@ -25,7 +25,7 @@ Key = tuple[str, str, str, int]
 
 def inside_hooks(execute: Execute, catalog: Catalog, problem: Callable[[str], None]) -> Execute:
     """The function that measures a block inside the `run_block` hooks of plugins; `execute` itself if there are none. A
-    hook that raises is reported by `problem`, and the run goes on."""
+    hook that raises is reported by `problem`, and the run continues."""
     hook = catalog.plugins.manager.hook.run_block
     names = dict.fromkeys(each.plugin_name for each in hook.get_hookimpls() if each.plugin_name != CORE)
     if not names:
@@ -33,26 +33,27 @@ def inside_hooks(execute: Execute, catalog: Catalog, problem: Callable[[str], No
     plugins = f"plugin {' or '.join(map(str, names))}"
 
     def guarded(block: Block, done: list[Record], keep: Keep) -> None:
-        def complain(what: str) -> None:  # which of several plugins did it is not known
-            problem(f"{plugins}: run_block {what} ({block.name})")
+        def report(problem_text: str) -> None:  # which of several plugins did it is not known
+            problem(f"{plugins}: run_block {problem_text} ({block.name})")
 
-        RecordGuard(block, done, execute, keep, complain).run(hook)
+        RecordGuard(block, done, execute, keep, report).run(hook)
 
     return guarded
 
 
 class RecordGuard:
-    """One block inside hooks. `complain` is called with what they do wrong."""
+    """One block inside hooks. `report` is called with what they do wrong."""
 
     def __init__(
-        self, block: Block, done: list[Record], execute: Execute, store: Keep, complain: Callable[[str], None]
+        self, block: Block, done: list[Record], execute: Execute, store: Keep, report: Callable[[str], None]
     ) -> None:
-        self.block, self.done, self.execute, self.store, self.complain = block, list(done), execute, store, complain
+        self.block, self.done, self.execute, self.store, self.report = block, list(done), execute, store, report
+        #: The records of the latest replicate by key: as they were measured, and as hooks returned them.
         self.measured: dict[Key, Record] = {}
         self.returned: dict[Key, Record] = {}
-        self.begun = False
+        self.started = False
         #: The exception that ended the measurement early.
-        self.ended_by: BaseException | None = None
+        self.error: BaseException | None = None
 
     def run(self, hook: Any) -> None:
         """Call the hooks. What the executor raises passes through them."""
@@ -63,37 +64,34 @@ class RecordGuard:
         except (KeyboardInterrupt, UserError):
             raise
         except BaseException as error:  # a hook may raise anything
-            if self.ended_by is None:
-                self.complain(f"failed: {error_text(error)}")
-        if self.ended_by is not None:
-            raise self.ended_by
-        if not self.begun:
-            self.complain("does not measure the block")
+            if self.error is None:
+                self.report(f"failed: {error_text(error)}")
+        if self.error is not None:
+            raise self.error
+        if not self.started:
+            self.report("does not measure the block")
 
     def measure(self, _block: Block, _done: list[Record], keep: Keep) -> None:
-        """The `measure` that hooks call. It measures this block, and passes each replicate to the given `keep`."""
+        """The `measure` that hooks call. It measures this block, and calls the hook's `keep` with each replicate."""
 
-        def replicate(new: list[Record]) -> None:
+        def keep_replicate(new: list[Record]) -> None:
             self.measured, self.returned = {key(record): record for record in new}, {}
             try:
-                keep(copy.deepcopy(new))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # raised by a hook's own `keep`; measuring goes on
-                self.complain(f"failed: {error_text(error)}")
+                with errors_to(lambda text: self.report(f"failed: {text}")):  # measuring continues
+                    keep(copy.deepcopy(new))
             finally:
                 if self.returned.keys() != self.measured.keys():
-                    self.complain("withholds records; they are stored")
+                    self.report("withholds records; they are stored")
                 stored = [self.returned.get(key(record), record) for record in new]
                 self.store(stored)
                 self.done += stored
                 self.measured = {}
 
-        self.begun = True
+        self.started = True
         try:
-            self.execute(self.block, list(self.done), replicate)
+            self.execute(self.block, list(self.done), keep_replicate)
         except BaseException as error:
-            self.ended_by = error
+            self.error = error
             raise
 
     def keep(self, new: list[Record]) -> None:
@@ -101,7 +99,7 @@ class RecordGuard:
         for record in new:
             measured = self.measured.get(key(record))
             if measured is None:
-                self.complain("returns a record that was not measured; it is not stored")
+                self.report("returns a record that was not measured; it is not stored")
             else:
                 self.returned[key(record)] = self.with_additions(measured, record)
 
@@ -110,11 +108,11 @@ class RecordGuard:
         added = {name: value for name, value in record.data.items() if name not in measured.data}
         stored = replace(measured, data={**measured.data, **added})
         if stored != record:
-            self.complain("changes a record; it is stored as it was measured")
+            self.report("changes a record; it is stored as it was measured")
         try:
             json.dumps(added)
         except (TypeError, ValueError) as error:
-            self.complain(f"adds data that JSON cannot store: {error_text(error)}")
+            self.report(f"adds data that JSON cannot store: {error_text(error)}")
             return measured
         return stored
 

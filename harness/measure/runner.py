@@ -1,4 +1,4 @@
-"""The runner measures a plan: it passes blocks to the executor, and stores the records of each replicate at once."""
+"""The runner measures a plan: it passes blocks to the executor, and stores the records of each replicate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.measure.record_guard import Execute, inside_hooks
 from harness.plugins.catalog import Catalog
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import error_text, errors_to, isolated
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Executor
 from harness.records.git import git_facts
@@ -59,14 +59,14 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Runner:
-    """Measures a plan into a store. `where` is a folder in the git checkout whose commit is recorded. `remeasure` gives
-    the blocks to measure again when all blocks have been measured."""
+    """Measures a plan into a store. The commit of the git checkout that contains the folder `source` is recorded.
+    `remeasure` returns the blocks to measure again when all blocks have been measured."""
 
     plan: Plan
     store: Store
     catalog: Catalog
     watcher: Watcher
-    where: Path
+    source: Path
     executor: str = "local"
     jobs: int = 1
     remeasure: Remeasure = lambda plan, records: ()
@@ -132,19 +132,18 @@ class Runner:
         for problem in facts.get("plugin_problems", ()):
             self.watcher.problem(problem)
         if not known:
-            text = json.dumps({**facts, "git": git_facts(self.where)}, indent=1, ensure_ascii=False)
+            text = json.dumps({**facts, "git": git_facts(self.source)}, indent=1, ensure_ascii=False)
             self.store.write("machine.json", text)
 
 
 def notify(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None:
-    """Call a hook that only observes, with copies of its values. An observer that raises is reported, and the run goes
-    on."""
+    """Call a hook that only observes, with copies of its values. If a plugin raises, that is reported, and the run
+    continues."""
     for implementation in getattr(catalog.plugins.manager.hook, hook).get_hookimpls():
-        who = f"plugin {implementation.plugin_name}: {hook}"
-        try:
-            with isolated(f"calling {who}"):
-                implementation.function(*copy.deepcopy([values[name] for name in implementation.argnames]))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin may raise anything
-            watcher.problem(f"{who} failed: {error_text(error)}")
+        name = f"plugin {implementation.plugin_name}: {hook}"
+
+        def report(text: str, name: str = name) -> None:
+            watcher.problem(f"{name} failed: {text}")
+
+        with errors_to(report), isolated(f"calling {name}"):
+            implementation.function(*copy.deepcopy([values[each] for each in implementation.argnames]))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,20 @@ VARIABLES = {
 }
 
 
-class ServerDied(Exception):
-    """The fork server itself ended; `code` is its exit code (negative: the number of the signal)."""
+Answer = dict[str, Any]
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"the measuring process ended with code {code}")
-        self.code = code
+
+class Refused(Exception):
+    """A server cannot measure a block. The message says why."""
+
+    @property
+    def answer(self) -> Answer:
+        """This error in the form of an answer."""
+        return {"failed": "", "reason": str(self)}
 
 
 class Server:
-    """A running fork server with one environment. Raises UserError if it cannot start."""
+    """A running fork server with one environment. Raises UserError if it cannot start, and Refused if it dies."""
 
     def __init__(self, catalog: Catalog, environment: Mapping[str, str], log: Path) -> None:
         reading, writing = os.pipe()
@@ -52,31 +57,39 @@ class Server:
         #: The coordinator whose block it has loaded.
         self.prepared: object = None
         files, without = [str(path) for path in catalog.plugins.files], list(catalog.plugins.without)
-        answer = self.ask(do="open", plugins=files, without=without)
-        if "error" in answer:
-            raise UserError(f"the measuring process cannot start: {answer['error']}.")
+        answer = self.ask(request="open", plugins=files, without=without)
+        if self.exit_code is not None:
+            raise Refused(answer["reason"])
+        if "failed" in answer:
+            self.close()
+            raise UserError(f"the measuring process cannot start: {answer['reason']}.")
         self.facts: dict[str, Any] = answer["facts"]
 
-    def ask(self, **message: Any) -> dict[str, Any]:
-        """Send a message and block until the answer comes. Raises ServerDied."""
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; the negative number of the signal if one killed it."""
+        return self.process.returncode
+
+    def ask(self, **message: Any) -> Answer:
+        """Send a message and block until the answer comes."""
         self.send(message)
         return self.receive()
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message. Raises ServerDied."""
+        """Send a message. If the server is dead, `receive` returns an answer that says so."""
         assert self.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            raise ServerDied(self.process.wait()) from None
 
-    def receive(self) -> dict[str, Any]:
-        """Block until the answer comes. Raises ServerDied."""
+    def receive(self) -> Answer:
+        """Block until the answer comes, or until the server has died."""
         line = self._answers.readline()
         if not line:
-            raise ServerDied(self.process.wait())
-        answer: dict[str, Any] = json.loads(line)
+            code = self.process.wait()
+            self.close()
+            return {"failed": "", "reason": f"the measuring process ended with code {code}"}
+        answer: Answer = json.loads(line)
         return answer
 
     def fileno(self) -> int:
@@ -88,7 +101,8 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        if self.process.stdin:
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # closing writes what could not be sent
             self.process.stdin.close()
         self._answers.close()
 
@@ -116,14 +130,9 @@ class Servers:
         self._running.clear()
 
     def get(self, environment: Mapping[str, str], slot: int = 0) -> Server:
-        """The server with this environment in a slot. Processes that run at the same time need different slots."""
+        """A running server with this environment. Processes that run at the same time need different slots."""
         key = (tuple(sorted(environment.items())), slot)
-        if key not in self._running:
+        if key not in self._running or self._running[key].exit_code is not None:
             self._running[key] = Server(self.catalog, environment, self.folder / "worker.log")
             self.on_machine(self._running[key].facts)
         return self._running[key]
-
-    def drop(self, server: Server) -> None:
-        """End a server and forget it."""
-        self._running = {key: other for key, other in self._running.items() if other is not server}
-        server.close()

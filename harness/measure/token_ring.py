@@ -1,7 +1,7 @@
 """A token that processes pass around a ring, so that only one of them runs at a time. Does not import torch.
 
-It is needed where trials need different environments and so cannot share a process. Each process has a slot in the ring
-and blocks on a named pipe of its own. A note, one line of JSON, travels with the token.
+Trials that need different environments cannot share a process, so their processes take turns. Each process has a slot
+in the ring and blocks on its named pipe. A note, one line of JSON, is passed on with the token.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class TokenRing:
 
     def __init__(self, folder: str, slot: int, slots: int, freeze: bool = False) -> None:
         self.slot, self.slots, self.freeze = slot, slots, freeze
-        # Opened for reading and writing: opening then blocks for nobody, and nothing that is written is lost.
-        self._own = os.fdopen(os.open(_pipe(Path(folder), slot), os.O_RDWR), "rb", buffering=0)
+        # Opened for reading and writing: then opening does not block, and nothing that is written is lost.
+        self._input = os.fdopen(os.open(_pipe(Path(folder), slot), os.O_RDWR), "rb", buffering=0)
         self._next = os.open(_pipe(Path(folder), (slot + 1) % slots), os.O_RDWR)
 
     def wait(self) -> dict[str, Any]:
         """Block until this slot has the token. Returns the note."""
-        note: dict[str, Any] = json.loads(self._own.readline())
+        note: dict[str, Any] = json.loads(self._input.readline())
         previous = note["pids"].get(str((self.slot - 1) % self.slots))
         if self.freeze and previous and not note.get("last"):
             os.kill(previous, signal.SIGSTOP)

@@ -24,13 +24,13 @@ from harness.measure.runtime.warm import use_threads, warm
 from harness.measure.runtime.watchdog import Watchdog
 from harness.measure.token_ring import TokenRing
 from harness.plugins.catalog import Catalog, resolve
-from harness.plugins.isolation import error_text, isolated
+from harness.plugins.isolation import caught, isolated
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Skip
 from harness.records.plan import THREADS, Block, Spec
 
-#: The most seconds in which a plugin may describe the machine.
-LIMIT = 30.0
+#: The most seconds that the hook `describe_machine` of a plugin may take.
+DESCRIBE_LIMIT = 30.0
 
 
 class Worker:
@@ -44,8 +44,8 @@ class Worker:
 
     @classmethod
     def open(cls, files: Sequence[Path], without: Sequence[str]) -> tuple[Worker, dict[str, Any]]:
-        """Import the plugins, warm up, and describe the machine. The facts include what plugins do wrong; the other
-        plugins are still used."""
+        """Import the plugins, warm up, and describe the machine. Returns a worker and the facts about the machine, with
+        the problems of plugins under "plugin_problems"; the other plugins are still used."""
         use_threads(1)
         facts = machine.describe()  # before any plugin, and before a first step, which is for machines without a GPU
         warm(facts["gpus"])
@@ -56,15 +56,13 @@ class Worker:
         problems = [str(problem) for problem in plugins.state_changes]
         problems += worker.import_kinds(state)
         for implementation in plugins.manager.hook.describe_machine.get_hookimpls():
-            try:
-                with isolated("describing the machine"), at_most(LIMIT):
-                    facts.update(new_facts(implementation.function(), facts))
-            except BaseException as error:  # a plugin may raise anything
-                problems.append(f"plugin {implementation.plugin_name}: describe_machine failed: {error_text(error)}")
+            call = f"plugin {implementation.plugin_name}: describe_machine failed"
+            with caught(call, problems), isolated("describing the machine"), at_most(DESCRIBE_LIMIT):
+                facts.update(new_facts(implementation.function(), facts))
         return worker, {**facts, **({"plugin_problems": problems} if problems else {})}
 
     def import_kinds(self, state: GlobalState) -> list[str]:
-        """Import the code of all kinds of measurement, so that no child has to. Returns what went wrong."""
+        """Import the code of all kinds of measurement, so that no child has to. Returns the problems."""
         problems = []
         for measure in self.builder.catalog.measures.values():
             for stage in measure.kind.all_stages:
@@ -86,9 +84,9 @@ class Worker:
             self.check_versions(block)
             for trial in block.trials:
                 self.builder.recipe(trial)
-                refuse(state.restore(), "importing", (trial.dataset, *trial.use))
+                check_unchanged(state, "importing", (trial.dataset, *trial.use))
             data = self.builder.data(block.baseline.dataset)
-            refuse(state.restore(), "loading", [block.baseline.dataset])
+            check_unchanged(state, "loading", [block.baseline.dataset])
             examples = digest_of_data(data)
         except UserError:
             raise
@@ -115,18 +113,22 @@ class Worker:
         use_threads(int(os.environ.get(THREADS, 1)))
         block = self.block.without(message.get("without", ()))
         try:
-            if message["do"] == "verify":
+            if message["request"] == "verify":
                 return {"findings": verify_block(block, self.builder, self.watchdog)}
-            return {"data": self.measure(block, message, forked)}
-        except Skip as skip:
-            if "level" not in message:  # several trials are measured together, and none of them may be skipped alone
-                raise
-            return {"skipped": message["level"], "reason": str(skip)}
+            data = self.measure(block, message, forked)
+            self.watchdog.stop_alarm()
+            return {"data": data}
         except TrialFailed as failure:
             return {"failed": failure.level, "reason": failure.reason}
+        except BaseException as error:  # the code of a kind, or of a trial, may raise anything
+            if isinstance(error, Skip) and "level" in message:  # trials that are interleaved cannot be skipped alone
+                return {"skipped": message["level"], "reason": str(error)}
+            level, activity = self.watchdog.last()
+            reason = f"{activity or message.get('stage', 'verify')}: {reason_of(error)}"
+            return {"failed": message.get("level", level), "reason": reason}
 
     def measure(self, block: Block, message: Mapping[str, Any], forked: float) -> Any:
-        """In the child: measure one stage of a kind."""
+        """In the child: run the code of one stage of a kind."""
         measure = self.builder.catalog.measures[message["kind"]]
         stage = next(stage for stage in measure.kind.all_stages if stage.name == message["stage"])
         task = Task(
@@ -144,26 +146,12 @@ class Worker:
             checkpoint=Path(message["checkpoint"]) if "checkpoint" in message else None,
             forked=forked,
         )
-        run = resolve(stage.run, measure.entry.owner)
-        try:
-            data = run(task)
-        except (KeyboardInterrupt, TrialFailed):
-            raise
-        except BaseException as error:  # the code of a kind, or of a trial, may raise anything
-            if measure.kind.placement == "together":
-                level, what = self.watchdog.last()
-            elif isinstance(error, Skip):
-                raise
-            else:
-                level, what = task.level, f"measuring {stage.name}"
-            raise TrialFailed(level, f"{what}: {reason_of(error)}") from error
-        self.watchdog.stop_alarm()
-        return data
+        return resolve(stage.run, measure.entry.owner)(task)
 
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block if it takes longer."""
+    """Raise TimeoutError in the code inside if it takes longer."""
 
     def on_alarm(*_: object) -> None:
         raise TimeoutError(f"it takes longer than {seconds:g} s")
@@ -186,8 +174,8 @@ def new_facts(more: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def refuse(changed: Sequence[str], doing: str, specs: Sequence[Spec]) -> None:
-    """Raise UserError if plugin code has changed global state, which all trials share."""
-    if changed:
+def check_unchanged(state: GlobalState, activity: str, specs: Sequence[Spec]) -> None:
+    """Restore the global state. Raises UserError if plugin code has changed it, since all trials share it."""
+    if changed := state.restore():
         names = ", ".join(f"{spec.name} (plugin {spec.plugin})" for spec in specs)
-        raise UserError(f"{doing} {names} changes {', '.join(changed)} for all trials.")
+        raise UserError(f"{activity} {names} changes {', '.join(changed)} for all trials.")

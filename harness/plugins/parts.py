@@ -210,7 +210,7 @@ class Reporter(Part):
 @dataclass(frozen=True)
 class Executor(Part):
     """``build(run)`` is a context manager that yields ``execute(block, done, keep)``. It decides only where a block is
-    measured; `run` is a `harness.measure.runner.RunContext` (see `harness.measure.local`)."""
+    measured; `run` is a `harness.measure.runner.RunContext` (see `harness.measure.coordinator`)."""
 
     kind: ClassVar[str] = "executor"
     given: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""The conformance kit: it checks that parts keep the promises of their kind. Plugins use it in their own tests.
+"""The conformance kit checks that parts keep the promises of their kind. Plugins use it in their own tests.
 
     import pytest
     from harness.testing import cases

@@ -1,4 +1,4 @@
-"""Cases: a promise and the part that is tested against it."""
+"""Test cases. Each checks one promise of one part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.testing.part_under_test import Broken, PartUnderTest
 
 @dataclass(frozen=True)
 class CaseResult:
-    """The outcome of a case and what was found. "untested": it cannot be tested on this machine."""
+    """The outcome of a case, and what was found. "untested" means that it cannot be tested on this machine."""
 
     outcome: Literal["passed", "failed", "untested"]
     found: str = ""
@@ -36,7 +36,7 @@ class Case:
     def run(self) -> CaseResult:
         """Check the promise. It fails if the part raises anything."""
         from harness.measure.runtime.failure import reason_of
-        from harness.testing.side_effects import restored
+        from harness.measure.runtime.global_state import restored
 
         catalog = self.part.catalog
         check = catalog.code(catalog.find(Promise, self.promise.name))
@@ -55,8 +55,8 @@ class Case:
             return CaseResult("failed", f"it raised {reason_of(error)}")
 
     def check(self) -> None:
-        """Raise Broken with the promise and what was found if it fails, or unittest.SkipTest, which pytest counts as
-        skipped, if it cannot be tested here."""
+        """Raise Broken with the promise and what was found if the case fails. Raise unittest.SkipTest, which pytest
+        counts as skipped, if it cannot be tested on this machine."""
         result = self.run()
         if result.outcome == "untested":
             raise unittest.SkipTest(result.found)
@@ -76,9 +76,9 @@ def cases(
 ) -> list[Case]:
     """Every promise of the parts with this name.
 
-    `part` is written as in a suite: a name, or a mapping with parameters. The name of a plugin means all its parts.
-    `plugins` are plugin files. `using` are parts to combine it with; the kit chooses the others. `only` names promises.
-    Raises UserError if there is no part, or no promise, of a name.
+    `part` is written as in a suite: a name, or a mapping with parameters. The name of a plugin selects all its parts.
+    `plugins` are plugin files. `using` are parts to combine it with; the kit chooses the others. `only` selects
+    promises by name. Raises UserError if there is no part or promise with a name.
     """
     catalog = catalog or Catalog(load_plugins([Path(file) for file in plugins]))
     parameters = {"name": part} if isinstance(part, str) else dict(part)

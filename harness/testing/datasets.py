@@ -1,4 +1,4 @@
-"""Promises of datasets: the same examples in every process, and batches that models and the timing can use."""
+"""Promises of datasets: every process loads the same examples, and batches have the form that models need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.plugins.parts import Batch, Skip
 from harness.testing.part_under_test import BATCH, Broken, PartUnderTest
 from harness.testing.subprocess_checks import ask
 
-#: How many examples of each half are tested for unique ids.
+#: The number of examples of each half that are tested for unique ids.
 MOST = 512
 
 
@@ -37,7 +37,7 @@ def examples_repeat(part: PartUnderTest) -> None:
 
 
 def batches(part: PartUnderTest) -> str:
-    """Batches of one and of several examples have the due form, and all ids are different."""
+    """Batches of one and of several examples have the required form, and all ids are different."""
     data = part.data
     ids: list[int] = []
     for name, half in {"train": data.train, "test": data.test}.items():

@@ -12,14 +12,14 @@ from harness.testing.part_under_test import USER_FILES, Broken, PartUnderTest
 from harness.testing.subprocess_checks import ask
 
 
-@cache  # all parts of a plugin ask the same
+@cache  # the result is the same for all parts of a plugin
 def imports_torch(check: str, catalog: Catalog, **details: str) -> bool:
-    """Whether a fresh process has imported torch after this check."""
+    """Whether this check imports torch in a fresh process."""
     return bool(ask(check, catalog, **details))
 
 
 def torch_free_plugin(part: PartUnderTest) -> None:
-    """A fresh process lists all parts of the plugin and has not imported torch."""
+    """A fresh process lists all parts of the plugin without importing torch."""
     if part.entry.version.startswith("sha256:"):
         raise Skip("a plugin in one file may import torch")
     if imports_torch("list_parts", part.catalog, plugin=part.entry.plugin):
@@ -27,7 +27,7 @@ def torch_free_plugin(part: PartUnderTest) -> None:
 
 
 def torch_free_code(part: PartUnderTest) -> None:
-    """A fresh process imports the part's code and has not imported torch: reports are made without it."""
+    """A fresh process imports the part's code without importing torch, because reports are made without torch."""
     reference = part.declared.build
     if not isinstance(reference, str):
         raise Skip("its code is in a plugin of one file")

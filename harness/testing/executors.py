@@ -15,8 +15,9 @@ from harness.testing.part_under_test import Broken, PartUnderTest
 
 
 def complete_records(part: PartUnderTest) -> str:
-    """A small block gives records of both trials, one call of `keep` a replicate; a second call measures nothing."""
-    trial = some_trial(part)
+    """For a small block, the executor delivers records of both trials, with one call of `keep` per replicate. A second
+    call measures nothing."""
+    trial = any_trial(part)
     speed = Speed(batches=1, warm_up=0.001, seconds=0.005, budget=0.01, quick=True)
     block = Block({}, (trial, replace(trial, level="again", seed=1)), Measures.of(speed=speed))
     with tempfile.TemporaryDirectory() as folder:
@@ -40,8 +41,8 @@ def complete_records(part: PartUnderTest) -> str:
     return f"{len(records)} records"
 
 
-def some_trial(part: PartUnderTest) -> Trial:
-    """A small trial of any model and dataset."""
+def any_trial(part: PartUnderTest) -> Trial:
+    """A small trial of any model and dataset. Raises Skip if there is none."""
     for entry in part.catalog.entries(Model).values():
         try:
             return PartUnderTest(part.catalog, entry, {}, part.using).trial

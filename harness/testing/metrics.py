@@ -1,4 +1,4 @@
-"""Promises of metrics: numbers from any stored run, which they leave unchanged."""
+"""Promises of metrics: they compute numbers from any stored run and do not change it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def synthetic_samples(counts: dict[str, float], phases: tuple[str, ...] = PHASES
 
 @cache
 def counted_amounts(part: PartUnderTest) -> dict[str, float]:
-    """What the available datasets count in a batch."""
+    """The amounts that the available datasets count in a batch."""
     found: dict[str, float] = {}
     for companion in part.companions(Dataset):
         parameters = {name: value for name, value in companion.items() if name != "name"}
@@ -57,25 +57,25 @@ def finite_values(part: PartUnderTest) -> str:
     return f"{full:.4g}; without phases and counts {'None' if bare is None else f'{bare:.4g}'}"
 
 
-def check_value(part: PartUnderTest, samples: Samples, what: str) -> float | None:
+def check_value(part: PartUnderTest, samples: Samples, run: str) -> float | None:
     """The mean of the metric's values. Raises Broken unless a report accepts them, and costs are positive."""
-    stored = stored_form(part, samples)
+    stored = metric_input(part, samples)
     value = part.code(stored)
     try:
         found = answer_in(part.declared, value, stored)
     except ValueError as error:
-        raise Broken(f"for {what}, {error}") from error
+        raise Broken(f"for {run}, {error}") from error
     if found is None:
         return None
     if part.declared.per == "sample" and not (found > 0).all():
-        raise Broken(f"for {what}, it returns costs that are not above zero")
+        raise Broken(f"for {run}, it returns costs that are not above zero")
     return float(np.mean(found))
 
 
 def read_only(part: PartUnderTest) -> None:
     """Computing the metric leaves its input unchanged, and a second computation returns the same."""
     samples = synthetic_samples(counted_amounts(part))
-    stored = stored_form(part, samples)
+    stored = metric_input(part, samples)
     before = pickle.dumps((samples, stored))
     first = np.asarray(part.code(stored), dtype=object).tolist()
     if pickle.dumps((samples, stored)) != before:
@@ -84,6 +84,6 @@ def read_only(part: PartUnderTest) -> None:
         raise Broken("computing it again returns something else")
 
 
-def stored_form(part: PartUnderTest, samples: Samples) -> Any:
-    """What this metric gets: samples, or the totals of their counts."""
+def metric_input(part: PartUnderTest, samples: Samples) -> Any:
+    """The argument of this metric: samples, or the totals of their counts."""
     return samples.totals() if part.declared.per == "counts" else samples

@@ -1,4 +1,4 @@
-"""Promises of models: shapes, gradients, training, and predictions that depend on the example alone."""
+"""Promises of models: shapes, gradients, training, and predictions that do not depend on the other examples."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from harness.errors import UserError
 from harness.measure.kinds.verify import as_dtype, prepared
 from harness.measure.runtime.builder import BuiltTrial
 from harness.plugins.parts import Skip
-from harness.testing.part_under_test import BATCH, Broken, PartUnderTest, described, train_step
+from harness.testing.part_under_test import BATCH, Broken, PartUnderTest, message_prefix, train_step
 
-#: The largest relative difference of results in float64 that rounding explains.
+#: The largest relative difference of results in float64 that rounding can cause.
 ROUNDING = 1e-9
 #: The step of a finite difference along a unit vector, and the relative error that is allowed in a derivative.
 STEP, TOLERANCE = 1e-5, 1e-5
@@ -25,16 +25,16 @@ def every_setting(part: PartUnderTest) -> tuple[dict[str, BuiltTrial], list[str]
     built, rejected = {}, []
     for parameters in part.settings():
         try:
-            built[described(parameters)] = part.built(**parameters)
+            built[message_prefix(parameters)] = part.built(**parameters)
         except (ValueError, UserError, Skip) as error:
             if not parameters:
                 raise
-            rejected.append(f"{described(parameters)}rejected: {error}")
+            rejected.append(f"{message_prefix(parameters)}rejected: {error}")
     return built, rejected
 
 
 def shapes(part: PartUnderTest) -> str:
-    """Loss, predictions and observations have the due shapes in every setting and for every batch."""
+    """Loss, predictions and observations have the right shapes in every setting and for every batch."""
     settings, rejected = every_setting(part)
     for setting, built in settings.items():
         for examples in part.probes:
@@ -154,7 +154,7 @@ def gradients(part: PartUnderTest) -> str:
 
 
 def trains(part: PartUnderTest) -> str:
-    """Thirty steps on one batch keep all numbers finite, and a model's loss falls."""
+    """In thirty steps on one batch, all numbers stay finite, and the loss of a model decreases."""
     built = part.built()
     torch.manual_seed(0)
     batch = built.batch(part.examples)

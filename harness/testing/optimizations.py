@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from unittest.mock import patch
 
 import torch
 
@@ -13,7 +12,7 @@ from harness.testing.part_under_test import Broken, PartUnderTest
 
 
 def declared_changes(part: PartUnderTest) -> str:
-    """A trial with the optimization is verified against the same trial without it, as before every run."""
+    """A trial with the optimization is verified against the same trial without it, as before timing."""
     finding = verify_level(part.base, part.level(part.base), catalog=part.catalog)
     if finding["outcome"] != "ok":
         raise Broken(finding["reason"])
@@ -21,10 +20,15 @@ def declared_changes(part: PartUnderTest) -> str:
 
 
 def plans_without_building(part: PartUnderTest) -> None:
-    """On an empty recipe, as the planner calls it, it returns a recipe, builds no module and draws nothing."""
+    """Called with an empty recipe, as in planning, the optimization returns a recipe, builds no module and draws no
+    random number."""
     parameters = {spec.name: spec.parameters for spec in part.trial.use}[part.declared.name]
     generator = torch.get_rng_state()
-    with no_modules():
+
+    def refuse(module: torch.nn.Module, *arguments: object, **more: object) -> None:
+        raise Broken(f"it builds a {type(module).__name__} while it is planned")
+
+    with patch.object(torch.nn.Module, "__init__", refuse):
         recipe = part.code(Recipe().as_used_by(part.declared.name), **parameters)
     if not isinstance(recipe, Recipe):
         raise Broken(f"it returns a {type(recipe).__name__}, not a recipe")
@@ -32,18 +36,3 @@ def plans_without_building(part: PartUnderTest) -> None:
         raise Broken("it draws from torch's random generator while it is planned")
     if not recipe.changes and not part.declared.environment:
         raise Skip("with these parameters, it changes no seam and no environment")
-
-
-@contextmanager
-def no_modules() -> Iterator[None]:
-    """Raise Broken if a module is built inside."""
-    original = torch.nn.Module.__init__
-
-    def refuse(module: torch.nn.Module, *arguments: object, **more: object) -> None:
-        raise Broken(f"it builds a {type(module).__name__} while it is planned")
-
-    torch.nn.Module.__init__ = refuse
-    try:
-        yield
-    finally:
-        torch.nn.Module.__init__ = original

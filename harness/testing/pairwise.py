@@ -1,10 +1,9 @@
-"""Pairwise verification: levels against a base, in this process, as a run verifies them before timing."""
+"""Pairwise verification of levels against a base, in this process, as a run verifies them before timing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from harness.plugins.catalog import Catalog
@@ -28,7 +27,6 @@ def verify_levels(
     fails, so do all levels. Raises UserError if one of them has a mistake, and Skip if they cannot be combined.
     """
     from harness.measure.kinds.verify import verify_block
-    from harness.measure.runtime.batches import work_set
     from harness.measure.runtime.builder import TrialBuilder
     from harness.measure.runtime.watchdog import Watchdog
 
@@ -43,8 +41,7 @@ def verify_levels(
         found[trial.level] = {**finding, "changes": trial.changes}
         if finding["outcome"] == "ok":
             built = builder.build(trial)
-            examples = work_set(builder.data(trial.dataset).train, trial.batch_size, BATCHES, trial.seed)
-            for batch in built.batches(examples, Random(0)):
+            for batch in built.work_batches(builder.work_set(trial, BATCHES)):
                 train_step(built, built.batch(batch))
     return found
 
@@ -59,6 +56,6 @@ def verify_level(
 def assert_promises(
     base: Mapping[str, Any], level: Mapping[str, Any], plugins: Iterable[Path] = (), catalog: Catalog | None = None
 ) -> None:
-    """Raise AssertionError with the reason unless `verify_level` finds that the level keeps its promises."""
+    """Raise AssertionError with the reason unless the outcome of `verify_level` is "ok"."""
     finding = verify_level(base, level, plugins, catalog)
     assert finding["outcome"] == "ok", f"{finding['outcome']}: {finding['reason']}"

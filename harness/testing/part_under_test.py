@@ -1,6 +1,6 @@
 """A part under test, with the other parts that it needs: a model needs a dataset, an optimization needs both.
 
-Nothing here imports torch until a trial is built.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 #: Examples in a batch of the kit, unless a promise needs another size.
 BATCH = 8
-#: Parameters that name files of the user. Only they may have no default.
+#: Parameters that name files of the user. Only these parameters may lack a default.
 USER_FILES = ("path", "file")
-#: The place that messages about the kit's own suite name.
+#: The name of the kit's suite in messages.
 SUITE = "the tested suite"
 
 
@@ -39,8 +39,9 @@ class Broken(AssertionError):
 class PartUnderTest:
     """A part with its parameters, and the parts to combine it with.
 
-    `using` names some of these, each as in a suite: a name, or a mapping with parameters. The others are searched for,
-    first in the same plugin, then in all plugins, until a model, a dataset and an optimizer can be built with the part.
+    `using` are some of these, each as in a suite: a name, or a mapping with parameters. The kit searches for the
+    others, first in the same plugin, then in all plugins, until a model, a dataset and an optimizer can be built with
+    the part.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class PartUnderTest:
         self.owner = entry.owner
         self.parameters = dict(parameters or {})
         #: The part as a suite names it.
-        self.written = {"name": entry.part.name, **self.parameters}
+        self.suite_entry = {"name": entry.part.name, **self.parameters}
         self.using = [{"name": one} if isinstance(one, str) else dict(one) for one in using]
 
     def __str__(self) -> str:
@@ -83,10 +84,10 @@ class PartUnderTest:
 
     @property
     def base(self) -> dict[str, Any]:
-        """The base of a suite that tests the part: the part itself, unless it is an optimization, and companions.
+        """The base of a suite that tests the part: the part itself, unless it is an optimization, and its companions.
 
-        Raises Broken if a model or dataset fits nothing. Raises Skip if an optimization fits nothing, or if a dataset
-        needs a file of the user.
+        Raises Broken if a model or dataset cannot be combined with any part here. Raises Skip if an optimization
+        cannot, or if a dataset needs a file of the user.
         """
         if isinstance(self._base_or_error, Exception):
             raise self._base_or_error
@@ -95,12 +96,12 @@ class PartUnderTest:
     @cached_property
     def _base_or_error(self) -> dict[str, Any] | Exception:
         from harness.measure.runtime.failure import reason_of
-        from harness.testing.side_effects import restored
+        from harness.measure.runtime.global_state import restored
 
         rejected: list[str] = []
         for base in self._candidates():
             try:
-                with restored():  # another promise is about side effects
+                with restored():  # side effects are the subject of another promise
                     self._try_out(base)
                 return base
             except (UserError, Skip) as error:
@@ -116,7 +117,7 @@ class PartUnderTest:
         if isinstance(self.declared, Optimization):
             return Skip(f"nothing here can be combined with it: {reason}")
         if missing := [name for name in USER_FILES if name in self.schema and not self.parameters.get(name)]:
-            return Skip(f"its data are not here; give their {missing[0]}: '{{name: ..., {missing[0]}: ...}}'")
+            return Skip(f"its data are not here; set the parameter {missing[0]}: '{{name: ..., {missing[0]}: ...}}'")
         return Broken(f"it cannot be planned or built: {reason}")
 
     def _candidates(self) -> Iterator[dict[str, Any]]:
@@ -131,10 +132,10 @@ class PartUnderTest:
                     }
 
     def companions(self, kind: type[Part], role: str | None = None) -> Iterator[dict[str, Any]]:
-        """Parts of a kind (and role) as a suite names them: the part itself if it is a model or dataset of this kind;
-        else those in `using`; else all that need no parameter, those of the same plugin first."""
+        """The parts of a kind (and role) to combine, as in a suite: the part itself if it is a model or dataset of this
+        kind; else those in `using`; else all whose parameters have defaults, those of the same plugin first."""
         if isinstance(self.declared, kind) and not isinstance(self.declared, Optimization):
-            yield self.written
+            yield self.suite_entry
             return
         entries = self.catalog.entries(kind)
         fitting = {name: entry for name, entry in entries.items() if role is None or entry.part.role == role}
@@ -161,7 +162,7 @@ class PartUnderTest:
         if not isinstance(self.declared, Optimization):
             return {}
         drop = [base["use"][0]["name"]] if self.declared.role == "optimizer" else []
-        return {"use": [self.written], **({"drop": drop} if drop else {})}
+        return {"use": [self.suite_entry], **({"drop": drop} if drop else {})}
 
     @cached_property
     def trial(self) -> Trial:
@@ -187,7 +188,7 @@ class PartUnderTest:
 
     @cached_property
     def probes(self) -> list[list[Any]]:
-        """Batches of examples: the hard ones that the dataset provides, or some of several sizes."""
+        """Batches of examples: the difficult ones that the dataset provides, or batches of several sizes."""
         from harness.measure.kinds.verify import default_probes
 
         data = self.data
@@ -199,7 +200,7 @@ class PartUnderTest:
         return list(self.data.train[:BATCH])
 
     def settings(self) -> Iterator[dict[str, Any]]:
-        """Changes of parameters: none, then each bool and each Literal set to each of its other values."""
+        """Changes of parameters: no change, then each bool and each Literal set to each of its other values."""
         yield {}
         values, _ = check_values(self.schema, self.parameters, self.owner)
         for name, parameter in self.schema.items():
@@ -210,7 +211,7 @@ class PartUnderTest:
 
 
 def plan_levels(catalog: Catalog, base: Mapping[str, Any], levels: Mapping[str, Mapping[str, Any]]) -> Block:
-    """The block of a base and its levels, all as in a suite. Raises Skip if they cannot be combined."""
+    """The block of a base and its levels, all written as in a suite. Raises Skip if they cannot be combined."""
     document = {
         "question": "Does the part keep its promises?",
         "base": dict(base),
@@ -229,6 +230,6 @@ def train_step(built: BuiltTrial, batch: Any) -> torch.Tensor:
     return built.step(built, batch, lambda phase: None)
 
 
-def described(parameters: Mapping[str, Any]) -> str:
-    """Changed parameters as the beginning of a message; empty if there are none."""
+def message_prefix(parameters: Mapping[str, Any]) -> str:
+    """The beginning of a message about changed parameters; empty if there are none."""
     return f"with {', '.join(f'{name} = {value!r}' for name, value in parameters.items())}: " if parameters else ""

@@ -1,4 +1,4 @@
-"""Promises of models and optimizations: the same results from a seed, a state dict, another process or device."""
+"""Promises of models and optimizations: the same results for the same seed, state dict, dtype and device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEPS = 3
 
 
 def losses_of_steps(built: BuiltTrial, part: PartUnderTest, seed: int = 0) -> list[float]:
-    """The losses of some steps on one batch; what is drawn follows from the seed."""
+    """The losses of some steps on one batch, with the random numbers of a seed."""
     torch.manual_seed(seed)
     batch = built.batch(part.examples)
     return [float(train_step(built, batch)) for _ in range(STEPS)]
@@ -31,7 +31,7 @@ def repeats(part: PartUnderTest) -> None:
     """Two builds with one seed start with the same bits and stay equal while they train."""
     one, other = part.built(seed=1), part.built(seed=1)
     if digest_of_weights(one.model) != digest_of_weights(other.model):
-        raise Broken("two builds with the same seed begin with different weights")
+        raise Broken("two builds with the same seed start with different weights")
     losses = losses_of_steps(one, part), losses_of_steps(other, part)
     if losses[0] != losses[1]:
         raise Broken(f"with the same seed, {STEPS} steps have the losses {losses[0]} and {losses[1]}")
@@ -63,7 +63,7 @@ def state_dict(part: PartUnderTest) -> None:
 
 
 def through_a_file(state: Any) -> Any:
-    """A state that torch saved and loaded, with nothing but weights allowed."""
+    """The state after torch.save and torch.load with weights_only=True."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
@@ -91,7 +91,8 @@ def rebuilds(part: PartUnderTest) -> str:
 
 
 def dtypes(part: PartUnderTest) -> None:
-    """In float64 it computes in float64; back in float32 it predicts the same bits as before."""
+    """In float64, the part computes in float64. Moved back to float32, its predictions are bit-identical to those
+    before."""
     built = part.built()
     built.model.eval()
     before = predicted(built, part.examples)
@@ -122,7 +123,8 @@ def check_same(where: str, before: torch.Tensor, after: torch.Tensor) -> None:
 
 
 def devices(part: PartUnderTest) -> str:
-    """On another device it computes there. Without a GPU, torch's meta device finds tensors that were left behind."""
+    """Moved to another device, the part computes there. Without a GPU, torch's meta device finds tensors that were not
+    moved."""
     if torch.cuda.is_available():
         return on_a_gpu(part)
     built = part.built()
@@ -141,7 +143,7 @@ def devices(part: PartUnderTest) -> str:
 
 
 def on_a_gpu(part: PartUnderTest) -> str:
-    """On a GPU it predicts the same there, and back on the CPU the same bits as before."""
+    """On a GPU, the predictions are the same. Moved back to the CPU, they are bit-identical to those before."""
     built = part.built()
 
     def predicted_on(device: str) -> torch.Tensor:

@@ -1,32 +1,25 @@
-"""Promises about side effects: global state stays as it was, and no batch stays in memory."""
+"""Promises about side effects: global state does not change, and no batch stays in memory."""
 
 from __future__ import annotations
 
 import gc
-import os
-import random
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 
-from harness.measure.runtime import global_state as shared
 from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.digests import tensors_in
+from harness.measure.runtime.global_state import PROCESS, SETTINGS
 from harness.plugins.parts import Dataset
 from harness.testing.part_under_test import Broken, PartUnderTest, train_step
 
 #: The global state of a process, without torch's generator, which models may use while they are built and trained.
 STATE: dict[str, Callable[[], Any]] = {
-    **{name: setting.read for name, setting in shared.SETTINGS.items()},
+    **{name: setting.read for name, setting in (SETTINGS | PROCESS).items()},
     "inference mode": torch.is_inference_mode_enabled,
-    # Torch's compiler sets the variable of its cache.
-    "environment variables": lambda: {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"},
-    "Python's random generator": random.getstate,
-    "NumPy's random generator": lambda: [np.array(part).tolist() for part in np.random.get_state(legacy=True)],
 }
 
 
@@ -40,23 +33,6 @@ def unchanged(action: str, *, generator: bool = False) -> Iterator[None]:
         raise Broken(f"{action} changes {', '.join(changed)}")
     if generator and not torch.equal(drawn, torch.get_rng_state()):
         raise Broken(f"{action} draws from torch's random generator")
-
-
-@contextmanager
-def restored() -> Iterator[None]:
-    """Restore the global state afterwards. Inside, torch uses one thread: more do not speed up small batches, and spin
-    between operators."""
-    state, python, variables = shared.GlobalState(), random.getstate(), dict(os.environ)
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        state.restore()
-        random.setstate(python)
-        if dict(os.environ) != variables:
-            os.environ.clear()
-            os.environ.update(variables)
 
 
 def global_state(part: PartUnderTest) -> None:
@@ -80,14 +56,14 @@ def global_state(part: PartUnderTest) -> None:
 
 
 def no_leaks(part: PartUnderTest) -> None:
-    """After a step, and after a prediction, no tensor of the batch is alive, and the number of tensors is constant."""
+    """After a step and after a prediction, no tensor of the batch is alive, and the number of tensors is constant."""
     built = part.built()
     actions: dict[str, Callable[[Any], Any]] = {
         "step": lambda batch: train_step(built, batch),
         "prediction": lambda batch: built.evaluate(built.model, batch).detach(),
     }
     gc.collect()
-    gc.freeze()  # objects that exist already need not be searched again and again
+    gc.freeze()  # the collector then skips objects that already exist
     try:
         for name, act in actions.items():
             alive = tensors_alive(built, part, act)

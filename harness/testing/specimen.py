@@ -1,6 +1,6 @@
 """The plugin that the self-test measures: a model, random data, and an optimization with a known effect.
 
-A step takes a few milliseconds of matrix products and their gradients. The file is loaded as a plugin of its own.
+A step takes a few milliseconds of matrix products and their gradients. The file is loaded as a separate plugin.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Points(NamedTuple):
 
 
 class Layers(nn.Module):  # type: ignore[misc]
-    """Linear layers with tanh between them, and a squared error."""
+    """Linear layers with tanh between them, trained with the squared error."""
 
     def __init__(self, features: int, *, width: int = 256, depth: int = 4) -> None:
         super().__init__()
@@ -69,8 +69,8 @@ def descent(recipe: harness.Recipe, *, lr: float = 1e-3) -> harness.Recipe:
 
 
 def waste(recipe: harness.Recipe, *, share: float = 0.05) -> harness.Recipe:
-    """Spin for this share of the step's own time, measured on thread time: the CPU clock does not see sleep, and the
-    wall clock would add time that other programs took."""
+    """Spin for this share of the step's duration. The duration is CPU time of this thread, because wall time would
+    include time in which other programs ran; spinning is used, because sleeping takes no CPU time."""
 
     def slowed(step: Any) -> Any:
         def run(built: Any, batch: Any, mark: Any) -> Any:
@@ -102,4 +102,4 @@ def provide_datasets() -> Iterator[harness.Dataset]:
 def provide_optimizations() -> Iterator[harness.Optimization]:
     """The optimizer, and the optimization with a known effect."""
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
-    yield harness.Optimization("waste", waste, "waste a share of the step's own time", changes="rounding")
+    yield harness.Optimization("waste", waste, "spend additional CPU time, a share of the step", changes="rounding")

@@ -37,7 +37,7 @@ def ask(check: str, catalog: Catalog, **details: Any) -> Any:
 
 
 def list_parts(files: list[str], plugin: str) -> bool:
-    """Whether torch is imported once an installed plugin has listed its parts."""
+    """Whether listing the parts of an installed plugin imports torch."""
     entry_point = installed().get(plugin)
     module = entry_point.load() if entry_point else None
     for hook in KINDS.values():
@@ -46,7 +46,7 @@ def list_parts(files: list[str], plugin: str) -> bool:
 
 
 def import_code(files: list[str], reference: str) -> bool:
-    """Whether torch is imported with the code of a part. Of all plugins, only the file with this code is loaded."""
+    """Whether importing the code of a part imports torch. Of all plugins, only the file with this code is loaded."""
     others = {name.partition(":")[0] for name in installed()} - {CORE}
     load_plugins((Path(file) for file in files if Path(file).stem == reference.partition(":")[0]), without=others)
     resolve(reference, "the part")

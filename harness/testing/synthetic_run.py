@@ -1,4 +1,4 @@
-"""A synthetic run for reporters: two blocks, every outcome, and names that are hard to write."""
+"""A synthetic run for tests of reporters: two blocks, failed and skipped trials, and names with special characters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROCESSES = 5
 
 
 def write_run(results: Path) -> Store:
-    """Write a run with a faster level, a failed one, a skipped one and a claim."""
+    """Write a run with a faster level, a failed level, a skipped context and a claim."""
     spec = Spec("x", {}, "nobody", "0")
     blocks = []
     for size in ("small", "large"):
@@ -45,7 +45,7 @@ def verified(block: Block, trial: Trial) -> Record:
 
 
 def timed(block: Block, level: str, role: str, process: int) -> Record:
-    """The samples of one process: five visits of eight batches; the level with the hard name is 10 % faster."""
+    """The samples of one process: five visits of eight batches. The level with the special name is 10 % faster."""
     base = (900_000 if level == HARD else 1_000_000) + 1_000 * process + (500 if role == "control" else 0)
     wall = [base + 10_000 * (sample % 8) + 37 * (sample // 8) for sample in range(40)]
     samples = {

@@ -178,13 +178,13 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         "tf32:tf32", "TensorFloat-32 in float32 products on CUDA allowed or forbidden", "model",
         source="torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32",
     )  # fmt: skip
-    surroundings = "harness_rnn.optimizations.surroundings"
+    environments = "harness_rnn.optimizations.environments"
     yield _optimization(
-        "surroundings:threads", "several threads", "rounding", environment=f"{surroundings}:threads_environment"
+        "environments:threads", "several threads", "rounding", environment=f"{environments}:threads_environment"
     )
     yield _optimization(
-        "surroundings:allocator", "an allocator that keeps the memory that a step frees", "rounding",
-        source="mallopt(3)", environment=f"{surroundings}:allocator_environment",
+        "environments:allocator", "an allocator that keeps the memory that a step frees", "rounding",
+        source="mallopt(3)", environment=f"{environments}:allocator_environment",
     )  # fmt: skip
 
 

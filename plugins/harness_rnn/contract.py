@@ -225,9 +225,9 @@ class SequenceModel(nn.Module):
     def run(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs (B, T, D*H), final (B, D*H) and the prediction: (B, C), or (B, T, C) for the task "steps"."""
         outputs, final, _ = self.core(self.embed(batch.tokens), batch.lengths)
-        return outputs, final, self.answer(outputs, final, batch.lengths)
+        return outputs, final, self.predict_from(outputs, final, batch.lengths)
 
-    def answer(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
+    def predict_from(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
         """The prediction from the results of the core: for each step, or for the readout of the sequence."""
         return self.head(outputs if self.facts.task == "steps" else self.readout(outputs, final, lengths))
 

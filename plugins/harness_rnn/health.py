@@ -56,7 +56,7 @@ def gradient_by_lag(model: SequenceModel, batch: SequenceBatch) -> dict[str, lis
     with torch.enable_grad():
         x = model.embed(batch.tokens).detach().requires_grad_()
         outputs, final, _ = model.core(x, batch.lengths)
-        loss = model.criterion(model.answer(outputs, final, batch.lengths), labels)
+        loss = model.criterion(model.predict_from(outputs, final, batch.lengths), labels)
         (gradient,) = torch.autograd.grad(loss, x)
     norms = gradient.double().norm(dim=2).cpu()  # (B, T)
     lags, means = [], []

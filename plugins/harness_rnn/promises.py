@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness import Skip
 from harness.testing import Broken, PartUnderTest, verify_level
-from harness.testing.part_under_test import described
+from harness.testing.part_under_test import message_prefix
 from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceExample, SequenceFacts, SequenceModel, collate
 
 #: Lengths of a ragged batch: unsorted, with ties and ones, the longest neither first nor last.
@@ -69,7 +69,7 @@ def every_variant(part: PartUnderTest, *, dropout: bool = True) -> Iterator[tupl
     for task, facts in TASKS.items():
         yield f"for the task {task!r}: ", facts, {}
     for parameters in settings(part, dropout=dropout):
-        yield described(parameters), CLASS_OF_TOKENS, parameters
+        yield message_prefix(parameters), CLASS_OF_TOKENS, parameters
 
 
 def settings(part: PartUnderTest, *, dropout: bool = True) -> Iterator[dict[str, Any]]:
@@ -143,10 +143,10 @@ def packed_as_padded(part: PartUnderTest) -> str:
     for parameters in settings(part, dropout=False):
         if parameters.get("num_layers", 1) > 2:
             continue  # no different from two
-        base = {**part.base, "model": {**small_sizes(part), **part.written, **parameters}}
+        base = {**part.base, "model": {**small_sizes(part), **part.suite_entry, **parameters}}
         finding = verify_level(base, {"use": ["pack"]}, catalog=part.catalog)
         if finding["outcome"] != "ok":
-            raise Broken(f"{described(parameters)}{finding['reason']}")
+            raise Broken(f"{message_prefix(parameters)}{finding['reason']}")
         tried += 1
     return f"{tried} settings"
 
@@ -166,7 +166,7 @@ def carried_state(part: PartUnderTest) -> str:
         second, last, _ = model.core(x[:, 3:], torch.tensor([5, 5, 5]), carry)
         difference = max(distance(torch.cat([first, second], 1), whole), distance(last, final))
         if difference > ROUNDING:
-            raise Broken(f"{described(parameters)}the error of two pieces is {difference:.1e}")
+            raise Broken(f"{message_prefix(parameters)}the error of two pieces is {difference:.1e}")
         tried += 1
     return f"{tried} settings"
 

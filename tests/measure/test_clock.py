@@ -1,4 +1,4 @@
-"""The clock on a clock that the test turns: exact to the nanosecond."""
+"""The clock, tested with a fake clock that is exact to the nanosecond."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.records.settings import Speed
 
 
 class FakeTime:
-    """Moves only when told to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -47,17 +47,17 @@ class FakeMember:
         mark("forward")
 
 
-def measure(ways: dict[str, list[list[int]]], passes: int = 5, repeats: int = 1):
+def measure(variants: dict[str, list[list[int]]], passes: int = 5, repeats: int = 1):
     time, log = FakeTime(), []
-    members = [FakeMember(time, way, log) for way in ways.values()]
-    buffers = [SampleBuffer(repeats=repeats) for _ in ways]
-    batches = len(next(iter(ways.values())))
+    members = [FakeMember(time, variant, log) for variant in variants.values()]
+    buffers = [SampleBuffer(repeats=repeats) for _ in variants]
+    batches = len(next(iter(variants.values())))
     run_rounds(members, buffers, batches, range(passes * batches), time.clock(), Random(0))
-    return members, dict(zip(ways, buffers, strict=True)), log
+    return members, dict(zip(variants, buffers, strict=True)), log
 
 
 class FakeDevice:
-    """Works off its queue on its own: the host runs ahead, and an event reads the device's clock when its turn comes."""
+    """Processes its queue asynchronously: the host continues, and an event reads the device's clock when it is reached."""
 
     def __init__(self) -> None:
         self.host = self.free_at = self.waits = 0
@@ -83,7 +83,7 @@ class FakeDevice:
         return Event()
 
 
-def test_a_device_s_events_mark_phases_without_making_it_wait():
+def test_events_mark_phases_without_synchronizing_the_device():
     device = FakeDevice()
 
     class Member:
@@ -112,8 +112,8 @@ def test_a_device_s_events_mark_phases_without_making_it_wait():
     assert buffer.wall == [500 + 8010 + 14000] * 3
 
 
-def test_ratio_of_sums_to_a_billionth():
-    """Time as a function of length, batches cut two ways: the estimate is the ratio of the sums."""
+def test_the_estimate_is_the_ratio_of_sums():
+    """Time as a function of length, batches cut two variants: the estimate is the ratio of the sums."""
     random = Random(1)
     for spread in (0.2, 1.0, 2.0):
         lengths = [max(1, round(random.lognormvariate(3, spread))) for _ in range(256)]
@@ -127,15 +127,15 @@ def test_ratio_of_sums_to_a_billionth():
         ]
         (value,) = Measured(this, records, "train").log_ratios("bucketed", "variant")
         times = {
-            level: sum(100 * len(batch) + 1000 * max(batch) * len(batch) for batch in way)
-            for level, way in (("padded", padded), ("bucketed", bucketed))
+            level: sum(100 * len(batch) + 1000 * max(batch) * len(batch) for batch in variant)
+            for level, variant in (("padded", padded), ("bucketed", bucketed))
         }
         assert abs(math.exp(value) - times["bucketed"] / times["padded"]) < 1e-9
 
 
 def test_every_round_runs_each_member_once_on_its_batch():
-    ways = {name: [[1], [2], [3]] for name in "abc"}
-    members, buffers, log = measure(ways, passes=2)
+    variants = {name: [[1], [2], [3]] for name in "abc"}
+    members, buffers, log = measure(variants, passes=2)
     for number in range(6):
         ran = log[number * 3 : number * 3 + 3]
         assert {member for member, _ in ran} == set(members)
@@ -145,7 +145,7 @@ def test_every_round_runs_each_member_once_on_its_batch():
     assert [member.restored for member in members] == [2, 2, 2]
 
 
-def test_phases_sum_to_the_step_and_nothing_else_is_on_the_clock():
+def test_phases_sum_to_the_step_and_nothing_else_is_timed():
     _, buffers, _ = measure({"a": [[5, 3], [1, 1]], "b": [[5, 3], [1, 1]]}, repeats=4)
     for buffer in buffers.values():
         assert buffer.wall == [4 * (200 + 10_000), 4 * (200 + 2000)] * 5
@@ -164,7 +164,7 @@ def test_a_step_without_marks_is_one_phase():
     assert buffer.phases == {"step": [5, 5]}
 
 
-def test_a_phase_that_comes_late_is_zero_before():
+def test_a_phase_that_appears_late_is_zero_before():
     time = FakeTime()
 
     class Late(FakeMember):

@@ -1,4 +1,4 @@
-"""Failures are data: each ends as a record with its reason, and the rest goes on. These start real processes."""
+"""The coordinator: failures become records, and the other trials are measured. These tests start real processes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def broken(measured) -> list[Record]:
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(broken, how):
+def test_a_broken_model_fails_in_verification_and_the_others_are_measured(broken, how):
     found = outcomes(broken, "verify")
     assert found[how][0] == "failed"
     assert BROKEN[how] in found[how][1]
@@ -91,8 +91,8 @@ def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(broken, how):
     assert len(replicates(broken, broken[0].block, "speed.train")) == 5
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell that a child ended before its pipe did")
-def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="this build of Python has no pidfd_open")
+def test_processes_that_a_model_starts_are_not_waited_for(measured, servers):
     records = measured("bad: {model: {name: broken, how: leaves}}")
     words = (servers.folder / "worker.log").read_text().split()
     left = [int(number) for word, number in pairwise(words) if word == "left"]
@@ -141,7 +141,7 @@ def test_trials_of_different_environments_take_turns(measured, planned):
 OTHER = "dataset fickle (plugin toy.py) has other examples than before, under the same fingerprint 'fickle 1'"
 
 
-def test_a_dataset_whose_fingerprint_lies_is_found_out(measured, servers):
+def test_a_wrong_fingerprint_of_a_dataset_is_found(measured, servers):
     """Two processes of one run, and two runs of one block, must see the same examples."""
     fickle = SUITE.replace("points", "fickle")
     records = measured("away: {use: [elsewhere]}", text=fickle)
@@ -152,20 +152,20 @@ def test_a_dataset_whose_fingerprint_lies_is_found_out(measured, servers):
     assert {record.outcome for record in honest} == {"ok"}
     verified = [record for record in honest if record.measure == "verify"]
     servers.examples.clear()
-    servers.drop(servers.get({}))  # as another run would, it then asks a new process
+    servers.get({}).close()  # then a new process loads the data, as in another run
     later = measured("backwards: {use: [reverse]}", text=fickle, done=verified)[len(verified) :]
     assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
 
 
 @pytest.mark.slow
-def test_several_threads_in_turns_stop_each_other_and_all_come_home(measured):
+def test_processes_with_several_threads_take_turns(measured):
     records = measured("two: {use: [{name: elsewhere, threads: 2}]}")
     assert len(replicates(records, records[0].block, "speed.train")) == 10
     assert all(r.outcome == "ok" for r in records)
 
 
 @pytest.mark.slow
-def test_whoever_hangs_in_turns_is_left_out_and_the_others_are_not_kept_waiting(measured):
+def test_a_process_that_hangs_in_its_turn_is_left_out(measured):
     bad = f"{AWAY}\n    bad: {{model: {{name: broken, how: hangs, at: 60}}, use: [{{name: elsewhere, threads: 1}}]}}"
     records = measured(bad, "measure.limit=1 s")
     assert outcomes(records, "verify")["bad"][0] == "ok"
@@ -188,7 +188,7 @@ def test_a_library_that_was_not_preloaded_is_an_error(measured):
     assert set(outcomes(records, "speed.train")) == {"plain", "backwards"}
 
 
-def test_a_model_that_fails_on_the_clock_is_left_out(measured):
+def test_a_model_that_fails_during_timing_is_left_out(measured):
     records = measured("backwards: {use: [reverse]}\n    bad: {model: {name: broken, at: 60}}")
     assert outcomes(records, "verify")["bad"][0] == "ok"
     assert outcomes(records, "speed.train")["bad"][0] == "failed"
@@ -206,14 +206,14 @@ def test_a_broken_baseline_skips_the_block(measured, planned):
     assert {r.measure for r in records} == {"verify"}
 
 
-def test_a_dataset_too_small_says_what_to_lower(measured):
+def test_the_message_about_a_small_dataset_says_what_to_lower(measured):
     records = measured("backwards: {use: [reverse]}", "base.dataset.size=20")
     found = outcomes(records, "speed.train")
     assert found["plain"][0] == "failed"
     assert "lower measure.speed.batches" in found["plain"][1]
 
 
-def test_nothing_done_is_measured_again(measured, whole):
+def test_finished_work_is_not_measured_again(measured, whole):
     levels = "backwards: {use: [reverse]}"
     whole = [r for r in whole if not r.after_timing]
     half = [r for r in whole if r.replicate < 3]
@@ -223,13 +223,13 @@ def test_nothing_done_is_measured_again(measured, whole):
     assert measured(levels, done=whole) == whole
 
 
-def test_inference_has_no_backward(measured):
+def test_inference_has_no_backward_phase(measured):
     records = measured("backwards: {use: [reverse]}", "measure.speed.of=inference")
     sample = next(r for r in records if r.measure == "speed.inference")
     assert list(sample.data["phases"]) == ["collate", "forward"]
 
 
-def test_a_profile_comes_after_the_clock(whole, servers):
+def test_profiling_comes_after_timing(whole, servers):
     assert [r.measure for r in whole[-2:]] == ["profile.train", "profile.train"]
     data = whole[-1].data
     trace = servers.folder / "traces" / data["trace"]
@@ -238,7 +238,7 @@ def test_a_profile_comes_after_the_clock(whole, servers):
     assert any(name.startswith("aten::") for name in data["operators"]["name"])
 
 
-def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured, whole):
+def test_memory_and_cost_are_measured_after_timing_in_separate_processes(measured, whole):
     records = [r for r in whole if r.stage != "profile"]
     after = [r for r in records if r.after_timing]
     assert records[-len(after) :] == after
@@ -248,7 +248,7 @@ def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measu
         for measure in [f"{measure}.train"] * processes
         for level in ("plain", "backwards")
     ]
-    assert {r.outcome for r in after} <= {"ok", "skipped"}  # not every kernel tells a peak
+    assert {r.outcome for r in after} <= {"ok", "skipped"}  # not every kernel can reset the peak
     cold = [r.data for r in after if r.measure == "cold.train"]
     assert all(0 < data["built"] < data["ends"][0] < 60 for data in cold), "counted from the fork"
     some = [r for r in records if not r.after_timing] + after[:5]
@@ -257,14 +257,14 @@ def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measu
     ]
 
 
-def test_memory_and_cost_need_no_clock(measured):
+def test_memory_and_cost_do_not_need_timing(measured):
     text = SUITE.replace("  speed:", "  memory: {of: inference}\n  cost: {of: [train, inference]}\n  #")
     records = measured("backwards: {use: [reverse]}", text=text)
     assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("memory")} == {"inference"}
     assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("cost")} == {"train", "inference"}
 
 
-def test_a_trial_that_fails_after_the_clock_keeps_its_times(measured):
+def test_a_failure_after_timing_leaves_the_times_valid(measured):
     """The memory process runs 24 steps of each model, a cold one 16: the model breaks in the one and not the other."""
     levels = "bad: {model: {name: broken, at: 16}}"
     text = SUITE.replace("  speed:", "  memory: {}\n  cost: {}\n  #")
@@ -287,7 +287,7 @@ def test_other_plugin_versions_are_refused(planned, servers):
 
 
 @pytest.mark.slow
-def test_cold_caches_are_off_the_clock(measured):
+def test_flushing_caches_is_not_timed(measured):
     """A cache of 64 MiB is overwritten before each sample, which takes longer than the whole step."""
     warm = measured("backwards: {use: [reverse]}", "measure.speed.visits=5")
     cold = measured("backwards: {use: [reverse]}", "measure.speed.visits=5", "measure.speed.cache=cold")
@@ -300,7 +300,7 @@ def test_cold_caches_are_off_the_clock(measured):
 
 
 class Canned:
-    """Servers whose answers are made up at once."""
+    """Servers with fixed answers."""
 
     def __init__(self, data: dict) -> None:
         self.folder, self.catalog, self.examples, self.prepared, self.data = Path(), toy_catalog(), {}, None, data
@@ -315,21 +315,21 @@ class Canned:
         self.message = message
 
     def receive(self):
-        if self.message["do"] == "verify":
+        if self.message["request"] == "verify":
             return {"findings": [{"level": x, "outcome": "ok", "reason": "", "data": {}} for x in self.data]}
         members = self.message["members"]
         return {"data": [{"level": x, "role": role, "data": self.data[x]} for x, role in members], "seconds": 1.0}
 
 
-def test_quick_is_one_process(planned, whole):
+def test_a_quick_run_measures_in_one_process(planned, whole):
     (block,) = planned("backwards: {use: [reverse]}", quick=True).blocks
     records: list[Record] = []
     measure_block(block, [], records.extend, Canned({r.level: r.data for r in whole if r.measure == "speed.train"}))
     assert len(replicates(records, block.id, "speed.train")) == 1
 
 
-def test_the_server_dying_is_a_record(measured, servers):
-    """The last test here: whoever needs the server afterwards starts it again."""
+def test_the_death_of_a_server_is_recorded(measured, servers):
+    """The last test here. A later test starts the server again."""
     servers.get({}).process.kill()
     records = measured("backwards: {use: [reverse]}")
     assert {r.outcome for r in records} == {"failed"}

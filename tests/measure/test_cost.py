@@ -84,11 +84,11 @@ def test_attention_in_one_operator_is_counted_like_its_products():
         (aten.linalg_vector_norm.default, False),
     ],
 )
-def test_which_operators_need_a_formula(operator, expected):
+def test_operators_that_need_a_formula(operator, expected):
     assert multiplies(operator) is expected
 
 
-def test_an_operator_that_nobody_knows_is_named(member):
+def test_an_operator_without_a_formula_is_named(member):
     with torch.library._scoped_library("harness_test", "DEF") as library:
         library.define("strange(Tensor x) -> Tensor")
         library.impl("strange", lambda x: x * 2, "CompositeExplicitAutograd")
@@ -111,7 +111,7 @@ def test_subnormal_numbers_in_the_backward_pass(member):
     assert member.built.backward.__name__ == "<lambda>", "what watched the backward pass is taken away"
 
 
-def test_a_trials_cost(planned, catalog):
+def test_the_cost_of_a_trial(planned, catalog):
     (block,) = planned("wide: {model: mlp}").blocks
     data = measure_cost(task(block, "wide", catalog))
     assert data["flops"]["forward"] == [2 * 8 * (8 * 32 + 32)] * 8

@@ -1,4 +1,4 @@
-"""What is asked of a GPU, answered by a made-up nvidia-smi; and, where there is a GPU, by a real one."""
+"""The state of a GPU from a fake nvidia-smi, and tests that need a real GPU."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def smi(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_a_throttled_card(smi, reasons, forced_down):
     smi(f"{reasons}, 1980, 54", f"{os.getpid()}\\n17\\n")
-    told = gpu.query_card("GPU-1")
-    assert told == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
+    found = gpu.query_card("GPU-1")
+    assert found == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
 
 
 def test_the_models_of_the_cards(smi):
@@ -43,7 +43,7 @@ def test_the_models_of_the_cards(smi):
     assert gpu.cards() == {"gpu_models": ["NVIDIA H100, 80GB"], "gpu_driver": "550.54.15"}
 
 
-def test_where_nothing_tells(monkeypatch, tmp_path):
+def test_without_nvidia_smi(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu.query_card("GPU-1") == {}
     assert gpu.cards() == {}
@@ -65,7 +65,7 @@ def test_a_throttled_run_is_invalid():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_events_of_a_real_gpu_agree_with_the_wall():
+def test_events_of_a_real_gpu_agree_with_wall_time():
     import time
 
     device = torch.device("cuda")
@@ -86,8 +86,8 @@ def test_events_of_a_real_gpu_agree_with_the_wall():
     assert first.elapsed_time(last) * 1e-3 == pytest.approx(wall, rel=0.1)
 
 
-def test_where_there_is_a_gpu_the_server_takes_no_step(monkeypatch):
-    """A process that has run a backward pass there, or asked for the GPU, cannot be forked from."""
+def test_a_server_takes_no_step_if_there_is_a_gpu(monkeypatch):
+    """A process that has run a backward pass on a GPU, or read its state, must not fork."""
     done = []
     threads = torch.get_num_threads()
     monkeypatch.setattr(torch.Tensor, "backward", lambda self: done.append("backward"))
@@ -112,9 +112,9 @@ def test_a_suite_runs_on_a_real_gpu(tmp_path):
     assert {record.measure.partition(".")[0] for record in records} == {"verify", "speed", "learning"}
 
 
-def test_what_wakes_cuda_is_facts_of_child():
+def test_a_child_collects_facts_that_start_cuda():
     mine = os.getpid()
-    told = machine.facts_of_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
-    assert told == {"cudnn": 91900, "gpus": 1}
+    found = machine.facts_of_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
+    assert found == {"cudnn": 91900, "gpus": 1}
     with pytest.raises(RuntimeError, match="without an answer"):
         machine.facts_of_child(lambda: os._exit(1))  # a driver that crashes

@@ -1,4 +1,4 @@
-"""A short run looked at closely: norms before and after the update, the first bad step, what models say of themselves."""
+"""The health of a short training run: norms before and after the update, the first bad step, probes of models."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def looked(planned, catalog):
     return look
 
 
-def test_clipping_shows_in_what_is_left_of_the_gradient(looked):
+def test_norms_before_and_after_clipping(looked):
     _, plain, short = looked("{use: [{name: shorten, max_norm: 2.0}]}")
     assert plain["steps"] == short["steps"] == len(short["before"]) == len(short["after"]) == 10
     assert plain["after"] == plain["before"], "nothing in this update shortens it"
@@ -55,13 +55,13 @@ def test_clipping_shows_in_what_is_left_of_the_gradient(looked):
     assert plain["first_bad"] is short["first_bad"] is None
 
 
-def test_it_trains_as_the_learning_measure_does(looked, catalog):
+def test_health_trains_as_learning_does(looked, catalog):
     block, plain, _ = looked("{}")
     run = learn(task(block, "plain", catalog, seed=block.baseline.seed))
     assert plain["before"] == pytest.approx(run["gradient_norm"], rel=1e-4)
 
 
-def test_how_much_was_clipped():
+def test_the_share_of_clipped_steps():
     assert clipped_cell([2.0, 4.0, 0.5, 8.0], [1.0, 1.0, 0.5, 1.0]) == "75%, to 25%"
     assert clipped_cell([2.0, 4.0], [2.0, 3.9999]) == "0%", "rounding is no clipping"
     assert clipped_cell([2.0, None, 4.0], [1.0, None, 4.0]) == "50%, to 50%"
@@ -70,7 +70,7 @@ def test_how_much_was_clipped():
 
 @pytest.mark.parametrize("at", [3, 9])
 @pytest.mark.parametrize("how", ["nan", "gradient"])
-def test_the_first_step_that_is_no_number(looked, how, at):
+def test_the_first_step_that_is_not_finite(looked, how, at):
     block, plain, bad = looked(f"{{use: [{{name: spoil, how: {how}, at: {at}}}]}}")
     assert bad["first_bad"] == at
     assert bad["steps"] == at + 1
@@ -80,7 +80,7 @@ def test_the_first_step_that_is_no_number(looked, how, at):
     assert rows[1][3] == str(at)
 
 
-def test_weights_that_are_no_numbers_show_in_the_next_step(looked):
+def test_weights_that_are_not_finite_are_found_in_the_next_step(looked):
     block, plain, bad = looked("{model: frank, use: [{name: spoil, how: weights, at: 4}]}")
     assert bad["first_bad"] == 5
     assert bad["looked"] == [0, 5]
@@ -99,7 +99,7 @@ def table(block: Block, *found: dict):
     return section.tables[0]
 
 
-def test_a_model_says_what_it_knows_of_itself(looked):
+def test_probes_of_a_model_are_recorded(looked):
     block, plain, frank = looked("{model: frank}")
     assert plain["probes"] == {}
     assert frank["looked"] == [0, 5, 10]
@@ -113,13 +113,13 @@ def test_a_model_says_what_it_knows_of_itself(looked):
     assert shown.notes[0].endswith("Gradients by lag are shown at 2, 1, 0 steps before the end.")
 
 
-def test_to_look_changes_nothing(looked):
+def test_probing_changes_nothing(looked):
     """The one model draws and takes gradients whenever it is asked; both train alike, with updates drawn at random."""
     _, plain, frank = looked("{model: frank}", "base.use.harmful={}")
     assert frank["before"] == plain["before"]
 
 
-def test_gradients_that_a_model_still_gathers_are_left_to_it(planned, catalog):
+def test_accumulated_gradients_are_restored_after_probing(planned, catalog):
     (block,) = planned("", text=TEXT.replace("OTHER", "{model: frank}")).blocks
     built = TrialBuilder(catalog).build(block.trials[1])
     batch = built.batch(TrialBuilder(catalog).data(block.baseline.dataset).train[:8])

@@ -1,4 +1,4 @@
-"""Training one trial under one seed, in this process: pairs, the same bits again, checkpoints, divergence, curves."""
+"""Training one trial under one seed: pairs, reproducibility, checkpoints, divergence, curves."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def ids(examples) -> list[int]:
     return [example[0] for example in examples]
 
 
-def test_one_seed_is_one_pair(block, builder):
+def test_trials_under_one_seed_are_a_pair(block, builder):
     one = block('{use: ["null"]}')
     plain, other = begun(one, "plain", 3, builder), begun(one, "other", 3, builder)
     assert ids(plain.train_set) == ids(other.train_set)
@@ -92,7 +92,7 @@ def test_seeds_differ_in_split_order_and_weights(block, builder):
     assert not torch.equal(one.built.model.layers[0].weight, other.built.model.layers[0].weight)
 
 
-def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, builder):
+def test_a_larger_model_gets_the_same_examples_and_dropout(block, builder):
     """It draws more numbers for its weights; the generator is set anew after that."""
     one = block("{model: {name: mlp, hidden_size: 64}}", "base.model=mlp")
     for level in ("plain", "other"):
@@ -105,7 +105,7 @@ def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, buil
     )
 
 
-def test_each_seed_splits_exchangeable_examples_anew(block, builder):
+def test_each_seed_splits_exchangeable_examples_differently(block, builder):
     data = builder.data(block().baseline.dataset)
     parts = [split(data, seed) for seed in range(4)]
     for train_set, test_set in parts:
@@ -117,7 +117,7 @@ def test_each_seed_splits_exchangeable_examples_anew(block, builder):
     assert split(fixed, 0) == split(fixed, 1) == (data.train, data.test)
 
 
-def test_an_epoch_holds_each_example_once_and_each_epoch_has_its_order(block, builder):
+def test_each_epoch_has_every_example_once_in_another_order(block, builder):
     run = begun(block(), "plain", 0, builder)
     batches = run.batches(0)
     epochs = [[ids(next(batches)) for _ in range(6)] for _ in range(3)]
@@ -137,7 +137,7 @@ def test_the_same_seed_gives_the_same_bits(block, builder, model):
     assert learnt(one, "plain", 1, builder)["loss"] != learnt(one, "other", 1, builder)["loss"]
 
 
-def test_curves_have_the_lengths_that_the_settings_say(block, builder):
+def test_lengths_of_curves(block, builder):
     found = learnt(block(), "plain", 0, builder)
     assert len(found["loss"]) == len(found["gradient_norm"]) == 12
     assert found["evaluated"] == [0, 3, 6, 9, 12]
@@ -161,13 +161,13 @@ def test_curves_have_the_lengths_that_the_settings_say(block, builder):
         ("{steps: 20, evaluations: 1}", [0, 20]),
     ],
 )
-def test_when_a_run_is_evaluated(block, builder, settings, evaluated):
+def test_steps_at_which_a_run_is_evaluated(block, builder, settings, evaluated):
     found = learnt(block("{use: [shuffled]}", f"measure.learning={settings}"), "plain", 0, builder)
     assert found["evaluated"] == evaluated
     assert found["steps"] == found["planned_steps"] == len(found["loss"]) == evaluated[-1]
 
 
-def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, builder):
+def test_a_run_of_fixed_duration_is_evaluated_evenly_in_time(block, builder):
     one = block("{use: [shuffled]}", "measure.learning={seconds: 100 ms, evaluations: 4}")
     found = learn(task(one, "plain", builder))
     assert found["planned_steps"] == 0
@@ -177,7 +177,7 @@ def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, builder):
     assert found["elapsed"] == sorted(found["elapsed"])
 
 
-def test_what_is_evaluated_are_the_held_out_examples(block, builder):
+def test_held_out_examples_are_evaluated(block, builder):
     """The last scores are those of the trained model on all of the test examples, in batches or at once."""
     run = begun(block("{}", "base.dataset.batch_size=7"), "plain", 0, builder)
     run.train()
@@ -189,7 +189,7 @@ def test_what_is_evaluated_are_the_held_out_examples(block, builder):
     assert run.curve.scores["close"][-1] == pytest.approx(float((away < 0.5).float().mean()))
 
 
-def test_to_evaluate_disturbs_nothing(block, builder):
+def test_evaluation_changes_nothing(block, builder):
     """Evaluated after every step or at the end alone, a run with dropout is the same, and dropout is off meanwhile."""
     often, seldom = (
         learnt(block("{use: [shuffled]}", "base.model=mlp", f"measure.learning.evaluations={n}"), "plain", 0, builder)
@@ -204,7 +204,7 @@ def test_to_evaluate_disturbs_nothing(block, builder):
     assert run.built.model.training
 
 
-def test_the_gradient_s_norm_is_the_one_before_clipping(block, builder):
+def test_the_gradient_norm_is_taken_before_clipping(block, builder):
     one = block("{use: [{name: shorten, max_norm: 0.1}]}")
     plain, clipped = (learnt(one, level, 0, builder) for level in ("plain", "other"))
     assert clipped["gradient_norm"][0] == plain["gradient_norm"][0] > 0.1
@@ -212,7 +212,7 @@ def test_the_gradient_s_norm_is_the_one_before_clipping(block, builder):
     assert clipped["loss"][1:] != plain["loss"][1:], "and it does clip"
 
 
-def test_the_learning_rate_of_each_step_is_kept(block, builder):
+def test_the_learning_rate_of_each_step_is_recorded(block, builder):
     found = learnt(block("{use: [{name: fade, gamma: 0.5}]}", "measure.learning.steps=4"), "other", 0, builder)
     assert found["learning_rate"] == pytest.approx([0.05, 0.025, 0.0125, 0.00625])
 
@@ -235,7 +235,7 @@ def test_a_trial_without_an_optimizer_cannot_train(planned, builder):
         ("weights", 4, "the loss is nan"),
     ],
 )
-def test_a_run_that_diverges_ends_there_and_says_how(block, builder, how, step, why):
+def test_a_run_that_diverges_ends_with_a_reason(block, builder, how, step, why):
     one = block(f"{{use: [{{name: spoil, how: {how}, at: 3}}]}}", "measure.learning.evaluations=1")
     found = learnt(one, "other", 0, builder)
     assert (found["diverged_at"], found["why"]) == (step, why)
@@ -248,15 +248,15 @@ def test_a_run_that_diverges_ends_there_and_says_how(block, builder, how, step, 
         assert found["loss"][-1] is None, "JSON has no word for it"
 
 
-def test_what_is_no_number_on_held_out_examples_has_diverged(block, builder):
+def test_a_run_diverges_if_an_evaluation_is_not_finite(block, builder):
     """The step's own loss is fine; the weights after it are not, and an evaluation comes first to see it."""
     found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, builder)
-    assert (found["diverged_at"], found["why"]) == (6, "the test examples give loss nan")
+    assert (found["diverged_at"], found["why"]) == (6, "the mean over the test examples is not finite: loss nan")
     assert found["evaluated"] == [0, 3]
     assert found["steps"] == len(found["loss"]) == 6
 
 
-def test_an_explosion_is_seen_before_it_is_infinite(block, builder):
+def test_a_finite_explosion_is_divergence(block, builder):
     one = block("{use: [{name: descent, lr: 5.0}]}", "measure.learning.evaluations=1")
     found = learnt(one, "other", 0, builder)
     at, loss = found["diverged_at"], found["loss"]
@@ -267,16 +267,19 @@ def test_an_explosion_is_seen_before_it_is_infinite(block, builder):
     assert learnt(later, "other", 0, builder)["diverged_at"] > at
 
 
-def test_a_learning_rate_that_changes_ends_where_the_run_does(block, builder):
+def test_the_curve_of_the_learning_rate_ends_with_the_run(block, builder):
     found = learnt(block("{use: [{name: descent, lr: 5.0}, fade]}"), "other", 0, builder)
     assert found["diverged_at"] is not None
     assert len(found["learning_rate"]) == found["steps"]
 
 
-def test_a_model_that_is_no_good_before_its_first_step_fails(block, builder):
+def test_a_model_that_is_not_finite_before_its_first_step_fails(block, builder):
     """That is no divergence: nothing was learned, and no other seed would do better."""
     one = block("{model: {name: broken, how: nan}}")
-    with pytest.raises(TrialFailed, match="under seed 0: ValueError: before the first step the test examples give lo"):
+    with pytest.raises(
+        TrialFailed,
+        match="under seed 0: ValueError: before the first step, the mean over the test examples is not finite: lo",
+    ):
         learnt(one, "other", 0, builder)
 
 
@@ -285,10 +288,10 @@ def test_a_step_that_raises_fails_and_names_the_seed(block, builder):
         learnt(block("{use: [{name: spoil, how: raises}]}"), "other", 2, builder)
 
 
-def test_a_score_that_is_promised_and_not_computed_fails(block, builder):
+def test_a_declared_score_that_is_not_computed_fails(block, builder):
     """Here, and not with a KeyError when the report is written."""
     one = block("{use: [shuffled]}", "base.dataset.name=boastful")
-    with pytest.raises(TrialFailed, match="boastful says it has a score far, and does not compute it"):
+    with pytest.raises(TrialFailed, match="dataset boastful declares the score far but does not compute it"):
         learnt(one, "plain", 0, builder)
 
 
@@ -308,7 +311,7 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("parts", PARTS)
-def test_a_run_that_was_stopped_goes_on_to_the_same_end(block, builder, tmp_path, monkeypatch, parts):
+def test_a_resumed_run_gives_the_same_result(block, builder, tmp_path, monkeypatch, parts):
     """It is stopped in its third epoch, a few steps after it was last saved."""
     other, settings = PARTS[parts]
     one = block(other, *(settings or ("measure.learning={steps: 39, evaluations: 5, checkpoint: 1 h}",)))
@@ -349,7 +352,7 @@ def test_a_finished_run_that_was_saved_is_not_trained_further(block, builder, tm
 
 
 @pytest.mark.parametrize("what", ["level", "seed", "settings", "block"])
-def test_another_run_s_checkpoint_is_left_alone(block, builder, tmp_path, what):
+def test_the_checkpoint_of_another_run_is_not_loaded(block, builder, tmp_path, what):
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     level, seed, one = "other", 0, block()
     if what == "level":
@@ -367,7 +370,7 @@ def test_another_run_s_checkpoint_is_left_alone(block, builder, tmp_path, what):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "other"])
-def test_a_damaged_checkpoint_is_no_reason_to_fail(block, builder, tmp_path, damage):
+def test_a_damaged_checkpoint_is_ignored(block, builder, tmp_path, damage):
     """It saves time at best, and a run can always begin anew."""
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     whole = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Memory by torch's allocator, against numbers worked out by hand."""
+"""Memory from torch's allocator, compared with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Known:
         del gradient
 
 
-def test_each_phase_has_its_peak_and_begins_with_what_it_finds():
+def test_the_peak_of_a_phase_includes_memory_allocated_before():
     expected = {"collate": 1000, "forward": 3000, "backward": 1500, "update": 250, "step": 3000}
     assert peaks_on_cpu(Known(), 0) == {phase: FLOAT * numbers for phase, numbers in expected.items()}
 
 
-def test_what_an_earlier_step_left_is_taken_off_when_it_is_freed():
+def test_freeing_memory_of_an_earlier_step_is_counted():
     class Carries(Known):
         def step(self, batch, mark):
             self.carry = None
@@ -61,7 +61,7 @@ def test_what_an_earlier_step_left_is_taken_off_when_it_is_freed():
         ([2, "a", 7], {"a": 9, "step": 9}),  # what follows the last mark belongs to its phase
     ],
 )
-def test_events_become_peaks(events, peaks):
+def test_peaks_of_events(events, peaks):
     named = [("[memory]", e) if isinstance(e, int) else (f"{MARK}{e}", 0) for e in events]
     assert peaks_of_events([("aten::empty", 0), *named]) == peaks
 
@@ -73,7 +73,7 @@ def built(step, *, rows: int = 8) -> SimpleNamespace:
     return SimpleNamespace(model=model, batch=lambda examples: (torch.ones(rows, 8),), step=step)
 
 
-def test_kept_for_backward_counts_each_storage_once_and_neither_weights_nor_the_batch():
+def test_saved_tensors_count_each_storage_once_without_weights_and_batch():
     def step(built, batch, mark):
         product = batch[0] * built.model.weight  # keeps the batch and the weight
         exponential = product.exp()  # keeps its result
@@ -82,7 +82,7 @@ def test_kept_for_backward_counts_each_storage_once_and_neither_weights_nor_the_
     assert saved_for_backward(built(step), []) == 64 * FLOAT
 
 
-def test_kept_for_backward_is_what_is_kept_at_one_time():
+def test_saved_tensors_are_the_peak_at_one_time():
     def truncated(built, batch, mark):
         for _ in range(3):
             (batch[0] * built.model.weight).exp().sum().backward()
@@ -90,7 +90,7 @@ def test_kept_for_backward_is_what_is_kept_at_one_time():
     assert saved_for_backward(built(truncated), []) == 64 * FLOAT
 
 
-def test_a_trials_memory_is_exact(planned, catalog):
+def test_the_memory_of_a_trial_is_exact(planned, catalog):
     (block,) = planned("wide: {model: {name: mlp, hidden_size: 16}}").blocks
     wide = task(block, "wide", catalog)
     data = measure_memory(wide)
@@ -106,7 +106,7 @@ def test_a_trials_memory_is_exact(planned, catalog):
     assert measure_memory(wide) == data
 
 
-def test_inference_keeps_nothing(planned, catalog):
+def test_inference_saves_nothing(planned, catalog):
     (block,) = planned("backwards: {use: [reverse]}").blocks
     data = measure_memory(task(block, "plain", catalog, "inference"))
     assert list(data["peak"]) == ["collate", "forward", "step"]

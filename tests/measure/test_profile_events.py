@@ -1,4 +1,4 @@
-"""Time lines made by hand, whose sums are known."""
+"""Profiles of timelines that were made by hand, so that their sums are known."""
 
 import pytest
 
@@ -34,7 +34,7 @@ STEP = [
 ]
 
 
-def test_each_operator_has_its_own_time_by_phase():
+def test_self_time_of_operators_by_phase():
     found = profile_of_step(STEP)
     assert {key: row.own for key, row in found.operators.items()} == {
         ("forward", "outer"): 30 - 8 - 10, ("forward", "inner"): 8 + 10 - 4, ("forward", "leaf"): 4,
@@ -47,7 +47,7 @@ def test_each_operator_has_its_own_time_by_phase():
     assert found.events == 5
 
 
-def test_a_phase_is_what_lies_between_two_marks_and_what_is_in_no_operator_is_counted():
+def test_a_phase_is_the_time_between_two_marks_with_the_time_outside_operators():
     found = profile_of_step(STEP)
     assert found.phases == {"forward": Phase(48, 18, 1), "backward": Phase(38, 28, 1)}
     for phase in found.phases:
@@ -55,12 +55,12 @@ def test_a_phase_is_what_lies_between_two_marks_and_what_is_in_no_operator_is_co
         assert own + found.phases[phase].between == found.phases[phase].wall
 
 
-def test_a_phase_that_comes_again_is_one():
+def test_a_repeated_phase_is_summed():
     found = profile_of_step([mark("step", 0), mark("forward", 10), mark("update", 20), mark("forward", 30)])
     assert found.phases == {"forward": Phase(16, 16, 0), "update": Phase(8, 8, 0)}
 
 
-def test_two_threads_at_once_do_not_count_twice():
+def test_simultaneous_threads_do_not_count_twice():
     events = [
         mark("step", 0), Event("a", 10, 30, thread=1, id=1), Event("b", 20, 50, thread=2, id=2),
         Event("c", 25, 28, thread=1, id=3), mark("backward", 60),
@@ -81,7 +81,7 @@ def test_kernels_belong_to_the_operator_that_launched_them():
     assert found.kernels == {("forward", "gemm"): Kernel(1, 40), ("backward", "gemm"): Kernel(1, 10)}
 
 
-def test_of_several_passes_the_middle_one_counts_so_an_interruption_is_no_operator():
+def test_the_median_over_passes_ignores_an_interruption():
     def one(own: int, name: str = "mm") -> StepProfile:
         return StepProfile({("forward", name): Operator(1, 1, 0, own)}, {"forward": Phase(own + 5, 5, 1)})
 
@@ -114,7 +114,7 @@ def test_the_marks_of_a_trace_become_spans_named_as_phases():
 
 
 @pytest.mark.parametrize("more", [0, 500])
-def test_a_trace_is_bounded(more):
+def test_a_long_trace_is_truncated(more):
     made = trace(TRACE_EVENTS - 10 + more)  # and two marks are among what is timed
     assert tidy(made) is bool(more)
     assert len(made["traceEvents"]) <= TRACE_EVENTS + 10

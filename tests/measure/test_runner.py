@@ -1,4 +1,4 @@
-"""The loop over blocks: hooks are told, observers cannot break a run, and run_block can be wrapped."""
+"""The runner: hooks are called, observers cannot break a run, and run_block can be wrapped."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from harness.records.store import Store
 
 
 class Observer:
-    """A plugin that writes down what it is told, measures nothing itself, and raises where it is asked to."""
+    """A plugin that logs the calls of its hooks, measures nothing, and raises on request."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def execute(self, block, done, keep):
-        self.told.append(f"measure with {len(done)} done")
+        self.calls.append(f"measure with {len(done)} done")
         keep([record(block, trial.level, len(done), [1, 2]) for trial in block.trials])
 
     @harness.hookimpl
@@ -44,18 +44,18 @@ class Observer:
 
     @harness.hookimpl
     def plan_ready(self, plan):
-        self.told.append(f"{len(plan.blocks)} blocks")
+        self.calls.append(f"{len(plan.blocks)} blocks")
         raise RuntimeError("observers may fail")
 
     @harness.hookimpl
     def record_stored(self, record):
-        self.told.append(f"stored {record.level}")
+        self.calls.append(f"stored {record.level}")
 
     @harness.hookimpl(wrapper=True)
     def run_block(self, block):
-        self.told.append("before")
+        self.calls.append("before")
         result = yield
-        self.told.append("after")
+        self.calls.append("after")
         return result
 
 
@@ -69,19 +69,19 @@ def observed(planned, tmp_path):
     return observer, plan, Store.create(tmp_path, plan, "text"), Catalog(plugins)
 
 
-def test_hooks_are_told_in_order_and_cannot_break_the_run(observed):
+def test_hooks_are_called_in_order_and_cannot_break_the_run(observed):
     observer, plan, store, catalog = observed
     problems: list[str] = []
     watcher = Watcher()
     watcher.problem = problems.append  # type: ignore[method-assign]
     records = Runner(plan, store, catalog, watcher, Path(), executor="fake").run()
-    assert observer.told == ["1 blocks", "before", "measure with 0 done", "stored plain", "stored backwards", "after"]
+    assert observer.calls == ["1 blocks", "before", "measure with 0 done", "stored plain", "stored backwards", "after"]
     assert problems == ["plugin observer: plan_ready failed: RuntimeError: observers may fail"]
     assert store.records() == records
     assert store.machine()["processor"] == "fake"
 
 
-def test_another_machine_may_not_go_on(observed):
+def test_a_run_cannot_be_resumed_on_another_machine(observed):
     _, plan, store, catalog = observed
     store.write("machine.json", '{"processor": "another"}')
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_another_machine_may_not_go_on(observed):
     assert not store.records()
 
 
-def test_the_hooks_that_exist_are_documented_with_an_example():
+def test_every_hook_is_documented_with_an_example():
     from harness.plugins import hookspecs
 
     specs = [f for f in vars(hookspecs).values() if hasattr(f, "harness_spec")]
@@ -103,7 +103,7 @@ def test_the_hooks_that_exist_are_documented_with_an_example():
 
 
 class Wrapper:
-    """A `run_block` that does as it is told: the body of it is handed in."""
+    """A `run_block` with the given body."""
 
     def __init__(self, body: Callable[..., Any]) -> None:
         self.body = body
@@ -191,13 +191,13 @@ def wrapped(observed, body) -> tuple[list[Record], list[str]]:
     watcher = Watcher()
     watcher.problem = problems.append  # type: ignore[method-assign]
     Runner(plan, store, catalog, watcher, Path(), executor="fake").run()
-    told = [problem for problem in problems if "plan_ready" not in problem]
-    assert all(p.startswith("plugin wrapper or observer: run_block ") and p.endswith(" (all)") for p in told)
-    return store.records(), [p.removeprefix("plugin wrapper or observer: run_block ")[: -len(" (all)")] for p in told]
+    found = [problem for problem in problems if "plan_ready" not in problem]
+    assert all(p.startswith("plugin wrapper or observer: run_block ") and p.endswith(" (all)") for p in found)
+    return store.records(), [p.removeprefix("plugin wrapper or observer: run_block ")[: -len(" (all)")] for p in found]
 
 
 @pytest.mark.parametrize("body", MEDDLING, ids=lambda body: body.__name__)
-def test_what_was_measured_is_stored_whatever_stands_around_it(observed, body):
+def test_hooks_cannot_change_what_is_stored(observed, body):
     records, problems = wrapped(observed, body)
     plan = observed[1]
     assert [(r.level, r.outcome, r.data["wall"]) for r in records] == [
@@ -220,12 +220,12 @@ def exits_first(block, done, keep, measure):
         (exits_first, ["failed: SystemExit: 0", "does not measure the block"]),
     ],
 )
-def test_a_block_that_a_hook_leaves_unmeasured_is_named(observed, body, problems):
+def test_a_hook_that_does_not_measure_is_reported(observed, body, problems):
     assert wrapped(observed, body) == ([], problems)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, UserError("no room"), RuntimeError("a fault of ours")])
-def test_what_the_executor_raises_gets_past_every_hook(observed, error):
+def test_an_exception_of_the_executor_passes_through_hooks(observed, error):
     observer, _, _, _ = observed
 
     def fails(block, done, keep):

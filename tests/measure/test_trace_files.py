@@ -1,4 +1,4 @@
-"""Traces in the layout that TensorBoard's profiler plugin reads: the plugin itself reads them, by its JSON routes."""
+"""Traces in the layout of TensorBoard's profiler plugin, read by the plugin itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_trace_is_compressed_json_that_perfetto_opens(traced):
     assert not list(traces.rglob("*.json"))
 
 
-def test_tensorboards_plugin_reads_it(traced):
+def test_the_plugin_of_tensorboard_reads_the_trace(traced):
     pytest.importorskip("torch_tb_profiler", reason="comes with the extra rnn-harness[tensorboard]")
     from torch_tb_profiler.plugin import TorchProfilerPlugin
     from werkzeug.test import Client

@@ -144,7 +144,7 @@ def test_gradients_by_lag_are_each_rows_own(facts, kind):
         x = model.embed(batch.tokens[row : row + 1, :length]).detach().requires_grad_()
         outputs, final, _ = model.core(x, torch.tensor([length]))
         predicted, labels, end = (
-            model.answer(outputs, final, torch.tensor([length])),
+            model.predict_from(outputs, final, torch.tensor([length])),
             batch.labels[row : row + 1],
             length,
         )

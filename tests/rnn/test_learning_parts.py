@@ -195,7 +195,7 @@ def test_rates_by_update(kind, warm_up):
         assert rate == pytest.approx(0.02 * expected, rel=1e-9), number
 
 
-def test_a_schedule_is_put_back_with_its_optimizer():
+def test_a_schedule_is_restored_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
     from harness.measure.runtime.member import clone, load_state
 

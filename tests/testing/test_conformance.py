@@ -115,7 +115,7 @@ def test_imports_of_torch_are_found(tmp_path, monkeypatch):
     assert heavy[1].run().found == "importing heavy_code:step_time imports torch"
 
 
-def test_what_cannot_be_tested_is_no_failure(catalog):
+def test_a_promise_that_cannot_be_tested_does_not_fail(catalog):
     (case,) = cases("linear", catalog=catalog, only=["torch-free-plugin"])
     with pytest.raises(unittest.SkipTest, match="in one file"):
         case.check()
@@ -148,7 +148,7 @@ def test_conform_prints_each_result(tmp_path, monkeypatch):
 
 
 def test_the_kit_under_pytest(tmp_path):
-    """In the tests of a plugin, a kept promise passes, a broken one fails with its sentence, and others are skipped."""
+    """In the tests of a plugin, a promise that is kept passes, a broken one fails with its sentence, others are skipped."""
     (tmp_path / "test_mine.py").write_text(
         f"""
 import pytest

@@ -1,6 +1,6 @@
-"""The operations, page faults and subnormal numbers of a step, and the time of a cold start.
+"""Counts the operations, page faults and subnormal numbers of a step, and times a cold start.
 
-Never in a process that is timed.
+This code never runs in a process whose speed is measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.measure.runtime.gpu import clock_for
 from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
 from harness.measure.runtime.task import Task
 
-#: The size of the square matrices whose product estimates the peak speed of a device, and how often it is timed.
+#: The size of the square matrices whose product estimates the peak speed of a device, and the number of products.
 PRODUCT = {"cpu": 768, "cuda": 4096}
 PRODUCTS = 20
 #: Namespaces whose operators are in the counter's table or multiply no matrices, except for those named below.
@@ -41,7 +41,7 @@ def measure_cost(task: Task) -> dict[str, Any]:
     multiplication with an addition counts two. `uncounted` names operators that multiply matrices and have no formula;
     if there are any, the sums are too small. `faults` are minor page faults per batch in steady state. `written` is how
     many nonzero numbers the backward pass wrote, and `subnormal` how many of these were subnormal. `product` has the
-    nanoseconds of a square matrix product. Raises TrialFailed.
+    nanoseconds of a square matrix product.
     """
     member = task.member()
     member.run_work_set(passes=2)
@@ -66,8 +66,8 @@ def measure_cost(task: Task) -> dict[str, Any]:
 
 
 def page_faults(member: BuiltMember) -> list[int]:
-    """The minor page faults of one step on each batch: pages that the allocator had returned to the system, or that are
-    new."""
+    """The minor page faults of one step on each batch. They are caused by pages that are new, or that the allocator had
+    returned to the system."""
     found = []
     for batch in range(len(member.batches)):
         member.before()
@@ -207,7 +207,7 @@ def product_times(device: torch.device) -> list[int]:
 
 def measure_cold(task: Task) -> dict[str, Any]:
     """Seconds since this process was forked: when the trial was built, and at the end of each step of two passes over
-    its work set. Raises TrialFailed."""
+    its work set."""
     member = task.member()
     wait = clock_for(member.built.device).wait
     construction = perf_counter() - task.forked

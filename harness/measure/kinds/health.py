@@ -1,8 +1,8 @@
-"""The health of a short training run: why clipping, a bias or an initialiser helped, or did not.
+"""Measures the health of a short training run, to explain why clipping, a bias or an initialiser helped or not.
 
-For every model: the norm of the gradient before and after the update changes it, and the first step at which a value
-was not finite. A model may add probes by a method ``health(batch)``, which returns named numbers and lists of numbers,
-such as the values of its gates.
+For every model, it records the norm of the gradient before and after the update changes it, and the first step at which
+a value was not finite. A model may add probes with a method ``health(batch)``, which returns named numbers and lists of
+numbers, such as the values of its gates.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.records.settings import Learning
 
 def measure_health(task: Task) -> dict[str, Any]:
     """Train one trial under its own seed as the kind `learning` does, and probe it at regular steps. Returns JSON
-    values. Raises TrialFailed."""
+    values."""
     settings = task.settings
     task.doing("building the model")
     run = TrainingRun(task, task.block.baseline.seed, task.block.measures.learning or Learning())
@@ -62,7 +62,7 @@ def measure_health(task: Task) -> dict[str, Any]:
 
 
 def probe(model: torch.nn.Module, batch: Any) -> Mapping[str, Any]:
-    """The model's own probes; empty if it has none. Gradients and torch's generator stay as they were."""
+    """The probes that the model defines; empty if it has none. Gradients and torch's generator do not change."""
     health = getattr(model, "health", None)
     if not callable(health):
         return {}

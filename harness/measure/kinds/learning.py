@@ -1,8 +1,8 @@
 """Trains one trial under one seed and evaluates it on held-out examples.
 
-Steps are not timed. All randomness comes from the seed: the weights, the split if the dataset allows any, the order of
-examples, and whatever draws from torch's generator, such as dropout. On one thread of one machine a seed gives the same
-numbers bit for bit, also if the run was stopped and resumed.
+Steps are not timed. The seed determines all random numbers: the weights, the split if the dataset allows one, the order
+of examples, and the numbers from torch's generator, as for dropout. On one thread of one machine, the same seed gives
+bit-identical numbers, even if the run was stopped and resumed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import torch
+from torch.utils.data import ConcatDataset
 
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
-from harness.measure.runtime.failure import blaming
+from harness.measure.runtime.failure import failures_of
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Data
 from harness.records.plan import Block
@@ -43,7 +44,7 @@ class Curve:
     diverged_at: int | None = None
     why: str = ""
 
-    def bad_step(self, begin: int, explodes: float) -> tuple[int, str] | None:
+    def first_divergence(self, begin: int, explodes: float) -> tuple[int, str] | None:
         """The first step from `begin` on at which the run has diverged, and the reason."""
         for step in range(begin, len(self.loss)):
             loss, norm = self.loss[step], self.gradient_norm[step]
@@ -56,40 +57,35 @@ class Curve:
         return None
 
 
-class Resplit(Sequence[Any]):
-    """The items at some positions of several sequences, as if these were one sequence."""
+class Subset(Sequence[Any]):
+    """The examples at some positions of a dataset."""
 
-    def __init__(self, parts: Sequence[Sequence[Any]], positions: Sequence[int]) -> None:
-        self.parts, self.positions = parts, positions
+    def __init__(self, examples: Any, positions: Sequence[int]) -> None:
+        self.examples, self.positions = examples, positions
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        position = self.positions[index]
-        for part in self.parts:
-            if position < len(part):
-                return part[position]
-            position -= len(part)
-        raise IndexError(index)
+            return [self.examples[position] for position in self.positions[index]]
+        return self.examples[self.positions[index]]
 
 
-def split(data: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The training and test examples of a seed: split again, with the same sizes, if the examples are exchangeable."""
-    if not data.exchangeable:
-        return data.train, data.test
-    both = (data.train, data.test)
-    size = len(data.train) + len(data.test)
-    positions = Random(f"split {seed}").sample(range(size), size)
-    return Resplit(both, positions[: len(data.train)]), Resplit(both, positions[len(data.train) :])
+def split(dataset: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The training and test examples of a seed. Exchangeable examples are split again, with the same sizes."""
+    if not dataset.exchangeable:
+        return dataset.train, dataset.test
+    both = ConcatDataset([dataset.train, dataset.test])
+    positions = Random(f"split {seed}").sample(range(len(both)), len(both))
+    size = len(dataset.train)
+    return Subset(both, positions[:size]), Subset(both, positions[size:])
 
 
 def learn(task: Task) -> dict[str, Any]:
     """The run of one trial under one seed, as JSON values. Resumes the run that is saved at the checkpoint, if any.
     Raises TrialFailed."""
-    with blaming(task.level, f"training under seed {task.seed}"):
+    with failures_of(task.level, f"training under seed {task.seed}"):
         task.doing("building the model")
         run = TrainingRun(task, task.seed, task.settings, task.checkpoint)
         run.resume()
@@ -127,7 +123,9 @@ class TrainingRun:
         self.data = task.builder.data(self.built.trial.dataset)
         for name in settings.scores:
             if name != "loss" and name not in self.data.scores:
-                raise ValueError(f"{self.built.trial.dataset.name} says it has a score {name}, and does not compute it")
+                raise ValueError(
+                    f"dataset {self.built.trial.dataset.name} declares the score {name} but does not compute it"
+                )
         self.train_set, self.test_set = split(self.data, seed)
         #: Names the run in its checkpoint.
         self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
@@ -192,20 +190,20 @@ class TrainingRun:
         for series, values in ((curve.loss, losses), (curve.gradient_norm, norms)):
             series += [float(f"{value:.7g}") for value in torch.stack(values).float().tolist()]
             values.clear()
-        bad = curve.bad_step(begin, self.settings.explodes)
-        if bad is None:
+        divergence = curve.first_divergence(begin, self.settings.explodes)
+        if divergence is None:
             return False
-        curve.diverged_at, curve.why = bad
+        curve.diverged_at, curve.why = divergence
         self.step = curve.diverged_at + 1
         for series in (curve.loss, curve.gradient_norm, curve.learning_rate):
             del series[self.step :]
         return True
 
     def batches(self, begin: int) -> Iterator[list[Any]]:
-        """Endless batches from number `begin` on. Each epoch has an order of its own."""
+        """Endless batches from number `begin` on. The order differs between epochs."""
         size = len(self.train_set)
         for epoch in count():
-            shuffled = Resplit([self.train_set], Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
+            shuffled = Subset(self.train_set, Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
             batches = self.built.batch_positions(shuffled, Random(f"order {self.seed} {epoch}"))
             for batch in batches[begin:]:
                 yield [shuffled[position] for position in batch]
@@ -235,8 +233,8 @@ class TrainingRun:
         if not all(map(isfinite, means.values())):
             bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
             if not self.step:
-                raise ValueError(f"before the first step the test examples give {bad}")
-            self.curve.diverged_at, self.curve.why = self.step, f"the test examples give {bad}"
+                raise ValueError(f"before the first step, the mean over the test examples is not finite: {bad}")
+            self.curve.diverged_at, self.curve.why = self.step, f"the mean over the test examples is not finite: {bad}"
             return
         for name, mean in means.items():
             self.curve.scores.setdefault(name, []).append(mean)
@@ -244,7 +242,7 @@ class TrainingRun:
         self.curve.elapsed.append(round(self.spent, 3))
 
     def save(self) -> None:
-        """Write everything that the rest of the run depends on, to another file first, which is then renamed."""
+        """Save everything that the rest of the run depends on: to a temporary file, which is then renamed."""
         assert self.checkpoint is not None
         state = {
             "key": self.key,
@@ -252,7 +250,7 @@ class TrainingRun:
             "spent": self.spent,
             "curve": asdict(self.curve),
             "generator": torch.get_rng_state(),
-            "states": [thing.state_dict() for thing in self.built.state(self.built)],
+            "states": [stateful.state_dict() for stateful in self.built.state(self.built)],
         }
         if self.built.device.type == "cuda":
             state["generator_cuda"] = torch.cuda.get_rng_state(self.built.device)
@@ -262,7 +260,7 @@ class TrainingRun:
         part.replace(self.checkpoint)
 
     def resume(self) -> None:
-        """Continue where this run was saved. If the file cannot be read, or is of another run, the run begins again."""
+        """Load the saved state of this run. If the file cannot be read, or is of another run, nothing is loaded."""
         if self.checkpoint is None or not self.checkpoint.is_file():
             return
         try:
@@ -271,8 +269,8 @@ class TrainingRun:
             return
         if not isinstance(state, dict) or state.get("key") != self.key:
             return
-        for thing, saved in zip(self.built.state(self.built), state["states"], strict=True):
-            thing.load_state_dict(saved)
+        for stateful, saved in zip(self.built.state(self.built), state["states"], strict=True):
+            stateful.load_state_dict(saved)
         torch.set_rng_state(state["generator"])
         if self.built.device.type == "cuda":
             torch.cuda.set_rng_state(state["generator_cuda"], self.built.device)

@@ -1,4 +1,7 @@
-"""The memory of a step: exactly, by torch's allocator, and as the system sees it. Never in a process that is timed."""
+"""Measures the memory of a step: exactly, from torch's allocator, and as resident memory of the process.
+
+This code never runs in a process whose speed is measured.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,22 @@ from typing import Any
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
-from torch.autograd.profiler import profile, record_function
+from torch.autograd.profiler import profile
 
 from harness.measure.runtime.builder import BuiltTrial, no_mark
-from harness.measure.runtime.member import BuiltMember, columns, step_with_marks
+from harness.measure.runtime.member import MARK, BuiltMember, columns, mark_timeline, step_with_marks
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Skip
 
-#: The name of a mark's event in the profiler's stream, before the phase that ends there.
-MARK = "end of phase "
 PROCESS = Path("/proc/self")
 
 
 def measure_memory(task: Task) -> dict[str, Any]:
     """The bytes of one trial, and the bytes that each batch of its work set needs in addition, as JSON values.
 
-    `peak` has a list of bytes for each phase, and for the whole step under "step", one number per batch. `kept` is what
-    autograd saves for the backward pass of each batch (training only). `counts` are the counted amounts of each batch.
-    The first pass over the work set is not counted: it creates the optimizer's state. Raises TrialFailed.
+    `peak` has a list of bytes for each phase, and for the whole step under "step", one number per batch. `kept` is the
+    number of bytes that autograd saves for the backward pass of each batch (training only). `counts` are the counted
+    amounts of each batch. The first pass over the work set does not count: it creates the optimizer's state.
     """
     member = task.member()
     built = member.built
@@ -68,13 +69,8 @@ def peaks_on_cpu(member: BuiltMember, batch: int) -> dict[str, int]:
 
     They come from the profiler's events of torch's CPU allocator, so memory that a library allocates itself is missing.
     """
-
-    def mark(phase: str) -> None:
-        with record_function(f"{MARK}{phase}"):
-            pass
-
     with profile(profile_memory=True, use_kineto=True) as profiler:
-        member.step(batch, mark)
+        member.step(batch, mark_timeline)
     events = sorted(profiler.kineto_results.events(), key=lambda event: event.start_ns())
     return peaks_of_events((event.name(), event.nbytes()) for event in events)
 
@@ -92,7 +88,7 @@ def peaks_of_events(events: Iterable[tuple[str, int]]) -> dict[str, int]:
             last = name.removeprefix(MARK)
             peaks[last] = max(peaks.get(last, 0), highest)
             highest = allocated
-    if last != "step":  # what follows the last mark belongs to its phase, as in timing
+    if last != "step":  # memory allocated after the last mark belongs to its phase, as in timing
         peaks[last] = max(peaks[last], highest)
     return {**peaks, "step": max(highest, *peaks.values(), 0)}
 
@@ -118,8 +114,8 @@ def peaks_on_gpu(device: torch.device) -> Callable[[BuiltMember, int], dict[str,
 
 
 def saved_for_backward(built: BuiltTrial, examples: Sequence[Any]) -> int:
-    """The most bytes that autograd has saved for the backward pass at one time during one step. Each storage counts
-    once and whole. Parameters, buffers and the batch do not count, since they exist anyway."""
+    """The largest number of bytes that autograd holds for the backward pass at one time during one step. Each storage
+    counts once, with its whole size. Parameters, buffers and the batch do not count, since they exist anyway."""
     batch = built.batch(examples)
     saved = SavedTensors(
         [*built.model.parameters(), *built.model.buffers(), *(x for x in batch if isinstance(x, torch.Tensor))]
@@ -130,8 +126,8 @@ def saved_for_backward(built: BuiltTrial, examples: Sequence[Any]) -> int:
 
 
 class SavedTensors:
-    """Counts the bytes that autograd saves and releases; `peak` is the most at one time. Storages of the tensors in
-    `ignored` do not count."""
+    """Counts the bytes that autograd saves and releases; `peak` is the largest number at one time. Storages of the
+    tensors in `ignored` do not count."""
 
     def __init__(self, ignored: Iterable[torch.Tensor]) -> None:
         self.ignored = {storage_of(tensor) for tensor in ignored}
@@ -168,19 +164,19 @@ class SavedTensor:
 
 
 def storage_of(tensor: torch.Tensor) -> tuple[str, int, int]:
-    """What identifies the storage of a tensor among those that exist: device, address, bytes."""
-    if tensor.layout != torch.strided:  # a sparse tensor has no storage of its own: count its elements
+    """The device, address and bytes of a tensor's storage, which identify it among those that exist."""
+    if tensor.layout != torch.strided:  # a sparse tensor has several storages: count its elements
         return str(tensor.device), id(tensor), size(tensor)
     storage = tensor.untyped_storage()
     return str(tensor.device), storage.data_ptr(), storage.nbytes()
 
 
 def measure_resident(task: Task) -> dict[str, Any]:
-    """The resident memory of this process in bytes: at the mark after building, and its peak over two passes.
+    """The resident memory of this process in bytes: `mark` after the trial was built, and `peak` over two passes.
 
-    `mark_file` and `peak_file` are the part in pages of libraries and other files, which a step may be the first to
-    touch. ``ru_maxrss`` would be that of the process which this one was forked from. Raises Skip if the kernel cannot
-    reset the peak.
+    `mark_file` and `peak_file` are the bytes in pages of libraries and other files, which a step may be the first to
+    access. ``ru_maxrss`` is not used, because it would include the process that this one was forked from. Raises Skip
+    if the kernel cannot reset the peak.
     """
     member = task.member()
     try:

@@ -1,7 +1,8 @@
-"""A trial's work set under torch.profiler, and a trace of a few steps. Never in a process that is timed.
+"""Profiles the work set of a trial with torch.profiler, and writes a trace of a few steps.
 
-The profiler slows every operator down. Its overhead is measured on operators that do almost nothing, so that the
-analysis can subtract it, and each profiled step is preceded by an unprofiled step on the same batch.
+This code never runs in a process whose speed is measured, because the profiler slows every operator down. Its overhead
+is measured on operators that do almost nothing, so that the analysis can subtract it. Each profiled step is preceded by
+an unprofiled step on the same batch.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from harness.measure.kinds.profile_context import context_of
-from harness.measure.kinds.profile_events import MARK, Event, StepProfile, median_of_passes, profile_of_step
+from harness.measure.kinds.profile_events import Event, StepProfile, median_of_passes, profile_of_step
 from harness.measure.runtime.clock import SampleBuffer, take
 from harness.measure.runtime.gpu import clock_for
-from harness.measure.runtime.member import BuiltMember, step_with_marks, undisturbed
+from harness.measure.runtime.member import MARK, BuiltMember, mark_timeline, step_with_marks, undisturbed
 from harness.measure.runtime.task import Task
 
 #: The number of passes over the work set, if that stays below both limits.
@@ -72,7 +73,7 @@ def profile_trial(task: Task) -> dict[str, Any]:
 
 
 def warm_up(member: BuiltMember) -> None:
-    """Two passes without a profiler, and the first use of the profiler itself, which is slow."""
+    """Run two passes without a profiler, and use the profiler once, because its first use is slow."""
     member.run_work_set(passes=2)
     member.save()
     with profiler_of(member):
@@ -125,15 +126,10 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[StepProfil
 
 
 def marked_step(member: BuiltMember, batch: int) -> None:
-    """One step with a mark on the profiler's timeline where it begins and where each phase ends. What follows the last
-    mark belongs to the last phase."""
-
-    def mark(phase: str) -> None:
-        with record_function(MARK + phase):
-            pass
-
-    mark("step")
-    step_with_marks(member, batch, mark)
+    """Run one step with a mark on the profiler's timeline where it begins and where each phase ends. The time after the
+    last mark belongs to the last phase."""
+    mark_timeline("step")
+    step_with_marks(member, batch, mark_timeline)
 
 
 def profiler_of(member: BuiltMember, *, shapes: bool = False) -> Any:
@@ -157,8 +153,8 @@ def events_of(profiler: Any) -> Iterator[Event]:
 
 
 def operator_cost() -> float:
-    """The overhead of the profiler for one operator on this machine, in nanoseconds: of tiny operators, and from the
-    fastest of several tries, since any disturbance makes a try slower."""
+    """The overhead of the profiler for one operator on this machine, in nanoseconds. It is measured on tiny operators,
+    as the minimum of several tries, since any disturbance makes a try slower."""
     number = torch.zeros(1)
 
     def tiny() -> int:

@@ -1,4 +1,4 @@
-"""The context of a profile: torch's flags inside a step, types of weights, page faults, subnormal numbers."""
+"""Measures the context of a profile: torch's flags, types of weights, page faults and subnormal numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from harness.measure.runtime.member import BuiltMember
 
 
 def context_of(member: BuiltMember, operators: Iterable[str]) -> dict[str, Any]:
-    """The flags inside a step, the types of the weights, the median of page faults per step, and the share of subnormal
-    numbers among the nonzero numbers that the backward pass of the first batch writes (None if it is compiled, or if
-    there is no backward pass)."""
+    """The flags inside a step, the types of the weights, the median number of page faults per step, and the share of
+    subnormal numbers among the nonzero numbers that the backward pass of the first batch writes (None if the step is
+    compiled or has no backward pass)."""
     faults = page_faults(member)
     compiled = COMPILED in kernel_paths_of(operators)
     return {
@@ -40,8 +40,8 @@ def subnormal_share(member: BuiltMember) -> float:
 
 
 def flags_inside(member: BuiltMember) -> dict[str, Any]:
-    """The flags at the first call of a module in a step, or at the end of the first phase if no module is called. So
-    flags that an optimization sets for its own part of the step are included."""
+    """The flags at the first call of a module in a step, or at the end of the first phase if no module is called. They
+    include flags that an optimization sets only inside the step."""
     found: list[dict[str, Any]] = []
     device = member.built.device.type
 

@@ -1,4 +1,4 @@
-"""Sums up the operators, kernels and marks on a profiler's timeline by phase. Nothing here uses torch's own objects."""
+"""Sums up the operators and kernels on a profiler's timeline by phase. Nothing here uses objects of torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-#: The prefix of a mark's name, which is followed by the phase that ends there.
-MARK = "harness ends "
+from harness.measure.runtime.member import MARK
 
 
 class Event(NamedTuple):
@@ -41,7 +40,8 @@ class Operator:
 
 @dataclass
 class Phase:
-    """The time between two marks, its part outside any operator, both in nanoseconds, and the outermost operators."""
+    """The time between two marks, the time in it outside any operator, both in nanoseconds, and the number of outermost
+    operators."""
 
     wall: float = 0
     between: float = 0
@@ -90,8 +90,8 @@ def _short(value: float) -> float:
 
 
 @dataclass
-class Open:
-    """An operator that has not ended yet, and whether it has called another operator."""
+class OpenOperator:
+    """A call of an operator that has not ended yet, and whether it has called another operator."""
 
     end: int
     operator: Operator
@@ -128,20 +128,20 @@ def profile_of_step(events: Iterable[Event]) -> StepProfile:
     outermost: list[tuple[str, Event]] = []
     by_id: dict[int, tuple[str, str]] = {}
     for there in by_thread.values():
-        open_: list[Open] = []
+        stack: list[OpenOperator] = []
         for phase, event in sorted(there, key=lambda placed: (placed[1].start, -placed[1].end, placed[1].id)):
-            while open_ and open_[-1].end <= event.start:
-                open_.pop()
+            while stack and stack[-1].end <= event.start:
+                stack.pop()
             key = by_id[event.id] = phase, event.name
             operator = found.operators.setdefault(key, Operator())
             operator.calls += 1
             operator.leaves += 1  # until it calls one
             operator.own += event.end - event.start
-            if open_:
-                open_[-1].calls(event)
+            if stack:
+                stack[-1].calls(event)
             else:
                 outermost.append((phase, event))
-            open_.append(Open(event.end, operator))
+            stack.append(OpenOperator(event.end, operator))
     reached = 0
     for phase, event in sorted(outermost, key=lambda placed: placed[1].start):
         # Time in which operators of several threads run at once counts once.
@@ -163,8 +163,8 @@ def profile_of_step(events: Iterable[Event]) -> StepProfile:
 
 
 def median_of_passes(passes: Sequence[Sequence[StepProfile]]) -> StepProfile:
-    """The sum over batches of the median over passes of each number, so that an interruption of one step does not look
-    like a slow operator."""
+    """For each number, the sum over batches of its median over passes, so that an interruption of one step does not
+    look like a slow operator."""
     whole = StepProfile()
     for same_batch in zip(*passes, strict=True):
         _add_medians(whole.operators, [one.operators for one in same_batch], Operator)

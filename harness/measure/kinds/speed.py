@@ -1,8 +1,8 @@
-"""One replicate of a block's speed: trials and the control, interleaved over a fixed work set.
+"""Measures the speed of a block in one replicate: the trials and the control are interleaved over a fixed work set.
 
 Trials that need different environments run in one process for each environment, and the processes take turns. Each
-process builds and warms up in its turn, then runs whole passes over the work set, as many as the others. Samples of the
-same round are then paired across processes as they are within one.
+process builds and warms up in its turn. Then all run the same number of whole passes over the work set, so that samples
+of the same round are paired across processes as they are within one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 
 from harness.measure.runtime.clock import Clock, SampleBuffer, run_rounds
 from harness.measure.runtime.gpu import card_state, clock_for
-from harness.measure.runtime.member import BuiltMember, build_members, undisturbed
+from harness.measure.runtime.member import BuiltMember, undisturbed
 from harness.measure.runtime.task import Task
 from harness.measure.token_ring import TokenRing
 from harness.records.settings import Speed
 
-#: A sample lasts at least this many seconds; shorter steps are repeated within it.
+#: The minimum seconds of a sample. Shorter steps are repeated within it.
 LEAST_SAMPLE = 1e-3
 #: Warm-up ends when a pass over the work set is at most this share faster than the best pass before it.
 STATIONARY = 0.03
@@ -35,7 +35,7 @@ WARM_MOST = 3.0
 GPU_WARM_UP = 0.5
 #: A quick run measures for this long in total.
 QUICK_SECONDS = 5.0
-#: The least seconds of a turn. The first step after a change of process costs more; it is not recorded.
+#: The minimum seconds of a turn. The first step after a change of process takes longer and is not recorded.
 LEAST_TURN = 0.05
 
 
@@ -58,7 +58,7 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
     random = Random(f"{seed} {ring.slot}" if ring else seed)
     note = ring.wait() if ring else {}
     with undisturbed(random):
-        members = build_members(task, random)
+        members = task.build_members(random)
         device = members[0].built.device
         clock = clock_for(device)
         gc.collect()
@@ -99,7 +99,7 @@ def measure_in_turns(
         task.watchdog.stop_alarm()
         ring.pass_on(note)
         turn += 1
-    # No process ends, which takes time, before all have measured.
+    # Ending a process takes time, so each one waits until all have measured.
     note = ring.wait()
     if ring.slot < ring.slots - 1:
         ring.pass_on(note, last=True)
@@ -125,9 +125,8 @@ def rounds_for(samples: Sequence[float], settings: Speed) -> int:
 def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, random: Random) -> WarmUp:
     """Take passes over the work set, without recording them, until no member gets faster.
 
-    In the first pass every shape is new. A member is warm when it no longer gets faster: when the median over batches
-    of its time over the best so far is above 1 - `STATIONARY`. (If two passes had to agree in both directions, noise
-    would look like a cold start.)
+    In the first pass every shape is new. A member is warm when the median over batches of time / best time so far is
+    above 1 - `STATIONARY`. (If two passes had to agree in both directions, noise would look like a cold start.)
     """
     begun = perf_counter()
     least = max(settings.warm_up, GPU_WARM_UP) if members[0].built.device.type == "cuda" else settings.warm_up
@@ -146,7 +145,7 @@ def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, rando
         else:
             for index, now in enumerate(times):
                 stationary[index] = stationary[index] or float(np.median(now / best[index])) > 1 - STATIONARY
-            best = [np.minimum(now, then) for now, then in zip(times, best, strict=True)]
+            best = [np.minimum(*pair) for pair in zip(times, best, strict=True)]
         spent = perf_counter() - begun
         if passes == 1:
             first = spent  # the first pass may compile, for any length of time

@@ -1,7 +1,7 @@
-"""Verifies before timing that each variant keeps its promise, on difficult examples.
+"""Verifies before timing, on difficult examples, that each variant keeps its promise.
 
-The reference is the baseline in float64. The error of the baseline in float32 estimates the rounding error; a variant
-that promises the same computation may have four times that error (and a millionth more).
+The reference is the baseline in float64. The error of the baseline in float32 estimates the rounding error. The error
+of a variant that promises the same computation may be four times as large (plus one millionth).
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.batches import dataset_counts, work_set
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
-from harness.measure.runtime.failure import BrokenPromise, TrialFailed, blaming
+from harness.measure.runtime.failure import TrialFailed, reason_of
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.watchdog import Watchdog
-from harness.plugins.parts import CHANGES
 from harness.records.plan import Block, Trial
 from harness.records.settings import Speed
 
-#: A variant's error may be the error of the float32 baseline times the first number, plus the second.
-TIMES, PLUS = 4.0, 1e-6
+#: The largest allowed error of a variant is FACTOR times the error of the float32 baseline, plus OFFSET.
+FACTOR, OFFSET = 4.0, 1e-6
 
 #: What a trial promises, by what it `changes`.
 PROMISES = {
@@ -37,10 +35,14 @@ PROMISES = {
 Tensors = dict[str, torch.Tensor]
 
 
+class BrokenPromise(Exception):
+    """A variant breaks a promise of its parts."""
+
+
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """Switch TensorFloat-32 off. It rounds products to ten bits on a GPU, differently for each algorithm, which would
-    hide whether a computation is the same. Timing uses torch's defaults."""
+    """Switch TensorFloat-32 off: on a GPU it rounds factors to ten bits, and this error would hide whether a
+    computation is the same. Timing uses torch's defaults."""
     products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = products.allow_tf32, cudnn.allow_tf32
     products.allow_tf32 = cudnn.allow_tf32 = False
@@ -53,64 +55,172 @@ def exact_products() -> Iterator[None]:
 @exact_products()
 def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> list[dict[str, Any]]:
     """One finding per trial, with the outcome "ok", "invalid" (a promise is broken) or "failed" (it raised, or a value
-    is not finite). The baseline's finding includes the amounts counted in the dataset."""
-    baseline = block.baseline
-    data = builder.data(baseline.dataset)
-    probes = list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
-    # And a batch of the size that is timed: code that depends on the size of a batch must do the same here.
-    probes.append(random_batch(data.train, baseline.batch_size, baseline.seed))
-    findings = []
+    is not finite). The baseline's finding includes the amounts counted in the dataset. If the baseline is not ok, it is
+    the only finding."""
+    verifier = Verifier(block, builder, watchdog)
     state = GlobalState()
-    references: list[Tensors] = []
-    own_errors: list[dict[str, float]] = []
-    weights: Mapping[str, torch.Tensor] = {}
+    findings = []
     for trial in block.trials:
         finding: dict[str, Any] = {"level": trial.level, "outcome": "ok", "reason": "", "data": {}}
         findings.append(finding)
         try:
-            with blaming(trial.level, "verifying"):
-                watchdog.doing(trial.level, "verifying")
-                if trial is baseline:
-                    weights = builder.weights(trial)
-                    exact = prepared(builder, trial, weights, torch.float64)
-                    references = [observations(exact, probe, watchdog) for probe in probes]
-                    finding["data"]["dataset_counts"] = dataset_counts(exact, data.train)
-                built = prepared(builder, trial, weights, torch.float32)
-                seen = [observations(built, probe, watchdog) for probe in probes]
-                for tensors in seen:
-                    check_finite(trial, tensors)
-                if trial is baseline:
-                    own_errors = [errors(s, r) for s, r in zip(seen, references, strict=True)]
-                else:
-                    worst = check_promise(trial, seen, references, own_errors)
-                    finding["data"].update(worst)
-                if trial.changes != "answer":
-                    check_order(block, trial, built, data.train)
-                    if CHANGES.index(trial.changes) <= CHANGES.index("order"):
-                        check_update(builder, trial, baseline, weights)
-                        check_step(builder, trial, baseline, weights, probes[-1])
-        except BrokenPromise as promise:
-            finding.update(outcome="invalid", reason=f"promises {PROMISES[trial.changes]}, but {promise}")
+            watchdog.doing(trial.level, "verifying")
+            verifier.verify(trial, finding["data"])
+        except BrokenPromise as broken:
+            finding.update(outcome="invalid", reason=f"promises {PROMISES[trial.changes]}, but {broken}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a trial's code may raise anything
+            finding.update(outcome="failed", reason=f"verifying: {reason_of(error)}")
         changed = state.restore()
         if changed and finding["outcome"] == "ok":
             finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
-        if trial is baseline and finding["outcome"] != "ok":
+        if trial is block.baseline and finding["outcome"] != "ok":
             break
     watchdog.stop_alarm()
     return findings
 
 
+class Verifier:
+    """Verifies the trials of one block. The baseline comes first, since the others are compared with it."""
+
+    def __init__(self, block: Block, builder: TrialBuilder, watchdog: Watchdog) -> None:
+        self.block, self.builder, self.watchdog = block, builder, watchdog
+        baseline = self.baseline = block.baseline
+        data = self.data = builder.data(baseline.dataset)
+        self.probes = (
+            list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
+        )
+        # The last probe has the batch size that is timed, because code may depend on the size of a batch.
+        count = len(data.train)
+        positions = Random(f"probe {baseline.seed}").sample(range(count), min(baseline.batch_size, count))
+        self.probes.append([data.train[position] for position in positions])
+        #: The weights of the baseline, its tensors in float64 for each probe, and the errors of its float32 tensors.
+        self.weights: Mapping[str, torch.Tensor] = {}
+        self.references: list[Tensors] = []
+        self.baseline_errors: list[dict[str, float]] = []
+
+    def verify(self, trial: Trial, data: dict[str, Any]) -> None:
+        """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
+        if trial is self.baseline:
+            self.weights = self.builder.weights(trial)
+            exact = self.prepared(trial, torch.float64)
+            self.references = [observations(exact, probe, self.watchdog) for probe in self.probes]
+            data["dataset_counts"] = dataset_counts(exact, self.data.train)
+        built = self.prepared(trial)
+        observed = [observations(built, probe, self.watchdog) for probe in self.probes]
+        for name, tensor in (item for tensors in observed for item in tensors.items()):
+            if not bool(torch.isfinite(tensor).all()):
+                raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
+        if trial is self.baseline:
+            self.baseline_errors = [errors(*pair) for pair in zip(observed, self.references, strict=True)]
+        elif trial.changes not in ("model", "answer"):
+            data.update(self.check_observations(observed))
+        if trial.changes != "answer":
+            self.check_order(trial, built)
+        if trial.changes in ("rounding", "order"):
+            self.check_update(trial)
+            self.check_step(trial)
+
+    def prepared(self, trial: Trial, dtype: torch.dtype = torch.float32) -> BuiltTrial:
+        """The built trial with the weights of the baseline: see `prepared`."""
+        return prepared(self.builder, trial, self.weights, dtype)
+
+    def check_observations(self, observed: Sequence[Tensors]) -> dict[str, Any]:
+        """Compare the tensors of each probe with the reference. Returns the error that is closest to its limit. Raises
+        BrokenPromise."""
+        worst = (0.0, 1.0, "")  # the error, its limit, and the name of the tensor
+        for probe, (tensors, reference) in enumerate(zip(observed, self.references, strict=True)):
+            missing = sorted(set(reference) ^ set(tensors))
+            if missing:
+                raise BrokenPromise(f"only one of it and the baseline has {missing[0]}")
+            found = errors(tensors, reference)
+            for name, tensor in tensors.items():
+                if tensor.shape != reference[name].shape:
+                    shapes = f"{tuple(tensor.shape)} and not {tuple(reference[name].shape)}"
+                    raise BrokenPromise(f"{name} has shape {shapes}")
+                error, allowed = found.get(name, 0.0), FACTOR * self.baseline_errors[probe].get(name, 0.0) + OFFSET
+                if error > allowed:
+                    limit = f"rounding allows {allowed:.1e}; probe {probe}"
+                    raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({limit})")
+                worst = max(worst, (error, allowed, name), key=lambda case: case[0] / case[1])
+        return dict(zip(("error", "allowed", "of"), worst, strict=True))
+
+    def check_order(self, trial: Trial, built: BuiltTrial) -> None:
+        """Raise BrokenPromise unless each example of the work set is in exactly one batch."""
+        try:
+            examples = self.builder.work_set(trial, (self.block.measures.speed or Speed()).batches)
+        except ValueError:
+            return  # there are too few examples; timing will report that
+        try:
+            built.work_batches(examples)
+        except ValueError as error:
+            raise BrokenPromise(str(error)) from error
+
+    def check_update(self, trial: Trial) -> None:
+        """Raise BrokenPromise unless the updates of trial and baseline change parameters equally, given the same
+        gradients."""
+
+        def update(built: BuiltTrial) -> None:
+            for name, parameter in built.model.named_parameters():
+                parameter.grad = projection(name, parameter)
+            built.update(built.model, built.optimizer)
+
+        for name, change, expected in self.parameter_changes(trial, update):
+            difference, size = float((change - expected).abs().max()), float(expected.abs().max())
+            if difference > 1e-4 * size + 1e-7:
+                raise BrokenPromise(f"the same gradients move {name} differently (by {difference:.1e} of {size:.1e})")
+
+    def check_step(self, trial: Trial) -> None:
+        """Raise BrokenPromise unless one whole step, as it is timed, changes the weights equally.
+
+        The tolerance is one percent: an optimizer that depends on signs, as Adam does in its first step, amplifies a
+        gradient that rounds to either side of zero. If a replaced `step` leaves something out, the difference is
+        larger.
+        """
+
+        def step(built: BuiltTrial) -> None:
+            built.step(built, built.batch(self.probes[-1]), no_mark)
+
+        changes = self.parameter_changes(trial, step)
+        difference = sum(float((change - expected).square().sum()) for _, change, expected in changes) ** 0.5
+        size = sum(float(expected.square().sum()) for _, _, expected in changes) ** 0.5
+        if difference > 0.01 * size:
+            raise BrokenPromise(f"a whole step moves the weights differently (by {difference / size:.1%})")
+
+    def parameter_changes(
+        self, trial: Trial, act: Callable[[BuiltTrial], None]
+    ) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+        """The name of each parameter that trial and baseline have, and how `act` changes it in each of them; empty if
+        one of them has no optimizer."""
+        found: list[Tensors] = []
+        for one in (trial, self.baseline):
+            built = self.prepared(one)
+            if built.optimizer is None:
+                return []
+            before = {name: parameter.detach().clone() for name, parameter in built.model.named_parameters()}
+            act(built)
+            found.append({name: one.detach() - before[name] for name, one in built.model.named_parameters()})
+        changes, expected = found
+        return [(name, changes[name], expected[name]) for name in sorted(changes.keys() & expected.keys())]
+
+
+def dataset_counts(built: BuiltTrial, examples: Sequence[Any], most: int = 64) -> dict[str, float]:
+    """The amounts counted in the first batches (at most `most`) in the order of the dataset itself. Reports compare
+    them with the amounts in the work set."""
+    totals: dict[str, float] = {}
+    size = built.trial.batch_size
+    for at in range(0, min(len(examples), most * size), size):
+        for name, amount in built.count(built.model, built.collate(examples[at : at + size])).items():
+            totals[name] = totals.get(name, 0.0) + amount
+    return totals
+
+
 def default_probes(train: Sequence[Any], batch_size: int) -> list[list[Any]]:
     """The probes of a dataset without difficult examples: a full batch, a smaller batch, and a single example."""
     return [list(train[:batch_size]), list(train[batch_size : batch_size + 3]) or list(train[:3]), [train[0]]]
-
-
-def random_batch(train: Sequence[Any], size: int, seed: int) -> list[Any]:
-    """A batch of training examples that the seed fixes."""
-    positions = Random(f"probe {seed}").sample(range(len(train)), min(size, len(train)))
-    return [train[position] for position in positions]
 
 
 def prepared(
@@ -138,9 +248,7 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise ValueError(f"forward returns {shape}; expected a scalar loss")
     found["loss"] = loss
-    built.backward(built.model, loss)
-    found |= {f"gradient of {name}": gradient for name, gradient in gradients(built.model)}
-    built.model.zero_grad(set_to_none=True)
+    found |= gradients(built, loss, "gradient of")
     # The loss does not depend on states that the classifier ignores, but the projection depends on all of them.
     order = torch.argsort(batch.ids)
     total: Any = 0.0
@@ -159,9 +267,7 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
             raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
         found["predictions"] = predictions[order.to(predictions.device)]
     if isinstance(total, torch.Tensor) and total.requires_grad:
-        built.backward(built.model, total)
-        found |= {f"projected gradient of {name}": gradient for name, gradient in gradients(built.model)}
-        built.model.zero_grad(set_to_none=True)
+        found |= gradients(built, total, "projected gradient of")
     return {name: tensor.detach().double().cpu() for name, tensor in found.items()}
 
 
@@ -172,12 +278,16 @@ def projection(name: str, tensor: torch.Tensor) -> torch.Tensor:
     return weights.to(device=tensor.device, dtype=tensor.dtype)
 
 
-def gradients(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The name and the dense gradient of each parameter."""
-    for name, parameter in model.named_parameters():
-        if parameter.grad is not None:
-            gradient = parameter.grad
-            yield name, gradient.to_dense().clone() if gradient.is_sparse else gradient.clone()
+def gradients(built: BuiltTrial, loss: torch.Tensor, prefix: str) -> Tensors:
+    """The dense gradient of each parameter after a backward pass. The model has no gradients afterwards."""
+    built.backward(built.model, loss)
+    found = {
+        f"{prefix} {name}": parameter.grad.to_dense().clone() if parameter.grad.is_sparse else parameter.grad.clone()
+        for name, parameter in built.model.named_parameters()
+        if parameter.grad is not None
+    }
+    built.model.zero_grad(set_to_none=True)
+    return found
 
 
 def as_dtype(batch: Any, dtype: torch.dtype) -> Any:
@@ -190,13 +300,6 @@ def as_dtype(batch: Any, dtype: torch.dtype) -> Any:
     )
 
 
-def check_finite(trial: Trial, tensors: Tensors) -> None:
-    """Raise TrialFailed if a value is not finite."""
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
-
-
 def errors(tensors: Tensors, reference: Tensors) -> dict[str, float]:
     """The largest error of each tensor, as a share of the largest value of the reference."""
     return {
@@ -204,88 +307,3 @@ def errors(tensors: Tensors, reference: Tensors) -> dict[str, float]:
         for name, tensor in tensors.items()
         if name in reference and tensor.shape == reference[name].shape and tensor.numel()
     }
-
-
-def check_promise(
-    trial: Trial, seen: Sequence[Tensors], references: Sequence[Tensors], own: Sequence[Mapping[str, float]]
-) -> dict[str, Any]:
-    """Compare the tensors of each probe with the reference, as far as the trial promises equality. Returns the error
-    that is closest to its limit. Raises BrokenPromise."""
-    if trial.changes in ("model", "answer"):
-        return {}
-    worst = (0.0, 1.0, "")  # the error, its limit, and the name of the tensor
-    for probe, (tensors, reference, own_errors) in enumerate(zip(seen, references, own, strict=True)):
-        missing = sorted(set(reference) ^ set(tensors))
-        if missing:
-            raise BrokenPromise(f"only one of it and the baseline has {missing[0]}")
-        found = errors(tensors, reference)
-        for name, tensor in tensors.items():
-            if tensor.shape != reference[name].shape:
-                shapes = f"{tuple(tensor.shape)} and not {tuple(reference[name].shape)}"
-                raise BrokenPromise(f"{name} has shape {shapes}")
-            error, allowed = found.get(name, 0.0), TIMES * own_errors.get(name, 0.0) + PLUS
-            if error > allowed:
-                limit = f"rounding allows {allowed:.1e}; probe {probe}"
-                raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({limit})")
-            worst = max(worst, (error, allowed, name), key=lambda case: case[0] / case[1])
-    return dict(zip(("error", "allowed", "of"), worst, strict=True))
-
-
-def check_order(block: Block, trial: Trial, built: BuiltTrial, train: Sequence[Any]) -> None:
-    """Raise BrokenPromise unless each example of the work set is in exactly one batch."""
-    speed = block.measures.speed or Speed()
-    try:
-        examples = work_set(train, trial.batch_size, speed.batches, trial.seed)
-    except ValueError:
-        return  # there are too few examples; timing will report that
-    try:
-        built.work_batches(examples)
-    except ValueError as error:
-        raise BrokenPromise(str(error)) from error
-
-
-def check_update(builder: TrialBuilder, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise BrokenPromise unless the updates of both trials change parameters equally, given the same gradients."""
-
-    def update(built: BuiltTrial) -> None:
-        for name, parameter in built.model.named_parameters():
-            parameter.grad = projection(name, parameter)
-        built.update(built.model, built.optimizer)
-
-    ours, theirs = (moves(builder, one, weights, update) for one in (trial, baseline))
-    for name in sorted(ours.keys() & theirs.keys()):
-        difference, size = float((ours[name] - theirs[name]).abs().max()), float(theirs[name].abs().max())
-        if difference > 1e-4 * size + 1e-7:
-            raise BrokenPromise(f"the same gradients move {name} differently (by {difference:.1e} of {size:.1e})")
-
-
-def check_step(
-    builder: TrialBuilder, trial: Trial, baseline: Trial, weights: Mapping[str, torch.Tensor], examples: Sequence[Any]
-) -> None:
-    """Raise BrokenPromise unless one whole step, as it is timed, changes the weights equally.
-
-    The tolerance is one percent: an optimizer that depends on signs, as Adam does in its first step, amplifies a
-    gradient that rounds to either side of zero. If a replaced `step` leaves something out, the difference is larger.
-    """
-
-    def one_step(built: BuiltTrial) -> None:
-        built.step(built, built.batch(examples), no_mark)
-
-    ours, theirs = (moves(builder, one, weights, one_step) for one in (trial, baseline))
-    names = sorted(ours.keys() & theirs.keys())
-    difference = sum(float((ours[name] - theirs[name]).square().sum()) for name in names) ** 0.5
-    size = sum(float(theirs[name].square().sum()) for name in names) ** 0.5
-    if difference > 0.01 * size:
-        raise BrokenPromise(f"a whole step moves the weights differently (by {difference / size:.1%})")
-
-
-def moves(
-    builder: TrialBuilder, trial: Trial, weights: Mapping[str, torch.Tensor], act: Callable[[BuiltTrial], None]
-) -> Tensors:
-    """The change of each parameter when `act` is called with the trial; empty if the trial has no optimizer."""
-    built = prepared(builder, trial, weights, torch.float32)
-    if built.optimizer is None:
-        return {}
-    before = {name: parameter.detach().clone() for name, parameter in built.model.named_parameters()}
-    act(built)
-    return {name: parameter.detach() - before[name] for name, parameter in built.model.named_parameters()}

@@ -19,7 +19,7 @@ Mark = Callable[[str], None]
 
 
 def no_mark(phase: str) -> None:
-    """The `mark` of a step whose phases are not timed."""
+    """A `mark` for steps whose phases are not timed."""
 
 
 @dataclass
@@ -54,13 +54,11 @@ class BuiltTrial:
             raise ValueError("its order does not contain each example exactly once")
         return batches
 
-    def batches(self, examples: Sequence[Any], random: Random) -> list[list[Any]]:
-        """The examples in each batch of this trial. Raises ValueError like `batch_positions`."""
-        return [[examples[position] for position in batch] for batch in self.batch_positions(examples, random)]
-
     def work_batches(self, examples: Sequence[Any]) -> list[list[Any]]:
-        """The work set in batches of this trial: the same in every process, since the suite's seed fixes the order."""
-        return self.batches(examples, Random(f"order {self.trial.seed}"))
+        """The work set in batches of this trial, the same in every process. Raises ValueError like
+        `batch_positions`."""
+        batches = self.batch_positions(examples, Random(f"order {self.trial.seed}"))
+        return [[examples[position] for position in batch] for batch in batches]
 
 
 class TrialBuilder:
@@ -80,6 +78,18 @@ class TrialBuilder:
                 raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
             self._data[key] = loaded
         return self._data[key]
+
+    def work_set(self, trial: Trial, batches: int) -> list[Any]:
+        """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
+        that the seed of the trial fixes. Raises ValueError if there are too few."""
+        train, wanted = self.data(trial.dataset).train, batches * trial.batch_size
+        if len(train) < wanted:
+            raise ValueError(
+                f"the work set needs {batches} x {trial.batch_size} = {wanted} examples and the training set has "
+                f"{len(train)}; lower measure.speed.batches or dataset.batch_size"
+            )
+        positions = Random(f"work set {trial.seed}").sample(range(len(train)), wanted)
+        return [train[position] for position in positions]
 
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
         """The model built under the trial's seed, before any initialiser. Raises TypeError if it lacks a method."""
@@ -132,7 +142,7 @@ class TrialBuilder:
             device=device,
             model=model,
             optimizer=make_optimizer(model),
-            order=recipe.seam("order", given_order),
+            order=recipe.seam("order", consecutive_batches),
             collate=recipe.seam("collate", data.collate),
             forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
             backward=recipe.seam("backward", lambda model, loss: loss.backward()),
@@ -145,8 +155,9 @@ class TrialBuilder:
         )
 
 
-def given_order(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
-    """The default order: as given, since a work set is shuffled already. Each batch has `batch_size` examples."""
+def consecutive_batches(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:
+    """The default order: consecutive examples, since the work set is already shuffled. Only the last batch may be
+    smaller than `batch_size`."""
     return [list(range(at, min(at + batch_size, len(examples)))) for at in range(0, len(examples), batch_size)]
 
 
@@ -175,12 +186,13 @@ def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) ->
 
 
 def patch(model: torch.nn.Module, method: str, recipe: Recipe, trial: Trial) -> None:
-    """Replace a method of the model by what the optimizations made of it. Raises UserError if the model lacks it."""
+    """Replace a method of the model by the one that the optimizations make of it. Raises UserError if the model lacks
+    it."""
     default = getattr(type(model), method, None)
     if default is None:
         methods = [name for name in dir(type(model)) if not name.startswith("_") and name not in dir(torch.nn.Module)]
-        by = recipe.changes[f"model.{method}"][0].by
+        optimization = recipe.changes[f"model.{method}"][0].by
         raise UserError(
-            f"{by} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods)
+            f"{optimization} changes model.{method}, which {trial.model.name} lacks.", fix=did_you_mean(method, methods)
         )
     setattr(model, method, types.MethodType(recipe.seam(f"model.{method}", default), model))

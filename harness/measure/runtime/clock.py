@@ -1,13 +1,15 @@
-"""Takes samples: one step on one batch, all members interleaved, with a mark at the end of each phase.
+"""Takes samples. A sample is the time of one step on one batch, with a mark at the end of each phase. The members of a
+block are interleaved.
 
-Nothing here uses torch. A member is any object with a step, and the clock is an argument, so tests can check the
-arithmetic with a fake member on a fake clock.
+Nothing here uses torch. A member is any object with a step, and the clock is an argument, so that tests can check the
+arithmetic with a fake member and a fake clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from resource import RUSAGE_THREAD, getrusage
 from time import perf_counter_ns, thread_time_ns
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clock:
-    """Wall and CPU time of this thread in nanoseconds, and how often it was preempted.
+    """Functions that read the wall time and the CPU time of this thread in nanoseconds, and how often it was preempted.
 
-    On a device with a queue of its own, `events` creates events as torch.cuda.Event has them (``record()``, then
+    For a device with a queue, `events` creates events with the interface of torch.cuda.Event (``record()``, and
     ``elapsed_time(later)`` in milliseconds), and `wait` blocks until the queue is empty. The functions are bound before
     any plugin is imported, so that no plugin can replace them."""
 
@@ -30,6 +32,13 @@ class Clock:
     switches: Callable[[], int] = lambda: getrusage(RUSAGE_THREAD).ru_nivcsw
     wait: Callable[[], None] | None = None
     events: Callable[[], Any] | None = None
+
+    def event(self) -> Any:
+        """A new event, recorded in the device's queue."""
+        assert self.events is not None
+        event = self.events()
+        event.record()
+        return event
 
 
 @dataclass
@@ -51,91 +60,64 @@ class SampleBuffer:
 
 
 class Marker:
-    """Reads the clock at the end of each phase. The phases of a sample sum exactly to its wall time."""
+    """Reads the clock at the end of each phase. The phases of a sample sum to its time.
 
-    def __init__(self, clock: Clock) -> None:
-        self._now = clock.wall
-        self.phases: dict[str, int] = {}
-        self.name = "step"
-        self.last = 0
-
-    def start(self) -> None:
-        """The first phase begins."""
-        self.phases, self.name = {}, "step"
-        self.last = self._now()
-
-    def __call__(self, phase: str) -> None:
-        """`phase` ends, and the next begins."""
-        now = self._now()
-        self.phases[phase] = self.phases.get(phase, 0) + now - self.last
-        self.name, self.last = phase, now
-
-    def stop(self) -> int:
-        """Add the time since the last mark to the last phase. Returns the total."""
-        self(self.name)
-        return sum(self.phases.values())
-
-
-class EventMarker:
-    """A `Marker` for a device: a mark is an event in its queue, so marking does not synchronize; the end of a sample
-    does.
-
-    The device is idle when a sample begins, so the time between the first and the last event is the duration of the
-    step, including the time in which the device waited for the host.
+    On a device, a reading is an event in its queue, so that only the end of a sample synchronizes. The device is idle
+    when a sample begins, so the time between the first and the last event includes the time in which the device waited
+    for the host.
     """
 
     def __init__(self, clock: Clock) -> None:
-        assert clock.events is not None
-        self._event, self._wait = clock.events, clock.wait or (lambda: None)
-        self.phases: dict[str, int] = {}
-        self.names: list[str] = []
-        self.marks: list[Any] = []
+        self._read = clock.event if clock.events else clock.wall
+        self._wait = clock.wait or (lambda: None)
+        self._phases: list[str] = []
+        self._readings: list[Any] = []
 
     def start(self) -> None:
         """The first phase begins."""
         self._wait()
-        self._mark()
+        self._readings.append(self._read())
 
     def __call__(self, phase: str) -> None:
         """`phase` ends, and the next begins."""
-        self.names.append(phase)
-        self._mark()
+        self._readings.append(self._read())
+        self._phases.append(phase)
 
-    def _mark(self) -> None:
-        event = self._event()
-        event.record()
-        self.marks.append(event)
-
-    def stop(self) -> int:
-        """Add what was queued since the last mark to the last phase, and synchronize. Returns the total."""
-        self(self.names[-1] if self.names else "step")
+    def stop(self) -> None:
+        """The sample ends. The time since the last mark belongs to the last phase."""
+        self(self._phases[-1] if self._phases else "step")
         self._wait()
-        for name, begin, end in zip(self.names, self.marks, self.marks[1:], strict=False):
-            self.phases[name] = self.phases.get(name, 0) + round(begin.elapsed_time(end) * 1e6)
-        return sum(self.phases.values())
+
+    def phases(self) -> dict[str, int]:
+        """The nanoseconds of each phase."""
+        found = dict.fromkeys(self._phases, 0)
+        for phase, (begin, end) in zip(self._phases, pairwise(self._readings), strict=True):
+            found[phase] += end - begin if isinstance(end, int) else round(begin.elapsed_time(end) * 1e6)
+        return found
 
 
 def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
     """Take one sample and append it to the buffer."""
     member.before()
-    marker = EventMarker(clock) if clock.events else Marker(clock)
+    marker = Marker(clock)
     step, repeats = member.step, buffer.repeats
     switches = clock.switches()
     cpu = clock.cpu()
     marker.start()
     for _ in range(repeats):
         step(batch, marker)
-    wall = marker.stop()
+    marker.stop()
     cpu = clock.cpu() - cpu
-    buffer.wall.append(wall)
+    phases = marker.phases()
+    buffer.wall.append(sum(phases.values()))
     buffer.cpu.append(cpu)
     buffer.switches.append(clock.switches() - switches)
     buffer.batch.append(batch)
     buffer.round.append(round_)
     buffer.position.append(position)
-    for phase in {**buffer.phases, **marker.phases}:  # a sample without a phase spent no time in it
+    for phase in {**buffer.phases, **phases}:  # a sample without a phase spent no time in it
         column = buffer.phases.setdefault(phase, [0] * (len(buffer.wall) - 1))
-        column.append(marker.phases.get(phase, 0))
+        column.append(phases.get(phase, 0))
 
 
 def run_rounds(
@@ -146,8 +128,8 @@ def run_rounds(
     clock: Clock,
     random: Random,
 ) -> None:
-    """In round r every member takes a step on batch r mod `batches`, in balanced random order. The state of each member
-    is restored before each pass over the work set, outside the timed region."""
+    """In round r, take a sample of every member on batch r mod `batches`, in balanced random order. The state of each
+    member is restored before each pass over the work set, outside the timed region."""
     orders = balanced_orders(len(members), random)
     for round_ in rounds:
         batch = round_ % batches

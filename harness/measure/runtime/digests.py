@@ -7,25 +7,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from harness.plugins.parts import Data
 
-#: The most examples of each half of a dataset that its digest covers.
+#: The largest number of examples of each half of a dataset that its digest covers.
 MOST = 64
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """The name of a type without its module, such as float32."""
+    """The name of a dtype without its module, such as float32."""
     return str(dtype).removeprefix("torch.")
 
 
-def tensors_in(value: Any) -> Iterable[torch.Tensor]:
-    """Every tensor in nested tuples, lists and mappings, in order."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (dict, tuple, list)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from tensors_in(inner)
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries, in order."""
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
 def digest(tensors: Iterable[torch.Tensor]) -> str:
@@ -50,6 +47,6 @@ def digest_of_examples(data: Data, examples: Sequence[Any]) -> str:
 
 
 def digest_of_data(data: Data) -> str:
-    """The digest of the first examples of both halves, their sizes, and the facts that models get."""
+    """The digest of the first examples and the sizes of both halves, and of the facts that models get."""
     halves = [f"{len(half)} {digest_of_examples(data, half[:MOST])}" for half in (data.train, data.test)]
     return hashlib.sha256(f"{halves} {data.facts!r}".encode()).hexdigest()

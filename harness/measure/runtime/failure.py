@@ -1,4 +1,4 @@
-"""Failures of a trial: its level within the block, and the reason in a sentence."""
+"""Failures of a trial, with its level within the block and the reason in a sentence."""
 
 from __future__ import annotations
 
@@ -20,19 +20,15 @@ class TrialFailed(Exception):
         self.level, self.reason = level, reason
 
 
-class BrokenPromise(Exception):
-    """A variant does not do what its parts promise."""
-
-
 @contextmanager
-def blaming(level: str, what: str) -> Iterator[None]:
-    """Turn whatever is raised inside into a TrialFailed of this level."""
+def failures_of(level: str, activity: str) -> Iterator[None]:
+    """Raise an exception of any class as a TrialFailed of this level."""
     try:
         yield
-    except (TrialFailed, BrokenPromise, KeyboardInterrupt):
+    except (TrialFailed, KeyboardInterrupt):
         raise
     except BaseException as error:  # a trial's code may raise anything
-        raise TrialFailed(level, f"{what}: {reason_of(error)}") from error
+        raise TrialFailed(level, f"{activity}: {reason_of(error)}") from error
 
 
 def reason_of(error: BaseException) -> str:

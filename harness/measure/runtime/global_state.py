@@ -5,11 +5,14 @@ If the code of one trial changes them, it changes what the other trials compute,
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from harness.measure.runtime.warm import use_threads
@@ -103,11 +106,32 @@ FUNCTIONS: dict[str, Setting] = {
 }  # fmt: skip
 
 
+def _variables() -> dict[str, str]:
+    """The environment variables, without one that torch's compiler sets."""
+    return {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+
+
+def _set_variables(before: dict[str, str]) -> None:
+    for name in _variables().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+#: Global state that only the conformance kit compares and restores.
+PROCESS: dict[str, Setting] = {
+    "environment variables": Setting(_variables, _set_variables),
+    "Python's random generator": Setting(random.getstate, random.setstate),
+    "NumPy's random generator": Setting(
+        lambda: tuple(np.array(part).tolist() for part in np.random.get_state(legacy=True)), np.random.set_state
+    ),
+}
+
+
 class GlobalState:
     """A snapshot of the global state, which can be restored."""
 
-    def __init__(self) -> None:
-        self.settings = {**FUNCTIONS, **SETTINGS}
+    def __init__(self, settings: Mapping[str, Setting] = FUNCTIONS | SETTINGS) -> None:
+        self.settings = settings
         self.before = {name: setting.read() for name, setting in self.settings.items()}
 
     def restore(self) -> list[str]:
@@ -121,3 +145,16 @@ class GlobalState:
         """Whether a setting has changed. Torch itself wraps some of its functions when it needs its compiler."""
         by_torch = name in FUNCTIONS and str(getattr(now, "__module__", "")).partition(".")[0] == "torch"
         return bool(now != self.before[name]) and not by_torch
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Restore the whole global state afterwards. Inside, torch uses one thread: more do not speed up small batches, and
+    spin between operators."""
+    state = GlobalState(FUNCTIONS | SETTINGS | PROCESS)
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        state.restore()

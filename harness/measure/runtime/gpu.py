@@ -1,4 +1,4 @@
-"""The clock of a GPU, and its state according to nvidia-smi: throttling, clock rate, temperature, other processes."""
+"""The clock of a device, and the state of a GPU according to nvidia-smi."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 
 from harness.measure.runtime.clock import Clock
 
-#: Bits of clocks_event_reasons.active which mean that the GPU is throttled: hardware slowdown, thermal slowdown by
-#: software and by hardware, power brake (NVML, nvmlClocksEventReasons). The software power cap is not among them: at
-#: full load it is the normal state of many cards.
-FORCED_DOWN = 0x8 | 0x20 | 0x40 | 0x80
+#: The bits of clocks_event_reasons.active that mean throttling: hardware slowdown, thermal slowdown by software and by
+#: hardware, and power brake (NVML, nvmlClocksEventReasons). The software power cap is not among them, because it is
+#: normal for many cards at full load.
+THROTTLED = 0x8 | 0x20 | 0x40 | 0x80
 
 
 def clock_for(device: torch.device) -> Clock:
-    """The clock of a device: on a GPU, events on the stream mark the phases, and each sample ends with a
+    """The clock of a device. On a GPU, events on the stream mark the phases, and each sample ends with a
     synchronization."""
     if device.type != "cuda":
         return Clock()
@@ -54,7 +54,7 @@ def query_card(card: str) -> dict[str, Any]:
     reasons, megahertz, degrees = (cell.strip() for cell in lines[0].split(","))
     processes = [int(line) for line in _smi(card, "--query-compute-apps=pid") if line.strip().isdigit()]
     return {
-        "forced_down": bool(int(reasons, 16) & FORCED_DOWN) if reasons.startswith("0x") else None,
+        "forced_down": bool(int(reasons, 16) & THROTTLED) if reasons.startswith("0x") else None,
         "reasons": reasons,
         "sm_mhz": int(megahertz) if megahertz.isdigit() else None,
         "celsius": int(degrees) if degrees.isdigit() else None,

@@ -23,13 +23,13 @@ PACKAGES = ("rnn-harness", "rnn-harness-plugins", "torch", "numpy")
 def describe() -> dict[str, Any]:
     """Processor, memory, threads, torch build, devices and package versions.
 
-    If torch is built for CUDA, a forked child collects them: reading torch's build and cuDNN's version starts CUDA, and
-    a process that has started CUDA must not fork."""
+    If torch is built for CUDA, a forked child collects them: reading the build and the version of cuDNN starts CUDA,
+    and a process that has started CUDA must not fork."""
     return facts_of_child(_facts) if torch.version.cuda else _facts()
 
 
 def facts_of_child(collect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The facts that a forked child collects. Raises RuntimeError if it ends without an answer."""
+    """The facts that `collect` returns in a forked child. Raises RuntimeError if the child ends without an answer."""
     text, _ = in_child(lambda pipe: json.dump(collect(), pipe))
     if not text:
         raise RuntimeError("the process that collects facts about this machine ended without an answer")
@@ -59,16 +59,13 @@ def _facts() -> dict[str, Any]:
 
 
 def torch_build() -> str:
-    """How torch was built, as torch reports it."""
+    """The description of torch's build that torch prints."""
     return str(torch.__config__.show()).strip()
 
 
 def processor() -> str:
     """The name of the processor."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return platform.processor() or platform.machine()
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return match.group(1).strip() if match else platform.machine()
 

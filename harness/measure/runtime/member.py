@@ -6,22 +6,19 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch.profiler import record_function
+from torch.utils._pytree import tree_flatten, tree_map_only
 
-from harness.measure.runtime import gpu
-from harness.measure.runtime.batches import work_set
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
-from harness.measure.runtime.failure import TrialFailed, blaming
+from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.record import Role
 
-if TYPE_CHECKING:
-    from harness.measure.runtime.task import Task
-
-#: A member of an interleaved measurement: its level and its role.
-MemberKey = tuple[str, Role]
+#: The prefix of the name of an event that `mark_timeline` adds, before the phase that ends there.
+MARK = "harness ends "
 
 
 class BuiltMember:
@@ -52,12 +49,12 @@ class BuiltMember:
             mark("forward")
 
     def before(self) -> None:
-        """Empty the caches if they are to be cold, tell the watchdog what runs next, and start the alarm again."""
+        """Empty the caches if they are to be cold, and restart the watchdog's alarm for the next step."""
         self.flush()
         self.watchdog.doing(self.level, f"one {self.mode} step")
 
     def run_work_set(self, passes: int = 1) -> None:
-        """Take a step on each batch, without marks."""
+        """Take a step on each batch of the work set, without marks."""
         for _ in range(passes):
             for batch in range(len(self.batches)):
                 self.before()
@@ -66,34 +63,41 @@ class BuiltMember:
     def save(self) -> None:
         """Save parameters and optimizer state."""
         if self.mode == "train":
-            self.saved = [clone(thing.state_dict()) for thing in self.built.state(self.built)]
+            self.saved = [clone(stateful.state_dict()) for stateful in self.built.state(self.built)]
 
     def restore(self) -> None:
         """Check the last step of a pass, and restore what was saved."""
         self.check()
         if self.mode == "train":
-            for thing, saved in zip(self.built.state(self.built), self.saved, strict=False):
-                load_state(thing, saved)
+            for stateful, saved in zip(self.built.state(self.built), self.saved, strict=False):
+                load_state(stateful, saved)
 
     def check(self) -> None:
         """Raise TrialFailed if the result of the last step is not finite."""
         if isinstance(self.loss, torch.Tensor) and not bool(torch.isfinite(self.loss).all()):
-            what = "its loss" if self.mode == "train" else "its prediction"
-            raise TrialFailed(self.level, f"{what} is not finite after a few {self.mode} steps")
+            result = "its loss" if self.mode == "train" else "its prediction"
+            raise TrialFailed(self.level, f"{result} is not finite after a few {self.mode} steps")
 
     def counts(self) -> dict[str, list[float]]:
         """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""
+        self.watchdog.doing(self.level, "counting")
         self.watchdog.stop_alarm()
         rows = []
-        with blaming(self.level, "counting"):
-            for batch in self.batches:
-                counted = self.built.count(self.built.model, self.built.collate(batch))
-                rows.append({str(name): float(amount) for name, amount in counted.items()})
+        for batch in self.batches:
+            counted = self.built.count(self.built.model, self.built.collate(batch))
+            rows.append({str(name): float(amount) for name, amount in counted.items()})
         return columns(rows)
 
 
+def mark_timeline(phase: str) -> None:
+    """A `mark` that adds an event to the timeline of a running profiler."""
+    with record_function(MARK + phase):
+        pass
+
+
 def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:
-    """Take one step. `mark` is called again at its end, since what follows the last mark belongs to the last phase."""
+    """Take one step. `mark` is called again at its end, because the time after the last mark belongs to the last
+    phase."""
     last = "step"
 
     def remember(phase: str) -> None:
@@ -107,8 +111,8 @@ def step_with_marks(member: BuiltMember, batch: int, mark: Mark) -> None:
 
 @contextmanager
 def undisturbed(random: Random) -> Iterator[None]:
-    """No garbage collection, and a heap with a random layout: the addresses of objects change times by about a percent,
-    so every process draws a layout of its own."""
+    """Switch garbage collection off, and randomise the layout of the heap: the addresses of objects change times by
+    about a percent, so every process draws its own layout."""
     padding = [bytearray(random.randrange(1, 1 << 16)) for _ in range(random.randrange(64))]
     gc.collect()
     gc.disable()
@@ -119,74 +123,30 @@ def undisturbed(random: Random) -> Iterator[None]:
         del padding
 
 
-def build_members(task: Task, random: Random) -> list[BuiltMember]:
-    """The members of a task, built in random order, with the weights of the baseline. Raises TrialFailed."""
-    baseline, builder, settings = task.block.baseline, task.builder, task.settings
-    data = builder.data(baseline.dataset)
-    with blaming(baseline.level, "choosing the work set"):
-        examples = work_set(data.train, baseline.batch_size, settings.batches, baseline.seed)
-    with blaming(baseline.level, "building the model"):
-        task.watchdog.doing(baseline.level, "building the model")
-        weights = builder.weights(baseline)
-    members: dict[int, BuiltMember] = {}
-    for index in random.sample(range(len(task.members)), len(task.members)):
-        level, role = task.members[index]
-        member = members[index] = build_member(task, level, role, examples, weights)
-        if len(member.batches) != settings.batches:
-            what = f"its order makes {len(member.batches)} batches; expected {settings.batches}"
-            raise TrialFailed(level, f"cutting the work set into batches: {what}")
-    if settings.cache == "cold":
-        flush = gpu.cold_caches(next(iter(members.values())).built.device)
-        for member in members.values():
-            member.flush = flush
-    return [members[index] for index in range(len(task.members))]
-
-
-def build_member(
-    task: Task, level: str, role: Role, examples: Sequence[Any], weights: Mapping[str, torch.Tensor] | None = None
-) -> BuiltMember:
-    """One trial with these examples in its own batches. Raises TrialFailed."""
-    with blaming(level, "building the model"):
-        task.watchdog.doing(level, "building the model")
-        built = task.builder.build(task.block.trial(level), weights)
-    with blaming(level, "cutting the work set into batches"):
-        return BuiltMember(built, role, built.work_batches(examples), task.mode, task.watchdog)
-
-
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """A list for each name in the rows, with one number per row; 0 if a row lacks the name."""
     return {name: [row.get(name, 0) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
-def clone(value: Any) -> Any:
-    """A deep copy of a state dict's values."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: clone(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(clone(inner) for inner in value)
-    return value
+def clone(state: Any) -> Any:
+    """A deep copy of a state dict."""
+    return tree_map_only(torch.Tensor, lambda tensor: tensor.detach().clone(), state)
 
 
-def load_state(thing: Any, saved: Any) -> None:
-    """Restore a saved state in place if its structure is unchanged, which costs a copy and no allocation."""
-    if not _copy_into(thing.state_dict(), saved):
-        thing.load_state_dict(saved)
+def load_state(stateful: Any, saved: Any) -> None:
+    """Restore a saved state. If its structure is unchanged, copy it in place, without an allocation."""
+    current, structure = tree_flatten(stateful.state_dict())
+    values, saved_structure = tree_flatten(saved)
+    if structure != saved_structure or not all(map(_fits, current, values)):
+        stateful.load_state_dict(saved)
+        return
+    for now, value in zip(current, values, strict=True):
+        if isinstance(value, torch.Tensor):
+            now.copy_(value)
 
 
-def _copy_into(current: Any, saved: Any) -> bool:
-    if isinstance(saved, torch.Tensor):
-        if not isinstance(current, torch.Tensor) or current.shape != saved.shape:
-            return False
-        current.copy_(saved)
-        return True
-    if isinstance(saved, dict):
-        return (
-            isinstance(current, dict)
-            and current.keys() == saved.keys()
-            and all(_copy_into(current[key], inner) for key, inner in saved.items())
-        )
-    if isinstance(saved, (list, tuple)):
-        return len(current) == len(saved) and all(map(_copy_into, current, saved))
-    return bool(current == saved)
+def _fits(now: Any, saved: Any) -> bool:
+    """Whether a saved value is a tensor that can be copied into the present one, or equal to the present value."""
+    if isinstance(now, torch.Tensor) and isinstance(saved, torch.Tensor):
+        return bool(now.shape == saved.shape)
+    return not isinstance(now, torch.Tensor) and not isinstance(saved, torch.Tensor) and bool(now == saved)

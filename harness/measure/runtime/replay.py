@@ -1,4 +1,4 @@
-"""Run a few steps of one trial without timing: what an exported script is compared with."""
+"""Runs a few steps of one trial without timing. Their values are compared with those of an exported script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import IO, Any
 
@@ -14,9 +14,8 @@ import torch
 
 from harness.measure.children import death, in_child
 from harness.measure.runtime import machine
-from harness.measure.runtime.batches import work_set
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, given_order, no_mark
-from harness.measure.runtime.failure import TrialFailed, blaming
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, consecutive_batches, no_mark
+from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip
 from harness.records.plan import THREADS, Block, Trial
@@ -27,7 +26,7 @@ from harness.records.settings import Speed
 class Replay:
     """The value of each step: its loss, or in inference the mean magnitude of the predictions.
 
-    `failure` says why the trial could not go on. `skipped` is the reason of a part that cannot run on this machine."""
+    `failure` says why the trial failed, `skipped` why a part cannot run on this machine."""
 
     values: tuple[float, ...] = ()
     failure: str = ""
@@ -35,7 +34,7 @@ class Replay:
 
 
 def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]:
-    """The batches that the trial is timed on, collated, on the CPU. There are fewer if the training set is too small.
+    """The collated batches that the trial is timed on, on the CPU; fewer if the training set is too small.
 
     Raises ValueError for an empty training set, and whatever the dataset raises."""
     torch.set_num_threads(1)
@@ -44,15 +43,15 @@ def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]
         raise ValueError("the training set is empty")
     size = min(trial.batch_size, len(data.train))
     batches = min((block.measures.speed or Speed()).batches, len(data.train) // size)
-    examples = work_set(data.train, size, batches, trial.seed)
-    positions = recipe.seam("order", given_order)(examples, trial.batch_size, Random(f"order {trial.seed}"))
+    examples = builder.work_set(replace(trial, batch_size=size), batches)
+    positions = recipe.seam("order", consecutive_batches)(examples, trial.batch_size, Random(f"order {trial.seed}"))
     collate = recipe.seam("collate", data.collate)
     return [collate([examples[position] for position in batch]) for batch in positions]
 
 
 def replay(builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: str, limit: float) -> Replay:
-    """Build the trial under its seed and run one step on each batch, in a child process, so that a crash or a hang is a
-    failure like any other. A step may take `limit` seconds."""
+    """Build the trial under its seed, and run one step on each batch. This happens in a child process, so that a crash
+    or a hang is a failure like any other. A step may take `limit` seconds."""
     warm(machine.describe()["gpus"])
 
     def work(pipe: IO[str]) -> None:
@@ -77,14 +76,14 @@ def _steps(
     """In the child process: the value of each step, then the failure or the reason to skip, if there is one."""
     use_threads(int(trial.environment.get(THREADS, 1)))
     try:
-        with blaming(trial.level, "building the model"):
+        with failures_of(trial.level, "building the model"):
             signal.setitimer(signal.ITIMER_REAL, limit)
             built = builder.build(trial)
             if mode == "inference":
                 built.model.eval()
         for number, batch in enumerate(batches, 1):
             signal.setitimer(signal.ITIMER_REAL, limit)
-            with blaming(trial.level, f"{mode} step {number}"):
+            with failures_of(trial.level, f"{mode} step {number}"):
                 value = training_step(built, batch) if mode == "train" else inference_step(built, batch)
             yield "value", value
     except TrialFailed as failure:

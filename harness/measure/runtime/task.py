@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
-from harness.measure.runtime.batches import work_set
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.failure import blaming
-from harness.measure.runtime.member import BuiltMember, MemberKey, build_member
+from harness.measure.runtime.gpu import cold_caches
+from harness.measure.runtime.member import BuiltMember
 from harness.measure.runtime.watchdog import Watchdog
 from harness.measure.token_ring import TokenRing
 from harness.records.plan import Block, Trial
+from harness.records.record import Role
 from harness.records.settings import Speed
+
+if TYPE_CHECKING:
+    import torch
+
+#: A member of an interleaved measurement: its level and its role.
+MemberKey = tuple[str, Role]
 
 
 @dataclass
 class Task:
-    """One measurement: of the trial of `level`, or of the `members` interleaved.
+    """One measurement: of the trial of `level`, or of the `members`, interleaved.
 
-    `settings` are those of the kind, an instance of its settings class. `folder` is the folder of the run. `seed` and
-    `checkpoint` are given to kinds that run once per seed: a run may save itself to the checkpoint and resume from it.
-    `forked` is when this process began, by time.perf_counter."""
+    `settings` are those of the kind, an instance of its settings class. `folder` is the folder of the run. Kinds that
+    run once per seed get a `seed`, and a `checkpoint` where a run may save its state and from which it may resume.
+    `forked` is when this process began, in seconds of time.perf_counter."""
 
     block: Block
     mode: str
@@ -43,14 +51,39 @@ class Task:
         """The trial to measure."""
         return self.block.trial(self.level)
 
-    def doing(self, what: str) -> None:
-        """Tell the watchdog what begins. It ends the process if that takes longer than the limit of a step."""
-        self.watchdog.doing(self.level, what)
+    def doing(self, activity: str) -> None:
+        """Record that an activity begins. The process is ended if it takes longer than the limit of a step. The reason
+        of a failure names the activity."""
+        self.watchdog.doing(self.level, activity)
 
     def member(self) -> BuiltMember:
-        """The trial with its own weights and with the work set in its batches. Raises TrialFailed."""
-        trial, batches = self.trial, (self.block.measures.speed or Speed()).batches
-        with blaming(self.level, "choosing the work set"):
-            self.doing("choosing the work set")
-            examples = work_set(self.builder.data(trial.dataset).train, trial.batch_size, batches, trial.seed)
-        return build_member(self, self.level, "variant", examples)
+        """The trial with its own weights and with the work set in its batches."""
+        self.doing("choosing the work set")
+        examples = self.builder.work_set(self.trial, (self.block.measures.speed or Speed()).batches)
+        return self._build(self.level, "variant", examples)
+
+    def build_members(self, random: Random) -> list[BuiltMember]:
+        """The members, built in random order, with the weights of the baseline."""
+        baseline, batches = self.block.baseline, self.settings.batches
+        self.watchdog.doing(baseline.level, "choosing the work set")
+        examples = self.builder.work_set(baseline, batches)
+        self.watchdog.doing(baseline.level, "building the model")
+        weights = self.builder.weights(baseline)
+        built: dict[MemberKey, BuiltMember] = {}
+        for level, role in random.sample(self.members, len(self.members)):
+            member = built[level, role] = self._build(level, role, examples, weights)
+            if len(member.batches) != batches:
+                raise ValueError(f"its order makes {len(member.batches)} batches; expected {batches}")
+        if self.settings.cache == "cold":
+            flush = cold_caches(next(iter(built.values())).built.device)
+            for member in built.values():
+                member.flush = flush
+        return [built[key] for key in self.members]
+
+    def _build(
+        self, level: str, role: Role, examples: Sequence[Any], weights: Mapping[str, torch.Tensor] | None = None
+    ) -> BuiltMember:
+        self.watchdog.doing(level, "building the model")
+        built = self.builder.build(self.block.trial(level), weights)
+        self.watchdog.doing(level, "cutting the work set into batches")
+        return BuiltMember(built, role, built.work_batches(examples), self.mode, self.watchdog)

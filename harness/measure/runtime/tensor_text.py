@@ -1,4 +1,4 @@
-"""Tensors as text in exported scripts: their bytes, or how to draw random values of the same shape."""
+"""Tensors in exported scripts: as text with their bytes, or as random values of the same shape."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_map_only
+
+from harness.measure.runtime.digests import dtype_name
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def pack_tensor(value: Any) -> PackedTensor | None:
                 flat = flat.to(narrow)
                 break
     content: np.ndarray[Any, Any] = flat.view(torch.uint8).numpy() if flat.numel() else np.zeros(0, np.uint8)
-    return PackedTensor(_name(dtype), _name(flat.dtype), tuple(value.shape), content.tobytes())
+    return PackedTensor(dtype_name(dtype), dtype_name(flat.dtype), tuple(value.shape), content.tobytes())
 
 
 def unpack_tensors(rows: Sequence[tuple[str, str, tuple[int, ...]]], text: str) -> list[torch.Tensor]:
@@ -62,22 +65,20 @@ def replace_large(value: Any, replaced: dict[int, tuple[Any, ...]], least: int =
     """The value with each floating-point tensor of at least this many numbers replaced by a random one of the same
     shape, mean and standard deviation. `replaced` gets the arguments of `random_tensor`, by the id of the new tensor.
     """
-    if isinstance(value, torch.Tensor):
-        if not value.is_floating_point() or value.numel() < least or pack_tensor(value) is None:
-            return value
-        exact = value.detach().double()
-        arguments = (tuple(value.shape), float(exact.mean()), float(exact.std()), len(replaced), _name(value.dtype))
+
+    def replace(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_floating_point() or tensor.numel() < least or pack_tensor(tensor) is None:
+            return tensor
+        exact = tensor.detach().double()
+        arguments = (
+            tuple(tensor.shape),
+            float(exact.mean()),
+            float(exact.std()),
+            len(replaced),
+            dtype_name(tensor.dtype),
+        )
         new = random_tensor(*arguments)
         replaced[id(new)] = arguments
         return new
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(replace_large(each, replaced, least) for each in value))
-    if type(value) in (list, tuple):
-        return type(value)(replace_large(each, replaced, least) for each in value)
-    if type(value) is dict:
-        return {key: replace_large(each, replaced, least) for key, each in value.items()}
-    return value
 
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    return tree_map_only(torch.Tensor, replace, value)

@@ -1,4 +1,4 @@
-"""Prepare a process that will be forked: one thread, and the slow first optimizer step done."""
+"""Preparation of a process that will be forked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import torch
 
 
 def warm(gpus: int) -> None:
-    """Take one tiny step on one thread, without a GPU. The first optimizer of a process imports many modules, and after
-    a computation on two threads a fork can hang.
+    """Set one thread, because a fork after a computation on two threads can hang. Then take a tiny training step,
+    because the first optimizer of a process imports many modules.
 
-    If there are `gpus` no step is taken, and each child pays for its own first step: a first backward pass starts a
-    thread for each GPU, and an optimizer asks for the state of the GPU's stream. After either, no child could use
-    autograd or CUDA."""
+    If there are `gpus`, no step is taken: a first backward pass starts a thread for each GPU, and an optimizer reads
+    the state of the GPU's stream. After either, no child could use autograd or CUDA."""
     torch.set_num_threads(1)
     if gpus:
         return
@@ -22,6 +21,6 @@ def warm(gpus: int) -> None:
 
 
 def use_threads(count: int) -> None:
-    """Compute on `count` threads from now on. A server must stay on one."""
+    """Compute on `count` threads from now on. A fork server must use one."""
     if count != torch.get_num_threads():
         torch.set_num_threads(count)

@@ -200,11 +200,11 @@ def record_noise(count: int, seconds: float) -> Iterator[tuple[str, Array]]:
             core = min(os.sched_getaffinity(0))
             if environment == "load":
                 os.sched_setaffinity(server.process.pid, {core})
-            server.ask(do="prepare", block=block.to_json())
+            server.ask(request="prepare", block=block.to_json())
             with busy_loop(core) if environment == "load" else nullcontext():
                 for number in range(count):
                     message = {"kind": "speed", "stage": "speed", "mode": "train", "replicate": number}
-                    answer = server.ask(do="measure", **message, members=members)
+                    answer = server.ask(request="measure", **message, members=members)
                     if "data" not in answer:
                         raise UserError(f"{BROKEN}: {answer.get('reason')}.")
                     yield environment, trace_of(answer["data"])

@@ -35,7 +35,8 @@ def adding(
     1, and all others 0. The target is the sum. A constant prediction of 1 has a mean squared error of 0.167.
 
     A sequence is solved if the error is below 0.04 of the range of targets, which is 1 in the original and 2 in the
-    fixed variant. `examples` and `test_examples` are the sizes of the two sets, and `seed` draws both.
+    fixed variant. `examples` and `test_examples` are the sizes of the two sets, and `seed` draws both. Raises
+    ValueError for a set without examples, or if `length` is below 20 (original) or 2 (fixed).
     """
     draw = checked(length, examples, test_examples, variant)
     random = Random(f"adding {VERSION} {variant} {seed}")

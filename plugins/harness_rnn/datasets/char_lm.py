@@ -31,7 +31,8 @@ def char_lm(*, path: str | None = None, length: int = 100, vocabulary: int = 256
     characters). It differs between versions of Python, and so does the fingerprint of the trial. The last `test_share`
     of the text is the test set. An incomplete piece at the end of either part is dropped. `vocabulary` is the number of
     ids, with padding and unknown; the others are the most frequent characters of the training part. Other characters
-    are unknown as input and have no label. Class k has the id k + 2.
+    are unknown as input and have no label. Class k has the id k + 2. Raises ValueError for an invalid parameter, or if
+    one of the two parts has less than `length` + 1 characters.
     """
     parts = train_and_test(path, length, vocabulary, test_share)
     ids = number_by_frequency([parts[0]], vocabulary)
@@ -66,8 +67,8 @@ def train_and_test(path: str | None, length: int, vocabulary: int, test_share: f
     cut = round(len(text) * (1 - test_share))
     for name, part in (("training", text[:cut]), ("test", text[cut:])):
         if len(part) <= length:
-            what = f"the {name} part has {len(part):,} characters"
-            raise ValueError(f"{path or 'pydoc_data'}: {what}; length = {length} needs at least {length + 1}")
+            found = f"the {name} part has {len(part):,} characters"
+            raise ValueError(f"{path or 'pydoc_data'}: {found}; length = {length} needs at least {length + 1}")
     return text[:cut], text[cut:]
 
 

@@ -36,7 +36,7 @@ def copy_memory(
     label is a blank at the first `lag` + 10 steps, and then the ten symbols in their order. `ask` selects the steps of
     the loss: **all**, as in the paper, where a model without memory has the loss 10 ln 8 / (`lag` + 20), or only the
     ten of the **answer**, where it has ln 8. The scores use only these ten. `examples` and `test_examples` are the
-    sizes of the two sets, and `seed` draws both.
+    sizes of the two sets, and `seed` draws both. Raises ValueError if one of these or `lag` is below 1.
     """
     check(lag, examples, test_examples)
     random = Random(f"copy_memory {VERSION} {seed}")

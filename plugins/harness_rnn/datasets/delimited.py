@@ -63,7 +63,7 @@ def delimited(
     `delimiter`, the suffix decides: .csv, .tsv or .tab. Files with .jsonl or .ndjson have a JSON object per line. Any
     text is a label; classes are numbered in alphabetical order. A random `test_share` of each class is the test set,
     unless `test_path` names another file of the same form. `unit` is the kind of token. `vocabulary` is the number of
-    ids, with padding and unknown.
+    ids, with padding and unknown. Raises ValueError with ``path:line`` for an invalid file or example.
     """
     train, test = examples(Table(text, label, delimiter, header), path, test_path, test_share)
     classes = {name: index for index, name in enumerate(sorted({example.label for example in train}))}
@@ -107,8 +107,8 @@ def examples(
         return known, test
     for example in known:
         if counts[example.label] == 1:
-            what = f"this is the only example of {example.label!r}"
-            raise ValueError(f"{example.where}: {what}; a class needs at least two, to train and to test")
+            found = f"this is the only example of {example.label!r}"
+            raise ValueError(f"{example.where}: {found}; a class needs at least two, to train and to test")
     return split_classes(known, [example.label for example in known], test_share)
 
 
@@ -148,8 +148,8 @@ def table_records(content: str, path: Path, table: Table) -> Iterator[Example]:
                 continue
             if not at:
                 names = record if table.header else None
-                asked = {"text": table.text, "label": table.label}
-                at = {part: position(column, names, len(record), where) for part, column in asked.items()}
+                columns = {"text": table.text, "label": table.label}
+                at = {part: position(column, names, len(record), where) for part, column in columns.items()}
                 if table.header:
                     continue
             for part, column in at.items():

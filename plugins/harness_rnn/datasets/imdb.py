@@ -32,7 +32,8 @@ def imdb(
 
     `path` is the folder `aclImdb` of the unpacked distribution: ``{train,test}/{pos,neg}/*.txt``. `longest` is the
     number of tokens after which a review is cut. `train_share` and `test_share` select a fixed part of each class, for
-    small machines. `vocabulary` is the number of ids, with padding and unknown.
+    small machines. `vocabulary` is the number of ids, with padding and unknown. Raises ValueError for missing or empty
+    files and for invalid parameters.
     """
     check_longest(longest)
     parts = {"train": train_share, "test": test_share}

@@ -29,7 +29,7 @@ def japanese_vowels(*, path: str | None = None) -> Data:
     Features are 12 LPC cepstrum coefficients per step, (L, 12). The data are from Kudo, Toyama and Shimbo (1999) in the
     UCI archive, in the official split: 270 utterances to train and 370 to test. The files JapaneseVowels_TRAIN.ts and
     JapaneseVowels_TEST.ts are read from the folder `path`, or from an installed `aeon` or `sktime`, which is not
-    imported.
+    imported. Raises ValueError if a file is missing or has an invalid line.
     """
     train, test = (read_ts(find(path, part)) for part in ("TRAIN", "TEST"))
     train = Random("japanese_vowels order").sample(train, len(train))  # the file is sorted by speaker
@@ -58,8 +58,8 @@ def find(path: str | None, part: str) -> Path:
         for place in (found.submodule_search_locations if found else None) or []:
             if (Path(place) / INSIDE / name).is_file():
                 return Path(place) / INSIDE / name
-    what = f"no installed package ({', '.join(PACKAGES)}) has {name}"
-    raise ValueError(f'{what}; run pip install "rnn-harness-plugins[vowels]", or set path to its folder')
+    missing = f"no installed package ({', '.join(PACKAGES)}) has {name}"
+    raise ValueError(f'{missing}; run pip install "rnn-harness-plugins[vowels]", or set path to its folder')
 
 
 def read_ts(path: Path) -> list[Utterance]:

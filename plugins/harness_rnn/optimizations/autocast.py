@@ -21,7 +21,8 @@ def autocast(recipe: Recipe, *, dtype: Literal["bfloat16", "float16"] = "bfloat1
 
     bfloat16 has 8 significant bits, so the outputs of an LSTM change by 2e-3 to 7e-3 of their largest value, thousands
     of times more than rounding in float32. That is why it is declared as another model; train several seeds to compare
-    learning. float16 is rejected, because its small gradients become zero unless the loss is scaled.
+    learning. float16 raises ValueError, because its small gradients become zero unless the loss is scaled. Raises Skip
+    if the processor has no bfloat16.
     """
     if dtype != "bfloat16":
         raise ValueError(f"dtype = {dtype} needs a scaled loss, which this recipe does not have; use bfloat16")

@@ -14,7 +14,7 @@ def bucket(recipe: Recipe, *, pool: int = 64) -> Recipe:
 
     Each epoch has each example once, but lengths decide which examples share a batch: the same computation in another
     order. In a measurement of speed, a pool cannot be larger than the work set (8 batches by default). In training, a
-    larger pool gives batches with less padding.
+    larger pool gives batches with less padding. Raises ValueError if `pool` is below 1.
     """
     if pool < 1:
         raise ValueError(f"pool = {pool}: it must be at least 1")

@@ -18,11 +18,12 @@ def clip(
     max_value: float | None = None,
     norm_type: Literal[2, "inf"] = 2,
 ) -> Recipe:
-    """Clip the gradients before each update (Pascanu et al. 2013).
+    """Clip the gradients before each update (Pascanu et al. 2013, algorithm 1).
 
-    `max_norm` scales all gradients so that their total norm is at most this; it is 1 if neither bound is given.
-    `max_value` clips each element to -`max_value`..`max_value`; with both bounds, this comes first. `norm_type` is the
-    Euclidean norm (2) or the largest absolute element (inf). Unlike `max_value`, a norm keeps the direction.
+    `max_norm` multiplies all gradients by min(1, `max_norm` / norm), where norm is that of all gradients together; it
+    is 1 if neither bound is given. `max_value` clips each element to -`max_value`..`max_value`; with both bounds, this
+    comes first. `norm_type` is the Euclidean norm (2) or the largest absolute element (inf). Unlike `max_value`,
+    `max_norm` keeps the direction of the gradient. Raises ValueError for a bound that is not above 0.
     """
     if max_norm is None and max_value is None:
         max_norm = 1.0

@@ -20,7 +20,7 @@ def compile(recipe: Recipe, *, what: Literal["step", "loop"] = "step") -> Recipe
     `what`: step compiles the cell, which is called once per time step. A few small programs serve all lengths and batch
     sizes: for the first step, later steps, inference, and batches of one row.
 
-    `what`: loop compiles the whole loop over time, unrolled. Each length is a program of its own, which takes 0.4 to 2
+    `what`: loop compiles the whole loop over time, unrolled. Each length needs a separate program, which takes 0.4 to 2
     seconds per time step to compile. torch.compile keeps eight programs and fails at the ninth, so fix the length with
     `pad_to`, keep it short, and raise `measure.limit`.
 
@@ -28,7 +28,7 @@ def compile(recipe: Recipe, *, what: Literal["step", "loop"] = "step") -> Recipe
     Compilation happens while a process verifies or warms up, not in the samples, and later processes find the programs
     on disk. It runs in the process itself, without a pool of workers. Each call of a program has a cost: in a small
     model it can exceed what the fusion of a step saves, while a whole loop can be twice as fast. Compare the gain with
-    the time to compile.
+    the time to compile. Raises Skip if there is no C++ compiler.
     """
     if not shutil.which(os.environ.get("CXX", "g++")):
         raise Skip("torch.compile needs a C++ compiler, but there is none (g++, or the one in the variable CXX)")

@@ -26,7 +26,7 @@ def deterministic(recipe: Recipe) -> Recipe:
 
 @contextmanager
 def only_deterministic(first: Any = None) -> Iterator[None]:
-    """Deterministic algorithms inside; restored afterwards."""
+    """Use deterministic algorithms inside, and restore the setting afterwards."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True)
     try:

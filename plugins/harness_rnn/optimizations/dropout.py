@@ -11,11 +11,13 @@ from harness_rnn.contract import SequenceModel
 
 
 def dropout(recipe: Recipe, *, features: float = 0.5, embedding: float = 0.0) -> Recipe:
-    """Dropout in training (Srivastava et al. 2014) where the models have none: their own acts between layers.
+    """Dropout in training on embeddings and before the head (Srivastava et al. 2014). The models' parameter `dropout`
+    acts between layers.
 
-    `features` is the share of elements dropped from the input of the head. `embedding` is the share dropped from the
-    embeddings, or from the features of a dataset without tokens. Elements are drawn independently at each step, and the
-    others are scaled so that the mean stays the same.
+    `features` is the share p of elements dropped from the input of the head, (B, D*H) or (B, T, D*H). `embedding` is
+    the share dropped from the embeddings (B, T, E), or from the features of a dataset without tokens. Elements are
+    drawn independently at each step, and the others are divided by 1 - p, so that the mean stays the same. Raises
+    ValueError if both shares are 0, or if one is not in [0, 1).
     """
     shares = {"head": features, "embed": embedding}
     for name, share in (("features", features), ("embedding", embedding)):

@@ -21,7 +21,7 @@ def flush_denormal(recipe: Recipe) -> Recipe:
     setting is the FTZ and DAZ bits of MXCSR on x86, and FZ of FPCR on Arm.
 
     The setting belongs to a thread. Threads that OpenMP started earlier do not have it, so with several threads only a
-    part of the work is affected. On a GPU it has no effect.
+    part of the work is affected. On a GPU it has no effect. Raises Skip if the processor does not support it.
     """
     with flushing() as supported:
         if not supported:
@@ -31,7 +31,7 @@ def flush_denormal(recipe: Recipe) -> Recipe:
 
 @contextmanager
 def flushing(first: Any = None) -> Iterator[bool]:
-    """Flush inside; restored afterwards. Yields whether this processor supports it."""
+    """Flush inside, and restore the setting afterwards. Yields whether this processor supports it."""
     before = sys.float_info.min / 2 == 0.0  # torch cannot report the setting, but it also affects Python's floats
     supported = torch.set_flush_denormal(True)
     try:

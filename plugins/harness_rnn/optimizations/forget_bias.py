@@ -12,11 +12,13 @@ from harness_rnn.optimizations.initialisers import initialised, recurrent
 def forget_bias(recipe: Recipe, *, value: float = 1.0, longest: int | None = None, fill: bool = False) -> Recipe:
     """Initialise the forget gate's bias with `value` in every layer and direction (Jozefowicz et al. 2015).
 
-    torch adds two biases. Here `bias_ih` is `value` and `bias_hh` is zero. `fill` sets both to `value`, as tutorials do
-    when they fill all parameters with "bias" in their names, so that the total is twice `value`. Other biases stay.
+    torch adds two biases, each (4 H,). The part of the forget gate (H,) in `bias_ih` is set to `value`, and that in
+    `bias_hh` to zero. `fill` sets both to `value`, as tutorials do when they fill all parameters with "bias" in their
+    names, so that the total is twice `value`. Other biases do not change.
 
-    `longest` selects the chrono initialisation (Tallec and Ollivier 2018) instead of `value`: the forget bias is log u
-    with u uniform on 1..`longest` - 1, and the input gate's bias is minus that.
+    `longest` selects the chrono initialisation (Tallec and Ollivier 2018) instead of `value`: the forget
+    bias is log u with u uniform on 1..`longest` - 1, and the input gate's bias is minus that. Raises ValueError if
+    `longest` is below 3 or is combined with `fill`.
     """
     if longest is not None and longest < 3:
         raise ValueError(f"longest = {longest}: it must be at least 3 for the chrono initialisation")

@@ -1,4 +1,4 @@
-"""Initialisers of recurrent weights in every layer and direction. They draw from torch's generator."""
+"""Initialisers of recurrent weights in every layer and direction. They use torch's random generator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def orthogonal(recipe: Recipe, *, gain: float = 1.0) -> Recipe:
     """Draw the recurrent matrix (H, H) of each gate as an orthogonal matrix, multiplied by `gain` (Saxe et al. 2014).
 
     Repeated products with an orthogonal matrix neither shrink nor grow. Gates are drawn one by one, because a gate of
-    an orthogonal stacked matrix (4 H, H) is not orthogonal. Input weights and biases stay.
+    an orthogonal stacked matrix (4 H, H) is not orthogonal. Input weights and biases do not change. Raises ValueError
+    if `gain` is not above 0.
     """
     if gain <= 0:
         raise ValueError(f"gain = {gain}: it must be above 0")
@@ -31,8 +32,8 @@ def orthogonal(recipe: Recipe, *, gain: float = 1.0) -> Recipe:
 def identity_rnn(recipe: Recipe, *, scale: float = 1.0) -> Recipe:
     """Initialise a ReLU RNN with the identity, multiplied by `scale`, as recurrent matrix, and with zero biases.
 
-    A state then stays the same until an input changes it (Le, Jaitly and Hinton 2015). Input weights stay. The model
-    needs ``nonlinearity: relu``; building the trial raises ValueError otherwise.
+    The state h (B, H) then stays the same until an input changes it (Le, Jaitly and Hinton 2015). Input weights do not
+    change. Building the trial raises ValueError unless the model has ``nonlinearity: relu``.
     """
 
     def draw(model: nn.Module) -> None:
@@ -54,7 +55,7 @@ def recurrent(model: nn.Module, kind: str) -> Iterator[Tensor]:
 
 
 def initialised(recipe: Recipe, draw: Callable[[nn.Module], None]) -> Recipe:
-    """A recipe that calls `draw` after the initialisers before it."""
+    """A recipe that calls `draw` after the initialisers that are listed before it."""
 
     def around(init: Any) -> Any:
         @torch.no_grad()

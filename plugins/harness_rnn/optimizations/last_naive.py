@@ -11,10 +11,10 @@ from harness_rnn.optimizations.pool import read
 
 
 def last_naive(recipe: Recipe) -> Recipe:
-    """Read ``outputs[:, -1]``, the state after the padding of every row except the longest.
+    """Read ``outputs[:, -1]``, (B, D*H): the state after the padding of every row except the longest.
 
-    For one direction it is the ``hidden[-1]`` of tutorials. It shows the effect of this mistake: the answer is another
-    one, and the trial is not ranked.
+    For one direction it is the ``hidden[-1]`` of tutorials. It shows the effect of this mistake: the predictions are
+    different, so the trial is not ranked. Building the trial raises ValueError for the task "steps".
     """
 
     def readout(model: SequenceModel, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
@@ -24,11 +24,11 @@ def last_naive(recipe: Recipe) -> Recipe:
 
 
 def last_step(recipe: Recipe) -> Recipe:
-    """Read the outputs of both directions at the last valid step of each row.
+    """Read the outputs of both directions at the last valid step of each row, (B, D*H).
 
     For one direction this is the default. For two directions it is a mistake: the backward direction starts at that
     step, so it has read a single token. `pool` with `how: last` reads each direction at its own end. Padding has no
-    effect, so it is a valid model, but a weaker one.
+    effect, so it is a valid model, but a weaker one. Building the trial raises ValueError for the task "steps".
     """
 
     def readout(model: SequenceModel, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ from harness_rnn.contract import SequenceBatch, SequenceModel
 def pack(recipe: Recipe, *, enforce_sorted: bool = False) -> Recipe:
     """Run the recurrent module on a PackedSequence (torch.nn.utils.rnn), which computes no padding.
 
-    The computation is the same as for padded batches, in all layers and both directions. `enforce_sorted` sorts each
-    batch by length when it is collated, so that packing need not sort tensors and restore their order.
+    The computation is the same as for padded batches, in all layers and both directions: x (B, T, E) becomes outputs
+    (B, T, D*H) with zeros in the padding. `enforce_sorted` sorts each batch by length when it is collated, so that
+    packing does not have to sort tensors and restore their order.
     """
     if enforce_sorted:
         recipe = recipe.wrap("collate", longest_first)

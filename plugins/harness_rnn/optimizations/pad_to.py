@@ -11,10 +11,11 @@ from harness_rnn.contract import NO_LABEL, PADDING, SequenceBatch, SequenceExamp
 
 
 def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
-    """Pad every batch to `length` steps, not only to its own longest sequence.
+    """Pad every batch to `length` steps: tokens (B, T) become (B, `length`).
 
     A batch with a longer sequence is not cut. Models that read the last valid step give the same results with more
-    computation, because the results in the padding are not used. Fixed shapes are useful for a compiled loop.
+    computation, because the results in the padding are not used. Fixed shapes are useful for a compiled loop. Raises
+    ValueError if `length` is below 1.
     """
     if length < 1:
         raise ValueError(f"length = {length}: it must be at least 1")
@@ -25,8 +26,8 @@ def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
             missing = max(0, length - batch.tokens.shape[1])
             before = (0, 0) * (batch.tokens.ndim - 2)  # F.pad starts at the last dimension; features are not padded
             tokens = F.pad(batch.tokens, (*before, 0, missing), value=PADDING)
-            of_steps = batch.labels.ndim == 2
-            labels = F.pad(batch.labels, (0, missing), value=NO_LABEL) if of_steps else batch.labels
+            per_step = batch.labels.ndim == 2
+            labels = F.pad(batch.labels, (0, missing), value=NO_LABEL) if per_step else batch.labels
             return batch._replace(tokens=tokens, labels=labels)
 
         return collate_and_pad

@@ -15,8 +15,9 @@ from harness_rnn.models.pooling import Pooling, pooled
 def pool(recipe: Recipe, *, how: Pooling = "mean") -> Recipe:
     """Read the mean or the maximum over the valid steps, the first step, or the last state (Collobert and Weston 2008).
 
-    `how` selects one of them. Last is the default of recurrent models: the state of each direction after its own last
-    step.
+    `how` selects how the outputs (B, T, D*H) become the input of the head (B, D*H). Last is the default of recurrent
+    models: the state of each direction after the last step that it reads. Building the trial raises ValueError for the
+    task "steps".
     """
 
     def readout(model: SequenceModel, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:

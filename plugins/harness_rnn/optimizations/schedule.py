@@ -31,8 +31,9 @@ def schedule(
     line, "cosine" along half a cosine (Loshchilov and Hutter 2017), and "step" by `drops` equal ratios at equal
     distances.
 
-    It counts updates, not epochs: `tbptt`, which makes several updates in a step, ends sooner. List it after the
-    optimizer.
+    The schedule counts updates, not epochs: with `tbptt`, which makes several updates in a step, it ends sooner. List
+    it after the optimizer. Raises ValueError unless 0 <= `warm_up` < `total` and 0 <= `final` <= 1; the kind "step"
+    also needs `final` above 0 and at least one drop.
     """
     if not 0 <= warm_up < total:
         raise ValueError(f"warm_up = {warm_up}: it must be at least 0 and below total = {total}")

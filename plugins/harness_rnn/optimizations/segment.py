@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 def segment(recipe: Recipe, *, overhead: int | None = None) -> Recipe:
-    """Cut time into pieces, and run each piece only on the rows that are still active.
+    """Cut the T time steps into pieces, and run each piece only on the rows that are still active.
 
     The computation is the same as for padded batches, in all layers and both directions. The backward direction runs on
     rows that are reversed within their own length. The cuts minimise the number of computed rows x steps plus

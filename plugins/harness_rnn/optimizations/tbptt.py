@@ -25,8 +25,9 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
     start of that window. All rows together make one update. A readout over all steps reads the outputs of earlier
     windows without gradient.
 
-    It needs a model that carries a state, which has one direction. A core that returns no state, such as that of
-    `segment`, raises ValueError.
+    The model must have one direction and a core that returns a state, (L, B, H) or a pair of these; otherwise building
+    the trial or the first step raises ValueError. The core of `segment` returns no state. A `window` below 1 raises
+    ValueError, too.
     """
     if window < 1:
         raise ValueError(f"window = {window}: it must be at least 1")
@@ -35,7 +36,7 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
         model = built.model
         per_step = model.facts.task == "steps"
         labels = labels_at(batch, per_step)
-        windows = Windows(model, batch)
+        windows = WindowedModel(model, batch)
         mean = torch.zeros((), device=batch.labels.device)
         for start in range(0, len(labels), window):
             stop = min(start + window, len(labels))
@@ -68,8 +69,8 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
     return recipe.replace("step", step).wrap("init", checked)
 
 
-class Windows:
-    """A stand-in for the model whose `loss` is that of the next window, which starts from the state after the last one.
+class WindowedModel:
+    """A proxy of the model. Its `loss` is that of the next window, which starts from the state after the previous one.
     All other attributes are the model's."""
 
     def __init__(self, model: SequenceModel, batch: SequenceBatch) -> None:
@@ -89,12 +90,12 @@ class Windows:
         self.carry = detached(carry)
         start, self.start = self.start, self.start + part.tokens.shape[1]
         if model.facts.task == "steps":
-            return model.criterion(model.answer(outputs, final, part.lengths), part.labels)
+            return model.criterion(model.predict_from(outputs, final, part.lengths), part.labels)
         ending = ((start < lengths) & (lengths <= self.start)).nonzero().flatten()
         rows = ending.to(outputs.device)
         so_far = torch.cat([*self.before, outputs], 1)
         self.before.append(outputs.detach())
-        return model.criterion(model.answer(so_far[rows], final[rows], lengths[ending]), part.labels[rows])
+        return model.criterion(model.predict_from(so_far[rows], final[rows], lengths[ending]), part.labels[rows])
 
 
 def labels_at(batch: SequenceBatch, per_step: bool) -> list[int]:

@@ -29,7 +29,7 @@ def tf32(recipe: Recipe, *, allow: bool = True) -> Recipe:
 
 @contextmanager
 def allowed(allow: bool) -> Iterator[None]:
-    """Both settings inside; restored afterwards."""
+    """Change both settings inside, and restore them afterwards."""
     products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = products.allow_tf32, cudnn.allow_tf32
     products.allow_tf32, cudnn.allow_tf32 = allow, allow

@@ -1,4 +1,4 @@
-"""What must exist before the process does: threads and allocators are variables of an environment."""
+"""Threads and allocators are set by environment variables, before the process starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.plan.planner import make_plan
 from harness.records.plan import Plan
 
 SUITE = """
-question: Do surroundings matter?
+question: Do threads or the allocator matter?
 base:
   model: lstm
   dataset: {name: lengths, batch_size: 8}
@@ -38,7 +38,7 @@ def plan_of(level: str, catalog) -> Plan:
         ("{name: allocator, keep_mib: 2}", {"MALLOC_MMAP_THRESHOLD_": "2097152", "MALLOC_TRIM_THRESHOLD_": "2097152"}),
     ],
 )
-def test_surroundings_are_variables(use, environment, catalog):
+def test_threads_and_allocators_are_variables(use, environment, catalog):
     (block,) = plan_of(use, catalog).blocks
     assert environment.items() <= block.trials[1].environment.items()
     assert block.trials[1].changes == "rounding"
@@ -53,6 +53,6 @@ def test_surroundings_are_variables(use, environment, catalog):
         ("{name: allocator, preload: nowhere.so}", "allocator: preload = 'nowhere.so': file not found."),
     ],
 )
-def test_impossible_surroundings(use, message, catalog):
+def test_invalid_values(use, message, catalog):
     with pytest.raises(UserError, match=re.escape(message)):
         plan_of(use, catalog)

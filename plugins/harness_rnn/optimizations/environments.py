@@ -12,7 +12,7 @@ def threads(recipe: Recipe, *, count: int = 2) -> Recipe:
 
     Fused modules gain more from threads than loops of small steps do. Threads spin for a while after a parallel region,
     so processes that wait for their turn are stopped. On a shared machine there is no verdict: CPU time, which is used
-    there for one thread, does not show how long several threads waited.
+    there for one thread, does not show how long several threads waited. Raises ValueError if `count` is below 1.
     """
     return recipe
 
@@ -29,7 +29,7 @@ def allocator(recipe: Recipe, *, keep_mib: int = 1024, preload: str = "") -> Rec
 
     `keep_mib` is the number of MiB that the process keeps when a step frees memory. Long sequences free and allocate
     their activations in each step; returning them to the system costs a page fault per page. `preload` is the library
-    of another allocator.
+    of another allocator. Raises ValueError if `keep_mib` is below 1 or `preload` is not a file.
     """
     return recipe
 
