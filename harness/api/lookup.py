@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.errors import UserError, did_you_mean
 from harness.records.store import Store, runs_of
 
 
@@ -25,6 +25,14 @@ def is_selected(context: Mapping[str, str], only: Mapping[str, Sequence[str]]) -
     return all(context[axis] in levels for axis, levels in only.items() if axis in context)
 
 
+def check_known(kind: str, names: Iterable[str], known: Collection[str], option: str = "") -> None:
+    """Raise UserError for a name that is not among the known ones of this kind."""
+    for name in names:
+        if name not in known:
+            where = f"{option}{name}" if option else None
+            raise UserError(f"there is no {kind} named {name!r}.", where=where, fix=did_you_mean(name, known))
+
+
 def run_of(run: Path | None, results: Path) -> Store:
     """The run in a folder; the latest one for None and for "latest"."""
     return Store.latest(results) if run is None or run == Path("latest") else Store.open(run)
@@ -37,7 +45,7 @@ def folder_of(name: str, results: Path) -> Path:
         return Path(name)
     stem, _, back = name.partition("~")
     if back and not back.isdecimal():
-        raise UserError("expected NAME~N, the Nth run before the latest.", where=name)
+        raise UserError("expected NAME~N for the Nth run before the latest one, such as NAME~1.", where=name)
     if Path(stem).suffix == ".yaml":
         stem = Path(stem).stem
     if stem == "latest":
@@ -49,7 +57,8 @@ def folder_of(name: str, results: Path) -> Path:
         return Path(name)
     folders = runs_of(results, stem)
     if int(back or 0) >= len(folders):
-        raise UserError(f"there are only {len(folders)} runs of {stem}.", where=name)
+        fix = f"Use a number below {len(folders)}, as in {stem}~0 for the latest run."
+        raise UserError(f"the number of runs of {stem} is {len(folders)}.", where=name, fix=fix)
     return folders[-1 - int(back or 0)]
 
 
@@ -58,5 +67,5 @@ def store_of(folder: Path) -> Store:
     from harness.report.suite_batch import SuiteBatch  # most commands that look up a run need none of the reports
 
     if SuiteBatch.is_one(folder):
-        raise UserError("this is the page of a folder of suites.", where=str(folder), fix="Name one of its runs.")
+        raise UserError("this is the page of several suites.", where=str(folder), fix="Give the folder of one run.")
     return Store.open(folder)

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="The folder of the files. By default RUN/plots.",
+    help="The folder for the files, by default RUN/plots.",
 )  # fmt: skip
 @click.option(
-    "--dpi", type=click.IntRange(20, 1200), metavar="N", default=150, show_default=True, help="Dots per inch of PNG."
-)
+    "--dpi", type=click.IntRange(20, 1200), metavar="N", default=150, show_default=True,
+    help="The dots per inch of PNG.",
+)  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the plots and draw nothing.")
 @results_option
 @click.pass_context
@@ -53,8 +54,9 @@ def plot(
     no torch.
 
     \b
-    harness plot --list
-    harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf --output figures
+    Examples:
+      harness plot --list
+      harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf
     """
     from harness.api.lookup import run_of
     from harness.report.plots.plots import all_plots, save

@@ -9,11 +9,12 @@ from typing import Any
 from harness.analysis import stats
 from harness.analysis.multiplicity import as_a_family
 from harness.analysis.verdicts import EXCLUDED, Flag, Verdict
+from harness.api.lookup import check_known
 from harness.records.plan import LEARNING, Block
 from harness.records.settings import Speed
 from harness.tools.comparison.claims import ClaimChange, claims_of
 from harness.tools.comparison.fields import Difference
-from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, check_known, match
+from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, match
 from harness.tools.comparison.scores import amounts_of, scores_of
 from harness.tools.comparison.times import STEP_TIME, EarlierRuns, PairedTimes
 
@@ -116,9 +117,7 @@ def timed_modes(block: Block) -> Sequence[str]:
     return block.measures.speed.of if block.measures.speed else ()
 
 
-def time_metrics(
-    metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str
-) -> list[str]:  # fmt: skip
+def time_metrics(metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str) -> list[str]:
     """Step time, or those of `metrics` that either run has of the samples of this context and mode."""
     if not metrics:
         return [STEP_TIME]
@@ -138,7 +137,7 @@ def check_metrics(metrics: Sequence[str], runs: Sequence[RunData]) -> None:
     for run in runs:
         known |= sample_metrics(run) | {quantity.metric for quantity in run.findings.quantities}
         known |= {name for learned in run.findings.learning.learned for name in learned.scores}
-    check_known("metric", "--metric ", metrics, known)
+    check_known("metric", metrics, known, "--metric ")
 
 
 def failures_of(run: RunData, pairs: Sequence[ContextPair], only_here: Sequence[Block]) -> list[str]:
