@@ -33,39 +33,27 @@ def check_known(kind: str, names: Iterable[str], known: Collection[str], option:
             raise UserError(f"there is no {kind} named {name!r}.", where=where, fix=did_you_mean(name, known))
 
 
-def run_of(run: Path | None, results: Path) -> Store:
-    """The run in a folder; the latest one for None and for "latest"."""
-    return Store.latest(results) if run is None or run == Path("latest") else Store.open(run)
+def open_run(run: str | Path | None, results: Path) -> Store:
+    """The run that a name means: a folder, "latest" or None for the latest run of all, the name or file of a suite for
+    its latest run, or NAME~N for the Nth run before that. Raises UserError if there is none."""
+    from harness.report.suite_batch import SuiteBatch  # it is not needed before a run is opened
 
-
-def folder_of(name: str, results: Path) -> Path:
-    """The folder of the run that a name means: a folder, "latest", a suite's name or file for its latest run, or
-    NAME~N for the Nth run before that."""
-    if (Path(name) / "plan.json").is_file():
-        return Path(name)
-    stem, _, back = name.partition("~")
+    name = str(run or "latest")
+    suite, _, back = name.partition("~")
+    is_file = Path(suite).suffix in (".yaml", ".yml")
+    if Path(name).is_dir() or ("/" in name and not is_file):
+        if SuiteBatch.is_one(Path(name)):
+            raise UserError("this is the page of several suites.", where=name, fix="Give the folder of one run.")
+        return Store.open(Path(name))
     if back and not back.isdecimal():
         raise UserError("expected NAME~N for the Nth run before the latest one, such as NAME~1.", where=name)
-    if Path(stem).suffix == ".yaml":
-        stem = Path(stem).stem
-    if stem == "latest":
-        latest = Store.latest(results).folder
+    if suite == "latest":
+        latest = Store.latest(results)
         if not back:
             return latest
-        stem = latest.parent.name
-    if Path(name).is_dir():
-        return Path(name)
-    folders = runs_of(results, stem)
+        suite = latest.folder.parent.name
+    folders = runs_of(results, Path(suite).stem if is_file else suite)
     if int(back or 0) >= len(folders):
-        fix = f"Use a number below {len(folders)}, as in {stem}~0 for the latest run."
-        raise UserError(f"the number of runs of {stem} is {len(folders)}.", where=name, fix=fix)
-    return folders[-1 - int(back or 0)]
-
-
-def store_of(folder: Path) -> Store:
-    """The store of a run. Raises UserError if the folder holds no run, or the page of several suites."""
-    from harness.report.suite_batch import SuiteBatch  # most commands that look up a run need none of the reports
-
-    if SuiteBatch.is_one(folder):
-        raise UserError("this is the page of several suites.", where=str(folder), fix="Give the folder of one run.")
-    return Store.open(folder)
+        fix = f"Use a number below {len(folders)}, or leave it out for the latest run."
+        raise UserError(f"the number of runs of {suite} is {len(folders)}.", where=name, fix=fix)
+    return Store.open(folders[-1 - int(back or 0)])

@@ -34,14 +34,11 @@ def show_as(name: str, reports: Mapping[str, Report], catalog: Catalog) -> None:
                 sys.exit(FAILED)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                 shown_as = Path(suite).stem / path.relative_to(folder) if suite else path.relative_to(folder)
-                try:
-                    text = path.read_text(encoding="utf-8")
-                except ValueError:
-                    text = "\0"
-                if "\0" in text:
+                content = path.read_bytes()
+                if b"\0" in content:
                     binary += 1
                 else:
-                    texts[str(shown_as)] = text
+                    texts[str(shown_as)] = content.decode(errors="replace")
     if not texts:
         raise UserError(f"reporter {name} writes no text for this run.", fix="See: harness list reporters")
     for title, text in texts.items():

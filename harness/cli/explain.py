@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=completers.runs)
+@click.argument("run", shell_complete=completers.runs)
 @click.argument("levels", nargs=-1, metavar="[A] [B]")
 @only_option
 @click.option("--mode", type=click.Choice(["train", "inference"]), help="Explain only this mode.")
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def explain(
     context: click.Context,
     /,
-    run: Path,
+    run: str,
     levels: tuple[str, ...],
     only: tuple[str, ...],
     mode: str | None,
@@ -40,9 +40,9 @@ def explain(
 ) -> None:
     """Explain why one level takes longer than another, by phase and operator.
 
-    RUN is the folder of a run, or "latest". The profiles of A and B are aligned and scaled to the measured times, so
-    that the rows add up to the measured difference. With one level, it is compared with the baseline; with none, every
-    level is. The suite must measure both speed and profile.
+    RUN is the folder of a run, the name of a suite for its latest run, or "latest". The profiles of A and B are aligned
+    and scaled to the measured times, so that the rows add up to the measured difference. With one level, it is compared
+    with the baseline; with none, every level is. The suite must measure both speed and profile.
 
     \b
     Examples:
@@ -50,11 +50,11 @@ def explain(
       harness explain results/packing/2026-01-31T120000 packed --only data=wide
     """
     from harness.analysis.findings import find
-    from harness.api.lookup import parse_only, run_of
+    from harness.api.lookup import open_run, parse_only
     from harness.report.formats import terminal
     from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
 
-    store = run_of(run, results)
+    store = open_run(run, results)
     plan = store.plan()
     findings = find(plan, store.records(), plugins_of(context).catalog_for([store]))
     found = explanations(findings, levels, parse_only(only), mode, str(store.folder))

@@ -49,7 +49,7 @@ def plot(
 ) -> None:
     """Draw the plots of a run as image files.
 
-    RUN is the folder of a run, by default the latest run. NAME is a plot that --list names, or a pattern such as
+    RUN is the folder of a run or "latest", the default. NAME is a plot that --list names, or a pattern such as
     'curves-*'; without names all plots are drawn. The names of the files are printed. The command needs matplotlib and
     no torch.
 
@@ -58,12 +58,12 @@ def plot(
       harness plot --list
       harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf
     """
-    from harness.api.lookup import run_of
+    from harness.api.lookup import open_run
     from harness.report.plots.plots import all_plots, save
     from harness.report.report import make_report
 
-    run, names = (Path(arguments[0]), arguments[1:]) if is_run(arguments) else (None, arguments)
-    store = run_of(run, results)
+    run, names = (arguments[0], arguments[1:]) if is_run(arguments) else (None, arguments)
+    store = open_run(run, results)
     found = chosen(all_plots(make_report(store, plugins_of(context).catalog_for([store]))), names)
     if not found:
         click.echo(f"{store.folder}: this run has no plots.", err=True)
@@ -90,8 +90,8 @@ def plot(
 
 
 def is_run(arguments: Sequence[str]) -> bool:
-    """Whether the first argument is a folder or looks like a path; names of plots have no slash."""
-    return bool(arguments) and ("/" in arguments[0] or Path(arguments[0]).is_dir())
+    """Whether the first argument is a folder, or looks like a path. The names of plots have no slash."""
+    return bool(arguments) and ("/" in arguments[0] or arguments[0] == "latest" or Path(arguments[0]).is_dir())
 
 
 def chosen(plots: Sequence[Plot], names: Sequence[str]) -> list[Plot]:

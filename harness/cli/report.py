@@ -26,12 +26,13 @@ from harness.errors import FAILED, UserError
 def report(context: click.Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
     """Rebuild the report of a run from its records, or print one format of it.
 
-    FOLDER is a run or the page of a folder of suites, by default the latest run. The command needs no torch.
+    FOLDER is the folder of a run, the name of a suite for its latest run, or the folder of the page of several suites.
+    By default it is the latest run. The command needs no torch.
 
     With --as NAME nothing is rebuilt: the text of one reporter is printed, for pasting or for a pipe. Several files are
     printed one after another, each under its name. `harness list reporters` lists the names.
     """
-    from harness.api.lookup import run_of
+    from harness.api.lookup import open_run
     from harness.api.result import has_failures
     from harness.cli.as_text import show_as
     from harness.cli.show import show, show_batch
@@ -43,7 +44,7 @@ def report(context: click.Context, folder: Path | None, results: Path, reporter:
     if reporter is not None and as_json:
         raise UserError("--json and --as both choose what to print.", fix="Leave one of them out.")
     batch = SuiteBatch.open(folder) if folder and SuiteBatch.is_one(folder) else None
-    stores = {name: Store.open(run) for name, run in batch.runs.items()} if batch else {"": run_of(folder, results)}
+    stores = {name: Store.open(run) for name, run in batch.runs.items()} if batch else {"": open_run(folder, results)}
     catalog = plugins_of(context).catalog_for(stores.values())
     make = make_report if reporter is not None else report_run
     reports = {name: make(store, catalog) for name, store in stores.items()}

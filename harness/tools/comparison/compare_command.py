@@ -80,7 +80,7 @@ def compare(
       4  undecided or not comparable
       0  none of these
     """
-    from harness.api.lookup import folder_of, parse_only, store_of
+    from harness.api.lookup import open_run, parse_only
     from harness.report.formats import terminal
     from harness.report.formats.json_report import text_of
     from harness.report.report import flag_lines
@@ -91,12 +91,12 @@ def compare(
     from harness.tools.comparison.tables import comparison_sections
 
     options = ComparisonOptions(margin, metrics, parse_only(only), parse_allowed(allow))
-    folders = folder_of(run_a, results), folder_of(run_b, results)
+    stores = [open_run(run, results) for run in (run_a, run_b)]
+    folders = [store.folder for store in stores]
     if folders[0].resolve() == folders[1].resolve():
         raise UserError(
             "A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the run before the latest one."
         )
-    stores = [store_of(folder) for folder in folders]
     catalog = plugins_of(context).catalog_for(stores)
     a, b = (RunData.read(store, catalog) for store in stores)
     if a.records and a.records == b.records:

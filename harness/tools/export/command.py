@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness.api.lookup import run_of
+from harness.api.lookup import open_run
 from harness.api.session import SuiteOverrides, plan_of
 from harness.cli.options import device_option, preset_option, results_option, set_option, write_text
 from harness.cli.plugin_options import plugin_option, plugins_of
@@ -54,7 +54,8 @@ def export(
     """Export a trial as a standalone script or as the text of an issue.
 
     TRIAL is an id or the beginning of one (see harness plan), a level such as packed, or a level with its context such
-    as wide/packed. RUN is the folder of a run, by default the latest run, or the YAML file of a suite.
+    as wide/packed. RUN is the folder of a run, the name of a suite for its latest run, or the YAML
+    file of a suite to plan now. By default it is the latest run.
 
     The script needs only torch. It contains the code of the parts that the trial uses, some of the measured batches,
     and the loss of each step as the harness computes it. Before it is written, it is run and its losses are compared.
@@ -86,7 +87,7 @@ def export(
 
 def read_run(context: click.Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
     """The plan, the catalog and the report of an earlier run."""
-    store = run_of(run, results)
+    store = open_run(run, results)
     plan, plugins = store.plan(), plugins_of(context)
     if not plugins.files:
         plugins = replace(plugins, files=tuple(map(Path, plan.overrides.get("plugins", ()))))
