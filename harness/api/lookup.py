@@ -1,12 +1,39 @@
-"""Find what a command names: the levels of an axis, and stored runs. Nothing here prints."""
+"""Find what the user names: plugins, stored runs, and levels of axes. Nothing here prints.
+
+Every command imports this module, also for ``--help``, so it imports the records only when a run is opened.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError, did_you_mean
-from harness.records.store import Store, runs_of
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import installed, load_plugins
+
+if TYPE_CHECKING:
+    from harness.records.store import Store
+
+
+@dataclass(frozen=True)
+class PluginChoice:
+    """Which plugins to load: every installed one except those in `without`, and the plugin `files`."""
+
+    files: tuple[Path, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def catalog(self, earlier_without: Collection[str] = ()) -> Catalog:
+        """The catalog of these plugins. What an earlier run left out is left out too, if it is still installed."""
+        present = installed() if earlier_without else ()
+        earlier = [name for name in earlier_without if name in present]
+        return Catalog(load_plugins(self.files, [*self.without, *earlier]))
+
+    def catalog_for(self, stores: Iterable[Store]) -> Catalog:
+        """The catalog to read stored runs with. It leaves out the plugins that the runs left out."""
+        return self.catalog([name for store in stores for name in store.overrides().get("without", ())])
 
 
 def parse_only(texts: Sequence[str]) -> dict[str, list[str]]:
@@ -36,7 +63,8 @@ def check_known(kind: str, names: Iterable[str], known: Collection[str], option:
 def open_run(run: str | Path | None, results: Path) -> Store:
     """The run that a name means: a folder, "latest" or None for the latest run of all, the name or file of a suite for
     its latest run, or NAME~N for the Nth run before that. Raises UserError if there is none."""
-    from harness.report.suite_batch import SuiteBatch  # it is not needed before a run is opened
+    from harness.records.store import Store, runs_of
+    from harness.report.suite_batch import SuiteBatch
 
     name = str(run or "latest")
     suite, _, back = name.partition("~")

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.api.lookup import open_run
-from harness.api.plugin_choice import PluginChoice
+from harness.api.lookup import PluginChoice, open_run
 from harness.api.progress import Progress
 from harness.api.result import Result
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides

@@ -68,7 +68,7 @@ def test_an_earlier_run_is_opened_by_folder_and_by_name(result, home):
     with chdir(home):
         for name in (result.folder, str(result.folder), "latest", "learns", "learns.yaml"):
             assert harness.open(name, plugins=[TOY]).comparisons == result.comparisons
-        with pytest.raises(UserError, match="there are only 1 runs of learns"):
+        with pytest.raises(UserError, match="learns~1: the number of runs of learns is 1"):
             harness.open("learns~1")
 
 

@@ -280,7 +280,7 @@ def test_models_with_a_width_share_it(own):
         ({"against": "liner"}, "--against liner: there is no model named 'liner'. Did you mean linear?"),
         ({"dataset": "pints"}, "--dataset pints: there is no dataset named 'pints'. Did you mean points?"),
         ({"use": ["decent"]}, "--use decent: there is no optimization named 'decent'. Did you mean descent"),
-        ({"against": "mlp"}, "mlp cannot be compared with itself."),
+        ({"against": "mlp"}, "--against mlp: both models are the same."),
         ({"optimization": "null"}, "a suite compares two models, or one model with and without an optimization."),
         ({"against": None, "optimization": "descent"}, "the baseline already uses descent."),
         ({"against": None, "optimization": "same"}, "there is no optimization named 'same'."),

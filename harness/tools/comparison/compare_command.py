@@ -94,9 +94,8 @@ def compare(
     stores = [open_run(run, results) for run in (run_a, run_b)]
     folders = [store.folder for store in stores]
     if folders[0].resolve() == folders[1].resolve():
-        raise UserError(
-            "A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the run before the latest one."
-        )
+        fix = "NAME~1 is the run before the latest one."
+        raise UserError("A and B are the same run.", where=str(folders[0]), fix=fix)
     catalog = plugins_of(context).catalog_for(stores)
     a, b = (RunData.read(store, catalog) for store in stores)
     if a.records and a.records == b.records:

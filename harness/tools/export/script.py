@@ -20,9 +20,8 @@ from harness.plugins.isolation import user_errors
 from harness.plugins.parts import Dataset, Model, Optimization, Skip
 from harness.records.plan import THREADS, Block, Plan, Spec, Trial
 from harness.tools.export.literals import LiteralWriter
-from harness.tools.export.modules import Definition, Origin
+from harness.tools.export.modules import Definition, Origin, included_modules, origin_of, origin_of_part
 from harness.tools.export.names import Imported
-from harness.tools.export.origins import included_modules, origin_of, origin_of_part
 from harness.tools.export.slicing import Slice, Slicer
 from harness.tools.export.trials import trial_path
 from harness.tools.rendering import literal, rendered

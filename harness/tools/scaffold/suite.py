@@ -141,9 +141,7 @@ class NewSuite:
         ours = model.part.name
         theirs = self.against or (MODEL if ours == AGAINST else AGAINST)
         if theirs == ours:
-            raise UserError(
-                "a model cannot be compared with itself.", where=f"--against {ours}", fix="Name another one."
-            )
+            raise UserError("both models are the same.", where=f"--against {ours}", fix="Name another model.")
         baseline = self.find(Model, theirs, "--against")
         return {
             "axis": "model",
