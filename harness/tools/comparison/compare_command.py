@@ -76,7 +76,7 @@ def compare(
     Exit codes with --gate, the first that applies:
       2  an error in the command line
       3  trials failed in B
-      1  slower, a worse score, a larger amount, or a claim that held and now fails
+      1  slower, worse or larger, or a claim that held and now fails
       4  undecided or not comparable
       0  none of these
     """

@@ -79,13 +79,11 @@ def compare_runs(
     only_in_a = [block.name for block in matched.only_in_a]
     only_in_b = [block.name for block in matched.only_in_b]
     for pair in matched.pairs:
-        modes_a, modes_b = timed_modes(pair.a), timed_modes(pair.b)
+        modes_a, modes_b = modes_of(pair.a), modes_of(pair.b)
         if not options.metrics:
-            learning_a, learning_b = ([LEARNING] * bool(x.measures.learning) for x in (pair.a, pair.b))
-            ours, theirs = [*modes_a, *learning_a], [*modes_b, *learning_b]
-            only_in_a += [f"{pair.name} · {mode}" for mode in ours if mode not in theirs]
-            only_in_b += [f"{pair.name} · {mode}" for mode in theirs if mode not in ours]
-        for mode in (mode for mode in modes_a if mode in modes_b):
+            only_in_a += [f"{pair.name} · {mode}" for mode in modes_a if mode not in modes_b]
+            only_in_b += [f"{pair.name} · {mode}" for mode in modes_b if mode not in modes_a]
+        for mode in (mode for mode in modes_a if mode in modes_b and mode != LEARNING):
             paired = PairedTimes(a, b, pair, mode, earlier, options.margin)
             floor = max(floor, paired.floor)
             margins.append(paired.margin)
@@ -112,9 +110,10 @@ def compare_runs(
     )
 
 
-def timed_modes(block: Block) -> Sequence[str]:
-    """The modes in which a block is timed."""
-    return block.measures.speed.of if block.measures.speed else ()
+def modes_of(block: Block) -> list[str]:
+    """The modes in which a block is timed, and "learning" if it is trained."""
+    speed, learning = block.measures.speed, block.measures.learning
+    return [*(speed.of if speed else ()), *([LEARNING] if learning else [])]
 
 
 def time_metrics(metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str) -> list[str]:

@@ -20,7 +20,7 @@ def new() -> None:
 
     \b
     Examples:
-      harness new plugin my-cells    (a package with a model, its tests and a suite)
+      harness new plugin my-cells    (a package with a model)
       harness new suite clipping --optimization clip
     """
 
