@@ -250,7 +250,7 @@ def test_a_folder_of_suites_and_a_page_are_mistakes(home):
         harness.run(home)
     (home / "page").mkdir()
     (home / "page" / "page.json").write_text("{}")
-    with chdir(home), pytest.raises(UserError, match="is the page of a folder of suites"):
+    with chdir(home), pytest.raises(UserError, match="is the page of several suites"):
         harness.open("page")
 
 

@@ -79,7 +79,7 @@ def test_mistakes_are_exit_code_2_with_what_to_do(here):
         (("made~9", "latest"), "the number of runs of made is 3."),
         (("made~x", "latest"), "expected NAME~N"),
         (("results", "latest"), "is not the folder of a run."),
-        (("made~1", "made", "--allow", "procesor"), "there is no such field. Did you mean processor?"),
+        (("made~1", "made", "--allow", "procesor"), "there is no field named 'procesor'. Did you mean processor?"),
         (("made~1", "made", "--margin", "5 points"), "expected a share such as 5% or 0.05."),
         (("made~1", "made", "--margin", "0"), "expected a share such as 5% or 0.05."),
         (("made~1", "made", "--metric", "tokens"), "there is no metric named 'tokens'."),
@@ -93,7 +93,7 @@ def test_mistakes_are_exit_code_2_with_what_to_do(here):
     done = harness("compare", "results/made/run0", "copy", "--gate", cwd=here)
     assert (done.returncode, "A and B have the same records." in done.stderr) == (2, True)
     (here / "results" / "made" / "page.json").write_text("{}")
-    assert "this is the page of a folder of suites" in harness("compare", "results/made", "made", cwd=here).stderr
+    assert "this is the page of several suites" in harness("compare", "results/made", "made", cwd=here).stderr
 
 
 def test_compare_and_history_as_json(here):

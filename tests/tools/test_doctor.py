@@ -61,8 +61,8 @@ def test_turbo(roots, file, on, off):
 )
 def test_a_container_s_quota(roots, limit, state):
     told = roots(sys__fs__cgroup__here="")
-    (told.sys / "fs/cgroup/cpu.max").write_text(limit)
-    (told.sys / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
+    (told / "sys" / "fs/cgroup/cpu.max").write_text(limit)
+    (told / "sys" / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
     (found,) = doctor.quota(told)
     assert found.state == state
     assert ("throttled 7 times" in found.what) == (state != "ok")

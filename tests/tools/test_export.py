@@ -306,7 +306,8 @@ def test_a_trial_is_exported_without_its_gpu(catalog, exported):
     [
         (["plain", "toy.yaml"], "expected --script or --issue. Add one of them."),
         (["plain", "--script"], "there is no run in it yet"),
-        (["plain", "nowhere", "--script"], "is not the folder of a run"),
+        (["plain", "nowhere", "--script"], "results: there is no run of 'nowhere' in it."),
+        (["plain", "no/where", "--script"], "no/where: is not the folder of a run"),
         (["plian", "toy.yaml", "--script"], "toy has no trial 'plian'. Did you mean plain?"),
         (
             ["plain", ".", "--script", "--set", "base.seed=1"],
