@@ -48,7 +48,7 @@ def parse_only(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def is_selected(context: Mapping[str, str], only: Mapping[str, Sequence[str]]) -> bool:
-    """Whether the levels of a context are all among those in `only`."""
+    """Whether `only` has the level of each axis of a context that it names."""
     return all(context[axis] in levels for axis, levels in only.items() if axis in context)
 
 

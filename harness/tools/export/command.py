@@ -54,8 +54,8 @@ def export(
     """Export a trial as a standalone script or as the text of an issue.
 
     TRIAL is an id or the beginning of one (see harness plan), a level such as packed, or a level with its context such
-    as wide/packed. RUN is the folder of a run, the name of a suite for its latest run, or the YAML
-    file of a suite to plan now. By default it is the latest run.
+    as wide/packed. RUN is the folder of a run, the name of a suite for its latest run, or the YAML file of a suite,
+    which needs no run. By default it is the latest run.
 
     The script needs only torch. It contains the code of the parts that the trial uses, some of the measured batches,
     and the loss of each step as the harness computes it. Before it is written, it is run and its losses are compared.

@@ -1,7 +1,7 @@
-"""Whether this machine, as it is now, is suitable for benchmarking: what is wrong, and what to do about it. Free of
-torch.
+"""Whether this machine, as it is now, is suitable for benchmarking: what is wrong, and what to do about it.
 
-It reads what Linux reports under /proc and /sys. What is not reported there is left out rather than guessed.
+It does not import torch. It reads what Linux reports under /proc and /sys. What is not reported there is
+left out.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def machine(root: Path = ROOT, sleep: Callable[[float], None] = time.sleep) -> I
 
 
 def frequency(root: Path) -> Iterator[Result]:
-    """Governor, turbo and hyper-threading: a core that changes its frequency changes all times."""
+    """The governor, turbo and hyper-threading. A core that changes its frequency changes all times."""
     governor = read(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor is None:
         yield Result("governor", "ok", f"{NOT_AVAILABLE} (usual in a virtual machine)")
@@ -152,7 +152,7 @@ def clock_source(root: Path) -> Iterator[Result]:
 
 
 def memory(root: Path) -> Iterator[Result]:
-    """If the machine swaps, the times are those of its disk."""
+    """Whether there is enough free memory. If the machine swaps, it measures the times of its disk."""
     lines = (line.partition(":") for line in (read(root, "proc/meminfo") or "").splitlines())
     gib = {name: int(rest.split()[0]) / 2**20 for name, _, rest in lines if rest}
     if "MemAvailable" in gib:

@@ -1,5 +1,5 @@
-"""The method on this machine, now: a level that is identical to the baseline, one that is slower by a known amount, and
-recordings of the machine's noise."""
+"""Check the method on this machine with a level that is identical to the baseline and one that is slower by a known
+amount, and record the noise of the machine."""
 
 from __future__ import annotations
 
