@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.api.lookup import folder_of, store_of
-from harness.api.plugin_choice import PluginChoice
+from harness.api.lookup import PluginChoice, open_run
 from harness.api.progress import Progress
 from harness.api.result import Result
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides
@@ -84,11 +83,12 @@ def resume(
 
 
 def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iterable[StrPath] = ()) -> Result:
-    """The result of an earlier run: its folder, "latest", or a suite's name for its latest run under `results`.
+    """The result of an earlier run: its folder, "latest", a suite's name for its latest run under `results`, or NAME~1
+    for the run before that.
 
     Nothing is measured or written, and torch is not imported. The metrics of `plugins`, which are plugin files, are
     computed too. Installed plugins that the run left out are left out again."""
-    store = store_of(folder_of(str(run), Path(results)))
+    store = open_run(run, Path(results))
     return Result(make_report(store, _choice(plugins).catalog_for([store])), store.folder.resolve())
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from harness.analysis.controls import suspects
 from harness.analysis.findings import contested
-from harness.api.lookup import parse_only
-from harness.api.plugin_choice import PluginChoice
+from harness.api.lookup import PluginChoice, parse_only
 from harness.errors import UserError
 from harness.measure.runner import Runner, Watcher, notify
 from harness.plan.planner import make_plan

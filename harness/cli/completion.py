@@ -27,7 +27,8 @@ def completion(context: click.Context, shell: str | None) -> None:
     Without an argument, the variable SHELL names the shell. The first line of the script says how to install it.
 
     \b
-    eval "$(harness completion bash)"
+    Example:
+      eval "$(harness completion bash)"
     """
     if shell is None:
         shell = Path(os.environ.get("SHELL", "")).name

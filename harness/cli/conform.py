@@ -25,16 +25,13 @@ COLOURS = {"passed": "green", "failed": "red", "untested": "yellow"}
 @click.argument("name", shell_complete=completers.parts())
 @click.option(
     "--using", multiple=True, metavar="PART", shell_complete=completers.parts(),
-    help="A part to combine it with, such as a dataset: NAME or YAML.",
+    help="A part to combine it with, such as a dataset, as a suite names it. Repeat the option for several.",
 )  # fmt: skip
 @click.option(
     "--only", multiple=True, metavar="PROMISE", shell_complete=completers.parts("promise"),
-    help="Test only these promises.",
+    help="Test only this promise. Repeat the option for several.",
 )  # fmt: skip
-@click.option(
-    "--device", default="cpu", show_default=True, metavar="DEVICE",
-    help="The device of the models.",
-)  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="The device of the models.")
 @as_json_option
 @click.pass_context
 def conform(
@@ -47,10 +44,11 @@ def conform(
     them; the same tests run under pytest (see harness.testing). For a suite, use `harness check`.
 
     \b
-    harness conform gru
-    harness -p my_cell.py conform leaky --only gradients
-    harness conform my-cells                      all parts of a plugin
-    harness conform pad_to --using '{name: lengths, longest: 40}'
+    Examples:
+      harness conform gru
+      harness -p my_cell.py conform leaky --only gradients
+      harness conform my-cells    (all parts of the plugin my-cells)
+      harness conform pad_to --using '{name: lengths, longest: 40}'
     """
     from harness.testing import cases  # it imports torch, which --help does not need
 

@@ -42,7 +42,8 @@ def describe(context: click.Context, name: str, example: bool, as_json: bool) ->
     The example of a model, dataset or optimization is a suite that you can run, if everything it needs is installed.
 
     \b
-    harness describe lstm --example > lstm.yaml
+    Example:
+      harness describe lstm --example > lstm.yaml
     """
     rows = describe_named(catalog_of(context), name)
     if as_json:

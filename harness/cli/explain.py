@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
-from harness.errors import UserError, did_you_mean
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.analysis.explain import Explanation
@@ -20,18 +19,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=completers.runs)
+@click.argument("run", shell_complete=completers.runs)
 @click.argument("levels", nargs=-1, metavar="[A] [B]")
 @only_option
 @click.option("--mode", type=click.Choice(["train", "inference"]), help="Explain only this mode.")
-@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Rows per table. By default those that matter.")
+@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Show N rows of each table.")
 @results_option
 @as_json_option
 @click.pass_context
 def explain(
     context: click.Context,
     /,
-    run: Path,
+    run: str,
     levels: tuple[str, ...],
     only: tuple[str, ...],
     mode: str | None,
@@ -41,20 +40,21 @@ def explain(
 ) -> None:
     """Explain why one level takes longer than another, by phase and operator.
 
-    RUN is the folder of a run, or "latest". The profiles of A and B are aligned and scaled to the measured times, so
-    that the rows add up to the measured difference. With one level, it is compared with the baseline; with none, every
-    level is. The suite must measure both speed and profile.
+    RUN is the folder of a run, the name of a suite for its latest run, or "latest". The profiles of A and B are aligned
+    and scaled to the measured times, so that the rows add up to the measured difference. With one level, it is compared
+    with the baseline; with none, every level is. The suite must measure both speed and profile.
 
     \b
-    harness explain latest padded packed
-    harness explain results/packing/2026-01-31T120000 packed --only data=wide
+    Examples:
+      harness explain latest padded packed
+      harness explain results/packing/2026-01-31T120000 packed --only data=wide
     """
     from harness.analysis.findings import find
-    from harness.api.lookup import parse_only, run_of
+    from harness.api.lookup import open_run, parse_only
     from harness.report.formats import terminal
     from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
 
-    store = run_of(run, results)
+    store = open_run(run, results)
     plan = store.plan()
     findings = find(plan, store.records(), plugins_of(context).catalog_for([store]))
     found = explanations(findings, levels, parse_only(only), mode, str(store.folder))
@@ -74,13 +74,13 @@ def explanations(
     """The explanations of these levels. Raises UserError, with the reason, if there are none."""
     from harness.analysis.explain import explain as explain_pair
     from harness.analysis.profiles import profiler_cost
-    from harness.api.lookup import is_selected
+    from harness.api.lookup import check_known, is_selected
 
     plan = findings.plan
-    check_names("level", f"of {plan.axis}", levels, {trial.level for block in plan.blocks for trial in block.trials})
-    check_names("axis", "beside the compared one", only, {name for block in plan.blocks for name in block.context})
     if len(levels) > 2:
         raise UserError(f"expected at most two levels, got {len(levels)}.")
+    check_known(f"level of axis {plan.axis}", levels, {trial.level for block in plan.blocks for trial in block.trials})
+    check_known("axis of the context", only, {name for block in plan.blocks for name in block.context}, "--only ")
     if len(levels) < 2:
         found = [one for one in findings.explained if not levels or one.b.level == levels[0]]
     else:
@@ -96,13 +96,6 @@ def explanations(
     if not found:
         fix = "Add speed and profile to the measures of the suite, and run it again."
         if findings.profiles and findings.measured:
-            fix = "Both levels must have been timed and profiled in the same context: see harness report."
+            fix = "Both levels must be timed and profiled in the same context. See: harness report"
         raise UserError("this run has nothing to explain for these levels.", where=where, fix=fix)
     return found
-
-
-def check_names(kind: str, of_what: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raise UserError for a name that the run does not have."""
-    for name in names:
-        if name not in known:
-            raise UserError(f"there is no {kind} {name!r} {of_what}.", fix=did_you_mean(name, known))

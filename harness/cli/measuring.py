@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from harness.api.plugin_choice import PluginChoice
+from harness.api.lookup import PluginChoice
 from harness.api.progress import Progress
 from harness.api.result import has_failures
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides, plan_of

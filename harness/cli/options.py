@@ -17,7 +17,7 @@ set_option = click.option(
     "--set", "settings", multiple=True, metavar="PATH=VALUE", help="Override a field, e.g. base.model.hidden_size=64."
 )
 only_option = click.option(
-    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Use only these levels of an axis, and the baseline."
+    "--only", multiple=True, metavar="AXIS=LEVEL,..", help="Use only these levels of an axis, beside the baseline."
 )
 device_option = click.option("--device", metavar="DEVICE", help="Short for --set base.device=DEVICE.")
 preset_option = click.option(
@@ -29,7 +29,7 @@ quick_option = click.option(
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-    help="The folder of runs.",
+    help="The folder that holds all runs.",
 )  # fmt: skip
 
 

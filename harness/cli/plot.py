@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="The folder of the files. By default RUN/plots.",
+    help="The folder for the files, by default RUN/plots.",
 )  # fmt: skip
 @click.option(
-    "--dpi", type=click.IntRange(20, 1200), metavar="N", default=150, show_default=True, help="Dots per inch of PNG."
-)
+    "--dpi", type=click.IntRange(20, 1200), metavar="N", default=150, show_default=True,
+    help="The dots per inch of PNG.",
+)  # fmt: skip
 @click.option("--list", "only_list", is_flag=True, help="List the plots and draw nothing.")
 @results_option
 @click.pass_context
@@ -48,20 +49,21 @@ def plot(
 ) -> None:
     """Draw the plots of a run as image files.
 
-    RUN is the folder of a run, by default the latest run. NAME is a plot that --list names, or a pattern such as
+    RUN is the folder of a run or "latest", the default. NAME is a plot that --list names, or a pattern such as
     'curves-*'; without names all plots are drawn. The names of the files are printed. The command needs matplotlib and
     no torch.
 
     \b
-    harness plot --list
-    harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf --output figures
+    Examples:
+      harness plot --list
+      harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf
     """
-    from harness.api.lookup import run_of
+    from harness.api.lookup import open_run
     from harness.report.plots.plots import all_plots, save
     from harness.report.report import make_report
 
-    run, names = (Path(arguments[0]), arguments[1:]) if is_run(arguments) else (None, arguments)
-    store = run_of(run, results)
+    run, names = (arguments[0], arguments[1:]) if is_run(arguments) else (None, arguments)
+    store = open_run(run, results)
     found = chosen(all_plots(make_report(store, plugins_of(context).catalog_for([store]))), names)
     if not found:
         click.echo(f"{store.folder}: this run has no plots.", err=True)
@@ -88,8 +90,8 @@ def plot(
 
 
 def is_run(arguments: Sequence[str]) -> bool:
-    """Whether the first argument is a folder or looks like a path; names of plots have no slash."""
-    return bool(arguments) and ("/" in arguments[0] or Path(arguments[0]).is_dir())
+    """Whether the first argument is a folder, or looks like a path. The names of plots have no slash."""
+    return bool(arguments) and ("/" in arguments[0] or arguments[0] == "latest" or Path(arguments[0]).is_dir())
 
 
 def chosen(plots: Sequence[Plot], names: Sequence[str]) -> list[Plot]:

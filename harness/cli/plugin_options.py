@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from harness.api.plugin_choice import PluginChoice
+from harness.api.lookup import PluginChoice
 from harness.plugins.catalog import Catalog
 
 #: The key under which a command's contexts store the chosen plugins.

@@ -31,16 +31,16 @@ from harness.errors import UserError
 )  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(1), metavar="N",
-    help="With --resume: train up to N seeds. Results already inspected before the extra seeds are flagged `extended`.",
+    help="With --resume: train with N seeds in all. Results that had fewer seeds before are flagged `extended`.",
 )  # fmt: skip
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N",
-    help="Train N runs of a learning measure at once, one per core by default. Nothing is timed meanwhile.",
+    help="The number of training runs at the same time, by default one per core. Nothing is timed meanwhile.",
 )  # fmt: skip
 @click.option("--gate", is_flag=True, help="For CI: measure a failing claim again, and exit with 1 if it still fails.")
 @click.option(
     "--executor", metavar="NAME", default="local", show_default=True, shell_complete=completers.parts("executor"),
-    help="The executor that measures the blocks; see `harness list executors`.",
+    help="The executor that measures the blocks. `harness list executors` shows all.",
 )  # fmt: skip
 @as_json_option
 @click.pass_context
@@ -74,10 +74,10 @@ def run(
     if (suite is None) == (folder is None):
         raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
     if seeds is not None and folder is None:
-        raise UserError("--seeds extends an earlier run.", fix="Use --set measure.learning.seeds=N instead.")
+        raise UserError("--seeds needs --resume.", fix="For a new run, use --set measure.learning.seeds=N.")
     if folder is not None and overrides != SuiteOverrides([]):
         fix = "Leave out --preset, --set, --only, --device, --quick and --until-decided."
-        raise UserError("a run is resumed as it was planned.", fix=fix)
+        raise UserError("a resumed run keeps its plan.", where="--resume", fix=fix)
     if folder is not None:
         if SuiteBatch.is_one(folder):
             code = measure_batch(SuiteBatch.open(folder), plugins, options, as_json=as_json)

@@ -19,10 +19,10 @@ MODELINE = f"# yaml-language-server: $schema={NAME}"
 
 @click.command()
 @plugin_option
-@click.option("--with-parts", is_flag=True, help="Add the names and parameters of the installed parts, and of -p FILE.")
+@click.option("--with-parts", is_flag=True, help="Add the names and parameters of parts, also those of -p FILE.")
 @click.option(
     "--write", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help=f"Write DIR/{NAME} and print the line that makes a suite use it.",
+    help=f"Write DIR/{NAME}, and print the line that makes a suite use it.",
 )  # fmt: skip
 @click.pass_context
 def schema(context: click.Context, /, with_parts: bool, folder: Path | None) -> None:
@@ -32,7 +32,8 @@ def schema(context: click.Context, /, with_parts: bool, folder: Path | None) -> 
     their parameters, types and defaults; run it again when plugins change.
 
     \b
-    harness schema --with-parts --write suites
+    Example:
+      harness schema --with-parts --write suites
     """
     from harness.suite.editor_schema import schema_with_parts
     from harness.suite.schema import json_schema

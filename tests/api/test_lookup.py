@@ -1,8 +1,10 @@
-"""What names mean: levels of an axis."""
+"""What names mean: levels of an axis, and runs."""
+
+import os
 
 import pytest
 
-from harness.api.lookup import parse_only
+from harness.api.lookup import open_run, parse_only
 from harness.errors import UserError
 
 
@@ -17,3 +19,46 @@ def test_an_axis_that_is_given_twice_gets_both_levels():
 def test_an_axis_without_levels_is_refused(text):
     with pytest.raises(UserError, match=f"^--only {text}: expected AXIS=LEVEL"):
         parse_only([text])
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """The runs a/1, a/2 and b/3, in this order, and a page of several suites."""
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("a/1", "a/2", "b/3")):
+        folder = tmp_path / "results" / name
+        folder.mkdir(parents=True)
+        (folder / "records.jsonl").touch()
+        (folder / "plan.json").touch()
+        os.utime(folder / "plan.json", (number, number))
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "page.json").touch()
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize(
+    ("name", "run"),
+    [
+        (None, "b/3"), ("latest", "b/3"), ("a", "a/2"), ("a~1", "a/1"), ("a~0", "a/2"), ("suites/a.yaml", "a/2"),
+        ("a.yml~1", "a/1"), ("results/a/1", "a/1"),
+    ],
+)  # fmt: skip
+def test_a_run_is_a_folder_or_a_suite_or_the_latest_one(results, name, run):
+    assert open_run(name, results).folder.resolve() == results / run
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("c", "there is no run of 'c' in it. Known: a, b."),
+        ("a~2", "a~2: the number of runs of a is 2. Use a number below 2"),
+        ("latest~1", "latest~1: the number of runs of b is 1."),
+        ("a~x", "a~x: expected NAME~N for the Nth run before the latest one"),
+        ("results/a/9", "results/a/9: is not the folder of a run."),
+        ("page", "page: this is the page of several suites. Give the folder of one run."),
+    ],
+)
+def test_a_name_without_a_run_is_a_mistake(results, name, says):
+    with pytest.raises(UserError) as error:
+        open_run(name, results)
+    assert says in str(error.value)

@@ -68,7 +68,7 @@ def test_an_earlier_run_is_opened_by_folder_and_by_name(result, home):
     with chdir(home):
         for name in (result.folder, str(result.folder), "latest", "learns", "learns.yaml"):
             assert harness.open(name, plugins=[TOY]).comparisons == result.comparisons
-        with pytest.raises(UserError, match="there are only 1 runs of learns"):
+        with pytest.raises(UserError, match="learns~1: the number of runs of learns is 1"):
             harness.open("learns~1")
 
 
@@ -250,7 +250,7 @@ def test_a_folder_of_suites_and_a_page_are_mistakes(home):
         harness.run(home)
     (home / "page").mkdir()
     (home / "page" / "page.json").write_text("{}")
-    with chdir(home), pytest.raises(UserError, match="is the page of a folder of suites"):
+    with chdir(home), pytest.raises(UserError, match="is the page of several suites"):
         harness.open("page")
 
 

@@ -226,7 +226,7 @@ def test_resume_refuses_what_has_changed(here):
     refused = run("--resume", folder)
     assert refused.returncode == 2
     assert "plugins or data have changed since this run began" in refused.stderr
-    assert "a run is resumed as it was planned" in run("--resume", folder, "--quick").stderr
+    assert "--resume: a resumed run keeps its plan" in run("--resume", folder, "--quick").stderr
 
 
 def test_a_device_that_is_not_there(here):

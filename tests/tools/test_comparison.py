@@ -275,9 +275,9 @@ def test_what_one_run_does_not_time_is_missing(side):
 def test_mistakes_name_what_is_known(run_of):
     a, b = run_of(1.1, 1), run_of(1.1, 2)
     for asked, words in (
-        ({"only": {"wath": ["x"]}}, "neither run has an axis of this name. Did you mean what?"),
-        ({"only": {"what": ["othre"]}}, "neither run has a level of this name. Did you mean other?"),
-        ({"metrics": ("step_tme",)}, "neither run has a metric of this name. Did you mean step_time?"),
+        ({"only": {"wath": ["x"]}}, "there is no axis named 'wath'. Did you mean what?"),
+        ({"only": {"what": ["othre"]}}, "there is no level named 'othre'. Did you mean other?"),
+        ({"metrics": ("step_tme",)}, "there is no metric named 'step_tme'. Did you mean step_time?"),
     ):
         with pytest.raises(UserError) as error:
             compare_runs(a, b, ComparisonOptions(**asked))

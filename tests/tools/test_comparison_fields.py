@@ -138,7 +138,7 @@ def test_a_history_separates_torch_versions_and_not_commits():
 
 def test_only_fields_can_be_allowed():
     assert parse_allowed(["torch", "seed"]) == {"torch", "seed"}
-    with pytest.raises(UserError, match="no such field") as error:
+    with pytest.raises(UserError, match="there is no field named") as error:
         parse_allowed(["procesor"])
     assert "processor" in error.value.fix
 

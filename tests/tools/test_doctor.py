@@ -11,19 +11,19 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 from harness.tools.selftest import doctor
 from harness.tools.selftest.calibration import BLOCK
-from harness.tools.selftest.doctor import Result, Roots
+from harness.tools.selftest.doctor import Result
 
 
 @pytest.fixture
 def roots(tmp_path: Path):
     """A machine that reports only what a test writes."""
 
-    def write(**files: str) -> Roots:
+    def write(**files: str) -> Path:
         for name, text in files.items():
             path = tmp_path / name.replace("__", "/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return Roots(tmp_path / "proc", tmp_path / "sys")
+        return tmp_path
 
     return write
 
@@ -61,8 +61,8 @@ def test_turbo(roots, file, on, off):
 )
 def test_a_container_s_quota(roots, limit, state):
     told = roots(sys__fs__cgroup__here="")
-    (told.sys / "fs/cgroup/cpu.max").write_text(limit)
-    (told.sys / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
+    (told / "sys" / "fs/cgroup/cpu.max").write_text(limit)
+    (told / "sys" / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
     (found,) = doctor.quota(told)
     assert found.state == state
     assert ("throttled 7 times" in found.what) == (state != "ok")

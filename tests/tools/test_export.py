@@ -28,7 +28,7 @@ from harness.tools.export import script as scripts
 from harness.tools.export.check import RUNNER, find_difference
 from harness.tools.export.issue_text import fenced, machine_rows, tables_of
 from harness.tools.export.literals import LiteralWriter
-from harness.tools.export.origins import included_modules, origin_of, origin_of_part
+from harness.tools.export.modules import included_modules, origin_of, origin_of_part
 from harness.tools.export.script import ExportedTrial, make_script, mode_of
 from harness.tools.export.trials import find_trial, trial_path
 from harness.tools.rendering import literal
@@ -304,13 +304,14 @@ def test_a_trial_is_exported_without_its_gpu(catalog, exported):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["plain", "toy.yaml"], "the form of the export is missing. Add --script or --issue."),
+        (["plain", "toy.yaml"], "expected --script or --issue. Add one of them."),
         (["plain", "--script"], "there is no run in it yet"),
-        (["plain", "nowhere", "--script"], "is not the folder of a run"),
+        (["plain", "nowhere", "--script"], "results: there is no run of 'nowhere' in it."),
+        (["plain", "no/where", "--script"], "no/where: is not the folder of a run"),
         (["plian", "toy.yaml", "--script"], "toy has no trial 'plian'. Did you mean plain?"),
         (
             ["plain", ".", "--script", "--set", "base.seed=1"],
-            "a run is exported as it was planned. Leave out --preset, --set",
+            "a trial of a run is exported as it was planned. Leave out --preset, --set",
         ),
         (
             ["plain", "toy.yaml", "--script", "--no-check", "--output", "toy.yaml/where.py"],

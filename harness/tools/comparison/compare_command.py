@@ -42,11 +42,11 @@ def _share(_context: click.Context, _parameter: click.Parameter, text: str | Non
     "--margin", metavar="SHARE", callback=_share,
     help="The difference that counts as equal, such as 5%. By default the smaller margin of the two suites.",
 )  # fmt: skip
-@click.option("--allow", multiple=True, metavar="FIELD", help="Accept a difference of the runs in this field.")
+@click.option("--allow", multiple=True, metavar="FIELD", help="Compare although the runs differ in this field.")
 @click.option(
     "--history", is_flag=True, help="Use the spread of earlier comparable runs for verdicts, also on absolute times."
 )
-@click.option("--gate", is_flag=True, help="For CI: report the result by the exit code.")
+@click.option("--gate", is_flag=True, help="For CI: return the result as the exit code.")
 @results_option
 @as_json_option
 @click.pass_context
@@ -76,11 +76,11 @@ def compare(
     Exit codes with --gate, the first that applies:
       2  an error in the command line
       3  trials failed in B
-      1  slower, a worse score, a larger exact amount, or a claim that held before and fails now
+      1  slower, worse or larger, or a claim that held and now fails
       4  undecided or not comparable
       0  none of these
     """
-    from harness.api.lookup import folder_of, parse_only, store_of
+    from harness.api.lookup import open_run, parse_only
     from harness.report.formats import terminal
     from harness.report.formats.json_report import text_of
     from harness.report.report import flag_lines
@@ -91,14 +91,15 @@ def compare(
     from harness.tools.comparison.tables import comparison_sections
 
     options = ComparisonOptions(margin, metrics, parse_only(only), parse_allowed(allow))
-    folders = folder_of(run_a, results), folder_of(run_b, results)
+    stores = [open_run(run, results) for run in (run_a, run_b)]
+    folders = [store.folder for store in stores]
     if folders[0].resolve() == folders[1].resolve():
-        raise UserError("A and B are the same run.", where=str(folders[0]), fix="NAME~1 is the run before the latest.")
-    stores = [store_of(folder) for folder in folders]
+        fix = "NAME~1 is the run before the latest one."
+        raise UserError("A and B are the same run.", where=str(folders[0]), fix=fix)
     catalog = plugins_of(context).catalog_for(stores)
     a, b = (RunData.read(store, catalog) for store in stores)
     if a.records and a.records == b.records:
-        raise UserError("A and B contain the same records: B is a copy of A.", where=str(folders[1]))
+        raise UserError("A and B have the same records.", where=str(folders[1]), fix="Give two different runs.")
     comparison = compare_runs(a, b, options, runs_before(*folders) if history else None)
     outcome = gate_of(comparison)
     if as_json:

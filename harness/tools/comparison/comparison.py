@@ -9,11 +9,12 @@ from typing import Any
 from harness.analysis import stats
 from harness.analysis.multiplicity import as_a_family
 from harness.analysis.verdicts import EXCLUDED, Flag, Verdict
+from harness.api.lookup import check_known
 from harness.records.plan import LEARNING, Block
 from harness.records.settings import Speed
 from harness.tools.comparison.claims import ClaimChange, claims_of
 from harness.tools.comparison.fields import Difference
-from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, check_known, match
+from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, match
 from harness.tools.comparison.scores import amounts_of, scores_of
 from harness.tools.comparison.times import STEP_TIME, EarlierRuns, PairedTimes
 
@@ -78,13 +79,11 @@ def compare_runs(
     only_in_a = [block.name for block in matched.only_in_a]
     only_in_b = [block.name for block in matched.only_in_b]
     for pair in matched.pairs:
-        modes_a, modes_b = timed_modes(pair.a), timed_modes(pair.b)
+        modes_a, modes_b = modes_of(pair.a), modes_of(pair.b)
         if not options.metrics:
-            learning_a, learning_b = ([LEARNING] * bool(x.measures.learning) for x in (pair.a, pair.b))
-            ours, theirs = [*modes_a, *learning_a], [*modes_b, *learning_b]
-            only_in_a += [f"{pair.name} · {mode}" for mode in ours if mode not in theirs]
-            only_in_b += [f"{pair.name} · {mode}" for mode in theirs if mode not in ours]
-        for mode in (mode for mode in modes_a if mode in modes_b):
+            only_in_a += [f"{pair.name} · {mode}" for mode in modes_a if mode not in modes_b]
+            only_in_b += [f"{pair.name} · {mode}" for mode in modes_b if mode not in modes_a]
+        for mode in (mode for mode in modes_a if mode in modes_b and mode != LEARNING):
             paired = PairedTimes(a, b, pair, mode, earlier, options.margin)
             floor = max(floor, paired.floor)
             margins.append(paired.margin)
@@ -111,14 +110,13 @@ def compare_runs(
     )
 
 
-def timed_modes(block: Block) -> Sequence[str]:
-    """The modes in which a block is timed."""
-    return block.measures.speed.of if block.measures.speed else ()
+def modes_of(block: Block) -> list[str]:
+    """The modes in which a block is timed, and "learning" if it is trained."""
+    speed, learning = block.measures.speed, block.measures.learning
+    return [*(speed.of if speed else ()), *([LEARNING] if learning else [])]
 
 
-def time_metrics(
-    metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str
-) -> list[str]:  # fmt: skip
+def time_metrics(metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str) -> list[str]:
     """Step time, or those of `metrics` that either run has of the samples of this context and mode."""
     if not metrics:
         return [STEP_TIME]
@@ -138,7 +136,7 @@ def check_metrics(metrics: Sequence[str], runs: Sequence[RunData]) -> None:
     for run in runs:
         known |= sample_metrics(run) | {quantity.metric for quantity in run.findings.quantities}
         known |= {name for learned in run.findings.learning.learned for name in learned.scores}
-    check_known("metric", "--metric ", metrics, known)
+    check_known("metric", metrics, known, "--metric ")
 
 
 def failures_of(run: RunData, pairs: Sequence[ContextPair], only_here: Sequence[Block]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.errors import UserError, did_you_mean
+from harness.api.lookup import check_known
 from harness.records.plan import Block, Plan, Trial
 from harness.records.settings import Speed
 from harness.report.cells import some
@@ -134,9 +134,7 @@ def shortened(text: str, most: int = 40) -> str:
 
 def parse_allowed(names: Iterable[str]) -> frozenset[str]:
     """The fields of `--allow`. Raises UserError for an unknown field."""
-    for name in names:
-        if name not in BY_NAME:
-            raise UserError("there is no such field.", where=f"--allow {name}", fix=did_you_mean(name, BY_NAME))
+    check_known("field", names, BY_NAME, "--allow ")
     return frozenset(names)
 
 

@@ -38,7 +38,8 @@ def gate_of(comparison: RunComparison) -> Gate:
     changes, claims = comparison.changes, comparison.claims
     worse = [f"{place_of(c)}: {c.verdict}, {size_in_words(c)}" for c in changes if is_worse(c, comparison.margin)]
     worse += [f"claim: {claim.says}: {claim.change}" for claim in claims if is_claim_worse(claim)]
-    left_open = [f"{place_of(c)}: {c.verdict} ({why_open(c)})" for c in changes if is_open(c)]
+    # A change without a reason of its own is open because it is a ratio of two machines.
+    left_open = [f"{place_of(c)}: {c.verdict} ({c.reason or Flag.OTHER_MACHINE})" for c in changes if is_open(c)]
     left_open += [f"claim: {claim.says}: {why}" for claim in claims if (why := why_claim_is_open(claim))]
     left_open += [f"{name}: only in A" for name in comparison.only_in_a]
     decided = [c for c in changes if c.kind != "times" and c.verdict not in (Verdict.NEW, Verdict.UNRANKED)]
@@ -69,11 +70,6 @@ def is_open(change: MetricChange) -> bool:
     if change.kind == "times":
         return False
     return change.verdict in OPEN or (change.of_two_machines and change.verdict != Verdict.UNRANKED)
-
-
-def why_open(change: MetricChange) -> str:
-    """The reason; without one, that the ratio is of two machines."""
-    return change.reason or (Flag.OTHER_MACHINE if change.of_two_machines else "")
 
 
 def is_claim_worse(claim: ClaimChange) -> bool:

@@ -14,7 +14,7 @@ from harness.cli.options import as_json_option, plural, results_option
 @results_option
 @click.option(
     "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N",
-    help="Show the last N runs one by one.",
+    help="The number of runs of each group that are shown one by one, latest last.",
 )  # fmt: skip
 @as_json_option
 def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings, find
 from harness.analysis.profiles import computed_with
 from harness.analysis.verdicts import Flag, Verdict
-from harness.api.lookup import is_selected
-from harness.errors import UserError, did_you_mean
+from harness.api.lookup import check_known, is_selected
 from harness.plugins.catalog import Catalog
 from harness.plugins.kinds import Quantity
 from harness.records.plan import Block, Plan
@@ -195,14 +194,6 @@ def check_only(only: Mapping[str, Sequence[str]], plans: Sequence[Plan]) -> None
             known.setdefault(plan.axis, set()).update(trial.level for trial in block.trials)
             for axis, level in block.context.items():
                 known.setdefault(axis, set()).add(level)
-    check_known("axis", "--only ", only, known)
+    check_known("axis", only, known, "--only ")
     for axis, levels in only.items():
-        check_known("level", f"--only {axis}=", levels, known[axis])
-
-
-def check_known(kind: str, option: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raise UserError for a name that neither run has."""
-    for name in names:
-        if name not in known:
-            what = f"neither run has {'an' if kind[0] == 'a' else 'a'} {kind} of this name."
-            raise UserError(what, where=f"{option}{name}", fix=did_you_mean(name, known))
+        check_known("level", levels, known[axis], f"--only {axis}=")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harness.api.lookup import run_of
+from harness.api.lookup import open_run
 from harness.api.session import SuiteOverrides, plan_of
 from harness.cli.options import device_option, preset_option, results_option, set_option, write_text
 from harness.cli.plugin_options import plugin_option, plugins_of
@@ -28,15 +28,12 @@ from harness.report.report import Report, make_report
 @click.option(
     "--issue", "form", flag_value="issue", help="Write the Markdown text of an issue that contains this file."
 )
-@click.option(
-    "--mode", type=click.Choice(["train", "inference"]), help="By default the first mode that the suite measures."
-)
+@click.option("--mode", type=click.Choice(["train", "inference"]), help="By default, the first mode that is measured.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file.")
 @click.option(
-    "--check/--no-check",
-    default=True,
+    "--check/--no-check", default=True,
     help="Run the script and compare its losses before it is written.  [default: check]",
-)
+)  # fmt: skip
 @preset_option
 @set_option
 @device_option
@@ -56,26 +53,27 @@ def export(
 ) -> None:
     """Export a trial as a standalone script or as the text of an issue.
 
-    \b
-    TRIAL  its id or the beginning of the id (see harness plan), its level (packed),
-           or its level with the context (wide/packed)
-    RUN    the folder of a run, by default the latest run, or the YAML file of a suite
+    TRIAL is an id or the beginning of one (see harness plan), a level such as packed, or a level with its context such
+    as wide/packed. RUN is the folder of a run, the name of a suite for its latest run, or the YAML file of a suite,
+    which needs no run. By default it is the latest run.
 
     The script needs only torch. It contains the code of the parts that the trial uses, some of the measured batches,
     and the loss of each step as the harness computes it. Before it is written, it is run and its losses are compared.
 
     \b
-    harness export reviews/packed suites/packing.yaml --script --output packed.py
-    harness export wide/packed results/packing/2026-11-26T120000 --issue
+    Examples:
+      harness export reviews/packed suites/packing.yaml --script
+      harness export wide/packed results/packing/2026-11-26T120000 --issue
     """
     if form is None:
-        raise UserError("the form of the export is missing.", fix="Add --script or --issue.")
+        raise UserError("expected --script or --issue.", fix="Add one of them.")
     overrides = SuiteOverrides.of(**changes, only=())
     report = None
     if run is not None and run.suffix in (".yaml", ".yml"):
         _, catalog, plan = plan_of(run, overrides, plugins_of(context))
     elif overrides != SuiteOverrides([]):
-        raise UserError("a run is exported as it was planned.", fix="Leave out --preset, --set and --device.")
+        fix = "Leave out --preset, --set and --device, or give the YAML file of a suite."
+        raise UserError("a trial of a run is exported as it was planned.", fix=fix)
     else:
         plan, catalog, report = read_run(context, run, results)
     with redirect_stdout(sys.stderr):  # plugins may print
@@ -89,7 +87,7 @@ def export(
 
 def read_run(context: click.Context, run: Path | None, results: Path) -> tuple[Plan, Catalog, Report]:
     """The plan, the catalog and the report of an earlier run."""
-    store = run_of(run, results)
+    store = open_run(run, results)
     plan, plugins = store.plan(), plugins_of(context)
     if not plugins.files:
         plugins = replace(plugins, files=tuple(map(Path, plan.overrides.get("plugins", ()))))

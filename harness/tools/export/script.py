@@ -13,16 +13,15 @@ from typing import Any
 from harness.errors import UserError
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.replay import Replay, replay, work_batches
 from harness.measure.runtime.tensor_text import replace_large
 from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.isolation import user_errors
 from harness.plugins.parts import Dataset, Model, Optimization, Skip
 from harness.records.plan import THREADS, Block, Plan, Spec, Trial
 from harness.tools.export.literals import LiteralWriter
-from harness.tools.export.modules import Definition, Origin
+from harness.tools.export.modules import Definition, Origin, included_modules, origin_of, origin_of_part
 from harness.tools.export.names import Imported
-from harness.tools.export.origins import included_modules, origin_of, origin_of_part
 from harness.tools.export.slicing import Slice, Slicer
 from harness.tools.export.trials import trial_path
 from harness.tools.rendering import literal, rendered
@@ -136,14 +135,11 @@ def make_script(
     UserError if the trial cannot run on this machine, or if its code cannot be exported."""
     builder, trial = TrialBuilder(catalog), exported.trial
     facts = machine.describe()
-    try:
-        batches = work_batches(builder, exported.block, trial)
-    except Skip as skip:
-        raise UserError(f"{exported.path} cannot run here: {skip}.") from skip
-    except (UserError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a dataset may raise anything
-        raise UserError(f"the batches of {exported.path} cannot be made: {reason_of(error)}.") from error
+    with user_errors(f"the batches of {exported.path} cannot be made"):  # a dataset may raise anything
+        try:
+            batches = work_batches(builder, exported.block, trial)
+        except Skip as skip:
+            raise UserError(f"{exported.path} cannot run here: {skip}.") from skip
     writer = ScriptWriter(catalog, builder, exported, facts, whole)
     writer.choose_batches(batches, characters)
     done = None

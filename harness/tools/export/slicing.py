@@ -152,7 +152,7 @@ class Slicer:
         return bool(found)
 
     def acts_on_included(self, statement: Statement) -> bool:
-        """Whether the first name that a statement uses is included and no function, or all that it uses of ours is."""
+        """Whether all code of plugins that a statement uses is included, or its first name is, and is no function."""
         uses = sorted(statement.pieces[""].uses, key=lambda use: (use.nodes[0].lineno, use.nodes[0].col_offset))
         origins = [self.modules.resolve(statement.source, use)[0] for use in uses]
         included = [self.is_included(origin) for origin in origins if isinstance(origin, Definition)]

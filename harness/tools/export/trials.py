@@ -26,7 +26,7 @@ def find_trial(plan: Plan, wanted: str) -> tuple[Block, Trial]:
     if len({trial.id for _, trial in found}) > 1:
         lines = "".join(f"\n  {trial.id}  {trial_path(block, trial)}" for block, trial in found)
         raise UserError(
-            f"{wanted!r} matches several trials of {plan.suite}:{lines}\nGive an id, or a level with context."
+            f"{wanted!r} matches several trials of {plan.suite}:{lines}\nGive an id, or a level with its context."
         )
     return found[0]
 

@@ -19,8 +19,9 @@ def new() -> None:
     """Create a plugin package or a suite to start from.
 
     \b
-    harness new plugin my-cells                   a package with a model, its tests and a suite
-    harness new suite clipping --optimization clip
+    Examples:
+      harness new plugin my-cells    (a package with a model)
+      harness new suite clipping --optimization clip
     """
 
 
@@ -33,11 +34,9 @@ def new() -> None:
     "--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="DIR",
     help="Create the folder of the package here.  [default: .]",
 )  # fmt: skip
-@click.option("--author", metavar="NAME", help='The author, as in "Ada Lovelace <ada@example.org>".')
+@click.option("--author", metavar="NAME", default="", help='The author, as in "Ada Lovelace <ada@example.org>".')
 @click.pass_context
-def plugin(
-    context: click.Context, name: str, kind: str | None, part: str | None, into: Path, author: str | None
-) -> None:
+def plugin(context: click.Context, name: str, kind: str | None, part: str | None, into: Path, author: str) -> None:
     """Create a plugin package.
 
     NAME is the name of the distribution, such as my-cells. The package can be installed, and its part is a small
@@ -73,7 +72,7 @@ def plugin(
 @click.option("--use", multiple=True, metavar="NAME", help="An optimization for all trials.  [default: adam]")
 @click.option(
     "--into", type=click.Path(path_type=Path, file_okay=False), default=Path("suites"), show_default=True,
-    metavar="DIR", help="The folder of the suite.",
+    metavar="DIR", help="The folder for the suite.",
 )  # fmt: skip
 @click.pass_context
 def suite(context: click.Context, /, name: str, into: Path, **options: Any) -> None:
@@ -83,8 +82,9 @@ def suite(context: click.Context, /, name: str, into: Path, **options: Any) -> N
     comments explain the fields. NAME is the name of the file without .yaml.
 
     \b
-    harness new suite cells --model lstm --against gru --measure learning
-    harness new suite clipping --optimization clip --question "What does clipping cost?"
+    Examples:
+      harness new suite cells --model lstm --against gru --measure learning
+      harness new suite clipping --optimization clip
     """
     name = name.removesuffix(".yaml")
     for path in write_suite(name, into, NewSuite(catalog_of(context), **options).text(name)):

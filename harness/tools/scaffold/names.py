@@ -52,8 +52,8 @@ def names_of(name: str, part: str | None = None) -> Names:
     module = distribution.replace("-", "_")
     check_word(module, where, "module", "Choose a name that begins with a letter, as in my-cells.")
     if module in sys.stdlib_module_names or module in USED_MODULES:
-        owner = "the standard library" if module in sys.stdlib_module_names else "the package or of a dependency"
-        raise UserError(f"{module} is a module of {owner}.", where=where, fix="Choose another name.")
+        owner = "of the standard library" if module in sys.stdlib_module_names else "or folder that a plugin needs"
+        raise UserError(f"{module} is the name of a module {owner}.", where=where, fix="Choose another name.")
     names = Names(distribution, module, part or singular(module))
     where = where if part is None else f"--part {part}"
     check_word(names.part, where, "part", "Choose one with --part, as in --part my_cell.")

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
+from harness.cli.options import write_text
+from harness.cli.schema import NAME as SCHEMA_FILE
 from harness.errors import UserError
 from harness.plugins import catalog
 from harness.tools.rendering import ENDING, environment, rendered
 from harness.tools.scaffold.names import Names, check_unused, names_of
-from harness.tools.scaffold.suite import SCHEMA_FILE, schema_text
+from harness.tools.scaffold.suite import check_is_new, schema_text
 
 #: "Ada Lovelace <ada@example.org>", or only a name.
 AUTHOR = re.compile(r"(?P<name>[^<>]+?)\s*(<(?P<email>[^<>\s@]+@[^<>\s@]+)>)?")
@@ -47,23 +49,6 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclass(frozen=True)
-class Author:
-    """The author of a plugin."""
-
-    name: str
-    email: str | None = None
-
-    @classmethod
-    def of(cls, text: str) -> Author:
-        """The author in "Name" or "Name <address>". Raises UserError for other texts."""
-        found = AUTHOR.fullmatch(text.strip())
-        if found is None or not text.isprintable():
-            fix = 'For example: --author "Ada Lovelace <ada@example.org>".'
-            raise UserError("expected a name, or a name and an address.", where=f"--author {text}", fix=fix)
-        return cls(found["name"], found["email"])
-
-
-@dataclass(frozen=True)
 class NewPlugin:
     """A plugin that is not written yet: its folder, and the text of each file by its path in there."""
 
@@ -74,31 +59,18 @@ class NewPlugin:
 
     def write(self) -> None:
         """Write all files. Raises UserError if the folder exists, or if it cannot be written."""
-        if self.folder.exists() or self.folder.is_symlink():
-            fix = "Choose another name, or another place with --into."
-            raise UserError("already exists and is not overwritten.", where=str(self.folder), fix=fix)
-        try:
-            for path, text in self.files.items():
-                file = self.folder / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot be written: {error.strerror}.", where=str(self.folder)) from error
+        check_is_new(self.folder)
+        for path, text in self.files.items():
+            write_text(self.folder / path, text)
 
 
 def new_plugin(
-    name: str,
-    kind: str,
-    installed: catalog.Catalog,
-    into: Path = Path(),
-    part: str | None = None,
-    author: str | None = None,
+    name: str, kind: str, installed: catalog.Catalog, into: Path = Path(), part: str | None = None, author: str = ""
 ) -> NewPlugin:
     """A new plugin with a part of this kind. Raises UserError for a name that is invalid or in use."""
     names = names_of(name, part)
     check_unused(names, installed)
-    files = plugin_files(names, kind, Author.of(author) if author else None)
-    return NewPlugin(names, kind, into / names.distribution, files)
+    return NewPlugin(names, kind, into / names.distribution, plugin_files(names, kind, author))
 
 
 def noun_of(kind: str) -> str:
@@ -106,8 +78,13 @@ def noun_of(kind: str) -> str:
     return "kind of measurement" if kind == "measure" else kind
 
 
-def plugin_files(names: Names, kind: str, author: Author | None = None) -> dict[str, str]:
-    """The text of every file by its path. Templates of the kind replace the general ones of the same path."""
+def plugin_files(names: Names, kind: str, author: str = "") -> dict[str, str]:
+    """The text of every file by its path. Templates of the kind replace the general ones of the same path. Raises
+    UserError for an author that is not written as "Name" or "Name <address>"."""
+    by = AUTHOR.fullmatch(author.strip())
+    if author and (by is None or not author.isprintable()):
+        fix = 'For example: --author "Ada Lovelace <ada@example.org>".'
+        raise UserError("expected a name, or a name and an address.", where=f"--author {author}", fix=fix)
     (part,) = (part for part in catalog.KINDS if part.kind == kind)
     made = KINDS[kind]
     values = vars(names) | vars(made) | {
@@ -118,7 +95,7 @@ def plugin_files(names: Names, kind: str, author: Author | None = None) -> dict[
         "hook": catalog.KINDS[part],
         "function": made.function or names.part,
         "version": harness.__version__,
-        "author": author,
+        "author": by and by.groupdict(),
     }  # fmt: skip
     files = {f"suites/{SCHEMA_FILE}": schema_text()}
     templates = environment(__package__).list_templates()

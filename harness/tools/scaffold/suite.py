@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.cli.options import write_text
+from harness.cli.schema import NAME as SCHEMA_FILE
 from harness.errors import Place, UserError
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry, core_catalog
@@ -21,8 +23,6 @@ from harness.tools.rendering import rendered
 
 Measure = Literal["speed", "learning"]
 
-#: The JSON Schema beside the suites. Their first line tells editors to use it.
-SCHEMA_FILE = "suite.schema.json"
 #: The name of a suite is also that of a file and a folder.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 #: The parts of rnn-harness-plugins that are used by default.
@@ -50,17 +50,19 @@ def schema_text() -> str:
 def write_suite(name: str, into: Path, text: str) -> list[Path]:
     """Write the suite, and the schema if there is none. Returns the paths. Raises UserError if the suite exists."""
     path, schema = into / f"{name}.yaml", into / SCHEMA_FILE
-    if path.exists() or path.is_symlink():
-        raise UserError("already exists and is not overwritten.", where=str(path), fix="Choose another name.")
-    try:
-        into.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        if schema.exists():
-            return [path]
-        schema.write_text(schema_text(), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}.", where=str(path)) from error
+    check_is_new(path)
+    write_text(path, text)
+    if schema.exists():
+        return [path]
+    write_text(schema, schema_text())
     return [path, schema]
+
+
+def check_is_new(path: Path) -> None:
+    """Raise UserError if a file or folder exists."""
+    if path.exists() or path.is_symlink():
+        fix = "Choose another name, or another folder with --into."
+        raise UserError("already exists and is not overwritten.", where=str(path), fix=fix)
 
 
 @dataclass
@@ -79,13 +81,10 @@ class NewSuite:
     def text(self, name: str) -> str:
         """The text of the suite, which has been planned. Raises UserError if that is not possible."""
         if not NAME.fullmatch(name):
-            what, fix = (
-                f"{name!r} is not a valid name for a suite.",
-                "Use letters, digits, dots, hyphens and underscores.",
-            )
-            raise UserError(what, where=f"harness new suite {name}", fix=fix)
+            fix = "Use letters, digits, dots, hyphens and underscores."
+            raise UserError(f"{name!r} is not a valid name for a suite.", where=f"harness new suite {name}", fix=fix)
         if self.question is not None and not self.question.strip():
-            raise UserError("expected some words.", where="--question")
+            raise UserError("expected a question, got an empty text.", where="--question")
         if self.optimization and self.against:
             what = "a suite compares two models, or one model with and without an optimization."
             raise UserError(what, where="--optimization --against", fix="Leave out one of these options.")
@@ -142,7 +141,7 @@ class NewSuite:
         ours = model.part.name
         theirs = self.against or (MODEL if ours == AGAINST else AGAINST)
         if theirs == ours:
-            raise UserError(f"{ours} cannot be compared with itself.", where="--against", fix="Name another model.")
+            raise UserError("both models are the same.", where=f"--against {ours}", fix="Name another model.")
         baseline = self.find(Model, theirs, "--against")
         return {
             "axis": "model",
@@ -159,7 +158,7 @@ class NewSuite:
         part: Optimization = self.find(Optimization, name, "--optimization").part
         if name in (other.name for other in used):
             fix = "Name other optimizations with --use."
-            raise UserError(f"the baseline already uses {name}.", where="--optimization", fix=fix)
+            raise UserError("the baseline already uses it.", where=f"--optimization {name}", fix=fix)
         replaced = next((other.name for other in used if part.role and other.role == part.role), "")
         words = ONE_FASTER if part.changes in ("rounding", "order") else ONE_SLOWER
         if replaced:

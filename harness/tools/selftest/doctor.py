@@ -1,7 +1,7 @@
-"""Whether this machine, as it is now, is suitable for benchmarking: what is wrong, and what to do about it. Free of
-torch.
+"""Whether this machine, as it is now, is suitable for benchmarking: what is wrong, and what to do about it.
 
-It reads what Linux reports under /proc and /sys. What is not reported there is left out rather than guessed.
+It does not import torch. It reads what Linux reports under /proc and /sys. What is not reported there is
+left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from harness.plugins.catalog import KINDS, Catalog
 
 State = Literal["ok", "note", "problem"]
 NOT_AVAILABLE = "not available here"
+ROOT = Path("/")
 
 
 @dataclass(frozen=True)
@@ -35,35 +36,26 @@ class Result:
     fix: str = ""
 
 
-@dataclass(frozen=True)
-class Roots:
-    """Where the kernel's files are; tests use other folders."""
-
-    proc: Path = Path("/proc")
-    sys: Path = Path("/sys")
-
-    def read(self, path: str) -> str | None:
-        """The text of a file below /proc or /sys; None if there is no such file."""
-        root, _, rest = path.partition("/")
-        try:
-            file = {"proc": self.proc, "sys": self.sys}[root] / rest
-            return file.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:
-            return None
+def read(root: Path, path: str) -> str | None:
+    """The text of a file of the kernel; None if there is no such file. The root is "/", except in tests."""
+    try:
+        return (root / path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
 
 
-def machine(roots: Roots = Roots(), sleep: Callable[[float], None] = time.sleep) -> Iterator[Result]:
+def machine(root: Path = ROOT, sleep: Callable[[float], None] = time.sleep) -> Iterator[Result]:
     """What makes times vary: clock frequency, CPU quota, other load, clock source and memory."""
-    yield from frequency(roots)
-    yield from quota(roots)
-    yield from other_load(roots, sleep)
-    yield from clock_source(roots)
-    yield from memory(roots)
+    yield from frequency(root)
+    yield from quota(root)
+    yield from other_load(root, sleep)
+    yield from clock_source(root)
+    yield from memory(root)
 
 
-def frequency(roots: Roots) -> Iterator[Result]:
-    """Governor, turbo and hyper-threading: a core that changes its frequency changes all times."""
-    governor = roots.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+def frequency(root: Path) -> Iterator[Result]:
+    """The governor, turbo and hyper-threading. A core that changes its frequency changes all times."""
+    governor = read(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor is None:
         yield Result("governor", "ok", f"{NOT_AVAILABLE} (usual in a virtual machine)")
     elif governor == "performance":
@@ -72,7 +64,7 @@ def frequency(roots: Roots) -> Iterator[Result]:
         yield Result("governor", "note", governor, "sudo cpupower frequency-set -g performance")
     # The two drivers spell "turbo is on" as 0 and as 1.
     for file, on, off in (("intel_pstate/no_turbo", "0", "1"), ("cpufreq/boost", "1", "0")):
-        value = roots.read(f"sys/devices/system/cpu/{file}")
+        value = read(root, f"sys/devices/system/cpu/{file}")
         if value is None:
             continue
         if value == on:
@@ -81,31 +73,31 @@ def frequency(roots: Roots) -> Iterator[Result]:
         else:
             yield Result("turbo", "ok", "off")
         break
-    if roots.read("sys/devices/system/cpu/smt/active") == "1":
+    if read(root, "sys/devices/system/cpu/smt/active") == "1":
         fix = "keep sibling threads idle, or pin with taskset to one thread of each core"
         yield Result("hyper-threading", "note", "on: two threads share the units of a core", fix)
 
 
-def quota(roots: Roots) -> Iterator[Result]:
+def quota(root: Path) -> Iterator[Result]:
     """A container's quota stops a process in the middle of a step when it has used up its share of a period."""
-    limit, _, period = (roots.read("sys/fs/cgroup/cpu.max") or "max").partition(" ")
+    limit, _, period = (read(root, "sys/fs/cgroup/cpu.max") or "max").partition(" ")
     if limit == "max":
         yield Result("cgroup quota", "ok", "none")
         return
     cpus = int(limit) / int(period)
-    lines = (roots.read("sys/fs/cgroup/cpu.stat") or "").splitlines()
+    lines = (read(root, "sys/fs/cgroup/cpu.stat") or "").splitlines()
     throttled = int(dict(line.split() for line in lines if " " in line).get("nr_throttled", 0))
     fix = "give the container more CPUs than it uses, or remove its quota"
     state: State = "problem" if cpus < 1 else "note"
     yield Result("cgroup quota", state, f"{cpus:g} CPUs; throttled {throttled} times so far", fix)
 
 
-def other_load(roots: Roots, sleep: Callable[[float], None], seconds: float = 1.0) -> Iterator[Result]:
+def other_load(root: Path, sleep: Callable[[float], None], seconds: float = 1.0) -> Iterator[Result]:
     """What else computes, during a second in which this process waits: steal time (other virtual machines) and other
     processes."""
-    before, processes_before = cpu_times(roots), process_times(roots)
+    before, processes_before = cpu_times(root), process_times(root)
     sleep(seconds)
-    after, processes = cpu_times(roots), process_times(roots)
+    after, processes = cpu_times(root), process_times(root)
     spent = {name: after[name] - before[name] for name in before}
     total = sum(spent.values())
     if total <= 0:
@@ -118,7 +110,7 @@ def other_load(roots: Roots, sleep: Callable[[float], None], seconds: float = 1.
     else:
         yield Result("steal", "ok", f"{steal:.1%}")
     busy = 1 - (spent.get("idle", 0) + spent.get("iowait", 0)) / total - steal
-    cores = max(1, sum(line.startswith("cpu") for line in (roots.read("proc/stat") or "").splitlines()) - 1)
+    cores = max(1, sum(line.startswith("cpu") for line in (read(root, "proc/stat") or "").splitlines()) - 1)
     used = {pid: ticks - processes_before[pid][1] for pid, (_, ticks) in processes.items() if pid in processes_before}
     busiest = sorted((pid for pid in used if used[pid] > 0), key=lambda pid: -used[pid])[:3]
     if busy * cores > 0.1:
@@ -129,17 +121,17 @@ def other_load(roots: Roots, sleep: Callable[[float], None], seconds: float = 1.
         yield Result("other load", "ok", "almost none")
 
 
-def cpu_times(roots: Roots) -> Mapping[str, int]:
+def cpu_times(root: Path) -> Mapping[str, int]:
     """Ticks since the machine started, by what they were used for."""
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-    line = (roots.read("proc/stat") or "").partition("\n")[0].split()[1:]
+    line = (read(root, "proc/stat") or "").partition("\n")[0].split()[1:]
     return dict(zip(names, map(int, line), strict=False))
 
 
-def process_times(roots: Roots) -> Mapping[int, tuple[str, int]]:
+def process_times(root: Path) -> Mapping[int, tuple[str, int]]:
     """Name and ticks of each process."""
     found = {}
-    for path in roots.proc.glob("[0-9]*/stat"):
+    for path in root.glob("proc/[0-9]*/stat"):
         try:
             head, _, rest = path.read_text(errors="replace").rpartition(")")
         except OSError:  # it has ended meanwhile
@@ -149,9 +141,9 @@ def process_times(roots: Roots) -> Mapping[int, tuple[str, int]]:
     return found
 
 
-def clock_source(roots: Roots) -> Iterator[Result]:
+def clock_source(root: Path) -> Iterator[Result]:
     """With a slow clock source, reading the clock takes a microsecond."""
-    source = roots.read("sys/devices/system/clocksource/clocksource0/current_clocksource")
+    source = read(root, "sys/devices/system/clocksource/clocksource0/current_clocksource")
     readings = [time.perf_counter_ns() for _ in range(1001)]
     overhead = (readings[-1] - readings[0]) / 1000
     slow = overhead > 1000
@@ -159,9 +151,9 @@ def clock_source(roots: Roots) -> Iterator[Result]:
     yield Result("clock", "note" if slow else "ok", f"{source or 'unknown'}, {overhead:.0f} ns per reading", fix)
 
 
-def memory(roots: Roots) -> Iterator[Result]:
-    """If the machine swaps, the times are those of its disk."""
-    lines = (line.partition(":") for line in (roots.read("proc/meminfo") or "").splitlines())
+def memory(root: Path) -> Iterator[Result]:
+    """Whether there is enough free memory. If the machine swaps, it measures the times of its disk."""
+    lines = (line.partition(":") for line in (read(root, "proc/meminfo") or "").splitlines())
     gib = {name: int(rest.split()[0]) / 2**20 for name, _, rest in lines if rest}
     if "MemAvailable" in gib:
         what = f"{gib['MemAvailable']:.1f} of {gib.get('MemTotal', 0):.1f} GiB free"

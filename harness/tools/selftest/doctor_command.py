@@ -16,14 +16,14 @@ WORDS = {"ok": "ok  ", "note": "note", "problem": "BAD "}
 
 
 @click.command()
-@click.option("--no-measure", is_flag=True, help="Skip the measurement of the smallest visible difference.")
+@click.option("--no-measure", is_flag=True, help="Do not measure the smallest difference that can be detected.")
 @as_json_option
 @click.pass_context
 def doctor(context: click.Context, no_measure: bool, as_json: bool) -> None:
     """Check whether this machine is suitable for benchmarking, and suggest fixes.
 
     It checks the torch build, threads, CPU governor, CPU quota, steal time, other load, GPU and plugins, and measures
-    the smallest difference that can be seen in a given time. The exit code is 3 if there is a problem.
+    the smallest difference that can be detected in a given time. The exit code is 3 if there is a problem.
     """
     from harness.tools.selftest import doctor as checks
     from harness.tools.selftest.live import measure, servers, specimen_block

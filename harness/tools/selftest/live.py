@@ -1,5 +1,5 @@
-"""The method on this machine, now: a level that is identical to the baseline, one that is slower by a known amount, and
-recordings of the machine's noise."""
+"""Check the method on this machine with a level that is identical to the baseline and one that is slower by a known
+amount, and record the noise of the machine."""
 
 from __future__ import annotations
 
@@ -63,17 +63,10 @@ class Experiment:
     comparison: Comparison
     effect: float
 
-    @property
-    def excludes(self) -> bool:
-        """Whether the 95 % interval excludes no difference."""
-        low, high = self.comparison.interval or (0.0, 2.0)
-        return low > 1 or high < 1
-
-    @property
-    def covers(self) -> bool:
-        """Whether the interval includes the true ratio."""
+    def includes(self, effect: float) -> bool:
+        """Whether the 95 % interval includes an effect."""
         low, high = self.comparison.interval or (1.0, 1.0)
-        return low <= 1 + self.effect <= high
+        return low <= 1 + effect <= high
 
 
 @dataclass(frozen=True)
@@ -96,7 +89,7 @@ class Summary:
     @property
     def significant(self) -> int:
         """Intervals that exclude no difference although there is none: 5 % of them do by chance."""
-        return sum(one.excludes for one in self.same)
+        return sum(not one.includes(0.0) for one in self.same)
 
     @property
     def false_verdicts(self) -> int:
@@ -106,7 +99,7 @@ class Summary:
     @property
     def detected(self) -> int:
         """Known effects that were called slower, with an interval that includes their true size."""
-        return sum(one.comparison.verdict == Verdict.SLOWER and one.covers for one in self.slowed)
+        return sum(one.comparison.verdict == Verdict.SLOWER and one.includes(EFFECT) for one in self.slowed)
 
     @property
     def contended(self) -> int:

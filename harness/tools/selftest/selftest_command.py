@@ -13,25 +13,28 @@ from harness.cli.options import as_json_option, echo_json
 from harness.errors import FAILED, INTERRUPTED, UserError
 
 if TYPE_CHECKING:
-    from harness.analysis.stats import Array
-    from harness.tools.selftest.live import Experiment
+    from harness.tools.selftest.traces import Traces
 
 
 @click.command()
 @click.option(
-    "--live", is_flag=True, help="Measure on this machine: 40 times no difference, 10 times +5 %. It takes minutes."
-)
+    "--live", is_flag=True,
+    help="Measure on this machine: 40 times no difference, 10 times +5 %. It takes minutes.",
+)  # fmt: skip
 @click.option(
     "--record", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Record the noise of this machine.",
+    help="Record the noise of this machine, and write it to this file.",
 )  # fmt: skip
 @click.option(
     "--traces", type=click.Path(path_type=Path), metavar="FILE",
     help="Replay this recording instead of the shipped one.",
 )  # fmt: skip
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Experiments to run, or traces to record.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.5), default=5.0, show_default=True,
+    "--count", type=click.IntRange(min=1), metavar="N",
+    help="The number of experiments per condition, comparisons (--live) or traces.",
+)  # fmt: skip
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.5), metavar="S", default=5.0, show_default=True,
     help="The length of each recorded trace.",
 )  # fmt: skip
 @as_json_option
@@ -70,17 +73,13 @@ def replayed(path: Path | None, count: int | None, as_json: bool) -> None:
     if as_json:
         echo_json(to_json(rates, checks))
         sys.exit(FAILED if missed else 0)
-    rows = [
-        (
-            check.name,
-            f"{check.share:.1%}",
-            f"{check.must} {check.limit:.1%}" if check.binding else "no limit",
-            ("met" if check.holds else "MISSED") if check.binding else "",
-        )
-        for check in checks
-    ]
-    numbers = ", ".join(f"{len(group)} of {environment!r}" for environment, group in traces.items())
-    click.echo(f"{path or 'the shipped recording'}: traces {numbers}; {replays} experiments per condition.\n")
+    rows = []
+    for check in checks:
+        limit, met = f"{check.must} {check.limit:.1%}", "met" if check.holds else "MISSED"
+        rows.append((check.name, f"{check.share:.1%}", *((limit, met) if check.binding else ("no limit", ""))))
+    click.echo(
+        f"{path or 'the shipped recording'}: traces {numbers_of(traces)}; {replays} experiments per condition.\n"
+    )
     click.echo(tabulate(rows, ("check", "share", "must be", ""), tablefmt="simple", disable_numparse=True))
     if any(len(group) < ENOUGH_TRACES for group in traces.values()) and path is not None:
         click.echo(f"\nFewer than {ENOUGH_TRACES} traces say little about an environment.")
@@ -88,52 +87,41 @@ def replayed(path: Path | None, count: int | None, as_json: bool) -> None:
     sys.exit(FAILED if missed else 0)
 
 
+def numbers_of(traces: Traces) -> str:
+    """The number of traces in each environment, as text."""
+    return ", ".join(f"{len(group)} of {environment!r}" for environment, group in traces.items())
+
+
 def recording(path: Path, count: int, seconds: float) -> None:
     """Record the noise of this machine. Ctrl-C writes the complete traces."""
-    from harness.api.progress import minutes
     from harness.tools.selftest.live import record_noise
-    from harness.tools.selftest.status import status
+    from harness.tools.selftest.status import collect
     from harness.tools.selftest.traces import save_traces
 
     if not path.parent.is_dir():
-        raise UserError("folder not found.", where=str(path.parent))
-    found: dict[str, list[Array]] = {}
-    interrupted = False
-    begun = time.monotonic()
-    try:
-        for number, (environment, trace) in enumerate(record_noise(count, seconds), start=1):
-            found.setdefault(environment, []).append(trace)
-            left = (time.monotonic() - begun) / number * (2 * count - number)
-            status(f"{environment}: {len(found[environment])} of {count} traces, {minutes(left)} left in total")
-    except KeyboardInterrupt:
-        interrupted = True
-    status("")
+        raise UserError("folder not found.", where=str(path.parent), fix="Create it first.")
+    found, interrupted = collect(
+        record_noise(count, seconds), 2 * count, lambda traces: f"{len(traces)} of {2 * count} traces"
+    )
     if not found:
         raise UserError("stopped before the first trace was complete; nothing was written.", where=str(path))
-    save_traces(path, found)
-    numbers = ", ".join(f"{len(group)} of {environment!r}" for environment, group in found.items())
-    click.echo(f"{'Stopped. ' if interrupted else ''}{path}: {numbers}. Replay it: harness selftest --traces {path}")
+    traces = {name: [trace for environment, trace in found if environment == name] for name in dict(found)}
+    save_traces(path, traces)
+    click.echo(
+        f"{'Stopped. ' if interrupted else ''}{path}: {numbers_of(traces)}. Replay it: harness selftest --traces {path}"
+    )
     sys.exit(INTERRUPTED if interrupted else 0)
 
 
 def on_this_machine(same: int, as_json: bool) -> None:
     """Compare the baseline with itself, and with a level that is slower by a known amount."""
-    from harness.api.progress import minutes
     from harness.tools.selftest.live import Summary, live
-    from harness.tools.selftest.status import status
+    from harness.tools.selftest.status import collect
 
     slowed = max(1, same // 4)
-    found: list[Experiment] = []
-    interrupted = False
+    total = same + slowed
     begun, cpu_begun = time.monotonic(), time.process_time()
-    try:
-        for number, experiment in enumerate(live(same, slowed), start=1):
-            found.append(experiment)
-            left = (time.monotonic() - begun) / number * (same + slowed - number)
-            status(f"{number} of {same + slowed} comparisons, {minutes(left)} left")
-    except KeyboardInterrupt:
-        interrupted = True
-    status("")
+    found, interrupted = collect(live(same, slowed), total, lambda done: f"{len(done)} of {total} comparisons")
     result = Summary(found, coordinator=(time.process_time() - cpu_begun) / (time.monotonic() - begun))
     if as_json:
         echo_json(result.to_json())

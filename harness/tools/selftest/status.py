@@ -1,6 +1,13 @@
 """A status line on the error stream, while a command measures."""
 
 import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from harness.api.progress import minutes
+
+Item = TypeVar("Item")
 
 
 def status(text: str) -> None:
@@ -8,3 +15,18 @@ def status(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
+
+
+def collect(items: Iterable[Item], total: int, describe: Callable[[list[Item]], str]) -> tuple[list[Item], bool]:
+    """The items, and whether Ctrl-C came before the last one. The status line describes those that are complete."""
+    found: list[Item] = []
+    begun, interrupted = time.monotonic(), False
+    try:
+        for item in items:
+            found.append(item)
+            left = (time.monotonic() - begun) / len(found) * (total - len(found))
+            status(f"{describe(found)}, {minutes(left)} left")
+    except KeyboardInterrupt:
+        interrupted = True
+    status("")
+    return found, interrupted
