@@ -16,6 +16,18 @@ import torch
 #: The packages that a script must not need.
 HERE = ("harness", "harness_rnn", "toy")
 
+#: Levels of the toy suite to export.
+LEVELS = """\
+adaptive: {drop: [descent], use: [adaptive, shorten]}
+    backwards: {use: [reverse]}
+    lazy: {use: [lazy]}
+    deep: {model: mlp}
+    broken: {model: broken}
+    hangs: {model: {name: broken, how: hangs}}
+    crash: {model: {name: broken, how: killed, at: 2}}
+    spun: {use: [spin]}
+    apart: {use: [{name: elsewhere, threads: 2}]}"""
+
 
 def values_of(text: str) -> list[float]:
     """The value of each step of a script, which runs in this process."""

@@ -19,8 +19,6 @@ from harness.analysis.findings import find
 from harness.records.plan import Claim, Plan, Skipped
 from harness.records.record import Record
 from harness.report.formats import html
-from harness.report.formats.html_tables import Cell, grid_of, grids_of, value_of, verdict_cell
-from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots import plots
 from harness.report.plots.inline_svg import adapted, svg_of
 from harness.report.report import report_of
@@ -249,62 +247,6 @@ def test_the_same_report_gives_the_same_page(catalog):
     assert html.render(made) == html.render(made)
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1.858", ""), ("70,352", "70352"), ("52%", ""), ("9.91 ms", ""), ("1.50 s", "1500"), ("12.0 KiB", "12288"),
-        ("−3.2", "-3.2"), ("-9.3", ""), ("+1.2", ""), ("1.2 GFLOP/s", "1200000000"), ("-", ""), ("", ""),
-    ],
-)  # fmt: skip
-def test_what_numbers_are_sorted_by(text, value):
-    assert value_of(text, True) == value
-    assert value_of(text, False) == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ("slower", Cell("", "", "slower", "more")),
-        ("faster; changes example order", Cell("changes example order", "", "faster", "less")),
-        ("undecided: interval is ±2 %; cpu-clock", Cell("interval is ±2 %; cpu-clock", "", "undecided", "open")),
-        ("first look: slower; cpu-clock", Cell("cpu-clock", "", "first look: slower", "open")),
-        ("invalid: failed: no", Cell("failed: no", "", "invalid", "void")),
-        ("baseline", Cell("", "", "baseline", "base")),
-        ("first look", Cell("first look")),
-        ("something else", Cell("something else")),
-    ],
-)
-def test_verdicts_have_a_look(text, cell):
-    assert verdict_cell(text) == cell
-
-
-def test_columns_are_numbers_where_all_their_cells_are():
-    grid = grid_of(
-        Table(
-            "t",
-            ("name", "time", "range", "verdict"),
-            (("a", "1.2 ms", "", "baseline"), ("3", "-", "1 to 2", "faster (" + "x" * 50)),
-        )
-    )
-    assert [column.look for column in grid.columns] == ["", "n", "n", "v"]
-    assert grid.baselines == {0}
-
-
-def test_many_tables_of_the_same_columns_are_one():
-    tables = [
-        Table(f"cell {n} · train: memory", ("a", "b"), ((f"{n}", "x"),), ("shared.", f"own {n}.")) for n in range(5)
-    ]
-    apart = grids_of([*tables[:4], Table("other", ("c",), (("z",),))])
-    assert [grid.title for grid in apart] == [*(f"cell {n} · train: memory" for n in range(4)), "other"]
-    (one,) = grids_of(tables)
-    assert one.title == "train: memory, 5 contexts"
-    assert [column.title for column in one.columns] == ["context", "a", "b"]
-    assert [[cell.text for cell in row] for row in one.rows] == [[f"cell {n}", f"{n}", "x"] for n in range(5)]
-    assert one.notes == ("shared.", *(f"cell {n}: own {n}." for n in range(5)))
-    (same,) = grids_of([Table("same", ("a",), (("x",),))] * 5)
-    assert same.title == "same, 5 contexts"
-
-
 def test_svgs_keep_to_themselves(catalog):
     (plot,) = plots.plots_of(report(catalog))
     one, other = svg_of(plot), svg_of(replace(plot, name="another"))
@@ -338,38 +280,6 @@ def test_colours_and_references_are_the_page_s():
     assert "fill: #123456" in text
     assert 'style="--width: 96px"' in text
     assert 'aria-label="it&quot;s &lt;one&gt;"' in text
-
-
-def test_commands_do_the_same_again():
-    this = block("a", "b")
-    plan = Plan("my suite", "q", "what", (this,))
-    assert commands_of(plan) == ["harness run 'my suite.yaml'"]
-    overrides = {
-        "set": ["base.device=cuda", "a='x y'"], "only": ["cell=lstm"], "plugins": ["my cell.py"], "quick": True,
-        "preset": "full", "until_decided": True, "seeds": 20,
-    }  # fmt: skip
-    assert commands_of(replace(plan, overrides=overrides)) == [
-        "harness -p 'my cell.py' run 'my suite.yaml' --preset full --set base.device=cuda --set 'a='\"'\"'x y'\"'\"'' "
-        "--only cell=lstm --quick --until-decided",
-        "harness run --resume 'results/my suite/RUN' --seeds 20",
-    ]
-
-
-def test_facts_are_rows_of_text():
-    facts = {
-        "python": "3.11",
-        "cores": 2,
-        "mkldnn": True,
-        "cuda": None,
-        "gpus": [],
-        "names": ["a", "b"],
-        "git": {"commit": "x", "dirty": False},
-    }
-    assert dict(facts_in_rows(facts)) == {
-        "python": "3.11", "cores": "2", "mkldnn": "yes", "names": "a, b", "git commit": "x", "git dirty": "no",
-    }  # fmt: skip
-    assert versions_of({**facts, "packages": {"torch": "2"}, "plugins": None}) == {"python": "3.11", "torch": "2"}
-    assert versions_of({}) == {}
 
 
 class Counted(list):

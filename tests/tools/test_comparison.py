@@ -5,40 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from made import SPEC, block, learning_block, runs
-from made_runs import FACTS, TWO, failure, plan, timed
+from made import SPEC, block
+from made_runs import FACTS, TWO, failure, timed
 
 from harness.analysis.stats import Estimate
-from harness.builtin.memory import Memory
 from harness.errors import UserError
 from harness.records.plan import Block, Claim, Trial
-from harness.records.record import Record
 from harness.records.settings import Measures, Speed
 from harness.tools.comparison.comparison import ComparisonOptions, compare_runs, to_json
 from harness.tools.comparison.gate import Gate, gate_of
 from harness.tools.comparison.pairs import RunData
 from harness.tools.comparison.tables import comparison_sections
 from harness.tools.comparison.times import EarlierRuns, coordinates_of
-
-
-@pytest.fixture
-def side(catalog):
-    def make(records, *blocks: Block, facts=FACTS, name="run", claims=(), **more) -> RunData:
-        return RunData.of(name, facts, plan(*blocks, claims=claims, **more), records, catalog)
-
-    return make
-
-
-@pytest.fixture
-def run_of(side):
-    """A run of one block in which `other` takes `ratio` times as long as `plain`."""
-
-    def make(ratio: float, seed: int, made: Block = TWO, facts=FACTS, **more) -> RunData:
-        return side(
-            timed(made, {trial.level: ratio for trial in made.trials[1:]}, seed=seed, **more), made, facts=facts
-        )
-
-    return make
 
 
 def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **asked) -> tuple[list[tuple[str, str]], Gate]:
@@ -326,92 +304,6 @@ def test_a_claim_that_held_and_fails_fails_the_gate(side):
     a, b = run(1.1, 1), side(timed(TWO, {"other": 1.1}), TWO)
     assert compare_runs(a, b, ComparisonOptions()).claims[0].change == "removed (was: holds)"
     assert compare_runs(b, a, ComparisonOptions()).claims[0].change == "new: holds"
-
-
-def learned(side, values, **settings):
-    made = learning_block("plain", "other", **{"margin": 0.01, "margin_of": "difference", **settings})
-    base = [0.5 + 0.01 * i for i in range(len(values))]
-    return side([*runs(made, "plain", close=base), *runs(made, "other", close=values)], made)
-
-
-SCORES = [0.60, 0.62, 0.61, 0.63, 0.64, 0.62]
-
-
-@pytest.mark.parametrize(
-    ("values", "verdict", "code"),
-    [
-        (SCORES, "same", 0),
-        ([score + 0.001 * (-1) ** i for i, score in enumerate(SCORES)], "equivalent", 0),
-        ([score - 0.05 + 0.002 * i for i, score in enumerate(SCORES)], "worse", 1),
-        ([score + 0.05 + 0.002 * i for i, score in enumerate(SCORES)], "better", 0),
-        ([score + 0.1 * (-1) ** i for i, score in enumerate(SCORES)], "undecided", 4),
-        (SCORES[:4], "insufficient", 4),
-    ],
-)
-def test_scores_are_paired_by_seed(side, values, verdict, code):
-    a, b = learned(side, SCORES), learned(side, values)
-    comparison = compare_runs(a, b, ComparisonOptions())
-    found = {change.level: change for change in comparison.scores}
-    assert found["other"].verdict == verdict
-    assert gate_of(comparison).code == code
-    if verdict != "insufficient":
-        assert found["plain"].verdict == "same"
-        assert found["plain"].a == pytest.approx(0.525)
-
-
-def test_other_seeds_are_two_samples(side):
-    made = learning_block("plain", "other", margin=0.01, margin_of="difference", seeds=tuple(range(12)), planned=12)
-
-    def under(numbers, less: float) -> RunData:
-        every = [*runs(made, "plain", close=[0.5] * 12), *runs(made, "other", close=[s - less for s in SCORES * 2])]
-        return side([each for each in every if each.data["seed"] in numbers], made)
-
-    comparison = compare_runs(under(range(6), 0.0), under(range(6, 12), 0.1), ComparisonOptions())
-    (other,) = [change for change in comparison.scores if change.level == "other"]
-    assert (other.verdict, other.flags) == ("worse", ("other seeds",))
-    assert other.size == pytest.approx(-0.1)
-    assert gate_of(comparison).code == 1
-
-
-def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_is_part_of_it(side):
-    a = learned(side, SCORES)
-    assert compare_runs(a, learned(side, SCORES, steps=40), ComparisonOptions()).scores[0].verdict == "not comparable"
-    timed_ones = [learned(side, SCORES, steps=0, seconds=3.0) for _ in range(2)]
-    assert compare_runs(*timed_ones, ComparisonOptions()).scores[0].verdict == "same"
-    other = replace(timed_ones[1], facts={**FACTS, "processor": "Made 2"})
-    (score, *_) = compare_runs(timed_ones[0], other, ComparisonOptions()).scores
-    assert score.verdict == "not comparable"
-    assert "training ends after a time" in score.reason
-    # steps are steps on any machine
-    assert compare_runs(a, replace(a, facts=other.facts), ComparisonOptions()).scores[0].verdict == "same"
-
-
-def remembered(side, peak: int, kept: int = 100) -> RunData:
-    made = replace(TWO, measures=Measures.of(memory=Memory(of=("train",))))
-    data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
-    return side(
-        [
-            Record(made.id, level, level, "memory.train", "variant", 0, 1, "ok", "", data)
-            for level in ("plain", "other")
-        ],
-        made,
-    )  # fmt: skip
-
-
-def test_exact_amounts_are_the_same_or_not(side):
-    a = remembered(side, 1000)
-    comparison = compare_runs(a, remembered(side, 1010, kept=0), ComparisonOptions())
-    found = {(c.level, c.metric): c.verdict for c in comparison.amounts}
-    assert found["other", "peak_bytes"] == "more"
-    assert found["other", "parameters"] == "same"
-    assert found["other", "kept_bytes"] == "less"
-    assert gate_of(comparison).code == 0  # one percent is within the margin
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions())).code == 1
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(margin=0.05))).code == 0
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(metrics=("parameters",)))).code == 0
-    grown = gate_of(compare_runs(remembered(side, 1000, kept=0), a, ComparisonOptions()))
-    assert grown.code == 1
-    assert grown.worse[0] == "all · train · plain, kept_bytes: more, A has none"
 
 
 def test_in_a_design_the_combinations_are_compared(side):
