@@ -112,7 +112,7 @@ def test_records_hold_what_the_run_gave(measured, planned, catalog):
 LEVELS = """\
     plain: {}
     other: {use: [shuffled]}
-    frank: {model: frank}
+    with_health: {model: with_health}
     wild: {use: [{name: descent, lr: 5.0}, {name: shorten, max_norm: 1000.0}]}  # far off, and never infinite
 """
 CLAIMS = """\
@@ -208,7 +208,7 @@ def test_the_reports_show_it(here):
     rows = list(csv.DictReader(io.StringIO((folder / "tables" / "learning.csv").read_text())))
     assert {(row["what"], row["score"]) for row in rows} >= {
         (level, score)
-        for level in ("other", "frank", "wild")
+        for level in ("other", "with_health", "wild")
         for score in ("close", "mean_close", "loss", "mean_loss", "diverged", "reached", "steps_to_target")
     }
     (row,) = (row for row in rows if (row["what"], row["score"]) == ("wild", "diverged"))
@@ -229,7 +229,7 @@ def test_a_stream_that_is_no_terminal_gets_a_line_every_five_seeds(here):
     heads = [line for line in lines if line.startswith("all · learning: ")]
     assert heads == ["all · learning: 20 of 20 runs"]
     last = lines[lines.index(heads[0]) + 1 :]
-    assert [line.split()[0] for line in last[:3]] == ["other", "frank", "wild"]
+    assert [line.split()[0] for line in last[:3]] == ["other", "with_health", "wild"]
     assert last[0].endswith("5 seeds  equivalent")
     assert "close" in last[0]
     assert "\x1b" not in "".join(lines)

@@ -102,11 +102,11 @@ def test_levels_patch_the_base(planned):
         ("x: {use: [spin]}", "rounding"),
         ("x: {use: [reverse]}", "order"),
         ("x: {use: [{name: descent, lr: 1}]}", "update"),
-        ("x: {use: [spin, reverse, honest_halved]}", "update"),
+        ("x: {use: [spin, reverse, declared_halved]}", "update"),
         ("x: {model: mlp}", "model"),
         ("x: {model: other}", "rounding"),
         ("x: {model: {bias: false}}", "model"),
-        ("x: {model: mlp, use: [honest_doubled]}", "answer"),
+        ("x: {model: mlp, use: [declared_doubled]}", "answer"),
         ("x: {}", "rounding"),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_script_has_the_code_that_the_trial_uses_and_no_other(catalog, exporte
     assert "def adaptive(recipe: Recipe" in text
     assert 'recipe = shorten(recipe.as_used_by("shorten"), max_norm=1.0)' in text
     assert "class Points(NamedTuple):" in text
-    for gone in ("descent", "def mlp", "def points", "class Frank", "def observe"):
+    for gone in ("descent", "def mlp", "def points", "class WithHealth", "def observe"):
         assert gone not in text
     inference = make_script(catalog, exported("adaptive", "inference")).text
     assert "def adaptive" not in inference
