@@ -56,7 +56,7 @@ NO_NAME = "is not a valid name: use letters, digits, and . _ + - after the first
                 f"provide_models yields an unusable model: {what}"
                 for what in (
                     f"'../../x' {NO_NAME}", f"\"=cmd|' /C calc'!A0\" {NO_NAME}", f"'{SCRIPT}' {NO_NAME}",
-                    "cursed: its summary is no text without control characters", f"['a', 'list'] {NO_NAME}",
+                    "cursed: its summary is not text, or has control characters", f"['a', 'list'] {NO_NAME}",
                 )
             ],
         ),
@@ -88,7 +88,7 @@ def test_list_prints_no_control_sequences(tmp_path):
 SUITE = """
 question: Can a plugin do harm?
 base:
-  model: {name: honest}
+  model: {name: working}
   dataset: {name: lengths, mean: 5, examples: 128, batch_size: 8}
   use: [adam]
 axes:

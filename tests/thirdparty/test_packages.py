@@ -47,9 +47,9 @@ def test_list_shows_parts_and_problems():
 def ran(tmp_path_factory):
     """A run with models, a dataset, metrics and a reporter of the packages. Of the two with clashing names, only the one
     whose name the suite uses is left out."""
-    home = tmp_path_factory.mktemp("guests")
-    done = harness("run", HERE / "guest.yaml", "--quick", "--without", "guest-clash", cwd=home)
-    (folder,) = (home / "results" / "guest").iterdir()
+    home = tmp_path_factory.mktemp("packages")
+    done = harness("run", HERE / "packages.yaml", "--quick", "--without", "guest-clash", cwd=home)
+    (folder,) = (home / "results" / "packages").iterdir()
     return done, folder
 
 
@@ -82,7 +82,7 @@ def test_report_leaves_out_the_packages_that_the_run_left_out(ran, tmp_path):
     machine = json.loads((folder / "machine.json").read_text())
     assert "guest-clash" not in machine["plugins"]
     assert machine["plugins"]["guest-blocked"] == "1.2.3"
-    assert "harness --without guest-clash run guest.yaml --quick" in (folder / "report.html").read_text()
+    assert "harness --without guest-clash run packages.yaml --quick" in (folder / "report.html").read_text()
     done = harness("report", folder, HARNESS_WITHOUT="Guest_Blocked", GUEST_BLOCKED_SAYS=str(says))
     assert done.returncode == 0, done.stderr
     assert not says.exists()
@@ -100,11 +100,11 @@ def test_package_that_is_left_out_is_not_imported(tmp_path):
 
 
 def test_clash_names_both_packages_and_the_fix():
-    done = harness("check", HERE / "guest.yaml", "--set", "base.model=lstm")
+    done = harness("check", HERE / "packages.yaml", "--set", "base.model=lstm")
     assert done.returncode == 2
     both = "two plugins provide a model named 'lstm': guest-clash and rnn-harness-plugins."
     assert f"{both} Uninstall one of them, or use --without NAME." in done.stderr
-    done = harness("check", HERE / "guest.yaml", "--set", "base.model=lstm", "--without", "guest-clash")
+    done = harness("check", HERE / "packages.yaml", "--set", "base.model=lstm", "--without", "guest-clash")
     assert done.returncode == 0, done.stderr
 
 
@@ -119,7 +119,7 @@ def test_without_rejects_unknown_packages_and_the_core():
 
 
 def test_unknown_name_mentions_the_package_that_failed_to_import():
-    done = harness("check", HERE / "guest.yaml", "--set", "base.model=quasi_rnn")
+    done = harness("check", HERE / "packages.yaml", "--set", "base.model=quasi_rnn")
     assert done.returncode == 2
     assert "A plugin that failed to import may provide it (plugin guest-broken: import failed" in done.stderr
 

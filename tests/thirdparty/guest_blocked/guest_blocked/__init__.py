@@ -1,4 +1,4 @@
-"""A guest that nobody asked for: it says so when it is imported, and it brings a name that is taken."""
+"""A package that records its import in a file. Its model has the name of a model of rnn-harness-plugins."""
 
 import os
 from pathlib import Path

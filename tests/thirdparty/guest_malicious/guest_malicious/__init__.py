@@ -1,5 +1,5 @@
-"""A guest that means no good. What it does is named by the variable GUEST_MALICE, several with commas between; without
-it, it is as quiet as any."""
+"""A package that misbehaves. The environment variable GUEST_MALICE names its faults, separated by commas; without it,
+the package has no fault on import."""
 
 import os
 
@@ -10,7 +10,7 @@ ESCAPE, SCRIPT = "\x1b]0;owned\x07\x1b[2J", "<script>alert(1)</script>"
 
 
 class Strange(BaseException):
-    """Not an Exception, so that a careless ``except`` lets it through; and it cannot be printed."""
+    """An exception that ``except Exception`` does not catch, and whose message cannot be printed."""
 
     def __str__(self):
         raise SystemExit("not even its message can be read")
@@ -43,7 +43,7 @@ if "import-torch" in MALICE:
 
 @harness.hookimpl
 def provide_models():
-    yield harness.Model("honest", "guest_malicious.parts:honest", "a GRU", offers={"sequence"})
+    yield harness.Model("working", "guest_malicious.parts:working", "a GRU", offers={"sequence"})
     yield harness.Model("model-leaves", "guest_malicious.parts:leaves", "its loss ends the process")
     yield harness.Model("model-exits", "guest_malicious.parts:exits", "its loss raises SystemExit")
     yield harness.Model("model-meddles", "guest_malicious.parts:meddles", "changes torch's default dtype")
