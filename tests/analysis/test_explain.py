@@ -47,7 +47,7 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     assert rows["forward", "aten::mm"].calls == (0, 50)
 
 
-def test_where_the_core_was_shared_cpu_time_is_shared_out():
+def test_cpu_time_is_used_on_a_shared_core():
     measured = timed(plain=3.0, loop=6.0)
     for process in measured.processes:
         for key, samples in process.items():
@@ -60,7 +60,7 @@ def test_where_the_core_was_shared_cpu_time_is_shared_out():
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
 
 
-def test_what_the_profiler_costs_is_taken_off():
+def test_profiler_overhead_is_subtracted():
     """Each operator takes 500 ns more under it, half of that in itself: the same rows come out."""
     measured = timed(plain=3.0, loop=6.0)
     plain, dear = (
@@ -79,7 +79,7 @@ def test_what_the_profiler_costs_is_taken_off():
         assert same.seconds == pytest.approx(row.seconds, rel=1e-9)
 
 
-def test_two_levels_neither_of_which_is_the_baseline():
+def test_two_levels_other_than_the_baseline_are_explained():
     measured = timed(plain=3.0, loop=6.0, other=2.0)
     one = explain(measured, *(Profiled(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
     assert one is not None
@@ -88,7 +88,7 @@ def test_two_levels_neither_of_which_is_the_baseline():
     assert sentence_of(one).startswith("other takes 0.43")
 
 
-def test_a_sentence_says_what_it_comes_to():
+def test_sentence_names_the_largest_causes():
     measured = timed(plain=3.0, loop=6.0)
     profiles = {(BLOCK.id, "train"): [Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
     (one,) = explanations([measured], profiles)
@@ -108,7 +108,7 @@ def test_a_sentence_says_what_it_comes_to():
     assert shown.rows[0][:3] == ("forward", "mm", "64%")
 
 
-def test_no_reasons_are_given_for_a_difference_that_may_be_none():
+def test_unclear_difference_is_not_explained():
     measured = timed(plain=3.0, loop=3.0)
     one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
@@ -117,13 +117,13 @@ def test_no_reasons_are_given_for_a_difference_that_may_be_none():
     assert "the interval includes no difference" in sentence_of(one)
 
 
-def test_what_was_not_timed_is_not_explained():
+def test_untimed_level_is_not_explained():
     a, b = (Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP)))
     assert explain(timed(plain=3.0), a, b, 0.0) is None
     assert explanations([timed(plain=3.0, loop=6.0)], {(BLOCK.id, "train"): [b]}) == []
 
 
-def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
+def test_gpu_rows_are_kernels_and_waiting():
     """Written by hand: there is no GPU here."""
     kernels = {"phase": ["forward"], "name": ["void gemm"], "calls": [200], "device": [4_000_000]}
 
@@ -190,7 +190,7 @@ def toy(planned):
     return replace(made, measures=measures)
 
 
-def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
+def test_profile_has_each_operator_of_each_phase(toy, catalog, tmp_path):
     data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert json.loads(json.dumps(data)) == data
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
@@ -215,7 +215,7 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
     assert path.parent.name == data["trace"].partition("/")[0] == f"{toy.id}.busy.train"
 
 
-def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+def test_steps_with_many_operators_are_profiled_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
     monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
     data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
@@ -223,7 +223,7 @@ def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path,
     assert data["counts"]["points"] == 8
 
 
-def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+def test_long_steps_are_profiled_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
     data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert (data["batches"], data["passes"]) == ([0], 1)
@@ -296,7 +296,7 @@ def test_explain_from_the_command_line(tmp_path):
         assert message in bad.stderr
 
 
-def test_a_run_without_profiles_says_what_to_do(tmp_path):
+def test_run_without_profiles_has_a_fix(tmp_path):
     from toy_suite import SUITE
 
     (tmp_path / "toy.yaml").write_text(SUITE)
@@ -306,7 +306,7 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     assert "Add speed and profile to the measures of the suite" in bad.stderr
 
 
-def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
+def test_autograd_node_and_engine_are_one_row():
     engine = "autograd::engine::evaluate_function: MulBackward0"
     rows = [("backward", engine, 10, 100_000), ("backward", "MulBackward0", 10, 300_000), *FUSED]
     one = explain(timed(plain=3.0, loop=6.0), *(Profiled(profile(level, rows)) for level in ("plain", "loop")), 0.0)
@@ -317,7 +317,7 @@ def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
     assert sum(each.difference for each in one.rows) == pytest.approx(one.difference, rel=1e-12)
 
 
-def test_more_calls_in_less_time_are_told_as_such():
+def test_more_calls_in_less_time_are_reported():
     measured = timed(plain=6.0, loop=3.0)
     one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None

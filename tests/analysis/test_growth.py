@@ -33,7 +33,7 @@ MEMORY = next(kind for kind in provide_measures() if kind.name == "memory")
 # exponents
 
 
-def test_a_power_law_is_recovered_without_error():
+def test_exponent_of_an_exact_power_law_is_exact():
     x = np.log([64.0, 100.0, 128.0, 999.0])
     for b in (-1.5, 0.0, 1 / 3, 1.0, 2.0):
         found = slope(x, np.log(3e7) + b * x)
@@ -43,7 +43,7 @@ def test_a_power_law_is_recovered_without_error():
 
 
 @pytest.mark.parametrize("n", [3, 4, 9])
-def test_the_interval_is_that_of_a_least_squares_line(n):
+def test_interval_equals_least_squares(n):
     random = np.random.default_rng(n)
     x = np.log(random.uniform(10, 1000, n))
     y = 5 + 1.3 * x + random.normal(0, 0.2, n)
@@ -57,7 +57,7 @@ def test_the_interval_is_that_of_a_least_squares_line(n):
     ("name", "value"),
     [("64", 64.0), ("1e3", 1000.0), ("0.5", 0.5), ("0", None), ("-1", None), ("nan", None), ("inf", None), ("x", None)],
 )
-def test_a_level_that_is_a_number_is_one_above_zero(name, value):
+def test_numeric_levels_are_positive_numbers(name, value):
     assert number(name) == value
 
 
@@ -67,7 +67,7 @@ def contexts(lengths=LENGTHS, sizes=("s",), changes="rounding", **measures):
     return tuple(replace(this, context={"length": n, "size": size}) for size in sizes for n in lengths)
 
 
-def test_groups_differ_in_one_axis_alone_and_are_in_order():
+def test_groups_vary_one_axis_in_order():
     blocks = contexts(["400", "1e2", "200"], sizes=("s", "t"))
     groups = groups_along("length", blocks)
     assert [[each.context["length"] for each in group] for group in groups] == [["1e2", "200", "400"]] * 2
@@ -120,7 +120,7 @@ def test_the_difference_is_the_line_through_the_ratio():
     assert exponent_cell(replace(b.exponent, mean=-0.001, error=0.0)) == "0.00 (0.00 to 0.00)"
 
 
-def test_two_contexts_are_no_growth_and_a_gap_is_told():
+def test_two_contexts_give_no_growth_and_missing_values_are_reported():
     assert grown(contexts(LENGTHS[:2]), {"a": LINEAR, "b": LINEAR})[2] == ()
     gap = {"a": LINEAR, "b": lambda n, _: None if n == 200 else 40 * n}
     _, _, growth = grown(contexts(), gap)
@@ -161,7 +161,7 @@ def noisy(n, size):
          "no exponent up to 800 · s: it takes 3 contexts with both levels measured in each"),
     ],
 )  # fmt: skip
-def test_a_claim_about_growth(laws, expect, answer, words):
+def test_growth_claims(laws, expect, answer, words):
     plan, quantities, growth = grown(contexts(), laws, claims=[along(expect)])
     (result,) = settle(plan, [*quantities, *growth], 0.003, True)  # no clock's bias touches bytes
     assert result.answer == answer
@@ -182,7 +182,7 @@ def test_a_group_of_contexts_counts_as_one():
     )  # fmt: skip
 
 
-def test_growth_of_times_waits_for_more_than_a_first_look():
+def test_growth_of_times_is_undecided_in_a_first_look():
     for quick, answer in ((False, "holds"), (True, "undecided")):
         blocks = contexts(speed=Speed(quick=quick))
         times = {
@@ -196,7 +196,7 @@ def test_growth_of_times_waits_for_more_than_a_first_look():
         assert settle(plan, growth, 0.003, True)[0].answer == "undecided"
 
 
-def test_another_answer_settles_no_growth():
+def test_different_answer_decides_no_growth():
     plan, _, growth = grown(contexts(changes="answer"), {"a": QUADRATIC, "b": LINEAR}, claims=[along()])
     assert growth[1].verdict == "unranked"
     assert settle(plan, growth, 0.003, False)[0].answer == "undecided"
@@ -224,7 +224,7 @@ def test_another_answer_settles_no_growth():
         ("lower", 0.5, 10, 0, "holds", "exactly 0"),
     ],
 )
-def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
+def test_exact_quantities_decide_claims(expect, by, base, value, answer, words):
     blocks = contexts(["1"])
     plan, quantities, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
     (result,) = settle(plan, quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
@@ -233,7 +233,7 @@ def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
     assert claim_row("suite.yaml", result)[3] == "exact"
 
 
-def test_in_several_contexts_the_one_that_decides_is_named():
+def test_deciding_context_is_named():
     laws = {"a": lambda *_: 1000, "b": lambda n, _: n}
     plan, quantities, _ = grown(contexts(), laws, claims=[claim(by=0.2), claim(inside="any", by=0.9)])
     every, some = settle(plan, quantities, 0.003, False)
@@ -245,7 +245,7 @@ def test_in_several_contexts_the_one_that_decides_is_named():
     assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")
 
 
-def test_what_is_exact_takes_nothing_from_the_family():
+def test_exact_claims_do_not_count_in_the_correction():
     """A claim about noisy growth that holds alone still does among claims that are exact, held, failed or unknown."""
     laws = {"a": lambda n, _: n**2.0, "b": noisy}
     exact = [claim(), claim("higher"), *[claim(metric="peak_bytes")] * 30]
@@ -259,7 +259,7 @@ def test_what_is_exact_takes_nothing_from_the_family():
     assert settle(crowd, growth, 0.003, False)[0].answer == "undecided"  # these do take part
 
 
-def test_what_is_exact_is_not_measured_once_more(catalog):
+def test_exact_claims_are_not_measured_again(catalog):
     this = replace(block("a", "b"), measures=Measures.of(memory=TRAIN))
     held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
     records = [
@@ -275,7 +275,7 @@ def test_what_is_exact_is_not_measured_once_more(catalog):
     assert find(replace(plan, blocks=(unranked,)), records, catalog).claims[0].answer == "undecided"
 
 
-def test_a_run_over_three_widths_ends_with_its_growth(tmp_path):
+def test_run_over_three_sizes_reports_growth(tmp_path):
     (tmp_path / "toy.yaml").write_text("""
 question: What grows with the batch?
 base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}

@@ -58,7 +58,7 @@ def gain(mean: float, p: float, n: int = 10) -> np.ndarray:
     return mean + shape / shape.std(ddof=1) * math.sqrt(n) * abs(mean) / t
 
 
-def test_one_of_many_that_may_be_chance_is_marked():
+def test_one_of_many_is_flagged():
     """Of ten levels one has a p of 3 %: alone it is better, and among ten as clear a one is to be expected."""
     names = [f"b{number}" for number in range(10)]
     block = learning_block("a", *names)
@@ -94,13 +94,13 @@ def test_a_product_s_interval_covers():
         assert inside / many == pytest.approx(0.95, abs=0.021), scatter
 
 
-def test_a_product_with_what_does_not_scatter_is_the_other():
+def test_product_with_an_exact_factor_keeps_the_interval():
     one, fixed = Estimate(0.3, 0.1, 9, 10), Estimate(-0.1, 0.0, 4, 5)
     assert product(one, fixed) == Estimate(pytest.approx(0.2), pytest.approx(0.1), pytest.approx(9), 5)
     assert product(fixed, fixed) == Estimate(pytest.approx(-0.2), 0.0, 4, 5)
 
 
-def test_time_to_target_is_steps_times_the_time_of_one():
+def test_time_to_target_is_steps_times_step_time():
     """Half the steps, each taking three times as long."""
     block = learning_block("a", "b", target=0.5, speed=Speed())
     slow = [run(block, "a", s, close=[0.1, 0.2, 0.3, 0.4, 0.6]) for s in range(10)]
@@ -132,7 +132,7 @@ def test_time_to_target_is_steps_times_the_time_of_one():
         (0.0, 1.0, {}),  # nothing tells them apart
     ],
 )
-def test_who_is_dominated(catalog, quality, ratio, dominated):
+def test_dominated_levels(catalog, quality, ratio, dominated):
     for metric, sign in (("close", 1), ("error", -1)):
         block = learning_block("a", "b", metric=metric, speed=Speed())
         noise = np.random.default_rng(5).normal(0, 0.01, 10)
@@ -161,7 +161,7 @@ def test_a_level_that_failed_neither_dominates_nor_is_dominated(catalog):
 
 
 @pytest.mark.parametrize("timed", [False, True])
-def test_a_run_that_was_stopped_before_it_taught_anything_has_a_report(catalog, timed):
+def test_interrupted_run_without_results_has_a_report(catalog, timed):
     block = learning_block("a", "b", target=0.5, speed=Speed())
     found = find(plan_of(block, claim("b", "close", "higher")), times(block) if timed else [], catalog)
     assert {c.verdict for c in found.learning.comparisons} == {"invalid"}
@@ -190,7 +190,7 @@ def factorial(**settings) -> tuple[Block, list[Record]]:
     return block, made
 
 
-def test_effects_are_contrasts_of_each_seed():
+def test_effects_are_contrasts_per_seed():
     block, made = factorial()
     found = {(e.metric, e.level): e for e in results(block, made, **FACTORS).effects}
     a, b, both = (found["close", name] for name in ("a", "b", "a x b"))
@@ -215,7 +215,7 @@ def test_a_margin_makes_a_small_effect_equivalent_in_its_own_metric():
     assert found["loss", "a"] == "undecided"
 
 
-def test_effects_are_over_the_seeds_that_every_level_has():
+def test_effects_use_common_seeds():
     block, made = factorial()
     some = [r for r in made if r.data["seed"] < 6 or r.level != "b"]
     effect = next(e for e in results(block, some, **FACTORS).effects if (e.metric, e.level) == ("close", "a"))
@@ -273,7 +273,7 @@ def test_claims_about_points_and_ratios(catalog):
     assert answers[3][1].startswith("0.819 [")
 
 
-def test_rates_settle_claims_by_their_own_interval(catalog):
+def test_failure_rates_decide_claims_by_their_interval(catalog):
     block = learning_block("a", "b")
     made = runs(block, "a", close=BASE) + [run(block, "b", s, diverged_at=1, close=[0.1]) for s in range(10)]
     low = seeds.failure_difference([False] * 10, [True] * 10)[1]
@@ -303,7 +303,7 @@ def test_claims_about_speed_and_learning_are_one_family(catalog):
     assert [answer for answer, _ in claimed(catalog, block, clearer, learns, slows)] == ["holds", "holds"]
 
 
-def test_too_few_seeds_and_what_failed_settle_nothing(catalog):
+def test_few_seeds_or_failures_decide_nothing(catalog):
     block = learning_block("a", "b")
     few = runs(block, "a", close=BASE[:4]) + runs(block, "b", close=BASE[:4] + 0.3)
     wanted = claim("b", "close", "higher")
@@ -313,7 +313,7 @@ def test_too_few_seeds_and_what_failed_settle_nothing(catalog):
     assert claimed(catalog, block, broken, wanted) == [("undecided", "no verdict for all")]
 
 
-def test_no_clock_is_asked_again_about_what_was_learned(catalog):
+def test_failed_learning_claim_is_not_measured_again(catalog):
     """A claim about learning that fails has its seeds; the clock, and the note that says so, would add nothing."""
     block = learning_block("a", "b", speed=Speed())
     made = runs(block, "a", close=BASE) + runs(block, "b", close=BASE - 0.1) + times(block, b=1.5)

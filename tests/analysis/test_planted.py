@@ -60,7 +60,7 @@ def verdicts(block, trained: list[Record], level: str, **settings) -> Counter[st
     return found
 
 
-def test_nothing_planted_is_seldom_found(block, trained):
+def test_false_alarms_without_a_planted_difference_are_rare(block, trained):
     """Another order of the examples scatters, and is no better and no worse. One in ten experiments may say otherwise:
     at the 5 % that are promised, 60 of them have more than 6 false alarms in 3 % of cases, and at 20 % no more than 6
     in 3 %, too. (The seeds are fixed, so this is always so or never. 300 experiments had 6.7 %.)"""
@@ -70,7 +70,7 @@ def test_nothing_planted_is_seldom_found(block, trained):
     assert found["undecided"] >= EXPERIMENTS * 9 // 10
 
 
-def test_nothing_planted_is_equivalent_within_a_margin(block, trained):
+def test_no_planted_difference_is_equivalent_within_a_margin(block, trained):
     """Its differences scatter by 2 to 3 %, so that means of eight seeds nearly always lie within 5 %."""
     scatter = [np.log(r.data["scores"]["loss"][-1]) * (1 if r.level == "shuffled" else -1) for r in trained
                if r.level in ("plain", "shuffled")]  # fmt: skip
@@ -88,7 +88,7 @@ def test_planted_harm_is_found(block, trained):
     assert not found["better"] + found["equivalent"]
 
 
-def test_what_changes_nothing_but_its_name_is_the_same_to_the_bit(block, trained):
+def test_renamed_optimization_is_bitwise_identical(block, trained):
     """With a margin it is equivalent, and without one nothing is said."""
     assert verdicts(block, trained, "null") == {"equivalent": 2}
     assert verdicts(block, trained, "null", margin=None) == {"undecided": 2}

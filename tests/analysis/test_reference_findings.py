@@ -18,12 +18,12 @@ def expected() -> dict[str, dict[str, Any]]:
     return stored()
 
 
-def test_every_run_is_stored(expected):
+def test_every_reference_run_has_stored_findings(expected):
     assert list(expected) == [run.name for run in reference_runs()] or not reference_runs()
 
 
 @pytest.mark.parametrize("run", reference_runs(), ids=lambda run: run.name)
-def test_the_findings_are_the_stored_ones(run: Path, catalog, expected):
+def test_findings_equal_the_stored_ones(run: Path, catalog, expected):
     found = found_in(run, catalog)
     found["resources"] = in_order(found["resources"])
     for name, those in of_installed_metrics(expected[run.name], catalog).items():
@@ -88,5 +88,5 @@ def first_difference(expected: Any, found: Any, at: str = "") -> str:
         ({"a": [1.0]}, {}, False),
     ],
 )
-def test_what_differs_is_seen(expected, found, equal):
+def test_difference_is_detected(expected, found, equal):
     assert same(expected, found) is equal

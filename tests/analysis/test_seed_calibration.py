@@ -89,7 +89,7 @@ def test_rows_are_estimates(drawn):
         ("both collapse", 0.955, 0.99),
     ],
 )
-def test_the_interval_covers_what_is_symmetric(covered, kind, low, high, n):
+def test_interval_covers_for_symmetric_differences(covered, kind, low, high, n):
     assert low < covered[kind, n] < high
 
 
@@ -102,14 +102,14 @@ def test_the_interval_covers_what_is_symmetric(covered, kind, low, high, n):
         ("one collapses", 5, 0.39, 0.43), ("one collapses", 10, 0.63, 0.67), ("one collapses", 20, 0.86, 0.90),
     ],
 )  # fmt: skip
-def test_the_interval_is_too_narrow_for_what_is_skewed(covered, kind, n, low, high):
+def test_interval_is_too_narrow_for_skewed_differences(covered, kind, n, low, high):
     """Not good, and so it is said: the method's page gives these rates."""
     assert low < covered[kind, n] < high
 
 
 @pytest.mark.parametrize("n", SEEDS)
 @pytest.mark.parametrize("kind", ["normal", "t3", "both collapse"])
-def test_false_alarms(drawn, kind, n):
+def test_false_alarm_rate(drawn, kind, n):
     """Better or worse where the mean is nothing; each as often as the other."""
     given = verdicts(drawn[kind, n], None)
     show(
@@ -121,7 +121,7 @@ def test_false_alarms(drawn, kind, n):
 
 @pytest.mark.parametrize("n", SEEDS)
 @pytest.mark.parametrize("kind", ["exponential", "lognormal"])
-def test_what_is_skewed_makes_false_alarms_to_one_side(drawn, kind, n):
+def test_skewed_differences_give_one_sided_false_alarms(drawn, kind, n):
     """The long tail is seldom met, so what is seen lies on the other side of the mean."""
     given = verdicts(drawn[kind, n], None)
     assert 0.06 < given["worse"] < 0.19
@@ -129,7 +129,7 @@ def test_what_is_skewed_makes_false_alarms_to_one_side(drawn, kind, n):
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_what_no_seed_shows_is_not_seen(drawn, n):
+def test_rare_failure_that_no_seed_shows_is_missed(drawn, n):
     """The variant cures a collapse of one seed in ten, worth 8 points: where no seed collapsed, a margin of 5 points
     makes that equivalent."""
     given = verdicts(drawn["one collapses", n], 0.05)
@@ -139,7 +139,7 @@ def test_what_no_seed_shows_is_not_seen(drawn, n):
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_a_true_effect_of_the_margin_is_seldom_equivalent(drawn, n):
+def test_effect_as_large_as_the_margin_is_rarely_equivalent(drawn, n):
     rates = {
         (f"margin {margin} sd", n): verdicts(drawn["normal", n] + margin, margin).get("equivalent", 0.0)
         for margin in (0.5, 1, 2)
@@ -149,7 +149,7 @@ def test_a_true_effect_of_the_margin_is_seldom_equivalent(drawn, n):
     assert rates["margin 2 sd", n] > 0.03
 
 
-def test_equivalence_can_be_found(drawn):
+def test_equivalence_is_detected(drawn):
     rates = {
         (f"margin {m} sd", n): verdicts(drawn["normal", n], m).get("equivalent", 0.0)
         for m in (0.5, 1, 2)
@@ -161,7 +161,7 @@ def test_equivalence_can_be_found(drawn):
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_the_smallest_effect_is_found_in_eight_of_ten(drawn, n):
+def test_smallest_detectable_effect_has_80_percent_power(drawn, n):
     given = verdicts(drawn["normal", n] + seeds.smallest_effect(n), None)
     show("smallest effect found", {("normal", n): given["better"]})
     assert given["better"] == pytest.approx(0.8, abs=0.01)
@@ -180,7 +180,7 @@ def test_sign_flips_are_exact_where_differences_are_symmetric(drawn, kind, low, 
 
 
 @pytest.mark.parametrize(("n", "below"), [(5, 0.86), (10, 0.92)])
-def test_a_percentile_bootstrap_of_few_seeds_is_too_narrow(drawn, n, below):
+def test_percentile_bootstrap_of_few_seeds_is_too_narrow(drawn, n, below):
     """The negative control: why the interval is not a bootstrap's."""
     values = drawn["normal", n][:4000]
     resampled = values[:, np.random.default_rng(3).integers(n, size=(999, n))].mean(axis=2)
@@ -190,7 +190,7 @@ def test_a_percentile_bootstrap_of_few_seeds_is_too_narrow(drawn, n, below):
     assert below - 0.05 < rate < below
 
 
-def test_adding_seeds_until_it_is_significant_makes_false_alarms(drawn):
+def test_adding_seeds_until_significance_inflates_false_alarms(drawn):
     """From 5 to 20, one at a time: why a list of seeds that was added to after a look is marked."""
     values = drawn["normal", 20][:5000]
     alarm = np.zeros(len(values), dtype=bool)

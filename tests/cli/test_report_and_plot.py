@@ -43,7 +43,7 @@ def learned(tmp_path: Path) -> Path:
     return kept(tmp_path / "results", Plan("learning", "Does it learn?", "what", (this,)), records)
 
 
-def test_as_prints_what_one_reporter_writes_and_nothing_else(timed):
+def test_as_prints_the_output_of_one_reporter_only(timed):
     before = sorted(timed.rglob("*"))
     latex = harness("report", timed, "--as", "latex", cwd=timed)
     assert latex.returncode == 0, latex.stderr
@@ -64,7 +64,7 @@ def test_as_prints_what_one_reporter_writes_and_nothing_else(timed):
     assert sorted(timed.rglob("*")) == before
 
 
-def test_as_several_files_come_under_their_names(timed):
+def test_as_prints_several_files_with_their_names(timed):
     lines = harness("report", timed, "--as", "csv", cwd=timed).stdout.splitlines()
     heads = [line for line in lines if line.startswith("==> ")]
     assert heads == [f"==> tables/{name}.csv <==" for name in ("claims", "comparisons", "numbers", "resources")]
@@ -105,13 +105,13 @@ def test_as_shows_the_reporters_of_plugins(timed):
         (["--as", "latex", "--json"], "--json and --as both choose what to print."),
     ],
 )
-def test_as_mistakes(timed, arguments, message):
+def test_as_errors(timed, arguments, message):
     done = harness("report", timed, *arguments, cwd=timed)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
 
-def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
+def test_as_prints_every_suite_of_a_page(timed, tmp_path):
     (tmp_path / "suites").mkdir()
     for name in ("a", "b"):
         (tmp_path / "suites" / f"{name}.yaml").write_text("question: q\n")
@@ -125,7 +125,7 @@ def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
     ]  # fmt: skip
 
 
-def test_as_of_a_run_that_failed_is_exit_code_3(tmp_path):
+def test_as_has_exit_code_3_for_a_failed_run(tmp_path):
     this = block("a", "b")
     broken = Record(this.id, "b", "b", "verify", "variant", 0, 1, "failed", "it broke")
     folder = kept(tmp_path / "results", Plan("s", "q?", "what", (this,)), [broken])
@@ -165,7 +165,7 @@ def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):
         (["--output", "plan"], "plan: cannot write to this folder: "),
     ],
 )
-def test_plot_mistakes(learned, tmp_path, arguments, message):
+def test_plot_errors(learned, tmp_path, arguments, message):
     (tmp_path / "plan").write_text("")
     done = harness("plot", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -181,7 +181,7 @@ def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
     assert not (learned / "plots").exists()
 
 
-def test_plot_of_what_has_nothing_to_draw(tmp_path):
+def test_plot_without_data_is_an_error(tmp_path):
     folder = kept(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
     done = harness("plot", folder, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")

@@ -71,7 +71,7 @@ def test_run_measures_prints_and_stores(complete):
     assert len(list(folder.glob("traces/*/worker.pt.trace.json.gz"))) == 2
 
 
-def test_a_report_is_rebuilt_from_the_records_and_says_the_same(complete, copied):
+def test_report_from_stored_records_is_the_same(complete, copied):
     folder = the_run(copied)
     report = (folder / "report.md").read_text()
     (folder / "report.md").unlink()
@@ -85,7 +85,7 @@ def test_a_report_is_rebuilt_from_the_records_and_says_the_same(complete, copied
     assert (flops["value"], flops["verdict"]) == (256.0, "same")
 
 
-def test_failed_trials_and_broken_promises_are_exit_code_3_and_the_rest_is_there(here):
+def test_failed_trials_give_exit_code_3_and_the_rest_is_measured(here):
     levels = "bad: {model: {name: broken, how: raises}}\n    twice: {use: [doubled]}\n    backwards:"
     (here / "toy.yaml").write_text(SUITE.replace("backwards:", levels))
     done = harness("run", "toy.yaml", cwd=here)
@@ -105,7 +105,7 @@ def test_failed_trials_and_broken_promises_are_exit_code_3_and_the_rest_is_there
         assert harness("report", cwd=here).returncode == code
 
 
-def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(copied):
+def test_failing_reporter_gives_exit_code_3_and_the_rest_is_written(copied):
     (copied / "bad_reporter.py").write_text(
         "import harness\n"
         "def write(report, folder):\n    raise OSError('the disk is full')\n"
@@ -120,7 +120,7 @@ def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(copied):
     assert (the_run(copied) / "report.md").exists()
 
 
-def test_a_claim_that_fails_twice_closes_the_gate(here):
+def test_claim_that_fails_twice_fails_the_gate(here):
     slow = SUITE.replace("use: [reverse]", "use: [{name: spin, share: 3.0}]").replace("margin: 99%", "margin: 50%")
     claims = "claims:\n  - {says: Spinning is free, level: backwards, expect: lower by 50%}\n"
     (here / "toy.yaml").write_text(slow + claims)
@@ -143,7 +143,7 @@ def made(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return harness("-p", MADE, "run", *arguments, "--executor", "made", cwd=cwd)
 
 
-def test_quick_is_labelled(here):
+def test_quick_run_is_labelled(here):
     done = made("toy.yaml", "--quick", "--set", "measure.speed.batches=2", cwd=here)
     assert done.returncode == 0, done.stderr
     assert "A first look, one process per block: nothing here is a verdict." in done.stdout
@@ -173,7 +173,7 @@ def started(here: Path) -> tuple[subprocess.Popen[str], Path]:
     raise AssertionError("nothing was measured")
 
 
-def test_ctrl_c_loses_nothing_and_resume_repeats_nothing(here):
+def test_ctrl_c_loses_no_records_and_resume_repeats_none(here):
     process, folder = started(here)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -193,7 +193,7 @@ def test_ctrl_c_loses_nothing_and_resume_repeats_nothing(here):
     assert (folder / "records.jsonl").read_text() == after
 
 
-def test_a_killed_run_leaves_no_process_behind_and_can_be_resumed(here):
+def test_killed_run_leaves_no_process_and_can_be_resumed(here):
     process, folder = started(here)
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
@@ -212,7 +212,7 @@ def test_a_killed_run_leaves_no_process_behind_and_can_be_resumed(here):
 
 
 @pytest.mark.slow
-def test_resume_refuses_what_has_changed(here):
+def test_resume_refuses_changed_plugins_and_data(here):
     toy = here / "my_toy.py"
     toy.write_text(TOY.read_text().replace('HERE = "toy"', 'HERE = "my_toy"'))
     command = [sys.executable, "-m", "harness", "-p", str(toy)]
@@ -229,7 +229,7 @@ def test_resume_refuses_what_has_changed(here):
     assert "a run is resumed as it was planned" in run("--resume", folder, "--quick").stderr
 
 
-def test_a_device_that_is_not_there(here):
+def test_missing_device_is_an_error(here):
     done = made("toy.yaml", "--device", "cuda:9", cwd=here)
     assert done.returncode == 2
     assert "there is no cuda:9 on this machine." in done.stderr

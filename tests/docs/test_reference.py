@@ -43,13 +43,13 @@ def section_of(page: str, heading: str) -> str:
 
 
 @needs_runs
-def test_the_pages_are_current():
+def test_generated_pages_are_current():
     command = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pages_that_are_not_current_are_named(
+def test_outdated_pages_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """In a copy of the pages. What they should be is taken from the originals, see the test above."""
@@ -131,7 +131,7 @@ def test_every_field_of_a_part_is_described(kind: type):
         assert rows[name].strip() or f"`{name}`" in (kind.__doc__ or ""), f"{kind.__name__}.{name}: write #: above it"
 
 
-def test_every_seam_has_a_row():
+def test_every_seam_is_described():
     from harness.plugins.parts import SEAMS
 
     rows = re.findall(r"^\| `(\w+)` \|", section_of("hooks.md", "Seams"), re.MULTILINE)
@@ -191,7 +191,7 @@ def test_every_part_is_described(kind: type[Part], name: str, entry: Any):
 
 
 @needs_runs
-def test_the_start_page_shows_measured_numbers():
+def test_start_page_numbers_come_from_a_reference_run():
     """Its table is written by hand, so this test finds its rows in the reference run."""
     report = (ROOT / "results" / "reference" / "packing" / "report.md").read_text()
     block = re.search(r"```text\nbatching.*?\n-.*?\n(.*?)```", (ROOT / "docs" / "index.md").read_text(), re.DOTALL)[1]

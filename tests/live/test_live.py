@@ -52,19 +52,19 @@ def step(found, level: str):
     return next(c for c in found["comparisons"] if (c["metric"], c["level"]) == ("step_time", level))
 
 
-def test_the_baseline_against_itself_is_no_difference(found):
+def test_baseline_does_not_differ_from_itself(found):
     assert step(found, "same")["verdict"] not in ("faster", "slower"), step(found, "same")
     assert {claim["answer"] for claim in found["claims"]} == {"undecided"}
 
 
-def test_five_percent_are_found(found):
+def test_five_percent_are_detected(found):
     comparison = step(found, "slowed")
     assert comparison["verdict"] == "slower", comparison
     assert comparison["low"] <= 1.06
     assert comparison["high"] >= 1.04
 
 
-def test_the_reason_of_a_planted_difference_is_found(tmp_path):
+def test_explanation_names_the_planted_cause(tmp_path):
     """300 sines that nobody asked for: they make the difference, and the explanation says so."""
     text = SUITE.split("claims:")[0].replace("same: {}", "busy: {use: [{name: busy, times: 300}]}")
     text = text.replace(

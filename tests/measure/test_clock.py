@@ -83,7 +83,7 @@ class FakeDevice:
         return Event()
 
 
-def test_a_device_s_events_mark_phases_without_making_it_wait():
+def test_device_events_mark_phases_without_synchronising():
     device = FakeDevice()
 
     class Member:
@@ -112,7 +112,7 @@ def test_a_device_s_events_mark_phases_without_making_it_wait():
     assert buffer.wall == [500 + 8010 + 14000] * 3
 
 
-def test_ratio_of_sums_to_a_billionth():
+def test_estimate_is_the_ratio_of_sums():
     """Time as a function of length, batches cut two ways: the estimate is the ratio of the sums."""
     random = Random(1)
     for spread in (0.2, 1.0, 2.0):
@@ -145,7 +145,7 @@ def test_every_round_runs_each_member_once_on_its_batch():
     assert [member.restored for member in members] == [2, 2, 2]
 
 
-def test_phases_sum_to_the_step_and_nothing_else_is_on_the_clock():
+def test_phases_sum_to_the_step_time():
     _, buffers, _ = measure({"a": [[5, 3], [1, 1]], "b": [[5, 3], [1, 1]]}, repeats=4)
     for buffer in buffers.values():
         assert buffer.wall == [4 * (200 + 10_000), 4 * (200 + 2000)] * 5
@@ -164,7 +164,7 @@ def test_a_step_without_marks_is_one_phase():
     assert buffer.phases == {"step": [5, 5]}
 
 
-def test_a_phase_that_comes_late_is_zero_before():
+def test_missing_phase_has_zero_time():
     time = FakeTime()
 
     class Late(FakeMember):

@@ -82,7 +82,7 @@ def broken(measured) -> list[Record]:
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(broken, how):
+def test_broken_model_fails_in_verify_and_others_are_measured(broken, how):
     found = outcomes(broken, "verify")
     assert found[how][0] == "failed"
     assert BROKEN[how] in found[how][1]
@@ -92,7 +92,7 @@ def test_a_broken_model_fails_in_verify_and_the_rest_goes_on(broken, how):
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only Linux can tell that a child ended before its pipe did")
-def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
+def test_leftover_process_of_a_model_is_not_awaited(measured, servers):
     records = measured("bad: {model: {name: broken, how: leaves}}")
     words = (servers.folder / "worker.log").read_text().split()
     left = [int(number) for word, number in pairwise(words) if word == "left"]
@@ -102,7 +102,7 @@ def test_what_a_model_leaves_running_is_not_waited_for(measured, servers):
     assert len(replicates(records, records[0].block, "speed.train")) == 5
 
 
-def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers):
+def test_single_baseline_is_compared_with_its_control(measured, planned, servers):
     (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=1").blocks
     records: list[Record] = []
     measure_block(block.alone(), [], records.extend, servers)
@@ -119,7 +119,7 @@ def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers)
 AWAY = "backwards: {use: [reverse]}\n    away: {use: [elsewhere]}"
 
 
-def test_trials_of_different_environments_take_turns(measured, planned):
+def test_trials_of_different_environments_alternate(measured, planned):
     (block,) = planned(AWAY).blocks
     assert [trial.environment for trial in block.trials] == [{}, {}, {"TOY": "1", "HARNESS_THREADS": "1"}]
     records = measured(AWAY)
@@ -141,7 +141,7 @@ def test_trials_of_different_environments_take_turns(measured, planned):
 OTHER = "dataset fickle (plugin toy.py) has other examples than before, under the same fingerprint 'fickle 1'"
 
 
-def test_a_dataset_whose_fingerprint_lies_is_found_out(measured, servers):
+def test_changed_examples_under_one_fingerprint_are_found(measured, servers):
     """Two processes of one run, and two runs of one block, must see the same examples."""
     fickle = SUITE.replace("points", "fickle")
     records = measured("away: {use: [elsewhere]}", text=fickle)
@@ -158,14 +158,14 @@ def test_a_dataset_whose_fingerprint_lies_is_found_out(measured, servers):
 
 
 @pytest.mark.slow
-def test_several_threads_in_turns_stop_each_other_and_all_come_home(measured):
+def test_threads_in_turns_all_finish(measured):
     records = measured("two: {use: [{name: elsewhere, threads: 2}]}")
     assert len(replicates(records, records[0].block, "speed.train")) == 10
     assert all(r.outcome == "ok" for r in records)
 
 
 @pytest.mark.slow
-def test_whoever_hangs_in_turns_is_left_out_and_the_others_are_not_kept_waiting(measured):
+def test_hanging_trial_is_dropped_from_the_turns(measured):
     bad = f"{AWAY}\n    bad: {{model: {{name: broken, how: hangs, at: 60}}, use: [{{name: elsewhere, threads: 1}}]}}"
     records = measured(bad, "measure.limit=1 s")
     assert outcomes(records, "verify")["bad"][0] == "ok"
@@ -175,7 +175,7 @@ def test_whoever_hangs_in_turns_is_left_out_and_the_others_are_not_kept_waiting(
     assert len(replicates(records, records[0].block, "speed.train")) == 10
 
 
-def test_a_library_that_was_not_preloaded_is_an_error(measured):
+def test_missing_preloaded_library_is_an_error(measured):
     records = measured(
         "backwards: {use: [reverse]}\n    lost: {use: [{name: elsewhere, preload: /no/such/library.so}]}"
     )
@@ -188,7 +188,7 @@ def test_a_library_that_was_not_preloaded_is_an_error(measured):
     assert set(outcomes(records, "speed.train")) == {"plain", "backwards"}
 
 
-def test_a_model_that_fails_on_the_clock_is_left_out(measured):
+def test_model_that_fails_during_timing_is_dropped(measured):
     records = measured("backwards: {use: [reverse]}\n    bad: {model: {name: broken, at: 60}}")
     assert outcomes(records, "verify")["bad"][0] == "ok"
     assert outcomes(records, "speed.train")["bad"][0] == "failed"
@@ -206,14 +206,14 @@ def test_a_broken_baseline_skips_the_block(measured, planned):
     assert {r.measure for r in records} == {"verify"}
 
 
-def test_a_dataset_too_small_says_what_to_lower(measured):
+def test_small_dataset_error_names_the_setting(measured):
     records = measured("backwards: {use: [reverse]}", "base.dataset.size=20")
     found = outcomes(records, "speed.train")
     assert found["plain"][0] == "failed"
     assert "lower measure.speed.batches" in found["plain"][1]
 
 
-def test_nothing_done_is_measured_again(measured, whole):
+def test_finished_work_is_not_repeated(measured, whole):
     levels = "backwards: {use: [reverse]}"
     whole = [r for r in whole if not r.after_timing]
     half = [r for r in whole if r.replicate < 3]
@@ -229,7 +229,7 @@ def test_inference_has_no_backward(measured):
     assert list(sample.data["phases"]) == ["collate", "forward"]
 
 
-def test_a_profile_comes_after_the_clock(whole, servers):
+def test_profile_comes_after_timing(whole, servers):
     assert [r.measure for r in whole[-2:]] == ["profile.train", "profile.train"]
     data = whole[-1].data
     trace = servers.folder / "traces" / data["trace"]
@@ -238,7 +238,7 @@ def test_a_profile_comes_after_the_clock(whole, servers):
     assert any(name.startswith("aten::") for name in data["operators"]["name"])
 
 
-def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measured, whole):
+def test_memory_and_cost_come_after_timing_in_separate_processes(measured, whole):
     records = [r for r in whole if r.stage != "profile"]
     after = [r for r in records if r.after_timing]
     assert records[-len(after) :] == after
@@ -257,14 +257,14 @@ def test_memory_and_cost_come_after_the_clock_each_in_processes_of_its_own(measu
     ]
 
 
-def test_memory_and_cost_need_no_clock(measured):
+def test_memory_and_cost_need_no_timing(measured):
     text = SUITE.replace("  speed:", "  memory: {of: inference}\n  cost: {of: [train, inference]}\n  #")
     records = measured("backwards: {use: [reverse]}", text=text)
     assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("memory")} == {"inference"}
     assert {r.measure.partition(".")[2] for r in records if r.measure.startswith("cost")} == {"train", "inference"}
 
 
-def test_a_trial_that_fails_after_the_clock_keeps_its_times(measured):
+def test_trial_that_fails_after_timing_keeps_its_times(measured):
     """The memory process runs 24 steps of each model, a cold one 16: the model breaks in the one and not the other."""
     levels = "bad: {model: {name: broken, at: 16}}"
     text = SUITE.replace("  speed:", "  memory: {}\n  cost: {}\n  #")
@@ -287,7 +287,7 @@ def test_other_plugin_versions_are_refused(planned, servers):
 
 
 @pytest.mark.slow
-def test_cold_caches_are_off_the_clock(measured):
+def test_cold_cache_preparation_is_not_timed(measured):
     """A cache of 64 MiB is overwritten before each sample, which takes longer than the whole step."""
     warm = measured("backwards: {use: [reverse]}", "measure.speed.visits=5")
     cold = measured("backwards: {use: [reverse]}", "measure.speed.visits=5", "measure.speed.cache=cold")
@@ -321,14 +321,14 @@ class Canned:
         return {"data": [{"level": x, "role": role, "data": self.data[x]} for x, role in members], "seconds": 1.0}
 
 
-def test_quick_is_one_process(planned, whole):
+def test_quick_run_uses_one_process(planned, whole):
     (block,) = planned("backwards: {use: [reverse]}", quick=True).blocks
     records: list[Record] = []
     measure_block(block, [], records.extend, Canned({r.level: r.data for r in whole if r.measure == "speed.train"}))
     assert len(replicates(records, block.id, "speed.train")) == 1
 
 
-def test_the_server_dying_is_a_record(measured, servers):
+def test_death_of_the_server_is_a_record(measured, servers):
     """The last test here: whoever needs the server afterwards starts it again."""
     servers.get({}).process.kill()
     records = measured("backwards: {use: [reverse]}")

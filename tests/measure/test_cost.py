@@ -41,7 +41,7 @@ def test_a_step_without_marks_is_one_phase(member):
         (lambda: torch.nn.functional.linear(torch.ones(2, 4, 5), torch.ones(3, 5)), 240),
     ],
 )
-def test_products_with_a_vector_count_too(run, expected):
+def test_matrix_vector_products_are_counted(run, expected):
     with FlopCounterMode(display=False, custom_mapping=formulas()) as counter:
         run()
     assert counter.get_total_flops() == expected
@@ -55,7 +55,7 @@ def test_recurrent_layers_on_a_gpu_by_their_shapes():
     assert backward((5, 4, 16), weights, 4) == 2 * forward((5, 4, 16), weights, 4)
 
 
-def test_attention_in_one_operator_is_counted_like_its_products():
+def test_fused_attention_is_counted_like_its_products():
     q, k, v = (torch.ones(2, 4, rows, 8, requires_grad=True) for rows in (6, 10, 10))
     totals = []
     for backend in (torch.nn.attention.SDPBackend.FLASH_ATTENTION, torch.nn.attention.SDPBackend.MATH):
@@ -88,7 +88,7 @@ def test_which_operators_need_a_formula(operator, expected):
     assert multiplies(operator) is expected
 
 
-def test_an_operator_that_nobody_knows_is_named(member):
+def test_operator_without_a_formula_is_named(member):
     with torch.library._scoped_library("harness_test", "DEF") as library:
         library.define("strange(Tensor x) -> Tensor")
         library.impl("strange", lambda x: x * 2, "CompositeExplicitAutograd")

@@ -27,12 +27,12 @@ CHANGES = {
 }
 
 
-def test_there_is_a_change_of_every_setting():
+def test_every_setting_has_a_test_change():
     assert CHANGES.keys() == SETTINGS.keys()
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_setting_is_put_back(name):
+def test_changed_setting_is_restored(name):
     state = GlobalState()
     CHANGES[name]()
     assert state.restore() == [name]
@@ -41,7 +41,7 @@ def test_a_setting_is_put_back(name):
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="this torch has one name for it")
-def test_a_setting_is_put_back_that_was_set_by_its_other_name():
+def test_setting_changed_through_an_alias_is_restored():
     state = GlobalState()
     torch.backends.cuda.matmul.fp32_precision = "tf32"
     assert state.restore() == ["the precision of float32 products"]
@@ -52,7 +52,7 @@ def test_a_setting_is_put_back_that_was_set_by_its_other_name():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_put_back(name):
+def test_replaced_function_is_restored(name):
     state = GlobalState()
     before = FUNCTIONS[name].read()
     FUNCTIONS[name].write(lambda *given: 0)
@@ -60,7 +60,7 @@ def test_a_function_is_put_back(name):
     assert FUNCTIONS[name].read() is before
 
 
-def test_what_torch_wraps_itself_is_let_be():
+def test_functions_wrapped_by_torch_are_not_reported():
     state = GlobalState()
     before = torch.manual_seed
     try:
@@ -70,7 +70,7 @@ def test_what_torch_wraps_itself_is_let_be():
         torch.manual_seed = before
 
 
-def test_the_clock_holds_its_own_functions(monkeypatch):
+def test_clock_has_its_own_references_to_functions(monkeypatch):
     from harness.measure.runtime.clock import Clock
 
     monkeypatch.setattr(time, "perf_counter_ns", lambda: 0)

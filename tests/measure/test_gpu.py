@@ -32,18 +32,18 @@ def smi(tmp_path, monkeypatch):
     [("0x0000000000000000", False), ("0x0000000000000004", False), ("0x0000000000000044", True), ("0x08", True),
      ("[N/A]", None)],
 )  # fmt: skip
-def test_a_throttled_card(smi, reasons, forced_down):
+def test_throttled_gpu_is_detected(smi, reasons, forced_down):
     smi(f"{reasons}, 1980, 54", f"{os.getpid()}\\n17\\n")
     told = gpu.query_card("GPU-1")
     assert told == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
 
 
-def test_the_models_of_the_cards(smi):
+def test_gpu_models_are_read(smi):
     smi("NVIDIA H100, 80GB, 550.54.15")
     assert gpu.cards() == {"gpu_models": ["NVIDIA H100, 80GB"], "gpu_driver": "550.54.15"}
 
 
-def test_where_nothing_tells(monkeypatch, tmp_path):
+def test_missing_nvidia_smi_gives_no_facts(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpu.query_card("GPU-1") == {}
     assert gpu.cards() == {}
@@ -86,7 +86,7 @@ def test_events_of_a_real_gpu_agree_with_the_wall():
     assert first.elapsed_time(last) * 1e-3 == pytest.approx(wall, rel=0.1)
 
 
-def test_where_there_is_a_gpu_the_server_takes_no_step(monkeypatch):
+def test_server_runs_no_step_on_a_gpu(monkeypatch):
     """A process that has run a backward pass there, or asked for the GPU, cannot be forked from."""
     done = []
     threads = torch.get_num_threads()
@@ -112,7 +112,7 @@ def test_a_suite_runs_on_a_real_gpu(tmp_path):
     assert {record.measure.partition(".")[0] for record in records} == {"verify", "speed", "learning"}
 
 
-def test_what_wakes_cuda_is_facts_of_child():
+def test_cuda_facts_come_from_a_child_process():
     mine = os.getpid()
     told = machine.facts_of_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
     assert told == {"cudnn": 91900, "gpus": 1}

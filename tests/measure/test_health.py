@@ -45,7 +45,7 @@ def looked(planned, catalog):
     return look
 
 
-def test_clipping_shows_in_what_is_left_of_the_gradient(looked):
+def test_clipping_reduces_the_gradient_norm_after_the_update(looked):
     _, plain, short = looked("{use: [{name: shorten, max_norm: 2.0}]}")
     assert plain["steps"] == short["steps"] == len(short["before"]) == len(short["after"]) == 10
     assert plain["after"] == plain["before"], "nothing in this update shortens it"
@@ -55,7 +55,7 @@ def test_clipping_shows_in_what_is_left_of_the_gradient(looked):
     assert plain["first_bad"] is short["first_bad"] is None
 
 
-def test_it_trains_as_the_learning_measure_does(looked, catalog):
+def test_health_trains_like_learning(looked, catalog):
     block, plain, _ = looked("{}")
     run = learn(task(block, "plain", catalog, seed=block.baseline.seed))
     assert plain["before"] == pytest.approx(run["gradient_norm"], rel=1e-4)
@@ -70,7 +70,7 @@ def test_how_much_was_clipped():
 
 @pytest.mark.parametrize("at", [3, 9])
 @pytest.mark.parametrize("how", ["nan", "gradient"])
-def test_the_first_step_that_is_no_number(looked, how, at):
+def test_first_nan_step_is_reported(looked, how, at):
     block, plain, bad = looked(f"{{use: [{{name: spoil, how: {how}, at: {at}}}]}}")
     assert bad["first_bad"] == at
     assert bad["steps"] == at + 1
@@ -80,7 +80,7 @@ def test_the_first_step_that_is_no_number(looked, how, at):
     assert rows[1][3] == str(at)
 
 
-def test_weights_that_are_no_numbers_show_in_the_next_step(looked):
+def test_nan_weights_are_found_in_the_next_step(looked):
     block, plain, bad = looked("{model: with_health, use: [{name: spoil, how: weights, at: 4}]}")
     assert bad["first_bad"] == 5
     assert bad["looked"] == [0, 5]
@@ -99,7 +99,7 @@ def table(block: Block, *found: dict):
     return section.tables[0]
 
 
-def test_a_model_says_what_it_knows_of_itself(looked):
+def test_model_reports_its_health(looked):
     block, plain, with_health = looked("{model: with_health}")
     assert plain["probes"] == {}
     assert with_health["looked"] == [0, 5, 10]
@@ -113,13 +113,13 @@ def test_a_model_says_what_it_knows_of_itself(looked):
     assert shown.notes[0].endswith("Gradients by lag are shown at 2, 1, 0 steps before the end.")
 
 
-def test_to_look_changes_nothing(looked):
+def test_probing_does_not_change_training(looked):
     """The one model draws and takes gradients whenever it is asked; both train alike, with updates drawn at random."""
     _, plain, with_health = looked("{model: with_health}", "base.use.harmful={}")
     assert with_health["before"] == plain["before"]
 
 
-def test_gradients_that_a_model_still_gathers_are_left_to_it(planned, catalog):
+def test_accumulated_gradients_are_preserved(planned, catalog):
     (block,) = planned("", text=TEXT.replace("OTHER", "{model: with_health}")).blocks
     built = TrialBuilder(catalog).build(block.trials[1])
     batch = built.batch(TrialBuilder(catalog).data(block.baseline.dataset).train[:8])

@@ -92,7 +92,7 @@ def test_seeds_differ_in_split_order_and_weights(block, builder):
     assert not torch.equal(one.built.model.layers[0].weight, other.built.model.layers[0].weight)
 
 
-def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, builder):
+def test_larger_model_gets_the_same_examples_and_dropout(block, builder):
     """It draws more numbers for its weights; the generator is set anew after that."""
     one = block("{model: {name: mlp, hidden_size: 64}}", "base.model=mlp")
     for level in ("plain", "other"):
@@ -105,7 +105,7 @@ def test_a_larger_model_meets_the_same_examples_and_the_same_dropout(block, buil
     )
 
 
-def test_each_seed_splits_exchangeable_examples_anew(block, builder):
+def test_each_seed_has_its_own_split_of_exchangeable_examples(block, builder):
     data = builder.data(block().baseline.dataset)
     parts = [split(data, seed) for seed in range(4)]
     for train_set, test_set in parts:
@@ -117,7 +117,7 @@ def test_each_seed_splits_exchangeable_examples_anew(block, builder):
     assert split(fixed, 0) == split(fixed, 1) == (data.train, data.test)
 
 
-def test_an_epoch_holds_each_example_once_and_each_epoch_has_its_order(block, builder):
+def test_epoch_has_each_example_once_in_its_own_order(block, builder):
     run = begun(block(), "plain", 0, builder)
     batches = run.batches(0)
     epochs = [[ids(next(batches)) for _ in range(6)] for _ in range(3)]
@@ -137,7 +137,7 @@ def test_the_same_seed_gives_the_same_bits(block, builder, model):
     assert learnt(one, "plain", 1, builder)["loss"] != learnt(one, "other", 1, builder)["loss"]
 
 
-def test_curves_have_the_lengths_that_the_settings_say(block, builder):
+def test_curve_lengths_follow_the_settings(block, builder):
     found = learnt(block(), "plain", 0, builder)
     assert len(found["loss"]) == len(found["gradient_norm"]) == 12
     assert found["evaluated"] == [0, 3, 6, 9, 12]
@@ -161,13 +161,13 @@ def test_curves_have_the_lengths_that_the_settings_say(block, builder):
         ("{steps: 20, evaluations: 1}", [0, 20]),
     ],
 )
-def test_when_a_run_is_evaluated(block, builder, settings, evaluated):
+def test_evaluation_steps(block, builder, settings, evaluated):
     found = learnt(block("{use: [shuffled]}", f"measure.learning={settings}"), "plain", 0, builder)
     assert found["evaluated"] == evaluated
     assert found["steps"] == found["planned_steps"] == len(found["loss"]) == evaluated[-1]
 
 
-def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, builder):
+def test_run_limited_by_time_is_evaluated_evenly(block, builder):
     one = block("{use: [shuffled]}", "measure.learning={seconds: 100 ms, evaluations: 4}")
     found = learn(task(one, "plain", builder))
     assert found["planned_steps"] == 0
@@ -177,7 +177,7 @@ def test_a_run_of_so_many_seconds_is_evaluated_evenly_in_time(block, builder):
     assert found["elapsed"] == sorted(found["elapsed"])
 
 
-def test_what_is_evaluated_are_the_held_out_examples(block, builder):
+def test_scores_are_computed_on_test_examples(block, builder):
     """The last scores are those of the trained model on all of the test examples, in batches or at once."""
     run = begun(block("{}", "base.dataset.batch_size=7"), "plain", 0, builder)
     run.train()
@@ -189,7 +189,7 @@ def test_what_is_evaluated_are_the_held_out_examples(block, builder):
     assert run.curve.scores["close"][-1] == pytest.approx(float((away < 0.5).float().mean()))
 
 
-def test_to_evaluate_disturbs_nothing(block, builder):
+def test_evaluation_does_not_change_training(block, builder):
     """Evaluated after every step or at the end alone, a run with dropout is the same, and dropout is off meanwhile."""
     often, seldom = (
         learnt(block("{use: [shuffled]}", "base.model=mlp", f"measure.learning.evaluations={n}"), "plain", 0, builder)
@@ -212,7 +212,7 @@ def test_the_gradient_s_norm_is_the_one_before_clipping(block, builder):
     assert clipped["loss"][1:] != plain["loss"][1:], "and it does clip"
 
 
-def test_the_learning_rate_of_each_step_is_kept(block, builder):
+def test_learning_rate_of_each_step_is_stored(block, builder):
     found = learnt(block("{use: [{name: fade, gamma: 0.5}]}", "measure.learning.steps=4"), "other", 0, builder)
     assert found["learning_rate"] == pytest.approx([0.05, 0.025, 0.0125, 0.00625])
 
@@ -235,7 +235,7 @@ def test_a_trial_without_an_optimizer_cannot_train(planned, builder):
         ("weights", 4, "the loss is nan"),
     ],
 )
-def test_a_run_that_diverges_ends_there_and_says_how(block, builder, how, step, why):
+def test_divergence_ends_the_run_with_a_reason(block, builder, how, step, why):
     one = block(f"{{use: [{{name: spoil, how: {how}, at: 3}}]}}", "measure.learning.evaluations=1")
     found = learnt(one, "other", 0, builder)
     assert (found["diverged_at"], found["why"]) == (step, why)
@@ -248,7 +248,7 @@ def test_a_run_that_diverges_ends_there_and_says_how(block, builder, how, step, 
         assert found["loss"][-1] is None, "JSON has no word for it"
 
 
-def test_what_is_no_number_on_held_out_examples_has_diverged(block, builder):
+def test_nan_score_is_a_divergence(block, builder):
     """The step's own loss is fine; the weights after it are not, and an evaluation comes first to see it."""
     found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, builder)
     assert (found["diverged_at"], found["why"]) == (6, "the test examples give loss nan")
@@ -256,7 +256,7 @@ def test_what_is_no_number_on_held_out_examples_has_diverged(block, builder):
     assert found["steps"] == len(found["loss"]) == 6
 
 
-def test_an_explosion_is_seen_before_it_is_infinite(block, builder):
+def test_large_loss_is_a_divergence(block, builder):
     one = block("{use: [{name: descent, lr: 5.0}]}", "measure.learning.evaluations=1")
     found = learnt(one, "other", 0, builder)
     at, loss = found["diverged_at"], found["loss"]
@@ -267,13 +267,13 @@ def test_an_explosion_is_seen_before_it_is_infinite(block, builder):
     assert learnt(later, "other", 0, builder)["diverged_at"] > at
 
 
-def test_a_learning_rate_that_changes_ends_where_the_run_does(block, builder):
+def test_learning_rates_end_with_the_run(block, builder):
     found = learnt(block("{use: [{name: descent, lr: 5.0}, fade]}"), "other", 0, builder)
     assert found["diverged_at"] is not None
     assert len(found["learning_rate"]) == found["steps"]
 
 
-def test_a_model_that_is_no_good_before_its_first_step_fails(block, builder):
+def test_nan_before_the_first_step_is_a_failure(block, builder):
     """That is no divergence: nothing was learned, and no other seed would do better."""
     one = block("{model: {name: broken, how: nan}}")
     with pytest.raises(TrialFailed, match="under seed 0: ValueError: before the first step the test examples give lo"):
@@ -285,7 +285,7 @@ def test_a_step_that_raises_fails_and_names_the_seed(block, builder):
         learnt(block("{use: [{name: spoil, how: raises}]}"), "other", 2, builder)
 
 
-def test_a_score_that_is_promised_and_not_computed_fails(block, builder):
+def test_declared_score_that_is_not_computed_is_a_failure(block, builder):
     """Here, and not with a KeyError when the report is written."""
     one = block("{use: [shuffled]}", "base.dataset.name=boastful")
     with pytest.raises(TrialFailed, match="boastful says it has a score far, and does not compute it"):
@@ -308,7 +308,7 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("parts", PARTS)
-def test_a_run_that_was_stopped_goes_on_to_the_same_end(block, builder, tmp_path, monkeypatch, parts):
+def test_resumed_run_gives_the_same_result(block, builder, tmp_path, monkeypatch, parts):
     """It is stopped in its third epoch, a few steps after it was last saved."""
     other, settings = PARTS[parts]
     one = block(other, *(settings or ("measure.learning={steps: 39, evaluations: 5, checkpoint: 1 h}",)))
@@ -343,13 +343,13 @@ def saved(block: Block, level: str, seed: int, builder: TrialBuilder, file: Path
     return file
 
 
-def test_a_finished_run_that_was_saved_is_not_trained_further(block, builder, tmp_path):
+def test_finished_checkpoint_is_not_trained_further(block, builder, tmp_path):
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)
 
 
 @pytest.mark.parametrize("what", ["level", "seed", "settings", "block"])
-def test_another_run_s_checkpoint_is_left_alone(block, builder, tmp_path, what):
+def test_checkpoint_of_another_run_is_ignored(block, builder, tmp_path, what):
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     level, seed, one = "other", 0, block()
     if what == "level":
@@ -367,7 +367,7 @@ def test_another_run_s_checkpoint_is_left_alone(block, builder, tmp_path, what):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "other"])
-def test_a_damaged_checkpoint_is_no_reason_to_fail(block, builder, tmp_path, damage):
+def test_damaged_checkpoint_is_ignored(block, builder, tmp_path, damage):
     """It saves time at best, and a run can always begin anew."""
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     whole = file.read_bytes()

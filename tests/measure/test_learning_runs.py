@@ -72,7 +72,7 @@ def test_a_step_that_hangs_hits_the_limit(measured):
     assert len(outcomes(records, "plain")) == 5
 
 
-def test_a_baseline_that_fails_leaves_the_others_their_runs(measured):
+def test_failed_baseline_does_not_stop_other_levels(measured):
     records = measured("{use: [shuffled]}", "base.use.spoil.how=raises", "measure.learning.steps=3")
     assert len(records) == 10, "the step that raises is the fourth"
     records = measured("{drop: [spoil]}", "base.use.spoil.how=raises")
@@ -89,7 +89,7 @@ def timeless(records: list[Record]) -> dict[tuple[str, int], Record]:
     return {(r.level, r.replicate): replace(r, at="", data=untimed(r.data)) for r in records}
 
 
-def test_what_was_done_is_kept_and_the_rest_is_the_same(measured, servers):
+def test_finished_runs_are_reused_and_the_rest_is_identical(measured, servers):
     whole = measured("{use: [harmful]}")
     half = [r for r in whole if r.replicate in (0, 1, 2, 5)]
     again = measured("{use: [harmful]}", done=half)
@@ -98,7 +98,7 @@ def test_what_was_done_is_kept_and_the_rest_is_the_same(measured, servers):
     assert not list((servers.folder / "checkpoints").glob("*")), "runs that are kept need none"
 
 
-def test_records_hold_what_the_run_gave(measured, planned, catalog):
+def test_records_contain_the_results_of_the_run(measured, planned, catalog):
     (block,) = planned(text=TEXT).blocks
     for r in measured("{use: [shuffled]}"):
         found = learn(task(block, r.level, catalog, seed=r.data["seed"]))
@@ -143,7 +143,7 @@ def of_learning(folder: Path) -> list[Record]:
     return [Record.from_json(line) for line in lines_of(folder) if line["measure"] == "learning"]
 
 
-def test_one_at_a_time_and_two_give_the_same_bits(here, planned, servers):
+def test_parallel_runs_give_identical_results(here, planned, servers):
     text = (here / "toy.yaml").read_text()
     (block,) = planned("", "measure.speed=", "measure.health=", text=text).blocks
     records: list[Record] = []
@@ -154,7 +154,7 @@ def test_one_at_a_time_and_two_give_the_same_bits(here, planned, servers):
     assert first == timeless(of_learning(the_run(here)))
 
 
-def test_more_seeds_leave_the_others_as_they_were_and_are_flagged(here, tmp_path):
+def test_added_seeds_keep_earlier_runs_and_are_flagged(here, tmp_path):
     folder = copytree(the_run(here), tmp_path / "again")
     first = timeless(of_learning(folder))
     done = harness("run", "--resume", folder, "--seeds", "6", "--json", cwd=here)
@@ -173,7 +173,7 @@ def test_records_are_strict_json(here):
     assert {r.outcome for r in of_learning(the_run(here)) if r.level == "wild"} == {"diverged"}
 
 
-def test_the_terminal_shows_it(here):
+def test_terminal_shows_learning(here):
     lines = [line.strip() for line in (here / "stdout").read_text().splitlines()]
     begin = lines.index("all · learning: close")
     table = {line.split("  ")[0]: line for line in lines[begin + 3 : begin + 7]}
@@ -198,7 +198,7 @@ def untrained(here: Path) -> float:
     return sum(r.data["scores"]["close"][0] for r in wild) / len(wild)
 
 
-def test_the_reports_show_it(here):
+def test_reports_show_learning(here):
     folder = the_run(here)
     text = (folder / "report.md").read_text()
     assert "## Learning" in text
@@ -224,7 +224,7 @@ def test_the_reports_show_it(here):
     assert found["failures"] == []
 
 
-def test_a_stream_that_is_no_terminal_gets_a_line_every_five_seeds(here):
+def test_stream_gets_a_line_every_five_seeds(here):
     lines = (here / "stderr").read_text().splitlines()
     heads = [line for line in lines if line.startswith("all · learning: ")]
     assert heads == ["all · learning: 20 of 20 runs"]
@@ -235,7 +235,7 @@ def test_a_stream_that_is_no_terminal_gets_a_line_every_five_seeds(here):
     assert "\x1b" not in "".join(lines)
 
 
-def test_a_terminal_is_told_after_every_run_how_many_there_are():
+def test_terminal_shows_progress_after_every_run():
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -256,7 +256,7 @@ def test_a_terminal_is_told_after_every_run_how_many_there_are():
     assert "  other  close +0.0 [+0.0, +0.0]  6 seeds  undecided" in text
 
 
-def test_a_stream_is_told_of_seeds_beside_the_clock():
+def test_stream_shows_seeds_and_times():
     """Runs are no processes of the clock: nothing is drawn for each of them, and the times stay."""
     block = learning_block("plain", "other", speed=Speed())
     stream = io.StringIO()
@@ -269,7 +269,7 @@ def test_a_stream_is_told_of_seeds_beside_the_clock():
     assert "all · train  other  waiting" in stream.getvalue()
 
 
-def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest_alike(tmp_path, planned, catalog):
+def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest(tmp_path, planned, catalog):
     """One level fails under its first seed: that is told at the end, with exit code 3, and is not tried again."""
     text = TEXT.replace("steps: 20", "steps: 200, checkpoint: 1 ms").replace("seeds: 5", "seeds: 3")
     text = text.replace("[shuffled]}\n", "[shuffled]}\n    bad: {use: [{name: spoil, how: raises}]}\n")

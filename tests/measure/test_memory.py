@@ -33,12 +33,12 @@ class Known:
         del gradient
 
 
-def test_each_phase_has_its_peak_and_begins_with_what_it_finds():
+def test_each_phase_has_its_own_peak():
     expected = {"collate": 1000, "forward": 3000, "backward": 1500, "update": 250, "step": 3000}
     assert peaks_on_cpu(Known(), 0) == {phase: FLOAT * numbers for phase, numbers in expected.items()}
 
 
-def test_what_an_earlier_step_left_is_taken_off_when_it_is_freed():
+def test_memory_of_an_earlier_step_is_subtracted_when_freed():
     class Carries(Known):
         def step(self, batch, mark):
             self.carry = None
@@ -61,7 +61,7 @@ def test_what_an_earlier_step_left_is_taken_off_when_it_is_freed():
         ([2, "a", 7], {"a": 9, "step": 9}),  # what follows the last mark belongs to its phase
     ],
 )
-def test_events_become_peaks(events, peaks):
+def test_allocator_events_give_peaks(events, peaks):
     named = [("[memory]", e) if isinstance(e, int) else (f"{MARK}{e}", 0) for e in events]
     assert peaks_of_events([("aten::empty", 0), *named]) == peaks
 
@@ -82,7 +82,7 @@ def test_kept_for_backward_counts_each_storage_once_and_neither_weights_nor_the_
     assert saved_for_backward(built(step), []) == 64 * FLOAT
 
 
-def test_kept_for_backward_is_what_is_kept_at_one_time():
+def test_kept_for_backward_is_a_peak():
     def truncated(built, batch, mark):
         for _ in range(3):
             (batch[0] * built.model.weight).exp().sum().backward()

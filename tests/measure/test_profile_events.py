@@ -47,7 +47,7 @@ def test_each_operator_has_its_own_time_by_phase():
     assert found.events == 5
 
 
-def test_a_phase_is_what_lies_between_two_marks_and_what_is_in_no_operator_is_counted():
+def test_phase_is_the_time_between_marks_including_python():
     found = profile_of_step(STEP)
     assert found.phases == {"forward": Phase(48, 18, 1), "backward": Phase(38, 28, 1)}
     for phase in found.phases:
@@ -55,7 +55,7 @@ def test_a_phase_is_what_lies_between_two_marks_and_what_is_in_no_operator_is_co
         assert own + found.phases[phase].between == found.phases[phase].wall
 
 
-def test_a_phase_that_comes_again_is_one():
+def test_repeated_phase_is_summed():
     found = profile_of_step([mark("step", 0), mark("forward", 10), mark("update", 20), mark("forward", 30)])
     assert found.phases == {"forward": Phase(16, 16, 0), "update": Phase(8, 8, 0)}
 
@@ -81,7 +81,7 @@ def test_kernels_belong_to_the_operator_that_launched_them():
     assert found.kernels == {("forward", "gemm"): Kernel(1, 40), ("backward", "gemm"): Kernel(1, 10)}
 
 
-def test_of_several_passes_the_middle_one_counts_so_an_interruption_is_no_operator():
+def test_median_pass_counts():
     def one(own: int, name: str = "mm") -> StepProfile:
         return StepProfile({("forward", name): Operator(1, 1, 0, own)}, {"forward": Phase(own + 5, 5, 1)})
 
@@ -114,7 +114,7 @@ def test_the_marks_of_a_trace_become_spans_named_as_phases():
 
 
 @pytest.mark.parametrize("more", [0, 500])
-def test_a_trace_is_bounded(more):
+def test_trace_is_limited(more):
     made = trace(TRACE_EVENTS - 10 + more)  # and two marks are among what is timed
     assert tidy(made) is bool(more)
     assert len(made["traceEvents"]) <= TRACE_EVENTS + 10

@@ -69,7 +69,7 @@ def observed(planned, tmp_path):
     return observer, plan, Store.create(tmp_path, plan, "text"), Catalog(plugins)
 
 
-def test_hooks_are_told_in_order_and_cannot_break_the_run(observed):
+def test_hooks_are_called_in_order_and_cannot_break_the_run(observed):
     observer, plan, store, catalog = observed
     problems: list[str] = []
     watcher = Watcher()
@@ -81,7 +81,7 @@ def test_hooks_are_told_in_order_and_cannot_break_the_run(observed):
     assert store.machine()["processor"] == "fake"
 
 
-def test_another_machine_may_not_go_on(observed):
+def test_resume_on_another_machine_is_refused(observed):
     _, plan, store, catalog = observed
     store.write("machine.json", '{"processor": "another"}')
     with pytest.raises(
@@ -197,7 +197,7 @@ def wrapped(observed, body) -> tuple[list[Record], list[str]]:
 
 
 @pytest.mark.parametrize("body", MEDDLING, ids=lambda body: body.__name__)
-def test_what_was_measured_is_stored_whatever_stands_around_it(observed, body):
+def test_measured_records_are_stored_despite_faulty_hooks(observed, body):
     records, problems = wrapped(observed, body)
     plan = observed[1]
     assert [(r.level, r.outcome, r.data["wall"]) for r in records] == [
@@ -225,7 +225,7 @@ def test_a_block_that_a_hook_leaves_unmeasured_is_named(observed, body, problems
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, UserError("no room"), RuntimeError("a fault of ours")])
-def test_what_the_executor_raises_gets_past_every_hook(observed, error):
+def test_executor_errors_pass_through_hooks(observed, error):
     observer, _, _, _ = observed
 
     def fails(block, done, keep):

@@ -21,7 +21,7 @@ def test_rounds_are_whole_passes(samples, settings, rounds):
     assert rounds_for(samples, settings) == max(rounds, 5 * 8)
 
 
-def test_turns_are_long_enough_and_there_are_enough_of_them():
+def test_turns_have_a_minimum_length_and_number():
     settings = Speed(seconds=0.5)
     assert plan_turns([(0.01, 2), (0.04, 1)], settings) == {"turns": 6, "passes": 5}  # 1.5 s, 30 passes of 50 ms
     assert plan_turns([(0.2, 2), (0.3, 1)], settings) == {"turns": 5, "passes": 1}  # 3 passes, but 5 visits

@@ -20,11 +20,11 @@ def found(catalog, level: dict, base: dict = BASE) -> dict:
         {"model": "mlp"}, {"use": [{"name": "descent", "lr": 3}]},
     ],
 )  # fmt: skip
-def test_honest_parts_pass(catalog, level):
+def test_parts_without_a_fault_pass(catalog, level):
     assert_promises(BASE, level, catalog=catalog)
 
 
-def test_dropout_does_not_stand_in_the_way(catalog):
+def test_dropout_is_disabled_during_verification(catalog):
     base = {**BASE, "model": {"name": "mlp", "dropout": 0.5}}
     assert_promises(base, {"use": ["reverse"]}, catalog=catalog)
 
@@ -48,24 +48,24 @@ def test_broken_promises_are_found(catalog, level, reason):
     assert reason in finding["reason"]
 
 
-def test_a_broken_promise_inside_an_honest_variant_is_still_found(catalog):
+def test_broken_promise_of_one_part_is_found_in_a_combination(catalog):
     """reverse changes the order and says so; doubled beside it is held to the same gradients all the same."""
     assert found(catalog, {"use": ["reverse", "doubled"]})["outcome"] == "invalid"
 
 
-def test_a_model_is_asked_to_be_finite_and_no_more(catalog):
+def test_changed_model_must_only_be_finite(catalog):
     assert found(catalog, {"model": "mlp", "use": ["doubled"]})["outcome"] == "ok"
     finding = found(catalog, {"model": {"name": "broken", "how": "nan"}})
     assert finding["outcome"] == "failed"
     assert "is not finite" in finding["reason"]
 
 
-def test_what_came_nearest_is_kept(catalog):
+def test_largest_error_is_stored(catalog):
     data = found(catalog, {"use": ["spin"]})["data"]
     assert 0 <= data["error"] <= data["allowed"]
     assert data["of"]
 
 
-def test_a_broken_baseline_is_said(catalog):
+def test_broken_baseline_is_reported(catalog):
     finding = found(catalog, {}, {**BASE, "model": {"name": "broken", "how": "raises"}})
     assert (finding["level"], finding["outcome"]) == ("(base)", "failed")

@@ -32,7 +32,7 @@ def test_blocks_are_contexts_and_trials_levels(planned):
     assert plan.blocks[0].id != plan.blocks[1].id
 
 
-def test_a_trial_is_all_that_determines_it(planned):
+def test_trial_id_depends_on_everything_that_determines_the_trial(planned):
     (block,) = planned().blocks
     plain = block.baseline
     assert plain.model.parameters == {"bias": True}  # defaults resolved
@@ -50,7 +50,7 @@ def test_a_trial_is_all_that_determines_it(planned):
     assert len(ids) == 8
 
 
-def test_what_must_exist_before_the_process_is_no_part_of_a_trial_s_id(planned):
+def test_environment_is_not_part_of_the_trial_id(planned):
     (block,) = planned("away: {use: [{name: elsewhere, threads: 2}]}").blocks
     assert block.takes_turns
     assert block.threads == 2
@@ -61,7 +61,7 @@ def test_what_must_exist_before_the_process_is_no_part_of_a_trial_s_id(planned):
     assert not planned().blocks[0].takes_turns
 
 
-def test_two_parts_that_want_the_same_variable_differently(planned):
+def test_conflicting_environment_variables_are_an_error(planned):
     message = complaint(planned, "away: {use: [elsewhere, contrary]}")
     assert "elsewhere and contrary both set TOY, to '1' and '2'. Drop one." in message
     assert message.startswith("suite.yaml:10:")
@@ -110,7 +110,7 @@ def test_levels_patch_the_base(planned):
         ("x: {}", "rounding"),
     ],
 )
-def test_a_variant_is_held_to_its_weakest_promise(planned, levels, changes):
+def test_variant_has_the_strongest_change_of_its_parts(planned, levels, changes):
     (block,) = planned(levels).blocks
     assert block.trials[1].changes == changes
 
@@ -135,11 +135,11 @@ def test_a_variant_is_held_to_its_weakest_promise(planned, levels, changes):
         ("x: {use: [forgetful, reverse]}", (), "reverse replaces order, which forgetful has changed already. Put reverse before forgetful."),
     ],
 )  # fmt: skip
-def test_mistakes_say_where_and_what_to_do(planned, levels, settings, message):
+def test_errors_have_a_place_and_a_fix(planned, levels, settings, message):
     assert message in complaint(planned, levels, *settings)
 
 
-def test_all_mistakes_at_once(planned):
+def test_all_errors_are_reported_at_once(planned):
     text = complaint(planned, "x: {model: liner}\n    y: {use: [spn]}")
     assert len(text.splitlines()) == 2
 
@@ -152,7 +152,7 @@ def test_two_axes_must_not_set_the_same_leaf(planned):
     )
 
 
-def test_what_cannot_be_together_is_skipped_with_its_reason(planned):
+def test_incompatible_combinations_are_skipped_with_a_reason(planned):
     plan = planned("a: {use: [plane]}\n    b: {use: [plane], model: mlp}\n    c: {use: [{name: picky, amount: 10}]}")
     assert [trial.level for trial in plan.blocks[0].trials] == ["plain", "a"]
     assert [(s.coordinates["what"], s.because) for s in plan.skipped] == [
@@ -170,7 +170,7 @@ def test_a_skip_rule_gives_its_reason(planned):
     assert [s.because for s in planned(text=text).skipped] == ["no base", "its baseline is skipped: no base"]
 
 
-def test_a_suite_with_nothing_left_is_an_error(planned):
+def test_suite_without_trials_is_an_error(planned):
     assert "every trial is skipped: never" in complaint(
         planned, text=SUITE.replace("measure:", "skip: [{what: backwards, because: never}]\nmeasure:")
     )
@@ -207,7 +207,7 @@ def test_the_estimate_counts_members_processes_and_modes(planned, catalog):
     assert most == 2 + 600
 
 
-def test_a_quick_look_takes_times_only(planned, catalog):
+def test_quick_run_measures_speed_only(planned, catalog):
     text = SUITE + "  memory: {}\n  cost: {of: [inference]}\n  profile: {}\n"
     (block,) = planned(text=text).blocks
     assert Block.from_json(json.loads(json.dumps(block.to_json()))) == block
@@ -218,14 +218,14 @@ def test_a_quick_look_takes_times_only(planned, catalog):
     assert estimated_seconds(quick, catalog)[0] < estimated_seconds(block, catalog)[0]
 
 
-def test_inference_alone_needs_no_optimizer(planned):
+def test_inference_needs_no_optimizer(planned):
     text = SUITE.replace("use: [descent]", "use: []").replace("  speed:", "  memory: {of: inference}\n  #")
     assert planned("", text=text).blocks
     with pytest.raises(UserError, match="training needs an optimizer"):
         planned("", "measure.cost.of=train", text=text)
 
 
-def test_a_core_without_plugins_says_what_is_missing():
+def test_missing_plugins_are_reported():
     from harness.plugins.manager import Plugins, load_plugins
 
     plugins: Plugins = load_plugins()
@@ -283,7 +283,7 @@ def test_a_combination_is_measured_once(planned, design, levels):
     assert [trial.level for trial in block.trials] == levels
 
 
-def test_a_factorial_holds_every_combination(planned):
+def test_factorial_has_every_combination(planned):
     (block, _) = planned(text=ABLATION.replace("mirror", "factorial")).blocks
     assert [trial.level for trial in block.trials] == [
         "none", "turned", "order", "rate", "turned+order", "turned+rate", "order+rate", "all"
@@ -315,7 +315,7 @@ def test_a_skipped_combination_leaves_the_rest(planned):
     ]
 
 
-def test_only_one_level_of_a_factor_makes_it_a_context(planned):
+def test_factor_with_one_level_becomes_a_context(planned):
     plan = planned(text=ABLATION, only={"rate": ["high"], "size": ["300"]})
     assert plan.factors == ("turned", "order")
     (block,) = plan.blocks
@@ -328,7 +328,7 @@ def test_only_one_level_of_a_factor_makes_it_a_context(planned):
     assert "--only leaves no factor with two levels." in complaint(planned, text=TWO, only=fixed)
 
 
-def test_a_factor_meets_the_same_examples_and_one_mistake_is_told_once(planned):
+def test_factor_keeps_the_examples_and_an_error_is_reported_once(planned):
     text = ABLATION.replace("factors: [turned, order, rate]", "factors: [turned, order, rate, small]").replace(
         "design:", "  small: {no: {}, yes: {dataset: {batch_size: 4}}}\ndesign:"
     )

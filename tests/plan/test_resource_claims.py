@@ -34,7 +34,7 @@ def planned_claim(catalog, fields: str, *settings: str) -> Claim:
         ("along: size, expect: higher", (), ("step_time", "train", "higher", "exponent", "size", False)),
     ],
 )  # fmt: skip
-def test_claims_about_resources_and_growth_are_planned(catalog, fields, settings, expected):
+def test_resource_and_growth_claims_are_planned(catalog, fields, settings, expected):
     found = planned_claim(catalog, fields, *settings)
     assert (found.metric, found.of, found.expect, found.scale, found.along, found.exact) == expected
 
@@ -64,7 +64,7 @@ def test_claims_about_resources_and_growth_are_planned(catalog, fields, settings
         ("along: size, expect: equal within 1 point", (), "expect", "a difference of exponents has no amount: it is neither a share of a ratio nor points. Use lower or higher."),
     ],
 )  # fmt: skip
-def test_what_no_claim_can_be_about(catalog, fields, settings, field, message):
+def test_impossible_resource_claims_are_errors(catalog, fields, settings, field, message):
     with pytest.raises(UserError) as caught:
         planned_claim(catalog, fields, *settings)
     column = len("  - {says: s, level: backwards, ") + fields.index(f"{field}: ") + len(f"{field}: ") + 1
@@ -72,7 +72,7 @@ def test_what_no_claim_can_be_about(catalog, fields, settings, field, message):
     assert f"suite.yaml:{line}:{column}: {message}" in str(caught.value)
 
 
-def test_an_ablation_design_claims_neither(catalog):
+def test_ablation_design_allows_neither_claim(catalog):
     text = """
 question: Does either matter?
 base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}

@@ -55,7 +55,7 @@ def harness(*arguments: object, cwd: Path) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_what_is_left_out_is_not_imported(install):
+def test_excluded_plugin_is_not_imported(install):
     said = install("guest-one", ONE)
     plugins = load_plugins(without=["Guest_One"])
     assert plugins.without == ("guest-one",)
@@ -66,7 +66,7 @@ def test_what_is_left_out_is_not_imported(install):
     assert said.read_text() == "imported "
 
 
-def test_it_resolves_a_clash(install):
+def test_without_resolves_a_clash(install):
     install("guest-one", ONE, doors=("a",))
     install("guest-two", ONE, doors=("b",))
     with pytest.raises(UserError) as caught:
@@ -78,7 +78,7 @@ def test_it_resolves_a_clash(install):
     assert Catalog(load_plugins(without=["guest-two"])).find(Model, "mine").plugin == "guest-one"
 
 
-def test_the_variable_does_the_same(install, monkeypatch):
+def test_environment_variable_excludes_plugins(install, monkeypatch):
     said = [install(name, ONE) for name in ("guest-one", "guest-two")]
     monkeypatch.setenv("HARNESS_WITHOUT", " guest.one, guest-two,")
     assert load_plugins(without=["guest-one"]).without == ("guest-one", "guest-two")
@@ -92,7 +92,7 @@ def test_the_variable_does_the_same(install, monkeypatch):
         ("rnn_harness", "rnn-harness is the core itself"),
     ],
 )
-def test_a_name_that_cannot_be_left_out(install, monkeypatch, name, message):
+def test_core_cannot_be_excluded(install, monkeypatch, name, message):
     install("guest-one", ONE)
     with pytest.raises(UserError, match=f"^--without {name}: {message[:20]}") as caught:
         load_plugins(without=[name])
@@ -102,7 +102,7 @@ def test_a_name_that_cannot_be_left_out(install, monkeypatch, name, message):
         load_plugins()
 
 
-def test_a_distribution_with_several_doors(install):
+def test_distribution_with_several_entry_points(install):
     install("guest-one", ONE, doors=("first", "second"))
     assert {"guest-one:first", "guest-one:second"} <= set(installed())
     assert not {name for name in load_plugins(without=["guest-one"]).versions if name.startswith("guest")}
@@ -113,14 +113,14 @@ def test_a_distribution_whose_version_is_a_command(install):
     assert load_plugins().versions["guest-one"] == r"1\x1b[2J<script>"
 
 
-def test_a_door_that_cannot_be_opened_is_named(install):
+def test_entry_point_that_fails_to_load_is_reported(install):
     install("guest-one", "raise SystemExit(0)")
     plugins = load_plugins()
     assert [str(problem) for problem in plugins.problems] == ["plugin guest-one: import failed: SystemExit: 0"]
     assert "rnn-harness" in plugins.versions
 
 
-def test_list_says_what_was_left_out_before_or_after_the_command(install, tmp_path):
+def test_list_shows_excluded_plugins(install, tmp_path):
     install("guest-one", ONE)
     install("guest-two", ONE)
     code, output, errors = harness("--without", "guest-one", "list", "--without", "guest-two", cwd=tmp_path)
@@ -132,7 +132,7 @@ def test_list_says_what_was_left_out_before_or_after_the_command(install, tmp_pa
     assert (code, errors.partition(".")[0]) == (2, "Error: --without guest-on: no plugin named 'guest-on' is installed")
 
 
-def test_it_travels_to_the_measuring_process(install, tmp_path):
+def test_exclusion_applies_in_the_measuring_process(install, tmp_path):
     said = install("guest-one", ONE)
     with Servers(tmp_path, Catalog(load_plugins([], ["guest-one"]))) as servers:
         facts = servers.get({}).facts
@@ -140,7 +140,7 @@ def test_it_travels_to_the_measuring_process(install, tmp_path):
     assert "guest-one" not in facts["plugins"]
 
 
-def test_a_run_keeps_it(install, tmp_path):
+def test_exclusion_is_stored_with_the_run(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "toy.yaml").write_text(SUITE)
     code, _, errors = harness("-p", TOY, "run", "toy.yaml", "--without", "guest-one", cwd=tmp_path)
@@ -166,7 +166,7 @@ def test_a_run_keeps_it(install, tmp_path):
     assert harness("report", folder, cwd=tmp_path)[0] == 0
 
 
-def test_a_folder_of_suites_keeps_it(install, tmp_path):
+def test_exclusion_is_stored_with_a_suite_batch(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "toy.yaml").write_text(SUITE)
@@ -179,7 +179,7 @@ def test_a_folder_of_suites_keeps_it(install, tmp_path):
     assert not said.exists()
 
 
-def test_python_leaves_out_too(install, tmp_path):
+def test_python_interface_excludes_plugins(install, tmp_path):
     said = install("guest-one", ONE)
     (tmp_path / "toy.yaml").write_text(SUITE)
     with chdir(tmp_path):

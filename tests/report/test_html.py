@@ -91,7 +91,7 @@ def page(catalog):
     return html.render(report(catalog, claims=(claim,), facts=facts), "question: Which?\n")
 
 
-def test_nothing_is_loaded_and_only_our_script_may_run(page):
+def test_page_loads_nothing_and_allows_only_its_own_script(page):
     parsed = Page(page)
     assert parsed.inside == []
     assert not {"img", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in parsed.elements}
@@ -110,7 +110,7 @@ def test_nothing_is_loaded_and_only_our_script_may_run(page):
     assert "url(" not in html.asset("report.css")
 
 
-def test_the_answer_comes_first_then_evidence_then_reasons(page):
+def test_summary_precedes_comparisons_and_reasons(page):
     order = [
         "<h1",
         "It pays&#34;. slow takes 2.000×",
@@ -127,7 +127,7 @@ def test_the_answer_comes_first_then_evidence_then_reasons(page):
     assert "question: Which?" in page
 
 
-def test_ids_are_unique_and_every_link_has_its_end(page):
+def test_ids_are_unique_and_every_link_has_a_target(page):
     elements = Page(page).elements
     ids = Counter(a["id"] for _, a in elements if "id" in a)
     assert max(ids.values()) == 1
@@ -162,7 +162,7 @@ def test_everything_is_escaped(catalog):
     assert "&lt;script&gt;" in svg
 
 
-def test_tables_hold_every_cell_of_the_report(catalog):
+def test_page_has_every_cell_of_the_report(catalog):
     made = report(catalog, contexts=tuple("abcdefgh"))
     text = Page(html.render(made)).text
     for section in made.sections:
@@ -172,7 +172,7 @@ def test_tables_hold_every_cell_of_the_report(catalog):
     assert "train, 8 contexts" in text
 
 
-def test_sections_are_shown_as_they_are(catalog):
+def test_sections_keep_their_text_and_tables(catalog):
     why = Section(
         "Explained",
         "Look:\n- one\n- two\nEnd.",
@@ -197,7 +197,7 @@ def test_without_matplotlib_the_page_says_how_to_get_plots(catalog):
     assert "<table" in text
 
 
-def test_plots_beyond_the_bound_are_named_as_files(catalog, tmp_path, monkeypatch):
+def test_plots_over_the_limit_are_links(catalog, tmp_path, monkeypatch):
     monkeypatch.setattr(html, "MOST_PLOTS", 1)
     made = report_of(plan_of(), speed_records(plan_of().blocks[0], TIMES), catalog, {})
     (path,) = html.write(made, tmp_path)
@@ -210,7 +210,7 @@ def test_plots_beyond_the_bound_are_named_as_files(catalog, tmp_path, monkeypatc
     assert text.count('href="plots/') == 2
 
 
-def test_a_plot_goes_where_it_belongs_or_has_a_place_of_its_own(catalog):
+def test_plot_is_in_its_section_or_in_a_separate_one(catalog):
     made = report(catalog)
     assert [[p.name for p in part.pictures] for part in html.parts_of(made)] == [["speed-train"]]
     parts = html.parts_of(replace(made, sections=()))
@@ -218,7 +218,7 @@ def test_a_plot_goes_where_it_belongs_or_has_a_place_of_its_own(catalog):
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_what_went_wrong_stands_above_the_tables(catalog, quick):
+def test_failures_come_before_the_tables(catalog, quick):
     this = block("plain", "new")
     broken = Record(this.id, "new", "new", "verify", "variant", 0, 2, "failed", "it broke <here>")
     made = report_of(Plan("s", "q", "what", (this,), overrides={"quick": quick}), [broken], catalog, {})
@@ -247,7 +247,7 @@ def test_the_same_report_gives_the_same_page(catalog):
     assert html.render(made) == html.render(made)
 
 
-def test_svgs_keep_to_themselves(catalog):
+def test_svgs_have_separate_ids_and_no_fixed_colours(catalog):
     (plot,) = plots.plots_of(report(catalog))
     one, other = svg_of(plot), svg_of(replace(plot, name="another"))
     assert one == svg_of(plot)
@@ -266,7 +266,7 @@ def test_svgs_keep_to_themselves(catalog):
         assert "DejaVu" not in text
 
 
-def test_colours_and_references_are_the_page_s():
+def test_svg_colours_and_ids_are_adapted_to_the_page():
     svg = b"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 72 36" width="72pt">
     <metadata>x</metadata><defs><style>*{a:b}</style><path id="m" style="stroke: #FFFFFF"/></defs><g id="g" clip-path="url(#m)">
     <use xlink:href="#m" style="fill: #0072b2; font: bold 8.5px 'DejaVu Sans', Arial"/><path style="fill: #123456"/></g></svg>"""
@@ -292,7 +292,7 @@ class Counted(list):
         return super().__iter__()
 
 
-def test_no_block_goes_through_all_records_by_itself(catalog):
+def test_records_are_read_a_fixed_number_of_times(catalog):
     passes = []
     for blocks in (3, 12):
         plan = plan_of_many(blocks, trained=blocks)

@@ -131,7 +131,7 @@ def page(catalog) -> str:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_browser_shows_it_whole(page, tmp_path, width):
+def test_browser_shows_the_whole_page(page, tmp_path, width):
     said, console, asked = browse(tmp_path, width, page)
     assert console == ""
     assert asked == set()
@@ -160,7 +160,7 @@ def test_a_browser_shows_it_whole(page, tmp_path, width):
     assert said["plots"]
 
 
-def test_what_slipped_in_would_neither_run_nor_load(page, tmp_path):
+def test_injected_markup_neither_runs_nor_loads(page, tmp_path):
     """Everything is escaped, so this cannot happen; if it did, the page's policy would stop it."""
     bad = (
         '<img src="https://harness.invalid/x.png" onerror="document.title = 1"><script>document.title = "ran"</script>'

@@ -15,7 +15,7 @@ from harness.report.table import Table
         ("−3.2", "-3.2"), ("-9.3", ""), ("+1.2", ""), ("1.2 GFLOP/s", "1200000000"), ("-", ""), ("", ""),
     ],
 )  # fmt: skip
-def test_what_numbers_are_sorted_by(text, value):
+def test_numbers_have_a_sort_value(text, value):
     assert value_of(text, True) == value
     assert value_of(text, False) == ""
 
@@ -33,11 +33,11 @@ def test_what_numbers_are_sorted_by(text, value):
         ("something else", Cell("something else")),
     ],
 )
-def test_verdicts_have_a_look(text, cell):
+def test_verdict_cells_are_parsed(text, cell):
     assert verdict_cell(text) == cell
 
 
-def test_columns_are_numbers_where_all_their_cells_are():
+def test_column_is_numeric_if_all_its_cells_are():
     grid = grid_of(
         Table(
             "t",
@@ -49,7 +49,7 @@ def test_columns_are_numbers_where_all_their_cells_are():
     assert grid.baselines == {0}
 
 
-def test_many_tables_of_the_same_columns_are_one():
+def test_tables_with_the_same_columns_are_joined():
     tables = [
         Table(f"cell {n} · train: memory", ("a", "b"), ((f"{n}", "x"),), ("shared.", f"own {n}.")) for n in range(5)
     ]

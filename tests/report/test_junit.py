@@ -60,7 +60,7 @@ def suite_of(report, tmp_path) -> ElementTree.Element:
     return suite
 
 
-def test_junit_keeps_to_what_all_schemas_allow(report, tmp_path):
+def test_junit_fits_all_schemas(report, tmp_path):
     suite = suite_of(report, tmp_path)
     assert suite.get("name") == report.findings.plan.suite
     trials = sum(len(block.trials) for block in report.findings.plan.blocks)
@@ -68,7 +68,7 @@ def test_junit_keeps_to_what_all_schemas_allow(report, tmp_path):
     assert len(suite.findall("testcase")) == expected
 
 
-def test_junit_says_what_passed_failed_and_was_skipped(nasty, tmp_path):
+def test_junit_has_passed_failed_and_skipped_cases(nasty, tmp_path):
     suite = suite_of(nasty, tmp_path)
     cases = suite.findall("testcase")
     endings = {
@@ -92,13 +92,13 @@ def test_junit_says_what_passed_failed_and_was_skipped(nasty, tmp_path):
     assert broken.find("error").get("type") == "failed"
 
 
-def test_junit_of_a_run_that_measured_nothing_passes_nothing(catalog, tmp_path):
+def test_junit_of_an_empty_run_is_skipped(catalog, tmp_path):
     this = block("a", "b")
     suite = suite_of(report_of(Plan("s", "q", "what", (this,)), [], catalog, {}), tmp_path)
     assert [[c.tag for c in case if c.tag != "system-out"] for case in suite.findall("testcase")] == [["skipped"]] * 2
 
 
-def test_junit_of_what_is_not_timed_passes(catalog, tmp_path):
+def test_junit_of_untimed_trials_passes(catalog, tmp_path):
     this = replace(block("a", "b"), measures=Measures.of(memory=Memory(of=("train",))))
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "", memory([100, 300], [50, 60]))

@@ -66,7 +66,7 @@ def check_latex(text: str, tables: int) -> None:
             assert cells == 1, line
 
 
-def test_latex_compiles_in_theory(report):
+def test_latex_is_well_formed(report):
     check_latex(latex.render(report), len(tables_in(report)) + bool(report.claims))
 
 
@@ -81,7 +81,7 @@ def test_latex_escapes_every_special():
     assert latex.escape("é 中") == "é 中"
 
 
-def test_latex_says_when_pdflatex_will_not_do(nasty, catalog):
+def test_latex_recommends_lualatex_for_other_scripts(nasty, catalog):
     assert "lualatex" in latex.render(nasty)
     this = block("a", "b")
     plain = report_of(Plan("s", "é × −", "what", (this,)), [], catalog, {})
@@ -90,7 +90,7 @@ def test_latex_says_when_pdflatex_will_not_do(nasty, catalog):
         assert re.search(rf"^%.*\\usepackage.*{package}", latex.render(plain), re.MULTILINE)
 
 
-def test_latex_goes_over_pages_and_wraps_where_it_must(nasty):
+def test_latex_uses_longtable_and_wraps_long_cells(nasty):
     many = Table("many", ("level", "ratio", "why"), tuple((f"l{n}", f"{n}.5", "word " * 20) for n in range(31)), ("n",))
     text = latex.render(replace(nasty, sections=(Section("s", "", (many,)),), claims=()))
     check_latex(text, 1)

@@ -44,7 +44,7 @@ def as_read(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def test_a_summary_shows_every_table_as_it_is(report, monkeypatch):
+def test_summary_has_every_table(report, monkeypatch):
     text = github.render(report)
     found = rows_of(text)
     assert len(found) == len(tables_in(report))
@@ -52,7 +52,7 @@ def test_a_summary_shows_every_table_as_it_is(report, monkeypatch):
         assert rows == [[as_read(cell) for cell in row] for row in (one.headers, *one.rows)]
 
 
-def test_a_summary_begins_with_the_claims_and_warns_in_plain_words(nasty):
+def test_summary_begins_with_claims_and_has_no_workflow_commands(nasty):
     text = github.render(nasty)
     tokens = [shown(token) for token in MarkdownIt().enable("table").parse(text) if token.type == "inline"]
     assert tokens[0] == as_read(nasty.question)
@@ -65,7 +65,7 @@ def test_a_summary_begins_with_the_claims_and_warns_in_plain_words(nasty):
     assert "<b>" not in text
 
 
-def test_a_summary_fits_and_says_what_it_left_out(nasty):
+def test_summary_fits_the_limit_and_counts_omitted_parts(nasty):
     big = Table("big", ("a", "b"), tuple((f"row {n}", "é" * 50) for n in range(100)))
     large = replace(nasty, sections=tuple(Section(f"s{n}", "", (big,)) for n in range(12)))
     assert github.LIMIT == 1024 * 1024
@@ -79,7 +79,7 @@ def test_a_summary_fits_and_says_what_it_left_out(nasty):
         assert len(github.render(large, room).encode()) <= max(room, 1000)
 
 
-def test_a_summary_is_added_to_the_step_s_once(nasty, tmp_path, monkeypatch):
+def test_summary_is_added_to_the_step_once(nasty, tmp_path, monkeypatch):
     step, folder = tmp_path / "step", tmp_path / "run"
     step.write_text("before")
     folder.mkdir()

@@ -55,7 +55,7 @@ def section_in(report: Report) -> Section:
     return found
 
 
-def test_without_a_section_its_quantities_are_a_table():
+def test_kind_without_a_section_gets_a_table_of_quantities():
     report = report_with(analyse=weights)
     assert report.problems == ()
     assert section_in(report) == Section(
@@ -67,7 +67,7 @@ def test_without_a_section_its_quantities_are_a_table():
     assert [(q.level, q.verdict) for q in report.findings.quantities] == [("a", ""), ("b", "more")]
 
 
-def test_its_own_section_stands_in_every_format():
+def test_section_of_a_kind_appears_in_every_format():
     def section(found):
         rows = tuple((trial.trial.level, str(trial.stages["sway"][0]["weight"])) for trial in found.data.trials)
         return Section("Sway of models", "Less is calmer.", (Table("Sway", ("level", "amount"), rows),))
@@ -81,7 +81,7 @@ def test_its_own_section_stands_in_every_format():
 
 
 @pytest.mark.parametrize("kind", [{}, {"analyse": lambda data: []}, {"section": lambda found: None}])
-def test_a_kind_with_nothing_to_show_adds_nothing(kind):
+def test_kind_without_results_adds_nothing(kind):
     report = report_with(**kind)
     assert (report.sections, report.problems) == ((), ())
 
@@ -112,7 +112,7 @@ def spoils(data):
         ("no.such_module:analyse", "importing no.such_module failed"),
     ],
 )  # fmt: skip
-def test_an_analysis_that_fails_is_named(analyse, problem):
+def test_failing_analysis_is_reported(analyse, problem):
     report = report_with(analyse=analyse)
     (named,) = report.problems
     assert named.startswith(f"{OWNER}: ")
@@ -134,7 +134,7 @@ def test_an_analysis_that_fails_is_named(analyse, problem):
         ("no.such_module:section", "importing no.such_module failed"),
     ],
 )  # fmt: skip
-def test_a_section_that_fails_is_named_and_the_rest_is_there(section, problem):
+def test_failing_section_is_reported_and_the_rest_is_shown(section, problem):
     report = report_with(analyse=weights, section=section)
     (named,) = report.problems
     assert named.startswith(f"{OWNER}: ")
@@ -143,13 +143,13 @@ def test_a_section_that_fails_is_named_and_the_rest_is_there(section, problem):
     assert len(report.findings.quantities) == 2
 
 
-def test_a_plugin_changes_copies_only():
+def test_plugin_receives_copies():
     report = report_with(analyse=spoils)
     (kind,) = report.findings.kinds
     assert [trial.stages["sway"][0] for trial in kind.data.trials] == [{"weight": 1024}, {"weight": 2048}]
 
 
-def test_amounts_that_may_be_negative_have_no_ratio():
+def test_quantities_with_negative_values_have_no_ratio():
     stored = {"a": {"weight": -4, "drift": -1.5}, "b": {"weight": 2, "drift": 3.0}}
     report = report_with(stored, analyse=weights)
     assert report.problems == ()
@@ -158,7 +158,7 @@ def test_amounts_that_may_be_negative_have_no_ratio():
     assert (drift.ratio, drift.verdict) == (None, "")
 
 
-def test_records_of_a_kind_that_no_plugin_provides_are_named():
+def test_records_of_an_unknown_kind_are_reported():
     this = replace(block("a", "b"), measures=Measures.of(sway=Settings()))
     report = report_of(Plan("s", "q", "what", (this,)), [], Catalog(load_plugins([TOY])), {})
     assert report.problems == ("no plugin provides the kind of measurement 'sway', so its records are not shown",)

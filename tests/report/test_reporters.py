@@ -26,7 +26,7 @@ from harness.report.formats import (
 from harness.report.report import report_of
 
 
-def test_every_reporter_writes_what_it_says(report, catalog, tmp_path, monkeypatch):
+def test_every_reporter_writes_the_files_that_it_names(report, catalog, tmp_path, monkeypatch):
     monkeypatch.delenv(github.VARIABLE, raising=False)
     for name, entry in catalog.entries(Reporter).items():
         if name == "plots":  # slow, and with tests of its own
@@ -40,7 +40,7 @@ def test_every_reporter_writes_what_it_says(report, catalog, tmp_path, monkeypat
         assert {path: path.read_bytes() for path in written} == before, name
 
 
-def test_json_is_json_and_says_its_format(report, tmp_path):
+def test_json_is_valid_and_has_its_format_number(report, tmp_path):
     (path,) = json_report.write(report, tmp_path)
 
     def refuse(word: str):
@@ -57,7 +57,7 @@ def test_json_has_no_infinities():
     assert json.loads(json_report.text_of(data)) == {"a": [None, [None, 1.5]], "b": {"c": None}, "d": True}
 
 
-def test_csv_has_names_as_they_are(nasty, tmp_path):
+def test_csv_has_unescaped_names(nasty, tmp_path):
     tables.write(nasty, tmp_path)
     with (tmp_path / "tables" / "comparisons.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -65,7 +65,7 @@ def test_csv_has_names_as_they_are(nasty, tmp_path):
     assert {row["axis|&"] for row in rows} == {NASTY}
 
 
-def test_the_text_is_the_terminal_s_without_where_it_lies(report, tmp_path):
+def test_text_file_equals_the_terminal_output_without_the_path(report, tmp_path):
     (path,) = terminal.write(report, tmp_path)
     text = path.read_text()
     assert text == terminal.render(report).replace("\x1b[31m", "") + "\n"
@@ -88,7 +88,7 @@ def test_all_reporters_are_fast_and_torch_free(catalog):
     assert tensorboard.__name__.startswith("harness.report.formats")
 
 
-def test_no_name_or_reason_commands_a_terminal(nasty):
+def test_no_report_contains_control_characters(nasty):
     for text in (terminal.render(nasty), markdown.render(nasty), github.render(nasty), latex.render(nasty)):
         assert not set("\x00\x1b\x7f") & set(text)
     assert "31m" not in terminal.render(nasty)  # a colour is gone, not shown by its code
@@ -109,7 +109,7 @@ def test_no_name_or_reason_commands_a_terminal(nasty):
         ("a=b", "a=b"),
     ],
 )
-def test_nothing_in_a_spreadsheet_is_a_formula(catalog, tmp_path, cell, written):
+def test_no_csv_cell_is_a_formula(catalog, tmp_path, cell, written):
     this = block("a", cell)
     records = [record(this, level, n, [1e6] * 10) for level in ("a", cell) for n in range(5)]
     tables.write(report_of(Plan("s", "q", "what", (this,)), records, catalog, {}), tmp_path)

@@ -10,7 +10,7 @@ from harness.records.plan import Plan
 from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 
 
-def test_commands_do_the_same_again():
+def test_commands_reproduce_the_run():
     this = block("a", "b")
     plan = Plan("my suite", "q", "what", (this,))
     assert commands_of(plan) == ["harness run 'my suite.yaml'"]
@@ -25,7 +25,7 @@ def test_commands_do_the_same_again():
     ]
 
 
-def test_facts_are_rows_of_text():
+def test_machine_facts_are_rows_of_text():
     facts = {
         "python": "3.11",
         "cores": 2,

@@ -16,7 +16,7 @@ def suite(says: str, expect: str) -> str:
     return text + CLAIM.replace("SAYS", says).replace("EXPECT", expect)
 
 
-def test_a_folder_ends_with_one_page_and_is_taken_up_again(tmp_path: Path):
+def test_suite_batch_ends_with_one_page_and_resumes(tmp_path: Path):
     """The second suite has a mistake at first: nothing is measured before all are planned."""
     suites = tmp_path / "many"
     suites.mkdir()

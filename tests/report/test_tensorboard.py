@@ -84,7 +84,7 @@ def test_each_run_has_its_curves(files):
     assert times[20] == pytest.approx(1767323045.0)
 
 
-def test_the_mean_is_the_report_s_and_has_its_numbers(files):
+def test_mean_curve_equals_the_report(files):
     report, _, folder = files
     found = scalars_in(folder / "tensorboard" / "all.fast-loose" / "mean" / "events.out.tfevents.harness")
     one = report.findings.learning.learned[0]
@@ -96,7 +96,7 @@ def test_the_mean_is_the_report_s_and_has_its_numbers(files):
     assert found["train/step_time ratio"][0][1] == pytest.approx(2.0, rel=1e-3)
 
 
-def test_the_same_records_give_the_same_bytes_and_nothing_twice(files, catalog):
+def test_same_records_give_the_same_bytes(files, catalog):
     report, written, folder = files
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in written}
     assert tensorboard.write(report, folder) == written
@@ -110,7 +110,7 @@ def test_the_same_records_give_the_same_bytes_and_nothing_twice(files, catalog):
     assert (folder / "tensorboard" / "all.plain" / "notes.txt").exists()
 
 
-def test_long_curves_are_thinned_and_end_where_they_end(catalog):
+def test_long_curves_are_thinned_and_keep_their_last_point(catalog):
     pytest.importorskip("tensorboard", reason=NEEDED)
     this = learning_block("a", "b", steps=5000, evaluations=4)
     one = run(this, "a", 0, close=0.5, evaluated=(0, 1250, 2500, 3750, 5000), planned=5000)
@@ -123,7 +123,7 @@ def test_long_curves_are_thinned_and_end_where_they_end(catalog):
     assert curves[1][1]["train/learning_rate"] == 1.0
 
 
-def test_names_that_are_no_names_of_files_get_folders_of_their_own(catalog):
+def test_invalid_file_names_are_replaced(catalog):
     this = block("a b", "a/b", "a-b", "..", "%", "ключ", "x" * 300)
     names = tensorboard.folders_of(Plan("s", "q", "what", (replace(this, context={"data": "../up"}),)))
     assert len(set(names.values())) == 7
@@ -131,7 +131,7 @@ def test_names_that_are_no_names_of_files_get_folders_of_their_own(catalog):
     assert not {"..", "."} & set(names.values())
 
 
-def test_every_parameter_is_there_once_as_a_plain_value():
+def test_every_hyperparameter_appears_once_as_a_plain_value():
     this = block("a", "b")
     trial = replace(
         this.trials[1],
@@ -146,7 +146,7 @@ def test_every_parameter_is_there_once_as_a_plain_value():
     }  # fmt: skip
 
 
-def test_without_tensorboard_the_report_says_how_to_get_it_where_there_is_something(catalog, tmp_path):
+def test_missing_tensorboard_is_reported_if_there_are_curves(catalog, tmp_path):
     report = learnt(catalog)
     with patch.object(tensorboard, "find_spec", lambda name: None):
         assert tensorboard.write(report, tmp_path) == []
@@ -256,7 +256,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     assert {"ProfilerStep#0", "ProfilerStep#1"} <= {event.get("name") for event in json.loads(plain)["traceEvents"]}
 
 
-def test_a_trial_that_failed_is_a_session_that_failed(catalog, tmp_path):
+def test_failed_trial_is_a_failed_session(catalog, tmp_path):
     pytest.importorskip("tensorboard", reason=NEEDED)
     this = block("a", "b")
     records = [record(this, level, n, [1e6] * 10) for level in "a" for n in range(5)]
@@ -268,7 +268,7 @@ def test_a_trial_that_failed_is_a_session_that_failed(catalog, tmp_path):
     assert set(events) == {"all.a/mean", "all.b/mean"}
 
 
-def test_runs_that_time_ends_have_curves_too(catalog):
+def test_runs_limited_by_time_have_curves(catalog):
     this = learning_block("a", "b", steps=0, seconds=4.0, metric="error")
     records = []
     for seed, pace in enumerate((1, 2)):

@@ -59,7 +59,7 @@ def gates_by_hand(rnn, x, layer, suffix):
 
 @pytest.mark.parametrize(("name", "more"), [("rnn", {}), ("rnn", {"nonlinearity": "relu"}), ("lstm", {}), ("gru", {})])
 @pytest.mark.parametrize("which", [0, 1])
-def test_gates_of_every_layer_and_direction_at_valid_steps(name, more, which):
+def test_gate_statistics_use_valid_steps_only(name, more, which):
     model = build(BUILDS[name][which], num_layers=2, bidirectional=True, **more)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
@@ -100,7 +100,7 @@ def test_gates_of_every_layer_and_direction_at_valid_steps(name, more, which):
         assert found[key] == pytest.approx(float(value.detach()), abs=1e-12), key
 
 
-def test_a_gate_that_keeps_half_has_a_half_life_of_one_step():
+def test_constant_gate_has_a_known_half_life():
     model = build(torch_rnn.lstm)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
@@ -122,7 +122,7 @@ FACTS = [
 
 @pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts.task)
 @pytest.mark.parametrize("kind", ["lstm", "both", "packed", "transformer"])
-def test_gradients_by_lag_are_each_rows_own(facts, kind):
+def test_gradients_by_lag_are_computed_per_row(facts, kind):
     if kind == "transformer":
         model = transformer(facts, hidden_size=8, heads=2)
     else:
@@ -167,7 +167,7 @@ def test_gradients_by_lag_are_each_rows_own(facts, kind):
 
 @pytest.mark.parametrize("kind", [torch_rnn.gru, transformer])
 @pytest.mark.parametrize("training", [True, False])
-def test_asking_changes_nothing(kind, training):
+def test_health_probe_changes_nothing(kind, training):
     """Neither weights, gradients, random numbers, modes nor dropout; and there is no chance in the answer."""
     more = {"heads": 2, "dropout": 0.5} if kind is transformer else {"num_layers": 2, "dropout": 0.5}
     recipe = dropout(Recipe(), features=0.5, embedding=0.5)

@@ -85,7 +85,7 @@ def test_one_window_over_everything_is_the_default_step(facts, build):
 
 
 @pytest.mark.parametrize(("build", "packed"), [(lstm, False), (lstm, True), (scratch_gru, False)])
-def test_windows_of_steps_are_a_loop_with_detach(build, packed):
+def test_windows_agree_with_a_loop_with_detach(build, packed):
     """Each window that has labels makes an update from its own; the others only carry the state."""
     facts = TASKS[2]
     batch = batch_of(facts)
@@ -114,7 +114,7 @@ def test_windows_of_steps_are_a_loop_with_detach(build, packed):
 @pytest.mark.parametrize("facts", TASKS[:2], ids=lambda facts: facts.task)
 @pytest.mark.parametrize("how", ["last", "mean"])
 @pytest.mark.parametrize("build", [lstm, scratch_gru])
-def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, how, build):
+def test_sequence_gradient_is_truncated_at_the_last_window(facts, how, build):
     """One update from the mean over all rows, each cut from its own past at the window in which it ends."""
     batch = batch_of(facts)
     loss, weights, phases = after_a_step(tbptt(pool(Recipe(), how=how), window=4), build, facts, batch)
@@ -139,7 +139,7 @@ def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, 
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
-def test_windows_run_where_forward_was_wrapped(monkeypatch):
+def test_windows_use_the_wrapped_forward(monkeypatch):
     """What changes `forward` gets each window; here autocast."""
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: True)
     seen = []
@@ -156,7 +156,7 @@ def test_windows_run_where_forward_was_wrapped(monkeypatch):
     assert seen == [((2, 4, 64), True, False), ((2, 4, 64), True, False), ((2, 2, 64), True, True)]
 
 
-def test_truncation_is_for_one_direction_and_a_state_that_is_handed_on(catalog):
+def test_truncation_requires_one_direction_and_a_carried_state(catalog):
     with pytest.raises(UserError, match="tbptt needs carry, which transformer does not offer"):
         verify_level({**base("lstm"), "model": "transformer"}, {"use": ["tbptt"]}, catalog=catalog)
     finding = verify_level(base("lstm", bidirectional=True), {"use": ["tbptt"]}, catalog=catalog)
@@ -181,7 +181,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("kind", EXPECTED)
 @pytest.mark.parametrize("warm_up", [0, 4])
-def test_rates_by_update(kind, warm_up):
+def test_schedules_give_the_rate_of_each_update(kind, warm_up):
     recipe = schedule(adam(Recipe(), lr=0.02), kind=kind, warm_up=warm_up, total=16, final=0.1)
     built, rates = live_of(recipe, gru, TASKS[0], torch.float32), []
     for _ in range(20):
@@ -195,7 +195,7 @@ def test_rates_by_update(kind, warm_up):
         assert rate == pytest.approx(0.02 * expected, rel=1e-9), number
 
 
-def test_a_schedule_is_put_back_with_its_optimizer():
+def test_schedule_is_restored_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
     from harness.measure.runtime.member import clone, load_state
 
@@ -231,7 +231,7 @@ def test_a_schedule_changes_the_update(catalog):
 
 
 @pytest.mark.parametrize("facts", TASKS, ids=lambda facts: facts.task)
-def test_dropout_acts_on_what_is_read_while_training(facts):
+def test_dropout_acts_in_training_only(facts):
     """Dropped elements are zero, the others grow; evaluation is the plain model's."""
     recipe = dropout(Recipe(), features=0.25, embedding=0.5)
     model, plain = live_of(recipe, gru, facts).model, live_of(Recipe(), gru, facts).model
@@ -249,7 +249,7 @@ def test_dropout_acts_on_what_is_read_while_training(facts):
     assert torch.equal(model.predict(batch), plain.predict(batch))
 
 
-def test_dropout_is_another_model_and_wants_a_share(catalog):
+def test_dropout_changes_the_model_and_validates_its_rate(catalog):
     for use in (["dropout"], ["from_scratch", {"name": "dropout", "embedding": 0.2}, "segment"]):
         finding = verify_level(base("lstm"), {"use": use}, catalog=catalog)
         assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding

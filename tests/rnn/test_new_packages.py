@@ -82,7 +82,7 @@ def test_the_commands_of_each_readme_work(tmp_path):
 
 
 @pytest.mark.slow
-def test_types_are_right(tmp_path):
+def test_packages_pass_mypy(tmp_path):
     """By mypy as the packages set it up, with nothing but the harness to look into."""
     if not find_spec("mypy"):
         pytest.skip("mypy is not installed")

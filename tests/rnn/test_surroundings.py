@@ -38,7 +38,7 @@ def plan_of(level: str, catalog) -> Plan:
         ("{name: allocator, keep_mib: 2}", {"MALLOC_MMAP_THRESHOLD_": "2097152", "MALLOC_TRIM_THRESHOLD_": "2097152"}),
     ],
 )
-def test_surroundings_are_variables(use, environment, catalog):
+def test_environment_factors_set_variables(use, environment, catalog):
     (block,) = plan_of(use, catalog).blocks
     assert environment.items() <= block.trials[1].environment.items()
     assert block.trials[1].changes == "rounding"
@@ -53,6 +53,6 @@ def test_surroundings_are_variables(use, environment, catalog):
         ("{name: allocator, preload: nowhere.so}", "allocator: preload = 'nowhere.so': file not found."),
     ],
 )
-def test_impossible_surroundings(use, message, catalog):
+def test_impossible_environments_are_refused(use, message, catalog):
     with pytest.raises(UserError, match=re.escape(message)):
         plan_of(use, catalog)

@@ -112,7 +112,7 @@ def test_copying(ask):
 
 
 @pytest.mark.parametrize(("ask", "loss"), [("all", 10 * math.log(8) / 50), ("answer", math.log(8))])
-def test_a_net_without_memory_copies_nothing(ask, loss):
+def test_memoryless_model_copies_nothing(ask, loss):
     """Sure of the blanks, and of nothing beyond: the paper's baseline."""
     data = copy_memory(lag=30, examples=50, test_examples=20, ask=ask)
     batch = collate(data.test)
@@ -132,7 +132,7 @@ def test_a_net_without_memory_copies_nothing(ask, loss):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_seed_is_a_data_set(name, catalog):
+def test_seed_determines_the_dataset(name, catalog):
     code = {"adding": adding, "copy_memory": copy_memory}[name]
     one, same, other = (collate(everything(code(**SMALL[name], seed=seed))) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, same.tokens)
@@ -193,7 +193,7 @@ def test_optimizations_keep_their_promises(name, model, level, catalog):
         ("{name: copy_memory, test_examples: 0}", "test_examples = 0: each must be at least 1."),
     ],
 )
-def test_what_cannot_be_drawn(dataset, message, catalog):
+def test_impossible_parameters_are_refused(dataset, message, catalog):
     assert re.match(r"suite.yaml:\d+:\d+: dataset \w+ \(plugin", said := refused(dataset, catalog))
     assert message in said
 

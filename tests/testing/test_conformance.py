@@ -115,13 +115,13 @@ def test_imports_of_torch_are_found(tmp_path, monkeypatch):
     assert heavy[1].run().found == "importing heavy_code:step_time imports torch"
 
 
-def test_what_cannot_be_tested_is_no_failure(catalog):
+def test_untestable_promise_is_no_failure(catalog):
     (case,) = cases("linear", catalog=catalog, only=["torch-free-plugin"])
     with pytest.raises(unittest.SkipTest, match="in one file"):
         case.check()
 
 
-def test_a_wrong_name_is_reported(catalog):
+def test_unknown_name_is_reported(catalog):
     with pytest.raises(UserError, match="Did you mean gradients"):
         cases("linear", catalog=catalog, only=["gradient"])
     with pytest.raises(UserError, match="linear"):
@@ -147,7 +147,7 @@ def test_conform_prints_each_result(tmp_path, monkeypatch):
     assert conform("apart", "--only", "gradients").returncode == 2  # not a promise of datasets
 
 
-def test_the_kit_under_pytest(tmp_path):
+def test_conformance_cases_run_under_pytest(tmp_path):
     """In the tests of a plugin, a kept promise passes, a broken one fails with its sentence, and others are skipped."""
     (tmp_path / "test_mine.py").write_text(
         f"""

@@ -25,7 +25,7 @@ def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **asked) ->
     return [(change.level, change.verdict) for change in comparison.ratios], gate_of(comparison)
 
 
-def test_equal_runs_are_fine(run_of):
+def test_equal_runs_pass_the_gate(run_of):
     verdicts, answer = outcome(run_of(1.1, 1), run_of(1.1, 2))
     assert verdicts == [("other", "equivalent")]
     assert (answer.code, answer.worse, answer.open) == (0, (), ())
@@ -41,14 +41,14 @@ def test_five_percent_slower_fails_the_gate_and_faster_does_not(run_of):
     assert answer.code == 0
 
 
-def test_the_margin_is_the_smaller_one_of_the_suites_or_the_given_one(run_of):
+def test_margin_is_the_given_one_or_the_smaller_of_both_suites(run_of):
     wide = block("plain", "other", speed=Speed(margin=0.2))
     assert outcome(run_of(1.1, 1), run_of(1.155, 2, wide))[1].code == 1
     assert outcome(run_of(1.1, 1, wide), run_of(1.155, 2, wide))[1].code == 0
     assert outcome(run_of(1.1, 1), run_of(1.155, 2), margin=0.2)[1].code == 0
 
 
-def test_another_processor_is_flagged_and_leaves_the_gate_open_until_it_is_allowed(run_of):
+def test_different_processor_leaves_the_gate_open_unless_allowed(run_of):
     there = {**FACTS, "processor": "Made 2", "platform": "Linux 2"}
     a, b = run_of(1.1, 1), run_of(1.155, 2, facts=there)
     comparison = compare_runs(a, b, ComparisonOptions())
@@ -65,7 +65,7 @@ def test_another_processor_is_flagged_and_leaves_the_gate_open_until_it_is_allow
 
 
 @pytest.mark.parametrize("fact", ["python", "torch", "git", "plugins"])
-def test_versions_are_shown_and_rule_out_nothing(run_of, fact):
+def test_different_versions_are_shown_and_stay_comparable(run_of, fact):
     values = {"git": {"commit": "b" * 40, "dirty": True}, "plugins": {"test": "1"}}
     comparison = compare_runs(
         run_of(1.1, 1), run_of(1.1, 2, facts={**FACTS, fact: values.get(fact, "9.9")}), ComparisonOptions()
@@ -94,7 +94,7 @@ def changed(made: Block, level: str | None = None, **fields) -> Block:
         ({"environment": {"MALLOC": "other"}}, "environment"),
     ],
 )
-def test_another_trial_is_not_comparable_and_the_field_is_named(run_of, fields, field):
+def test_different_trials_are_not_comparable(run_of, fields, field):
     a, b = run_of(1.1, 1), run_of(1.1, 2, changed(TWO, **fields))
     comparison = compare_runs(a, b, ComparisonOptions())
     (ratio,) = comparison.ratios
@@ -124,20 +124,20 @@ def test_a_version_of_a_plugin_is_shown(run_of):
     assert gate_of(comparison).code == 0
 
 
-def test_another_work_set_is_not_comparable_and_another_budget_is(run_of):
+def test_different_work_set_is_not_comparable_but_budget_is(run_of):
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(batches=4))))[1].code == 4
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(cache="cold"))))[1].code == 4
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(budget=4))))[1].code == 0
 
 
-def test_another_device_is_flagged(run_of):
+def test_different_device_is_flagged(run_of):
     comparison = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, device="cuda")), ComparisonOptions())
     assert comparison.ratios[0].flags == ("other machine",)
     assert comparison.times[0].verdict == "not comparable"
     assert gate_of(comparison).code == 4
 
 
-def test_what_failed_in_b_comes_before_what_is_slower(side):
+def test_failure_in_b_takes_precedence_over_slower(side):
     three = block("plain", "other", "third")
     a = side(timed(three, {"other": 1.1, "third": 1.1}, seed=1), three)
     b = side([failure(three, "third"), *timed(three, {"other": 1.2}, seed=2)], three)
@@ -154,7 +154,7 @@ def test_what_failed_in_b_comes_before_what_is_slower(side):
     assert "in A: failed: it broke" in answer.open[0]
 
 
-def test_noise_is_undecided(run_of):
+def test_noisy_comparison_is_undecided(run_of):
     verdicts, answer = outcome(run_of(1.1, 1, noise=0.05), run_of(1.1, 2, noise=0.05))
     assert verdicts == [("other", "undecided")]
     assert answer.code == 4
@@ -177,7 +177,7 @@ def test_runs_far_apart_are_assumed_to_differ_by_more(run_of):
     assert (measured.verdict, measured.flags) == ("equivalent", ())
 
 
-def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
+def test_first_look_and_few_processes_are_undecided(run_of):
     quick = block("plain", "other", speed=Speed(quick=True))
     verdicts, answer = outcome(run_of(1.1, 1), run_of(1.5, 2, quick, processes=1))
     assert verdicts == [("other", "undecided")]
@@ -188,7 +188,7 @@ def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
     assert answer.code == 4
 
 
-def test_if_one_run_needs_cpu_time_both_use_it(side):
+def test_both_runs_use_cpu_time_if_one_needs_it(side):
     """In A the core was shared by the variant alone, whose wall time is twice its CPU time."""
     shared = timed(TWO, {"other": 1.1}, seed=1)
     for each in shared:
@@ -202,7 +202,7 @@ def test_if_one_run_needs_cpu_time_both_use_it(side):
     assert ratio.b == pytest.approx(1.1, abs=0.01)
 
 
-def test_an_answer_that_is_wrong_on_purpose_is_not_ranked(run_of):
+def test_declared_wrong_answer_is_unranked(run_of):
     wrong = changed(TWO, "other", changes="answer")
     verdicts, answer = outcome(run_of(1.1, 1, wrong), run_of(1.5, 2, wrong))
     assert verdicts == [("other", "unranked")]
@@ -210,7 +210,7 @@ def test_an_answer_that_is_wrong_on_purpose_is_not_ranked(run_of):
     assert answer.open == ("the two runs have nothing that can be compared",)
 
 
-def test_levels_and_contexts_that_only_one_run_has(side):
+def test_levels_and_contexts_of_one_run_are_listed(side):
     a_only, shared = replace(TWO, context={"cell": "a"}), replace(TWO, context={"cell": "b"})
     bigger = replace(block("plain", "other", "more"), context={"cell": "b"})
     b_only = replace(TWO, context={"cell": "c"})
@@ -227,7 +227,7 @@ def test_levels_and_contexts_that_only_one_run_has(side):
     assert gate_of(back).code == 4
 
 
-def test_another_question_leaves_nothing(side):
+def test_different_axis_or_context_leaves_nothing_to_compare(side):
     a = side(timed(TWO, {"other": 1.1}), TWO)
     b = side(timed(block("plain", "other"), {"other": 1.1}), block("plain", "other"))
     b = replace(b, plan=replace(b.plan, axis="something else"))
@@ -240,7 +240,7 @@ def test_another_question_leaves_nothing(side):
     assert answer.code == 4
 
 
-def test_what_one_run_does_not_time_is_missing(side):
+def test_mode_that_one_run_does_not_time_is_missing(side):
     both = block("plain", "other", speed=Speed(of=("train", "inference")))
     a = side(timed(both, {"other": 1.1}), both)
     b = side(timed(TWO, {"other": 1.1}, seed=1), TWO)
@@ -250,7 +250,7 @@ def test_what_one_run_does_not_time_is_missing(side):
     assert compare_runs(b, a, ComparisonOptions()).only_in_b == ("all · inference",)
 
 
-def test_mistakes_name_what_is_known(run_of):
+def test_errors_suggest_known_names(run_of):
     a, b = run_of(1.1, 1), run_of(1.1, 2)
     for asked, words in (
         ({"only": {"wath": ["x"]}}, "neither run has an axis of this name. Did you mean what?"),
@@ -262,7 +262,7 @@ def test_mistakes_name_what_is_known(run_of):
         assert words in str(error.value)
 
 
-def test_a_slower_one_of_many_may_be_chance(side):
+def test_one_slower_level_among_many_is_undecided(side):
     """What is just clear alone is not so among twelve."""
     names = [f"l{i:02}" for i in range(12)]
     many, two = block("plain", *names), block("plain", "l00")
@@ -281,7 +281,7 @@ def test_a_slower_one_of_many_may_be_chance(side):
 CLAIM = Claim("Other is slower", "other", "step_time", "higher", 0.05, "train", {}, "all", "ratio")
 
 
-def test_a_claim_that_held_and_fails_fails_the_gate(side):
+def test_changed_claims_decide_the_gate(side):
     def run(ratio: float, seed: int, claim: Claim = CLAIM, noise: float = 0.002, facts=FACTS) -> RunData:
         return side(timed(TWO, {"other": ratio}, seed=seed, noise=noise), TWO, claims=(claim,), facts=facts)
 
@@ -306,7 +306,7 @@ def test_a_claim_that_held_and_fails_fails_the_gate(side):
     assert compare_runs(b, a, ComparisonOptions()).claims[0].change == "new: holds"
 
 
-def test_in_a_design_the_combinations_are_compared(side):
+def test_combinations_of_a_design_are_compared(side):
     trials = [Trial(name, SPEC, SPEC, (), 1, 0, "cpu", name, "rounding", on=on) for name, on in
               (("all", ("a", "b")), ("all-a", ("b",)), ("all-b", ("a",)))]  # fmt: skip
     made = Block({}, tuple(trials), Measures.of(speed=Speed()))
@@ -320,7 +320,7 @@ def test_in_a_design_the_combinations_are_compared(side):
     assert {verdict for _, verdict in outcome(a, other)[0]} == {"not comparable"}
 
 
-def test_earlier_runs_say_how_much_runs_differ(run_of):
+def test_earlier_runs_determine_the_scatter(run_of):
     """Where runs are known to scatter by 3 %, five percent say nothing; and absolute times are judged by them."""
     a, b = run_of(1.1, 1), run_of(1.155, 2)
     where = coordinates_of({}, "other", "train")
@@ -335,7 +335,7 @@ def test_earlier_runs_say_how_much_runs_differ(run_of):
     assert gate_of(comparison).code == 1
 
 
-def test_everything_is_shown_and_is_plain_json(side, run_of):
+def test_comparison_has_all_sections_and_plain_json(side, run_of):
     import json
 
     strange = replace(TWO, context={"größe": "a | b, *c*"})

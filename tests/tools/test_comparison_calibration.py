@@ -33,7 +33,7 @@ def shares(between: float, planted: float, spread: Spread | None, ratio: float =
     return found
 
 
-def test_without_what_runs_differ_by_the_interval_is_too_narrow():
+def test_interval_without_run_to_run_scatter_is_too_narrow():
     """Welch's interval alone is honest where runs do not differ, and only there."""
     assert shares(0.0, 0.0, Spread(0.0))["covers"] > 0.92
     assert shares(0.003, 0.0, Spread(0.0))["covers"] < 0.90
@@ -41,20 +41,20 @@ def test_without_what_runs_differ_by_the_interval_is_too_narrow():
 
 
 @pytest.mark.parametrize(("between", "ratio"), [(0.0, 0.0), (0.003, 0.0), (SPREAD_OF_EQUAL, 0.0), (0.012, 0.7)])
-def test_with_it_false_alarms_are_rare_and_the_interval_covers(between, ratio):
+def test_interval_with_run_to_run_scatter_covers(between, ratio):
     found = shares(between, 0.0, None, ratio)
     assert found["covers"] >= 0.93
     assert found.get("slower", 0.0) + found.get("faster", 0.0) <= 0.04
 
 
-def test_five_percent_are_found_and_never_called_equivalent():
+def test_five_percent_are_detected_and_never_equivalent():
     for between in (0.0, SPREAD_OF_EQUAL):
         found = shares(between, 0.05, None)
         assert found["slower"] >= 0.96
         assert not found.get("equivalent")
 
 
-def test_runs_that_scatter_more_than_assumed_need_a_history():
+def test_more_scatter_than_assumed_needs_a_history():
     """With ten earlier runs the interval covers again; with the assumption alone it does not."""
     between = 0.010
     assert shares(between, 0.0, None)["covers"] < 0.8

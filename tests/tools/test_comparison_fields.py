@@ -117,7 +117,7 @@ def test_a_parameter_that_one_run_lacks_is_absent():
     assert (found.name, found.a, found.b) == ("model: bias", "absent", "no")
 
 
-def test_gpus_of_two_models_are_two_machines():
+def test_different_gpu_models_are_different_machines():
     one, other = ({"gpus": 1, "gpu_models": [name]} for name in ("H100", "H200"))
     (found,) = of_machines(run_differences((one, PLAN), (other, PLAN)))
     assert (found.name, found.a, found.b) == ("gpu_models", "H100", "H200")
@@ -136,7 +136,7 @@ def test_a_history_separates_torch_versions_and_not_commits():
     assert run_key(facts, PLAN) != run_key({**facts, "torch": "2"}, PLAN)
 
 
-def test_only_fields_can_be_allowed():
+def test_only_known_fields_can_be_allowed():
     assert parse_allowed(["torch", "seed"]) == {"torch", "seed"}
     with pytest.raises(UserError, match="no such field") as error:
         parse_allowed(["procesor"])

@@ -61,7 +61,7 @@ def test_other_seeds_are_two_samples(side):
     assert gate_of(comparison).code == 1
 
 
-def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_is_part_of_it(side):
+def test_training_length_and_machine_of_timed_training_must_be_equal(side):
     a = learned(side, SCORES)
     assert compare_runs(a, learned(side, SCORES, steps=40), ComparisonOptions()).scores[0].verdict == "not comparable"
     timed_ones = [learned(side, SCORES, steps=0, seconds=3.0) for _ in range(2)]
@@ -86,7 +86,7 @@ def remembered(side, peak: int, kept: int = 100) -> RunData:
     )  # fmt: skip
 
 
-def test_exact_amounts_are_the_same_or_not(side):
+def test_exact_amounts_are_compared_within_the_margin(side):
     a = remembered(side, 1000)
     comparison = compare_runs(a, remembered(side, 1010, kept=0), ComparisonOptions())
     found = {(c.level, c.metric): c.verdict for c in comparison.amounts}

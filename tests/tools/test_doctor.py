@@ -59,7 +59,7 @@ def test_turbo(roots, file, on, off):
 @pytest.mark.parametrize(
     ("limit", "state"), [("max 100000", "ok"), ("50000 100000", "problem"), ("400000 100000", "note")]
 )
-def test_a_container_s_quota(roots, limit, state):
+def test_container_quota_is_reported(roots, limit, state):
     told = roots(sys__fs__cgroup__here="")
     (told.sys / "fs/cgroup/cpu.max").write_text(limit)
     (told.sys / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
@@ -84,7 +84,7 @@ def test_other_load_and_steal(roots):
     assert {f.state for f in found.values()} == {"note"}
 
 
-def test_a_quiet_machine(roots):
+def test_quiet_machine_is_ok(roots):
     told = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\n")
 
     def a_second(_: float) -> None:
@@ -93,13 +93,13 @@ def test_a_quiet_machine(roots):
     assert {result.state for result in doctor.other_load(told, a_second)} == {"ok"}
 
 
-def test_what_is_not_reported_is_not_guessed(roots):
+def test_missing_system_files_give_unknown(roots):
     found = list(doctor.machine(roots(), sleep=lambda seconds: None))
     assert {result.name for result in found} >= {"governor", "cgroup quota", "load", "clock"}
     assert all(result.state == "ok" for result in found if result.name != "clock")
 
 
-def test_memory_that_runs_out(roots):
+def test_low_memory_is_reported(roots):
     (found,) = doctor.memory(roots(proc__meminfo="MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n"))
     assert (found.state, found.what) == ("note", "1.0 of 8.0 GiB free")
 
@@ -118,7 +118,7 @@ def test_the_code_of_every_part_is_imported(tmp_path):
     assert found[-1].what.endswith("1 cannot be used")
 
 
-def test_a_torch_build_with_a_shared_gpu(monkeypatch, tmp_path):
+def test_shared_gpu_is_reported(monkeypatch, tmp_path):
     facts = {
         "torch": "2.13.0", "torch_cpu_capability": "AVX2", "torch_blas": "mkl", "mkldnn": True, "threads": 1, "cores": 2,
         "python": "3.11", "gpus": 1, "cudnn": 90000,

@@ -39,7 +39,7 @@ def test_a_script_repeats_the_trial(catalog, exported, level, mode):
     assert "provide_models" not in made.text
 
 
-def test_a_script_has_the_code_that_the_trial_uses_and_no_other(catalog, exported):
+def test_script_contains_only_the_code_that_the_trial_uses(catalog, exported):
     text = make_script(catalog, exported("adaptive")).text
     assert "def adaptive(recipe: Recipe" in text
     assert 'recipe = shorten(recipe.as_used_by("shorten"), max_norm=1.0)' in text
@@ -72,7 +72,7 @@ def test_a_script_runs_by_itself_and_prints_its_environment_and_times(here):
     assert "ms a step (median" in lines[12]
 
 
-def test_the_check_finds_how_a_script_differs_from_its_trial():
+def test_check_reports_how_a_script_differs_from_its_trial():
     seen = Replay((0.5, 0.25))
     steps = "print('step 1: loss 0.5 (expected 0.5)')\nprint('step 2: loss 0.250001 (expected 0.25)')\n"
     assert find_difference(steps, seen, {}, 60) == ""
@@ -150,7 +150,7 @@ def test_trials_are_found_by_id_level_or_path(planned):
         find_trial(plan, "abc")
 
 
-def test_the_mode_is_the_first_measured_and_training_needs_an_optimizer(planned, catalog):
+def test_default_mode_is_the_first_measured_one(planned, catalog):
     plan = planned("", "measure.speed.of=[inference, train]")
     block, trial = find_trial(plan, "plain")
     assert mode_of(block, trial, catalog, None) == "inference"
@@ -206,7 +206,7 @@ def test_batches_that_cannot_be_made_are_reported(catalog, exported):
         make_script(catalog, exported("backwards", "train", "base.dataset.size=0"))
 
 
-def test_a_machine_that_a_trial_skips_is_named(catalog, exported, monkeypatch):
+def test_trial_that_skips_this_machine_is_reported(catalog, exported, monkeypatch):
     monkeypatch.setattr(scripts, "replay", lambda *rest: Replay(skipped="no such unit"))
     with pytest.raises(UserError, match="plain cannot run here: no such unit"):
         make_script(catalog, exported("plain"))
@@ -266,7 +266,7 @@ def test_a_script_that_does_not_repeat_the_trial_is_not_written(here):
     assert done.stdout.startswith("# One trial of a benchmark in one file.")
 
 
-def test_all_methods_are_kept_if_the_script_fails_without_some(here):
+def test_all_methods_are_included_if_the_script_fails_otherwise(here):
     found = iter(["AttributeError: no predict", ""])
     with patch("harness.tools.export.check.find_difference", lambda *rest: next(found)):
         done = harness("export", "plain", "toy.yaml", "--script", cwd=here)

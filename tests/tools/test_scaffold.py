@@ -118,7 +118,7 @@ def test_ruff_finds_nothing(kind, names, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_rules_of_ruff_are_ours():
+def test_template_uses_the_ruff_rules_of_this_project():
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
     theirs = tomllib.loads(plugin_files(names_of("my-cells"), "model")["pyproject.toml"])["tool"]["ruff"]
     assert theirs["lint"]["select"] == ours["lint"]["select"]
@@ -199,14 +199,14 @@ def test_invalid_names_are_refused(name, part, says):
         ("my-cells", "markdown", "plugin rnn-harness already provides the reporter markdown."),
     ],
 )
-def test_names_in_use_are_refused(name, part, says, own):
+def test_used_names_are_refused(name, part, says, own):
     with pytest.raises(UserError) as caught:
         new_plugin(name, "model", own, part=part)
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("author", ["", "<ada@example.org>", "Ada <ada>", "Ada\n[tool]"])
-def test_an_author_has_a_name(author):
+def test_author_comes_from_git(author):
     with pytest.raises(UserError, match="expected a name, or a name and an address"):
         Author.of(author)
 
@@ -238,7 +238,7 @@ def test_the_default_kind_is_printed(tmp_path):
     assert "with the model my_cell (kind model, the default; see --kind)." in said
 
 
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
+def test_unwritable_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written: Not a directory"):
         harness("new", "plugin", "my-cells", "--into", tmp_path / "file" / "below")
