@@ -1,4 +1,4 @@
-"""Break-evens are where straight lines through logs of ratios cross 0, with the range that the intervals leave open."""
+"""Break-evens: where the lines through the logarithms of ratios cross 0, and the range that the intervals allow."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_each_axis_of_numbers_in_each_other_context(catalog):
 
 
 def test_amounts_are_an_axis_where_they_differ_by_themselves(catalog):
-    """Metrics of counted amounts come from plugins; here is one by hand."""
+    """Counted amounts need metrics of plugins. This test defines one."""
     from harness.plugins.parts import Metric
 
     share = {"10": 0.1, "20": 0.5, "30": 0.8}

@@ -1,4 +1,4 @@
-"""Effects in ablation designs: contrasts that recover what was planted, Holm over them, and what is missing."""
+"""Effects in ablation designs: contrasts recover planted effects, Holm corrects them, and missing trials are reported."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from harness.report.tables.effects import effect_table
 
 
 def made_up(block: Block, mains: dict, pairs: dict | None = None, replicates: int = 7, noise: float = 0.0) -> dict:
-    """Values of each level: the sum of what is on, and of pairs of it, on top of something that each replicate gives
-    to all of its levels alike."""
+    """Values of each level: the sum of its active effects and interactions, plus a value that all levels of a replicate
+    share."""
     random = np.random.default_rng(3)
     shared = random.normal(0, 5, replicates)
     return {
@@ -46,7 +46,7 @@ PAIRS = {("a", "b"): 0.11, ("b", "c"): -0.07}
 def test_a_factorial_recovers_main_effects_and_interactions():
     block = block_of("factorial")
     found = effects("factorial", made_up(block, MAINS, PAIRS), block)
-    # Averaged over the others, each pair counts by half.
+    # Averaged over the other factors, each interaction counts half.
     expected = {"a": 0.3 + 0.055, "b": -0.2 + 0.055 - 0.035, "c": 0.05 - 0.035}
     assert found_by(found, designs.AVERAGE) == pytest.approx(expected, abs=1e-12)
     expected = {"a x b": 0.11, "a x c": 0.0, "b x c": -0.07}
@@ -64,7 +64,7 @@ def test_leave_one_out_effect_has_the_sign_of_the_contribution():
 
 
 def shapley(values: dict[frozenset, float], factors) -> dict[str, float]:
-    """By its definition: what each brings, averaged over all orders of coming in."""
+    """The definition: the contribution of each factor, averaged over all orders of adding the factors."""
     orders = list(itertools.permutations(factors))
     total = dict.fromkeys(factors, 0.0)
     for order in orders:
@@ -76,7 +76,7 @@ def shapley(values: dict[frozenset, float], factors) -> dict[str, float]:
 
 @pytest.mark.parametrize("factors", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")])
 def test_mirror_mean_is_the_shapley_value(factors):
-    """With two factors always, and with more where no three interact."""
+    """Always for two factors, and for more factors without an interaction of three."""
     mains, pairs = {"a": 0.3, "b": -0.2, "d": 1.0}, {("a", "b"): 0.11, ("b", "c"): -0.07, ("a", "d"): 0.5}
     block, whole = block_of("mirror", factors), block_of("factorial", factors)
     found = effects("mirror", made_up(block, mains, pairs), block)
@@ -89,7 +89,7 @@ def test_mirror_mean_is_the_shapley_value(factors):
 
 @pytest.mark.parametrize("design", designs.BASELINES)
 def test_contrast_weights_sum_to_zero(design):
-    """What a replicate gives to all of its trials alike cancels: weights sum to 0."""
+    """A value that all trials of a replicate share cancels, since the weights sum to 0."""
     for factors in (("a", "b"), FACTORS, ("a", "b", "c", "d", "e")):
         levels = designs.combinations(design, factors)
         assert len(set(levels.values())) == len(levels)
@@ -100,7 +100,7 @@ def test_contrast_weights_sum_to_zero(design):
 
 
 def test_single_remaining_factor_has_one_effect():
-    """Where --only has made contexts of the others."""
+    """Here --only has turned the other factors into contexts."""
     for design in ("factorial", "leave-one-out"):
         assert len(designs.contrasts(design, ("a",))) == 1
     kinds = [contrast.kind for contrast in designs.contrasts("mirror", ("a",))]
@@ -148,7 +148,7 @@ def decided(estimate: stats.Estimate) -> tuple[Verdict, str]:
 
 
 def test_effect_that_is_clear_alone_is_corrected_for_many():
-    """p = 0.03 stands alone, and not as one of six effects."""
+    """p = 0.03 is significant alone, but not as one of six effects."""
     block, random = block_of("factorial"), np.random.default_rng(0)
     values = {trial.level: random.normal(0, 1, 8) for trial in block.trials}
     (a, *_) = effects("factorial", values, block)
@@ -187,8 +187,8 @@ def test_ratios_and_differences_are_formatted():
 
 @pytest.mark.parametrize("replicates", [5, 10])
 def test_holm_over_contrasts_controls_the_family_error(replicates):
-    """Nothing is planted; in less than 6 % of experiments is any effect called one at 5 %. The contrasts are not
-    independent, which Holm does not need."""
+    """Nothing is planted. At 5 %, fewer than 6 % of the experiments find an effect. The contrasts are not independent;
+    Holm's method does not need that."""
     random = np.random.default_rng(11)
     for design, factors in (("mirror", FACTORS), ("factorial", ("a", "b", "c", "d"))):
         levels = designs.combinations(design, factors).values()
@@ -197,15 +197,17 @@ def test_holm_over_contrasts_controls_the_family_error(replicates):
         values = random.normal(size=(4000, replicates, len(levels)))
         each = values @ weights.T  # experiments, replicates, effects
         t = np.abs(each.mean(axis=1)) / (each.std(axis=1, ddof=1) / math.sqrt(replicates))
-        # Holm calls some effect one exactly where it calls the clearest, which pays for all of them.
+        # Holm finds some effect exactly if it finds the clearest one, whose p-value is multiplied by the number of
+        # effects.
         critical = stats.t_quantile(1 - 0.05 / 2 / len(made), replicates - 1)
         assert (t.max(axis=1) > critical).mean() < 0.06, design
-        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.3, design  # what it saves from
+        # the part of Holm's method after the first step
+        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.3, design
         first = [2 * stats.t_tail(float(x), replicates - 1) for x in t[0]]
         assert (min(stats.holm_adjusted(first)) <= 0.05) == (t[0].max() > critical)
 
 
-# in a run's findings
+# within the findings of a run
 
 
 def claim(effect: str, expect: str, by: float) -> Claim:
@@ -233,7 +235,7 @@ def test_claim_in_a_mirror_is_about_the_average_effect(catalog):
     assert sizes == pytest.approx(
         {designs.ADDED: 0.9, designs.REMOVED: 0.945, designs.BOTH: 0.9 * math.sqrt(1.05), designs.REST: 1.05}, rel=3e-3
     )
-    assert found.claims[0].answer == "holds"  # with removed from full, 0.945, it would fail
+    assert found.claims[0].answer == "holds"  # relative to "full", "removed" has 0.945: the claim would fail
     assert "0.922" in found.claims[0].reason
 
 

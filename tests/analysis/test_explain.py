@@ -1,4 +1,4 @@
-"""Two profiles that add up to what the clock says: made by hand, and of the toy."""
+"""Explanations of a time difference: two profiles add up to the measured difference."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     assert one.interval[0] < one.ratio < one.interval[1]
     assert one.ratio == pytest.approx(7 / 4, rel=0.01)
     rows = {(row.phase, row.operator): row for row in one.rows}
-    scale = one.seconds[1] / 7  # in the loop's forward, 1.2 ms under the profiler were 6 ms on the clock
+    scale = one.seconds[1] / 7  # in the loop's forward phase, 1.2 ms under the profiler correspond to 6 ms measured
     assert rows["forward", "aten::mm"].seconds == pytest.approx((0.0, 6 * 0.9 / 1.2 * scale), rel=0.01)
     assert rows["forward", "aten::mkldnn_rnn_layer"].seconds[1] == 0.0
     assert rows["backward", UNATTRIBUTED].difference == pytest.approx(0.0, abs=2e-5)
@@ -61,7 +61,7 @@ def test_cpu_time_is_used_on_a_shared_core():
 
 
 def test_profiler_overhead_is_subtracted():
-    """Each operator takes 500 ns more under it, half of that in itself: the same rows come out."""
+    """Under the profiler, each operator takes 500 ns more, half of it in the operator itself. The rows stay the same."""
     measured = timed(plain=3.0, loop=6.0)
     plain, dear = (
         {level: Profiled(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
@@ -124,7 +124,7 @@ def test_untimed_level_is_not_explained():
 
 
 def test_gpu_rows_are_kernels_and_waiting():
-    """Written by hand: there is no GPU here."""
+    """The profile is synthetic, since there is no GPU here."""
     kernels = {"phase": ["forward"], "name": ["void gemm"], "calls": [200], "device": [4_000_000]}
 
     def on_device(level: str, nanoseconds: int) -> Profiled:
@@ -203,7 +203,7 @@ def test_profile_has_each_operator_of_each_phase(toy, catalog, tmp_path):
     assert ("backward", "aten::sin") not in calls
     for phase, wall, between in zip(*(data["phases"][key] for key in ("phase", "wall", "between")), strict=True):
         own = sum(own for where, own in zip(operators["phase"], operators["own"], strict=True) if where == phase)
-        assert own + between == pytest.approx(wall, rel=0.5)  # of medians, which need not add up
+        assert own + between == pytest.approx(wall, rel=0.5)  # medians need not add up
         assert between >= 0
     assert data["plain"] > 0
     assert 0 < data["cost"] < 1e5
@@ -245,7 +245,7 @@ def test_flags_are_read_inside_the_step(toy, catalog):
 
 
 def test_a_planted_cost_is_found(planned, catalog, tmp_path):
-    """Sines are planted, and the explanation says sines. Shares of time, not times."""
+    """The planted cost is sines, and the explanation names sines. The test compares shares of time, not times."""
     (made,) = planned("busy: {use: [{name: busy, times: 400}]}").blocks
     toy = replace(made, measures=Measures.of(speed=Speed(batches=2), profile=Profile(steps=1)))
     builder = TrialBuilder(catalog)
@@ -313,7 +313,7 @@ def test_autograd_node_and_engine_are_one_row():
     assert one is not None
     (row,) = (row for row in one.rows if "MulBackward0" in row.operator)
     assert (row.operator, row.calls) == ("MulBackward0", (5, 5))
-    assert row.seconds[0] == pytest.approx(1e-3 * 4 / 6, rel=0.02)  # the rest of the phase lies between operators
+    assert row.seconds[0] == pytest.approx(1e-3 * 4 / 6, rel=0.02)  # the rest of the phase is outside any operator
     assert sum(each.difference for each in one.rows) == pytest.approx(one.difference, rel=1e-12)
 
 

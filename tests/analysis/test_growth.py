@@ -1,4 +1,4 @@
-"""Claims about what is exact, exponents, and claims about these."""
+"""Growth along an axis (exponents), and claims about exponents and about exact quantities."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_groups_vary_one_axis_in_order():
 
 
 def grown(blocks, laws, name="kept_bytes", claims=(), times=None):
-    """The plan, quantities and growth where `laws[level](length, size)` is how much a level takes; None where it is
-    unknown."""
+    """The plan, quantities and growth if `laws[level](length, size)` is the amount of a level, or None for an unknown
+    amount."""
     plan = Plan("s", "q", "what", blocks, claims=tuple(claims))
     quantities = []
     for each in blocks:
@@ -145,7 +145,7 @@ def along(expect="lower", **more) -> Claim:
 
 
 def noisy(n, size):
-    """Linear but for a wobble, and in context t quadratic."""
+    """Linear with alternating deviations; quadratic in context t."""
     return (n if size == "s" else n * n / 50) * (1.3 if n in (200, 800) else 1.0)
 
 
@@ -163,7 +163,7 @@ def noisy(n, size):
 )  # fmt: skip
 def test_growth_claims(laws, expect, answer, words):
     plan, quantities, growth = grown(contexts(), laws, claims=[along(expect)])
-    (result,) = settle(plan, [*quantities, *growth], 0.003, True)  # no clock's bias touches bytes
+    (result,) = settle(plan, [*quantities, *growth], 0.003, True)  # bytes have no timing bias
     assert result.answer == answer
     assert words in result.reason
     assert result.against == ()
@@ -227,7 +227,7 @@ def test_different_answer_decides_no_growth():
 def test_exact_quantities_decide_claims(expect, by, base, value, answer, words):
     blocks = contexts(["1"])
     plan, quantities, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
-    (result,) = settle(plan, quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
+    (result,) = settle(plan, quantities, 0.5, True)  # exact quantities have neither a floor nor a timing bias
     assert (result.answer, result.against) == (answer, ())
     assert result.reason.removeprefix("1 · s: ") == words
     assert claim_row("suite.yaml", result)[3] == "exact"
@@ -246,7 +246,7 @@ def test_deciding_context_is_named():
 
 
 def test_exact_claims_do_not_count_in_the_correction():
-    """A claim about noisy growth that holds alone still does among claims that are exact, held, failed or unknown."""
+    """Exact claims, whether true, false or undecided, do not change the correction of a claim about noisy growth."""
     laws = {"a": lambda n, _: n**2.0, "b": noisy}
     exact = [claim(), claim("higher"), *[claim(metric="peak_bytes")] * 30]
     plan, quantities, growth = grown(contexts(), laws, claims=[*exact, along(), *exact])
@@ -256,7 +256,7 @@ def test_exact_claims_do_not_count_in_the_correction():
     assert results[len(exact)] == alone
     assert alone.answer == "holds"
     crowd = replace(plan, claims=(along(), *[along(metric="peak_bytes")] * 30))
-    assert settle(crowd, growth, 0.003, False)[0].answer == "undecided"  # these do take part
+    assert settle(crowd, growth, 0.003, False)[0].answer == "undecided"  # claims without data do count
 
 
 def test_exact_claims_are_not_measured_again(catalog):
@@ -294,7 +294,7 @@ claims:
     lines = [line.strip() for line in done.stdout.splitlines()]
     at = lines.index("all · train: growth along rows")
     assert lines[at + 1].split("  ")[0] == "what"
-    # A hidden value a row, with its sign and what dropout left, all in proportion to the rows.
+    # One hidden value per row, with its sign and the dropout mask: all proportional to the number of rows.
     assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
     assert "True: The wide one keeps more (exactly 49 in all 3)" in done.stdout
     assert "False: It has half the parameters (4: exactly 17.9)" in done.stdout

@@ -1,4 +1,4 @@
-"""What was learned, read from runs made by hand: values, rates, times to a target, margins, marks."""
+"""Learning analysis of synthetic runs: values, failure rates, times to a target, margins and flags."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_diverged_run_counts_as_untrained():
 
 
 def test_mean_of_a_short_run_covers_its_planned_evaluations():
-    """Two epochs of two batches are evaluated four times, whatever the settings say."""
+    """Two epochs of two batches are evaluated four times, whatever the settings request."""
     block = learning_block("a", "b", steps=0, epochs=2.0, evaluations=20)
     one = run(block, "a", 0, diverged_at=2, evaluated=(0, 1, 2), planned=4, close=[0.1, 0.5, 0.6])
     assert value_of(one, "mean_close", block.measures.learning, 4) == pytest.approx((0.5 + 0.6 + 0.1 + 0.1) / 4)
@@ -70,7 +70,7 @@ def test_unreached_target_counts_as_the_whole_run():
 
 
 def test_target_met_by_the_untrained_model_takes_one_step():
-    """Its logarithm would drown every other seed."""
+    """The logarithm of the diverged loss would dominate all other seeds."""
     block = learning_block("a", "b", target=0.1)
     one = learned(block, runs(block, "a", close=[0.9] * 5), runs(block, "b", close=[0.9] * 5))
     assert one.reached("a") == [0] * 5
@@ -79,7 +79,8 @@ def test_target_met_by_the_untrained_model_takes_one_step():
 
 @pytest.mark.parametrize("diverged_at", [None, 3])
 def test_run_limited_by_time_gains_nothing_from_few_steps(diverged_at):
-    """Neither for being slow nor for breaking off: all that never got there count with the most steps any run made."""
+    """Runs that do not reach the target count with the largest number of steps of any run, for both slow and diverged
+    runs."""
     block = learning_block("a", "b", steps=0, seconds=1.0, target=0.5)
     there = [run(block, "a", s, close=[0.1, 0.6], evaluated=(0, 80), steps=100, planned=0) for s in range(5)]
     short = [
@@ -207,7 +208,8 @@ def test_seeds_added_later_flag_the_table():
 
 
 def test_disagreeing_tests_are_flagged():
-    """All seeds gain, one of them thirty times as much: flips are sure, and the t interval holds zero."""
+    """All seeds improve, one of them by thirty times as much: the sign-flip test is significant, but the t interval
+    contains zero."""
     block = learning_block("a", "b")
     gains = np.array([0.01] * 5 + [0.3])
     one = learned(block, runs(block, "a", close=BASE[:6]), runs(block, "b", close=BASE[:6] + gains))

@@ -1,4 +1,4 @@
-"""Records measured after timing to quantities, words and tables."""
+"""Quantities from records measured after timing: comparison, wording and tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Kinds = dict[str, KindFindings]
 
 
 def found(records: dict[str, list[tuple[str, dict]]], changes: str = "rounding", **times: float) -> Kinds:
-    """The findings of a block of a and b, from (measure, data) by level; `times` are seconds a step."""
+    """The findings of a block with levels a and b, from (measure, data) by level. `times` are seconds per step."""
     return kinds_of(measured(block("a", "b", changes=changes), "train"), records, times)
 
 
@@ -129,7 +129,7 @@ def test_slow_start_pays_off_after_some_steps():
     assert cell(pay) == "50 steps"
     for records, times in (
         ({"a": quick, "b": slow}, {"a": 0.5, "b": 0.6}),  # not faster
-        ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than that
+        ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than this amount
         ({"a": quick, "b": slow}, {}),  # not timed
     ):
         assert not [q for q in quantities(found(records, **times)) if q.metric == "pay_back"]

@@ -49,7 +49,7 @@ def test_sign_flip_test_is_exhaustive(n):
 
 
 def test_ties_within_rounding_are_counted():
-    """Of 0.1, 0.2 and 0.3 the sums meet in many ways, and not to the last digit."""
+    """Sums of 0.1, 0.2 and 0.3 can be equal except for rounding."""
     values = np.array([0.1, 0.2, 0.3, 0.1, -0.2, 0.3, 0.1])
     whole = np.array([1, 2, 3, 1, -2, 3, 1])
     sums = [abs(np.dot(signs, whole)) for signs in itertools.product((1, -1), repeat=7)]
@@ -123,7 +123,7 @@ def test_run_without_evaluation_reaches_no_target():
 
 
 def estimate(low, high, k=10, confidence=0.95):
-    """One whose interval at this confidence is (low, high)."""
+    """An estimate whose interval at this confidence is (low, high)."""
     return stats.Estimate((low + high) / 2, (high - low) / 2 / oracle.t.ppf(0.5 + confidence / 2, k - 1), k - 1, k)
 
 
@@ -140,11 +140,11 @@ BOTH = "the interval includes both better and worse"
         (estimate(-0.1, 0.3), None, "higher", ("undecided", BOTH)),
         (estimate(-0.1, 0.3), 0.2, "higher", ("undecided", CLOSE)),
         (estimate(0.1, 0.3), 0.2, "higher", ("better", "")),
-        # Only the 90 % interval has to lie within the margin, on both sides.
+        # Only the 90 % interval has to be within the margin.
         (estimate(-0.19, 0.19, confidence=0.9), 0.2, "higher", ("equivalent", "")),
         (estimate(-0.05, 0.21, confidence=0.9), 0.2, "higher", ("undecided", CLOSE)),
         (estimate(-0.21, 0.05, confidence=0.9), 0.2, "higher", ("undecided", CLOSE)),
-        # Clear of 0 and within the margin: a difference that was said not to matter.
+        # Different from 0 and within the margin: a difference that is too small to matter.
         (estimate(0.05, 0.1), 0.2, "higher", ("equivalent", "")),
         (estimate(0.1, 0.3, k=4), 0.5, "higher", ("insufficient", "4 of at least 5 seeds")),
         (stats.estimate([0.1] * 5), None, "higher", ("better", "")),
@@ -185,7 +185,7 @@ def test_failures_of_paired_seeds(new, cured, both, neither):
 
 
 def test_bonett_price_interval_equals_a_worked_example():
-    """Of 10 seeds 4 fail with the variant alone, 1 with the baseline alone: 5 / 12 and 2 / 12."""
+    """Of 10 seeds, 4 fail for the variant alone and 1 for the baseline alone: 5 / 12 and 2 / 12."""
     _, low, high = seeds.failure_difference([False] * 4 + [True] + [False] * 5, [True] * 4 + [False] * 6)
     half = oracle.norm.ppf(0.975) * math.sqrt((7 / 12 - (3 / 12) ** 2) / 12)
     assert (low, high) == pytest.approx((3 / 12 - half, 3 / 12 + half))

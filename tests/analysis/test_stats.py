@@ -64,7 +64,8 @@ def test_single_batch_gives_the_trimmed_mean_of_log_ratios():
 
 
 def test_batches_are_weighted_by_the_baselines_time():
-    """A variant that cuts the same examples otherwise: unweighted logs would say 0.37, the sums say 0.62."""
+    """A variant that splits the same examples into other batches: the unweighted mean of logarithms is 0.37, the ratio
+    of sums gives 0.62."""
     a, b = np.array([10.0, 1.0, 1.0]), np.array([1.0, 3.2, 3.2])
     found = stats.log_ratio(np.tile(a, 7), np.tile(b, 7), np.tile([0, 1, 2], 7))
     assert math.exp(found) == pytest.approx(b.sum() / a.sum(), abs=1e-12)
@@ -83,13 +84,13 @@ def test_intervals_use_the_t_distribution():
 @pytest.mark.parametrize(
     ("widths", "k", "spent", "another"),
     [
-        ([0.001], 4, 0, True),  # fewer than five are never looked at
+        ([0.001], 4, 0, True),  # there is no look before five processes
         ([0.001, 0.009], 5, 0, False),  # precise
         ([0.001, 0.011], 5, 0, True),
-        ([0.001, 0.011], 5, 31, False),  # ten processes would take 62 of 60 s
-        ([0.001, 0.011], 7, 10**6, True),  # between looks nothing stops it
+        ([0.001, 0.011], 5, 31, False),  # ten processes would need 62 s of 60 s
+        ([0.001, 0.011], 7, 10**6, True),  # nothing stops between looks
         ([0.021], 5, 0, False),  # would need 23 processes
-        ([0.021, 0.011], 5, 0, True),  # the other one does not
+        ([0.021, 0.011], 5, 0, True),  # the other comparison does not
         ([0.05], 20, 0, False),
         ([0.009], 20, 0, False),
         ([0.05], 23, 0, False),

@@ -1,4 +1,4 @@
-"""Verdicts in the method's order, flags, claims."""
+"""Verdicts in the order of the method, flags, and claims."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEP = "step_time", lambda samples: samples.seconds
 def measured(
     *ratios: float, spread: float = 0.0, changes: str = "rounding", share: float = 1.0, **settings
 ) -> Comparison:
-    """The comparison of processes that each found one of these ratios."""
+    """The comparison of processes that each measured one of these ratios."""
     this = block("a", "b", speed=Speed(**settings), changes=changes)
     records = []
     for number, ratio in enumerate(ratios):
@@ -47,11 +47,11 @@ def around(mean: float, half_width: float, k: int = 5) -> Estimate:
     ("estimate", "verdict"),
     [
         (around(0.0, 0.002), "equivalent"),
-        (around(0.010, 0.005), "equivalent"),  # beyond the floor, and still within the margin: equivalent comes first
+        (around(0.010, 0.005), "equivalent"),  # beyond the floor but within the margin: equivalent has precedence
         (around(-0.05, 0.01), "faster"),
         (around(0.05, 0.01), "slower"),
         (around(0.0, 0.011), "undecided"),  # wider than half the margin
-        (around(0.02, 0.019), "undecided"),  # lies above 0 but not above the floor
+        (around(0.02, 0.019), "undecided"),  # above 0 but not above the floor
         (around(0.05, 0.06), "undecided"),
         (around(0.0, 0.002, k=4), "invalid"),
         (around(0.5, 0.002, k=4), "invalid"),
@@ -68,7 +68,7 @@ def test_the_order_of_verdicts(estimate, verdict):
         ((1.0,), {"quick": True}, False),
         ((1.1,) * 4, {}, True),
         ((1.1,) * 5, {}, False),
-        # Clearly slower, but the interval is wider than 1 %: that the difference is significant does not stop it.
+        # Clearly slower, but the interval is wider than 1 %: a significant difference does not stop the run.
         ((1.2, 1.21, 1.22, 1.23, 1.24), {}, True),
         ((1.2, 1.21, 1.22, 1.23, 1.24), {"until_decided": True}, False),
         ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True}, True),
@@ -177,7 +177,7 @@ def test_biased_control_decides_nothing(catalog):
     assert (comparison.verdict, comparison.flags) == ("undecided", ("null-biased",))
     assert found.claims[0].answer == "undecided"
 
-    # the baseline is measured once more, alone; only if it differs from itself again is the run worth nothing
+    # The baseline is measured again, alone. The run is worthless only if it differs from itself again.
     (alone,) = suspects(plan, records)
     assert [trial.level for trial in alone.trials] == ["a"]
 
@@ -200,7 +200,7 @@ def test_quiet_control_is_not_measured_again():
 
 
 def test_one_difference_among_many_is_flagged(catalog):
-    """A difference that would just be one alone is doubtful among twenty that are none."""
+    """A difference that is barely significant alone is not significant among twenty."""
     wobble = [0.97, 1.02, 1.01, 0.98, 1.02]
     just = [1.02, 1.045, 1.01, 1.035, 1.03]
 
@@ -224,7 +224,7 @@ def test_one_difference_among_many_is_flagged(catalog):
 
 
 def test_early_stopping_widens_intervals():
-    """A difference that 95 % just show is undecided where any of three looks might have shown it."""
+    """A difference that is barely significant at 95 % is undecided if any of three looks could have found it."""
     just = estimate([0.01, 0.034, 0.003, 0.03, 0.028])
     assert decide(just, Speed(), 0.003)[0] == "slower"
     assert decide(just, Speed(until_decided=True), 0.003)[0] == "undecided"
@@ -296,7 +296,7 @@ def test_clearest_context_decides_an_any_claim():
 
 
 def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
-    """Two contexts: what speaks against the claim in the second is not so when it is measured again."""
+    """In the second of two contexts, the evidence against the claim does not repeat when it is measured again."""
     blocks = tuple(replace(block("a", "b"), context={"data": name}) for name in "xy")
     plan = Plan("s", "q", "what", blocks, claims=(claim(),))
 
@@ -316,7 +316,8 @@ def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
     twice = find(plan, first + records_of(again, SLOW), catalog)
     assert twice.claims[0].answer == "fails"
     assert "measured again: y: 1.200" in twice.claims[0].reason
-    assert twice.of(blocks[1], "train")["b"].values == found.of(blocks[1], "train")["b"].values  # the table stays
+    # the table keeps its verdict
+    assert twice.of(blocks[1], "train")["b"].values == found.of(blocks[1], "train")["b"].values
     once = find(plan, first + records_of(again, FAST), catalog)
     assert once.claims[0].answer == "undecided"
     assert once.claims[0].reason.startswith("failed at first, y: 1.200")
@@ -330,7 +331,7 @@ def test_where_selects_contexts():
 
 
 def test_claims_are_corrected_for_their_number():
-    """A claim that would just hold alone is undecided among twenty."""
+    """A claim that is barely true alone is undecided among twenty."""
     just = [0.93, 0.945, 0.92, 0.94, 0.935]
     assert answer([claim()], just) == ["holds"]
     assert answer([claim()] + [claim(data=("1",))] * 19, just, VAGUE)[0] == "undecided"

@@ -1,4 +1,4 @@
-"""Verdicts, answers and flags are spelled in one module, and every one of them can be worded and explained."""
+"""Verdicts, answers and flags are spelled in one module, and each of them has words and an explanation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPELLED = ROOT / "analysis" / "verdicts.py"
 FILES = sorted(
     path for package in ("analysis", "report", "api", "tools/comparison") for path in (ROOT / package).rglob("*.py")
 )
-#: Words that mean other things as well: the direction of a score, the outcome of a record, more operator calls.
+#: Words with other meanings too: the direction of a score, the outcome of a record, more operator calls.
 COMMON = {"", "same", "more", "less", "shown", "missing", "new", "extended", "diverged", "better", "worse"}
 WORDS = {str(word) for kind in (Verdict, Answer, Flag) for word in kind} - COMMON
 

@@ -1,4 +1,4 @@
-"""What names mean: levels of an axis."""
+"""Lookup of axes and levels by name."""
 
 import pytest
 

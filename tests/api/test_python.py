@@ -1,4 +1,4 @@
-"""harness.run, harness.resume and harness.open: the same as the command line does, as values."""
+"""harness.run, harness.resume and harness.open return the same results as the command line."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_rows_are_plain_values(result):
         table = result.rows(name)
         assert all(tuple(row) == table.columns for row in table.rows)
         assert table.columns[-len(COLUMNS[name]) :] == tuple(COLUMNS[name]) or name == "samples"
-        json.dumps(table.rows)  # nothing of numpy's
+        json.dumps(table.rows)  # no numpy types
         if table.rows:
             assert {type(value) for row in table.rows for value in row.values()} <= {str, int, float, list, type(None)}
 
@@ -275,7 +275,7 @@ def test_an_interrupted_run_is_stored_and_can_be_resumed(home):
 
 
 def measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is stored of samples: which of the two clocks `step_time` is read off is decided by all processes together."""
+    """The stored samples. Which clock `step_time` uses depends on all processes together."""
     return [{name: value for name, value in row.items() if name != "step_time"} for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The command line itself: how commands are found, what ``harness --help`` shows, and how errors end."""
+"""The command line itself: lookup of commands, the text of ``harness --help``, and errors."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_broken_plugin_does_not_break_the_help(here, body, message, monkeypatch)
     assert message in problems
 
 
-#: Command lines in the order in which one process runs them, so that the first ones have imported least.
+#: Command lines in the order in which one process runs them: the first ones import least.
 LIGHT = [
     ["--help"],
     ["run", "--help"],
@@ -218,12 +218,12 @@ def modules(tmp_path_factory) -> dict[str, set[str]]:
     return {" ".join(words): names for words, names in zip(LIGHT, found, strict=True)}
 
 
-#: Packages that take long to import.
+#: Packages whose import takes long.
 SLOW = {"torch", "numpy", "pydantic", "yaml", "jinja2", "harness.plan", "harness.report"}
 
 
 def test_help_imports_no_command(modules):
-    """Nor what commands need: numpy, pydantic, the planner, reports."""
+    """Nor the modules that commands need: numpy, pydantic, the planner, reports."""
     assert "harness.builtin.commands" in modules["--help"]
     assert (
         not {f"harness.{code.partition(':')[0]}" for rows in COMMANDS.values() for _, code, _ in rows}

@@ -1,4 +1,4 @@
-"""Commands that measure nothing, or little, and the messages for mistakes."""
+"""Commands that measure little or nothing, and the messages of user errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion: the script of each shell, and the names that are offered."""
+"""Shell completion: the script of each shell, and the offered names."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def items(*words: str):
 
 
 def offered(*words: str) -> list[str]:
-    """What is offered for the last word, after the others."""
+    """The completions of the last word."""
     return [item.value for item in items(*words)]
 
 
 @pytest.fixture
 def runs(here: Path, planned, monkeypatch) -> list[str]:
-    """Two runs, the newest first."""
+    """Two runs, the latest first."""
     monkeypatch.chdir(here)
     folders = [Store.create(Path("results"), planned(), SUITE).folder for _ in range(2)]
     for age, folder in enumerate(folders):

@@ -1,4 +1,4 @@
-"""What describe says about a part: its parameters and their meanings, which parts offer what it needs, and an example."""
+"""``harness describe``: parameters and their descriptions, parts that offer what a part needs, and an example."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def file(tmp_path_factory) -> Path:
 
 
 def of_files(*files: Path) -> Catalog:
-    """The parts of the core and of these files, whatever else is installed."""
+    """The parts of the core and of these files, without other installed plugins."""
     catalog = Catalog(load_plugins(files))
     wanted = {"rnn-harness", *(path.name for path in files)}
     for by_name in catalog._entries.values():

@@ -1,4 +1,4 @@
-"""``harness run``: what it measures, prints and stores, how it is interrupted and resumed, and its exit codes."""
+"""``harness run``: measuring, printing, storing, interruption, resume and exit codes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_failed_trials_give_exit_code_3_and_the_rest_is_measured(here):
     assert re.search(r"^twice .* invalid: promises the same computation", done.stdout, re.MULTILINE)
     assert "5 processes" in done.stderr
     assert harness("report", cwd=here).returncode == 3
-    # each of the two is enough
+    # each alone is sufficient
     stored = (the_run(here) / "records.jsonl").read_text()
     for outcomes, code in ((["failed"], 3), (["invalid"], 3), (["failed", "invalid"], 0)):
         text = stored
@@ -135,7 +135,7 @@ def test_claim_that_fails_twice_fails_the_gate(here):
     before = (folder / "records.jsonl").read_text()
     assert harness("run", "--resume", folder, "--gate", cwd=here).returncode == 1
     assert (folder / "records.jsonl").read_text() == before
-    assert harness("report", cwd=here).returncode == 0  # a finding, where nobody guards
+    assert harness("report", cwd=here).returncode == 0  # without --gate a false claim is no error
 
 
 def made(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -151,7 +151,7 @@ def test_quick_run_is_labelled(here):
     assert "A first look" in (the_run(here) / "report.md").read_text()
 
 
-#: Enough for several processes, so that there is something to interrupt and something left to resume.
+#: Long enough for several processes, so that a run can be interrupted with work left.
 SLOW = [
     *("--set", "measure.speed.seconds=100 ms", "--set", "measure.speed.half_width=0.01%"),
     *("--set", "measure.speed.budget=2 s"),
@@ -159,7 +159,7 @@ SLOW = [
 
 
 def started(here: Path) -> tuple[subprocess.Popen[str], Path]:
-    """A run with at least one replicate on disk and more to come."""
+    """A run with at least one stored replicate and more to measure."""
     process = subprocess.Popen(
         [*COMMAND, "run", "toy.yaml", *SLOW], cwd=here, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         preexec_fn=heed_ctrl_c,
@@ -182,7 +182,7 @@ def test_ctrl_c_loses_no_records_and_resume_repeats_none(here):
     assert "Traceback" not in errors
     before = (folder / "records.jsonl").read_text()
     assert before
-    done = call("run", "--resume", folder, cwd=here)  # without -p: the run remembers its plugin files
+    done = call("run", "--resume", folder, cwd=here)  # without -p: the run has stored its plugin files
     assert done.returncode == 0, done.stderr
     after = (folder / "records.jsonl").read_text()
     assert after.startswith(before)
@@ -266,5 +266,5 @@ design: factorial""",
     (turned,) = (e for e in found if (e["factors"], e["metric"]) == ("turned", "step_time"))
     assert turned["low"] < turned["effect"] < turned["high"]
     before = (folder / "records.jsonl").read_text()
-    assert made("--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to do
+    assert made("--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to measure
     assert (folder / "records.jsonl").read_text() == before

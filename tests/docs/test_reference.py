@@ -1,4 +1,4 @@
-"""The generated pages are current and complete, everything in them is described, and outdated pages are named."""
+"""The generated reference pages are current and complete, and outdated pages are named."""
 
 from __future__ import annotations
 
@@ -49,10 +49,8 @@ def test_generated_pages_are_current():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_outdated_pages_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """In a copy of the pages. What they should be is taken from the originals, see the test above."""
+def test_outdated_pages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """In a copy of the pages. The expected pages are the originals, which the test above checks."""
     monkeypatch.syspath_prepend(ROOT / "docs")
     generate = importlib.import_module("generate")
     sources = [ROOT / "docs" / "gallery.md", *(file for name in generate.FOLDERS for file in (ROOT / name).iterdir())]
@@ -99,7 +97,7 @@ def test_every_field_of_a_suite_is_described(model: type[BaseModel], name: str, 
 
 @pytest.mark.parametrize(("model", "name", "field"), FIELDS, ids=lambda value: value if isinstance(value, str) else "")
 def test_examples_and_defaults_are_valid_in_a_suite(model: type[BaseModel], name: str, field: FieldInfo):
-    """Otherwise an editor would fill in invalid values, and the page would show seconds without their unit."""
+    """Otherwise an editor would insert invalid values, and the page would show seconds without a unit."""
     adapter = TypeAdapter(field.rebuild_annotation())
     for example in field.examples or []:
         adapter.validate_python(example)
@@ -192,7 +190,7 @@ def test_every_part_is_described(kind: type[Part], name: str, entry: Any):
 
 @needs_runs
 def test_start_page_numbers_come_from_a_reference_run():
-    """Its table is written by hand, so this test finds its rows in the reference run."""
+    """The table is not generated, so this test looks up its rows in the reference run."""
     report = (ROOT / "results" / "reference" / "packing" / "report.md").read_text()
     block = re.search(r"```text\nbatching.*?\n-.*?\n(.*?)```", (ROOT / "docs" / "index.md").read_text(), re.DOTALL)[1]
     rows = [re.split(r"\s{2,}", line.strip()) for line in block.strip().splitlines()]

@@ -1,4 +1,4 @@
-"""The method on this machine, now: noisy and slow, so run by hand.
+"""The method in real time on this machine: noisy and slow, so it runs only with -m live.
 
     python -m pytest -m live tests/live
 
@@ -65,7 +65,7 @@ def test_five_percent_are_detected(found):
 
 
 def test_explanation_names_the_planted_cause(tmp_path):
-    """300 sines that nobody asked for: they make the difference, and the explanation says so."""
+    """The planted difference is 300 needless sines, and the explanation names them."""
     text = SUITE.split("claims:")[0].replace("same: {}", "busy: {use: [{name: busy, times: 300}]}")
     text = text.replace(
         "dataset: {name: lengths, mean: 20, spread: 0.4, examples: 512, batch_size: 16}", "dataset: points"
@@ -85,4 +85,4 @@ def test_explanation_names_the_planted_cause(tmp_path):
     assert one["rows"][0]["operator"] == "aten::sin", one["because"]
     assert share["aten::sin"] + share[None] > 0.75, one[
         "because"
-    ]  # the loop around them is Python's, between operators
+    ]  # the loop around them is Python code, outside any operator

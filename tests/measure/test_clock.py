@@ -1,4 +1,4 @@
-"""The clock on a clock that the test turns: exact to the nanosecond."""
+"""Timing of steps with a simulated clock, exact to the nanosecond."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.records.settings import Speed
 
 
 class FakeTime:
-    """Moves only when told to."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -25,14 +25,14 @@ class FakeTime:
 
 
 class FakeMember:
-    """Takes a time that is a function of its batch: the padded slots of a batch of lengths."""
+    """Takes a time that depends on its batch: the number of padded slots of a batch of lengths."""
 
     def __init__(self, time: FakeTime, batches: list[list[int]], log: list[tuple[str, int]] | None = None) -> None:
         self.time, self.batches, self.log = time, batches, log if log is not None else []
         self.restored = 0
 
     def before(self) -> None:
-        self.time.now += 10**9  # what happens off the clock must not be on it
+        self.time.now += 10**9  # work outside the step must not be timed
 
     def restore(self) -> None:
         self.restored += 1
@@ -57,13 +57,13 @@ def measure(ways: dict[str, list[list[int]]], passes: int = 5, repeats: int = 1)
 
 
 class FakeDevice:
-    """Works off its queue on its own: the host runs ahead, and an event reads the device's clock when its turn comes."""
+    """A device with a queue: the host runs ahead, and an event reads the device's clock when the queue reaches it."""
 
     def __init__(self) -> None:
         self.host = self.free_at = self.waits = 0
 
     def queue(self, nanoseconds: int) -> None:
-        self.host += 10  # launching costs the host something
+        self.host += 10  # launching takes time of the host
         self.free_at = max(self.free_at, self.host) + nanoseconds
 
     def wait(self) -> None:
@@ -92,7 +92,7 @@ def test_device_events_mark_phases_without_synchronising():
         def restore(self) -> None: ...
 
         def step(self, batch: int, mark) -> None:
-            device.host += 500  # the host prepares the batch, the device has nothing to do
+            device.host += 500  # while the host prepares the batch, the device is idle
             mark("collate")
             device.queue(3000)
             device.queue(1000)
@@ -106,14 +106,14 @@ def test_device_events_mark_phases_without_synchronising():
     )
     for round_ in range(3):
         take(Member(), 0, buffer, clock, round_=round_, position=0)
-        assert device.waits == 2 * (round_ + 1)  # once before and once after, never between
+        assert device.waits == 2 * (round_ + 1)  # once before and once after the steps, never between
     for phases in zip(*buffer.phases.values(), strict=True):
         assert dict(zip(buffer.phases, phases, strict=True)) == {"collate": 500, "forward": 8010, "backward": 14000}
     assert buffer.wall == [500 + 8010 + 14000] * 3
 
 
 def test_estimate_is_the_ratio_of_sums():
-    """Time as a function of length, batches cut two ways: the estimate is the ratio of the sums."""
+    """Time is a function of length, and the batches differ: the estimate is the ratio of the sums."""
     random = Random(1)
     for spread in (0.2, 1.0, 2.0):
         lengths = [max(1, round(random.lognormvariate(3, spread))) for _ in range(256)]

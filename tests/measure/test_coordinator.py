@@ -1,4 +1,4 @@
-"""Failures are data: each ends as a record with its reason, and the rest goes on. These start real processes."""
+"""Measuring in child processes: each failure becomes a record with a reason, and other trials are measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.records.record import Record, replicates
 
 @pytest.fixture(scope="module")
 def measured(planned: Callable[..., Plan], servers: Servers):
-    """Measures the toy suite with the given levels beside its baseline; returns its records."""
+    """Measures the toy suite with the given levels and its baseline. Returns the records."""
 
     def measure(levels: str, *settings: str, done: list[Record] | None = None, **options: object) -> list[Record]:
         (block,) = planned(levels, *settings, **options).blocks
@@ -40,7 +40,7 @@ def outcomes(records: list[Record], measure: str) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def whole(measured) -> list[Record]:
-    """The records of a block in which everything was measured."""
+    """The records of a block with all kinds of measurement."""
     return measured("backwards: {use: [reverse]}", "measure.profile.steps=2", text=MORE)
 
 
@@ -98,7 +98,7 @@ def test_leftover_process_of_a_model_is_not_awaited(measured, servers):
     left = [int(number) for word, number in pairwise(words) if word == "left"]
     assert left
     for process in left:
-        os.kill(process, signal.SIGKILL)  # raises if it has gone already: then it was waited for
+        os.kill(process, signal.SIGKILL)  # raises if the process has ended, which means that it was awaited
     assert len(replicates(records, records[0].block, "speed.train")) == 5
 
 
@@ -134,7 +134,7 @@ def test_trials_of_different_environments_alternate(measured, planned):
         ]  # fmt: skip
         rounds = {tuple(r.data["round"]) for r in group}
         batches = {tuple(r.data["batch"]) for r in group}
-        assert len(rounds) == len(batches) == 1  # so that each sample has its partner in the other process
+        assert len(rounds) == len(batches) == 1  # each sample has a partner in the other process
         assert len(rounds.pop()) >= 40
 
 
@@ -142,7 +142,7 @@ OTHER = "dataset fickle (plugin toy.py) has other examples than before, under th
 
 
 def test_changed_examples_under_one_fingerprint_are_found(measured, servers):
-    """Two processes of one run, and two runs of one block, must see the same examples."""
+    """Two processes of one run, and two runs of one block, must get the same examples."""
     fickle = SUITE.replace("points", "fickle")
     records = measured("away: {use: [elsewhere]}", text=fickle)
     honest = measured("backwards: {use: [reverse]}", text=fickle)
@@ -152,7 +152,7 @@ def test_changed_examples_under_one_fingerprint_are_found(measured, servers):
     assert {record.outcome for record in honest} == {"ok"}
     verified = [record for record in honest if record.measure == "verify"]
     servers.examples.clear()
-    servers.drop(servers.get({}))  # as another run would, it then asks a new process
+    servers.drop(servers.get({}))  # another run would ask a new process
     later = measured("backwards: {use: [reverse]}", text=fickle, done=verified)[len(verified) :]
     assert {(record.outcome, record.reason) for record in later} == {("failed", OTHER)}
 
@@ -248,7 +248,7 @@ def test_memory_and_cost_come_after_timing_in_separate_processes(measured, whole
         for measure in [f"{measure}.train"] * processes
         for level in ("plain", "backwards")
     ]
-    assert {r.outcome for r in after} <= {"ok", "skipped"}  # not every kernel tells a peak
+    assert {r.outcome for r in after} <= {"ok", "skipped"}  # some kernels report no peak
     cold = [r.data for r in after if r.measure == "cold.train"]
     assert all(0 < data["built"] < data["ends"][0] < 60 for data in cold), "counted from the fork"
     some = [r for r in records if not r.after_timing] + after[:5]
@@ -265,7 +265,8 @@ def test_memory_and_cost_need_no_timing(measured):
 
 
 def test_trial_that_fails_after_timing_keeps_its_times(measured):
-    """The memory process runs 24 steps of each model, a cold one 16: the model breaks in the one and not the other."""
+    """The memory process runs 24 steps of each model, a process for cold starts 16: the model fails in only one of
+    them."""
     levels = "bad: {model: {name: broken, at: 16}}"
     text = SUITE.replace("  speed:", "  memory: {}\n  cost: {}\n  #")
     records = measured(levels, text=text)
@@ -288,7 +289,7 @@ def test_other_plugin_versions_are_refused(planned, servers):
 
 @pytest.mark.slow
 def test_cold_cache_preparation_is_not_timed(measured):
-    """A cache of 64 MiB is overwritten before each sample, which takes longer than the whole step."""
+    """A cache of 64 MiB is overwritten before each sample, which takes longer than the step."""
     warm = measured("backwards: {use: [reverse]}", "measure.speed.visits=5")
     cold = measured("backwards: {use: [reverse]}", "measure.speed.visits=5", "measure.speed.cache=cold")
 
@@ -300,7 +301,7 @@ def test_cold_cache_preparation_is_not_timed(measured):
 
 
 class Canned:
-    """Servers whose answers are made up at once."""
+    """Fake servers that respond immediately."""
 
     def __init__(self, data: dict) -> None:
         self.folder, self.catalog, self.examples, self.prepared, self.data = Path(), toy_catalog(), {}, None, data
@@ -329,7 +330,7 @@ def test_quick_run_uses_one_process(planned, whole):
 
 
 def test_death_of_the_server_is_a_record(measured, servers):
-    """The last test here: whoever needs the server afterwards starts it again."""
+    """The last test of this module, since tests after it would start a new server."""
     servers.get({}).process.kill()
     records = measured("backwards: {use: [reverse]}")
     assert {r.outcome for r in records} == {"failed"}

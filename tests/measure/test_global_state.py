@@ -1,4 +1,4 @@
-"""What all trials share is found changed, whatever it is, and put back."""
+"""Changes of global state that all trials share are detected and undone."""
 
 from __future__ import annotations
 

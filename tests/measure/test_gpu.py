@@ -1,4 +1,4 @@
-"""What is asked of a GPU, answered by a made-up nvidia-smi; and, where there is a GPU, by a real one."""
+"""GPU measuring: facts from a fake nvidia-smi, and timing on a real GPU if there is one."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_events_of_a_real_gpu_agree_with_the_wall():
 
 
 def test_server_runs_no_step_on_a_gpu(monkeypatch):
-    """A process that has run a backward pass there, or asked for the GPU, cannot be forked from."""
+    """A process that has run a backward pass on a GPU, or queried it, cannot be forked."""
     done = []
     threads = torch.get_num_threads()
     monkeypatch.setattr(torch.Tensor, "backward", lambda self: done.append("backward"))

@@ -1,4 +1,4 @@
-"""A short run looked at closely: norms before and after the update, the first bad step, what models say of themselves."""
+"""Training health: norms before and after the update, the first bad step, and values that models report."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_model_reports_its_health(looked):
 
 
 def test_probing_does_not_change_training(looked):
-    """The one model draws and takes gradients whenever it is asked; both train alike, with updates drawn at random."""
+    """One model draws random numbers and computes gradients in its probe. Both train identically, with random updates."""
     _, plain, with_health = looked("{model: with_health}", "base.use.harmful={}")
     assert with_health["before"] == plain["before"]
 

@@ -1,4 +1,4 @@
-"""Training one trial under one seed, in this process: pairs, the same bits again, checkpoints, divergence, curves."""
+"""Training of one trial with one seed: pairing, reproducibility, checkpoints, divergence and curves."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def builder(catalog) -> TrialBuilder:
 def learnt(
     block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None
 ) -> dict[str, Any]:
-    """The run without what a clock says."""
+    """The run without values read from a clock."""
     found = learn(task(block, level, builder, seed=seed, checkpoint=checkpoint))
-    json.dumps(found, allow_nan=False)  # the records are strict JSON
+    json.dumps(found, allow_nan=False)  # records are strict JSON
     return {name: value for name, value in found.items() if name != "elapsed"}
 
 
@@ -93,7 +93,7 @@ def test_seeds_differ_in_split_order_and_weights(block, builder):
 
 
 def test_larger_model_gets_the_same_examples_and_dropout(block, builder):
-    """It draws more numbers for its weights; the generator is set anew after that."""
+    """The larger model draws more numbers for its weights. The generator is seeded again afterwards."""
     one = block("{model: {name: mlp, hidden_size: 64}}", "base.model=mlp")
     for level in ("plain", "other"):
         built_under(one, level, 5, builder)
@@ -178,7 +178,7 @@ def test_run_limited_by_time_is_evaluated_evenly(block, builder):
 
 
 def test_scores_are_computed_on_test_examples(block, builder):
-    """The last scores are those of the trained model on all of the test examples, in batches or at once."""
+    """The last scores are those of the trained model on all test examples, in batches or at once."""
     run = begun(block("{}", "base.dataset.batch_size=7"), "plain", 0, builder)
     run.train()
     built = run.built
@@ -190,7 +190,8 @@ def test_scores_are_computed_on_test_examples(block, builder):
 
 
 def test_evaluation_does_not_change_training(block, builder):
-    """Evaluated after every step or at the end alone, a run with dropout is the same, and dropout is off meanwhile."""
+    """A run with dropout that is evaluated after every step equals one that is evaluated at the end only. Dropout is
+    off during evaluation."""
     often, seldom = (
         learnt(block("{use: [shuffled]}", "base.model=mlp", f"measure.learning.evaluations={n}"), "plain", 0, builder)
         for n in (12, 1)
@@ -249,7 +250,7 @@ def test_divergence_ends_the_run_with_a_reason(block, builder, how, step, why):
 
 
 def test_nan_score_is_a_divergence(block, builder):
-    """The step's own loss is fine; the weights after it are not, and an evaluation comes first to see it."""
+    """The loss of the step is finite, but the weights after it are not. The evaluation finds this."""
     found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, builder)
     assert (found["diverged_at"], found["why"]) == (6, "the test examples give loss nan")
     assert found["evaluated"] == [0, 3]
@@ -274,7 +275,7 @@ def test_learning_rates_end_with_the_run(block, builder):
 
 
 def test_nan_before_the_first_step_is_a_failure(block, builder):
-    """That is no divergence: nothing was learned, and no other seed would do better."""
+    """This is not a divergence: nothing was learned, and other seeds would fail in the same way."""
     one = block("{model: {name: broken, how: nan}}")
     with pytest.raises(TrialFailed, match="under seed 0: ValueError: before the first step the test examples give lo"):
         learnt(one, "other", 0, builder)
@@ -286,7 +287,7 @@ def test_a_step_that_raises_fails_and_names_the_seed(block, builder):
 
 
 def test_declared_score_that_is_not_computed_is_a_failure(block, builder):
-    """Here, and not with a KeyError when the report is written."""
+    """The error occurs here, not as a KeyError in the report."""
     one = block("{use: [shuffled]}", "base.dataset.name=boastful")
     with pytest.raises(TrialFailed, match="boastful says it has a score far, and does not compute it"):
         learnt(one, "plain", 0, builder)
@@ -304,12 +305,12 @@ PARTS = {
 
 
 class Stopped(Exception):
-    """What ends a process in the middle of a run."""
+    """An exception that ends the process in the middle of a run."""
 
 
 @pytest.mark.parametrize("parts", PARTS)
 def test_resumed_run_gives_the_same_result(block, builder, tmp_path, monkeypatch, parts):
-    """It is stopped in its third epoch, a few steps after it was last saved."""
+    """The run is stopped in its third epoch, a few steps after its last checkpoint."""
     other, settings = PARTS[parts]
     one = block(other, *(settings or ("measure.learning={steps: 39, evaluations: 5, checkpoint: 1 h}",)))
     whole = learnt(one, "other", 0, builder)
@@ -323,7 +324,8 @@ def test_resumed_run_gives_the_same_result(block, builder, tmp_path, monkeypatch
         return step(*given)
 
     run.built.step = stopping
-    monkeypatch.setattr(train, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)  # every read is an hour on
+    # each reading of the clock is one hour later
+    monkeypatch.setattr(train, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)
     with pytest.raises(Stopped):
         run.train()
     assert file.is_file()
@@ -368,7 +370,7 @@ def test_checkpoint_of_another_run_is_ignored(block, builder, tmp_path, what):
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "other"])
 def test_damaged_checkpoint_is_ignored(block, builder, tmp_path, damage):
-    """It saves time at best, and a run can always begin anew."""
+    """A checkpoint only saves time: a run can always start again."""
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     whole = file.read_bytes()
     if damage == "other":
@@ -380,5 +382,5 @@ def test_damaged_checkpoint_is_ignored(block, builder, tmp_path, damage):
 
 def test_a_checkpoint_runs_no_code(block, builder, tmp_path):
     file = tmp_path / "one.pt"
-    torch.save({"key": Random(0)}, file)  # an object of a class, which a pickle would build by calling it
+    torch.save({"key": Random(0)}, file)  # an object of a class, which pickle would construct by a call
     assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)

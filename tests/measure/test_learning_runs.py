@@ -1,4 +1,4 @@
-"""Learning in processes of its own, and from the command line to the report. These start real processes."""
+"""Learning in child processes, from the command line to the report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from harness.records.settings import Speed
 
 @pytest.fixture
 def measured(planned: Callable[..., Plan], servers: Servers):
-    """Measures the suite with this level beside its baseline; returns its records of learning."""
+    """Measures the suite with this level and its baseline. Returns the records of learning."""
 
     def measure(other: str, *settings: str, done: list[Record] | None = None) -> list[Record]:
         (block,) = planned("", *settings, text=TEXT.replace("{use: [shuffled]}", other)).blocks
@@ -85,7 +85,7 @@ def untimed(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timeless(records: list[Record]) -> dict[tuple[str, int], Record]:
-    """Records by what they are of, without times."""
+    """Records by level and seed, without times."""
     return {(r.level, r.replicate): replace(r, at="", data=untimed(r.data)) for r in records}
 
 
@@ -125,7 +125,7 @@ claims:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one run with two at a time has been made, timed and looked at closely as well."""
+    """A folder with a run of two parallel jobs that also has speed and health."""
     folder = tmp_path_factory.mktemp("here")
     text = TEXT.replace("    plain: {}\n    other: {use: [shuffled]}\n", LEVELS).replace("model: mlp", "model: linear")
     text += "  health: {steps: 6, looks: 1}\n"
@@ -257,7 +257,7 @@ def test_terminal_shows_progress_after_every_run():
 
 
 def test_stream_shows_seeds_and_times():
-    """Runs are no processes of the clock: nothing is drawn for each of them, and the times stay."""
+    """The progress display shows only processes of timing, and the times are unchanged."""
     block = learning_block("plain", "other", speed=Speed())
     stream = io.StringIO()
     progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
@@ -270,7 +270,8 @@ def test_stream_shows_seeds_and_times():
 
 
 def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest(tmp_path, planned, catalog):
-    """One level fails under its first seed: that is told at the end, with exit code 3, and is not tried again."""
+    """One level fails with its first seed. This is reported at the end with exit code 3, and the level is not tried
+    again."""
     text = TEXT.replace("steps: 20", "steps: 200, checkpoint: 1 ms").replace("seeds: 5", "seeds: 3")
     text = text.replace("[shuffled]}\n", "[shuffled]}\n    bad: {use: [{name: spoil, how: raises}]}\n")
     (tmp_path / "toy.yaml").write_text(text)

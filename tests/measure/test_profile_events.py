@@ -1,4 +1,4 @@
-"""Time lines made by hand, whose sums are known."""
+"""Operator times by phase from synthetic traces with known sums."""
 
 import pytest
 
@@ -22,10 +22,10 @@ def mark(name: str, at: int) -> Event:
 
 STEP = [
     Event("before", 0, 5, id=1),
-    mark("step", 10),  # the step begins at 12
+    mark("step", 10),  # the step starts at 12
     Event("outer", 20, 50, id=2),
     Event("inner", 22, 30, id=3),
-    Event("inner", 30, 40, id=4),  # begins where the other one ends: they are brothers
+    Event("inner", 30, 40, id=4),  # starts where the other one ends: they are siblings
     Event("leaf", 32, 36, id=5),
     mark("forward", 60),
     Event("outer", 70, 80, id=6),
@@ -115,7 +115,7 @@ def test_the_marks_of_a_trace_become_spans_named_as_phases():
 
 @pytest.mark.parametrize("more", [0, 500])
 def test_trace_is_limited(more):
-    made = trace(TRACE_EVENTS - 10 + more)  # and two marks are among what is timed
+    made = trace(TRACE_EVENTS - 10 + more)  # two marks are within the timed part
     assert tidy(made) is bool(more)
     assert len(made["traceEvents"]) <= TRACE_EVENTS + 10
     assert made["traceEvents"][0]["ph"] == "M"

@@ -1,4 +1,4 @@
-"""The loop over blocks: hooks are told, observers cannot break a run, and run_block can be wrapped."""
+"""The loop over blocks: hooks are called, observers cannot break a run, and run_block can be wrapped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.records.store import Store
 
 
 class Observer:
-    """A plugin that writes down what it is told, measures nothing itself, and raises where it is asked to."""
+    """A plugin that records its calls, measures nothing itself, and raises in the given hooks."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -103,7 +103,7 @@ def test_the_hooks_that_exist_are_documented_with_an_example():
 
 
 class Wrapper:
-    """A `run_block` that does as it is told: the body of it is handed in."""
+    """A `run_block` hook with the given body."""
 
     def __init__(self, body: Callable[..., Any]) -> None:
         self.body = body

@@ -1,4 +1,4 @@
-"""Traces in the layout that TensorBoard's profiler plugin reads: the plugin itself reads them, by its JSON routes."""
+"""Traces in the layout of TensorBoard's profiler plugin, read by the plugin itself through its JSON routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verification with the toy: honest parts pass, every broken promise is found, and only what was promised is asked."""
+"""Verification with the toy: parts without a fault pass, every broken promise is found, and only promises are checked."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_broken_promises_are_found(catalog, level, reason):
 
 
 def test_broken_promise_of_one_part_is_found_in_a_combination(catalog):
-    """reverse changes the order and says so; doubled beside it is held to the same gradients all the same."""
+    """`reverse` declares that it changes the order. `doubled` in the same variant must still have the same gradients."""
     assert found(catalog, {"use": ["reverse", "doubled"]})["outcome"] == "invalid"
 
 

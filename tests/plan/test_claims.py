@@ -1,4 +1,4 @@
-"""What a suite says of learning, and claims of it: each mistake with its place and what to do."""
+"""Learning settings of a suite and claims about them: errors have a place and a fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def suite(learning: str = "steps: 9", claim: str = "expect: better", more: str =
 
 @pytest.fixture
 def claimed(planned):
-    """The claim as it is planned."""
+    """The planned claim."""
 
     def plan(learning: str, claim: str, more: str = ""):
         (found,) = planned(text=suite(learning, claim, more)).claims

@@ -39,7 +39,7 @@ def test_trial_id_depends_on_everything_that_determines_the_trial(planned):
     assert plain.fingerprint == "points 1"
     assert plain.model.version.startswith("sha256:")
     (same,) = planned("backwards: {use: [reverse]}\n    more: {}").blocks
-    assert same.baseline.id == plain.id  # other levels are no part of it
+    assert same.baseline.id == plain.id  # other levels are not part of it
     ids = {plain.id}
     for change in (
         "base.model.bias=false", "base.model=mlp", "base.dataset.size=300", "base.dataset.batch_size=16",
@@ -56,7 +56,7 @@ def test_environment_is_not_part_of_the_trial_id(planned):
     assert block.threads == 2
     away = block.trials[1]
     assert away.environment == {"TOY": "1", "HARNESS_THREADS": "2"}
-    assert replace(away, environment={}).id == away.id  # its parts and their versions are
+    assert replace(away, environment={}).id == away.id  # its parts and their versions are part of it
     assert Plan.from_json(planned("away: {use: [elsewhere]}").to_json()).blocks[0].takes_turns
     assert not planned().blocks[0].takes_turns
 
@@ -84,7 +84,7 @@ def test_levels_patch_the_base(planned):
     four: {use: [second_descent], drop: [descent]}"""
     with pytest.raises(UserError) as caught:
         planned(levels, text=text)
-    # `other` keeps hidden_size and dropout, which it lacks: the error names level and parameter.
+    # `other` keeps hidden_size and dropout, which it lacks: the error names level and parameter
     assert "suite.yaml:4:22: model other has no parameter 'hidden_size' (in what three)." in str(caught.value)
     (block,) = planned(levels.replace("model: other, ", ""), text=text).blocks
     models = {trial.level: trial.model.parameters for trial in block.trials}
@@ -267,13 +267,13 @@ def test_a_design_s_trials_are_named_combinations(planned):
     assert uses["all-rate"] == ["descent", "spin", "reverse"]
     promises = {trial.level: trial.changes for trial in block.trials}
     assert (promises["turned"], promises["all-rate"], promises["all"]) == ("rounding", "order", "update")
-    assert block.trials[-1].id == replace(block.trials[-1], on=()).id  # as a level, it is no part of the trial
+    assert block.trials[-1].id == replace(block.trials[-1], on=()).id  # the level is not part of the trial
 
 
 @pytest.mark.parametrize(
     ("design", "levels"),
     [
-        ("mirror", ["none", "turned", "order", "all"]),  # of two, one alone is all but the other
+        ("mirror", ["none", "turned", "order", "all"]),  # of two factors, one alone equals all without the other
         ("factorial", ["none", "turned", "order", "all"]),
         ("leave-one-out", ["all", "all-turned", "all-order"]),
     ],
@@ -300,7 +300,7 @@ def test_a_design_survives_json(planned):
         del old[key]
     for trial in old["blocks"][0]["trials"]:
         del trial["on"]
-    assert Plan.from_json(old).design == "grid"  # written before there were designs
+    assert Plan.from_json(old).design == "grid"  # a plan from a version without designs
 
 
 def test_a_skipped_combination_leaves_the_rest(planned):

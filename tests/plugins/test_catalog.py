@@ -1,4 +1,4 @@
-"""Finding plugins: clashes, broken ones, one-file ones, and signatures as schemas."""
+"""Loading of plugins: clashes, broken plugins, plugin files, and signatures as schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugin code prints, raises and calls itself what it likes, and the rest goes on. See also tests/thirdparty."""
+"""Plugin code that prints, raises or changes global state does not affect other results. See also tests/thirdparty."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_unusable_parts_of_a_plugin_are_reported(plugin, body, reason):
     assert reason in problem.reason
     assert catalog.find(Model, "mine").plugin == f"beside_{name}.py"
     assert "x" not in catalog.entries(Model)
-    # One odd part spoils no other; a hook that fails, or never ends, has given nothing that can be relied on.
+    # An unusable part does not affect others. If a hook fails or never ends, none of its parts is used.
     assert ("first" in catalog.entries(Model)) == reason.endswith(("name", "word", "int", "characters"))
 
 

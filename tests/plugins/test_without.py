@@ -1,4 +1,4 @@
-"""Installed plugins that are left out: not imported here, nor where it is measured, nor when the run is read again."""
+"""Excluded plugins are not imported: neither here, nor in measuring processes, nor when a run is reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.plugins.parts import Model
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Installs a distribution with one module, as far as Python can tell: on the path, here and in new processes."""
+    """Installs a distribution with one module: on the path of this process and of new processes."""
     folder = tmp_path / "site"
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))))
@@ -160,7 +160,7 @@ def test_exclusion_is_stored_with_the_run(install, tmp_path):
     assert not said.exists()
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-one"]
     assert "--without guest-one run toy.yaml" in (folder / "report.html").read_text()
-    # Uninstalled since, it is left out all the same.
+    # A distribution that was uninstalled since is still excluded.
     for path in (tmp_path / "site").glob("*.dist-info/*"):
         path.unlink()
     assert harness("report", folder, cwd=tmp_path)[0] == 0

@@ -20,7 +20,7 @@ def claim(says: str, level: str, by: float) -> Claim:
 
 @pytest.fixture(scope="module")
 def nasty(catalog):
-    """A report in which every name is full of what some format takes for its own."""
+    """A report in which every name has special characters of all formats."""
     this = replace(block(NASTY, "fast " + NASTY, "broken|one"), context={"axis|&": NASTY, "two": "<b>"})
     records = [
         record(this, trial.level, n, [2e6 if trial is this.baseline else 1e6] * 10)
@@ -41,7 +41,7 @@ def nasty(catalog):
 
 @pytest.fixture(scope="module", params=["nasty", "nothing", "failed", "design", "learning"])
 def report(request, catalog, nasty):
-    """Reports of every kind there is."""
+    """Reports of all kinds."""
     if request.param == "nasty":
         return nasty
     if request.param == "design":

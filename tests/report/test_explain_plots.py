@@ -1,4 +1,4 @@
-"""The waterfall begins where one trial's step ends, ends where the other's does, and leaves nothing out."""
+"""Waterfall plots: from the step time of one trial to that of the other, with all differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""report.html is one file: complete, escaped, bounded, and forbidden to load anything."""
+"""report.html is one file: complete, escaped, limited in size, and not allowed to load anything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VOID = {"meta", "br", "link", "img", "input", "hr", "path", "use", "stop"}
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page, as far as it matters here."""
+    """The parts of a page that a browser reads, as far as these tests need them."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -283,7 +283,7 @@ def test_svg_colours_and_ids_are_adapted_to_the_page():
 
 
 class Counted(list):
-    """Records that count how often somebody goes through all of them."""
+    """Records that count how often they are iterated over."""
 
     passes = 0
 

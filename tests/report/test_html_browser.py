@@ -1,7 +1,7 @@
-"""A real browser opens report.html: it sorts, filters, changes colours, fits a small screen, and asks the net for nothing.
+"""A real browser opens report.html: it sorts, filters, changes colours, fits a small screen, and loads nothing.
 
-The page stands in a frame of another page, whose script may look into it and touch it; so it is tested as it is, with
-its own policy. Where no Chromium is installed the tests are skipped.
+The page is in an iframe, whose parent's script may read and change it. So the page is tested unchanged, with its own
+policy. Where no Chromium is installed, the tests are skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUIET = (
     "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
 )  # fmt: skip
 
-#: What Chromium asks for on its own, whatever page it shows.
+#: Addresses that Chromium requests for every page.
 OWN = re.compile(r"^https?://([\w-]+\.)*(google|googleapis|gstatic|gvt1)\.com[/:]")
 
 LOOK = """
@@ -83,12 +83,12 @@ document.body.append(result);
 
 
 def browse(tmp_path: Path, width: int, report: str) -> tuple[dict, str, set[str]]:
-    """What the script saw, what the console said, and every address that was asked for."""
+    """The results of the script, the messages of the console, and all requested addresses."""
     outer = tmp_path / f"outer-{width}.html"
     frame = (
         f'<iframe id="frame" style="width:{width}px;height:900px;border:0" srcdoc="{escaping.escape(report)}"></iframe>'
     )
-    # srcdoc may be changed by the page around it; from a file it has that page's origin.
+    # The parent may change the content of srcdoc; for a file, both have the same origin.
     outer.write_text(
         f'<!doctype html><meta charset="utf-8"><body style="margin:0">{frame}'
         f'<script>addEventListener("load", () => {{ const frame = document.getElementById("frame");\n{LOOK}\n}});</script>',
@@ -161,7 +161,7 @@ def test_browser_shows_the_whole_page(page, tmp_path, width):
 
 
 def test_injected_markup_neither_runs_nor_loads(page, tmp_path):
-    """Everything is escaped, so this cannot happen; if it did, the page's policy would stop it."""
+    """Everything is escaped, so this cannot happen. If it did, the policy of the page would block it."""
     bad = (
         '<img src="https://harness.invalid/x.png" onerror="document.title = 1"><script>document.title = "ran"</script>'
     )

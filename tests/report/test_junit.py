@@ -19,7 +19,7 @@ from harness.report.formats import (
 )
 from harness.report.report import report_of
 
-#: What all schemas of such files have in common: attributes, the needed ones first, and children in their order.
+#: The common subset of all schemas: required attributes, optional attributes, and children in order.
 ALLOWED = {
     "testsuites": (set(), {"name", "tests", "failures", "errors"}, ["testsuite"]),
     "testsuite": ({"name", "tests", "failures", "errors"}, {"skipped"}, ["properties", "testcase"]),

@@ -17,8 +17,7 @@ from harness.report.table import Section, Table
 
 
 def check_latex(text: str, tables: int) -> None:
-    """Environments, groups and mathematics end where they should, rows have as many cells as columns, and nothing is
-    left that TeX would take for a command."""
+    """Environments, groups and math are closed, rows have as many cells as columns, and no text is read as a command."""
     lines = [line for line in text.split("\n") if not line.startswith("%")]
     assert not any(re.search(r"(?<!\\)%", line) for line in lines)
     body = "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Plots of what was learned show what the verdict counts: its means, its intervals, and seeds that diverged."""
+"""Learning plots show the values behind the verdict: means, intervals, and diverged seeds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def block_of(*levels: str, context=None, **settings) -> Block:
 
 
 def run(block: Block, level: str, seed: int, end: float, steps: int | None = None, rates=(0.1,), **changes) -> Record:
-    """A run whose accuracy rises to `end`; with `steps`, one that diverged in the last of so many."""
+    """A run whose accuracy rises to `end`. With `steps`, a run that diverged in the last of these steps."""
     evaluated = [due for due in DUE if steps is None or due < steps]
     accuracy = [0.5 + (end - 0.5) * due / 40 for due in evaluated]
     data = {
@@ -57,7 +57,7 @@ def run(block: Block, level: str, seed: int, end: float, steps: int | None = Non
 
 
 def runs_of(block: Block, levels=LEVELS) -> list[Record]:
-    """Two seeds of the level called wild diverge."""
+    """Two seeds of the level "wild" diverge."""
     random, found = np.random.default_rng(1), []
     for level in levels:
         for seed in block.measures.learning.seeds:
@@ -153,7 +153,7 @@ def test_a_curve_ends_at_the_mean_that_the_verdict_counts_and_marks_where_seeds_
     assert {line.get_color() for line in marks} == {styles["wild"].colour}
     assert norms.get_yscale() == "log"
     thin = [line for line in top.lines if line.get_alpha() == 0.3 and len(line.get_xdata()) > 2]
-    assert len(thin) == 17  # all seeds but the one that has been evaluated twice; its line has two points
+    assert len(thin) == 17  # all seeds except the one that was evaluated twice, whose line has two points
 
 
 def test_bands_begin_at_five_seeds_and_are_t_intervals():
@@ -177,7 +177,7 @@ def test_gradients_are_medians_between_evaluations_without_nan():
     assert found.norms == pytest.approx([3, 7, np.nan, 5], nan_ok=True)
     late = SeedCurve.of(run(this, "plain", 0, 0.8, 12), "accuracy", this.measures.learning)
     assert (late.seen, late.end, list(late.x)) == (2, 12, DUE)
-    assert late.scores == pytest.approx([0.5, 0.575, 0.5, 0.5, 0.5])  # untrained from there on
+    assert late.scores == pytest.approx([0.5, 0.575, 0.5, 0.5, 0.5])  # counts as untrained from here on
     assert np.isnan(late.norms).tolist() == [False, False, True, True]
 
 

@@ -16,7 +16,7 @@ from harness.report.table import Section, Table
 
 
 def shown(token) -> str:
-    """The text of an inline token as a reader sees it."""
+    """The visible text of an inline token."""
     return "".join(
         "\n" if child.type == "softbreak" else child.content
         for child in token.children or ()
@@ -25,7 +25,7 @@ def shown(token) -> str:
 
 
 def rows_of(text: str) -> list[list[list[str]]]:
-    """The tables of a Markdown text, their rows and cells as a reader sees them."""
+    """The tables of a Markdown text: their rows and the visible text of their cells."""
     found: list[list[list[str]]] = []
     inside = False
     for token in MarkdownIt().enable("table").parse(text):
@@ -84,7 +84,7 @@ def test_summary_is_added_to_the_step_once(nasty, tmp_path, monkeypatch):
     step.write_text("before")
     folder.mkdir()
     monkeypatch.setenv(github.VARIABLE, str(step))
-    github.write(nasty, folder)  # a preview, not a run's folder
+    github.write(nasty, folder)  # a preview, not the folder of a run
     assert step.read_text() == "before"
     (folder / "plan.json").write_text("{}")
     for _ in range(2):
@@ -96,12 +96,13 @@ def test_summary_is_added_to_the_step_once(nasty, tmp_path, monkeypatch):
     assert step.read_text().startswith(text)
     github.write(replace(nasty, question="another"), folder)
     assert step.read_text().count("<!-- harness ") == 2
-    step.write_text("x" * (github.LIMIT - len(text.encode()) + 500))  # what is cut is not added again, cut shorter
+    # a text that was cut is not added again, cut shorter
+    step.write_text("x" * (github.LIMIT - len(text.encode()) + 500))
     for _ in range(2):
         github.write(nasty, folder)
     assert len(step.read_bytes()) <= github.LIMIT
     assert step.read_text().count("parts of this report are left out") == 1
-    step.write_text("x" * github.LIMIT)  # full: what cannot be shown is not added
+    step.write_text("x" * github.LIMIT)  # if the file is full, nothing is added
     github.write(nasty, folder)
     assert step.read_text() == "x" * github.LIMIT
 

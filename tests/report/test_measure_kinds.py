@@ -1,4 +1,4 @@
-"""A plugin's kind of measurement in the report: its quantities, its section, or what is wrong with them."""
+"""A plugin's kind of measurement in the report: its quantities, its section, and its errors."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ OWNER = "measure sway (plugin guest)"
 
 
 def weights(data):
-    """What the records hold, as it is."""
+    """The stored data, unchanged."""
     return [(trial, trial.stages["sway"][0]) for trial in data.trials if "sway" in trial.stages]
 
 
 def report_with(stored=None, **kind) -> Report:
-    """The report of a run of levels a and b, in which the kind `sway` stored this of each; `kind` are its fields."""
+    """The report of a run with levels a and b for which the kind `sway` stored this data. `kind` are its fields."""
     part = MeasureKind("sway", lambda task: {}, "how far a model sways", quantities=QUANTITIES, **kind)
 
     class Guest:
@@ -91,7 +91,7 @@ def raises(given):
 
 
 def spoils(data):
-    """Changes its copy of the data."""
+    """An analysis that changes its copy of the data."""
     for trial in data.trials:
         trial.stages["sway"][0].clear()
     return []

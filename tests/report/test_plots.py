@@ -1,4 +1,4 @@
-"""Plots are written whole, the same for the same data, and only where there is something to draw and to draw with."""
+"""Plots are complete and reproducible, and are written only with data and with matplotlib."""
 
 from __future__ import annotations
 

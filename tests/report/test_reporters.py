@@ -1,4 +1,4 @@
-"""Every way of writing a report: whole, valid, and with every name escaped."""
+"""All reporters: complete and valid files, with every name escaped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from harness.report.report import report_of
 def test_every_reporter_writes_the_files_that_it_names(report, catalog, tmp_path, monkeypatch):
     monkeypatch.delenv(github.VARIABLE, raising=False)
     for name, entry in catalog.entries(Reporter).items():
-        if name == "plots":  # slow, and with tests of its own
+        if name == "plots":  # slow, and has its own tests
             continue
         folder = tmp_path / name
         folder.mkdir()
@@ -73,13 +73,13 @@ def test_text_file_equals_the_terminal_output_without_the_path(report, tmp_path)
     assert there.replace(f"\nReport: {tmp_path}", "").replace("\x1b[31m", "").split() == text.split()
     assert text.startswith(report.question)
     assert "\x1b" not in text
-    for name in ("report.md", "report.html"):  # the page is named first where it is there
+    for name in ("report.md", "report.html"):  # report.html is named first if it exists
         (tmp_path / name).touch()
         assert f"\nReport: {tmp_path / name}\n" in f"{terminal.render(report, tmp_path)}\n"
 
 
 def test_all_reporters_are_fast_and_torch_free(catalog):
-    """They run after every run and with every report; a plugin that needs torch is not among them."""
+    """Reporters run after every run, so they must not need torch."""
     names = list(catalog.entries(Reporter))
     assert {"markdown", "terminal", "plots", "csv", "json", "latex", "junit", "github", "tensorboard"} <= set(names)
     for entry in catalog.entries(Reporter).values():
@@ -91,7 +91,7 @@ def test_all_reporters_are_fast_and_torch_free(catalog):
 def test_no_report_contains_control_characters(nasty):
     for text in (terminal.render(nasty), markdown.render(nasty), github.render(nasty), latex.render(nasty)):
         assert not set("\x00\x1b\x7f") & set(text)
-    assert "31m" not in terminal.render(nasty)  # a colour is gone, not shown by its code
+    assert "31m" not in terminal.render(nasty)  # colour sequences are removed, not shown
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_no_report_contains_control_characters(nasty):
         ("-2+3+cmd|'/C calc'!A0", "'-2+3+cmd|'/C calc'!A0"),
         ("\t=1+1", "'\t=1+1"),
         ('-HYPERLINK("x")', '\'-HYPERLINK("x")'),
-        ("+dropout", "+dropout"),  # the names of levels, and numbers, stay what they are
+        ("+dropout", "+dropout"),  # names of levels and numbers stay unchanged
         ("-clip, -decay", "-clip, -decay"),
         ("-0.25", "-0.25"),
         ("a=b", "a=b"),

@@ -1,4 +1,4 @@
-"""Plots of step times show every comparison once, in its verdict's colour, and nothing lies on anything else."""
+"""Plots of step times show every comparison once, in the colour of its verdict, without overlaps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of suites ends with one page of claims."""
+"""A run of all suites in a folder ends with one page of claims."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def suite(says: str, expect: str) -> str:
 
 
 def test_suite_batch_ends_with_one_page_and_resumes(tmp_path: Path):
-    """The second suite has a mistake at first: nothing is measured before all are planned."""
+    """The second suite has an error at first: nothing is measured before all suites are planned."""
     suites = tmp_path / "many"
     suites.mkdir()
     (suites / "one.yaml").write_text(suite("Order is no matter", "equal within 90 points") + "presets: {x: {}}\n")

@@ -1,4 +1,4 @@
-"""The answer in sentences says what the verdicts say, no more, and is short however large a run is."""
+"""The summary states the verdicts in sentences and is short for any size of run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from harness.report.summary import MOST, MOST_BREAK_EVENS, level_sentences, summ
 def compared(
     level: str, verdict: str, where: str = "here", size: float | None = 2.0, baseline: str = "plain", **others
 ) -> Finding:
-    """A comparison of step times that has this size, exactly."""
+    """A comparison of step times with exactly this ratio."""
     this = replace(block(baseline, level), context={"where": where})
     estimate = None if size is None else Estimate(math.log(size), 0.0, 9, 10)
     return Comparison(

@@ -1,4 +1,4 @@
-"""TensorBoard itself reads what a run's folder holds for it, by its HTTP routes: curves, hyperparameters, traces."""
+"""TensorBoard itself reads the files of a run through its HTTP routes: curves, hyperparameters and traces."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_each_run_has_its_curves(files):
     assert set(found) == {"train/loss", "train/gradient_norm", "held out/loss", "held out/close", "held out/error"}
     assert [step for step, _, _ in found["held out/error"]] == [0, 5, 10, 15, 20]
     assert [value for _, value, _ in found["held out/error"]] == [9.0, 4.0, 3.0, 2.0, 4.0]
-    # what was no finite number is left out, and a point's time follows from when the run had evaluated
+    # values that are not finite are left out, and the time of a point is the time of its evaluation
     assert [step for step, _, _ in found["train/loss"]] == [1, 2, *range(4, 21)]
     times = {step: time for step, _, time in found["train/loss"]}
     assert times[20] - times[5] == pytest.approx(3.0)
@@ -88,7 +88,7 @@ def test_mean_curve_equals_the_report(files):
     report, _, folder = files
     found = scalars_in(folder / "tensorboard" / "all.fast-loose" / "mean" / "events.out.tfevents.harness")
     one = report.findings.learning.learned[0]
-    # a seed that diverged counts from then on with its untrained model: ratios are averaged as their logs
+    # a diverged seed counts as untrained from then on; ratios are averaged as logarithms
     assert found["held out/error"][-1][:2] == (20, pytest.approx(np.sqrt(1.0 * 9.0)))
     assert found["held out/close"][-1][1] == pytest.approx(one.values("fast & loose", "close", (0, 1)).mean())
     assert found["learning/diverged"][0][1] == 0.5
@@ -102,7 +102,7 @@ def test_same_records_give_the_same_bytes(files, catalog):
     assert tensorboard.write(report, folder) == written
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in written} == before
     assert sorted(p for p in (folder / "tensorboard").rglob("*") if p.is_file()) == sorted(written)
-    # of what is no longer in the report, nothing stays; what somebody else put there does
+    # files that are no longer in the report are removed; other files stay
     (folder / "tensorboard" / "all.plain" / "notes.txt").write_text("mine")
     fewer = report_of(report.findings.plan, [], catalog, {})
     assert [path.parent.name for path in tensorboard.write(fewer, folder)] == ["mean", "mean"]
@@ -184,19 +184,19 @@ class Board:
         )  # fmt: skip
 
     def ask(self, route: str, **query: object):
-        """What a route answers, as JSON."""
+        """The response of a route, as JSON."""
         response = self.client.get(f"/data/{route}", query_string=query)
         assert response.status_code == 200, (route, response.data)
         return json.loads(response.data)
 
     def post(self, route: str, **body: object):
-        """What a route answers to a JSON body."""
+        """The response of a route to a JSON body."""
         response = self.client.post(f"/data/{route}", json=body)
         assert response.status_code == 200, (route, response.data)
         return json.loads(response.data)
 
     def wait(self, route: str, is_there, seconds: float = 90.0):
-        """What a route answers as soon as all is there: folders are read in the background."""
+        """The response of a route after all folders have been read, which happens in the background."""
         deadline = time.monotonic() + seconds
         while not is_there(answer := self.ask(route)):
             assert time.monotonic() < deadline, answer

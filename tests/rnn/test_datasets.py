@@ -51,7 +51,7 @@ def test_reviews_are_the_sentences_and_their_signs(movies):
 def test_the_vocabulary_is_built_on_the_training_set_alone():
     data = reviews(vocabulary=30_000)
     seen = set(torch.cat([example.tokens for example in data.train]).tolist())
-    assert seen == set(range(2, data.facts.vocabulary))  # every id occurs in train, and none is unknown there
+    assert seen == set(range(2, data.facts.vocabulary))  # every id occurs in train, where no word is unknown
     unknown = sum(int(example.tokens.eq(UNKNOWN).sum()) for example in data.test)
     assert unknown > 500  # words that only the test set has
 

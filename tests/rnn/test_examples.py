@@ -1,4 +1,4 @@
-"""The example of every part plans, unless it needs a file of the user; then it says so."""
+"""The example of every part can be planned, unless it needs a file of the user; then it says so."""
 
 from __future__ import annotations
 

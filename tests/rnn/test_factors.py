@@ -1,4 +1,4 @@
-"""Factors of the environment and of the implementation: what they set holds in their own steps and nowhere else."""
+"""Factors of environment and implementation apply inside their own steps only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="there is no
 
 
 def call(recipe: Recipe, seam: str, function):
-    """What the seam makes of a function without arguments, called as the harness calls it."""
+    """The result of the seam for a function without arguments, called as the harness calls it."""
     given = {"step": (SimpleNamespace(), None, lambda phase: None)}.get(seam, (torch.nn.Linear(1, 1), None))
     return recipe.seam(seam, lambda *_: function())(*given)
 
@@ -130,7 +130,7 @@ def test_a_length_below_one_is_refused():
 
 @pytest.fixture
 def bfloat16(monkeypatch):
-    """Lets bfloat16 be emulated on processors that lack it, which works for all but nn.LSTM."""
+    """Allows emulated bfloat16 on processors without it, which works for all models but nn.LSTM."""
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: True)
 
 

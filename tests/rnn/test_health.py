@@ -1,4 +1,4 @@
-"""What a model says of its health, against loops written by hand. In float64."""
+"""The health that a model reports, against explicit loops in float64."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build(model, facts=CLASSES, **more):
 
 
 def gates_by_hand(rnn, x, layer, suffix):
-    """One row x (T, E): the gates of each step and its state, with the cells' equations."""
+    """The gates of each step and the state for one row x (T, E), by the equations of the cells."""
     w, u, b, c = (getattr(rnn, f"{kind}_l{layer}{suffix}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
     h, cell, gates, states = torch.zeros(H), torch.zeros(H), [], []
     for step in x:
@@ -65,7 +65,7 @@ def test_gate_statistics_use_valid_steps_only(name, more, which):
         for parameter in model.encoder.parameters():
             parameter.mul_(4)  # so that something is saturated
     batch, rnn = batch_of(), model.encoder.rnn
-    gates, states = [], []  # of every row and step; per layer and direction
+    gates, states = [], []  # for every row and step, per layer and direction
     x = [row[:length] for row, length in zip(model.embed(batch.tokens), batch.lengths.tolist(), strict=True)]
     for layer in (0, 1):
         rows = [gates_by_hand(rnn, row, layer, "") for row in x]
@@ -131,7 +131,7 @@ def test_gradients_by_lag_are_computed_per_row(facts, kind):
         patch(model, "core", pack(Recipe()), None)
     batch = batch_of(facts)
     if facts.task == "steps":
-        batch.labels[2, 5:] = NO_LABEL  # the last answer is due before the row ends
+        batch.labels[2, 5:] = NO_LABEL  # the last label is before the end of the row
         batch.labels[4] = NO_LABEL
     rows, norms = len(SIZES) - (facts.task == "steps"), {}
     found = model.health(batch)
@@ -168,7 +168,7 @@ def test_gradients_by_lag_are_computed_per_row(facts, kind):
 @pytest.mark.parametrize("kind", [torch_rnn.gru, transformer])
 @pytest.mark.parametrize("training", [True, False])
 def test_health_probe_changes_nothing(kind, training):
-    """Neither weights, gradients, random numbers, modes nor dropout; and there is no chance in the answer."""
+    """It changes no weights, gradients, random numbers, modes or dropout, and its result is deterministic."""
     more = {"heads": 2, "dropout": 0.5} if kind is transformer else {"num_layers": 2, "dropout": 0.5}
     recipe = dropout(Recipe(), features=0.5, embedding=0.5)
     model = recipe.seam("build", lambda: kind(CLASSES, hidden_size=8, **more))()

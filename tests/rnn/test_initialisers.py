@@ -1,4 +1,4 @@
-"""Weights at the start: in every layer and direction, of torch's modules and of the scratch ones."""
+"""Initial weights in every layer and direction, for modules of torch and for scratch modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout, schedules and truncated backpropagation, against what they say of themselves."""
+"""Dropout, schedules and truncated backpropagation, against their documentation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def batch_of(facts, dtype=torch.float64, sizes=SIZES):
 
 
 def live_of(recipe, build, facts, dtype=torch.float64, **more):
-    """As the builder puts a trial together, with every random number from one seed."""
+    """Builds a trial as the harness does, with all random numbers from one seed."""
     torch.manual_seed(0)
     model = recipe.seam("build", lambda: build(facts, hidden_size=6, **more))().to(dtype)
     recipe.seam("init", lambda model: None)(model)
@@ -86,7 +86,7 @@ def test_one_window_over_everything_is_the_default_step(facts, build):
 
 @pytest.mark.parametrize(("build", "packed"), [(lstm, False), (lstm, True), (scratch_gru, False)])
 def test_windows_agree_with_a_loop_with_detach(build, packed):
-    """Each window that has labels makes an update from its own; the others only carry the state."""
+    """Each window with labels makes an update. The others only carry the state."""
     facts = TASKS[2]
     batch = batch_of(facts)
     batch.labels[:, 3:6] = NO_LABEL
@@ -115,7 +115,8 @@ def test_windows_agree_with_a_loop_with_detach(build, packed):
 @pytest.mark.parametrize("how", ["last", "mean"])
 @pytest.mark.parametrize("build", [lstm, scratch_gru])
 def test_sequence_gradient_is_truncated_at_the_last_window(facts, how, build):
-    """One update from the mean over all rows, each cut from its own past at the window in which it ends."""
+    """One update from the mean over all rows. The gradient of each row is truncated at the window in which the row
+    ends."""
     batch = batch_of(facts)
     loss, weights, phases = after_a_step(tbptt(pool(Recipe(), how=how), window=4), build, facts, batch)
     built = live_of(sgd(Recipe(), lr=0.5), build, facts)
@@ -140,7 +141,7 @@ def test_sequence_gradient_is_truncated_at_the_last_window(facts, how, build):
 
 
 def test_windows_use_the_wrapped_forward(monkeypatch):
-    """What changes `forward` gets each window; here autocast."""
+    """Optimizations that wrap `forward` apply to each window; here autocast."""
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: True)
     seen = []
 
@@ -196,7 +197,7 @@ def test_schedules_give_the_rate_of_each_update(kind, warm_up):
 
 
 def test_schedule_is_restored_with_its_optimizer():
-    """From a saved state the same steps lead to the same weights."""
+    """From a saved state, the same steps give the same weights."""
     from harness.measure.runtime.member import clone, load_state
 
     recipe = schedule(adam(Recipe()), kind="linear", warm_up=2, total=6)
@@ -232,7 +233,7 @@ def test_a_schedule_changes_the_update(catalog):
 
 @pytest.mark.parametrize("facts", TASKS, ids=lambda facts: facts.task)
 def test_dropout_acts_in_training_only(facts):
-    """Dropped elements are zero, the others grow; evaluation is the plain model's."""
+    """Dropped elements are zero and the others are scaled up. Evaluation equals the model without dropout."""
     recipe = dropout(Recipe(), features=0.25, embedding=0.5)
     model, plain = live_of(recipe, gru, facts).model, live_of(Recipe(), gru, facts).model
     batch = batch_of(facts, sizes=[40] * 8)

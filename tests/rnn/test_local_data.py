@@ -73,7 +73,7 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-#: Each dataset as a suite would have it, and a file whose content decides.
+#: Each dataset as in a suite, and a file whose content determines its fingerprint.
 DATASETS = {
     "imdb": ({"path": "aclImdb"}, "aclImdb/train/pos/0_7.txt"),
     "delimited": ({"path": "own.csv"}, "own.csv"),
@@ -145,7 +145,7 @@ def test_table_formats_give_the_same_data(here):
     assert lengths == {0: 6, 1: 5, 2: 3}
     bare = delimited(path="bare.tsv", text=1, label=0, header=False, unit="character", test_share=0.01)
     assert {len(example.tokens) for example in bare.train} == {4}
-    assert len(bare.test) == 3  # one of each class, however small the share
+    assert len(bare.test) == 3  # at least one of each class
     whole = delimited(path="own.csv", test_path="own.jsonl")
     assert (len(whole.train), len(whole.test), whole.exchangeable) == (12, 12, False)
     assert [example.label for example in whole.test] == [2, 0, 1] * 4
@@ -196,7 +196,7 @@ def test_bits_per_character(here):
 def test_standard_library_is_a_text_source():
     text = char_lm_module.topics()
     assert '"assert" statement' in text
-    assert "topics = {" not in text  # the strings, and not the file they stand in
+    assert "topics = {" not in text  # the strings, not the source file
     assert len(text) > 300_000
     data = char_lm(length=200)
     assert len(data.train) == (round(len(text) * 0.9) - 1) // 200
@@ -218,7 +218,7 @@ def test_utterances_are_steps_of_twelve_coefficients(here, monkeypatch):
     line = (here / "vowels" / "JapaneseVowels_TEST.ts").read_text().splitlines()[3]
     first = [[float(value) for value in column.split(",")] for column in line.split(":")[:-1]]
     assert torch.equal(data.test[0].tokens, torch.tensor(first).T)
-    package = here / "site" / "aeon"  # where an installed one has them; its code must not run
+    package = here / "site" / "aeon"  # an installed package has them here; its code must not run
     (package / "datasets" / "data").mkdir(parents=True)
     (here / "vowels").rename(package / "datasets" / "data" / "JapaneseVowels")
     (package / "__init__.py").write_text("raise ImportError('not to be imported')")

@@ -1,4 +1,4 @@
-"""Optimizations: the verification of a run for every model and shape, and what each of them computes."""
+"""Optimizations: verification for every model and shape, and the computation of each."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_naive_readout_changes_the_answer(catalog):
 
 @pytest.mark.parametrize(("name", "shape"), [("reads_pads", {"bidirectional": True}), ("naive_readout", {})])
 def test_verification_finds_models_that_read_padding(name, shape, tmp_path):
-    """The two classic mistakes, said to be the same computation, do not get past hard lengths."""
+    """Two typical errors, declared as the same computation, are found with extreme lengths."""
     plugin = tmp_path / f"mistakes_{name}.py"
     plugin.write_text(MISTAKES)
     finding = verify_level(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
@@ -125,7 +125,7 @@ def test_pack_and_segment_exclude_each_other(first, second, catalog):
 
 
 def test_segment_sorts_an_unsorted_batch():
-    """Whoever calls the model directly gets rows in the order they came."""
+    """A direct call of the model returns the rows in the order of the batch."""
     torch.manual_seed(0)
     model = lstm(lengths(vocabulary=50).facts, hidden_size=6, num_layers=2, bidirectional=True).double()
     core = segment.segment(Recipe(), overhead=5).seam("model.core", type(model).core)
@@ -139,7 +139,7 @@ def test_segment_sorts_an_unsorted_batch():
 
 @pytest.mark.parametrize("seed", range(50))
 def test_cuts_cover_every_step_and_cost_least(seed):
-    """Against trying every way to cut."""
+    """Against all possible cuts."""
     random = Random(seed)
     sizes = sorted((random.randint(1, 12) for _ in range(random.randint(1, 6))), reverse=True)
     overhead = random.choice([0, 3, 10])

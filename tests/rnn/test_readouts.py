@@ -1,4 +1,4 @@
-"""Readouts against each row alone: what is valid decides, and pads have no say."""
+"""Readouts of padded batches equal those of single rows: padding has no influence."""
 
 from __future__ import annotations
 

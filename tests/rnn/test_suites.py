@@ -1,4 +1,4 @@
-"""The suites that come with the project."""
+"""The suites of this project plan, and the smoke suite gives verdicts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_misspelt_parameter_of_the_real_parts_is_refused(schemas):
 
 
 def test_smoke_suite_has_verdicts_from_five_processes(tmp_path):
-    """Which verdict is the machine's business; that there is one, from five processes, is ours."""
+    """The verdict depends on the machine. The test requires that there is one, from five processes."""
     fields = {"seconds": "50 ms", "warm_up": "20 ms", "budget": "2 s", "batches": "2"}
     quickly = [word for name, value in fields.items() for word in ("--set", f"measure.speed.{name}={value}")]
     done = harness("run", SUITES / "smoke.yaml", "--json", *quickly, cwd=tmp_path)

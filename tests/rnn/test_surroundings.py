@@ -1,4 +1,4 @@
-"""What must exist before the process does: threads and allocators are variables of an environment."""
+"""Factors of the process environment: threads and allocators are environment variables."""
 
 from __future__ import annotations
 

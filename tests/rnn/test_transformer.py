@@ -1,4 +1,4 @@
-"""The Transformer against each row alone and against its own equations. In float64."""
+"""The Transformer against single rows and against its equations, in float64."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def close(ours, theirs, bound=1e-12):
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("pooling", ["mean", "max", "last", "first"])
 def test_padded_rows_equal_single_rows(facts, norm_first, pooling):
-    """Outputs, predictions and gradients; and torch's inference path computes what training does."""
+    """Outputs, predictions and gradients; torch's inference path gives the same results as training."""
     model = transformer(facts, norm_first=norm_first, pooling=pooling, **SMALL)
     batch = batch_of(facts)
     valid = torch.arange(batch.tokens.shape[1]) < batch.lengths[:, None]
@@ -61,7 +61,7 @@ def test_padded_rows_equal_single_rows(facts, norm_first, pooling):
 def test_step_outputs_are_causal(facts, causal):
     model = transformer(facts, causal=causal, **SMALL)
     x = torch.randn(2, 7, facts.features or 12, requires_grad=True)
-    for ends in (torch.tensor([7, 5]), torch.tensor([7, 7])):  # with a mask for pads, and without
+    for ends in (torch.tensor([7, 5]), torch.tensor([7, 7])):  # with and without a padding mask
         outputs, _, _ = model.core(x, ends)
         (seen,) = torch.autograd.grad(outputs[:, 3].sin().sum(), x)
         assert seen[:, :4].abs().amin((0, 2)).min() > 0

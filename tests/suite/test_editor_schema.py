@@ -1,4 +1,4 @@
-"""The schema for editors: what it lets through and what it refuses, by itself and with the parts that are installed."""
+"""The JSON Schema for editors: which suites it accepts and rejects, with and without installed parts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def provide_models():
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    """With the toy, whose parts all have names that nobody else has."""
+    """The catalog with the toy, whose parts have unique names."""
     return schema_with_parts(Catalog(load_plugins([TOY])))[0]
 
 

@@ -1,4 +1,4 @@
-"""Changes in a sequence are found where they are, and seldom where there is none."""
+"""Change points in a sequence of runs are located, and false alarms are rare."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 
 from harness.tools.comparison.change_points import FEWEST, find_changes, likelihood_gains
 
-#: What a run's five processes show of its own scatter, and what is assumed of the scatter of runs.
+#: The scatter that the five processes of a run show, and the assumed scatter between runs.
 WITHIN, ASSUMED = 0.006, 0.004
 
 
 def sequence(random: np.random.Generator, means, between: float) -> tuple[list[float], list[float]]:
-    """Runs around these means, as a history reads them: five processes each, and variances from those."""
+    """Runs with these means, as a history reads them: five processes each, and their variances."""
     processes = np.asarray(means)[:, None] + random.normal(0, WITHIN, (len(means), 5))
     values = processes.mean(axis=1) + random.normal(0, between, len(means))
     own = processes.var(axis=1, ddof=1) / 5
@@ -22,7 +22,7 @@ def sequence(random: np.random.Generator, means, between: float) -> tuple[list[f
 @pytest.mark.parametrize("between", [0.0, 0.004, 0.012], ids=["runs agree", "as assumed", "three times that"])
 @pytest.mark.parametrize("n", [4, 6, 10, 20])
 def test_false_alarms_are_at_most_one_in_twenty(n, between):
-    """Also where runs scatter three times as much as is assumed. Of 200 at 5 %, 18 or more are met once in 100."""
+    """Even if runs scatter three times as much as assumed. At 5 %, 18 or more of 200 have a probability of 1 %."""
     random = np.random.default_rng(n)
     alarms = sum(bool(find_changes(*sequence(random, np.zeros(n), between)).points) for _ in range(200))
     assert alarms <= 17

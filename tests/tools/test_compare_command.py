@@ -1,4 +1,4 @@
-"""The commands compare and history."""
+"""The commands ``compare`` and ``history``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs with known differences, through everything that compares them."""
+"""Comparison of two runs with known differences: verdicts, flags, claims and the gate."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_different_processor_leaves_the_gate_open_unless_allowed(run_of):
     comparison = compare_runs(a, b, ComparisonOptions(allowed=frozenset({"processor"})))
     assert comparison.ratios[0].flags == ()
     assert gate_of(comparison).code == 1
-    # the times are still of two kernels
+    # the operating systems still differ
     assert {change.verdict for change in comparison.times} == {"not comparable"}
 
 
@@ -78,7 +78,7 @@ def test_different_versions_are_shown_and_stay_comparable(run_of, fact):
 
 
 def changed(made: Block, level: str | None = None, **fields) -> Block:
-    """The block with one trial, or all of them, otherwise."""
+    """The block with one trial, or all of them, changed."""
     trials = tuple(replace(t, **fields) if level in (None, t.level) else t for t in made.trials)
     return replace(made, trials=trials)
 
@@ -146,7 +146,7 @@ def test_failure_in_b_takes_precedence_over_slower(side):
     assert answer.code == 3
     assert answer.failed == ("all, third: failed in verify: it broke",)
     assert answer.worse
-    # asked for what did not fail, it is slower; and what failed in A alone leaves the question open
+    # With --only for a level that did not fail, it is slower. A failure in A alone leaves the gate undecided.
     assert outcome(a, b, only={"what": ["other"]})[1].code == 1
     verdicts, answer = outcome(b, a, only={"what": ["third"]})
     assert verdicts == [("third", "invalid")]
@@ -162,7 +162,7 @@ def test_noisy_comparison_is_undecided(run_of):
 
 
 def test_runs_far_apart_are_assumed_to_differ_by_more(run_of):
-    """And so are runs whose time is not known."""
+    """Runs without a known time are also assumed to be far apart."""
     now = compare_runs(run_of(1.1, 1), run_of(1.1, 2), ComparisonOptions()).ratios[0]
     for at in ("2030-01-02T00:00:00+00:00", "2030-01-01T00:00:00", ""):
         later = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at=at), ComparisonOptions()).ratios[0]
@@ -189,7 +189,7 @@ def test_first_look_and_few_processes_are_undecided(run_of):
 
 
 def test_both_runs_use_cpu_time_if_one_needs_it(side):
-    """In A the core was shared by the variant alone, whose wall time is twice its CPU time."""
+    """In A, only the variant shared its core: its wall time is twice its CPU time."""
     shared = timed(TWO, {"other": 1.1}, seed=1)
     for each in shared:
         each.data["wall"] = [2 * x if each.level == "other" else x for x in each.data["wall"]]
@@ -263,7 +263,7 @@ def test_errors_suggest_known_names(run_of):
 
 
 def test_one_slower_level_among_many_is_undecided(side):
-    """What is just clear alone is not so among twelve."""
+    """A difference that is barely significant alone is not significant among twelve."""
     names = [f"l{i:02}" for i in range(12)]
     many, two = block("plain", *names), block("plain", "l00")
     slow = {"l00": 1.0165}
@@ -297,9 +297,9 @@ def test_changed_claims_decide_the_gate(side):
     assert answer(run(1.1, 1), run(1.06, 2, noise=0.03)) == ("holds, now undecided", 4)
     assert answer(run(1.06, 1, noise=0.03), run(1.02, 2)) == ("undecided, now fails", 4)
     assert answer(run(1.1, 1), run(1.02, 2, replace(CLAIM, by=0.01))) == ("the claim itself was changed", 4)
-    # what another version of the planner adds to a claim is no change of it
+    # fields that another version of the planner adds are no change of the claim
     assert answer(run(1.1, 1, replace(CLAIM, scale="")), run(1.1, 2)) == ("holds in both", 0)
-    # on another machine, it is no news of the code
+    # on a different machine, a change says nothing about the code
     assert answer(run(1.1, 1), run(1.02, 2, facts={**FACTS, "cores": 64})) == ("holds, now fails", 4)
     a, b = run(1.1, 1), side(timed(TWO, {"other": 1.1}), TWO)
     assert compare_runs(a, b, ComparisonOptions()).claims[0].change == "removed (was: holds)"
@@ -321,7 +321,7 @@ def test_combinations_of_a_design_are_compared(side):
 
 
 def test_earlier_runs_determine_the_scatter(run_of):
-    """Where runs are known to scatter by 3 %, five percent say nothing; and absolute times are judged by them."""
+    """If earlier runs scatter by 3 %, a difference of 5 % is undecided. Absolute times are then judged, too."""
     a, b = run_of(1.1, 1), run_of(1.155, 2)
     where = coordinates_of({}, "other", "train")
     scattered = [Estimate(0.1 + 0.03 * (-1) ** i, 0.001, 4, 5) for i in range(8)]

@@ -1,4 +1,4 @@
-"""What the doctor reports on made-up machines."""
+"""``harness doctor`` on simulated machines."""
 
 from __future__ import annotations
 

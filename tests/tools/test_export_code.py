@@ -1,4 +1,4 @@
-"""Source slicing: which code is included, in which order and under which names, and that it works."""
+"""Source slicing: which code is included, in which order and under which names, and whether it runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sliced(*wanted: str, **settings) -> Slice:
 
 
 def run(found: Slice) -> dict:
-    """The code's names, once it has been run where the package cannot be imported."""
+    """The module of the sliced code, executed where the package cannot be imported."""
     text = f"from __future__ import annotations\n{found.imports}\n{found.code}\n"
     module = types.ModuleType("exported")
     sys.modules["exported"] = module
@@ -226,7 +226,7 @@ def test_methods_that_nothing_mentions_are_left_out(package):
     found = sliced("parcel.a:Wanted", mentioned={"first"})
     for gone in ("dropped", "Nobody calls", "Unused", "lru_cache"):
         assert gone not in found.code
-    assert "def keys" in found.code  # a dict's own, and dict may call it
+    assert "def keys" in found.code  # a method of dict, which dict may call
     names = run(found)
     assert names["Wanted"]().first() == "named3"
     assert "Unused" in sliced("parcel.a:Wanted", whole=True).code

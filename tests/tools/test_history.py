@@ -1,4 +1,4 @@
-"""Runs of a suite over time: planted changes with their possible causes, and runs that are never mixed."""
+"""Runs of a suite over time: planted changes with their possible causes, and runs that are not comparable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_of(number: int, ratio: float, *, made: Block = TWO, commit="a", noise=0.
 
 
 def scattered(count: int, start: int = 0, ratio: float = 1.1, **more) -> list[SuiteRun]:
-    """Runs that scatter as runs do."""
+    """Runs with typical scatter."""
     random = np.random.default_rng(start + 100)
     return [
         run_of(i, float(ratio * np.exp(random.normal(0, 0.003))), **more) for i in range(start, start + count)
@@ -119,7 +119,7 @@ def test_runs_without_verdicts_are_omitted_with_a_reason():
 
 
 def test_one_change_among_many_series_may_be_chance():
-    """A change in one of thirty series that is not clear among all of them is flagged."""
+    """A change in one of thirty series that is not significant among all of them is flagged."""
     many = block("plain", *(f"l{i:02}" for i in range(30)))
     history = history_of("made", scattered(6, made=many))
     assert all(change.flags == ("one-of-many",) for change in history.changes)

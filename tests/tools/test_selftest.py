@@ -1,4 +1,4 @@
-"""The method on recorded noise of a real machine. Deterministic: fixed seeds, no clock."""
+"""The method on recorded noise of a real machine, deterministic: fixed seeds, no clock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def test_every_limit_is_met_on_the_shipped_recording(traces):
 
 @pytest.mark.slow
 def test_error_rates_hold_on_the_recording_of_another_machine():
-    """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: quiet, and with a burner."""
+    """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: without load, and with a busy
+    process."""
     traces = load_traces(Path(__file__).parents[1] / "data" / "noise_epyc.npz")
     assert {name: is_contended(group) for name, group in traces.items()} == {"nat": False, "load": True}
     _, checks = calibrate(traces, 400, shipped=False)
