@@ -287,7 +287,7 @@ def test_claims_about_all_and_any_contexts():
     assert answer([claim(inside="any")], SAME, VAGUE) == ["undecided"]
 
 
-def test_clearest_context_decides_an_any_claim():
+def test_reason_of_a_claim_names_the_clearest_context():
     slower = [1.5 * ratio for ratio in SLOW]
     assert settled([claim()], SAME, slower, SLOW)[0].reason.startswith("1: 1.800 [")
     assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("2: 0.800 [")

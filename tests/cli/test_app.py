@@ -118,7 +118,7 @@ def test_several_errors_are_one_line_each(here):
     assert all(line.startswith("Error: ") for line in lines)
 
 
-def test_command_that_raises_has_its_own_exit_code(here):
+def test_command_that_raises_has_exit_code_3(here):
     done = call("-p", "my_command.py", "hello", "nobody", cwd=here)
     assert done.returncode == 3
     assert "ValueError: nobody is here" in done.stderr

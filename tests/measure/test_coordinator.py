@@ -301,7 +301,7 @@ def test_cold_cache_preparation_is_not_timed(measured):
 
 
 class Canned:
-    """Fake servers that respond immediately."""
+    """Fake servers that return the given data."""
 
     def __init__(self, data: dict) -> None:
         self.folder, self.catalog, self.examples, self.prepared, self.data = Path(), toy_catalog(), {}, None, data

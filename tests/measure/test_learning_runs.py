@@ -257,7 +257,7 @@ def test_terminal_shows_progress_after_every_run():
 
 
 def test_stream_shows_seeds_and_times():
-    """The progress display shows only processes of timing, and the times are unchanged."""
+    """Training runs are not timing processes: they add no lines of their own, and the lines of timing stay."""
     block = learning_block("plain", "other", speed=Speed())
     stream = io.StringIO()
     progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)

@@ -46,7 +46,7 @@ def test_missing_matplotlib_is_reported_and_nothing_is_written(report, tmp_path)
     assert plots.how_to_get_them(report) == ""
 
 
-def test_grid_without_numbers_has_no_plot(catalog, tmp_path):
+def test_grid_has_no_effect_plot(catalog, tmp_path):
     this = block("a", "b")
     records = [record(this, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
     report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})

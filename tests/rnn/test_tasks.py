@@ -41,7 +41,7 @@ def everything(data) -> list:
 
 
 def refused(dataset: str, catalog) -> str:
-    """The error or the plan of a suite with this dataset."""
+    """The error message for a suite with this dataset."""
     with pytest.raises(UserError) as caught:
         make_plan(read(SUITE.replace("DATASET", dataset)), catalog)
     return str(caught.value)

@@ -41,7 +41,7 @@ def provide_models():
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    """The catalog with the toy, whose parts have unique names."""
+    """The JSON Schema with the parts of the toy, which have unique names."""
     return schema_with_parts(Catalog(load_plugins([TOY])))[0]
 
 

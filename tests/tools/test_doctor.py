@@ -93,7 +93,7 @@ def test_quiet_machine_is_ok(roots):
     assert {result.state for result in doctor.other_load(told, a_second)} == {"ok"}
 
 
-def test_missing_system_files_give_unknown(roots):
+def test_missing_system_files_are_ok(roots):
     found = list(doctor.machine(roots(), sleep=lambda seconds: None))
     assert {result.name for result in found} >= {"governor", "cgroup quota", "load", "clock"}
     assert all(result.state == "ok" for result in found if result.name != "clock")

@@ -206,7 +206,7 @@ def test_used_names_are_refused(name, part, says, own):
 
 
 @pytest.mark.parametrize("author", ["", "<ada@example.org>", "Ada <ada>", "Ada\n[tool]"])
-def test_author_comes_from_git(author):
+def test_invalid_author_is_refused(author):
     with pytest.raises(UserError, match="expected a name, or a name and an address"):
         Author.of(author)
 
