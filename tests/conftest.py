@@ -1,3 +1,5 @@
+"""Fixtures that all tests share, and environment variables that must be set before torch is imported."""
+
 from __future__ import annotations
 
 import os

@@ -137,8 +137,8 @@ def test_two_numbers_or_names_are_no_numeric_axis(catalog):
         assert find(plan, records, catalog).break_evens == ()
 
 
-@pytest.mark.parametrize(("at", "told"), [(15, True), (5, False)])
-def test_report_has_the_break_even(catalog, at, told):
+@pytest.mark.parametrize(("at", "shown"), [(15, True), (5, False)])
+def test_report_has_the_break_even(catalog, at, shown):
     plan, records = many(CONTEXTS, lambda c: at / float(c["length"]))
     titles = [section.title for section in report_of(plan, records, catalog, {}).sections]
-    assert ("Break-even" in titles) == told
+    assert ("Break-even" in titles) == shown

@@ -150,8 +150,8 @@ def test_a_warning_names_different_kernel_paths_and_settings():
 
     (paths,) = warnings([BLOCK], {(BLOCK.id, "train"): group()})
     assert "plain ran oneDNN's fused recurrent layer, loop ran operator by operator. The ratio includes" in paths
-    marks = {**FLAGS, "flags": {"threads": 2, "oneDNN": True}, "types": ["bfloat16"], "subnormal": 0.2}
-    texts = warnings([BLOCK], {(BLOCK.id, "train"): group(fingerprint=marks)})
+    context = {**FLAGS, "flags": {"threads": 2, "oneDNN": True}, "types": ["bfloat16"], "subnormal": 0.2}
+    texts = warnings([BLOCK], {(BLOCK.id, "train"): group(fingerprint=context)})
     assert len(texts) == 4
     assert any("Different settings of threads: plain had 1, loop had 2." in text for text in texts)
     assert any("types of weights: plain had float32, loop had bfloat16." in text for text in texts)

@@ -261,10 +261,10 @@ def test_exact_claims_do_not_count_in_the_correction():
 
 def test_exact_claims_are_not_measured_again(catalog):
     this = replace(block("a", "b"), measures=Measures.of(memory=TRAIN))
-    held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
+    fixed = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "",
-               {**held, "peak": {"step": [peak]}, "kept": [7]})
+               {**fixed, "peak": {"step": [peak]}, "kept": [7]})
         for level, peak in (("a", 10), ("b", 20))
     ]  # fmt: skip
     plan = Plan("s", "q", "what", (this,), claims=(claim(metric="peak_bytes"), claim("equal", metric="kept_bytes")))
@@ -307,7 +307,7 @@ claims:
     }
     (kept,) = (r for r in rows if (r["what"], r["quantity"]) == ("wide", "kept_bytes"))
     assert (kept["along"], kept["contexts"], kept["rows"], float(kept["exponent"])) == ("rows", "3", "", 1.0)
-    told = json.loads(harness("report", folder, "--json", cwd=tmp_path).stdout)["growth"]
-    assert [(g["level"], g["exponent"]) for g in told if g["quantity"] == "kept_bytes"] == [
+    growth = json.loads(harness("report", folder, "--json", cwd=tmp_path).stdout)["growth"]
+    assert [(g["level"], g["exponent"]) for g in growth if g["quantity"] == "kept_bytes"] == [
         ("plain", pytest.approx(1.0)), ("wide", 1.0)
     ]  # fmt: skip

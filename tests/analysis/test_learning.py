@@ -196,8 +196,8 @@ def test_failed_level_is_invalid_with_a_reason():
     )
     assert (one.compare("b", "close").verdict, one.compare("b", "close").reason) == ("invalid", "failed: it broke")
     assert one.compare("c", "close").verdict == "undecided"
-    nobody = learned(block, runs(block, "a", close=BASE)).compare("b", "close")
-    assert (nobody.verdict, nobody.reason, nobody.interval) == ("invalid", "not trained", None)
+    missing = learned(block, runs(block, "a", close=BASE)).compare("b", "close")
+    assert (missing.verdict, missing.reason, missing.interval) == ("invalid", "not trained", None)
 
 
 def test_seeds_added_later_flag_the_table():

@@ -1,3 +1,5 @@
+"""Statistics over seeds: differences, intervals, sign-flip tests, failure rates and verdicts."""
+
 from __future__ import annotations
 
 import itertools

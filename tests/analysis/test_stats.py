@@ -1,3 +1,5 @@
+"""Statistics of step times: trimmed means, t quantiles, intervals, stopping and corrections for many comparisons."""
+
 from __future__ import annotations
 
 import math

@@ -17,7 +17,7 @@ from harness.records.store import Store
 from harness.report.suite_batch import SuiteBatch
 
 
-def kept(results: Path, plan: Plan, records: list[Record]) -> Path:
+def stored_run(results: Path, plan: Plan, records: list[Record]) -> Path:
     """The folder of a run with these records."""
     store = Store.create(results, plan, "question: q\n")
     store.append(records)
@@ -32,7 +32,7 @@ def timed(tmp_path: Path) -> Path:
         for n in range(5)
         for level, time in (("plain", 2e6), ("fast_er", 1e6))
     ]
-    return kept(tmp_path / "results", Plan("timing", "Is it fast_er?", "what", (this,)), records)
+    return stored_run(tmp_path / "results", Plan("timing", "Is it fast_er?", "what", (this,)), records)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def learned(tmp_path: Path) -> Path:
     this = learning_block("plain", "fast")
     values = {"plain": [0.1, 0.2, 0.3, 0.2, 0.1], "fast": [0.4, 0.5, 0.6, 0.5, 0.4]}
     records = [one for level, each in values.items() for one in runs(this, level, close=each)]
-    return kept(tmp_path / "results", Plan("learning", "Does it learn?", "what", (this,)), records)
+    return stored_run(tmp_path / "results", Plan("learning", "Does it learn?", "what", (this,)), records)
 
 
 def test_as_prints_the_output_of_one_reporter_only(timed):
@@ -128,7 +128,7 @@ def test_as_prints_every_suite_of_a_page(timed, tmp_path):
 def test_as_has_exit_code_3_for_a_failed_run(tmp_path):
     this = block("a", "b")
     broken = Record(this.id, "b", "b", "verify", "variant", 0, 1, "failed", "it broke")
-    folder = kept(tmp_path / "results", Plan("s", "q?", "what", (this,)), [broken])
+    folder = stored_run(tmp_path / "results", Plan("s", "q?", "what", (this,)), [broken])
     done = harness("report", folder, "--as", "junit", cwd=tmp_path)
     assert done.returncode == 3
     assert '<error message="failed in verify: it broke" type="failed">' in done.stdout
@@ -182,7 +182,7 @@ def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
 
 
 def test_plot_without_data_is_an_error(tmp_path):
-    folder = kept(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
+    folder = stored_run(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
     done = harness("plot", folder, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert f"{folder}: this run has no plots." in done.stderr

@@ -77,9 +77,9 @@ def test_explanation_names_the_planted_cause(tmp_path):
     command = [sys.executable, "-m", "harness", "-p", str(TOY)]
     done = subprocess.run([*command, "run", "why.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    asked = [*command, "explain", "latest", "busy", "--json"]
-    told = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    (one,) = json.loads(told.stdout)["explanations"]
+    command_line = [*command, "explain", "latest", "busy", "--json"]
+    done = subprocess.run(command_line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (one,) = json.loads(done.stdout)["explanations"]
     share = {row["operator"]: row["difference"] / one["difference"] for row in one["rows"] if row["phase"] == "forward"}
     print(share["aten::sin"], share[None], one["difference"], one["difference_beside_the_profiler"])
     assert one["rows"][0]["operator"] == "aten::sin", one["because"]

@@ -145,12 +145,12 @@ def test_changed_examples_under_one_fingerprint_are_found(measured, servers):
     """Two processes of one run, and two runs of one block, must get the same examples."""
     fickle = SUITE.replace("points", "fickle")
     records = measured("away: {use: [elsewhere]}", text=fickle)
-    honest = measured("backwards: {use: [reverse]}", text=fickle)
+    unchanged = measured("backwards: {use: [reverse]}", text=fickle)
     found = outcomes(records, "verify")
     assert found["plain"][0] == "ok"
     assert found["away"] == ("failed", OTHER)
-    assert {record.outcome for record in honest} == {"ok"}
-    verified = [record for record in honest if record.measure == "verify"]
+    assert {record.outcome for record in unchanged} == {"ok"}
+    verified = [record for record in unchanged if record.measure == "verify"]
     servers.examples.clear()
     servers.drop(servers.get({}))  # another run would ask a new process
     later = measured("backwards: {use: [reverse]}", text=fickle, done=verified)[len(verified) :]

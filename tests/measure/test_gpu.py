@@ -34,8 +34,8 @@ def smi(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_throttled_gpu_is_detected(smi, reasons, forced_down):
     smi(f"{reasons}, 1980, 54", f"{os.getpid()}\\n17\\n")
-    told = gpu.query_card("GPU-1")
-    assert told == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
+    facts = gpu.query_card("GPU-1")
+    assert facts == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
 
 
 def test_gpu_models_are_read(smi):
@@ -114,7 +114,7 @@ def test_a_suite_runs_on_a_real_gpu(tmp_path):
 
 def test_cuda_facts_come_from_a_child_process():
     mine = os.getpid()
-    told = machine.facts_of_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
-    assert told == {"cudnn": 91900, "gpus": 1}
+    facts = machine.facts_of_child(lambda: {"cudnn": 91900, "gpus": int(os.getpid() != mine)})
+    assert facts == {"cudnn": 91900, "gpus": 1}
     with pytest.raises(RuntimeError, match="without an answer"):
         machine.facts_of_child(lambda: os._exit(1))  # a driver that crashes

@@ -17,17 +17,13 @@ from typing import Any
 import pytest
 from commands import COMMAND, harness, heed_ctrl_c, lines_of, the_run
 from learning_suite import TEXT
-from made import learning_block, run, runs
 from tasks import task
-from toy_suite import toy_catalog
 
-from harness.api.progress import Progress
 from harness.measure.coordinator import measure_block
 from harness.measure.kinds.learning import learn
 from harness.measure.servers import Servers
 from harness.records.plan import Plan
 from harness.records.record import Record
-from harness.records.settings import Speed
 
 
 @pytest.fixture
@@ -160,8 +156,8 @@ def test_added_seeds_keep_earlier_runs_and_are_flagged(here, tmp_path):
     done = harness("run", "--resume", folder, "--seeds", "6", "--json", cwd=here)
     assert done.returncode == 0, done.stderr
     assert {key: r for key, r in timeless(of_learning(folder)).items() if key in first} == first
-    told = [c for c in json.loads(done.stdout)["learning"] if c["level"] == "other"]
-    assert {(tuple(c["each_seed"]), "extended" in c["flags"]) for c in told} == {((0, 1, 2, 3, 4, 5), True)}
+    compared = [c for c in json.loads(done.stdout)["learning"] if c["level"] == "other"]
+    assert {(tuple(c["each_seed"]), "extended" in c["flags"]) for c in compared} == {((0, 1, 2, 3, 4, 5), True)}
 
 
 def test_records_are_strict_json(here):
@@ -233,40 +229,6 @@ def test_stream_gets_a_line_every_five_seeds(here):
     assert last[0].endswith("5 seeds  equivalent")
     assert "close" in last[0]
     assert "\x1b" not in "".join(lines)
-
-
-def test_terminal_shows_progress_after_every_run():
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    block = learning_block("plain", "other", speed=None)
-    stream = Terminal()
-    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
-    records: list[Record] = []
-    progress.block_begins(block, records)
-    for seed in range(6):
-        for level in ("plain", "other"):
-            records.append(run(block, level, seed, close=0.5 + 0.01 * seed))
-            progress.stored(block, records)
-    progress.block_ends(block, records)
-    text = stream.getvalue()
-    assert "all · learning: 1 of 20 runs, 0:00 left in this block, 0:00 in total\n" in text
-    assert "all · learning: 12 of 20 runs" in text
-    assert "  other  close +0.0 [+0.0, +0.0]  6 seeds  undecided" in text
-
-
-def test_stream_shows_seeds_and_times():
-    """Training runs are not timing processes: they add no lines of their own, and the lines of timing stay."""
-    block = learning_block("plain", "other", speed=Speed())
-    stream = io.StringIO()
-    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
-    records = []
-    for r in runs(block, "plain", close=[0.5] * 5) + runs(block, "other", close=[0.6] * 5):
-        records.append(r)
-        progress.stored(block, records)
-    assert stream.getvalue().count("all · learning: 10 of 20 runs") == 1
-    assert "all · train  other  waiting" in stream.getvalue()
 
 
 def test_ctrl_c_loses_no_seed_and_resume_trains_the_rest(tmp_path, planned, catalog):

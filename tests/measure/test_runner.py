@@ -26,10 +26,10 @@ class Observer:
     """A plugin that records its calls, measures nothing itself, and raises in the given hooks."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def execute(self, block, done, keep):
-        self.told.append(f"measure with {len(done)} done")
+        self.calls.append(f"measure with {len(done)} done")
         keep([record(block, trial.level, len(done), [1, 2]) for trial in block.trials])
 
     @harness.hookimpl
@@ -44,18 +44,18 @@ class Observer:
 
     @harness.hookimpl
     def plan_ready(self, plan):
-        self.told.append(f"{len(plan.blocks)} blocks")
+        self.calls.append(f"{len(plan.blocks)} blocks")
         raise RuntimeError("observers may fail")
 
     @harness.hookimpl
     def record_stored(self, record):
-        self.told.append(f"stored {record.level}")
+        self.calls.append(f"stored {record.level}")
 
     @harness.hookimpl(wrapper=True)
     def run_block(self, block):
-        self.told.append("before")
+        self.calls.append("before")
         result = yield
-        self.told.append("after")
+        self.calls.append("after")
         return result
 
 
@@ -75,7 +75,7 @@ def test_hooks_are_called_in_order_and_cannot_break_the_run(observed):
     watcher = Watcher()
     watcher.problem = problems.append  # type: ignore[method-assign]
     records = Runner(plan, store, catalog, watcher, Path(), executor="fake").run()
-    assert observer.told == ["1 blocks", "before", "measure with 0 done", "stored plain", "stored backwards", "after"]
+    assert observer.calls == ["1 blocks", "before", "measure with 0 done", "stored plain", "stored backwards", "after"]
     assert problems == ["plugin observer: plan_ready failed: RuntimeError: observers may fail"]
     assert store.records() == records
     assert store.machine()["processor"] == "fake"
@@ -191,9 +191,11 @@ def wrapped(observed, body) -> tuple[list[Record], list[str]]:
     watcher = Watcher()
     watcher.problem = problems.append  # type: ignore[method-assign]
     Runner(plan, store, catalog, watcher, Path(), executor="fake").run()
-    told = [problem for problem in problems if "plan_ready" not in problem]
-    assert all(p.startswith("plugin wrapper or observer: run_block ") and p.endswith(" (all)") for p in told)
-    return store.records(), [p.removeprefix("plugin wrapper or observer: run_block ")[: -len(" (all)")] for p in told]
+    from_hook = [problem for problem in problems if "plan_ready" not in problem]
+    assert all(p.startswith("plugin wrapper or observer: run_block ") and p.endswith(" (all)") for p in from_hook)
+    return store.records(), [
+        p.removeprefix("plugin wrapper or observer: run_block ")[: -len(" (all)")] for p in from_hook
+    ]
 
 
 @pytest.mark.parametrize("body", MEDDLING, ids=lambda body: body.__name__)

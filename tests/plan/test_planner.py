@@ -1,3 +1,5 @@
+"""Planning: a suite becomes blocks of trials, and impossible suites are rejected with all errors."""
+
 from __future__ import annotations
 
 import json

@@ -63,9 +63,9 @@ def test_output_of_plugins_goes_to_the_error_stream(capfd):
         os.write(1, b"by the system\n")
         subprocess.run([sys.executable, "-c", "print('by another process')"], check=True)
     print("ours")
-    told = capfd.readouterr()
-    assert told.out == "ours\n"
-    assert set(told.err.splitlines()) == {"by Python", "by the system", "by another process"}
+    captured = capfd.readouterr()
+    assert captured.out == "ours\n"
+    assert set(captured.err.splitlines()) == {"by Python", "by the system", "by another process"}
 
 
 def test_streams_and_working_directory_are_restored(tmp_path, monkeypatch):
@@ -214,10 +214,10 @@ def test_invalid_metric_is_reported_and_other_results_stay(plugin, name):
     phases = {"phases": {"forward": [900, 900, 900]}, "counts": {"points": [8.0]}}
     records = [record(this, level, n, [1000 + n, 1000, 1000], **phases) for level in "ab" for n in range(5)]
     plan = Plan("s", "Which?", "what", (this,))
-    honest = find(plan, records, Catalog(load_plugins()))
+    undisturbed = find(plan, records, Catalog(load_plugins()))
     found = find(plan, records, Catalog(load_plugins([path])))
-    assert [c for c in found.comparisons if c.metric != name] == list(honest.comparisons)
-    assert {k: v for k, v in found.numbers.items() if k[3] != name} == honest.numbers
+    assert [c for c in found.comparisons if c.metric != name] == list(undisturbed.comparisons)
+    assert {k: v for k, v in found.numbers.items() if k[3] != name} == undisturbed.numbers
     if problem:
         assert len(found.problems) == 1
         assert found.problems[0].startswith(f"metric {name} (plugin metric_{name}.py): ")
@@ -248,16 +248,16 @@ def test_reporters_cannot_damage_the_run_or_other_reports(plugin, tmp_path, name
     )
     store = write_run(tmp_path / "results")
     before = {name: (store.folder / name).read_bytes() for name in OWN if (store.folder / name).is_file()}
-    honest = make_report(store, Catalog(load_plugins()))
+    undisturbed = make_report(store, Catalog(load_plugins()))
     made = report_run(store, Catalog(load_plugins([path])))
     assert {name: (store.folder / name).read_bytes() for name in before} == before
-    assert made.summary == honest.summary
-    assert make_report(store, Catalog(load_plugins())).summary == honest.summary
+    assert made.summary == undisturbed.summary
+    assert make_report(store, Catalog(load_plugins())).summary == undisturbed.summary
     assert len(made.problems) == len(problems)
-    for told, expected in zip(made.problems, problems, strict=True):
-        assert told.startswith(f"reporter {name} (plugin a_{name}.py): ")
-        assert expected in told
-    assert (store.folder / "after").read_text() == str(honest.summary)
+    for problem, expected in zip(made.problems, problems, strict=True):
+        assert problem.startswith(f"reporter {name} (plugin a_{name}.py): ")
+        assert expected in problem
+    assert (store.folder / "after").read_text() == str(undisturbed.summary)
     assert name == "wipes" or "forged" not in (store.folder / "report.md").read_text()
 
 

@@ -1,3 +1,5 @@
+"""Storage of runs: records, folders, locks and schema versions."""
+
 from __future__ import annotations
 
 import json

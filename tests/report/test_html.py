@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 from unittest.mock import patch
 
 import pytest
+from large_run import plan_of_many, records_of_many
 from made import block, learning_block, record, run
 from made_effects import TIMES, plan_of, speed_records
-from many import plan_of_many, records_of_many
 
 from harness.analysis.findings import find
 from harness.records.plan import Claim, Plan, Skipped

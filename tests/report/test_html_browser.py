@@ -108,10 +108,10 @@ def browse(tmp_path: Path, width: int, report: str) -> tuple[dict, str, set[str]
     found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     console = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
-    asked = set(
+    requested = set(
         re.findall(r'"url":\s*"((?:https?|wss?|ftp)://[^"]*)"', log.read_text(encoding="utf-8", errors="replace"))
     )
-    return json.loads(escaping.unescape(found[1])), console, {url for url in asked if not OWN.search(url)}
+    return json.loads(escaping.unescape(found[1])), console, {url for url in requested if not OWN.search(url)}
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +132,9 @@ def page(catalog) -> str:
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_browser_shows_the_whole_page(page, tmp_path, width):
-    said, console, asked = browse(tmp_path, width, page)
+    said, console, requested = browse(tmp_path, width, page)
     assert console == ""
-    assert asked == set()
+    assert requested == set()
     assert said["loaded"] == []
     scroll, inner = said["overflow"]
     assert scroll <= inner == width
@@ -165,7 +165,7 @@ def test_injected_markup_neither_runs_nor_loads(page, tmp_path):
     bad = (
         '<img src="https://harness.invalid/x.png" onerror="document.title = 1"><script>document.title = "ran"</script>'
     )
-    said, console, asked = browse(tmp_path, 500, page.replace("</main>", f"{bad}</main>", 1))
-    assert asked == set()
+    said, console, requested = browse(tmp_path, 500, page.replace("</main>", f"{bad}</main>", 1))
+    assert requested == set()
     assert said["title"].startswith("Which")
     assert console.count("Content Security Policy") >= 2

@@ -24,7 +24,7 @@ QUANTITIES = {
     "drift": Quantity("drift"),
     "start": Quantity("start", "seconds", "processes"),
 }
-OWNER = "measure sway (plugin guest)"
+OWNER = "measure sway (plugin package)"
 
 
 def weights(data):
@@ -36,14 +36,14 @@ def report_with(stored=None, **kind) -> Report:
     """The report of a run with levels a and b for which the kind `sway` stored this data. `kind` are its fields."""
     part = MeasureKind("sway", lambda task: {}, "how far a model sways", quantities=QUANTITIES, **kind)
 
-    class Guest:
+    class Package:
         @harness.hookimpl
         def provide_measures(self):
             return [part]
 
     plugins = load_plugins([TOY])
-    plugins.manager.register(Guest(), name="guest")
-    plugins.versions["guest"] = "1"
+    plugins.manager.register(Package(), name="package")
+    plugins.versions["package"] = "1"
     this = replace(block("a", "b"), measures=Measures.of(sway=Settings()))
     stored = stored or {"a": {"weight": 1024}, "b": {"weight": 2048}}
     records = [Record(this.id, level, level, "sway", "variant", 0, 1, "ok", "", data) for level, data in stored.items()]

@@ -32,16 +32,17 @@ def test_suite_batch_ends_with_one_page_and_resumes(tmp_path: Path):
     (suites / "two.yaml").write_text(suite("Order is all", "better by 90 points"))
     done = harness("run", "--resume", page, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    kept = json.loads((page / "page.json").read_text())
-    assert set(kept["runs"]) == {"one.yaml", "two.yaml"}
+    page_data = json.loads((page / "page.json").read_text())
+    assert set(page_data["runs"]) == {"one.yaml", "two.yaml"}
     assert [
-        json.loads((page / run / "plan.json").read_text())["overrides"].get("preset") for run in kept["runs"].values()
+        json.loads((page / run / "plan.json").read_text())["overrides"].get("preset")
+        for run in page_data["runs"].values()
     ] == ["x", None]
     text = (page / "claims.md").read_text()
     assert "2 claims: 1 true, 1 false, 0 undecided." in text
     for says, answer in (("Order is no matter", "true"), ("Order is all", "false")):
         assert any(line.startswith(f"| {says}") and f"| {answer} " in line for line in text.splitlines()), text
-    for run in kept["runs"].values():
+    for run in page_data["runs"].values():
         assert f"({run}/report.md)" in text
     assert "Order is all" in done.stdout.split("\nClaims\nclaim")[1]
     again = harness("report", page, cwd=tmp_path)

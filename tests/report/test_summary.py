@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from large_run import plan_of_many, records_of_many
 from made import block, learning_block, record, runs
 from made_effects import TIMES, plan_of, speed_records
-from many import plan_of_many, records_of_many
 
 from harness.analysis.finding import Finding
 from harness.analysis.findings import find

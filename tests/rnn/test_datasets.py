@@ -1,3 +1,5 @@
+"""Built-in datasets of sequences: collating, tokens, splits, lengths and fingerprints."""
+
 from __future__ import annotations
 
 import math

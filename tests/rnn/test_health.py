@@ -149,10 +149,10 @@ def test_gradients_by_lag_are_computed_per_row(facts, kind):
             length,
         )
         if facts.task == "steps":
-            asked = (labels[0] != NO_LABEL).nonzero()
-            if not len(asked):
+            labelled = (labels[0] != NO_LABEL).nonzero()
+            if not len(labelled):
                 continue
-            end = int(asked[-1]) + 1
+            end = int(labelled[-1]) + 1
             predicted, labels = predicted[:, end - 1], labels[:, end - 1]
         (gradient,) = torch.autograd.grad(model.criterion(predicted, labels) / rows, x)
         for lag in (0, 1, 2, 4, 8):

@@ -97,14 +97,14 @@ def test_windows_agree_with_a_loop_with_detach(build, packed):
     for start in (0, 3, 6, 9):
         outputs, state = model.encoder.rnn(model.embed(batch.tokens[:, start : start + 3]), state)
         state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
-        asked = batch.labels[:, start : start + 3] != NO_LABEL
-        if asked.any():
+        labelled = batch.labels[:, start : start + 3] != NO_LABEL
+        if labelled.any():
             mine = torch.nn.functional.cross_entropy(
-                model.head(outputs)[asked], batch.labels[:, start : start + 3][asked]
+                model.head(outputs)[labelled], batch.labels[:, start : start + 3][labelled]
             )
             mine.backward()
             built.update(model, built.optimizer)
-            losses.append((float(mine.detach()), int(asked.sum())))
+            losses.append((float(mine.detach()), int(labelled.sum())))
     assert phases == ["forward", "backward", "update", "forward"] + ["forward", "backward", "update"] * 2
     assert float(loss) == pytest.approx(sum(a * n for a, n in losses) / sum(n for _, n in losses), rel=1e-6)
     for ours, theirs in zip(weights, model.parameters(), strict=True):

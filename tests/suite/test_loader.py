@@ -1,3 +1,5 @@
+"""Parsing of suites: fields, axes, designs, --set, and error messages with their places."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The YAML reader: scalars, keys, limits, and the places of values."""
+
 from __future__ import annotations
 
 import math

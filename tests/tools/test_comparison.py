@@ -19,9 +19,9 @@ from harness.tools.comparison.tables import comparison_sections
 from harness.tools.comparison.times import EarlierRuns, coordinates_of
 
 
-def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **asked) -> tuple[list[tuple[str, str]], Gate]:
+def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **options) -> tuple[list[tuple[str, str]], Gate]:
     """Level and verdict of each ratio, and the gate."""
-    comparison = compare_runs(a, b, ComparisonOptions(**asked), past)
+    comparison = compare_runs(a, b, ComparisonOptions(**options), past)
     return [(change.level, change.verdict) for change in comparison.ratios], gate_of(comparison)
 
 
@@ -252,13 +252,13 @@ def test_mode_that_one_run_does_not_time_is_missing(side):
 
 def test_errors_suggest_known_names(run_of):
     a, b = run_of(1.1, 1), run_of(1.1, 2)
-    for asked, words in (
+    for options, words in (
         ({"only": {"wath": ["x"]}}, "neither run has an axis of this name. Did you mean what?"),
         ({"only": {"what": ["othre"]}}, "neither run has a level of this name. Did you mean other?"),
         ({"metrics": ("step_tme",)}, "neither run has a metric of this name. Did you mean step_time?"),
     ):
         with pytest.raises(UserError) as error:
-            compare_runs(a, b, ComparisonOptions(**asked))
+            compare_runs(a, b, ComparisonOptions(**options))
         assert words in str(error.value)
 
 

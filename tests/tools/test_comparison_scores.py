@@ -74,7 +74,7 @@ def test_training_length_and_machine_of_timed_training_must_be_equal(side):
     assert compare_runs(a, replace(a, facts=other.facts), ComparisonOptions()).scores[0].verdict == "same"
 
 
-def remembered(side, peak: int, kept: int = 100) -> RunData:
+def memory_run(side, peak: int, kept: int = 100) -> RunData:
     made = replace(TWO, measures=Measures.of(memory=Memory(of=("train",))))
     data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
     return side(
@@ -87,16 +87,16 @@ def remembered(side, peak: int, kept: int = 100) -> RunData:
 
 
 def test_exact_amounts_are_compared_within_the_margin(side):
-    a = remembered(side, 1000)
-    comparison = compare_runs(a, remembered(side, 1010, kept=0), ComparisonOptions())
+    a = memory_run(side, 1000)
+    comparison = compare_runs(a, memory_run(side, 1010, kept=0), ComparisonOptions())
     found = {(c.level, c.metric): c.verdict for c in comparison.amounts}
     assert found["other", "peak_bytes"] == "more"
     assert found["other", "parameters"] == "same"
     assert found["other", "kept_bytes"] == "less"
     assert gate_of(comparison).code == 0  # one percent is within the margin
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions())).code == 1
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(margin=0.05))).code == 0
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(metrics=("parameters",)))).code == 0
-    grown = gate_of(compare_runs(remembered(side, 1000, kept=0), a, ComparisonOptions()))
+    assert gate_of(compare_runs(a, memory_run(side, 1030), ComparisonOptions())).code == 1
+    assert gate_of(compare_runs(a, memory_run(side, 1030), ComparisonOptions(margin=0.05))).code == 0
+    assert gate_of(compare_runs(a, memory_run(side, 1030), ComparisonOptions(metrics=("parameters",)))).code == 0
+    grown = gate_of(compare_runs(memory_run(side, 1000, kept=0), a, ComparisonOptions()))
     assert grown.code == 1
     assert grown.worse[0] == "all · train · plain, kept_bytes: more, A has none"

@@ -60,10 +60,10 @@ def test_turbo(roots, file, on, off):
     ("limit", "state"), [("max 100000", "ok"), ("50000 100000", "problem"), ("400000 100000", "note")]
 )
 def test_container_quota_is_reported(roots, limit, state):
-    told = roots(sys__fs__cgroup__here="")
-    (told.sys / "fs/cgroup/cpu.max").write_text(limit)
-    (told.sys / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
-    (found,) = doctor.quota(told)
+    system = roots(sys__fs__cgroup__here="")
+    (system.sys / "fs/cgroup/cpu.max").write_text(limit)
+    (system.sys / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
+    (found,) = doctor.quota(system)
     assert found.state == state
     assert ("throttled 7 times" in found.what) == (state != "ok")
 
@@ -73,24 +73,24 @@ def process(ticks: int) -> str:
 
 
 def test_other_load_and_steal(roots):
-    told = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(50))
+    system = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(50))
 
     def a_second(_: float) -> None:
         roots(proc__stat="cpu  160 0 0 120 0 0 0 20\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(110))
 
-    found = by_name(doctor.other_load(told, a_second))
+    found = by_name(doctor.other_load(system, a_second))
     assert found["steal"].what.startswith("20% of the time went to other virtual machines")
     assert found["other load"].what == "1.2 of 2 cores busy: a (b) c (12)"
     assert {f.state for f in found.values()} == {"note"}
 
 
 def test_quiet_machine_is_ok(roots):
-    told = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\n")
+    system = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\n")
 
     def a_second(_: float) -> None:
         roots(proc__stat="cpu  101 0 0 199 0 0 0 0\ncpu0 x\n")
 
-    assert {result.state for result in doctor.other_load(told, a_second)} == {"ok"}
+    assert {result.state for result in doctor.other_load(system, a_second)} == {"ok"}
 
 
 def test_missing_system_files_are_ok(roots):

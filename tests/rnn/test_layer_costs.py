@@ -65,7 +65,7 @@ def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
     encoder = RecurrentEncoder(cell(width, width, batch_first=True))
     x = torch.randn(rows, steps, width)
     kept = SavedTensors([*encoder.parameters(), x])
-    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda held: held.tensor):
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda saved: saved.tensor):
         encoder(x, torch.full((rows,), steps))[0].sum().backward()
     found = kept.peak / (rows * steps / 1000) / 1e6
     assert any(found == pytest.approx(known, rel=0.1) for known in megabytes)
