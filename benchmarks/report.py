@@ -1,6 +1,6 @@
 """A report of two thousand trials: how does its time grow with their number, and how large is the page?
 
-A run of 400 blocks of five levels, ten processes each, is made by hand (`tests/large_run.py`), and so is one of 100 blocks.
+A run of 400 blocks of five levels, ten processes each, is synthetic (`tests/large_run.py`), and so is one of 100 blocks.
 Four times the blocks ought to take four times as long: what goes through all records for each block takes sixteen.
 """
 
@@ -17,7 +17,7 @@ from harness.report.formats import html
 from harness.report.report import report_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from many import plan_of_many, records_of_many
+from large_run import plan_of_many, records_of_many
 
 #: How much longer four times the blocks may take, and how many bytes the page of 2,000 trials may have.
 GROWTH, BYTES = 6.0, 5_000_000

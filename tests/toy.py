@@ -119,8 +119,7 @@ def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
             time.sleep(3600)
         if how == "leaves":  # leaves a process that runs on and keeps the pipe open
             if calls[0] == at + 1:
-                left = os.fork()
-                if left == 0:
+                if not (left := os.fork()):
                     time.sleep(600)
                     os._exit(0)
                 print("left", left, flush=True)
@@ -388,9 +387,7 @@ def provide_optimizations():
     yield harness.Optimization("busy", busy, "needless work", changes="rounding")
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")
-    yield harness.Optimization(
-        "elsewhere", same, "the same in its own process", changes="rounding", environment=variables
-    )
+    yield harness.Optimization("elsewhere", same, "its own process", changes="rounding", environment=variables)
     yield harness.Optimization(
         "contrary", picky, "needs another environment", changes="rounding", environment={"TOY": "2"}
     )

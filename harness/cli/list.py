@@ -21,8 +21,8 @@ from harness.plugins.isolation import one_line
 def list_(context: click.Context, kind: str | None, as_json: bool) -> None:
     """List the parts that plugins provide.
 
-    KIND is one of models, datasets, optimizations, metrics, reporters, executors, promises and commands; all kinds by
-    default. Plugins that cannot be used are named with the reason, and the exit code is then 3.
+    KIND is one of models, datasets, optimizations, metrics, reporters, executors, promises, commands and
+    measures; all kinds by default. Plugins that cannot be used are named with the reason, and the exit code is then 3.
     """
     catalog = catalog_of(context)
     kinds = {part.kind: part for part in KINDS}

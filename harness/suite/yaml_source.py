@@ -123,7 +123,7 @@ def yaml_text(value: Any) -> str:
 
 
 def scalar_text(value: Any) -> str:
-    """A scalar as YAML text for a mapping or a list on one line. Text is quoted if it would be read as another value."""
+    """A scalar as YAML text for a mapping or list on one line. Text is quoted if it would be read as another value."""
     return yaml.dump([value], Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=math.inf).strip()[1:-1]
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-
 from harness.errors import Place, UserError
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry, core_catalog
