@@ -1,6 +1,6 @@
 """A report of two thousand trials: how does its time grow with their number, and how large is the page?
 
-A run of 400 blocks of five levels, ten processes each, is synthetic (`tests/large_run.py`), and so is one of 100 blocks.
+A run of 400 blocks of five levels, ten processes each, is synthetic (`tests/large_run.py`), as is one of 100 blocks.
 Four times the blocks ought to take four times as long: what goes through all records for each block takes sixteen.
 """
 

@@ -21,15 +21,15 @@ HERE = Path(__file__).parent
 ESCAPE, SCRIPT = "\x1b]0;", "<script>alert(1)</script>"
 
 
-def harness(*arguments: object, cwd: Path, malice: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "GUEST_MALICE": malice, "HARNESS_WITHOUT": "guest-clash,guest-blocked"}
+def harness(*arguments: object, cwd: Path, faults: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "GUEST_FAULTS": faults, "HARNESS_WITHOUT": "guest-clash,guest-blocked"}
     command = [sys.executable, "-m", "harness", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def listed(tmp_path: Path, malice: str) -> tuple[dict[str, list[str]], list[str]]:
+def listed(tmp_path: Path, faults: str) -> tuple[dict[str, list[str]], list[str]]:
     """The names of the parts of each plugin, and the problems of the malicious one."""
-    done = harness("list", "--json", cwd=tmp_path, malice=malice)
+    done = harness("list", "--json", cwd=tmp_path, faults=faults)
     assert done.returncode == 3
     shown = json.loads(done.stdout)
     parts: dict[str, list[str]] = {}
@@ -44,7 +44,7 @@ NO_NAME = "is not a valid name: use letters, digits, and . _ + - after the first
 
 
 @pytest.mark.parametrize(
-    ("malice", "reasons"),
+    ("faults", "reasons"),
     [
         ("import-exits", ["import failed: SystemExit: 0"]),
         ("import-raises", ["import failed: Strange: its message cannot be read"]),
@@ -69,17 +69,17 @@ NO_NAME = "is not a valid name: use letters, digits, and . _ + - after the first
         ),
     ],
 )  # fmt: skip
-def test_list_names_the_plugin_and_shows_all_others(tmp_path, malice, reasons):
-    parts, problems = listed(tmp_path, malice)
+def test_list_names_the_plugin_and_shows_all_others(tmp_path, faults, reasons):
+    parts, problems = listed(tmp_path, faults)
     assert problems == reasons
     assert set(parts["rnn-harness"]) >= CORE_PARTS
     assert "lstm" in parts["rnn-harness-plugins"]
     assert "mgu" in parts["guest-good"]
-    assert ("fickle" in parts.get("guest-malicious", ())) == (not malice.startswith(("import-e", "import-r")))
+    assert ("fickle" in parts.get("guest-malicious", ())) == (not faults.startswith(("import-e", "import-r")))
 
 
 def test_list_prints_no_control_sequences(tmp_path):
-    done = harness("list", cwd=tmp_path, malice="parts-odd,import-prints")
+    done = harness("list", cwd=tmp_path, faults="parts-odd,import-prints")
     assert ESCAPE not in done.stdout + done.stderr
     assert "this is not JSON" not in done.stdout
     assert "this is not JSON" in done.stderr
@@ -110,7 +110,7 @@ EVERYTHING = (
 
 def test_run_with_all_faults_gives_correct_results(tmp_path):
     (tmp_path / "bad.yaml").write_text(SUITE)
-    done = harness("run", "bad.yaml", "--quick", "--json", cwd=tmp_path, malice=EVERYTHING)
+    done = harness("run", "bad.yaml", "--quick", "--json", cwd=tmp_path, faults=EVERYTHING)
     assert done.returncode == 3, done.stderr
     report = json.loads(done.stdout)
     (folder,) = (path for path in (tmp_path / "results" / "bad").iterdir() if path.is_dir())

@@ -77,26 +77,26 @@ def test_parts_of_several_packages_run_together(ran):
 
 def test_report_leaves_out_the_packages_that_the_run_left_out(ran, tmp_path):
     _, folder = ran
-    says = tmp_path / "says"
+    log = tmp_path / "log"
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-clash"]
     machine = json.loads((folder / "machine.json").read_text())
     assert "guest-clash" not in machine["plugins"]
     assert machine["plugins"]["guest-blocked"] == "1.2.3"
     assert "harness --without guest-clash run packages.yaml --quick" in (folder / "report.html").read_text()
-    done = harness("report", folder, HARNESS_WITHOUT="Guest_Blocked", GUEST_BLOCKED_SAYS=str(says))
+    done = harness("report", folder, HARNESS_WITHOUT="Guest_Blocked", GUEST_BLOCKED_LOG=str(log))
     assert done.returncode == 0, done.stderr
-    assert not says.exists()
+    assert not log.exists()
 
 
 def test_package_that_is_left_out_is_not_imported(tmp_path):
-    says = tmp_path / "says"
-    done = harness("--without", "guest-clash", "list", "--without=guest-blocked", GUEST_BLOCKED_SAYS=str(says))
-    assert not says.exists()
+    log = tmp_path / "log"
+    done = harness("--without", "guest-clash", "list", "--without=guest-blocked", GUEST_BLOCKED_LOG=str(log))
+    assert not log.exists()
     assert "left out: plugin guest-blocked" in done.stdout
     assert "left out: plugin guest-clash" in done.stdout
     assert "provides model" not in done.stderr
-    harness("list", GUEST_BLOCKED_SAYS=str(says))
-    assert says.read_text() == "imported\n"
+    harness("list", GUEST_BLOCKED_LOG=str(log))
+    assert log.read_text() == "imported\n"
 
 
 def test_clash_names_both_packages_and_the_fix():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import harness
 
-if "GUEST_BLOCKED_SAYS" in os.environ:
-    with Path(os.environ["GUEST_BLOCKED_SAYS"]).open("a") as file:
+if "GUEST_BLOCKED_LOG" in os.environ:
+    with Path(os.environ["GUEST_BLOCKED_LOG"]).open("a") as file:
         file.write("imported\n")
 
 
