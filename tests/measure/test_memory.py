@@ -106,7 +106,7 @@ def test_a_trials_memory_is_exact(planned, catalog):
     assert measure_memory(wide) == data
 
 
-def test_inference_keeps_nothing(planned, catalog):
+def test_inference_saves_no_tensors(planned, catalog):
     (block,) = planned("backwards: {use: [reverse]}").blocks
     data = measure_memory(task(block, "plain", catalog, "inference"))
     assert list(data["peak"]) == ["collate", "forward", "step"]

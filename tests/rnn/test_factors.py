@@ -170,7 +170,7 @@ def test_autocast_computes_in_bfloat16_and_keeps_weights_and_loss(bfloat16):
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_autocast_refuses_what_it_cannot_do(monkeypatch):
+def test_autocast_refuses_unsupported_settings(monkeypatch):
     with pytest.raises(ValueError, match="float16 needs a scaled loss"):
         autocast.autocast(Recipe(), dtype="float16")
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: False)

@@ -58,7 +58,7 @@ def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
 
 
 @pytest.mark.parametrize(("cell", "megabytes"), [(nn.LSTM, (18.2, 22.6)), (nn.GRU, (8.2,)), (nn.RNN, (2.1,))])
-def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
+def test_memory_of_a_layer_of_width_256_per_1000_tokens(cell, megabytes):
     """The fused LSTM allocates a workspace in addition to its outputs, which must be counted. That of torch 2.6 is
     larger."""
     width, rows, steps = 256, 8, 60

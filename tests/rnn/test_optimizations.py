@@ -158,7 +158,7 @@ def test_cuts_cover_every_step_and_cost_least(seed):
     assert cost([0, *(piece.stop for piece in pieces)]) == min(map(cost, ways))
 
 
-def test_counted_slots_are_what_is_computed():
+def test_counted_slots_equal_computed_slots():
     examples = [SequenceExample(i, torch.full((n,), 2), 0) for i, n in enumerate([5, 1, 100])]
     batch = collate(examples)
     model = lstm(lengths().facts, hidden_size=16)
