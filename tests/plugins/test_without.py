@@ -57,7 +57,7 @@ def harness(*arguments: object, cwd: Path) -> tuple[int, str, str]:
 
 def test_excluded_plugin_is_not_imported(install):
     said = install("package-one", ONE)
-    plugins = load_plugins(without=["Guest_One"])
+    plugins = load_plugins(without=["Package_One"])
     assert plugins.without == ("package-one",)
     assert "package-one" not in plugins.versions
     assert plugins.manager.is_blocked("package-one")
