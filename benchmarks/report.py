@@ -2,8 +2,8 @@
 
     python benchmarks/report.py
 
-`tests/many.py` makes runs of 100 and of 400 blocks, with five levels and ten processes per block. Four times the blocks
-should take four times as long. Code that reads all records for each block takes sixteen times as long.
+`tests/large_run.py` makes runs of 100 and of 400 blocks, with five levels and ten processes per block. Four times the
+blocks should take four times as long. Code that reads all records for each block takes sixteen times as long.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.report.formats import html
 from harness.report.report import report_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from many import plan_of_many, records_of_many
+from large_run import plan_of_many, records_of_many
 
 #: The largest allowed ratio of times for four times the blocks, and the largest page of 2,000 trials in bytes.
 GROWTH, BYTES = 6.0, 5_000_000

@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""Runs `harness` commands inside the process of the tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMAND = [sys.executable, "-m", "harness", "-p", str(TOY)]
 
 
 def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command line, called in this process: one of its own would take two seconds to import the toy's torch."""
+    """A call of the command line in this process. A new process would take two seconds to import torch for the toy."""
     output, errors = io.StringIO(), io.StringIO()
     command = ["harness", *map(str, arguments)]
     with (
@@ -35,7 +35,7 @@ def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The same with the toy's parts."""
+    """A call with the parts of the toy."""
     return call("-p", TOY, *arguments, cwd=cwd)
 
 
@@ -50,5 +50,5 @@ def lines_of(folder: Path) -> list[dict]:
 
 
 def heed_ctrl_c() -> None:
-    """In a process about to start: a shell that runs its jobs in the background has them ignore Ctrl-C."""
+    """For a process about to start: shells make background jobs ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

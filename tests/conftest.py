@@ -1,13 +1,15 @@
+"""Fixtures that all tests share, and environment variables that must be set before torch is imported."""
+
 from __future__ import annotations
 
 import os
 
-# Before torch is imported: test workers side by side, each with as many spinning threads as there are cores, would
-# take minutes for what takes seconds.
+# Before torch is imported: parallel test workers with as many spinning threads as cores would take minutes instead
+# of seconds.
 os.environ["OMP_NUM_THREADS"] = "1"
-# As the process does that measures: torch 2.6 starts a pool of compiling processes otherwise.
+# As in the measuring process: otherwise torch 2.6 starts a pool of compiler processes.
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
-# Where the tests themselves are a step on GitHub, their runs have no place in its summary.
+# If the tests run as a step on GitHub, their runs must not write into its summary.
 os.environ.pop("GITHUB_STEP_SUMMARY", None)
 
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ from harness.records.plan import Plan
 
 @pytest.fixture
 def double() -> Iterator[None]:
-    """Double precision by default, and torch's generator at a known place."""
+    """Double precision by default, and a seeded generator of torch."""
     import torch
 
     torch.set_default_dtype(torch.float64)
@@ -40,7 +42,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture(scope="session")
 def planned(catalog: Catalog) -> Callable[..., Plan]:
-    """Plans the toy suite with some levels instead of its own, and ``--set`` settings."""
+    """Plans the toy suite with the given levels, and ``--set`` settings."""
 
     def plan(levels: str = "", *settings: str, text: str = SUITE, **options: object) -> Plan:
         if levels:

@@ -16,6 +16,18 @@ import torch
 #: The packages that a script must not need.
 HERE = ("harness", "harness_rnn", "toy")
 
+#: Levels of the toy suite to export.
+LEVELS = """\
+adaptive: {drop: [descent], use: [adaptive, shorten]}
+    backwards: {use: [reverse]}
+    lazy: {use: [lazy]}
+    deep: {model: mlp}
+    broken: {model: broken}
+    hangs: {model: {name: broken, how: hangs}}
+    crash: {model: {name: broken, how: killed, at: 2}}
+    spun: {use: [spin]}
+    apart: {use: [{name: elsewhere, threads: 2}]}"""
+
 
 def values_of(text: str) -> list[float]:
     """The value of each step of a script, which runs in this process."""
@@ -33,8 +45,8 @@ def values_of(text: str) -> list[float]:
 def run_forked(
     command: Sequence[object], *, cwd: object, env: Mapping[str, str] | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
-    """As `subprocess.run` of ``python -I -c CODE ARGUMENTS``, but in a fork of this process that has no module of the
-    harness or of plugins. torch is imported there already, which would take a new process seconds."""
+    """Like `subprocess.run` of ``python -I -c CODE ARGUMENTS``, but in a fork of this process without modules of the
+    harness and of plugins. torch is imported already, which takes a new process seconds."""
     _, _, _, code, *arguments = map(str, command)
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         sys.stdout.flush()
@@ -43,7 +55,7 @@ def run_forked(
         if child == 0:
             status = 1
             try:
-                faulthandler.disable()  # pytest's would print the stack of a crash
+                faulthandler.disable()  # pytest's fault handler would print the stack of a crash
                 os.dup2(output.fileno(), 1)
                 os.dup2(errors.fileno(), 2)
                 sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")

@@ -1,4 +1,4 @@
-"""Runs pytest inside a test, in this process: a process of its own would import torch again."""
+"""Runs pytest inside a test in this process, since a new process would import torch again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def run_pytest(folder: Path, *arguments: object) -> tuple[int, str]:
-    """The exit code and the output of pytest in a folder, with none of this project's settings."""
+    """The exit code and the output of pytest in a folder, without this project's settings."""
     output = io.StringIO()
     options = [
         "-q",

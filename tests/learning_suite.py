@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""A suite with learning, for tests."""
 
 from __future__ import annotations
 

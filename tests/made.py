@@ -1,4 +1,4 @@
-"""Blocks and records made by hand, so that what is known of their times and scores can be asked of the analysis."""
+"""Synthetic blocks and records with known times and scores, for tests of the analysis."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def record(block: Block, level: str, number: int, wall, cpu=None, *, role="varia
     return Record(block.id, level, level, "speed.train", role, number, 2, "ok", "", samples)
 
 
-#: One score of each kind: a share, where more is better, and an amount, where less is. Every model has a loss, too.
+#: One score of each direction: a share (higher is better) and an amount (lower is better). Every model also has a loss.
 SCORES = {"close": Score("higher", "difference", "share that is close"), "error": Score("lower", "ratio", "error")}
 
 
 def learning_block(*levels: str, on: Mapping[str, tuple[str, ...]] | None = None, speed=None, **settings) -> Block:
-    """A block that learns: 20 steps, evaluated four times, under ten seeds, unless the settings say otherwise."""
+    """A block with learning: 20 steps, evaluated four times, ten seeds, unless the settings differ."""
     given = {"metric": "close", "steps": 20, "evaluations": 4, "scores": declared(SCORES), "planned": 10, **settings}
     trials = tuple(replace(trial(level), on=(on or {}).get(level, ())) for level in levels)
     return Block({}, trials, Measures.of(speed=speed, learning=Learning(**given)))
@@ -51,7 +51,8 @@ def run(
     block: Block, level: str, seed: int, *, diverged_at: int | None = None, evaluated=(0, 5, 10, 15, 20), steps=None,
     planned=20, **scores,
 ) -> Record:  # fmt: skip
-    """A run with these scores, each a series or the value after the last step (before the first it is 0.1)."""
+    """A run with these scores. Each is a series, or the value after the last step; the value before the first step is
+    0.1."""
     series = {name: [0.1] * (len(evaluated) - 1) + [v] if np.isscalar(v) else list(v) for name, v in scores.items()}
     length = max(map(len, series.values()))
     data = {

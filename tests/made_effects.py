@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""Synthetic runs of ablation designs, for tests."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def speed_records(this: Block, times: dict[str, float], processes: int = 5, wobb
     return made
 
 
-#: a doubles the time, b makes 10 % less of it, and together they take 5 % more than that makes.
+#: Factor a doubles the time, b reduces it by 10 %, and their interaction adds 5 %.
 TIMES = {"none": 1.0, "a": 2.0, "b": 0.9, "all": 2.0 * 0.9 * 1.05}

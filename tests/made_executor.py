@@ -1,4 +1,4 @@
-"""A plugin file: the executor "made" stores made records at once, for tests in which measuring is not the point.
+"""A plugin file whose executor "made" stores synthetic records without measuring.
 
 A level takes 1 + the `share` of its optimizations times as long as the baseline. The toy's model `broken` fails.
 """
@@ -30,7 +30,7 @@ def execute(context: Any) -> Iterator[Callable[..., None]]:
         timed_ones = [trial for trial in block.trials[1:] if trial.level not in broken]
         shares = {t.level: sum(spec.parameters.get("share", 0.0) for spec in t.use) for t in timed_ones}
         records = timed(block, {level: 1 + share for level, share in shares.items()}, processes=1 if speed.quick else 5)
-        counts = {"points": [8.0]}  # the toy has a metric of it
+        counts = {"points": [8.0]}  # the toy has a metric that uses it
         records = [replace(record, data={**record.data, "counts": counts}) for record in records]
         stored = {(record.block, record.measure, record.replicate) for record in done}
         if broken and (block.id, "verify", 0) not in stored:

@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""Checks of figures that the tests of plots share."""
 
 from __future__ import annotations
 

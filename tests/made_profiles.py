@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""Synthetic profiles, for tests of explanations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ LOOP = [("forward", "aten::mm", 100, 900_000), ("forward", "aten::cat", 10, 200_
 
 
 def profile(level: str, rows, *, between=100_000, cost=0.0, device="cpu", on=BLOCK, **more) -> Record:
-    """A profile of two batches: rows of (phase, operator, calls, own nanoseconds), backward 200 µs in no operator."""
+    """A profile of two batches: rows of (phase, operator, calls, own nanoseconds), with 200 µs of the backward phase
+    outside operators."""
     phases, names, calls, own = (list(column) for column in zip(*rows, strict=True))
     many = sum(calls)
     data = {
@@ -45,7 +46,7 @@ def profile(level: str, rows, *, between=100_000, cost=0.0, device="cpu", on=BLO
 
 
 def timed(**milliseconds: float) -> Measured:
-    """Ten processes in which each level's forward takes so many milliseconds and its backward one."""
+    """Ten processes in which the forward phase of each level takes the given milliseconds, and the backward phase one."""
     random = np.random.default_rng(0)
     records = []
     for number in range(10):

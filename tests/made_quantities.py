@@ -1,4 +1,4 @@
-"""Helpers of the tests of quantities: stored data of `memory`, and the findings of made records."""
+"""Synthetic records of memory and cost, and their findings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from harness.records.settings import Measures
 
 
 def memory(peak: list[int], kept: list[int], **more) -> dict:
-    """What `memory` stores of a trial."""
+    """The data that `memory` stores for a trial."""
     counts = {"points": [4.0] * len(peak)}
-    held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 80}
-    return {**held, "peak": {"forward": peak, "step": peak}, "kept": kept, "counts": counts, "device": "cpu", **more}
+    fixed = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 80}
+    return {**fixed, "peak": {"forward": peak, "step": peak}, "kept": kept, "counts": counts, "device": "cpu", **more}
 
 
 def measured(block: Block, *modes: str) -> Block:

@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""Synthetic runs with known step times, and their folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def timed(
     block: Block, ratios: Mapping[str, float], *, seed: int = 0, processes=5, noise=0.002, share=1.0,
     at="2030-01-01T00:00:00+00:00",
 ) -> list:  # fmt: skip
-    """Records of a block whose levels take these times the baseline's, with noise from process to process."""
+    """Records of a block whose levels take the given multiples of the baseline's time, with noise between processes."""
     random = np.random.default_rng(seed)
     found = []
     for number in range(processes):
@@ -51,7 +51,7 @@ def failure(made: Block, level: str, measure: str = "verify") -> Record:
 
 
 def store(results: Path, name: str, ratio: float, number: int, suite="made", **facts) -> Path:
-    """A run's folder."""
+    """Stores a run in a folder."""
     folder = results / suite / name
     folder.mkdir(parents=True)
     kept = Store(folder)

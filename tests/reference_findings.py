@@ -1,4 +1,4 @@
-"""What the reference runs show, as stored once; `python tests/reference_findings.py` computes and stores it again.
+"""The stored findings of the reference runs; `python tests/reference_findings.py` computes and stores them.
 
 Regenerate only when a statistical method changes on purpose, or when a reference run is measured again, and say so in
 CHANGELOG.md. Never regenerate to make a failing test pass after a refactoring: the stored numbers are the check that a
@@ -38,7 +38,7 @@ def stored() -> dict[str, dict[str, Any]]:
 
 
 def found_in(run: Path, catalog: Catalog) -> dict[str, Any]:
-    """The findings of a run as JSON values: each table by its columns, and what no table holds."""
+    """The findings of a run as JSON values: each table by its columns, and the values that no table contains."""
     store = Store.open(run)
     findings = find(store.plan(), store.records(), catalog)
     found: dict[str, Any] = {table.name: _by_column(table.rows) for table in findings_in_rows(findings)}
@@ -60,7 +60,7 @@ def found_in(run: Path, catalog: Catalog) -> dict[str, Any]:
             for one in findings.explained
         ],
     }  # fmt: skip
-    values: dict[str, Any] = json.loads(json.dumps(found))  # tuples become lists, as they are stored
+    values: dict[str, Any] = json.loads(json.dumps(found))  # tuples become lists, as in the stored file
     return values
 
 
@@ -70,7 +70,7 @@ def _by_column(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def write(findings: dict[str, dict[str, Any]]) -> None:
-    """Store the findings; the same findings give the same bytes."""
+    """Stores the findings. The same findings give the same bytes."""
     text = json.dumps(findings, ensure_ascii=False, separators=(",", ":"))
     STORED.write_bytes(gzip.compress(text.encode(), mtime=0))
 

@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""A suite of recurrent models, for tests."""
 
 from __future__ import annotations
 

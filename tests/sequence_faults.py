@@ -1,4 +1,4 @@
-"""A plugin in one file with models that each break one promise of sequence models; see `faults` for the core's."""
+"""A plugin in one file with models that each break one promise of sequence models; see `faults` for the core."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Amnesiac(Encoder):
 
 
 def of(kind: type[Encoder], *parameters: str) -> Any:
-    """The code of a model with this encoder; `parameters` are those that it has besides its sizes."""
+    """The code of a model with this encoder. `parameters` are additional to its sizes."""
 
     def one(facts, *, hidden_size: int = 16, embedding_size: int = 8) -> SequenceModel:
         """A GRU with a fault."""

@@ -12,8 +12,8 @@ from harness.records.plan import Block
 
 
 def task(block: Block, level: str, catalog: Catalog | TrialBuilder, mode: str = "train", **more: Any) -> Task:
-    """A task for a level of a block, with the settings of learning unless others are given. Its watchdog sets no alarm,
-    which would end the process of the test."""
+    """A task for a level of a block, by default with the settings of learning. Its watchdog sets no alarm, since that
+    would end the process of the test."""
     builder = catalog if isinstance(catalog, TrialBuilder) else TrialBuilder(catalog)
     return Task(
         block=block,

@@ -1,7 +1,4 @@
-"""A plugin in one file without sequences: the core is tested with it, and so shown to know none.
-
-Beside a dataset, two models and an optimizer it brings parts that go wrong in every way there is.
-"""
+"""A plugin in one file, without sequences, for tests of the core: parts without a fault, and parts that fail."""
 
 from __future__ import annotations
 
@@ -57,7 +54,7 @@ def points(*, size: int = 512, features: int = 8) -> harness.Data:
 
 
 def fickle(*, size: int = 512) -> harness.Data:
-    """Other points in every process, whatever its fingerprint says."""
+    """Other points in every process, although its fingerprint is the same."""
     data = points(size=size)
     shift = SystemRandom().random()
     rows = [(index, [value + shift for value in row]) for index, row in data.train]
@@ -72,7 +69,7 @@ def count(batch: Points) -> dict[str, float]:
 def cloud(
     *, size: int = 48, held_out: int = 24, features: int = 4, noise: float = 0.3, exchangeable: bool = True
 ) -> harness.Data:
-    """Points about a plane, some of them held out, and what a prediction within 0.5 is worth."""
+    """Points near a plane, some of them for evaluation, with a score: predictions within 0.5."""
     random = Random(1)
     rows = []
     for index in range(size + held_out):
@@ -98,40 +95,35 @@ def linear(features: int, *, bias: bool = True) -> Regression:
 
 def mlp(features: int, *, hidden_size: int = 32, dropout: float = 0.1) -> Regression:
     """Two linear maps with dropout between."""
-    return Regression(
-        nn.Sequential(nn.Linear(features, hidden_size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_size, 1))
-    )
+    layers = [nn.Linear(features, hidden_size), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_size, 1)]
+    return Regression(nn.Sequential(*layers))
 
 
 def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
-    """A model that goes wrong, from its step number `at` on."""
+    """A model that fails as `how` says, from step `at` on."""
     model = linear(features)
     predict, calls = model.predict, [0]
+    errors = {"raises": RuntimeError("the toy is broken"), "exits": SystemExit(0), "interrupts": KeyboardInterrupt()}
 
     def wrong(batch: Points) -> torch.Tensor:
         calls[0] += 1
         if calls[0] <= at:
             return predict(batch)
-        if how == "raises":
-            raise RuntimeError("the toy is broken")
+        if how in errors:
+            raise errors[how]
         if how == "nan":
             return predict(batch) * float("nan")
         if how == "shape":
             return predict(batch)[:3]
         if how == "hangs":
             time.sleep(3600)
-        if how == "leaves":  # behind a process that outlives it, and holds its pipe open
+        if how == "leaves":  # leaves a process that runs on and keeps the pipe open
             if calls[0] == at + 1:
-                left = os.fork()
-                if left == 0:
+                if not (left := os.fork()):
                     time.sleep(600)
                     os._exit(0)
                 print("left", left, flush=True)
             return predict(batch)
-        if how == "exits":
-            raise SystemExit(0)
-        if how == "interrupts":
-            raise KeyboardInterrupt
         if how == "ends":
             os._exit(0)
         if how == "meddles":
@@ -145,8 +137,8 @@ def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
     return model
 
 
-class Frank(Regression):
-    """One linear map that draws, takes gradients and says what it saw when asked for its health."""
+class WithHealth(Regression):
+    """One linear map whose health draws a random number, computes gradients and returns them."""
 
     def health(self, batch: Points) -> dict[str, Any]:
         self.loss(batch).backward()
@@ -154,13 +146,13 @@ class Frank(Regression):
         return {"drawn": float(torch.rand(())), "lags": [2.0, 1.0, 0.0], "rows": weight.grad[0].tolist()}
 
 
-def frank(features: int) -> Frank:
-    """A model that tells its health."""
-    return Frank(nn.Sequential(nn.Linear(features, 1)))
+def with_health(features: int) -> WithHealth:
+    """A model that reports its health."""
+    return WithHealth(nn.Sequential(nn.Linear(features, 1)))
 
 
 def other(features: int) -> Regression:
-    """Says it computes what linear computes, and does not."""
+    """Declares that it computes what linear computes, but does not."""
     model = linear(features)
     predict = model.predict
     model.predict = lambda batch: predict(batch) * 1.001
@@ -173,12 +165,12 @@ def descent(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
 
 
 def adaptive(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
-    """Adam, which remembers."""
+    """Adam, an optimizer with state."""
     return recipe.replace("optimizer", lambda model: torch.optim.Adam(model.parameters(), lr=lr))
 
 
 def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
-    """A learning rate that shrinks with every update; the schedule is part of what a run depends on."""
+    """A learning rate that shrinks with every update. The schedule is part of the saved state."""
     schedules: list[Any] = []
 
     def optimizer(inner: Any) -> Any:
@@ -201,11 +193,16 @@ def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
 
 
 def shorten(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
-    """A gradient no longer than this."""
+    """Gradient clipping."""
+    return before_update(recipe, lambda model: nn.utils.clip_grad_norm_(model.parameters(), max_norm))
+
+
+def before_update(recipe: harness.Recipe, change: Any) -> harness.Recipe:
+    """Calls `change(model)` before each update."""
 
     def update(inner: Any) -> Any:
         def run(model: nn.Module, optimizer: Any) -> None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            change(model)
             inner(model, optimizer)
 
         return run
@@ -214,37 +211,38 @@ def shorten(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
 
 
 def null(recipe: harness.Recipe) -> harness.Recipe:
-    """Nothing but its name."""
+    """Changes nothing."""
     return recipe
 
 
 def shuffled(recipe: harness.Recipe) -> harness.Recipe:
     """Another random order, no better and no worse than the first."""
+    return in_order(recipe, lambda count, random: random.sample(range(count), count))
+
+
+def in_order(recipe: harness.Recipe, arrange: Any) -> harness.Recipe:
+    """Takes the examples in the order `arrange(number of examples, random)`."""
 
     def order(examples: Any, batch_size: int, random: Random) -> list[list[int]]:
-        positions = random.sample(range(len(examples)), len(examples))
+        positions = arrange(len(examples), random)
         return [positions[at : at + batch_size] for at in range(0, len(positions), batch_size)]
 
     return recipe.replace("order", order)
 
 
 def harmful(recipe: harness.Recipe, *, share: float = 0.3) -> harness.Recipe:
-    """A share of the updates, drawn from torch's generator, goes the wrong way."""
+    """A share of the updates, drawn from torch's generator, has the wrong sign."""
 
-    def update(inner: Any) -> Any:
-        def run(model: nn.Module, optimizer: Any) -> None:
-            if float(torch.rand(())) < share:
-                for parameter in model.parameters():
-                    parameter.grad.neg_()
-            inner(model, optimizer)
+    def negate(model: nn.Module) -> None:
+        if float(torch.rand(())) < share:
+            for parameter in model.parameters():
+                parameter.grad.neg_()
 
-        return run
-
-    return recipe.wrap("update", update)
+    return before_update(recipe, negate)
 
 
 def spoil(recipe: harness.Recipe, *, how: str = "nan", at: int = 3) -> harness.Recipe:
-    """One step, after `at` others, that goes wrong."""
+    """The step after `at` others fails as `how` says."""
 
     def around(step: Any) -> Any:
         taken = [0]
@@ -275,49 +273,36 @@ def spoil(recipe: harness.Recipe, *, how: str = "nan", at: int = 3) -> harness.R
 
 
 def reverse(recipe: harness.Recipe) -> harness.Recipe:
-    """The examples from the end."""
-
-    def order(examples: Any, batch_size: int, random: Random) -> list[list[int]]:
-        positions = list(range(len(examples)))[::-1]
-        return [positions[at : at + batch_size] for at in range(0, len(positions), batch_size)]
-
-    return recipe.replace("order", order)
+    """The examples from the last to the first."""
+    return in_order(recipe, lambda count, random: [*reversed(range(count))])
 
 
 def forgetful(recipe: harness.Recipe) -> harness.Recipe:
-    """An order that holds some examples twice and others never."""
+    """An order that has some examples twice and omits others."""
     return recipe.wrap("order", lambda order: lambda *given: [[p // 2 * 2 for p in batch] for batch in order(*given)])
 
 
 def doubled(recipe: harness.Recipe) -> harness.Recipe:
-    """Twice the gradient, whatever it promises."""
-
-    def backward(inner: Any) -> Any:
-        return lambda model, loss: inner(model, loss * 2)
-
-    return recipe.wrap("backward", backward)
+    """Twice the gradient."""
+    return recipe.wrap("backward", lambda inner: lambda model, loss: inner(model, loss * 2))
 
 
 def halved(recipe: harness.Recipe) -> harness.Recipe:
     """Half the update."""
 
-    def update(inner: Any) -> Any:
-        def run(model: nn.Module, optimizer: Any) -> None:
-            for parameter in model.parameters():
-                parameter.grad /= 2
-            inner(model, optimizer)
+    def halve(model: nn.Module) -> None:
+        for parameter in model.parameters():
+            parameter.grad /= 2
 
-        return run
-
-    return recipe.wrap("update", update)
+    return before_update(recipe, halve)
 
 
 def lazy(recipe: harness.Recipe) -> harness.Recipe:
-    """A step that learns from half its batch."""
+    """A step that uses half of its batch."""
 
     def half(built: Any, batch: Points, mark: Any) -> torch.Tensor:
-        kept = Points(*(tensor[: len(tensor) // 2] for tensor in batch))
-        loss = built.forward(built.model, kept)
+        part = Points(*(tensor[: len(tensor) // 2] for tensor in batch))
+        loss = built.forward(built.model, part)
         built.backward(built.model, loss)
         built.update(built.model, built.optimizer)
         return loss.detach()
@@ -326,7 +311,7 @@ def lazy(recipe: harness.Recipe) -> harness.Recipe:
 
 
 def busy(recipe: harness.Recipe, *, times: int = 100) -> harness.Recipe:
-    """The same answer, and so many sines that nobody asked for."""
+    """The same result, with `times` needless sines."""
 
     def forward(inner: Any) -> Any:
         def run(model: nn.Module, batch: Points) -> torch.Tensor:
@@ -350,12 +335,12 @@ def picky(recipe: harness.Recipe, *, amount: float = 1.0) -> harness.Recipe:
 
 
 def same(recipe: harness.Recipe, *, threads: int = 1, preload: str = "") -> harness.Recipe:
-    """Nothing but its environment."""
+    """Changes only the environment."""
     return recipe
 
 
 def variables(*, threads: int, preload: str) -> dict[str, str]:
-    """What must exist before the process does."""
+    """Environment variables that must be set before the process starts."""
     return {"TOY": "1", "HARNESS_THREADS": str(threads)} | ({"LD_PRELOAD": preload} if preload else {})
 
 
@@ -363,9 +348,9 @@ def variables(*, threads: int, preload: str) -> dict[str, str]:
 def provide_models():
     yield harness.Model("linear", linear, "one linear map", offers={"plane"}, computes="linear")
     yield harness.Model("mlp", mlp, "two linear maps")
-    yield harness.Model("frank", frank, "tells its health", computes="linear")
-    yield harness.Model("broken", f"{HERE}:broken", "goes wrong")
-    yield harness.Model("other", f"{HERE}:other", "breaks its promise", computes="linear")
+    yield harness.Model("with_health", with_health, "reports its health", computes="linear")
+    yield harness.Model("broken", f"{HERE}:broken", "fails")
+    yield harness.Model("other", f"{HERE}:other", "computes something else than it declares", computes="linear")
 
 
 @harness.hookimpl
@@ -373,37 +358,39 @@ def provide_datasets():
     yield harness.Dataset("points", points, "points on a plane", fingerprint=lambda **parameters: "points 1")
     yield harness.Dataset("fickle", fickle, "other points each time", fingerprint=lambda **parameters: "fickle 1")
     scores = {"close": harness.Score("higher", "difference", "share of predictions within 0.5")}
-    yield harness.Dataset("cloud", cloud, "points about a plane", scores=scores)
+    yield harness.Dataset("cloud", cloud, "points near a plane", scores=scores)
     broken = {"close": harness.Score(), "far": harness.Score()}
-    yield harness.Dataset("boastful", cloud, "says it has a score that it does not compute", scores=broken)
+    yield harness.Dataset("boastful", cloud, "declares a score that it does not compute", scores=broken)
 
 
 @harness.hookimpl
 def provide_optimizations():
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
-    yield harness.Optimization("second_descent", descent, "the same again", changes="update", role="optimizer")
+    yield harness.Optimization(
+        "second_descent", descent, "the same optimizer with another name", changes="update", role="optimizer"
+    )
     yield harness.Optimization("adaptive", adaptive, "Adam", changes="update", role="optimizer")
     yield harness.Optimization("fade", fade, "a shrinking learning rate", changes="update")
     yield harness.Optimization("shorten", shorten, "clipping", changes="update")
     yield harness.Optimization("null", null, "nothing", changes="rounding")
     yield harness.Optimization("shuffled", shuffled, "another random order", changes="order", role="order")
     yield harness.Optimization("harmful", harmful, "learns worse", changes="update")
-    yield harness.Optimization("spoil", spoil, "one step goes wrong", changes="model")
+    yield harness.Optimization("spoil", spoil, "one step fails", changes="model")
     yield harness.Optimization("spin", waste, "waste time", changes="rounding")
-    yield harness.Optimization("reverse", reverse, "examples from the end", changes="order", role="order")
+    yield harness.Optimization("reverse", reverse, "examples from the last to the first", changes="order", role="order")
     yield harness.Optimization("forgetful", forgetful, "loses examples", changes="order")
     yield harness.Optimization("doubled", doubled, "twice the gradient", changes="rounding")
-    yield harness.Optimization("honest_doubled", doubled, "twice the gradient, and says so", changes="answer")
+    yield harness.Optimization("declared_doubled", doubled, "twice the gradient, declared as such", changes="answer")
     yield harness.Optimization("halved", halved, "half the update", changes="rounding")
     yield harness.Optimization("lazy", lazy, "half a batch", changes="rounding")
-    yield harness.Optimization("honest_halved", halved, "half the update, and says so", changes="update")
-    yield harness.Optimization("busy", busy, "does more than it must", changes="rounding")
+    yield harness.Optimization("declared_halved", halved, "half the update, declared as such", changes="update")
+    yield harness.Optimization("busy", busy, "needless work", changes="rounding")
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")
+    yield harness.Optimization("elsewhere", same, "its own process", changes="rounding", environment=variables)
     yield harness.Optimization(
-        "elsewhere", same, "the same in a process of its own", changes="rounding", environment=variables
+        "contrary", picky, "needs another environment", changes="rounding", environment={"TOY": "2"}
     )
-    yield harness.Optimization("contrary", picky, "wants another", changes="rounding", environment={"TOY": "2"})
 
 
 @harness.hookimpl

@@ -1,4 +1,4 @@
-"""Helpers of the tests."""
+"""A suite of the toy, and its catalog."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ CONTEXT.set_forkserver_preload(["torch", "harness.cli.app", "harness_rnn.models"
 def run_warm(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float = 300
 ) -> tuple[int | None, str]:
-    """The exit code of ``harness *arguments``, and what it writes to both of its streams. None if it takes too long."""
+    """The exit code of ``harness *arguments`` and its output on both streams. None if it takes too long."""
     with NamedTemporaryFile() as output:
         process = CONTEXT.Process(target=_harness, args=(list(arguments), folder, dict(environment), output.name))
         process.start()

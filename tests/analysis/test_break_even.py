@@ -1,4 +1,4 @@
-"""Break-evens are where straight lines through logs of ratios cross 0, with the range that the intervals leave open."""
+"""Break-evens: where the lines through the logarithms of ratios cross 0, and the range that the intervals allow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def points(*of: tuple[float, float], half: float = 0.1, verdict: str = "faster")
     return [RatioPoint(x, mean, mean - half, mean + half, verdict) for x, mean in of]
 
 
-def test_a_crossing_and_its_range_are_where_the_lines_cross():
+def test_crossing_and_its_range_are_correct():
     (one,) = crossings(points((0, 1.0), (10, -1.0)))
     assert (one.at, one.low, one.high, one.faster) == (5.0, pytest.approx(4.5), pytest.approx(5.5), "above")
     (one,) = crossings(points((0, -1.0), (10, 3.0)))
@@ -29,7 +29,7 @@ def test_a_crossing_and_its_range_are_where_the_lines_cross():
     assert (one.low, one.high) == (pytest.approx(2.25), pytest.approx(2.75))
 
 
-def test_the_range_goes_over_several_points_and_may_be_open():
+def test_range_spans_several_points_and_may_be_open():
     (one,) = crossings(points((0, 0.5), (1, 0.05), (2, -0.05), (3, -0.5)))
     assert one.at == 1.5
     assert one.low == pytest.approx(1 - 0.05 / 0.45)
@@ -81,7 +81,7 @@ def test_levels_that_are_numbers(levels, numbers):
 @pytest.mark.parametrize(
     ("number", "words"), [(15.874, "15.9"), (0.25, "0.25"), (512.4, "512"), (20000.0, "20,000"), (-3.0, "-3")]
 )
-def test_numbers_are_told_with_few_digits(number, words):
+def test_numbers_have_few_digits(number, words):
     assert few_digits(number) == words
 
 
@@ -114,7 +114,7 @@ def test_each_axis_of_numbers_in_each_other_context(catalog):
 
 
 def test_amounts_are_an_axis_where_they_differ_by_themselves(catalog):
-    """Metrics of counted amounts come from plugins; here is one by hand."""
+    """Counted amounts need metrics of plugins. This test defines one."""
     from harness.plugins.parts import Metric
 
     share = {"10": 0.1, "20": 0.5, "30": 0.8}
@@ -131,14 +131,14 @@ def test_amounts_are_an_axis_where_they_differ_by_themselves(catalog):
     assert table.rows[0][2] == "50%"
 
 
-def test_two_numbers_are_no_axis_and_names_are_none(catalog):
+def test_two_numbers_or_names_are_no_numeric_axis(catalog):
     for contexts in ([{"n": "1"}, {"n": "2"}], [{"n": name} for name in "abc"], [{}]):
         plan, records = many(contexts, lambda c: 2.0)
         assert find(plan, records, catalog).break_evens == ()
 
 
-@pytest.mark.parametrize(("at", "told"), [(15, True), (5, False)])
-def test_a_report_tells_of_it_where_there_is_one(catalog, at, told):
+@pytest.mark.parametrize(("at", "shown"), [(15, True), (5, False)])
+def test_report_has_the_break_even(catalog, at, shown):
     plan, records = many(CONTEXTS, lambda c: at / float(c["length"]))
     titles = [section.title for section in report_of(plan, records, catalog, {}).sections]
-    assert ("Break-even" in titles) == told
+    assert ("Break-even" in titles) == shown

@@ -1,4 +1,4 @@
-"""Effects in ablation designs: contrasts that recover what was planted, Holm over them, and what is missing."""
+"""Effects in ablation designs: contrasts recover planted effects, Holm corrects them, and missing trials are reported."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from harness.report.tables.effects import effect_table
 
 
 def made_up(block: Block, mains: dict, pairs: dict | None = None, replicates: int = 7, noise: float = 0.0) -> dict:
-    """Values of each level: the sum of what is on, and of pairs of it, on top of something that each replicate gives
-    to all of its levels alike."""
+    """Values of each level: the sum of its active effects and interactions, plus a value that all levels of a replicate
+    share."""
     random = np.random.default_rng(3)
     shared = random.normal(0, 5, replicates)
     return {
@@ -46,7 +46,7 @@ PAIRS = {("a", "b"): 0.11, ("b", "c"): -0.07}
 def test_a_factorial_recovers_main_effects_and_interactions():
     block = block_of("factorial")
     found = effects("factorial", made_up(block, MAINS, PAIRS), block)
-    # Averaged over the others, each pair counts by half.
+    # Averaged over the other factors, each interaction counts half.
     expected = {"a": 0.3 + 0.055, "b": -0.2 + 0.055 - 0.035, "c": 0.05 - 0.035}
     assert found_by(found, designs.AVERAGE) == pytest.approx(expected, abs=1e-12)
     expected = {"a x b": 0.11, "a x c": 0.0, "b x c": -0.07}
@@ -54,7 +54,7 @@ def test_a_factorial_recovers_main_effects_and_interactions():
     assert len(found) == 6
 
 
-def test_leaving_one_out_is_signed_as_what_the_factor_contributes():
+def test_leave_one_out_effect_has_the_sign_of_the_contribution():
     block = block_of("leave-one-out")
     assert block.baseline.level == "all"
     found = effects("leave-one-out", made_up(block, MAINS, PAIRS), block)
@@ -64,7 +64,7 @@ def test_leaving_one_out_is_signed_as_what_the_factor_contributes():
 
 
 def shapley(values: dict[frozenset, float], factors) -> dict[str, float]:
-    """By its definition: what each brings, averaged over all orders of coming in."""
+    """The definition: the contribution of each factor, averaged over all orders of adding the factors."""
     orders = list(itertools.permutations(factors))
     total = dict.fromkeys(factors, 0.0)
     for order in orders:
@@ -75,8 +75,8 @@ def shapley(values: dict[frozenset, float], factors) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("factors", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")])
-def test_the_mirror_s_mean_is_the_shapley_value(factors):
-    """With two factors always, and with more where no three interact."""
+def test_mirror_mean_is_the_shapley_value(factors):
+    """Always for two factors, and for more factors without an interaction of three."""
     mains, pairs = {"a": 0.3, "b": -0.2, "d": 1.0}, {("a", "b"): 0.11, ("b", "c"): -0.07, ("a", "d"): 0.5}
     block, whole = block_of("mirror", factors), block_of("factorial", factors)
     found = effects("mirror", made_up(block, mains, pairs), block)
@@ -88,8 +88,8 @@ def test_the_mirror_s_mean_is_the_shapley_value(factors):
 
 
 @pytest.mark.parametrize("design", designs.BASELINES)
-def test_contrasts_compare_and_never_add(design):
-    """What a replicate gives to all of its trials alike cancels: weights sum to 0."""
+def test_contrast_weights_sum_to_zero(design):
+    """A value that all trials of a replicate share cancels, since the weights sum to 0."""
     for factors in (("a", "b"), FACTORS, ("a", "b", "c", "d", "e")):
         levels = designs.combinations(design, factors)
         assert len(set(levels.values())) == len(levels)
@@ -99,15 +99,15 @@ def test_contrasts_compare_and_never_add(design):
             assert contrast.kind in designs.WORDS
 
 
-def test_one_factor_that_is_left_has_one_effect():
-    """Where --only has made contexts of the others."""
+def test_single_remaining_factor_has_one_effect():
+    """Here --only has turned the other factors into contexts."""
     for design in ("factorial", "leave-one-out"):
         assert len(designs.contrasts(design, ("a",))) == 1
     kinds = [contrast.kind for contrast in designs.contrasts("mirror", ("a",))]
     assert kinds == [designs.ADDED, designs.REMOVED, designs.BOTH]
 
 
-def test_an_effect_that_needs_what_is_missing_has_none_and_says_why():
+def test_effect_with_missing_combinations_has_a_reason():
     block = block_of("mirror", without=("all-b",))
     values = made_up(block, MAINS)
     del values["c"]
@@ -135,7 +135,7 @@ def test_p_values_are_adjusted_over_the_effects_of_a_block():
 
 
 @pytest.mark.parametrize("p_values", [[], [0.01], [0.04, 0.01, 0.03, 0.005], [0.5, 0.9, 0.9], [0.02, 0.02, 0.02]])
-def test_holm_s_adjusted_p_values_decide_as_his_step_down(p_values):
+def test_holm_adjusted_p_values_agree_with_the_step_down(p_values):
     adjusted = stats.holm_adjusted(p_values)
     for alpha in (0.01, 0.05, 0.1, 0.5):
         decided = [level > 0 for level in stats.holm(p_values, alpha)]
@@ -147,8 +147,8 @@ def decided(estimate: stats.Estimate) -> tuple[Verdict, str]:
     return Verdict.SLOWER if low > 0 else Verdict.FASTER if high < 0 else Verdict.UNDECIDED, ""
 
 
-def test_what_is_clear_alone_may_be_chance_among_many():
-    """p = 0.03 stands alone, and not as one of six effects."""
+def test_effect_that_is_clear_alone_is_corrected_for_many():
+    """p = 0.03 is significant alone, but not as one of six effects."""
     block, random = block_of("factorial"), np.random.default_rng(0)
     values = {trial.level: random.normal(0, 1, 8) for trial in block.trials}
     (a, *_) = effects("factorial", values, block)
@@ -162,7 +162,7 @@ def test_what_is_clear_alone_may_be_chance_among_many():
     assert effects("factorial", more, block, decided)[0].verdict == "slower"
 
 
-def test_an_effect_is_no_clearer_than_the_levels_it_needs():
+def test_effect_has_the_flags_of_its_levels():
     block = block_of("leave-one-out")
     values = made_up(block, MAINS, noise=0.001)
     barred = {"all-b": (Verdict.UNRANKED, "it computes a different answer on purpose")}
@@ -173,7 +173,7 @@ def test_an_effect_is_no_clearer_than_the_levels_it_needs():
     assert (c.verdict, c.flags) == ("slower", ("cpu-clock",))
 
 
-def test_a_ratio_is_shown_as_one_and_a_difference_as_it_is():
+def test_ratios_and_differences_are_formatted():
     effect = Effect(
         block=block_of("mirror"), level="a", mode="train", metric="m", kind=designs.ADDED,
         estimate=stats.Estimate(0.1, 0.01, 9, 10),
@@ -186,9 +186,9 @@ def test_a_ratio_is_shown_as_one_and_a_difference_as_it_is():
 
 
 @pytest.mark.parametrize("replicates", [5, 10])
-def test_holm_over_contrasts_keeps_the_family_s_error(replicates):
-    """Nothing is planted; in less than 6 % of experiments is any effect called one at 5 %. The contrasts are not
-    independent, which Holm does not need."""
+def test_holm_over_contrasts_controls_the_family_error(replicates):
+    """Nothing is planted. At 5 %, fewer than 6 % of the experiments find an effect. The contrasts are not independent;
+    Holm's method does not need that."""
     random = np.random.default_rng(11)
     for design, factors in (("mirror", FACTORS), ("factorial", ("a", "b", "c", "d"))):
         levels = designs.combinations(design, factors).values()
@@ -197,22 +197,24 @@ def test_holm_over_contrasts_keeps_the_family_s_error(replicates):
         values = random.normal(size=(4000, replicates, len(levels)))
         each = values @ weights.T  # experiments, replicates, effects
         t = np.abs(each.mean(axis=1)) / (each.std(axis=1, ddof=1) / math.sqrt(replicates))
-        # Holm calls some effect one exactly where it calls the clearest, which pays for all of them.
+        # Holm finds some effect exactly if it finds the clearest one, whose p-value is multiplied by the number of
+        # effects.
         critical = stats.t_quantile(1 - 0.05 / 2 / len(made), replicates - 1)
         assert (t.max(axis=1) > critical).mean() < 0.06, design
-        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.3, design  # what it saves from
+        # the part of Holm's method after the first step
+        assert (t.max(axis=1) > stats.t_quantile(0.975, replicates - 1)).mean() > 0.3, design
         first = [2 * stats.t_tail(float(x), replicates - 1) for x in t[0]]
         assert (min(stats.holm_adjusted(first)) <= 0.05) == (t[0].max() > critical)
 
 
-# in a run's findings
+# within the findings of a run
 
 
 def claim(effect: str, expect: str, by: float) -> Claim:
     return Claim("says", effect, "step_time", expect, by, "train", {}, "all")
 
 
-def test_speed_s_effects_are_ratios_with_a_verdict(catalog):
+def test_effects_on_speed_are_ratios_with_a_verdict(catalog):
     plan = plan_of(claims=(claim("a", "higher", 0.5), claim("a x b", "higher", 0.02), claim("b", "higher", 0.0)))
     found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
     a, b, both = found.effects_in(plan.blocks[0], "train")
@@ -226,14 +228,14 @@ def test_speed_s_effects_are_ratios_with_a_verdict(catalog):
     assert found.claims[2].against == (plan.blocks[0].id,)
 
 
-def test_a_claim_in_a_mirror_is_about_the_average_of_both(catalog):
+def test_claim_in_a_mirror_is_about_the_average_effect(catalog):
     plan = plan_of("mirror", claims=(claim("b", "lower", 0.07),))
     found = find(plan, speed_records(plan.blocks[0], TIMES), catalog)
     sizes = {effect.kind: effect.size for effect in found.effects_in(plan.blocks[0], "train") if effect.level == "b"}
     assert sizes == pytest.approx(
         {designs.ADDED: 0.9, designs.REMOVED: 0.945, designs.BOTH: 0.9 * math.sqrt(1.05), designs.REST: 1.05}, rel=3e-3
     )
-    assert found.claims[0].answer == "holds"  # with removed from full, 0.945, it would fail
+    assert found.claims[0].answer == "holds"  # relative to "full", "removed" has 0.945: the claim would fail
     assert "0.922" in found.claims[0].reason
 
 
@@ -246,7 +248,7 @@ def test_a_claim_about_an_effect_must_fail_twice(catalog):
     assert find(plan, first + other, catalog).claims[0].answer == "undecided"
 
 
-def test_few_processes_a_first_look_and_a_blind_run_decide_no_effect(catalog):
+def test_few_processes_or_a_first_look_decide_no_effect(catalog):
     plan = plan_of()
     (this,) = plan.blocks
 
@@ -268,7 +270,7 @@ def test_few_processes_a_first_look_and_a_blind_run_decide_no_effect(catalog):
     assert [row[-1] for row in table.rows] == ["first look: undecided"] * 3
 
 
-def test_effects_without_a_combination_are_left_out_and_a_line_says_which(catalog):
+def test_effects_with_missing_combinations_are_listed(catalog):
     three = ("a", "b", "c")
     plan = plan_of("mirror", three, skipped=(Skipped({designs.AXIS: "all-b"}, "no time"),), without=("all-b",))
     times = {trial.level: 1.0 for trial in plan.blocks[0].trials}

@@ -1,4 +1,4 @@
-"""Two profiles that add up to what the clock says: made by hand, and of the toy."""
+"""Explanations of a time difference: two profiles add up to the measured difference."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     assert one.interval[0] < one.ratio < one.interval[1]
     assert one.ratio == pytest.approx(7 / 4, rel=0.01)
     rows = {(row.phase, row.operator): row for row in one.rows}
-    scale = one.seconds[1] / 7  # in the loop's forward, 1.2 ms under the profiler were 6 ms on the clock
+    scale = one.seconds[1] / 7  # in the loop's forward phase, 1.2 ms under the profiler correspond to 6 ms measured
     assert rows["forward", "aten::mm"].seconds == pytest.approx((0.0, 6 * 0.9 / 1.2 * scale), rel=0.01)
     assert rows["forward", "aten::mkldnn_rnn_layer"].seconds[1] == 0.0
     assert rows["backward", UNATTRIBUTED].difference == pytest.approx(0.0, abs=2e-5)
@@ -47,7 +47,7 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
     assert rows["forward", "aten::mm"].calls == (0, 50)
 
 
-def test_where_the_core_was_shared_cpu_time_is_shared_out():
+def test_cpu_time_is_used_on_a_shared_core():
     measured = timed(plain=3.0, loop=6.0)
     for process in measured.processes:
         for key, samples in process.items():
@@ -60,8 +60,8 @@ def test_where_the_core_was_shared_cpu_time_is_shared_out():
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
 
 
-def test_what_the_profiler_costs_is_taken_off():
-    """Each operator takes 500 ns more under it, half of that in itself: the same rows come out."""
+def test_profiler_overhead_is_subtracted():
+    """Under the profiler, each operator takes 500 ns more, half of it in the operator itself. The rows stay the same."""
     measured = timed(plain=3.0, loop=6.0)
     plain, dear = (
         {level: Profiled(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
@@ -79,7 +79,7 @@ def test_what_the_profiler_costs_is_taken_off():
         assert same.seconds == pytest.approx(row.seconds, rel=1e-9)
 
 
-def test_two_levels_neither_of_which_is_the_baseline():
+def test_two_levels_other_than_the_baseline_are_explained():
     measured = timed(plain=3.0, loop=6.0, other=2.0)
     one = explain(measured, *(Profiled(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
     assert one is not None
@@ -88,7 +88,7 @@ def test_two_levels_neither_of_which_is_the_baseline():
     assert sentence_of(one).startswith("other takes 0.43")
 
 
-def test_a_sentence_says_what_it_comes_to():
+def test_sentence_names_the_largest_causes():
     measured = timed(plain=3.0, loop=6.0)
     profiles = {(BLOCK.id, "train"): [Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
     (one,) = explanations([measured], profiles)
@@ -108,7 +108,7 @@ def test_a_sentence_says_what_it_comes_to():
     assert shown.rows[0][:3] == ("forward", "mm", "64%")
 
 
-def test_no_reasons_are_given_for_a_difference_that_may_be_none():
+def test_unclear_difference_is_not_explained():
     measured = timed(plain=3.0, loop=3.0)
     one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
@@ -117,14 +117,14 @@ def test_no_reasons_are_given_for_a_difference_that_may_be_none():
     assert "the interval includes no difference" in sentence_of(one)
 
 
-def test_what_was_not_timed_is_not_explained():
+def test_untimed_level_is_not_explained():
     a, b = (Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP)))
     assert explain(timed(plain=3.0), a, b, 0.0) is None
     assert explanations([timed(plain=3.0, loop=6.0)], {(BLOCK.id, "train"): [b]}) == []
 
 
-def test_on_a_gpu_kernels_are_what_they_are_and_the_rest_is_waiting():
-    """Written by hand: there is no GPU here."""
+def test_gpu_rows_are_kernels_and_waiting():
+    """The profile is synthetic, since there is no GPU here."""
     kernels = {"phase": ["forward"], "name": ["void gemm"], "calls": [200], "device": [4_000_000]}
 
     def on_device(level: str, nanoseconds: int) -> Profiled:
@@ -150,8 +150,8 @@ def test_a_warning_names_different_kernel_paths_and_settings():
 
     (paths,) = warnings([BLOCK], {(BLOCK.id, "train"): group()})
     assert "plain ran oneDNN's fused recurrent layer, loop ran operator by operator. The ratio includes" in paths
-    marks = {**FLAGS, "flags": {"threads": 2, "oneDNN": True}, "types": ["bfloat16"], "subnormal": 0.2}
-    texts = warnings([BLOCK], {(BLOCK.id, "train"): group(fingerprint=marks)})
+    context = {**FLAGS, "flags": {"threads": 2, "oneDNN": True}, "types": ["bfloat16"], "subnormal": 0.2}
+    texts = warnings([BLOCK], {(BLOCK.id, "train"): group(fingerprint=context)})
     assert len(texts) == 4
     assert any("Different settings of threads: plain had 1, loop had 2." in text for text in texts)
     assert any("types of weights: plain had float32, loop had bfloat16." in text for text in texts)
@@ -190,7 +190,7 @@ def toy(planned):
     return replace(made, measures=measures)
 
 
-def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
+def test_profile_has_each_operator_of_each_phase(toy, catalog, tmp_path):
     data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert json.loads(json.dumps(data)) == data
     assert (data["batches"], data["passes"], data["trace_steps"], data["trace_cut"]) == ([0, 1], 5, 2, False)
@@ -203,7 +203,7 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
     assert ("backward", "aten::sin") not in calls
     for phase, wall, between in zip(*(data["phases"][key] for key in ("phase", "wall", "between")), strict=True):
         own = sum(own for where, own in zip(operators["phase"], operators["own"], strict=True) if where == phase)
-        assert own + between == pytest.approx(wall, rel=0.5)  # of medians, which need not add up
+        assert own + between == pytest.approx(wall, rel=0.5)  # medians need not add up
         assert between >= 0
     assert data["plain"] > 0
     assert 0 < data["cost"] < 1e5
@@ -215,7 +215,7 @@ def test_a_profile_holds_each_operator_of_each_phase(toy, catalog, tmp_path):
     assert path.parent.name == data["trace"].partition("/")[0] == f"{toy.id}.busy.train"
 
 
-def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+def test_steps_with_many_operators_are_profiled_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_EVENTS", 300)
     monkeypatch.setattr("harness.measure.kinds.profile.TRACE_EVENTS", 100)
     data = profile_trial(task(toy, "busy", catalog, settings=Profile(steps=2), folder=tmp_path))
@@ -223,7 +223,7 @@ def test_steps_of_very_many_operators_are_looked_at_less(toy, catalog, tmp_path,
     assert data["counts"]["points"] == 8
 
 
-def test_long_steps_are_looked_at_less(toy, catalog, tmp_path, monkeypatch):
+def test_long_steps_are_profiled_less(toy, catalog, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.measure.kinds.profile.MOST_SECONDS", 1e-9)
     data = profile_trial(task(toy, "plain", catalog, settings=Profile(steps=2), folder=tmp_path))
     assert (data["batches"], data["passes"]) == ([0], 1)
@@ -245,7 +245,7 @@ def test_flags_are_read_inside_the_step(toy, catalog):
 
 
 def test_a_planted_cost_is_found(planned, catalog, tmp_path):
-    """Sines are planted, and the explanation says sines. Shares of time, not times."""
+    """The planted cost is sines, and the explanation names sines. The test compares shares of time, not times."""
     (made,) = planned("busy: {use: [{name: busy, times: 400}]}").blocks
     toy = replace(made, measures=Measures.of(speed=Speed(batches=2), profile=Profile(steps=1)))
     builder = TrialBuilder(catalog)
@@ -296,7 +296,7 @@ def test_explain_from_the_command_line(tmp_path):
         assert message in bad.stderr
 
 
-def test_a_run_without_profiles_says_what_to_do(tmp_path):
+def test_run_without_profiles_has_a_fix(tmp_path):
     from toy_suite import SUITE
 
     (tmp_path / "toy.yaml").write_text(SUITE)
@@ -306,18 +306,18 @@ def test_a_run_without_profiles_says_what_to_do(tmp_path):
     assert "Add speed and profile to the measures of the suite" in bad.stderr
 
 
-def test_a_node_of_the_graph_and_the_engine_around_it_are_one_row():
+def test_autograd_node_and_engine_are_one_row():
     engine = "autograd::engine::evaluate_function: MulBackward0"
     rows = [("backward", engine, 10, 100_000), ("backward", "MulBackward0", 10, 300_000), *FUSED]
     one = explain(timed(plain=3.0, loop=6.0), *(Profiled(profile(level, rows)) for level in ("plain", "loop")), 0.0)
     assert one is not None
     (row,) = (row for row in one.rows if "MulBackward0" in row.operator)
     assert (row.operator, row.calls) == ("MulBackward0", (5, 5))
-    assert row.seconds[0] == pytest.approx(1e-3 * 4 / 6, rel=0.02)  # the rest of the phase lies between operators
+    assert row.seconds[0] == pytest.approx(1e-3 * 4 / 6, rel=0.02)  # the rest of the phase is outside any operator
     assert sum(each.difference for each in one.rows) == pytest.approx(one.difference, rel=1e-12)
 
 
-def test_more_calls_in_less_time_are_told_as_such():
+def test_more_calls_in_less_time_are_reported():
     measured = timed(plain=6.0, loop=3.0)
     one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None

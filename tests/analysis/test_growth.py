@@ -1,4 +1,4 @@
-"""Claims about what is exact, exponents, and claims about these."""
+"""Growth along an axis (exponents), and claims about exponents and about exact quantities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from commands import harness, the_run
 from made import block, trial
 from scipy.stats import linregress
-from toy_suite import SUITE, read
 
 from harness.analysis.claims import settle
 from harness.analysis.findings import contested, find
@@ -20,8 +19,6 @@ from harness.analysis.quantities import TrialData, compared
 from harness.analysis.stats import t_quantile
 from harness.builtin import provide_measures
 from harness.builtin.memory import Memory
-from harness.errors import UserError
-from harness.plan.planner import make_plan
 from harness.records.plan import Claim, Plan
 from harness.records.record import Record
 from harness.records.settings import Measures, Speed
@@ -36,7 +33,7 @@ MEMORY = next(kind for kind in provide_measures() if kind.name == "memory")
 # exponents
 
 
-def test_a_power_law_is_recovered_without_error():
+def test_exponent_of_an_exact_power_law_is_exact():
     x = np.log([64.0, 100.0, 128.0, 999.0])
     for b in (-1.5, 0.0, 1 / 3, 1.0, 2.0):
         found = slope(x, np.log(3e7) + b * x)
@@ -46,7 +43,7 @@ def test_a_power_law_is_recovered_without_error():
 
 
 @pytest.mark.parametrize("n", [3, 4, 9])
-def test_the_interval_is_that_of_a_least_squares_line(n):
+def test_interval_equals_least_squares(n):
     random = np.random.default_rng(n)
     x = np.log(random.uniform(10, 1000, n))
     y = 5 + 1.3 * x + random.normal(0, 0.2, n)
@@ -60,7 +57,7 @@ def test_the_interval_is_that_of_a_least_squares_line(n):
     ("name", "value"),
     [("64", 64.0), ("1e3", 1000.0), ("0.5", 0.5), ("0", None), ("-1", None), ("nan", None), ("inf", None), ("x", None)],
 )
-def test_a_level_that_is_a_number_is_one_above_zero(name, value):
+def test_numeric_levels_are_positive_numbers(name, value):
     assert number(name) == value
 
 
@@ -70,7 +67,7 @@ def contexts(lengths=LENGTHS, sizes=("s",), changes="rounding", **measures):
     return tuple(replace(this, context={"length": n, "size": size}) for size in sizes for n in lengths)
 
 
-def test_groups_differ_in_one_axis_alone_and_are_in_order():
+def test_groups_vary_one_axis_in_order():
     blocks = contexts(["400", "1e2", "200"], sizes=("s", "t"))
     groups = groups_along("length", blocks)
     assert [[each.context["length"] for each in group] for group in groups] == [["1e2", "200", "400"]] * 2
@@ -79,8 +76,8 @@ def test_groups_differ_in_one_axis_alone_and_are_in_order():
 
 
 def grown(blocks, laws, name="kept_bytes", claims=(), times=None):
-    """The plan, quantities and growth where `laws[level](length, size)` is how much a level takes; None where it is
-    unknown."""
+    """The plan, quantities and growth if `laws[level](length, size)` is the amount of a level, or None for an unknown
+    amount."""
     plan = Plan("s", "q", "what", blocks, claims=tuple(claims))
     quantities = []
     for each in blocks:
@@ -123,7 +120,7 @@ def test_the_difference_is_the_line_through_the_ratio():
     assert exponent_cell(replace(b.exponent, mean=-0.001, error=0.0)) == "0.00 (0.00 to 0.00)"
 
 
-def test_two_contexts_are_no_growth_and_a_gap_is_told():
+def test_two_contexts_give_no_growth_and_missing_values_are_reported():
     assert grown(contexts(LENGTHS[:2]), {"a": LINEAR, "b": LINEAR})[2] == ()
     gap = {"a": LINEAR, "b": lambda n, _: None if n == 200 else 40 * n}
     _, _, growth = grown(contexts(), gap)
@@ -148,7 +145,7 @@ def along(expect="lower", **more) -> Claim:
 
 
 def noisy(n, size):
-    """Linear but for a wobble, and in context t quadratic."""
+    """Linear with alternating deviations; quadratic in context t."""
     return (n if size == "s" else n * n / 50) * (1.3 if n in (200, 800) else 1.0)
 
 
@@ -164,9 +161,9 @@ def noisy(n, size):
          "no exponent up to 800 · s: it takes 3 contexts with both levels measured in each"),
     ],
 )  # fmt: skip
-def test_a_claim_about_growth(laws, expect, answer, words):
+def test_growth_claims(laws, expect, answer, words):
     plan, quantities, growth = grown(contexts(), laws, claims=[along(expect)])
-    (result,) = settle(plan, [*quantities, *growth], 0.003, True)  # no clock's bias touches bytes
+    (result,) = settle(plan, [*quantities, *growth], 0.003, True)  # bytes have no timing bias
     assert result.answer == answer
     assert words in result.reason
     assert result.against == ()
@@ -185,7 +182,7 @@ def test_a_group_of_contexts_counts_as_one():
     )  # fmt: skip
 
 
-def test_growth_of_times_waits_for_more_than_a_first_look():
+def test_growth_of_times_is_undecided_in_a_first_look():
     for quick, answer in ((False, "holds"), (True, "undecided")):
         blocks = contexts(speed=Speed(quick=quick))
         times = {
@@ -199,7 +196,7 @@ def test_growth_of_times_waits_for_more_than_a_first_look():
         assert settle(plan, growth, 0.003, True)[0].answer == "undecided"
 
 
-def test_another_answer_settles_no_growth():
+def test_different_answer_decides_no_growth():
     plan, _, growth = grown(contexts(changes="answer"), {"a": QUADRATIC, "b": LINEAR}, claims=[along()])
     assert growth[1].verdict == "unranked"
     assert settle(plan, growth, 0.003, False)[0].answer == "undecided"
@@ -227,16 +224,16 @@ def test_another_answer_settles_no_growth():
         ("lower", 0.5, 10, 0, "holds", "exactly 0"),
     ],
 )
-def test_what_is_exact_settles_a_claim(expect, by, base, value, answer, words):
+def test_exact_quantities_decide_claims(expect, by, base, value, answer, words):
     blocks = contexts(["1"])
     plan, quantities, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
-    (result,) = settle(plan, quantities, 0.5, True)  # neither a floor nor the clock's bias touches it
+    (result,) = settle(plan, quantities, 0.5, True)  # exact quantities have neither a floor nor a timing bias
     assert (result.answer, result.against) == (answer, ())
     assert result.reason.removeprefix("1 · s: ") == words
     assert claim_row("suite.yaml", result)[3] == "exact"
 
 
-def test_in_several_contexts_the_one_that_decides_is_named():
+def test_deciding_context_is_named():
     laws = {"a": lambda *_: 1000, "b": lambda n, _: n}
     plan, quantities, _ = grown(contexts(), laws, claims=[claim(by=0.2), claim(inside="any", by=0.9)])
     every, some = settle(plan, quantities, 0.003, False)
@@ -248,8 +245,8 @@ def test_in_several_contexts_the_one_that_decides_is_named():
     assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")
 
 
-def test_what_is_exact_takes_nothing_from_the_family():
-    """A claim about noisy growth that holds alone still does among claims that are exact, held, failed or unknown."""
+def test_exact_claims_do_not_count_in_the_correction():
+    """Exact claims, whether true, false or undecided, do not change the correction of a claim about noisy growth."""
     laws = {"a": lambda n, _: n**2.0, "b": noisy}
     exact = [claim(), claim("higher"), *[claim(metric="peak_bytes")] * 30]
     plan, quantities, growth = grown(contexts(), laws, claims=[*exact, along(), *exact])
@@ -259,15 +256,15 @@ def test_what_is_exact_takes_nothing_from_the_family():
     assert results[len(exact)] == alone
     assert alone.answer == "holds"
     crowd = replace(plan, claims=(along(), *[along(metric="peak_bytes")] * 30))
-    assert settle(crowd, growth, 0.003, False)[0].answer == "undecided"  # these do take part
+    assert settle(crowd, growth, 0.003, False)[0].answer == "undecided"  # claims without data do count
 
 
-def test_what_is_exact_is_not_measured_once_more(catalog):
+def test_exact_claims_are_not_measured_again(catalog):
     this = replace(block("a", "b"), measures=Measures.of(memory=TRAIN))
-    held = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
+    fixed = {"parameters": 10, "parameter_bytes": 40, "optimizer_bytes": 0, "counts": {}}
     records = [
         Record(this.id, level, level, "memory.train", "variant", 0, 1, "ok", "",
-               {**held, "peak": {"step": [peak]}, "kept": [7]})
+               {**fixed, "peak": {"step": [peak]}, "kept": [7]})
         for level, peak in (("a", 10), ("b", 20))
     ]  # fmt: skip
     plan = Plan("s", "q", "what", (this,), claims=(claim(metric="peak_bytes"), claim("equal", metric="kept_bytes")))
@@ -278,98 +275,7 @@ def test_what_is_exact_is_not_measured_once_more(catalog):
     assert find(replace(plan, blocks=(unranked,)), records, catalog).claims[0].answer == "undecided"
 
 
-# suites
-
-SIZES = SUITE.replace("compare:", "  size: {path: dataset.size, values: [64, 128, 256]}\ncompare:") + "  memory: {}\n"
-
-
-def planned_claim(catalog, fields: str, *settings: str) -> Claim:
-    claims = f"claims:\n  - {{says: s, level: backwards, {fields}}}\n"
-    return make_plan(read(SIZES + claims, *settings), catalog).claims[0]
-
-
-@pytest.mark.parametrize(
-    ("fields", "settings", "expected"),
-    [
-        ("metric: kept_bytes, expect: better", (), ("kept_bytes", "train", "lower", "ratio", "", True)),
-        ("metric: kept_bytes/points, expect: worse", (), ("kept_bytes/points", "train", "higher", "ratio", "", True)),
-        ("metric: peak_bytes, expect: lower, of: inference", ("measure.memory.of=[train, inference]",),
-         ("peak_bytes", "inference", "lower", "ratio", "", True)),
-        ("metric: kept_bytes, expect: lower", ("measure.memory.of=[inference, train]",),
-         ("kept_bytes", "train", "lower", "ratio", "", True)),
-        ("metric: flops, expect: equal within 0%", ("measure.cost.of=train",),
-         ("flops", "train", "equal", "ratio", "", True)),
-        ("metric: kept_bytes, along: size, expect: better", (),
-         ("kept_bytes", "train", "lower", "exponent", "size", True)),
-        ("along: size, expect: higher", (), ("step_time", "train", "higher", "exponent", "size", False)),
-    ],
-)  # fmt: skip
-def test_claims_about_resources_and_growth_are_planned(catalog, fields, settings, expected):
-    found = planned_claim(catalog, fields, *settings)
-    assert (found.metric, found.of, found.expect, found.scale, found.along, found.exact) == expected
-
-
-@pytest.mark.parametrize(
-    ("fields", "settings", "field", "message"),
-    [
-        ("metric: flops, expect: lower", (), "metric", "flops is not measured. Add measure.cost."),
-        ("metric: kept_bites, expect: lower", (), "metric", "there is no metric named 'kept_bites'. Did you mean kept_bytes or peak_bytes?"),
-        ("metric: step_tiem, expect: lower", (), "metric", "there is no metric named 'step_tiem'. Did you mean step_time"),
-        ("metric: parameters/points, expect: lower", (), "metric", "there is no metric named 'parameters/points'. Did you mean parameters"),
-        ("metric: resident_rise, expect: lower", (), "metric", "resident_rise is neither exact nor does it have an interval, so it cannot decide a claim. Use a time, or an exact quantity such as kept_bytes."),
-        ("metric: kept_bytes, of: inference, expect: lower", (), "of", "inference is not measured. measure.memory.of is train."),
-        ("metric: kept_bytes, of: inference, expect: lower", ("measure.memory.of=[train, inference]",), "metric",
-         "inference has no kept_bytes. Use of: train."),
-        ("metric: kept_bytes, expect: lower", ("measure.memory.of=inference",), "metric", "inference has no kept_bytes. Add train to measure.memory.of."),
-        ("metric: kept_bytes, expect: lower by 1 point", (), "expect", "kept_bytes is compared by its ratio: use %."),
-        ("along: sise, expect: lower", (), "along", "there is no axis 'sise'. Did you mean size?"),
-        ("along: what, expect: lower", (), "along", "what is the compared axis. Name another axis, whose levels are numbers."),
-        ("along: size, expect: lower", ("axes.size.values=[64, few, 256]",), "along", "the level 'few' of size is not a number above zero. Growth needs an axis whose levels are numbers."),
-        ("along: size, expect: lower", ("axes.size.values=[64, 128]",), "along", "size has 2 levels; an exponent needs at least 3. Add levels to it."),
-        ("along: size, where: {size: 64}, expect: lower", (), "where", "the exponent is along size. An exponent uses all levels of its axis: remove it from where."),
-        ("along: size, metric: update_time, expect: lower", (), "metric", "no exponent of update_time is fitted. Did you mean step_time?"),
-        ("along: size, of: learning, expect: lower", (), "of", "exponents are fitted to single steps. Use of: train, or of: inference."),
-        ("along: size, metric: flops, expect: lower", (), "metric", "flops is not measured. Add measure.cost."),
-        ("along: size, expect: lower by 5%", (), "expect", "a difference of exponents has no amount: it is neither a share of a ratio nor points. Use lower without an amount."),
-        ("along: size, expect: equal within 1 point", (), "expect", "a difference of exponents has no amount: it is neither a share of a ratio nor points. Use lower or higher."),
-    ],
-)  # fmt: skip
-def test_what_no_claim_can_be_about(catalog, fields, settings, field, message):
-    with pytest.raises(UserError) as caught:
-        planned_claim(catalog, fields, *settings)
-    column = len("  - {says: s, level: backwards, ") + fields.index(f"{field}: ") + len(f"{field}: ") + 1
-    line = SIZES.count("\n") + 2
-    assert f"suite.yaml:{line}:{column}: {message}" in str(caught.value)
-
-
-def test_an_ablation_design_claims_neither(catalog):
-    text = """
-question: Does either matter?
-base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}
-axes:
-  turned: {off: {}, on: {use: [reverse]}}
-  spun: {off: {}, on: {use: [spin]}}
-  size: {path: dataset.size, values: [64, 128, 256]}
-design: {kind: factorial, factors: [turned, spun]}
-measure: {speed: {}, memory: {}}
-claims: [{says: s, effect: turned, metric: kept_bytes, expect: lower}, {says: s, effect: spun, along: size, expect: lower}]
-"""
-    with pytest.raises(UserError) as caught:
-        make_plan(read(text), catalog)
-    assert str(caught.value).splitlines() == [
-        "suite.yaml:10:44: an ablation design estimates no effects on kept_bytes. Use a grid, which compares levels.",
-        "suite.yaml:10:103: an ablation design fits no exponents. Use a grid, which compares levels.",
-    ]
-
-
-def test_fewer_levels_on_the_command_line_leave_growth_undecided(catalog):
-    claims = "claims: [{says: s, level: backwards, metric: kept_bytes, along: size, expect: lower}]\n"
-    plan = make_plan(read(SIZES + claims), catalog, only={"size": ["64", "128"]})
-    (result,) = find(plan, [], catalog).claims
-    assert (result.answer, result.reason[:24]) == ("undecided", "no exponent up to 128: i")
-
-
-def test_a_run_over_three_widths_ends_with_its_growth(tmp_path):
+def test_run_over_three_sizes_reports_growth(tmp_path):
     (tmp_path / "toy.yaml").write_text("""
 question: What grows with the batch?
 base: {model: linear, dataset: {name: points, batch_size: 8}, use: [descent]}
@@ -388,7 +294,7 @@ claims:
     lines = [line.strip() for line in done.stdout.splitlines()]
     at = lines.index("all · train: growth along rows")
     assert lines[at + 1].split("  ")[0] == "what"
-    # A hidden value a row, with its sign and what dropout left, all in proportion to the rows.
+    # One hidden value per row, with its sign and the dropout mask: all proportional to the number of rows.
     assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
     assert "True: The wide one keeps more (exactly 49 in all 3)" in done.stdout
     assert "False: It has half the parameters (4: exactly 17.9)" in done.stdout
@@ -401,7 +307,7 @@ claims:
     }
     (kept,) = (r for r in rows if (r["what"], r["quantity"]) == ("wide", "kept_bytes"))
     assert (kept["along"], kept["contexts"], kept["rows"], float(kept["exponent"])) == ("rows", "3", "", 1.0)
-    told = json.loads(harness("report", folder, "--json", cwd=tmp_path).stdout)["growth"]
-    assert [(g["level"], g["exponent"]) for g in told if g["quantity"] == "kept_bytes"] == [
+    growth = json.loads(harness("report", folder, "--json", cwd=tmp_path).stdout)["growth"]
+    assert [(g["level"], g["exponent"]) for g in growth if g["quantity"] == "kept_bytes"] == [
         ("plain", pytest.approx(1.0)), ("wide", 1.0)
     ]  # fmt: skip

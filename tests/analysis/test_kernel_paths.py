@@ -23,5 +23,5 @@ from harness.analysis.profiles import kernel_paths_of
         ([], ("operator by operator",)),
     ],
 )
-def test_kernel_paths(names, paths):
+def test_operator_names_give_the_kernel_path(names, paths):
     assert kernel_paths_of(names) == paths

@@ -1,4 +1,4 @@
-"""What was learned, read from runs made by hand: values, rates, times to a target, margins, marks."""
+"""Learning analysis of synthetic runs: values, failure rates, times to a target, margins and flags."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def learned(block, *records) -> Learned:
     return Learned(block, [record for some in records for record in some])
 
 
-def test_a_score_is_its_last_value_and_its_mean_leaves_the_untrained_model_out():
+def test_mean_score_excludes_the_untrained_model():
     block = learning_block("a", "b")
     one = run(block, "a", 0, close=[0.1, 0.2, 0.4, 0.6, 0.8], error=[9, 8, 4, 2, 1])
     settings = block.measures.learning
@@ -33,7 +33,7 @@ def test_a_score_is_its_last_value_and_its_mean_leaves_the_untrained_model_out()
     assert value_of(one, "diverged", settings, 20) == 0.0
 
 
-def test_a_run_that_diverged_counts_as_untrained_from_its_start_on():
+def test_diverged_run_counts_as_untrained():
     block = learning_block("a", "b", target=0.2)
     settings = block.measures.learning
     one = run(block, "a", 0, diverged_at=12, close=[0.1, 0.4, 0.7], steps=13)
@@ -44,14 +44,14 @@ def test_a_run_that_diverged_counts_as_untrained_from_its_start_on():
     assert value_of(one, "steps_to_target", settings, 20) == 20
 
 
-def test_the_mean_of_a_run_with_fewer_steps_than_evaluations_is_over_those_it_would_have_had():
-    """Two epochs of two batches are evaluated four times, whatever the settings say."""
+def test_mean_of_a_short_run_covers_its_planned_evaluations():
+    """Two epochs of two batches are evaluated four times, whatever the settings request."""
     block = learning_block("a", "b", steps=0, epochs=2.0, evaluations=20)
     one = run(block, "a", 0, diverged_at=2, evaluated=(0, 1, 2), planned=4, close=[0.1, 0.5, 0.6])
     assert value_of(one, "mean_close", block.measures.learning, 4) == pytest.approx((0.5 + 0.6 + 0.1 + 0.1) / 4)
 
 
-def test_what_takes_longer_than_the_run_counts_as_the_run():
+def test_unreached_target_counts_as_the_whole_run():
     block = learning_block("a", "b", target=0.5)
     one = learned(
         block,
@@ -69,8 +69,8 @@ def test_what_takes_longer_than_the_run_counts_as_the_run():
     assert reached_cell([None, 10, 5]) == "10 (2/3)"
 
 
-def test_a_target_that_the_untrained_model_meets_is_met_after_no_less_than_a_step():
-    """Its logarithm would drown every other seed."""
+def test_target_met_by_the_untrained_model_takes_one_step():
+    """The logarithm of the diverged loss would dominate all other seeds."""
     block = learning_block("a", "b", target=0.1)
     one = learned(block, runs(block, "a", close=[0.9] * 5), runs(block, "b", close=[0.9] * 5))
     assert one.reached("a") == [0] * 5
@@ -78,8 +78,9 @@ def test_a_target_that_the_untrained_model_meets_is_met_after_no_less_than_a_ste
 
 
 @pytest.mark.parametrize("diverged_at", [None, 3])
-def test_a_run_of_so_many_seconds_is_not_rewarded_for_making_few_steps(diverged_at):
-    """Neither for being slow nor for breaking off: all that never got there count with the most steps any run made."""
+def test_run_limited_by_time_gains_nothing_from_few_steps(diverged_at):
+    """Runs that do not reach the target count with the largest number of steps of any run, for both slow and diverged
+    runs."""
     block = learning_block("a", "b", steps=0, seconds=1.0, target=0.5)
     there = [run(block, "a", s, close=[0.1, 0.6], evaluated=(0, 80), steps=100, planned=0) for s in range(5)]
     short = [
@@ -92,7 +93,7 @@ def test_a_run_of_so_many_seconds_is_not_rewarded_for_making_few_steps(diverged_
     assert compared.verdict == "worse"
 
 
-def test_rates_are_compared_by_the_seeds_that_tell_them_apart():
+def test_failure_rates_are_compared_by_discordant_seeds():
     block = learning_block("a", "b")
     fine, bad = runs(block, "a", close=BASE), [run(block, "b", s, diverged_at=2, close=[0.1]) for s in range(7)]
     one = learned(block, fine, bad, [run(block, "b", s, close=0.6) for s in range(7, 10)])
@@ -108,7 +109,7 @@ def test_rates_are_compared_by_the_seeds_that_tell_them_apart():
     assert "diverged" not in compared.flags, "it is what is compared"
 
 
-def test_a_seed_that_diverged_stays_in_the_mean_and_survivors_come_second():
+def test_diverged_seed_stays_in_the_mean():
     block = learning_block("a", "b")
     better = [run(block, "b", seed, close=value + 0.1) for seed, value in enumerate(BASE[:9])]
     one = learned(block, runs(block, "a", close=BASE), better, [run(block, "b", 9, diverged_at=2, close=[0.1])])
@@ -140,7 +141,7 @@ def test_the_interval_is_the_paired_t_test_s():
     ("metric", "change", "verdict"),
     [("close", 0.1, "better"), ("close", -0.1, "worse"), ("error", 0.1, "worse"), ("error", -0.1, "better")],
 )
-def test_better_is_what_the_score_says(metric, change, verdict):
+def test_better_follows_the_direction_of_the_score(metric, change, verdict):
     block = learning_block("a", "b", metric=metric)
     noise = np.random.default_rng(1).normal(0, 0.01, 10)
     one = learned(block, runs(block, "a", **{metric: BASE}), runs(block, "b", **{metric: BASE + change + noise}))
@@ -148,7 +149,7 @@ def test_better_is_what_the_score_says(metric, change, verdict):
     assert one.compare("b", f"mean_{metric}").verdict == verdict
 
 
-def test_a_margin_is_for_its_own_metric_alone():
+def test_margin_applies_to_its_metric_only():
     block = learning_block("a", "b", metric="error", margin=0.05, margin_of="ratio")
     close = np.random.default_rng(2).normal(1, 0.01, 10)
     one = learned(
@@ -180,14 +181,14 @@ def one_records(one: Learned):
     return (record for level in one.runs.values() for record in level.values())
 
 
-def test_only_seeds_under_which_both_ran_are_compared():
+def test_only_common_seeds_are_compared():
     block = learning_block("a", "b")
     one = learned(block, runs(block, "a", close=BASE), runs(block, "b", close=BASE[:6] + 0.1))
     assert one.compare("b", "close").seeds == (0, 1, 2, 3, 4, 5)
     assert len(one.compare("b", "close").baseline_values) == 6
 
 
-def test_what_fails_is_invalid_and_says_why():
+def test_failed_level_is_invalid_with_a_reason():
     block = learning_block("a", "b", "c")
     failed = replace(run(block, "b", 3, close=0.1), outcome="failed", reason="it broke", data={"seed": 3})
     one = learned(
@@ -195,19 +196,20 @@ def test_what_fails_is_invalid_and_says_why():
     )
     assert (one.compare("b", "close").verdict, one.compare("b", "close").reason) == ("invalid", "failed: it broke")
     assert one.compare("c", "close").verdict == "undecided"
-    nobody = learned(block, runs(block, "a", close=BASE)).compare("b", "close")
-    assert (nobody.verdict, nobody.reason, nobody.interval) == ("invalid", "not trained", None)
+    missing = learned(block, runs(block, "a", close=BASE)).compare("b", "close")
+    assert (missing.verdict, missing.reason, missing.interval) == ("invalid", "not trained", None)
 
 
-def test_seeds_added_after_a_look_mark_the_table():
+def test_seeds_added_later_flag_the_table():
     for planned, flags in ((5, ("extended",)), (10, ())):
         block = learning_block("a", "b", planned=planned)
         one = learned(block, runs(block, "a", close=BASE), runs(block, "b", close=BASE + 0.1))
         assert one.compare("b", "close").flags == flags
 
 
-def test_two_tests_that_disagree_say_so():
-    """All seeds gain, one of them thirty times as much: flips are sure, and the t interval holds zero."""
+def test_disagreeing_tests_are_flagged():
+    """All seeds improve, one of them by thirty times as much: the sign-flip test is significant, but the t interval
+    contains zero."""
     block = learning_block("a", "b")
     gains = np.array([0.01] * 5 + [0.3])
     one = learned(block, runs(block, "a", close=BASE[:6]), runs(block, "b", close=BASE[:6] + gains))

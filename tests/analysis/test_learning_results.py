@@ -1,4 +1,4 @@
-"""What a run's seeds teach together: families, effects, speed beside quality, and claims, from runs made by hand."""
+"""Results over all seeds of synthetic runs: corrections, effects, speed against quality, and claims."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def claim(level: str, metric: str, expect: str, by: float = 0.0, of: str = "lear
 
 
 def times(block: Block, spread: float = 0.0, **ratio: float) -> list[Record]:
-    """Five processes in which each level takes so many times as long as the baseline, up to so much."""
+    """Five processes in which each level takes the given multiple of the baseline's time, with the given scatter."""
     made = []
     off = np.array([-1, -0.5, 0, 0.5, 1]) * spread
     for number in range(5):
@@ -51,15 +51,15 @@ def results(block: Block, *records: list[Record], **design) -> LearningResults:
 
 
 def gain(mean: float, p: float, n: int = 10) -> np.ndarray:
-    """Differences of this mean that the paired t test gives this p."""
+    """Differences with this mean for which the paired t test gives this p."""
     shape = np.random.default_rng(7).normal(0, 1, n)
     shape -= shape.mean()
     t = stats.t_quantile(1 - p / 2, n - 1)
     return mean + shape / shape.std(ddof=1) * math.sqrt(n) * abs(mean) / t
 
 
-def test_one_of_many_that_may_be_chance_is_marked():
-    """Of ten levels one has a p of 3 %: alone it is better, and among ten as clear a one is to be expected."""
+def test_one_of_many_is_flagged():
+    """One of ten levels has p = 0.03. Alone it is better; among ten, one such p-value is expected by chance."""
     names = [f"b{number}" for number in range(10)]
     block = learning_block("a", *names)
     null = [run for name in names[1:] for run in runs(block, name, close=BASE + gain(0.001, 0.9))]
@@ -75,15 +75,15 @@ def test_one_of_many_that_may_be_chance_is_marked():
 
 
 class Found:
-    """As much of what was learned as is asked of it to look something up."""
+    """The learning results that the tables need for a lookup."""
 
     def __init__(self, block: Block) -> None:
         self.block, self.settings = block, block.measures.learning
 
 
 def test_a_product_s_interval_covers():
-    """Steps of ten seeds and times of five processes, of equal and of very different scatter. The bar is three standard
-    errors of the simulation; degrees of freedom of the two together, 13, would cover 91 % in the second case."""
+    """Steps of ten seeds and times of five processes, with equal and with very different scatter. The tolerance is
+    three standard errors of the simulation. Joint degrees of freedom (13) would cover 91 % in the second case."""
     random, many = np.random.default_rng(3), 1000
     for scatter in (1.0, 4.0, 0.25):
         steps, step_times = random.normal(0.7, 1, (many, 10)), random.normal(-0.2, scatter, (many, 5))
@@ -94,14 +94,14 @@ def test_a_product_s_interval_covers():
         assert inside / many == pytest.approx(0.95, abs=0.021), scatter
 
 
-def test_a_product_with_what_does_not_scatter_is_the_other():
+def test_product_with_an_exact_factor_keeps_the_interval():
     one, fixed = Estimate(0.3, 0.1, 9, 10), Estimate(-0.1, 0.0, 4, 5)
     assert product(one, fixed) == Estimate(pytest.approx(0.2), pytest.approx(0.1), pytest.approx(9), 5)
     assert product(fixed, fixed) == Estimate(pytest.approx(-0.2), 0.0, 4, 5)
 
 
-def test_time_to_target_is_steps_times_the_time_of_one():
-    """Half the steps, each taking three times as long."""
+def test_time_to_target_is_steps_times_step_time():
+    """Half the steps, each of which takes three times as long."""
     block = learning_block("a", "b", target=0.5, speed=Speed())
     slow = [run(block, "a", s, close=[0.1, 0.2, 0.3, 0.4, 0.6]) for s in range(10)]
     fast = [run(block, "b", s, close=[0.1, 0.2, 0.6, 0.6, 0.6]) for s in range(10)]
@@ -113,7 +113,7 @@ def test_time_to_target_is_steps_times_the_time_of_one():
     assert found.of(Found(block), "steps_to_target")["b"].size == pytest.approx(0.5)
     untimed = results(learning_block("a", "b", target=0.5), slow, fast)
     assert untimed.of(Found(block), "time_to_target") == {}
-    # Never to arrive, in cheap steps, is no saving.
+    # Cheap steps that never reach the target save nothing.
     never = [run(block, "b", s, close=[0.1, 0.1, 0.1, 0.1, 0.1]) for s in range(10)]
     cheap = results(block, slow, never, times(block, b=0.5, spread=0.01)).of(Found(block), "time_to_target")["b"]
     assert (cheap.estimate, cheap.verdict) == (None, "undecided")
@@ -125,14 +125,14 @@ def test_time_to_target_is_steps_times_the_time_of_one():
     [
         (0.1, 0.8, {"a": "b"}),  # better and faster
         (-0.1, 1.2, {"b": "a"}),
-        (0.1, 1.2, {}),  # better and slower: both are on the front
+        (0.1, 1.2, {}),  # better and slower: both are on the Pareto front
         (-0.1, 0.8, {}),
         (0.1, 1.0, {"a": "b"}),  # better at the same speed
-        (0.0, 0.8, {"a": "b"}),  # as good, and faster
-        (0.0, 1.0, {}),  # nothing tells them apart
+        (0.0, 0.8, {"a": "b"}),  # equally good and faster
+        (0.0, 1.0, {}),  # equal in both
     ],
 )
-def test_who_is_dominated(catalog, quality, ratio, dominated):
+def test_dominated_levels(catalog, quality, ratio, dominated):
     for metric, sign in (("close", 1), ("error", -1)):
         block = learning_block("a", "b", metric=metric, speed=Speed())
         noise = np.random.default_rng(5).normal(0, 0.01, 10)
@@ -161,7 +161,7 @@ def test_a_level_that_failed_neither_dominates_nor_is_dominated(catalog):
 
 
 @pytest.mark.parametrize("timed", [False, True])
-def test_a_run_that_was_stopped_before_it_taught_anything_has_a_report(catalog, timed):
+def test_interrupted_run_without_results_has_a_report(catalog, timed):
     block = learning_block("a", "b", target=0.5, speed=Speed())
     found = find(plan_of(block, claim("b", "close", "higher")), times(block) if timed else [], catalog)
     assert {c.verdict for c in found.learning.comparisons} == {"invalid"}
@@ -176,12 +176,12 @@ def test_a_run_that_was_stopped_before_it_taught_anything_has_a_report(catalog, 
 
 ON = {"none": (), "a": ("a",), "b": ("b",), "all": ("a", "b")}
 FACTORS = {"design": "factorial", "factors": ("a", "b")}
-#: a gives 10 points, b takes 5, and together they give 8 more than that.
+#: Factor a adds 10 points, b subtracts 5, and their interaction adds 8.
 ADDS = {"none": 0.0, "a": 0.10, "b": -0.05, "all": 0.13}
 
 
 def factorial(**settings) -> tuple[Block, list[Record]]:
-    """Seeds differ by far more than factors do, and all levels of a seed alike."""
+    """Seeds differ by far more than factors, and equally for all levels of a seed."""
     block = learning_block(*ON, on=ON, **settings)
     random = np.random.default_rng(2)
     made = []
@@ -190,7 +190,7 @@ def factorial(**settings) -> tuple[Block, list[Record]]:
     return block, made
 
 
-def test_effects_are_contrasts_of_each_seed():
+def test_effects_are_contrasts_per_seed():
     block, made = factorial()
     found = {(e.metric, e.level): e for e in results(block, made, **FACTORS).effects}
     a, b, both = (found["close", name] for name in ("a", "b", "a x b"))
@@ -215,7 +215,7 @@ def test_a_margin_makes_a_small_effect_equivalent_in_its_own_metric():
     assert found["loss", "a"] == "undecided"
 
 
-def test_effects_are_over_the_seeds_that_every_level_has():
+def test_effects_use_common_seeds():
     block, made = factorial()
     some = [r for r in made if r.data["seed"] < 6 or r.level != "b"]
     effect = next(e for e in results(block, some, **FACTORS).effects if (e.metric, e.level) == ("close", "a"))
@@ -231,7 +231,7 @@ def test_effects_are_over_the_seeds_that_every_level_has():
 @pytest.mark.parametrize(
     ("effect", "expect", "by", "answer"),
     [
-        ("a", "higher", 0.12, "holds"),  # and the level a alone, 10 points, would fail
+        ("a", "higher", 0.12, "holds"),  # the level a alone, 10 points, would make the claim false
         ("a", "lower", 0.0, "fails"),
         ("a x b", "higher", 0.05, "holds"),
         ("b", "equal", 0.03, "holds"),
@@ -273,7 +273,7 @@ def test_claims_about_points_and_ratios(catalog):
     assert answers[3][1].startswith("0.819 [")
 
 
-def test_rates_settle_claims_by_their_own_interval(catalog):
+def test_failure_rates_decide_claims_by_their_interval(catalog):
     block = learning_block("a", "b")
     made = runs(block, "a", close=BASE) + [run(block, "b", s, diverged_at=1, close=[0.1]) for s in range(10)]
     low = seeds.failure_difference([False] * 10, [True] * 10)[1]
@@ -284,7 +284,7 @@ def test_rates_settle_claims_by_their_own_interval(catalog):
 
 
 def test_claims_about_speed_and_learning_are_one_family(catalog):
-    """Each has a p of 3 %: alone each holds, and two of them hold only with one below 2.5 %."""
+    """Each claim has p = 0.03. Alone, each is true; of two, both are true only if one p-value is below 2.5 %."""
     block = learning_block("a", "b", speed=Speed())
     made = runs(block, "a", close=BASE) + runs(block, "b", close=BASE + gain(0.05, 0.03))
     spread = gain(math.log(1.1) - stats.FLOOR, 0.03, 5) + stats.FLOOR
@@ -303,7 +303,7 @@ def test_claims_about_speed_and_learning_are_one_family(catalog):
     assert [answer for answer, _ in claimed(catalog, block, clearer, learns, slows)] == ["holds", "holds"]
 
 
-def test_too_few_seeds_and_what_failed_settle_nothing(catalog):
+def test_few_seeds_or_failures_decide_nothing(catalog):
     block = learning_block("a", "b")
     few = runs(block, "a", close=BASE[:4]) + runs(block, "b", close=BASE[:4] + 0.3)
     wanted = claim("b", "close", "higher")
@@ -313,8 +313,8 @@ def test_too_few_seeds_and_what_failed_settle_nothing(catalog):
     assert claimed(catalog, block, broken, wanted) == [("undecided", "no verdict for all")]
 
 
-def test_no_clock_is_asked_again_about_what_was_learned(catalog):
-    """A claim about learning that fails has its seeds; the clock, and the note that says so, would add nothing."""
+def test_failed_learning_claim_is_not_measured_again(catalog):
+    """A false claim about learning is not measured again: its seeds would give the same values."""
     block = learning_block("a", "b", speed=Speed())
     made = runs(block, "a", close=BASE) + runs(block, "b", close=BASE - 0.1) + times(block, b=1.5)
     learns, rushes = claim("b", "close", "higher"), claim("b", "step_time", "lower", of="train", scale="ratio")

@@ -1,4 +1,4 @@
-"""A planted harm is found and planted nothing is not, at the rates that are promised, by experiments over and over."""
+"""Planted effects are found, and their absence is not misreported, at the promised rates over many experiments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.measure.kinds.learning import learn
 from harness.measure.runtime.builder import TrialBuilder
 from harness.records.record import Record
 
-#: Experiments of so many seeds each; no two share a seed.
+#: Experiments with this number of seeds each. No two experiments share a seed.
 EXPERIMENTS, HARMED, SEEDS = 60, 20, 8
 TEXT = """
 question: Does it harm?
@@ -36,7 +36,7 @@ def block(planned):
 
 @pytest.fixture(scope="module")
 def trained(block, catalog) -> list[Record]:
-    """All runs. Fewer experiments are enough for harm, and two for what is the same to the bit."""
+    """All runs. There are fewer experiments for the harmful optimization, and two for the bitwise identical one."""
     builder, made = TrialBuilder(catalog), []
     experiments = {"plain": EXPERIMENTS, "null": 2, "shuffled": EXPERIMENTS, "harmful": HARMED}
     for trial in block.trials:
@@ -60,18 +60,18 @@ def verdicts(block, trained: list[Record], level: str, **settings) -> Counter[st
     return found
 
 
-def test_nothing_planted_is_seldom_found(block, trained):
-    """Another order of the examples scatters, and is no better and no worse. One in ten experiments may say otherwise:
-    at the 5 % that are promised, 60 of them have more than 6 false alarms in 3 % of cases, and at 20 % no more than 6
-    in 3 %, too. (The seeds are fixed, so this is always so or never. 300 experiments had 6.7 %.)"""
+def test_false_alarms_without_a_planted_difference_are_rare(block, trained):
+    """Another order of the examples changes single runs, but is neither better nor worse. At most one experiment in ten
+    may report a difference: with 60 experiments at 5 %, more than 6 false alarms have a probability of 3 %; at 20 %,
+    6 or fewer also have 3 %. The seeds are fixed, so the result is always the same. 300 experiments had 6.7 %."""
     found = verdicts(block, trained, "shuffled", margin=None)
     assert found.total() == EXPERIMENTS
     assert found["better"] + found["worse"] <= EXPERIMENTS // 10
     assert found["undecided"] >= EXPERIMENTS * 9 // 10
 
 
-def test_nothing_planted_is_equivalent_within_a_margin(block, trained):
-    """Its differences scatter by 2 to 3 %, so that means of eight seeds nearly always lie within 5 %."""
+def test_no_planted_difference_is_equivalent_within_a_margin(block, trained):
+    """Differences scatter by 2 to 3 %, so means of eight seeds nearly always are within 5 %."""
     scatter = [np.log(r.data["scores"]["loss"][-1]) * (1 if r.level == "shuffled" else -1) for r in trained
                if r.level in ("plain", "shuffled")]  # fmt: skip
     differences = np.array(scatter[: len(scatter) // 2]) + np.array(scatter[len(scatter) // 2 :])
@@ -81,14 +81,15 @@ def test_nothing_planted_is_equivalent_within_a_margin(block, trained):
 
 
 def test_planted_harm_is_found(block, trained):
-    """Three of ten updates go the wrong way. A power of 99 % gives fewer than 18 of 20 in 0.1 % of cases."""
+    """Three of ten updates have the wrong sign. With a power of 99 %, fewer than 18 of 20 detections have a probability
+    of 0.1 %."""
     found = verdicts(block, trained, "harmful")
     assert found.total() == HARMED
     assert found["worse"] >= HARMED * 9 // 10
     assert not found["better"] + found["equivalent"]
 
 
-def test_what_changes_nothing_but_its_name_is_the_same_to_the_bit(block, trained):
-    """With a margin it is equivalent, and without one nothing is said."""
+def test_renamed_optimization_is_bitwise_identical(block, trained):
+    """With a margin it is equivalent, and without a margin it is undecided."""
     assert verdicts(block, trained, "null") == {"equivalent": 2}
     assert verdicts(block, trained, "null", margin=None) == {"undecided": 2}

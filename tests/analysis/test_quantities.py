@@ -1,4 +1,4 @@
-"""Records measured after timing to quantities, words and tables."""
+"""Quantities from records measured after timing: comparison, wording and tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Kinds = dict[str, KindFindings]
 
 
 def found(records: dict[str, list[tuple[str, dict]]], changes: str = "rounding", **times: float) -> Kinds:
-    """The findings of a block of a and b, from (measure, data) by level; `times` are seconds a step."""
+    """The findings of a block with levels a and b, from (measure, data) by level. `times` are seconds per step."""
     return kinds_of(measured(block("a", "b", changes=changes), "train"), records, times)
 
 
@@ -40,7 +40,7 @@ def table(kinds: Kinds, kind: str) -> Table | None:
     return section.tables[0] if section else None
 
 
-def test_what_is_exact_is_compared_exactly():
+def test_exact_quantities_are_compared_exactly():
     resources = found(
         {"a": [("memory.train", memory([100, 300], [50, 60]))], "b": [("memory.train", memory([100, 301], [30, 60]))]}
     )
@@ -54,14 +54,14 @@ def test_what_is_exact_is_compared_exactly():
     assert (per_point.value, per_point.verdict) == (90 / 8, "less")
 
 
-def test_nothing_against_nothing_has_no_ratio():
+def test_two_zeros_have_no_ratio():
     records = {"a": [("memory.train", memory([0], [0]))], "b": [("memory.train", memory([5], [0]))]}
     peak, kept = (of(found(records), "b", name) for name in ("peak_bytes", "kept_bytes"))
     assert (peak.ratio, peak.verdict, kept.verdict) == (None, "more", "same")
     assert cell(peak) == "5 B (more)"
 
 
-def test_another_answer_is_not_ranked():
+def test_different_answer_is_not_ranked():
     records = {level: [("memory.train", memory([size], [1]))] for level, size in (("a", 4), ("b", 2))}
     assert of(found(records, changes="answer"), "b", "peak_bytes").verdict == "unranked"
 
@@ -81,14 +81,14 @@ def test_resident_memory_is_the_same_within_a_mebibyte_or_two_percent(values, ag
     assert of_processes([v * MIB for v in values], [v * MIB for v in against], "bytes") == verdict
 
 
-def test_pages_of_files_are_no_models():
+def test_file_pages_are_not_counted_for_a_model():
     data = {"mark": 100, "mark_file": 30, "peak": 190, "peak_file": 90}
     resources = found({"a": [("resident.train", data)] * 3, "b": [("resident.train", data)] * 3})
     rise = of(resources, "b", "resident_rise")
     assert (rise.value, rise.values, rise.verdict) == (30, (30, 30, 30), "same")
 
 
-def test_operations_and_what_they_are_held_against():
+def test_operations_and_share_of_the_peak():
     resources = found(
         {
             "a": [("cost.train", cost([1_000_000, 3_000_000]))],
@@ -109,7 +109,7 @@ def test_operations_and_what_they_are_held_against():
     assert "set_flush_denormal(True)" in note
 
 
-def test_what_cannot_be_counted_is_said_and_not_printed():
+def test_uncounted_operations_are_reported_without_a_number():
     records = {"a": [("cost.train", cost([8]))], "b": [("cost.train", cost([8], uncounted=["mine.cell"]))]}
     resources = found(records, a=1.0, b=1.0)
     assert not [q for q in quantities(resources) if q.level == "b" and "flops" in q.metric]
@@ -122,20 +122,20 @@ def cold(*firsts: float) -> list[tuple[str, dict]]:
     return [("cold.train", {"built": 0.1, "ends": [first, first + 1]}) for first in firsts]
 
 
-def test_a_slower_start_is_paid_back_after_some_steps():
+def test_slow_start_pays_off_after_some_steps():
     quick, slow = cold(1.0, 1.1, 1.2), cold(11.0, 11.1, 11.2)
     pay = of(found({"a": quick, "b": slow}, a=0.5, b=0.3), "b", "pay_back")
     assert pay.value == pytest.approx(10 / 0.2)
     assert cell(pay) == "50 steps"
     for records, times in (
         ({"a": quick, "b": slow}, {"a": 0.5, "b": 0.6}),  # not faster
-        ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than that
+        ({"a": quick, "b": cold(1.1, 1.2, 1.3)}, {"a": 0.5, "b": 0.3}),  # starts no more slowly than this amount
         ({"a": quick, "b": slow}, {}),  # not timed
     ):
         assert not [q for q in quantities(found(records, **times)) if q.metric == "pay_back"]
 
 
-def test_a_table_has_a_column_for_what_there_is():
+def test_table_has_columns_for_existing_quantities_only():
     inference = memory([8], [])
     del inference["optimizer_bytes"]
     this = measured(block("a", "b"), "inference")
@@ -144,7 +144,7 @@ def test_a_table_has_a_column_for_what_there_is():
     assert table(kinds, "cost") is None
 
 
-def test_other_units_than_bytes_are_the_same_within_two_percent_only():
+def test_other_units_than_bytes_have_a_tolerance_of_two_percent():
     assert of_processes([1.0], [1.01], "seconds") == "same"
     assert of_processes([1.0], [1.05], "seconds") == "less"
 

@@ -1,4 +1,4 @@
-"""The reference runs give the numbers, verdicts and flags that they have always given, to the last digit."""
+"""The reference runs give exactly the stored numbers, verdicts and flags."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def expected() -> dict[str, dict[str, Any]]:
     return stored()
 
 
-def test_every_run_is_stored(expected):
+def test_every_reference_run_has_stored_findings(expected):
     assert list(expected) == [run.name for run in reference_runs()] or not reference_runs()
 
 
 @pytest.mark.parametrize("run", reference_runs(), ids=lambda run: run.name)
-def test_the_findings_are_the_stored_ones(run: Path, catalog, expected):
+def test_findings_equal_the_stored_ones(run: Path, catalog, expected):
     found = found_in(run, catalog)
     found["resources"] = in_order(found["resources"])
     for name, those in of_installed_metrics(expected[run.name], catalog).items():
@@ -44,7 +44,7 @@ def of_installed_metrics(expected: dict[str, Any], catalog: Catalog) -> dict[str
 
 
 def in_order(resources: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The table of quantities, by columns, with its rows in one order: a report orders them by kind of measurement."""
+    """The table of quantities by columns, with rows in one order, since a report orders them by kind of measurement."""
     names = [name for name in resources if name not in ("value", "unit", "ratio", "verdict", "each_process")]
     places = list(zip(*(resources[name] for name in names), strict=True))
     order = sorted(range(len(places)), key=places.__getitem__)
@@ -52,7 +52,7 @@ def in_order(resources: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def same(expected: Any, found: Any) -> bool:
-    """Equal to the last digit; a table may have gained columns."""
+    """Equal to the last digit. A table may have additional columns."""
     if isinstance(expected, dict):
         return set(expected) <= set(found) and all(same(value, found[name]) for name, value in expected.items())
     if isinstance(expected, list):
@@ -61,7 +61,7 @@ def same(expected: Any, found: Any) -> bool:
 
 
 def first_difference(expected: Any, found: Any, at: str = "") -> str:
-    """Where two values first differ, in words."""
+    """A description of the first difference between two values."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for name, value in expected.items():
             if name not in found:
@@ -88,5 +88,5 @@ def first_difference(expected: Any, found: Any, at: str = "") -> str:
         ({"a": [1.0]}, {}, False),
     ],
 )
-def test_what_differs_is_seen(expected, found, equal):
+def test_difference_is_detected(expected, found, equal):
     assert same(expected, found) is equal

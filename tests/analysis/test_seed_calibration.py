@@ -1,4 +1,4 @@
-"""How often the statistics over seeds are wrong, by simulation; `pytest -s` prints the table that docs/method.md shows."""
+"""Error rates of the statistics over seeds, by simulation; `pytest -s` prints the table in docs/method.md."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 
 SEEDS = (5, 10, 20)
-#: Experiments a cell: a rate of 95 % is known to 0.15 %.
+#: Experiments per cell: the standard error of a rate of 95 % is 0.15 %.
 MANY = 20_000
 
 
 def estimates(values):
-    """One estimate for each row of values (experiments, seeds); `test_rows_are_estimates` holds it to stats.estimate."""
+    """One estimate for each row of values (experiments, seeds); `test_rows_are_estimates` compares it with
+    stats.estimate."""
     n = values.shape[1]
     means, errors = values.mean(axis=1), values.std(axis=1, ddof=1) / math.sqrt(n)
     return [stats.Estimate(mean, error, n - 1, n) for mean, error in zip(means.tolist(), errors.tolist(), strict=True)]
 
 
 def coverage(values, truth):
-    """How often the 95 % interval holds the true mean."""
+    """How often the 95 % interval contains the true mean."""
     return np.mean([low <= truth <= high for low, high in (each.interval() for each in estimates(values))])
 
 
 def verdicts(values, margin):
-    """How often each verdict is given, where higher is better."""
+    """How often each verdict occurs, if higher is better."""
     given = Counter(seeds.decide_seeds(each, margin, "higher")[0] for each in estimates(values))
     return {verdict: count / len(values) for verdict, count in given.items()}
 
 
 def accuracies(rng, shape, collapse):
-    """Accuracies about 90 %, with a share of seeds at chance (10 %)."""
+    """Accuracies of about 90 %, with a share of seeds at chance level (10 %)."""
     fine, chance = rng.normal(0.9, 0.02, shape), rng.normal(0.1, 0.01, shape)
     return np.clip(np.where(rng.random(shape) < collapse, chance, fine), 0, 1)
 
 
-#: Per-seed differences (experiments, seeds) by what they are like, and their true mean.
+#: Per-seed differences (experiments, seeds) by distribution, with their true mean.
 DIFFERENCES = {
     "normal": (lambda rng, shape: rng.normal(size=shape), 0.0),
     "t3": (lambda rng, shape: rng.standard_t(3, size=shape), 0.0),
@@ -54,7 +55,7 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Differences of every kind at every number of seeds."""
+    """Differences of every distribution for every number of seeds."""
     rng = np.random.default_rng(2)
     return {(kind, n): draw(rng, (MANY, n)) for kind, (draw, _) in DIFFERENCES.items() for n in SEEDS}
 
@@ -67,7 +68,7 @@ def covered(drawn):
 
 
 def show(title, rates):
-    """Print the rates of one table, a row a kind, a column a number of seeds."""
+    """Prints the rates of one table: a row per distribution, a column per number of seeds."""
     print(f"\n{title}, n = {SEEDS}")
     for kind in dict.fromkeys(kind for kind, _ in rates):
         print(f"  {kind:30}", *(f"{rates[kind, n]:7.1%}" for n in SEEDS if (kind, n) in rates))
@@ -89,7 +90,7 @@ def test_rows_are_estimates(drawn):
         ("both collapse", 0.955, 0.99),
     ],
 )
-def test_the_interval_covers_what_is_symmetric(covered, kind, low, high, n):
+def test_interval_covers_for_symmetric_differences(covered, kind, low, high, n):
     assert low < covered[kind, n] < high
 
 
@@ -98,19 +99,19 @@ def test_the_interval_covers_what_is_symmetric(covered, kind, low, high, n):
     [
         ("exponential", 5, 0.87, 0.90), ("exponential", 10, 0.89, 0.92), ("exponential", 20, 0.91, 0.93),
         ("lognormal", 5, 0.81, 0.84), ("lognormal", 10, 0.83, 0.86), ("lognormal", 20, 0.85, 0.88),
-        # What collapses one time in ten is not met at all by five seeds in 59 % of experiments, by ten in 35 %.
+        # A collapse with probability 0.1 does not occur in five seeds in 59 % of experiments, and in ten seeds in 35 %.
         ("one collapses", 5, 0.39, 0.43), ("one collapses", 10, 0.63, 0.67), ("one collapses", 20, 0.86, 0.90),
     ],
 )  # fmt: skip
-def test_the_interval_is_too_narrow_for_what_is_skewed(covered, kind, n, low, high):
-    """Not good, and so it is said: the method's page gives these rates."""
+def test_interval_is_too_narrow_for_skewed_differences(covered, kind, n, low, high):
+    """These rates are too high; docs/method.md states them."""
     assert low < covered[kind, n] < high
 
 
 @pytest.mark.parametrize("n", SEEDS)
 @pytest.mark.parametrize("kind", ["normal", "t3", "both collapse"])
-def test_false_alarms(drawn, kind, n):
-    """Better or worse where the mean is nothing; each as often as the other."""
+def test_false_alarm_rate(drawn, kind, n):
+    """The verdicts better and worse with a true mean of zero: each occurs equally often."""
     given = verdicts(drawn[kind, n], None)
     show(
         "better and worse where nothing differs", {(f"{kind}, {each}", n): given[each] for each in ("better", "worse")}
@@ -121,17 +122,17 @@ def test_false_alarms(drawn, kind, n):
 
 @pytest.mark.parametrize("n", SEEDS)
 @pytest.mark.parametrize("kind", ["exponential", "lognormal"])
-def test_what_is_skewed_makes_false_alarms_to_one_side(drawn, kind, n):
-    """The long tail is seldom met, so what is seen lies on the other side of the mean."""
+def test_skewed_differences_give_one_sided_false_alarms(drawn, kind, n):
+    """Values from the long tail are rare, so the observed mean is on the other side of the true mean."""
     given = verdicts(drawn[kind, n], None)
     assert 0.06 < given["worse"] < 0.19
     assert given.get("better", 0.0) < 0.01
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_what_no_seed_shows_is_not_seen(drawn, n):
-    """The variant cures a collapse of one seed in ten, worth 8 points: where no seed collapsed, a margin of 5 points
-    makes that equivalent."""
+def test_rare_failure_that_no_seed_shows_is_missed(drawn, n):
+    """The variant avoids a collapse of one seed in ten, worth 8 points. If no seed collapsed, a margin of 5 points
+    makes the verdict equivalent."""
     given = verdicts(drawn["one collapses", n], 0.05)
     show("a cured collapse", {(verdict, n): rate for verdict, rate in given.items()})
     assert 0.9**n - 0.08 < given["equivalent"] < 0.9**n + 0.01
@@ -139,7 +140,7 @@ def test_what_no_seed_shows_is_not_seen(drawn, n):
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_a_true_effect_of_the_margin_is_seldom_equivalent(drawn, n):
+def test_effect_as_large_as_the_margin_is_rarely_equivalent(drawn, n):
     rates = {
         (f"margin {margin} sd", n): verdicts(drawn["normal", n] + margin, margin).get("equivalent", 0.0)
         for margin in (0.5, 1, 2)
@@ -149,7 +150,7 @@ def test_a_true_effect_of_the_margin_is_seldom_equivalent(drawn, n):
     assert rates["margin 2 sd", n] > 0.03
 
 
-def test_equivalence_can_be_found(drawn):
+def test_equivalence_is_detected(drawn):
     rates = {
         (f"margin {m} sd", n): verdicts(drawn["normal", n], m).get("equivalent", 0.0)
         for m in (0.5, 1, 2)
@@ -161,7 +162,7 @@ def test_equivalence_can_be_found(drawn):
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_the_smallest_effect_is_found_in_eight_of_ten(drawn, n):
+def test_smallest_detectable_effect_has_80_percent_power(drawn, n):
     given = verdicts(drawn["normal", n] + seeds.smallest_effect(n), None)
     show("smallest effect found", {("normal", n): given["better"]})
     assert given["better"] == pytest.approx(0.8, abs=0.01)
@@ -172,7 +173,7 @@ def test_the_smallest_effect_is_found_in_eight_of_ten(drawn, n):
     ("kind", "low", "high"), [("normal", 0.04, 0.055), ("t3", 0.04, 0.055), ("exponential", 0.07, 0.12)]
 )
 def test_sign_flips_are_exact_where_differences_are_symmetric(drawn, kind, low, high):
-    """Sign flips ask for symmetry as well, and mend no skew."""
+    """Sign flips also assume symmetry and do not correct for skewness."""
     p_values = np.array([seeds.sign_flip(row) for row in drawn[kind, 10][:4000]])
     rate = (p_values <= 0.05).mean()
     show("sign-flip p at most 5 %", {(kind, 10): rate})
@@ -180,8 +181,8 @@ def test_sign_flips_are_exact_where_differences_are_symmetric(drawn, kind, low, 
 
 
 @pytest.mark.parametrize(("n", "below"), [(5, 0.86), (10, 0.92)])
-def test_a_percentile_bootstrap_of_few_seeds_is_too_narrow(drawn, n, below):
-    """The negative control: why the interval is not a bootstrap's."""
+def test_percentile_bootstrap_of_few_seeds_is_too_narrow(drawn, n, below):
+    """A negative control: it shows why the interval is not a percentile bootstrap."""
     values = drawn["normal", n][:4000]
     resampled = values[:, np.random.default_rng(3).integers(n, size=(999, n))].mean(axis=2)
     low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
@@ -190,8 +191,8 @@ def test_a_percentile_bootstrap_of_few_seeds_is_too_narrow(drawn, n, below):
     assert below - 0.05 < rate < below
 
 
-def test_adding_seeds_until_it_is_significant_makes_false_alarms(drawn):
-    """From 5 to 20, one at a time: why a list of seeds that was added to after a look is marked."""
+def test_adding_seeds_until_significance_inflates_false_alarms(drawn):
+    """From 5 to 20 seeds, one at a time. This is why results with seeds added after a look are flagged."""
     values = drawn["normal", 20][:5000]
     alarm = np.zeros(len(values), dtype=bool)
     for n in range(5, 21):
@@ -201,7 +202,7 @@ def test_adding_seeds_until_it_is_significant_makes_false_alarms(drawn):
 
 
 def multinomial(n, new, cured):
-    """The probability of each (new, cured, neither or both) among n paired seeds."""
+    """The probability of each (new failures, cured failures, the rest) among n paired seeds."""
     for i, j in itertools.product(range(n + 1), repeat=2):
         if i + j <= n:
             ways = math.comb(n, i) * math.comb(n - i, j)
@@ -209,8 +210,8 @@ def multinomial(n, new, cured):
 
 
 def failure_rates(n, new, cured):
-    """How often the interval of the difference of failure rates holds the true one, and how often McNemar's p is at most
-    5 %: exactly, over every outcome of n seeds, where such shares of them fail with one side alone."""
+    """How often the interval contains the true difference of failure rates, and how often McNemar's p is at most 5 %.
+    Computed exactly over all outcomes of n seeds, for the given probabilities of a failure of one side alone."""
     covers = alarm = 0.0
     for i, j, probability in multinomial(n, new, cured):
         failed = [False] * i + [True] * j + [False] * (n - i - j), [True] * i + [False] * (n - i)
@@ -229,7 +230,7 @@ def test_the_interval_of_a_difference_of_failure_rates_covers(n):
 
 
 def test_the_interval_of_a_difference_of_failure_rates_at_its_worst():
-    """Each of ten seeds fails with exactly one side."""
+    """Each of ten seeds fails for exactly one side."""
     assert failure_rates(10, 0.5, 0.5)[0] == pytest.approx(0.891, abs=0.001)
 
 

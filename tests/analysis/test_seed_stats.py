@@ -1,3 +1,5 @@
+"""Statistics over seeds: differences, intervals, sign-flip tests, failure rates and verdicts."""
+
 from __future__ import annotations
 
 import itertools
@@ -15,13 +17,13 @@ RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(0.3, 1.0, 40)
 
 
-def test_differences_are_of_the_variant_to_the_baseline():
+def test_differences_are_variant_minus_baseline():
     baseline, variant = np.array([0.5, 0.8]), np.array([0.75, 0.4])
     assert seeds.differences(baseline, variant, "difference") == pytest.approx([0.25, -0.4])
     assert seeds.differences(baseline, variant, "ratio") == pytest.approx([math.log(1.5), math.log(0.5)])
 
 
-def test_a_loss_of_zero_is_not_infinitely_good():
+def test_zero_loss_has_a_finite_ratio():
     found = seeds.differences(np.array([0.0, 1.0]), np.array([1.0, 0.0]), "ratio")
     assert found == pytest.approx([math.log(1e12), -math.log(1e12)])
 
@@ -40,7 +42,7 @@ def test_intervals_are_those_of_the_paired_t_test():
 
 
 @pytest.mark.parametrize("n", [6, 7, 11, 16])
-def test_sign_flips_are_all_tried(n):
+def test_sign_flip_test_is_exhaustive(n):
     values = DRAWS[:n]
     expected = oracle.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf, vectorized=True
@@ -48,8 +50,8 @@ def test_sign_flips_are_all_tried(n):
     assert seeds.sign_flip(values) == pytest.approx(expected.pvalue, abs=1e-12)
 
 
-def test_ties_up_to_rounding_count():
-    """Of 0.1, 0.2 and 0.3 the sums meet in many ways, and not to the last digit."""
+def test_ties_within_rounding_are_counted():
+    """Sums of 0.1, 0.2 and 0.3 can be equal except for rounding."""
     values = np.array([0.1, 0.2, 0.3, 0.1, -0.2, 0.3, 0.1])
     whole = np.array([1, 2, 3, 1, -2, 3, 1])
     sums = [abs(np.dot(signs, whole)) for signs in itertools.product((1, -1), repeat=7)]
@@ -66,7 +68,7 @@ def test_sign_flip_at_its_ends():
     assert seeds.sign_flip(np.array([1, 2, 3, 4, 5, math.nan])) is None
 
 
-def test_flips_of_many_seeds_are_drawn_and_the_same_each_time():
+def test_sign_flips_of_many_seeds_are_sampled_reproducibly():
     values = DRAWS[:20] - 0.1
     expected = oracle.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=10**5, vectorized=True, rng=3
@@ -83,7 +85,7 @@ def test_intervals_of_a_rate(failures, n, confidence):
     assert seeds.clopper_pearson(failures, n, confidence) == pytest.approx(tuple(expected), abs=1e-9)
 
 
-def test_a_rate_of_nothing():
+def test_rate_of_no_runs():
     assert seeds.clopper_pearson(0, 0) == (0, 1)
     for failures in (-1, 6):
         with pytest.raises(ValueError, match="of 5"):
@@ -92,14 +94,14 @@ def test_a_rate_of_nothing():
 
 @pytest.mark.parametrize("n", [3, 5, 10, 20, 100])
 @pytest.mark.parametrize(("power", "alpha"), [(0.8, 0.05), (0.9, 0.01)])
-def test_the_smallest_effect_has_the_power_it_says(n, power, alpha):
+def test_smallest_effect_has_its_stated_power(n, power, alpha):
     effect = seeds.smallest_effect(n, power, alpha)
     bar, shift = oracle.t.ppf(1 - alpha / 2, n - 1), effect * math.sqrt(n)
     assert oracle.nct.sf(bar, n - 1, shift) + oracle.nct.cdf(-bar, n - 1, shift) == pytest.approx(power, abs=1e-5)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(5, 1.682), (10, 0.996), (20, 0.660), (1, math.inf), (0, math.inf)])
-def test_what_so_many_seeds_see(n, expected):
+def test_smallest_effect_by_number_of_seeds(n, expected):
     assert seeds.smallest_effect(n) == pytest.approx(expected, abs=6e-4)
 
 
@@ -118,12 +120,12 @@ def test_the_first_step_that_reaches_the_target(values, target, better, expected
     assert seeds.first_reaching([10, 20, 30], values, target, better) == expected
 
 
-def test_a_run_that_was_never_evaluated_reaches_nothing():
+def test_run_without_evaluation_reaches_no_target():
     assert seeds.first_reaching([], [], 0.5, "higher") is None
 
 
 def estimate(low, high, k=10, confidence=0.95):
-    """One whose interval at this confidence is (low, high)."""
+    """An estimate whose interval at this confidence is (low, high)."""
     return stats.Estimate((low + high) / 2, (high - low) / 2 / oracle.t.ppf(0.5 + confidence / 2, k - 1), k - 1, k)
 
 
@@ -140,11 +142,11 @@ BOTH = "the interval includes both better and worse"
         (estimate(-0.1, 0.3), None, "higher", ("undecided", BOTH)),
         (estimate(-0.1, 0.3), 0.2, "higher", ("undecided", CLOSE)),
         (estimate(0.1, 0.3), 0.2, "higher", ("better", "")),
-        # Only the 90 % interval has to lie within the margin, on both sides.
+        # Only the 90 % interval has to be within the margin.
         (estimate(-0.19, 0.19, confidence=0.9), 0.2, "higher", ("equivalent", "")),
         (estimate(-0.05, 0.21, confidence=0.9), 0.2, "higher", ("undecided", CLOSE)),
         (estimate(-0.21, 0.05, confidence=0.9), 0.2, "higher", ("undecided", CLOSE)),
-        # Clear of 0 and within the margin: a difference that was said not to matter.
+        # Different from 0 and within the margin: a difference that is too small to matter.
         (estimate(0.05, 0.1), 0.2, "higher", ("equivalent", "")),
         (estimate(0.1, 0.3, k=4), 0.5, "higher", ("insufficient", "4 of at least 5 seeds")),
         (stats.estimate([0.1] * 5), None, "higher", ("better", "")),
@@ -158,13 +160,13 @@ def test_verdicts(found, margin, better, expected):
     assert seeds.decide_seeds(found, margin, better) == expected
 
 
-def test_seeds_that_all_agree_are_equivalent_only_with_a_margin():
+def test_identical_seeds_are_equivalent_only_with_a_margin():
     verdict, reason = seeds.decide_seeds(stats.estimate([0.0] * 5), None, "higher")
     assert verdict == "undecided"
     assert reason.startswith("all seeds agree to the last digit")
 
 
-def test_fewer_seeds_are_enough_where_that_is_asked_for():
+def test_minimum_number_of_seeds_can_be_lowered():
     assert seeds.decide_seeds(estimate(0.1, 0.3, k=3), None, "higher", least=3) == ("better", "")
     assert seeds.decide_seeds(estimate(0.1, 0.3, k=9), None, "higher", least=10)[1] == "9 of at least 10 seeds"
 
@@ -184,14 +186,14 @@ def test_failures_of_paired_seeds(new, cured, both, neither):
     assert other == pytest.approx((-difference, -high, -low))
 
 
-def test_bonett_and_prices_interval_by_hand():
-    """Of 10 seeds 4 fail with the variant alone, 1 with the baseline alone: 5 / 12 and 2 / 12."""
+def test_bonett_price_interval_equals_a_worked_example():
+    """Of 10 seeds, 4 fail for the variant alone and 1 for the baseline alone: 5 / 12 and 2 / 12."""
     _, low, high = seeds.failure_difference([False] * 4 + [True] + [False] * 5, [True] * 4 + [False] * 6)
     half = oracle.norm.ppf(0.975) * math.sqrt((7 / 12 - (3 / 12) ** 2) / 12)
     assert (low, high) == pytest.approx((3 / 12 - half, 3 / 12 + half))
 
 
-def test_failures_of_nothing():
+def test_failure_rates_of_no_runs():
     assert seeds.mcnemar([], []) == 1
     assert seeds.failure_difference([], [])[1:] == (-1, 1)
     for function in (seeds.mcnemar, seeds.failure_difference):

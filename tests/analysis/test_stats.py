@@ -1,3 +1,5 @@
+"""Statistics of step times: trimmed means, t quantiles, intervals, stopping and corrections for many comparisons."""
+
 from __future__ import annotations
 
 import math
@@ -23,7 +25,7 @@ def test_tail_of_t(t, df):
     assert stats.t_tail(t, df) == pytest.approx(oracle.t.sf(t, df), rel=1e-11)
 
 
-def test_quantiles_refuse_nonsense():
+def test_quantiles_refuse_invalid_arguments():
     with pytest.raises(ValueError, match="not inside"):
         stats.t_quantile(1.0, 3)
 
@@ -35,7 +37,7 @@ def test_trimmed_mean(n):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 11])
-def test_the_10th_percentile_is_numpys(n):
+def test_tenth_percentile_equals_numpy(n):
     rows = RNG.lognormal(size=(7, n))
     assert stats.tenths(rows) == pytest.approx(np.quantile(rows, 0.1, axis=1), rel=1e-15)
 
@@ -57,21 +59,22 @@ def test_standard_error_of_a_trimmed_mean():
     assert found == pytest.approx(expected, rel=0.05)
 
 
-def test_one_batch_is_the_plain_trimmed_mean_of_log_ratios():
+def test_single_batch_gives_the_trimmed_mean_of_log_ratios():
     a, b = RNG.uniform(1, 2, 30), RNG.uniform(1, 2, 30)
     found = stats.log_ratio(a, b, np.zeros(30, dtype=int))
     assert found == pytest.approx(oracle.trim_mean(np.log(b / a), 0.2))
 
 
 def test_batches_are_weighted_by_the_baselines_time():
-    """A variant that cuts the same examples otherwise: unweighted logs would say 0.37, the sums say 0.62."""
+    """A variant that splits the same examples into other batches: the unweighted mean of logarithms is 0.37, the ratio
+    of sums gives 0.62."""
     a, b = np.array([10.0, 1.0, 1.0]), np.array([1.0, 3.2, 3.2])
     found = stats.log_ratio(np.tile(a, 7), np.tile(b, 7), np.tile([0, 1, 2], 7))
     assert math.exp(found) == pytest.approx(b.sum() / a.sum(), abs=1e-12)
     assert math.exp(np.log(b / a).mean()) > 1
 
 
-def test_intervals_are_those_of_t():
+def test_intervals_use_the_t_distribution():
     values = RNG.normal(0.1, 0.02, 7)
     found = stats.estimate(values)
     low, high = oracle.t.interval(0.95, 6, values.mean(), oracle.sem(values))
@@ -83,25 +86,25 @@ def test_intervals_are_those_of_t():
 @pytest.mark.parametrize(
     ("widths", "k", "spent", "another"),
     [
-        ([0.001], 4, 0, True),  # fewer than five are never looked at
+        ([0.001], 4, 0, True),  # there is no look before five processes
         ([0.001, 0.009], 5, 0, False),  # precise
         ([0.001, 0.011], 5, 0, True),
-        ([0.001, 0.011], 5, 31, False),  # ten processes would take 62 of 60 s
-        ([0.001, 0.011], 7, 10**6, True),  # between looks nothing stops it
+        ([0.001, 0.011], 5, 31, False),  # ten processes would need 62 s of 60 s
+        ([0.001, 0.011], 7, 10**6, True),  # nothing stops between looks
         ([0.021], 5, 0, False),  # would need 23 processes
-        ([0.021, 0.011], 5, 0, True),  # the other one does not
+        ([0.021, 0.011], 5, 0, True),  # the other comparison does not
         ([0.05], 20, 0, False),
         ([0.009], 20, 0, False),
         ([0.05], 23, 0, False),
         ([], 5, 0, False),
     ],
 )
-def test_when_to_stop(widths, k, spent, another):
+def test_stopping_rule_cases(widths, k, spent, another):
     enough = stats.is_precise(widths, k, target=0.01)
     assert stats.go_on(enough, k, spent=spent, budget=60) is another
 
 
-def test_smallest_visible_difference_is_found_in_eight_of_ten():
+def test_smallest_visible_difference_has_80_percent_power():
     sigma, k = 0.01, 5
     rng = np.random.default_rng(1)
     true_half = oracle.t.ppf(0.975, k - 1) * sigma / math.sqrt(k)
@@ -118,14 +121,14 @@ def test_benjamini_and_hochberg(size):
 
 
 @pytest.mark.parametrize(("mean", "floor"), [(0.01, 0), (-0.02, 0.003), (0.002, 0.003)])
-def test_p_values_are_those_of_t(mean, floor):
+def test_p_values_use_the_t_distribution(mean, floor):
     values = [mean + e for e in (-0.01, 0.004, 0.006, -0.003, 0.003)]
     found = stats.estimate(values)
     beyond = max(0.0, abs(found.mean) - floor)
     assert found.p_value(floor) == pytest.approx(2 * oracle.t.sf(beyond / found.error, 4))
 
 
-def test_three_looks_together_make_five_percent_of_false_alarms():
+def test_three_looks_have_five_percent_false_alarms():
     draws = RNG.normal(size=(100_000, 20))
     alarm = np.zeros(len(draws), dtype=bool)
     for k in stats.LOOKS:
@@ -141,13 +144,13 @@ def test_holm_steps_down():
     assert stats.holm([]) == []
 
 
-def test_smallest_alpha_finds_the_edge():
+def test_smallest_alpha_is_the_boundary():
     assert stats.smallest_alpha(lambda alpha: alpha >= 0.0123) == pytest.approx(0.0123, rel=1e-6)
     assert stats.smallest_alpha(lambda alpha: False) == 1.0
     assert stats.smallest_alpha(lambda alpha: True) <= 1.1e-12
 
 
-def test_quick_look_is_widened_by_what_one_process_cannot_know():
+def test_quick_interval_is_widened():
     found = stats.quick_estimate(0.1, 0.001, control=0.0, samples=50)
     assert found.error == pytest.approx(math.hypot(0.001, 0.004))
     assert stats.quick_estimate(0.1, 0.001, control=-0.03, samples=50).error > 0.03

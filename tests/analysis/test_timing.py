@@ -1,4 +1,4 @@
-"""Verdicts in the method's order, flags, claims."""
+"""Verdicts in the order of the method, flags, and claims."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEP = "step_time", lambda samples: samples.seconds
 def measured(
     *ratios: float, spread: float = 0.0, changes: str = "rounding", share: float = 1.0, **settings
 ) -> Comparison:
-    """The comparison of processes that each found one of these ratios."""
+    """The comparison of processes that each measured one of these ratios."""
     this = block("a", "b", speed=Speed(**settings), changes=changes)
     records = []
     for number, ratio in enumerate(ratios):
@@ -47,11 +47,11 @@ def around(mean: float, half_width: float, k: int = 5) -> Estimate:
     ("estimate", "verdict"),
     [
         (around(0.0, 0.002), "equivalent"),
-        (around(0.010, 0.005), "equivalent"),  # beyond the floor, and still within the margin: equivalent comes first
+        (around(0.010, 0.005), "equivalent"),  # beyond the floor but within the margin: equivalent has precedence
         (around(-0.05, 0.01), "faster"),
         (around(0.05, 0.01), "slower"),
         (around(0.0, 0.011), "undecided"),  # wider than half the margin
-        (around(0.02, 0.019), "undecided"),  # lies above 0 but not above the floor
+        (around(0.02, 0.019), "undecided"),  # above 0 but not above the floor
         (around(0.05, 0.06), "undecided"),
         (around(0.0, 0.002, k=4), "invalid"),
         (around(0.5, 0.002, k=4), "invalid"),
@@ -68,14 +68,14 @@ def test_the_order_of_verdicts(estimate, verdict):
         ((1.0,), {"quick": True}, False),
         ((1.1,) * 4, {}, True),
         ((1.1,) * 5, {}, False),
-        # Clearly slower, but the interval is wider than 1 %: that the difference is significant does not stop it.
+        # Clearly slower, but the interval is wider than 1 %: a significant difference does not stop the run.
         ((1.2, 1.21, 1.22, 1.23, 1.24), {}, True),
         ((1.2, 1.21, 1.22, 1.23, 1.24), {"until_decided": True}, False),
         ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True}, True),
         ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True, "budget": 1.0}, False),
     ],
 )
-def test_when_another_process_is_due(ratios, settings, another):
+def test_stopping_rule(ratios, settings, another):
     this = block("a", "b", speed=Speed(**settings))
     records = [
         record(this, level, number, [1e8 * factor] * 10)
@@ -85,30 +85,30 @@ def test_when_another_process_is_due(ratios, settings, another):
     assert another_process(this, records, "train") is another
 
 
-def test_a_higher_floor_takes_verdicts_away():
+def test_higher_floor_removes_verdicts():
     assert decide(around(0.05, 0.02), Speed(), 0.003)[0] == "slower"
     assert decide(around(0.05, 0.02), Speed(), 0.04)[0] == "undecided"
 
 
-def test_undecided_says_why_and_what_it_would_take():
+def test_undecided_has_a_reason_and_an_estimate():
     result = measured(1.0, 1.1, 0.9, 1.05, 0.95)
     assert result.verdict == "undecided"
     assert re.fullmatch(r"interval is ±\d+\.\d %, target ±1\.0 %", result.reason)
     assert result.needs == math.ceil(5 * (result.estimate.half_width() / 0.01) ** 2)
 
 
-def test_four_processes_are_no_verdict():
+def test_four_processes_give_no_verdict():
     result = measured(2.0, 2.0, 2.0, 2.0)
     assert (result.verdict, result.reason) == ("invalid", "4 of at least 5 processes")
 
 
-def test_a_quick_look_is_wide_and_is_never_rigorous():
+def test_quick_run_has_wide_intervals_and_no_verdict():
     result = measured(1.001, quick=True)
     assert result.estimate.k == 1
     assert 0.008 < result.estimate.half_width() < 0.009  # 2.02 x 0.4 %
 
 
-def test_another_answer_is_never_ranked():
+def test_different_answer_is_never_ranked():
     result = measured(2.0, 2.0, 2.0, 2.0, 2.0, changes="answer")
     assert (result.verdict, result.size) == ("unranked", pytest.approx(2.0))
 
@@ -117,7 +117,7 @@ def test_another_answer_is_never_ranked():
     ("changes", "flag"),
     [("model", Flag.CHANGES_MODEL), ("update", Flag.CHANGES_UPDATE), ("order", Flag.CHANGES_ORDER)],
 )
-def test_what_changes_more_is_ranked_and_flagged(changes, flag):
+def test_change_of_order_or_model_is_ranked_and_flagged(changes, flag):
     result = measured(2.0, 2.0, 2.0, 2.0, 2.0, changes=changes)
     assert (result.verdict, result.flags) == ("slower", (flag,))
 
@@ -126,7 +126,7 @@ def test_a_shared_core_is_flagged():
     assert measured(2.0, 2.0, 2.0, 2.0, 2.0, share=0.8).flags == ("cpu-clock",)
 
 
-def test_restless_processes_are_flagged():
+def test_scattered_processes_are_flagged():
     this = block("a", "b")
     records = [
         record(this, level, number, [1e6] * 10, flags=["not_stationary"] if number < 3 else [])
@@ -136,7 +136,7 @@ def test_restless_processes_are_flagged():
     assert Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False).flags == ("not-stationary",)
 
 
-def test_a_tail_is_flagged():
+def test_slow_tail_is_flagged():
     this = block("a", "b")
     slow = [1e6] * 35 + [2e6] * 5
     records = [record(this, level, n, slow if level == "b" else [1e6] * 40) for n in range(5) for level in "ab"]
@@ -146,7 +146,7 @@ def test_a_tail_is_flagged():
     assert "tail-effect" in result.flags
 
 
-def test_a_failed_trial_is_invalid_whatever_its_times():
+def test_failed_trial_is_invalid():
     this = block("a", "b")
     records = [record(this, level, n, [1e6] * 10) for n in range(5) for level in "ab"]
     records.append(Record(this.id, "b", "b", "speed.train", "variant", 5, 1, "failed", "it raised"))
@@ -154,7 +154,7 @@ def test_a_failed_trial_is_invalid_whatever_its_times():
     assert (result.verdict, result.reason) == ("invalid", "failed: it raised")
 
 
-def test_the_floor_is_what_controls_show():
+def test_floor_comes_from_the_controls():
     assert floor_of([]) == 0.003
     assert floor_of([0.01, -0.01]) == 0.003
     assert floor_of([0.01, 0.012]) == pytest.approx(0.011)
@@ -163,7 +163,7 @@ def test_the_floor_is_what_controls_show():
     assert is_null_biased([0.010, 0.011, 0.009, 0.0105, 0.0095])
 
 
-def test_a_biased_null_decides_nothing(catalog):
+def test_biased_control_decides_nothing(catalog):
     this = block("a", "b")
     records = []
     for number in range(5):
@@ -177,7 +177,7 @@ def test_a_biased_null_decides_nothing(catalog):
     assert (comparison.verdict, comparison.flags) == ("undecided", ("null-biased",))
     assert found.claims[0].answer == "undecided"
 
-    # the baseline is measured once more, alone; only if it differs from itself again is the run worth nothing
+    # The baseline is measured again, alone. The run is worthless only if it differs from itself again.
     (alone,) = suspects(plan, records)
     assert [trial.level for trial in alone.trials] == ["a"]
 
@@ -193,14 +193,14 @@ def test_a_biased_null_decides_nothing(catalog):
     assert not with_fresh_controls(1.0)
 
 
-def test_a_quiet_null_is_not_measured_again():
+def test_quiet_control_is_not_measured_again():
     this = block("a", "b")
     records = [record(this, "a", n, [1e6 + n] * 10, role=role) for n in range(5) for role in ("variant", "control")]
     assert suspects(Plan("s", "q", "what", (this,)), records) == []
 
 
-def test_one_difference_among_many_is_marked(catalog):
-    """A difference that would just be one alone is doubtful among twenty that are none."""
+def test_one_difference_among_many_is_flagged(catalog):
+    """A difference that is barely significant alone is not significant among twenty."""
     wobble = [0.97, 1.02, 1.01, 0.98, 1.02]
     just = [1.02, 1.045, 1.01, 1.035, 1.03]
 
@@ -223,8 +223,8 @@ def test_one_difference_among_many_is_marked(catalog):
     assert among.adjusted > 0.05
 
 
-def test_a_run_that_may_stop_on_a_verdict_pays_with_its_intervals():
-    """A difference that 95 % just show is undecided where any of three looks might have shown it."""
+def test_early_stopping_widens_intervals():
+    """A difference that is barely significant at 95 % is undecided if any of three looks could have found it."""
     just = estimate([0.01, 0.034, 0.003, 0.03, 0.028])
     assert decide(just, Speed(), 0.003)[0] == "slower"
     assert decide(just, Speed(until_decided=True), 0.003)[0] == "undecided"
@@ -278,7 +278,7 @@ def test_a_claim_is_settled_by_an_interval(expect, by, ratios, expected):
     assert answer([claim(expect, by)], ratios) == [expected]
 
 
-def test_all_and_any_contexts():
+def test_claims_about_all_and_any_contexts():
     assert answer([claim()], FAST, FAST) == ["holds"]
     assert answer([claim()], FAST, SAME) == ["fails"]
     assert answer([claim()], FAST, VAGUE) == ["undecided"]
@@ -287,7 +287,7 @@ def test_all_and_any_contexts():
     assert answer([claim(inside="any")], SAME, VAGUE) == ["undecided"]
 
 
-def test_what_settles_a_claim_alone_is_its_clearest_context():
+def test_reason_of_a_claim_names_the_clearest_context():
     slower = [1.5 * ratio for ratio in SLOW]
     assert settled([claim()], SAME, slower, SLOW)[0].reason.startswith("1: 1.800 [")
     assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("2: 0.800 [")
@@ -296,7 +296,7 @@ def test_what_settles_a_claim_alone_is_its_clearest_context():
 
 
 def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
-    """Two contexts: what speaks against the claim in the second is not so when it is measured again."""
+    """In the second of two contexts, the evidence against the claim does not repeat when it is measured again."""
     blocks = tuple(replace(block("a", "b"), context={"data": name}) for name in "xy")
     plan = Plan("s", "q", "what", blocks, claims=(claim(),))
 
@@ -316,32 +316,33 @@ def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
     twice = find(plan, first + records_of(again, SLOW), catalog)
     assert twice.claims[0].answer == "fails"
     assert "measured again: y: 1.200" in twice.claims[0].reason
-    assert twice.of(blocks[1], "train")["b"].values == found.of(blocks[1], "train")["b"].values  # the table stays
+    # the table keeps its verdict
+    assert twice.of(blocks[1], "train")["b"].values == found.of(blocks[1], "train")["b"].values
     once = find(plan, first + records_of(again, FAST), catalog)
     assert once.claims[0].answer == "undecided"
     assert once.claims[0].reason.startswith("failed at first, y: 1.200")
     assert once.claims[0].against == ()
 
 
-def test_where_leaves_some_contexts():
+def test_where_selects_contexts():
     assert answer([claim(data=("0",))], FAST, SLOW) == ["holds"]
     assert answer([claim(data=("1",))], FAST, SLOW) == ["fails"]
     assert answer([claim(data=("7",))], FAST, SLOW) == ["undecided"]
 
 
-def test_a_family_of_claims_pays_for_its_size():
-    """A claim that would just hold alone is undecided among twenty."""
+def test_claims_are_corrected_for_their_number():
+    """A claim that is barely true alone is undecided among twenty."""
     just = [0.93, 0.945, 0.92, 0.94, 0.935]
     assert answer([claim()], just) == ["holds"]
     assert answer([claim()] + [claim(data=("1",))] * 19, just, VAGUE)[0] == "undecided"
 
 
-def test_a_quick_look_and_a_biased_null_settle_nothing():
+def test_quick_run_and_biased_control_decide_no_claim():
     assert answer([claim()], FAST, quick=True) == ["undecided"]
     assert answer([claim()], FAST, null_biased=True) == ["undecided"]
 
 
-def test_a_context_without_a_verdict_keeps_all_from_holding():
+def test_context_without_a_verdict_leaves_an_all_claim_undecided():
     this = block("a", "b")
     other = type(this)({"data": "1"}, this.trials, this.measures)
     values = np.log(FAST)

@@ -1,4 +1,4 @@
-"""Verdicts, answers and flags are spelled in one module, and every one of them can be worded and explained."""
+"""Verdicts, answers and flags are spelled in one module, and each of them has words and an explanation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPELLED = ROOT / "analysis" / "verdicts.py"
 FILES = sorted(
     path for package in ("analysis", "report", "api", "tools/comparison") for path in (ROOT / package).rglob("*.py")
 )
-#: Words that mean other things as well: the direction of a score, the outcome of a record, more operator calls.
+#: Words with other meanings too: the direction of a score, the outcome of a record, more operator calls.
 COMMON = {"", "same", "more", "less", "shown", "missing", "new", "extended", "diverged", "better", "worse"}
 WORDS = {str(word) for kind in (Verdict, Answer, Flag) for word in kind} - COMMON
 
@@ -40,7 +40,7 @@ def stray(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_other_module_spells_a_verdict_an_answer_or_a_flag(path):
+def test_verdicts_answers_and_flags_are_spelled_in_one_module(path):
     if path != SPELLED:
         assert stray(path.read_text()) == []
 
@@ -55,22 +55,22 @@ def test_no_other_module_spells_a_verdict_an_answer_or_a_flag(path):
         ("x = Verdict.FASTER", []),
     ],
 )
-def test_a_stray_word_is_found(source, found):
+def test_literal_verdict_in_another_module_is_found(source, found):
     assert stray(source) == found
 
 
-def test_what_decides_and_what_is_excluded_are_disjoint():
+def test_deciding_and_excluded_verdicts_are_disjoint():
     assert DIFFERENT < DECIDED
     assert not DECIDED & (EXCLUDED | OPEN)
 
 
-def test_every_verdict_of_one_run_can_be_worded():
+def test_every_verdict_has_words():
     of_two_runs = {Verdict.NONE, Verdict.SHOWN, Verdict.MISSING, Verdict.NEW, Verdict.NOT_COMPARABLE}
     assert {*Verdict, *Answer} - of_two_runs <= set(WORDING)
     assert all(WORDING[verdict].joint for verdict in DECIDED | EXCLUDED)
 
 
-def test_every_flag_has_a_sentence_and_is_still_a_text():
+def test_every_flag_has_an_explanation():
     assert all(len(flag.meaning) > 40 and not flag.meaning.endswith(".") for flag in Flag)
     assert Flag("cpu-clock") is Flag.CPU_CLOCK
     assert f"{Flag.CPU_CLOCK}" == "cpu-clock"

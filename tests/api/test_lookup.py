@@ -8,7 +8,7 @@ from harness.api.lookup import open_run, parse_only
 from harness.errors import UserError
 
 
-def test_an_axis_that_is_given_twice_gets_both_levels():
+def test_repeated_axis_gets_both_levels():
     assert parse_only(["cell=lstm", "data=words", "cell=gru,rnn"]) == {
         "cell": ["lstm", "gru", "rnn"],
         "data": ["words"],

@@ -1,4 +1,4 @@
-"""harness.run, harness.resume and harness.open: the same as the command line does, as values."""
+"""harness.run, harness.resume and harness.open return the same results as the command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def step_times(result: Result) -> list[dict]:
     return [row for row in result.comparisons if row["metric"] == "step_time"]
 
 
-def test_a_run_is_stored_and_says_what_it_found(result, home):
+def test_run_is_stored_and_has_a_summary(result, home):
     assert result.ok
     assert result.problems == ()
     assert result.axis == "what"
@@ -58,13 +58,13 @@ def test_a_run_is_stored_and_says_what_it_found(result, home):
     assert (claim["claim"], claim["answer"]) == ("Order costs <nothing>", "holds")
 
 
-def test_it_shows_itself_as_the_terminal_does(result):
+def test_run_prints_as_in_the_terminal(result):
     assert str(result) == repr(result) == terminal.render(result.report, result.folder)
     with chdir(result.folder.parents[2]):
         assert f"\nReport: results/learns/{result.folder.name}/report.html" in str(result)
 
 
-def test_an_earlier_run_is_opened_by_folder_and_by_name(result, home):
+def test_stored_run_is_opened_by_folder_and_by_name(result, home):
     with chdir(home):
         for name in (result.folder, str(result.folder), "latest", "learns", "learns.yaml"):
             assert harness.open(name, plugins=[TOY]).comparisons == result.comparisons
@@ -73,7 +73,7 @@ def test_an_earlier_run_is_opened_by_folder_and_by_name(result, home):
 
 
 @pytest.mark.parametrize("name", ["comparisons", "numbers", "claims", "learning"])
-def test_rows_are_those_of_the_csv_files(result, home, name):
+def test_rows_equal_the_csv_files(result, home, name):
     table = result.rows(name)
     with (result.folder / "tables" / f"{name}.csv").open(newline="") as file:
         header, *lines = csv.reader(file)
@@ -95,7 +95,7 @@ def test_rows_are_plain_values(result):
         table = result.rows(name)
         assert all(tuple(row) == table.columns for row in table.rows)
         assert table.columns[-len(COLUMNS[name]) :] == tuple(COLUMNS[name]) or name == "samples"
-        json.dumps(table.rows)  # nothing of numpy's
+        json.dumps(table.rows)  # no numpy types
         if table.rows:
             assert {type(value) for row in table.rows for value in row.values()} <= {str, int, float, list, type(None)}
 
@@ -128,7 +128,7 @@ def test_curves_hold_every_evaluation_of_every_seed(result):
     assert learned["level_of_each"] == pytest.approx([last[seed] for seed in learned["each_seed"]])
 
 
-def test_an_axis_may_be_called_as_a_column_is(catalog, planned, tmp_path):
+def test_axis_may_have_the_name_of_a_column(catalog, planned, tmp_path):
     text = SUITE.replace("axes:\n", "axes:\n  metric: {one: {}, two: {model: mlp}}\n")
     from harness.report.report import report_of
 
@@ -162,18 +162,18 @@ def test_data_frames_of_polars(result):
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_a_missing_library_is_named(result, monkeypatch, library):
+def test_missing_data_frame_library_is_reported(result, monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UserError, match=f"{library} is not installed. Install it with: pip install {library}"):
         getattr(result, f"to_{library}")()
 
 
-def test_an_unknown_table_is_a_mistake(result):
+def test_unknown_table_is_an_error(result):
     with pytest.raises(UserError, match=r"no table 'comparison'. Did you mean comparisons"):
         result.to_pandas("comparison")
 
 
-def test_a_notebook_shows_answer_claims_and_tables_escaped(result):
+def test_notebook_shows_summary_claims_and_tables_escaped(result):
     page = result._repr_html_()
     assert "Order costs &lt;nothing&gt;" in page
     assert "<nothing>" not in page
@@ -208,7 +208,7 @@ def test_a_failed_trial_is_a_result_that_is_not_ok(home, capsys):
     assert '<details class="trouble" open><summary>Failed: 1</summary>' in found._repr_html_()
 
 
-def test_settings_levels_and_observers_are_passed_on_and_nothing_is_printed(home, capsys):
+def test_run_uses_settings_levels_and_observers_and_prints_nothing(home, capsys):
     (home / "my_watch.py").write_text(
         "import harness\n@harness.hookimpl\ndef plan_ready(plan):\n    raise RuntimeError('I only look')\n"
     )
@@ -239,13 +239,13 @@ def test_settings_levels_and_observers_are_passed_on_and_nothing_is_printed(home
         ({"device": "tpu"}, "unknown device 'tpu'. Use cpu, cuda or cuda:1."),
     ],
 )
-def test_mistakes_are_raised_and_nothing_is_begun(home, options, message):
+def test_errors_are_raised_before_anything_is_stored(home, options, message):
     with chdir(home), pytest.raises(UserError, match=message):
         harness.run("toy.yaml", plugins=[TOY], results="nothing", **options)
     assert not (home / "nothing").exists()
 
 
-def test_a_folder_of_suites_and_a_page_are_mistakes(home):
+def test_folder_of_suites_and_page_are_errors(home):
     with pytest.raises(UserError, match=r"this is a folder of suites. Run its suites one by one"):
         harness.run(home)
     (home / "page").mkdir()
@@ -275,11 +275,11 @@ def test_an_interrupted_run_is_stored_and_can_be_resumed(home):
 
 
 def measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is stored of samples: which of the two clocks `step_time` is read off is decided by all processes together."""
+    """The stored samples. Which clock `step_time` uses depends on all processes together."""
     return [{name: value for name, value in row.items() if name != "step_time"} for row in rows]
 
 
-def test_importing_harness_stays_light():
+def test_importing_harness_imports_no_large_package():
     code = (
         "import sys, harness\n"
         "heavy = {'torch', 'numpy', 'pydantic', 'yaml', 'click', 'pandas'} & set(sys.modules)\n"

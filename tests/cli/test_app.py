@@ -1,4 +1,4 @@
-"""The command line itself: how commands are found, what ``harness --help`` shows, and how errors end."""
+"""The command line itself: lookup of commands, the text of ``harness --help``, and errors."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def test_a_plugin_file_provides_commands(here, monkeypatch):
         (["plot", "--format", "gif"], "Invalid value for '--format': 'gif' is not one of"),
     ],
 )
-def test_mistakes_with_commands(here, arguments, message):
+def test_errors_of_commands(here, arguments, message):
     done = call("-p", "my_command.py", *arguments, cwd=here)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: {message}")
 
 
-def test_several_mistakes_are_one_line_each(here):
+def test_several_errors_are_one_line_each(here):
     (here / "toy.yaml").write_text(SUITE + "nothing: 1\nnowhere: 2\n")
     done = harness("check", "toy.yaml", cwd=here)
     assert done.returncode == 2
@@ -118,7 +118,7 @@ def test_several_mistakes_are_one_line_each(here):
     assert all(line.startswith("Error: ") for line in lines)
 
 
-def test_a_command_that_raises_does_not_end_as_a_failed_claim(here):
+def test_command_that_raises_has_exit_code_3(here):
     done = call("-p", "my_command.py", "hello", "nobody", cwd=here)
     assert done.returncode == 3
     assert "ValueError: nobody is here" in done.stderr
@@ -131,7 +131,7 @@ def test_without_a_command_the_help_is_shown(tmp_path):
     assert "Usage: harness new" in call("new", cwd=tmp_path).stderr
 
 
-def test_a_name_of_the_core_means_the_core_s_command(here):
+def test_core_command_wins_over_a_plugin_command(here):
     (here / "other_command.py").write_text(HELLO.replace('"plain"', '"run"').replace("my_command", "other_command"))
     text = call("-p", "other_command.py", "--help", cwd=here).stdout
     assert sections(text)["Run"]["run"].startswith("Measure a suite")
@@ -166,7 +166,7 @@ def test_two_plugins_with_one_command_are_both_named(here):
     ],
     ids=["import", "hook", "group", "kind"],
 )
-def test_a_broken_plugin_never_breaks_the_help(here, body, message, monkeypatch):
+def test_broken_plugin_does_not_break_the_help(here, body, message, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     (here / "broken_command.py").write_text(body)
     done = call("-p", "broken_command.py", "--help", cwd=here)
@@ -177,7 +177,7 @@ def test_a_broken_plugin_never_breaks_the_help(here, body, message, monkeypatch)
     assert message in problems
 
 
-#: Command lines in the order in which one process runs them, so that the first ones have imported least.
+#: Command lines in the order in which one process runs them: the first ones import least.
 LIGHT = [
     ["--help"],
     ["run", "--help"],
@@ -218,12 +218,12 @@ def modules(tmp_path_factory) -> dict[str, set[str]]:
     return {" ".join(words): names for words, names in zip(LIGHT, found, strict=True)}
 
 
-#: Packages that take long to import.
+#: Packages whose import takes long.
 SLOW = {"torch", "numpy", "pydantic", "yaml", "jinja2", "harness.plan", "harness.report"}
 
 
 def test_help_imports_no_command(modules):
-    """Nor what commands need: numpy, pydantic, the planner, reports."""
+    """Nor the modules that commands need: numpy, pydantic, the planner, reports."""
     assert "harness.builtin.commands" in modules["--help"]
     assert (
         not {f"harness.{code.partition(':')[0]}" for rows in COMMANDS.values() for _, code, _ in rows}
@@ -242,7 +242,7 @@ def test_commands_that_measure_nothing_do_not_import_torch(modules, arguments):
     assert "torch" not in modules[arguments]
 
 
-def test_a_reader_that_closes_the_pipe_is_no_error(tmp_path):
+def test_closed_pipe_is_no_error(tmp_path):
     done = subprocess.run(
         f"{sys.executable} -m harness list | head -1",
         shell=True,

@@ -1,4 +1,4 @@
-"""Completion: the script of each shell, and the names that are offered."""
+"""Shell completion: the script of each shell, and the offered names."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def items(*words: str):
 
 
 def offered(*words: str) -> list[str]:
-    """What is offered for the last word, after the others."""
+    """The completions of the last word."""
     return [item.value for item in items(*words)]
 
 
 @pytest.fixture
 def runs(here: Path, planned, monkeypatch) -> list[str]:
-    """Two runs, the newest first."""
+    """Two runs, the latest first."""
     monkeypatch.chdir(here)
     folders = [Store.create(Path("results"), planned(), SUITE).folder for _ in range(2)]
     for age, folder in enumerate(folders):
@@ -70,7 +70,7 @@ def test_presets_of_the_suite(here):
     assert offered("run", str(suite), "--preset", "f") == []
 
 
-def test_errors_offer_nothing_and_print_nothing(here, capfd):
+def test_errors_complete_nothing_and_print_nothing(here, capfd):
     (here / "broken.py").write_text("print('hello')\nimport no_such_module\n")
     assert offered("-p", str(here / "broken.py"), "describe", "lin") == []
     assert capfd.readouterr() == ("", "")
@@ -78,7 +78,7 @@ def test_errors_offer_nothing_and_print_nothing(here, capfd):
 
 
 @pytest.mark.parametrize("shell", list(INSTALL))
-def test_the_script_says_how_it_is_installed(here, monkeypatch, shell):
+def test_completion_script_explains_its_installation(here, monkeypatch, shell):
     done = call("completion", shell, cwd=here)
     first, _, script = done.stdout.partition("\n")
     assert first == f"# To complete in every new {shell}, {INSTALL[shell]}"
@@ -87,7 +87,7 @@ def test_the_script_says_how_it_is_installed(here, monkeypatch, shell):
     assert call("completion", cwd=here).stdout == done.stdout
 
 
-def test_a_shell_without_completion(here, monkeypatch):
+def test_unsupported_shell_is_an_error(here, monkeypatch):
     monkeypatch.setenv("SHELL", "/bin/tcsh")
     done = call("completion", cwd=here)
     assert done.stderr == "Error: no completion for the shell in SHELL='/bin/tcsh'. Name one: harness completion bash\n"

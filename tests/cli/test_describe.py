@@ -1,4 +1,4 @@
-"""What describe says about a part: its parameters and their meanings, which parts offer what it needs, and an example."""
+"""``harness describe``: parameters and their descriptions, parts that offer what a part needs, and an example."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def file(tmp_path_factory) -> Path:
 
 
 def of_files(*files: Path) -> Catalog:
-    """The parts of the core and of these files, whatever else is installed."""
+    """The parts of the core and of these files, without other installed plugins."""
     catalog = Catalog(load_plugins(files))
     wanted = {"rnn-harness", *(path.name for path in files)}
     for by_name in catalog._entries.values():
@@ -101,11 +101,11 @@ def row_of(catalog: Catalog, name: str) -> dict:
         (list, "list"),
     ],
 )
-def test_types_as_a_reader_would_write_them(annotation, words):
+def test_types_are_readable(annotation, words):
     assert type_in_words(annotation) == words
 
 
-def test_a_parameter_means_what_its_author_says(mine):
+def test_parameter_has_its_author_s_description(mine):
     parameters = {row["name"]: row for row in row_of(mine, "cell")["parameters"]}
     assert {name: row["meaning"] for name, row in parameters.items()} == {
         "size": "`size` is its width; `act` its nonlinearity, of which `size` knows nothing.",
@@ -129,7 +129,7 @@ def test_choices_of_a_union_are_all_its_values():
     assert {name: one.choices for name, one in found.items()} == {"a": ["x", None], "b": None, "c": [True, False]}
 
 
-def test_who_offers_what_it_needs(mine):
+def test_describe_lists_parts_that_offer_a_needed_feature(mine):
     row = row_of(mine, "grow")
     assert row["offered_by"] == {"soil": {"model": ["cell"]}, "sun": {}}
     text = in_words(row)
@@ -140,7 +140,7 @@ def test_who_offers_what_it_needs(mine):
     assert "  offers: soil, for optimizations grow, root\n" in in_words(row_of(mine, "cell"))
 
 
-def test_where_its_code_lies(mine, file):
+def test_describe_shows_the_code_location(mine, file):
     code = row_of(mine, "grow")["code"]
     lines = file.read_text().splitlines()
     assert (code["module"], code["name"], code["file"]) == ("my_parts", "grow", str(file))
@@ -149,7 +149,7 @@ def test_where_its_code_lies(mine, file):
     assert "  source: Somebody 1999\n" in in_words(row_of(mine, "cell"))
 
 
-def test_code_that_is_in_no_file_is_named_all_the_same():
+def test_code_without_a_file_is_described():
     assert location_of(len) == {"module": "builtins", "name": "len", "file": None, "line": None}
 
 
@@ -162,13 +162,13 @@ def test_every_example_of_the_toy_plans(toy):
             assert name in example.text
 
 
-def test_an_example_gives_what_must_be_given(mine):
+def test_example_sets_required_parameters(mine):
     text = row_of(mine, "cell")["example"]["text"]
     assert "cell:\n      model: {name: cell, size: 1}" in text
     assert complaint(mine, text) == ""
 
 
-def test_an_example_says_what_is_missing_where_it_does_not_plan(mine):
+def test_example_that_cannot_be_planned_says_what_is_missing(mine):
     example = row_of(mine, "notes")["example"]
     assert not example["plans"]
     assert "dataset: {name: notes, path: path/to/it, kind: a, batch_size: 32}" in example["text"]
@@ -179,33 +179,33 @@ def test_an_example_says_what_is_missing_where_it_does_not_plan(mine):
     assert "grow needs soil, which linear does not offer" in nowhere["note"]
 
 
-def test_an_author_says_what_an_example_needs(mine):
+def test_example_uses_the_author_s_values(mine):
     example = row_of(mine, "root")["example"]
     assert example["plans"], example
     assert "  model: {name: cell, size: 7}\n" in example["text"]
 
 
-def test_an_optimizer_takes_the_place_of_another(toy):
+def test_example_of_an_optimizer_replaces_the_default(toy):
     text = row_of(toy, "adaptive")["example"]["text"]
     assert "adaptive:\n      drop: [descent]\n      use:" in text
 
 
-def test_metrics_reporters_and_executors_say_how_they_are_used(toy):
+def test_metrics_reporters_and_executors_describe_their_use(toy):
     assert "metric: step_time, expect: lower}" in row_of(toy, "step_time")["example"]["text"]
     assert row_of(toy, "points_per_second")["example"]["text"] == "harness report latest --as csv"
     assert row_of(toy, "latex")["example"]["text"] == "harness report latest --as latex"
     assert row_of(toy, "local")["example"]["text"] == "harness run SUITE.yaml --executor local"
 
 
-def test_a_promise_says_how_it_is_asked_for(toy):
+def test_promise_describes_its_command(toy):
     assert row_of(toy, "gradients")["example"]["text"] == "harness conform NAME --only gradients"
 
 
-def test_without_models_there_is_no_suite_to_show():
+def test_no_example_without_models():
     assert row_of(of_files(), "step_time")["example"]["kind"] == "command"
 
 
-def test_a_lone_model_is_compared_with_itself(mine):
+def test_single_model_is_compared_with_itself(mine):
     for name in [name for name in mine.entries(Model) if name != "cell"]:
         del mine._entries["model"][name]
     text = row_of(mine, "cell")["example"]["text"]
@@ -216,18 +216,18 @@ def test_a_lone_model_is_compared_with_itself(mine):
 @pytest.mark.parametrize(
     "value", ["on", "1e-3", "~", "a: b", "[x", "", " x", "x #y", "lstm", "path/to/it", "ü", "- a", "a, b"]
 )
-def test_words_of_an_example_are_read_as_they_are(value):
+def test_strings_of_an_example_are_quoted(value):
     assert read_text(f"{{key: {scalar_text(value)}}}", "x").value == {"key": value}
     assert read_scalar("true") is read_text(f"{{key: {scalar_text(True)}}}", "x").value["key"]
 
 
-def test_the_same_in_json(mine):
+def test_describe_as_json(mine):
     for kind in KINDS:
         for name, entry in mine.entries(kind).items():
             row = describe_entry(mine, entry)
             assert json.loads(json.dumps(row, default=str))["name"] == name
 
 
-def test_an_unknown_name(toy):
+def test_unknown_name_is_an_error(toy):
     with pytest.raises(UserError, match=r"there is no part named 'liner'. Did you mean linear"):
         describe_named(toy, "liner")

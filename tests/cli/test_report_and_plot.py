@@ -17,7 +17,7 @@ from harness.records.store import Store
 from harness.report.suite_batch import SuiteBatch
 
 
-def kept(results: Path, plan: Plan, records: list[Record]) -> Path:
+def stored_run(results: Path, plan: Plan, records: list[Record]) -> Path:
     """The folder of a run with these records."""
     store = Store.create(results, plan, "question: q\n")
     store.append(records)
@@ -32,7 +32,7 @@ def timed(tmp_path: Path) -> Path:
         for n in range(5)
         for level, time in (("plain", 2e6), ("fast_er", 1e6))
     ]
-    return kept(tmp_path / "results", Plan("timing", "Is it fast_er?", "what", (this,)), records)
+    return stored_run(tmp_path / "results", Plan("timing", "Is it fast_er?", "what", (this,)), records)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def learned(tmp_path: Path) -> Path:
     this = learning_block("plain", "fast")
     values = {"plain": [0.1, 0.2, 0.3, 0.2, 0.1], "fast": [0.4, 0.5, 0.6, 0.5, 0.4]}
     records = [one for level, each in values.items() for one in runs(this, level, close=each)]
-    return kept(tmp_path / "results", Plan("learning", "Does it learn?", "what", (this,)), records)
+    return stored_run(tmp_path / "results", Plan("learning", "Does it learn?", "what", (this,)), records)
 
 
-def test_as_prints_what_one_reporter_writes_and_nothing_else(timed):
+def test_as_prints_the_output_of_one_reporter_only(timed):
     before = sorted(timed.rglob("*"))
     latex = harness("report", timed, "--as", "latex", cwd=timed)
     assert latex.returncode == 0, latex.stderr
@@ -64,7 +64,7 @@ def test_as_prints_what_one_reporter_writes_and_nothing_else(timed):
     assert sorted(timed.rglob("*")) == before
 
 
-def test_as_several_files_come_under_their_names(timed):
+def test_as_prints_several_files_with_their_names(timed):
     lines = harness("report", timed, "--as", "csv", cwd=timed).stdout.splitlines()
     heads = [line for line in lines if line.startswith("==> ")]
     assert heads == [f"==> tables/{name}.csv <==" for name in ("claims", "comparisons", "numbers", "resources")]
@@ -105,13 +105,13 @@ def test_as_shows_the_reporters_of_plugins(timed):
         (["--as", "latex", "--json"], "--json and --as both choose what to print."),
     ],
 )
-def test_as_mistakes(timed, arguments, message):
+def test_as_errors(timed, arguments, message):
     done = harness("report", timed, *arguments, cwd=timed)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
 
-def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
+def test_as_prints_every_suite_of_a_page(timed, tmp_path):
     (tmp_path / "suites").mkdir()
     for name in ("a", "b"):
         (tmp_path / "suites" / f"{name}.yaml").write_text("question: q\n")
@@ -125,10 +125,10 @@ def test_as_of_a_page_prints_every_suite_of_it(timed, tmp_path):
     ]  # fmt: skip
 
 
-def test_as_of_a_run_that_failed_is_exit_code_3(tmp_path):
+def test_as_has_exit_code_3_for_a_failed_run(tmp_path):
     this = block("a", "b")
     broken = Record(this.id, "b", "b", "verify", "variant", 0, 1, "failed", "it broke")
-    folder = kept(tmp_path / "results", Plan("s", "q?", "what", (this,)), [broken])
+    folder = stored_run(tmp_path / "results", Plan("s", "q?", "what", (this,)), [broken])
     done = harness("report", folder, "--as", "junit", cwd=tmp_path)
     assert done.returncode == 3
     assert '<error message="failed in verify: it broke" type="failed">' in done.stdout
@@ -165,7 +165,7 @@ def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):
         (["--output", "plan"], "plan: cannot write to this folder: "),
     ],
 )
-def test_plot_mistakes(learned, tmp_path, arguments, message):
+def test_plot_errors(learned, tmp_path, arguments, message):
     (tmp_path / "plan").write_text("")
     done = harness("plot", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -181,8 +181,8 @@ def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
     assert not (learned / "plots").exists()
 
 
-def test_plot_of_what_has_nothing_to_draw(tmp_path):
-    folder = kept(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
+def test_plot_without_data_is_an_error(tmp_path):
+    folder = stored_run(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
     done = harness("plot", folder, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert f"{folder}: this run has no plots." in done.stderr

@@ -1,4 +1,4 @@
-"""``harness run``: what it measures, prints and stores, how it is interrupted and resumed, and its exit codes."""
+"""``harness run``: measuring, printing, storing, interruption, resume and exit codes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_run_measures_prints_and_stores(complete):
     assert len(list(folder.glob("traces/*/worker.pt.trace.json.gz"))) == 2
 
 
-def test_a_report_is_rebuilt_from_the_records_and_says_the_same(complete, copied):
+def test_report_from_stored_records_is_the_same(complete, copied):
     folder = the_run(copied)
     report = (folder / "report.md").read_text()
     (folder / "report.md").unlink()
@@ -85,7 +85,7 @@ def test_a_report_is_rebuilt_from_the_records_and_says_the_same(complete, copied
     assert (flops["value"], flops["verdict"]) == (256.0, "same")
 
 
-def test_failed_trials_and_broken_promises_are_exit_code_3_and_the_rest_is_there(here):
+def test_failed_trials_give_exit_code_3_and_the_rest_is_measured(here):
     levels = "bad: {model: {name: broken, how: raises}}\n    twice: {use: [doubled]}\n    backwards:"
     (here / "toy.yaml").write_text(SUITE.replace("backwards:", levels))
     done = harness("run", "toy.yaml", cwd=here)
@@ -94,7 +94,7 @@ def test_failed_trials_and_broken_promises_are_exit_code_3_and_the_rest_is_there
     assert re.search(r"^twice .* invalid: promises the same computation", done.stdout, re.MULTILINE)
     assert "5 processes" in done.stderr
     assert harness("report", cwd=here).returncode == 3
-    # each of the two is enough
+    # each alone is sufficient
     stored = (the_run(here) / "records.jsonl").read_text()
     for outcomes, code in ((["failed"], 3), (["invalid"], 3), (["failed", "invalid"], 0)):
         text = stored
@@ -105,7 +105,7 @@ def test_failed_trials_and_broken_promises_are_exit_code_3_and_the_rest_is_there
         assert harness("report", cwd=here).returncode == code
 
 
-def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(copied):
+def test_failing_reporter_gives_exit_code_3_and_the_rest_is_written(copied):
     (copied / "bad_reporter.py").write_text(
         "import harness\n"
         "def write(report, folder):\n    raise OSError('the disk is full')\n"
@@ -120,7 +120,7 @@ def test_a_reporter_that_fails_hides_nothing_and_is_exit_code_3(copied):
     assert (the_run(copied) / "report.md").exists()
 
 
-def test_a_claim_that_fails_twice_closes_the_gate(here):
+def test_claim_that_fails_twice_fails_the_gate(here):
     slow = SUITE.replace("use: [reverse]", "use: [{name: spin, share: 3.0}]").replace("margin: 99%", "margin: 50%")
     claims = "claims:\n  - {says: Spinning is free, level: backwards, expect: lower by 50%}\n"
     (here / "toy.yaml").write_text(slow + claims)
@@ -135,7 +135,7 @@ def test_a_claim_that_fails_twice_closes_the_gate(here):
     before = (folder / "records.jsonl").read_text()
     assert harness("run", "--resume", folder, "--gate", cwd=here).returncode == 1
     assert (folder / "records.jsonl").read_text() == before
-    assert harness("report", cwd=here).returncode == 0  # a finding, where nobody guards
+    assert harness("report", cwd=here).returncode == 0  # without --gate a false claim is no error
 
 
 def made(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -143,7 +143,7 @@ def made(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return harness("-p", MADE, "run", *arguments, "--executor", "made", cwd=cwd)
 
 
-def test_quick_is_labelled(here):
+def test_quick_run_is_labelled(here):
     done = made("toy.yaml", "--quick", "--set", "measure.speed.batches=2", cwd=here)
     assert done.returncode == 0, done.stderr
     assert "A first look, one process per block: nothing here is a verdict." in done.stdout
@@ -151,7 +151,7 @@ def test_quick_is_labelled(here):
     assert "A first look" in (the_run(here) / "report.md").read_text()
 
 
-#: Enough for several processes, so that there is something to interrupt and something left to resume.
+#: Long enough for several processes, so that a run can be interrupted with work left.
 SLOW = [
     *("--set", "measure.speed.seconds=100 ms", "--set", "measure.speed.half_width=0.01%"),
     *("--set", "measure.speed.budget=2 s"),
@@ -159,7 +159,7 @@ SLOW = [
 
 
 def started(here: Path) -> tuple[subprocess.Popen[str], Path]:
-    """A run with at least one replicate on disk and more to come."""
+    """A run with at least one stored replicate and more to measure."""
     process = subprocess.Popen(
         [*COMMAND, "run", "toy.yaml", *SLOW], cwd=here, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         preexec_fn=heed_ctrl_c,
@@ -173,7 +173,7 @@ def started(here: Path) -> tuple[subprocess.Popen[str], Path]:
     raise AssertionError("nothing was measured")
 
 
-def test_ctrl_c_loses_nothing_and_resume_repeats_nothing(here):
+def test_ctrl_c_loses_no_records_and_resume_repeats_none(here):
     process, folder = started(here)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -182,7 +182,7 @@ def test_ctrl_c_loses_nothing_and_resume_repeats_nothing(here):
     assert "Traceback" not in errors
     before = (folder / "records.jsonl").read_text()
     assert before
-    done = call("run", "--resume", folder, cwd=here)  # without -p: the run remembers its plugin files
+    done = call("run", "--resume", folder, cwd=here)  # without -p: the run has stored its plugin files
     assert done.returncode == 0, done.stderr
     after = (folder / "records.jsonl").read_text()
     assert after.startswith(before)
@@ -193,7 +193,7 @@ def test_ctrl_c_loses_nothing_and_resume_repeats_nothing(here):
     assert (folder / "records.jsonl").read_text() == after
 
 
-def test_a_killed_run_leaves_no_process_behind_and_can_be_resumed(here):
+def test_killed_run_leaves_no_process_and_can_be_resumed(here):
     process, folder = started(here)
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
@@ -212,7 +212,7 @@ def test_a_killed_run_leaves_no_process_behind_and_can_be_resumed(here):
 
 
 @pytest.mark.slow
-def test_resume_refuses_what_has_changed(here):
+def test_resume_refuses_changed_plugins_and_data(here):
     toy = here / "my_toy.py"
     toy.write_text(TOY.read_text().replace('HERE = "toy"', 'HERE = "my_toy"'))
     command = [sys.executable, "-m", "harness", "-p", str(toy)]
@@ -229,7 +229,7 @@ def test_resume_refuses_what_has_changed(here):
     assert "--resume: a resumed run keeps its plan" in run("--resume", folder, "--quick").stderr
 
 
-def test_a_device_that_is_not_there(here):
+def test_missing_device_is_an_error(here):
     done = made("toy.yaml", "--device", "cuda:9", cwd=here)
     assert done.returncode == 2
     assert "there is no cuda:9 on this machine." in done.stderr
@@ -266,5 +266,5 @@ design: factorial""",
     (turned,) = (e for e in found if (e["factors"], e["metric"]) == ("turned", "step_time"))
     assert turned["low"] < turned["effect"] < turned["high"]
     before = (folder / "records.jsonl").read_text()
-    assert made("--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to do
+    assert made("--resume", folder, cwd=here).returncode == 0  # the same plan, and nothing left to measure
     assert (folder / "records.jsonl").read_text() == before

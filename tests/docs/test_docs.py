@@ -38,7 +38,7 @@ from harness.suite.schema import json_schema
 from harness.suite.yaml_source import read_text
 
 ROOT = Path(__file__).parents[2]
-#: Runs a command line in a folder with an environment; returns the exit code and the output.
+#: Runs a command line in a folder with environment variables. Returns the exit code and the output.
 Execute = Callable[[str, Path, dict[str, str]], tuple[int | None, str]]
 PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
 BASE = """
@@ -139,7 +139,7 @@ def first_missing(expected: list[str], output: str) -> str | None:
 
 
 def test_the_readme_names_existing_files_and_extras():
-    """Its two commands are run by hand and by CI. This test checks that what they name exists."""
+    """CI runs the two commands. This test checks that the files and extras that they name exist."""
     text = (ROOT / "README.md").read_text()
     commands = [content.strip() for language, content, _ in fences(ROOT / "README.md") if language == "bash"]
     assert len(commands) == 2

@@ -1,4 +1,4 @@
-"""docs/python.md lists every table and every column of it."""
+"""docs/python.md lists every table with all its columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generated pages are current and complete, everything in them is described, and outdated pages are named."""
+"""The generated reference pages are current and complete, and outdated pages are named."""
 
 from __future__ import annotations
 
@@ -43,16 +43,14 @@ def section_of(page: str, heading: str) -> str:
 
 
 @needs_runs
-def test_the_pages_are_current():
+def test_generated_pages_are_current():
     command = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pages_that_are_not_current_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """In a copy of the pages. What they should be is taken from the originals, see the test above."""
+def test_outdated_pages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """In a copy of the pages. The expected pages are the originals, which the test above checks."""
     monkeypatch.syspath_prepend(ROOT / "docs")
     generate = importlib.import_module("generate")
     sources = [ROOT / "docs" / "gallery.md", *(file for name in generate.FOLDERS for file in (ROOT / name).iterdir())]
@@ -99,7 +97,7 @@ def test_every_field_of_a_suite_is_described(model: type[BaseModel], name: str, 
 
 @pytest.mark.parametrize(("model", "name", "field"), FIELDS, ids=lambda value: value if isinstance(value, str) else "")
 def test_examples_and_defaults_are_valid_in_a_suite(model: type[BaseModel], name: str, field: FieldInfo):
-    """Otherwise an editor would fill in invalid values, and the page would show seconds without their unit."""
+    """Otherwise an editor would insert invalid values, and the page would show seconds without a unit."""
     adapter = TypeAdapter(field.rebuild_annotation())
     for example in field.examples or []:
         adapter.validate_python(example)
@@ -131,7 +129,7 @@ def test_every_field_of_a_part_is_described(kind: type):
         assert rows[name].strip() or f"`{name}`" in (kind.__doc__ or ""), f"{kind.__name__}.{name}: write #: above it"
 
 
-def test_every_seam_has_a_row():
+def test_every_seam_is_described():
     from harness.plugins.parts import SEAMS
 
     rows = re.findall(r"^\| `(\w+)` \|", section_of("hooks.md", "Seams"), re.MULTILINE)

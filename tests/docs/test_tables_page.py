@@ -1,4 +1,4 @@
-"""The page of tables names every reporter, and every field of the JSON."""
+"""The page of tables names every reporter and every field of report.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The method on this machine, now: noisy and slow, so run by hand.
+"""The method in real time on this machine: noisy and slow, so it runs only with -m live.
 
     python -m pytest -m live tests/live
 
@@ -52,20 +52,20 @@ def step(found, level: str):
     return next(c for c in found["comparisons"] if (c["metric"], c["level"]) == ("step_time", level))
 
 
-def test_the_baseline_against_itself_is_no_difference(found):
+def test_baseline_does_not_differ_from_itself(found):
     assert step(found, "same")["verdict"] not in ("faster", "slower"), step(found, "same")
     assert {claim["answer"] for claim in found["claims"]} == {"undecided"}
 
 
-def test_five_percent_are_found(found):
+def test_five_percent_are_detected(found):
     comparison = step(found, "slowed")
     assert comparison["verdict"] == "slower", comparison
     assert comparison["low"] <= 1.06
     assert comparison["high"] >= 1.04
 
 
-def test_the_reason_of_a_planted_difference_is_found(tmp_path):
-    """300 sines that nobody asked for: they make the difference, and the explanation says so."""
+def test_explanation_names_the_planted_cause(tmp_path):
+    """The planted difference is 300 needless sines, and the explanation names them."""
     text = SUITE.split("claims:")[0].replace("same: {}", "busy: {use: [{name: busy, times: 300}]}")
     text = text.replace(
         "dataset: {name: lengths, mean: 20, spread: 0.4, examples: 512, batch_size: 16}", "dataset: points"
@@ -77,12 +77,12 @@ def test_the_reason_of_a_planted_difference_is_found(tmp_path):
     command = [sys.executable, "-m", "harness", "-p", str(TOY)]
     done = subprocess.run([*command, "run", "why.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    asked = [*command, "explain", "latest", "busy", "--json"]
-    told = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    (one,) = json.loads(told.stdout)["explanations"]
+    command_line = [*command, "explain", "latest", "busy", "--json"]
+    done = subprocess.run(command_line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    (one,) = json.loads(done.stdout)["explanations"]
     share = {row["operator"]: row["difference"] / one["difference"] for row in one["rows"] if row["phase"] == "forward"}
     print(share["aten::sin"], share[None], one["difference"], one["difference_beside_the_profiler"])
     assert one["rows"][0]["operator"] == "aten::sin", one["because"]
     assert share["aten::sin"] + share[None] > 0.75, one[
         "because"
-    ]  # the loop around them is Python's, between operators
+    ]  # the loop around them is Python code, outside any operator

@@ -1,4 +1,4 @@
-"""Fixtures that several modules share."""
+"""Fixtures for tests of measuring."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from harness.measure.servers import Servers
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Running fork servers: each takes seconds to start."""
+    """Running fork servers. Each takes seconds to start."""
     with Servers(tmp_path_factory.mktemp("run"), toy_catalog()) as running:
         yield running

@@ -25,14 +25,14 @@ class FakeTime:
 
 
 class FakeMember:
-    """Takes a time that is a function of its batch: the padded slots of a batch of lengths."""
+    """Takes a time that depends on its batch: the number of padded slots of a batch of lengths."""
 
     def __init__(self, time: FakeTime, batches: list[list[int]], log: list[tuple[str, int]] | None = None) -> None:
         self.time, self.batches, self.log = time, batches, log if log is not None else []
         self.restored = 0
 
     def before(self) -> None:
-        self.time.now += 10**9  # what happens off the clock must not be on it
+        self.time.now += 10**9  # work outside the step must not be timed
 
     def restore(self) -> None:
         self.restored += 1
@@ -63,7 +63,7 @@ class FakeDevice:
         self.host = self.free_at = self.waits = 0
 
     def queue(self, nanoseconds: int) -> None:
-        self.host += 10  # launching costs the host something
+        self.host += 10  # launching takes time of the host
         self.free_at = max(self.free_at, self.host) + nanoseconds
 
     def wait(self) -> None:
@@ -92,7 +92,7 @@ def test_events_mark_phases_without_synchronizing_the_device():
         def restore(self) -> None: ...
 
         def step(self, batch: int, mark) -> None:
-            device.host += 500  # the host prepares the batch, the device has nothing to do
+            device.host += 500  # while the host prepares the batch, the device is idle
             mark("collate")
             device.queue(3000)
             device.queue(1000)
@@ -106,7 +106,7 @@ def test_events_mark_phases_without_synchronizing_the_device():
     )
     for round_ in range(3):
         take(Member(), 0, buffer, clock, round_=round_, position=0)
-        assert device.waits == 2 * (round_ + 1)  # once before and once after, never between
+        assert device.waits == 2 * (round_ + 1)  # once before and once after the steps, never between
     for phases in zip(*buffer.phases.values(), strict=True):
         assert dict(zip(buffer.phases, phases, strict=True)) == {"collate": 500, "forward": 8010, "backward": 14000}
     assert buffer.wall == [500 + 8010 + 14000] * 3

@@ -20,7 +20,7 @@ from harness.records.record import Record, replicates
 
 @pytest.fixture(scope="module")
 def measured(planned: Callable[..., Plan], servers: Servers):
-    """Measures the toy suite with the given levels beside its baseline; returns its records."""
+    """Measures the toy suite with the given levels and its baseline. Returns the records."""
 
     def measure(levels: str, *settings: str, done: list[Record] | None = None, **options: object) -> list[Record]:
         (block,) = planned(levels, *settings, **options).blocks
@@ -40,7 +40,7 @@ def outcomes(records: list[Record], measure: str) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def whole(measured) -> list[Record]:
-    """The records of a block in which everything was measured."""
+    """The records of a block with all kinds of measurement."""
     return measured("backwards: {use: [reverse]}", "measure.profile.steps=2", text=MORE)
 
 
@@ -98,11 +98,11 @@ def test_processes_that_a_model_starts_are_not_waited_for(measured, servers):
     left = [int(number) for word, number in pairwise(words) if word == "left"]
     assert left
     for process in left:
-        os.kill(process, signal.SIGKILL)  # raises if it has gone already: then it was waited for
+        os.kill(process, signal.SIGKILL)  # raises if the process has ended, which means that it was awaited
     assert len(replicates(records, records[0].block, "speed.train")) == 5
 
 
-def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers):
+def test_single_baseline_is_compared_with_its_control(measured, planned, servers):
     (block,) = planned("backwards: {use: [reverse]}", "measure.profile.steps=1").blocks
     records: list[Record] = []
     measure_block(block.alone(), [], records.extend, servers)
@@ -119,7 +119,7 @@ def test_a_baseline_alone_is_measured_against_itself(measured, planned, servers)
 AWAY = "backwards: {use: [reverse]}\n    away: {use: [elsewhere]}"
 
 
-def test_trials_of_different_environments_take_turns(measured, planned):
+def test_trials_of_different_environments_alternate(measured, planned):
     (block,) = planned(AWAY).blocks
     assert [trial.environment for trial in block.trials] == [{}, {}, {"TOY": "1", "HARNESS_THREADS": "1"}]
     records = measured(AWAY)
@@ -134,7 +134,7 @@ def test_trials_of_different_environments_take_turns(measured, planned):
         ]  # fmt: skip
         rounds = {tuple(r.data["round"]) for r in group}
         batches = {tuple(r.data["batch"]) for r in group}
-        assert len(rounds) == len(batches) == 1  # so that each sample has its partner in the other process
+        assert len(rounds) == len(batches) == 1  # each sample has a partner in the other process
         assert len(rounds.pop()) >= 40
 
 
@@ -145,12 +145,12 @@ def test_a_wrong_fingerprint_of_a_dataset_is_found(measured, servers):
     """Two processes of one run, and two runs of one block, must see the same examples."""
     fickle = SUITE.replace("points", "fickle")
     records = measured("away: {use: [elsewhere]}", text=fickle)
-    honest = measured("backwards: {use: [reverse]}", text=fickle)
+    unchanged = measured("backwards: {use: [reverse]}", text=fickle)
     found = outcomes(records, "verify")
     assert found["plain"][0] == "ok"
     assert found["away"] == ("failed", OTHER)
-    assert {record.outcome for record in honest} == {"ok"}
-    verified = [record for record in honest if record.measure == "verify"]
+    assert {record.outcome for record in unchanged} == {"ok"}
+    verified = [record for record in unchanged if record.measure == "verify"]
     servers.examples.clear()
     servers.get({}).close()  # then a new process loads the data, as in another run
     later = measured("backwards: {use: [reverse]}", text=fickle, done=verified)[len(verified) :]
@@ -175,7 +175,7 @@ def test_a_process_that_hangs_in_its_turn_is_left_out(measured):
     assert len(replicates(records, records[0].block, "speed.train")) == 10
 
 
-def test_a_library_that_was_not_preloaded_is_an_error(measured):
+def test_missing_preloaded_library_is_an_error(measured):
     records = measured(
         "backwards: {use: [reverse]}\n    lost: {use: [{name: elsewhere, preload: /no/such/library.so}]}"
     )

@@ -41,21 +41,21 @@ def test_a_step_without_marks_is_one_phase(member):
         (lambda: torch.nn.functional.linear(torch.ones(2, 4, 5), torch.ones(3, 5)), 240),
     ],
 )
-def test_products_with_a_vector_count_too(run, expected):
+def test_matrix_vector_products_are_counted(run, expected):
     with FlopCounterMode(display=False, custom_mapping=formulas()) as counter:
         run()
     assert counter.get_total_flops() == expected
 
 
 def test_recurrent_layers_on_a_gpu_by_their_shapes():
-    """Not run here: one layer of 16 to 32, 5 steps of 4 rows, and the same packed to 20 rows."""
+    """Not executed: one layer of 16 to 32, 5 steps of 4 rows, and the same packed to 20 rows."""
     weights = [(128, 16), (128, 32), (128,), (128,)]
     forward, backward = formulas()[aten._cudnn_rnn], formulas()[aten._cudnn_rnn_backward]
     assert forward((5, 4, 16), weights, 4) == 2 * 20 * 128 * (16 + 32) == forward((20, 16), weights, 4)
     assert backward((5, 4, 16), weights, 4) == 2 * forward((5, 4, 16), weights, 4)
 
 
-def test_attention_in_one_operator_is_counted_like_its_products():
+def test_fused_attention_is_counted_like_its_products():
     q, k, v = (torch.ones(2, 4, rows, 8, requires_grad=True) for rows in (6, 10, 10))
     totals = []
     for backend in (torch.nn.attention.SDPBackend.FLASH_ATTENTION, torch.nn.attention.SDPBackend.MATH):
@@ -68,7 +68,7 @@ def test_attention_in_one_operator_is_counted_like_its_products():
     assert totals == [2 * 2 * 4 * 6 * 10 * (8 + 8)] * 2
     with FlopCounterMode(display=False, custom_mapping=formulas()) as counter:
         out.sum().backward()
-    products = counter.get_total_flops()  # four: the scores are still there
+    products = counter.get_total_flops()  # four: the scores are still counted
     q, k, v = (2, 4, 6, 8), (2, 4, 10, 8), (2, 4, 10, 8)
     backward = formulas()[aten._scaled_dot_product_flash_attention_for_cpu_backward]
     assert backward(q, q, k, v) == products * 5 // 4

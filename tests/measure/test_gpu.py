@@ -32,13 +32,13 @@ def smi(tmp_path, monkeypatch):
     [("0x0000000000000000", False), ("0x0000000000000004", False), ("0x0000000000000044", True), ("0x08", True),
      ("[N/A]", None)],
 )  # fmt: skip
-def test_a_throttled_card(smi, reasons, forced_down):
+def test_throttled_gpu_is_detected(smi, reasons, forced_down):
     smi(f"{reasons}, 1980, 54", f"{os.getpid()}\\n17\\n")
     found = gpu.query_card("GPU-1")
     assert found == {"forced_down": forced_down, "reasons": reasons, "sm_mhz": 1980, "celsius": 54, "others": 1}
 
 
-def test_the_models_of_the_cards(smi):
+def test_gpu_models_are_read(smi):
     smi("NVIDIA H100, 80GB, 550.54.15")
     assert gpu.cards() == {"gpu_models": ["NVIDIA H100, 80GB"], "gpu_driver": "550.54.15"}
 

@@ -81,7 +81,7 @@ def test_the_first_step_that_is_not_finite(looked, how, at):
 
 
 def test_weights_that_are_not_finite_are_found_in_the_next_step(looked):
-    block, plain, bad = looked("{model: frank, use: [{name: spoil, how: weights, at: 4}]}")
+    block, plain, bad = looked("{model: with_health, use: [{name: spoil, how: weights, at: 4}]}")
     assert bad["first_bad"] == 5
     assert bad["looked"] == [0, 5]
     assert bad["probes"]["rows"][1] == [None] * 4
@@ -100,27 +100,27 @@ def table(block: Block, *found: dict):
 
 
 def test_probes_of_a_model_are_recorded(looked):
-    block, plain, frank = looked("{model: frank}")
+    block, plain, with_health = looked("{model: with_health}")
     assert plain["probes"] == {}
-    assert frank["looked"] == [0, 5, 10]
-    assert {name: len(looks) for name, looks in frank["probes"].items()} == {"drawn": 3, "lags": 3, "rows": 3}
-    assert frank["probes"]["rows"][0] != frank["probes"]["rows"][2]
-    shown = table(block, plain, frank)
+    assert with_health["looked"] == [0, 5, 10]
+    assert {name: len(looks) for name, looks in with_health["probes"].items()} == {"drawn": 3, "lags": 3, "rows": 3}
+    assert with_health["probes"]["rows"][0] != with_health["probes"]["rows"][2]
+    shown = table(block, plain, with_health)
     assert shown.headers == ("what", "gradient norm", "clipped", "first bad step", "drawn", "rows")
     assert shown.rows[0][4:] == ("-", "-")
-    first, last = frank["probes"]["drawn"][0], frank["probes"]["drawn"][-1]
+    first, last = with_health["probes"]["drawn"][0], with_health["probes"]["drawn"][-1]
     assert shown.rows[1][4] == f"{first:.3g} to {last:.3g}"
     assert shown.notes[0].endswith("Gradients by lag are shown at 2, 1, 0 steps before the end.")
 
 
 def test_probing_changes_nothing(looked):
     """The one model draws and takes gradients whenever it is asked; both train alike, with updates drawn at random."""
-    _, plain, frank = looked("{model: frank}", "base.use.harmful={}")
-    assert frank["before"] == plain["before"]
+    _, plain, with_health = looked("{model: with_health}", "base.use.harmful={}")
+    assert with_health["before"] == plain["before"]
 
 
 def test_accumulated_gradients_are_restored_after_probing(planned, catalog):
-    (block,) = planned("", text=TEXT.replace("OTHER", "{model: frank}")).blocks
+    (block,) = planned("", text=TEXT.replace("OTHER", "{model: with_health}")).blocks
     built = TrialBuilder(catalog).build(block.trials[1])
     batch = built.batch(TrialBuilder(catalog).data(block.baseline.dataset).train[:8])
     built.model.loss(batch).backward()

@@ -51,9 +51,9 @@ def builder(catalog) -> TrialBuilder:
 def learnt(
     block: Block, level: str, seed: int, builder: TrialBuilder, checkpoint: Path | None = None
 ) -> dict[str, Any]:
-    """The run without what a clock says."""
+    """The run without values read from a clock."""
     found = learn(task(block, level, builder, seed=seed, checkpoint=checkpoint))
-    json.dumps(found, allow_nan=False)  # the records are strict JSON
+    json.dumps(found, allow_nan=False)  # records are strict JSON
     return {name: value for name, value in found.items() if name != "elapsed"}
 
 
@@ -307,7 +307,7 @@ PARTS = {
 
 
 class Stopped(Exception):
-    """What ends a process in the middle of a run."""
+    """An exception that ends the process in the middle of a run."""
 
 
 @pytest.mark.parametrize("parts", PARTS)
@@ -326,7 +326,8 @@ def test_a_resumed_run_gives_the_same_result(block, builder, tmp_path, monkeypat
         return step(*given)
 
     run.built.step = stopping
-    monkeypatch.setattr(train, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)  # every read is an hour on
+    # each reading of the clock is one hour later
+    monkeypatch.setattr(train, "monotonic", iter(range(0, 1_000_000, 4000)).__next__)
     with pytest.raises(Stopped):
         run.train()
     assert file.is_file()
@@ -346,7 +347,7 @@ def saved(block: Block, level: str, seed: int, builder: TrialBuilder, file: Path
     return file
 
 
-def test_a_finished_run_that_was_saved_is_not_trained_further(block, builder, tmp_path):
+def test_finished_checkpoint_is_not_trained_further(block, builder, tmp_path):
     file = saved(block(), "other", 0, builder, tmp_path / "one.pt")
     assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)
 
@@ -383,5 +384,5 @@ def test_a_damaged_checkpoint_is_ignored(block, builder, tmp_path, damage):
 
 def test_a_checkpoint_runs_no_code(block, builder, tmp_path):
     file = tmp_path / "one.pt"
-    torch.save({"key": Random(0)}, file)  # an object of a class, which a pickle would build by calling it
+    torch.save({"key": Random(0)}, file)  # an object of a class, which pickle would construct by a call
     assert learnt(block(), "other", 0, builder, file) == learnt(block(), "other", 0, builder)

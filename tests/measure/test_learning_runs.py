@@ -17,22 +17,18 @@ from typing import Any
 import pytest
 from commands import COMMAND, harness, heed_ctrl_c, lines_of, the_run
 from learning_suite import TEXT
-from made import learning_block, run, runs
 from tasks import task
-from toy_suite import toy_catalog
 
-from harness.api.progress import Progress
 from harness.measure.coordinator import measure_block
 from harness.measure.kinds.learning import learn
 from harness.measure.servers import Servers
 from harness.records.plan import Plan
 from harness.records.record import Record
-from harness.records.settings import Speed
 
 
 @pytest.fixture
 def measured(planned: Callable[..., Plan], servers: Servers):
-    """Measures the suite with this level beside its baseline; returns its records of learning."""
+    """Measures the suite with this level and its baseline. Returns the records of learning."""
 
     def measure(other: str, *settings: str, done: list[Record] | None = None) -> list[Record]:
         (block,) = planned("", *settings, text=TEXT.replace("{use: [shuffled]}", other)).blocks
@@ -85,7 +81,7 @@ def untimed(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timeless(records: list[Record]) -> dict[tuple[str, int], Record]:
-    """Records by what they are of, without times."""
+    """Records by level and seed, without times."""
     return {(r.level, r.replicate): replace(r, at="", data=untimed(r.data)) for r in records}
 
 
@@ -112,7 +108,7 @@ def test_records_contain_the_results_of_a_run(measured, planned, catalog):
 LEVELS = """\
     plain: {}
     other: {use: [shuffled]}
-    frank: {model: frank}
+    with_health: {model: with_health}
     wild: {use: [{name: descent, lr: 5.0}, {name: shorten, max_norm: 1000.0}]}  # far off, and never infinite
 """
 CLAIMS = """\
@@ -125,7 +121,7 @@ claims:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one run with two at a time has been made, timed and looked at closely as well."""
+    """A folder with a run of two parallel jobs that also has speed and health."""
     folder = tmp_path_factory.mktemp("here")
     text = TEXT.replace("    plain: {}\n    other: {use: [shuffled]}\n", LEVELS).replace("model: mlp", "model: linear")
     text += "  health: {steps: 6, looks: 1}\n"
@@ -208,7 +204,7 @@ def test_the_reports_show_learning(here):
     rows = list(csv.DictReader(io.StringIO((folder / "tables" / "learning.csv").read_text())))
     assert {(row["what"], row["score"]) for row in rows} >= {
         (level, score)
-        for level in ("other", "frank", "wild")
+        for level in ("other", "with_health", "wild")
         for score in ("close", "mean_close", "loss", "mean_loss", "diverged", "reached", "steps_to_target")
     }
     (row,) = (row for row in rows if (row["what"], row["score"]) == ("wild", "diverged"))
@@ -229,44 +225,10 @@ def test_without_a_terminal_there_is_a_line_every_five_seeds(here):
     heads = [line for line in lines if line.startswith("all · learning: ")]
     assert heads == ["all · learning: 20 of 20 runs"]
     last = lines[lines.index(heads[0]) + 1 :]
-    assert [line.split()[0] for line in last[:3]] == ["other", "frank", "wild"]
+    assert [line.split()[0] for line in last[:3]] == ["other", "with_health", "wild"]
     assert last[0].endswith("5 seeds  equivalent")
     assert "close" in last[0]
     assert "\x1b" not in "".join(lines)
-
-
-def test_a_terminal_shows_the_number_of_finished_runs():
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    block = learning_block("plain", "other", speed=None)
-    stream = Terminal()
-    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
-    records: list[Record] = []
-    progress.block_begins(block, records)
-    for seed in range(6):
-        for level in ("plain", "other"):
-            records.append(run(block, level, seed, close=0.5 + 0.01 * seed))
-            progress.stored(block, records)
-    progress.block_ends(block, records)
-    text = stream.getvalue()
-    assert "all · learning: 1 of 20 runs, 0:00 left in this block, 0:00 in total\n" in text
-    assert "all · learning: 12 of 20 runs" in text
-    assert "  other  close +0.0 [+0.0, +0.0]  6 seeds  undecided" in text
-
-
-def test_without_a_terminal_seeds_and_timing_are_shown():
-    """Runs are no processes of the clock: nothing is drawn for each of them, and the times stay."""
-    block = learning_block("plain", "other", speed=Speed())
-    stream = io.StringIO()
-    progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
-    records = []
-    for r in runs(block, "plain", close=[0.5] * 5) + runs(block, "other", close=[0.6] * 5):
-        records.append(r)
-        progress.stored(block, records)
-    assert stream.getvalue().count("all · learning: 10 of 20 runs") == 1
-    assert "all · train  other  waiting" in stream.getvalue()
 
 
 def test_ctrl_c_loses_no_seed_and_resume_gives_the_same(tmp_path, planned, catalog):

@@ -56,9 +56,9 @@ def test_freeing_memory_of_an_earlier_step_is_counted():
         ([], {"step": 0}),
         ([5, -5], {"step": 5}),  # a step without marks
         ([5, "a", -3, 1, "b"], {"a": 5, "b": 5, "step": 5}),
-        ([-3, 1, "a"], {"a": 0, "step": 0}),  # never below what was held before
-        ([2, "a", 4, "b", -6, 1, "a"], {"a": 6, "b": 6, "step": 6}),  # a phase that comes twice
-        ([2, "a", 7], {"a": 9, "step": 9}),  # what follows the last mark belongs to its phase
+        ([-3, 1, "a"], {"a": 0, "step": 0}),  # never below what was allocated before
+        ([2, "a", 4, "b", -6, 1, "a"], {"a": 6, "b": 6, "step": 6}),  # a phase that occurs twice
+        ([2, "a", 7], {"a": 9, "step": 9}),  # memory after the last mark belongs to its phase
     ],
 )
 def test_peaks_of_events(events, peaks):
@@ -75,9 +75,9 @@ def built(step, *, rows: int = 8) -> SimpleNamespace:
 
 def test_saved_tensors_count_each_storage_once_without_weights_and_batch():
     def step(built, batch, mark):
-        product = batch[0] * built.model.weight  # keeps the batch and the weight
-        exponential = product.exp()  # keeps its result
-        (exponential * exponential).sum().backward()  # keeps the same storage, twice more
+        product = batch[0] * built.model.weight  # saves the batch and the weight
+        exponential = product.exp()  # saves its result
+        (exponential * exponential).sum().backward()  # saves the same storage twice more
 
     assert saved_for_backward(built(step), []) == 64 * FLOAT
 
@@ -96,7 +96,7 @@ def test_the_memory_of_a_trial_is_exact(planned, catalog):
     data = measure_memory(wide)
     assert data["parameters"] == 8 * 16 + 16 + 16 + 1
     assert data["parameter_bytes"] == FLOAT * data["parameters"]
-    assert data["optimizer_bytes"] == 0  # plain gradient descent
+    assert data["optimizer_bytes"] == 0  # gradient descent without state
     assert list(data["peak"]) == ["collate", "forward", "backward", "update", "step"]
     assert data["peak"]["step"] == [max(peaks) for peaks in zip(*list(data["peak"].values())[:4], strict=True)]
     # 8 rows: ids (int64), x and y

@@ -22,10 +22,10 @@ def mark(name: str, at: int) -> Event:
 
 STEP = [
     Event("before", 0, 5, id=1),
-    mark("step", 10),  # the step begins at 12
+    mark("step", 10),  # the step starts at 12
     Event("outer", 20, 50, id=2),
     Event("inner", 22, 30, id=3),
-    Event("inner", 30, 40, id=4),  # begins where the other one ends: they are brothers
+    Event("inner", 30, 40, id=4),  # starts where the other one ends: they are siblings
     Event("leaf", 32, 36, id=5),
     mark("forward", 60),
     Event("outer", 70, 80, id=6),

@@ -11,9 +11,9 @@ from harness.records.settings import Speed
 @pytest.mark.parametrize(
     ("samples", "settings", "rounds"),
     [
-        ([0.01, 0.03], Speed(batches=8, seconds=0.5), 4 * 8),  # 1 s for both members, 0.32 s a pass
-        ([0.01, 0.03], Speed(batches=8, seconds=0.5, visits=6), 6 * 8),  # at least so many passes
-        ([0.01, 0.03], Speed(batches=8, seconds=0.5, quick=True), 16 * 8),  # 5 s in all
+        ([0.01, 0.03], Speed(batches=8, seconds=0.5), 4 * 8),  # 1 s for both members, 0.32 s per pass
+        ([0.01, 0.03], Speed(batches=8, seconds=0.5, visits=6), 6 * 8),  # the minimum number of passes
+        ([0.01, 0.03], Speed(batches=8, seconds=0.5, quick=True), 16 * 8),  # 5 s in total
     ],
 )
 def test_rounds_are_whole_passes(samples, settings, rounds):

@@ -24,7 +24,7 @@ def traced(planned, catalog, tmp_path_factory):
     return data, traces / "traces"
 
 
-def test_the_trace_is_compressed_json_that_perfetto_opens(traced):
+def test_trace_is_gzipped_json(traced):
     data, traces = traced
     with gzip.open(traces / data["trace"]) as file:
         trace = json.load(file)

@@ -16,7 +16,7 @@ def found(catalog, level: dict, base: dict = BASE) -> dict:
 @pytest.mark.parametrize(
     "level",
     [
-        {}, {"use": ["spin"]}, {"use": ["reverse"]}, {"use": ["honest_halved"]}, {"use": ["honest_doubled"]},
+        {}, {"use": ["spin"]}, {"use": ["reverse"]}, {"use": ["declared_halved"]}, {"use": ["declared_doubled"]},
         {"model": "mlp"}, {"use": [{"name": "descent", "lr": 3}]},
     ],
 )  # fmt: skip

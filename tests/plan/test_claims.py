@@ -1,4 +1,4 @@
-"""What a suite says of learning, and claims of it: each mistake with its place and what to do."""
+"""Learning settings of a suite and claims about them: errors have a place and a fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def suite(learning: str = "steps: 9", claim: str = "expect: better", more: str =
 
 @pytest.fixture
 def claimed(planned):
-    """The claim as it is planned."""
+    """The planned claim."""
 
     def plan(learning: str, claim: str, more: str = ""):
         (found,) = planned(text=suite(learning, claim, more)).claims
@@ -61,7 +61,7 @@ def test_better_and_worse_become_a_direction(claimed, claim, expect, by, scale):
     assert found.by == pytest.approx(by)
 
 
-def test_speed_and_learning_are_claimed_side_by_side(claimed):
+def test_claims_may_be_about_speed_and_learning(claimed):
     speed = "  speed: {budget: 1 s}\n"
     assert claimed("steps: 9", "expect: better", speed).of == "train"
     assert claimed("steps: 9", "expect: better", speed).expect == "lower"
@@ -142,19 +142,19 @@ def test_speed_and_learning_are_claimed_side_by_side(claimed):
         ("step: 9", "{metric: close, expect: better}", "9:14: there is no field 'step' here. Did you mean steps"),
     ],
 )
-def test_mistakes_say_where_and_what_to_do(planned, learning, claim, message):
+def test_errors_have_a_place_and_a_fix(planned, learning, claim, message):
     with pytest.raises((UserError, UserErrors)) as caught:
         planned(text=suite(learning, claim.strip("{}").replace(", ", "\n    ")))
     assert f"suite.yaml:{message}" in str(caught.value)
 
 
-def test_a_claim_of_learning_where_nothing_learns(planned):
+def test_learning_claim_without_learning_is_an_error(planned):
     text = suite("steps: 9", "of: learning\n    expect: better").replace("learning: {steps: 9}", "speed: {}")
     with pytest.raises(UserErrors, match=r"suite.yaml:13:9: learning is not measured. Add measure.learning."):
         planned(text=text)
 
 
-def test_no_effect_is_of_steps_and_times_together(planned):
+def test_effect_cannot_combine_steps_and_times(planned):
     text = suite("steps: 9, target: 0.5", "metric: time_to_target\n    expect: better", "  speed: {}\n")
     text = text.replace("{what: {plain: {}, other: {use: [shuffled]}}}", "{a: {o: {}, i: {}}, b: {o: {}, i: {}}}")
     text = text.replace("compare: {axis: what, baseline: plain}", "design: factorial").replace(
@@ -171,13 +171,13 @@ def test_seeds_are_a_number_or_a_list(planned):
         assert not block.measures.learning.extended
 
 
-def test_a_quick_look_takes_two_seeds(planned):
+def test_quick_run_uses_two_seeds(planned):
     (block,) = planned(text=suite("steps: 9", "metric: loss\n    expect: better"), quick=True).blocks
     assert block.measures.learning.seeds == (0, 1)
     assert not block.measures.learning.extended
 
 
-def test_no_more_evaluations_than_steps(planned):
+def test_evaluations_are_at_most_steps(planned):
     (block,) = planned(text=suite("steps: 9", "metric: loss\n    expect: better")).blocks
     assert block.measures.learning.evaluations == 9
     assert list(block.measures.learning.scores) == ["loss", "close"]

@@ -1,3 +1,5 @@
+"""Planning: a suite becomes blocks of trials, and impossible suites are rejected with all errors."""
+
 from __future__ import annotations
 
 import json
@@ -32,14 +34,14 @@ def test_blocks_are_contexts_and_trials_levels(planned):
     assert plan.blocks[0].id != plan.blocks[1].id
 
 
-def test_a_trial_is_all_that_determines_it(planned):
+def test_trial_id_depends_on_everything_that_determines_the_trial(planned):
     (block,) = planned().blocks
     plain = block.baseline
     assert plain.model.parameters == {"bias": True}  # defaults resolved
     assert plain.fingerprint == "points 1"
     assert plain.model.version.startswith("sha256:")
     (same,) = planned("backwards: {use: [reverse]}\n    more: {}").blocks
-    assert same.baseline.id == plain.id  # other levels are no part of it
+    assert same.baseline.id == plain.id  # other levels are not part of it
     ids = {plain.id}
     for change in (
         "base.model.bias=false", "base.model=mlp", "base.dataset.size=300", "base.dataset.batch_size=16",
@@ -50,18 +52,18 @@ def test_a_trial_is_all_that_determines_it(planned):
     assert len(ids) == 8
 
 
-def test_what_must_exist_before_the_process_is_no_part_of_a_trial_s_id(planned):
+def test_environment_is_not_part_of_the_trial_id(planned):
     (block,) = planned("away: {use: [{name: elsewhere, threads: 2}]}").blocks
     assert block.takes_turns
     assert block.threads == 2
     away = block.trials[1]
     assert away.environment == {"TOY": "1", "HARNESS_THREADS": "2"}
-    assert replace(away, environment={}).id == away.id  # its parts and their versions are
+    assert replace(away, environment={}).id == away.id  # its parts and their versions are part of it
     assert Plan.from_json(planned("away: {use: [elsewhere]}").to_json()).blocks[0].takes_turns
     assert not planned().blocks[0].takes_turns
 
 
-def test_two_parts_that_want_the_same_variable_differently(planned):
+def test_conflicting_environment_variables_are_an_error(planned):
     message = complaint(planned, "away: {use: [elsewhere, contrary]}")
     assert "elsewhere and contrary both set TOY, to '1' and '2'. Drop one." in message
     assert message.startswith("suite.yaml:10:")
@@ -84,7 +86,7 @@ def test_levels_patch_the_base(planned):
     four: {use: [second_descent], drop: [descent]}"""
     with pytest.raises(UserError) as caught:
         planned(levels, text=text)
-    # `other` keeps hidden_size and dropout, which it lacks: the error names level and parameter.
+    # `other` keeps hidden_size and dropout, which it lacks: the error names level and parameter
     assert "suite.yaml:4:22: model other has no parameter 'hidden_size' (in what three)." in str(caught.value)
     (block,) = planned(levels.replace("model: other, ", ""), text=text).blocks
     models = {trial.level: trial.model.parameters for trial in block.trials}
@@ -102,15 +104,15 @@ def test_levels_patch_the_base(planned):
         ("x: {use: [spin]}", "rounding"),
         ("x: {use: [reverse]}", "order"),
         ("x: {use: [{name: descent, lr: 1}]}", "update"),
-        ("x: {use: [spin, reverse, honest_halved]}", "update"),
+        ("x: {use: [spin, reverse, declared_halved]}", "update"),
         ("x: {model: mlp}", "model"),
         ("x: {model: other}", "rounding"),
         ("x: {model: {bias: false}}", "model"),
-        ("x: {model: mlp, use: [honest_doubled]}", "answer"),
+        ("x: {model: mlp, use: [declared_doubled]}", "answer"),
         ("x: {}", "rounding"),
     ],
 )
-def test_a_variant_is_held_to_its_weakest_promise(planned, levels, changes):
+def test_variant_has_the_strongest_change_of_its_parts(planned, levels, changes):
     (block,) = planned(levels).blocks
     assert block.trials[1].changes == changes
 
@@ -135,11 +137,11 @@ def test_a_variant_is_held_to_its_weakest_promise(planned, levels, changes):
         ("x: {use: [forgetful, reverse]}", (), "reverse replaces order, which forgetful has changed already. Put reverse before forgetful."),
     ],
 )  # fmt: skip
-def test_mistakes_say_where_and_what_to_do(planned, levels, settings, message):
+def test_errors_have_a_place_and_a_fix(planned, levels, settings, message):
     assert message in complaint(planned, levels, *settings)
 
 
-def test_all_mistakes_at_once(planned):
+def test_all_errors_are_reported_at_once(planned):
     text = complaint(planned, "x: {model: liner}\n    y: {use: [spn]}")
     assert len(text.splitlines()) == 2
 
@@ -152,7 +154,7 @@ def test_two_axes_must_not_set_the_same_leaf(planned):
     )
 
 
-def test_what_cannot_be_together_is_skipped_with_its_reason(planned):
+def test_incompatible_combinations_are_skipped_with_a_reason(planned):
     plan = planned("a: {use: [plane]}\n    b: {use: [plane], model: mlp}\n    c: {use: [{name: picky, amount: 10}]}")
     assert [trial.level for trial in plan.blocks[0].trials] == ["plain", "a"]
     assert [(s.coordinates["what"], s.because) for s in plan.skipped] == [
@@ -170,7 +172,7 @@ def test_a_skip_rule_gives_its_reason(planned):
     assert [s.because for s in planned(text=text).skipped] == ["no base", "its baseline is skipped: no base"]
 
 
-def test_a_suite_with_nothing_left_is_an_error(planned):
+def test_suite_without_trials_is_an_error(planned):
     assert "every trial is skipped: never" in complaint(
         planned, text=SUITE.replace("measure:", "skip: [{what: backwards, because: never}]\nmeasure:")
     )
@@ -207,7 +209,7 @@ def test_the_estimate_counts_members_processes_and_modes(planned, catalog):
     assert most == 2 + 600
 
 
-def test_a_quick_look_takes_times_only(planned, catalog):
+def test_quick_run_measures_speed_only(planned, catalog):
     text = SUITE + "  memory: {}\n  cost: {of: [inference]}\n  profile: {}\n"
     (block,) = planned(text=text).blocks
     assert Block.from_json(json.loads(json.dumps(block.to_json()))) == block
@@ -218,14 +220,14 @@ def test_a_quick_look_takes_times_only(planned, catalog):
     assert estimated_seconds(quick, catalog)[0] < estimated_seconds(block, catalog)[0]
 
 
-def test_inference_alone_needs_no_optimizer(planned):
+def test_inference_needs_no_optimizer(planned):
     text = SUITE.replace("use: [descent]", "use: []").replace("  speed:", "  memory: {of: inference}\n  #")
     assert planned("", text=text).blocks
     with pytest.raises(UserError, match="training needs an optimizer"):
         planned("", "measure.cost.of=train", text=text)
 
 
-def test_a_core_without_plugins_says_what_is_missing():
+def test_missing_plugins_are_reported():
     from harness.plugins.manager import Plugins, load_plugins
 
     plugins: Plugins = load_plugins()
@@ -267,13 +269,13 @@ def test_a_design_s_trials_are_named_combinations(planned):
     assert uses["all-rate"] == ["descent", "spin", "reverse"]
     promises = {trial.level: trial.changes for trial in block.trials}
     assert (promises["turned"], promises["all-rate"], promises["all"]) == ("rounding", "order", "update")
-    assert block.trials[-1].id == replace(block.trials[-1], on=()).id  # as a level, it is no part of the trial
+    assert block.trials[-1].id == replace(block.trials[-1], on=()).id  # the level is not part of the trial
 
 
 @pytest.mark.parametrize(
     ("design", "levels"),
     [
-        ("mirror", ["none", "turned", "order", "all"]),  # of two, one alone is all but the other
+        ("mirror", ["none", "turned", "order", "all"]),  # of two factors, one alone equals all without the other
         ("factorial", ["none", "turned", "order", "all"]),
         ("leave-one-out", ["all", "all-turned", "all-order"]),
     ],
@@ -283,7 +285,7 @@ def test_a_combination_is_measured_once(planned, design, levels):
     assert [trial.level for trial in block.trials] == levels
 
 
-def test_a_factorial_holds_every_combination(planned):
+def test_factorial_has_every_combination(planned):
     (block, _) = planned(text=ABLATION.replace("mirror", "factorial")).blocks
     assert [trial.level for trial in block.trials] == [
         "none", "turned", "order", "rate", "turned+order", "turned+rate", "order+rate", "all"
@@ -300,7 +302,7 @@ def test_a_design_survives_json(planned):
         del old[key]
     for trial in old["blocks"][0]["trials"]:
         del trial["on"]
-    assert Plan.from_json(old).design == "grid"  # written before there were designs
+    assert Plan.from_json(old).design == "grid"  # a plan from a version without designs
 
 
 def test_a_skipped_combination_leaves_the_rest(planned):
@@ -315,7 +317,7 @@ def test_a_skipped_combination_leaves_the_rest(planned):
     ]
 
 
-def test_only_one_level_of_a_factor_makes_it_a_context(planned):
+def test_factor_with_one_level_becomes_a_context(planned):
     plan = planned(text=ABLATION, only={"rate": ["high"], "size": ["300"]})
     assert plan.factors == ("turned", "order")
     (block,) = plan.blocks
@@ -328,7 +330,7 @@ def test_only_one_level_of_a_factor_makes_it_a_context(planned):
     assert "--only leaves no factor with two levels." in complaint(planned, text=TWO, only=fixed)
 
 
-def test_a_factor_meets_the_same_examples_and_one_mistake_is_told_once(planned):
+def test_factor_keeps_the_examples_and_an_error_is_reported_once(planned):
     text = ABLATION.replace("factors: [turned, order, rate]", "factors: [turned, order, rate, small]").replace(
         "design:", "  small: {no: {}, yes: {dataset: {batch_size: 4}}}\ndesign:"
     )

@@ -1,4 +1,4 @@
-"""Finding plugins: clashes, broken ones, one-file ones, and signatures as schemas."""
+"""Loading of plugins: clashes, broken plugins, plugin files, and signatures as schemas."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_two_plugins_with_one_name_are_both_named(plugin):
         ("wrong_promise", 'import harness\n@harness.hookimpl\ndef provide_optimizations():\n    yield harness.Optimization("x", "y:z", changes="all")', "changes is 'all'; expected one of rounding"),
     ],
 )  # fmt: skip
-def test_a_broken_plugin_is_named_and_the_rest_goes_on(plugin, name, body, reason):
+def test_broken_plugin_is_reported_and_others_work(plugin, name, body, reason):
     catalog = Catalog(load_plugins([plugin(name, body), plugin(f"good_beside_{name}", ONE)]))
     (problem,) = catalog.problems
     assert problem.plugin == f"{name}.py"
@@ -89,14 +89,14 @@ def test_a_broken_plugin_is_named_and_the_rest_goes_on(plugin, name, body, reaso
         ("json", ONE, "a module named 'json' is imported already. Rename the file."),
     ],
 )
-def test_a_plugin_file_that_was_asked_for_must_load(plugin, name, body, message):
+def test_named_plugin_file_must_load(plugin, name, body, message):
     import json  # noqa: F401  (so that the clash is real)
 
     with pytest.raises(UserError, match=message):
         load_plugins([plugin(name, body)])
 
 
-def test_a_plugin_file_that_is_not_there(tmp_path):
+def test_missing_plugin_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="plugin file not found"):
         load_plugins([tmp_path / "nothing.py"])
 
@@ -112,7 +112,7 @@ def test_references_are_resolved_at_first_use():
             resolve(reference, "model m")
 
 
-def test_words_are_sets():
+def test_needs_and_offers_are_sets():
     with pytest.raises(TypeError, match="expected a set of words as needs, got one string"):
         Model("m", "a:b", needs="packable")
 
@@ -141,7 +141,7 @@ def test_the_signature_is_the_schema():
     ]
 
 
-def test_a_required_parameter():
+def test_parameter_without_a_default_is_required():
     def build(*, path: str):
         return path
 
@@ -158,7 +158,7 @@ def test_a_required_parameter():
         (lambda: None, "expected 1 positional parameters in its signature, found 0"),
     ],
 )
-def test_signatures_that_are_no_schema(build, message):
+def test_invalid_signatures_are_refused(build, message):
     with pytest.raises(UserError, match=message):
         parameters_of(build, 1, "model m (plugin p)")
 
@@ -171,7 +171,7 @@ def test_a_class_can_be_the_code():
     assert parameters_of(Cell, 1, "x")["size"].default == 3
 
 
-def test_recipes_name_who_and_which_order_works():
+def test_recipe_errors_name_the_part_and_a_working_order():
     recipe = Recipe().as_used_by("clip").wrap("update", lambda inner: inner)
     with pytest.raises(UserError) as caught:
         recipe.as_used_by("fused").replace("update", lambda model, optimizer: None)
@@ -189,6 +189,6 @@ def test_recipes_name_who_and_which_order_works():
     assert Recipe().seam("order", lambda: [0])() == [0]
 
 
-def test_the_door_has_what_authors_need():
+def test_public_interface_has_what_authors_need():
     assert set(harness.__all__) >= {"hookimpl", "Model", "Dataset", "Optimization", "Metric", "Data", "Recipe", "Skip"}
     assert isinstance(Optimization("x", "y:z").needs, frozenset)

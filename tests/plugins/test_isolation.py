@@ -1,4 +1,4 @@
-"""Plugin code prints, raises and calls itself what it likes, and the rest goes on. See also tests/thirdparty."""
+"""Plugin code that prints, raises or changes global state does not affect other results. See also tests/thirdparty."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ class Strange(BaseException):
         raise SystemExit
 
 
-def test_what_guests_print_goes_to_the_error_stream(capfd):
+def test_output_of_plugins_goes_to_the_error_stream(capfd):
     with isolated("trying"):
         print("by Python")
         os.write(1, b"by the system\n")
         subprocess.run([sys.executable, "-c", "print('by another process')"], check=True)
     print("ours")
-    told = capfd.readouterr()
-    assert told.out == "ours\n"
-    assert set(told.err.splitlines()) == {"by Python", "by the system", "by another process"}
+    captured = capfd.readouterr()
+    assert captured.out == "ours\n"
+    assert set(captured.err.splitlines()) == {"by Python", "by the system", "by another process"}
 
 
-def test_streams_and_working_directory_are_put_back(tmp_path, monkeypatch):
+def test_streams_and_working_directory_are_restored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     streams = sys.stdout, sys.stderr
 
@@ -83,13 +83,13 @@ def test_streams_and_working_directory_are_put_back(tmp_path, monkeypatch):
     assert Path.cwd() == tmp_path
 
 
-def test_ctrl_c_says_who_was_at_work():
+def test_ctrl_c_names_the_running_plugin():
     with pytest.raises(KeyboardInterrupt) as stop, isolated("reading metrics"), isolated("importing plugin x"):
         raise KeyboardInterrupt
     assert stop.value.__notes__ == ["importing plugin x", "reading metrics"]
 
 
-def test_text_that_a_terminal_only_shows():
+def test_text_is_made_safe_for_terminals():
     assert (
         visible("a\tb\n\x1b[31mred\x1b[0m \x1b]0;t\x07 \x9b2J \u202ex")
         == r"a	b" + "\n" + r"red \x1b]0;t\x07 \x9b2J \u202ex"
@@ -124,7 +124,7 @@ def provide_models():
         ("    yield harness.Model('x', 'y:z', offers={'<b>'})", "x needs or offers '<b>', which is not a valid name"),
     ],
 )  # fmt: skip
-def test_a_guest_that_yields_what_cannot_be_used(plugin, body, reason):
+def test_unusable_parts_of_a_plugin_are_reported(plugin, body, reason):
     name = f"yields_{digest(body)}"
     first = "    yield harness.Model('first', 'a:b')\n"
     bad = plugin(name, f"@harness.hookimpl\ndef provide_models():\n{first}{body}\n")
@@ -134,7 +134,7 @@ def test_a_guest_that_yields_what_cannot_be_used(plugin, body, reason):
     assert reason in problem.reason
     assert catalog.find(Model, "mine").plugin == f"beside_{name}.py"
     assert "x" not in catalog.entries(Model)
-    # One odd part spoils no other; a hook that fails, or never ends, has given nothing that can be relied on.
+    # An unusable part does not affect others. If a hook fails or never ends, none of its parts is used.
     assert ("first" in catalog.entries(Model)) == reason.endswith(("name", "word", "int", "characters"))
 
 
@@ -151,7 +151,7 @@ def test_a_guest_that_yields_what_cannot_be_used(plugin, body, reason):
         ("Dataset('d', 'a:b', scores={'s': harness.Score('upwards')})", "d: 's' is not a score"),
     ],
 )
-def test_a_part_that_cannot_be_shown(plugin, part, reason):
+def test_part_with_unprintable_text_is_reported(plugin, part, reason):
     hook = "provide_metrics" if part.startswith("Metric") else "provide_datasets"
     body = f"@harness.hookimpl\ndef {hook}():\n    yield harness.{part}\n"
     (problem,) = Catalog(load_plugins([plugin(f"shows_{len(part)}_{len(reason)}", body)])).problems
@@ -159,7 +159,7 @@ def test_a_part_that_cannot_be_shown(plugin, part, reason):
     assert reason in problem.reason
 
 
-def test_the_cores_own_names_stay_the_cores(plugin):
+def test_plugins_cannot_replace_parts_of_the_core(plugin):
     body = """
     @harness.hookimpl
     def provide_metrics():
@@ -182,7 +182,7 @@ def test_the_cores_own_names_stay_the_cores(plugin):
     ]
 
 
-def test_a_file_that_exits_while_it_is_imported(plugin):
+def test_plugin_file_that_exits_on_import_is_an_error(plugin):
     with pytest.raises(UserError, match=r"leaves_early.py:2: the plugin file failed to import: SystemExit: 0"):
         load_plugins([plugin("leaves_early", "raise SystemExit(0)")])
 
@@ -203,7 +203,7 @@ METRICS = {
 
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.filterwarnings("ignore:divide by zero")
-def test_a_metric_that_gives_no_number_is_named_and_changes_nothing(plugin, name):
+def test_invalid_metric_is_reported_and_other_results_stay(plugin, name):
     body, per, problem = METRICS[name]
     path = plugin(
         f"metric_{name}",
@@ -214,10 +214,10 @@ def test_a_metric_that_gives_no_number_is_named_and_changes_nothing(plugin, name
     phases = {"phases": {"forward": [900, 900, 900]}, "counts": {"points": [8.0]}}
     records = [record(this, level, n, [1000 + n, 1000, 1000], **phases) for level in "ab" for n in range(5)]
     plan = Plan("s", "Which?", "what", (this,))
-    honest = find(plan, records, Catalog(load_plugins()))
+    undisturbed = find(plan, records, Catalog(load_plugins()))
     found = find(plan, records, Catalog(load_plugins([path])))
-    assert [c for c in found.comparisons if c.metric != name] == list(honest.comparisons)
-    assert {k: v for k, v in found.numbers.items() if k[3] != name} == honest.numbers
+    assert [c for c in found.comparisons if c.metric != name] == list(undisturbed.comparisons)
+    assert {k: v for k, v in found.numbers.items() if k[3] != name} == undisturbed.numbers
     if problem:
         assert len(found.problems) == 1
         assert found.problems[0].startswith(f"metric {name} (plugin metric_{name}.py): ")
@@ -238,7 +238,7 @@ REPORTERS = {
 
 
 @pytest.mark.parametrize("name", REPORTERS)
-def test_no_reporter_harms_the_run_or_the_others(plugin, tmp_path, name):
+def test_reporters_cannot_damage_the_run_or_other_reports(plugin, tmp_path, name):
     body, problems = REPORTERS[name]
     path = plugin(
         f"a_{name}",
@@ -248,20 +248,20 @@ def test_no_reporter_harms_the_run_or_the_others(plugin, tmp_path, name):
     )
     store = write_run(tmp_path / "results")
     before = {name: (store.folder / name).read_bytes() for name in OWN if (store.folder / name).is_file()}
-    honest = make_report(store, Catalog(load_plugins()))
+    undisturbed = make_report(store, Catalog(load_plugins()))
     made = report_run(store, Catalog(load_plugins([path])))
     assert {name: (store.folder / name).read_bytes() for name in before} == before
-    assert made.summary == honest.summary
-    assert make_report(store, Catalog(load_plugins())).summary == honest.summary
+    assert made.summary == undisturbed.summary
+    assert make_report(store, Catalog(load_plugins())).summary == undisturbed.summary
     assert len(made.problems) == len(problems)
-    for told, expected in zip(made.problems, problems, strict=True):
-        assert told.startswith(f"reporter {name} (plugin a_{name}.py): ")
-        assert expected in told
-    assert (store.folder / "after").read_text() == str(honest.summary)
+    for problem, expected in zip(made.problems, problems, strict=True):
+        assert problem.startswith(f"reporter {name} (plugin a_{name}.py): ")
+        assert expected in problem
+    assert (store.folder / "after").read_text() == str(undisturbed.summary)
     assert name == "wipes" or "forged" not in (store.folder / "report.md").read_text()
 
 
-def test_a_report_of_a_run_that_is_being_measured_leaves_new_records_alone(tmp_path):
+def test_report_of_a_running_measurement_keeps_new_records(tmp_path):
     store = write_run(tmp_path)
     measuring = Store(store.folder)
     measuring.lock()
@@ -280,7 +280,7 @@ def test_a_report_of_a_run_that_is_being_measured_leaves_new_records_alone(tmp_p
             Store(store.folder).lock()
 
 
-def test_observers_are_told_with_copies(planned):
+def test_observers_receive_copies(planned):
     plan = planned()
 
     class Observer:
@@ -325,7 +325,7 @@ def describe_machine():
         ("raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
-def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, restored, body, reason):
+def test_measuring_process_reports_changes_by_plugins(plugin, tmp_path, restored, body, reason):
     good = plugin(f"describes_{len(body)}", "@harness.hookimpl\ndef describe_machine():\n    return {'room': 'warm'}\n")
     with Servers(
         tmp_path, Catalog(load_plugins([good, plugin(f"meddles_{len(body)}", MACHINE.replace("{body}", body))]))
@@ -346,14 +346,14 @@ def test_the_measuring_process_names_what_guests_do_to_it(plugin, tmp_path, rest
     ]  # fmt: skip
 
 
-def test_a_fact_may_be_added_and_a_hook_may_not_take_for_ever():
+def test_describe_machine_adds_facts_within_a_time_limit():
     assert new_facts({"room": 21}, {"cores": 2}) == {"room": 21}
     assert new_facts(None, {}) == {}
     with pytest.raises(TimeoutError, match=r"takes longer than 0.01 s"), at_most(0.01):
         time.sleep(60)
 
 
-def test_a_block_that_a_guest_left_unmeasured_has_a_report(catalog):
+def test_block_left_unmeasured_by_a_hook_has_a_report(catalog):
     this = block("a", "b")
     report = report_of(Plan("s", "Which?", "what", (this,)), [], catalog, {})
     assert report.sections[0].tables[0].rows[1][-1].startswith("invalid")

@@ -1,3 +1,5 @@
+"""Storage of runs: records, folders, locks and schema versions."""
+
 from __future__ import annotations
 
 import json
@@ -22,7 +24,7 @@ def replicate(number: int):
     return [record(PLAN.blocks[0], level, number, [1, 2]) for level in "ab"]
 
 
-def test_what_is_appended_comes_back(store):
+def test_appended_records_are_read_back(store):
     store.append(replicate(0))
     store.append(replicate(1))
     assert store.records() == replicate(0) + replicate(1)
@@ -38,7 +40,7 @@ def test_a_replicate_is_one_write(store, monkeypatch):
     assert writes == ["write", "fsync"]
 
 
-def test_half_a_replicate_is_ignored_and_cut_off_on_resume(store):
+def test_incomplete_replicate_is_ignored_and_truncated_on_resume(store):
     store.append(replicate(0))
     path = store.folder / "records.jsonl"
     whole = path.read_bytes()
@@ -75,12 +77,12 @@ def test_two_processes_cannot_measure_into_one_run(store):
         Store(store.folder).lock()
 
 
-def test_runs_in_the_same_second_get_folders_of_their_own(tmp_path):
+def test_runs_in_the_same_second_get_separate_folders(tmp_path):
     folders = {Store.create(tmp_path, PLAN, "").folder for _ in range(3)}
     assert len(folders) == 3
 
 
-def test_the_latest_run_is_found_and_a_reference_is_not(tmp_path, store):
+def test_latest_run_is_found_and_reference_is_excluded(tmp_path, store):
     results = store.folder.parent.parent
     newer = Store.create(results, PLAN, "")
     os.utime(newer.folder / "plan.json", (2e9, 2e9))
@@ -93,12 +95,12 @@ def test_the_latest_run_is_found_and_a_reference_is_not(tmp_path, store):
         Store.latest(tmp_path / "empty")
 
 
-def test_a_folder_that_is_no_run(tmp_path):
+def test_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
         Store.open(tmp_path)
 
 
-def test_results_that_cannot_be_written(tmp_path):
+def test_unwritable_results_folder_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write results there"):
         Store.create(tmp_path / "file", PLAN, "")

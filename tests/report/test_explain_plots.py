@@ -1,4 +1,4 @@
-"""The waterfall begins where one trial's step ends, ends where the other's does, and leaves nothing out."""
+"""Waterfall plots: from the step time of one trial to that of the other, with all differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def explained(rows=LOOP, loop: float = 6.0):
     return one
 
 
-def test_bars_lead_from_one_step_to_the_other():
+def test_waterfall_bars_sum_to_the_difference():
     from matplotlib.colors import to_hex
 
     one = explained()
@@ -39,14 +39,14 @@ def test_bars_lead_from_one_step_to_the_other():
     assert names[:3] == ["plain", "mm · forward", "mkldnn_rnn_layer · forward"]
 
 
-def test_of_many_operators_the_smallest_share_a_bar():
+def test_smallest_operators_share_one_bar():
     rows = [*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))]
     steps = Waterfall(explained(rows)).steps()
     assert len(steps) == BARS + 1
     assert steps[-1][0].endswith(" others")
 
 
-def test_the_largest_differences_are_drawn_and_those_that_may_be_none_are_not():
+def test_only_the_largest_clear_differences_are_drawn():
     large, small, none = explained(), explained(loop=4.0), explained(loop=3.0)
     assert largest([none, small, large], 5) == [large, small]
     assert largest([none, small, large], 1) == [large]

@@ -1,4 +1,4 @@
-"""report.html is one file: complete, escaped, bounded, and forbidden to load anything."""
+"""report.html is one file: complete, escaped, limited in size, and not allowed to load anything."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from html.parser import HTMLParser
 from unittest.mock import patch
 
 import pytest
+from large_run import plan_of_many, records_of_many
 from made import block, learning_block, record, run
 from made_effects import TIMES, plan_of, speed_records
-from many import plan_of_many, records_of_many
 
 from harness.analysis.findings import find
 from harness.records.plan import Claim, Plan, Skipped
 from harness.records.record import Record
 from harness.report.formats import html
-from harness.report.formats.html_tables import Cell, grid_of, grids_of, value_of, verdict_cell
-from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots import plots
 from harness.report.plots.inline_svg import adapted, svg_of
 from harness.report.report import report_of
@@ -38,7 +36,7 @@ VOID = {"meta", "br", "link", "img", "input", "hr", "path", "use", "stop"}
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page, as far as it matters here."""
+    """The parts of a page that a browser reads, as far as these tests need them."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -93,7 +91,7 @@ def page(catalog):
     return html.render(report(catalog, claims=(claim,), facts=facts), "question: Which?\n")
 
 
-def test_nothing_is_loaded_and_only_our_script_may_run(page):
+def test_page_loads_nothing_and_allows_only_its_own_script(page):
     parsed = Page(page)
     assert parsed.inside == []
     assert not {"img", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in parsed.elements}
@@ -112,7 +110,7 @@ def test_nothing_is_loaded_and_only_our_script_may_run(page):
     assert "url(" not in html.asset("report.css")
 
 
-def test_the_answer_comes_first_then_evidence_then_reasons(page):
+def test_summary_precedes_comparisons_and_reasons(page):
     order = [
         "<h1",
         "It pays&#34;. slow takes 2.000×",
@@ -129,7 +127,7 @@ def test_the_answer_comes_first_then_evidence_then_reasons(page):
     assert "question: Which?" in page
 
 
-def test_ids_are_unique_and_every_link_has_its_end(page):
+def test_ids_are_unique_and_every_link_has_a_target(page):
     elements = Page(page).elements
     ids = Counter(a["id"] for _, a in elements if "id" in a)
     assert max(ids.values()) == 1
@@ -164,7 +162,7 @@ def test_everything_is_escaped(catalog):
     assert "&lt;script&gt;" in svg
 
 
-def test_tables_hold_every_cell_of_the_report(catalog):
+def test_page_has_every_cell_of_the_report(catalog):
     made = report(catalog, contexts=tuple("abcdefgh"))
     text = Page(html.render(made)).text
     for section in made.sections:
@@ -174,7 +172,7 @@ def test_tables_hold_every_cell_of_the_report(catalog):
     assert "train, 8 contexts" in text
 
 
-def test_sections_are_shown_as_they_are(catalog):
+def test_sections_keep_their_text_and_tables(catalog):
     why = Section(
         "Explained",
         "Look:\n- one\n- two\nEnd.",
@@ -199,7 +197,7 @@ def test_without_matplotlib_the_page_says_how_to_get_plots(catalog):
     assert "<table" in text
 
 
-def test_plots_beyond_the_bound_are_named_as_files(catalog, tmp_path, monkeypatch):
+def test_plots_over_the_limit_are_links(catalog, tmp_path, monkeypatch):
     monkeypatch.setattr(html, "MOST_PLOTS", 1)
     made = report_of(plan_of(), speed_records(plan_of().blocks[0], TIMES), catalog, {})
     (path,) = html.write(made, tmp_path)
@@ -212,7 +210,7 @@ def test_plots_beyond_the_bound_are_named_as_files(catalog, tmp_path, monkeypatc
     assert text.count('href="plots/') == 2
 
 
-def test_a_plot_goes_where_it_belongs_or_has_a_place_of_its_own(catalog):
+def test_plot_is_in_its_section_or_in_a_separate_one(catalog):
     made = report(catalog)
     assert [[p.name for p in part.pictures] for part in html.parts_of(made)] == [["speed-train"]]
     parts = html.parts_of(replace(made, sections=()))
@@ -220,7 +218,7 @@ def test_a_plot_goes_where_it_belongs_or_has_a_place_of_its_own(catalog):
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_what_went_wrong_stands_above_the_tables(catalog, quick):
+def test_failures_come_before_the_tables(catalog, quick):
     this = block("plain", "new")
     broken = Record(this.id, "new", "new", "verify", "variant", 0, 2, "failed", "it broke <here>")
     made = report_of(Plan("s", "q", "what", (this,), overrides={"quick": quick}), [broken], catalog, {})
@@ -249,63 +247,7 @@ def test_the_same_report_gives_the_same_page(catalog):
     assert html.render(made) == html.render(made)
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1.858", ""), ("70,352", "70352"), ("52%", ""), ("9.91 ms", ""), ("1.50 s", "1500"), ("12.0 KiB", "12288"),
-        ("−3.2", "-3.2"), ("-9.3", ""), ("+1.2", ""), ("1.2 GFLOP/s", "1200000000"), ("-", ""), ("", ""),
-    ],
-)  # fmt: skip
-def test_what_numbers_are_sorted_by(text, value):
-    assert value_of(text, True) == value
-    assert value_of(text, False) == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ("slower", Cell("", "", "slower", "more")),
-        ("faster; changes example order", Cell("changes example order", "", "faster", "less")),
-        ("undecided: interval is ±2 %; cpu-clock", Cell("interval is ±2 %; cpu-clock", "", "undecided", "open")),
-        ("first look: slower; cpu-clock", Cell("cpu-clock", "", "first look: slower", "open")),
-        ("invalid: failed: no", Cell("failed: no", "", "invalid", "void")),
-        ("baseline", Cell("", "", "baseline", "base")),
-        ("first look", Cell("first look")),
-        ("something else", Cell("something else")),
-    ],
-)
-def test_verdicts_have_a_look(text, cell):
-    assert verdict_cell(text) == cell
-
-
-def test_columns_are_numbers_where_all_their_cells_are():
-    grid = grid_of(
-        Table(
-            "t",
-            ("name", "time", "range", "verdict"),
-            (("a", "1.2 ms", "", "baseline"), ("3", "-", "1 to 2", "faster (" + "x" * 50)),
-        )
-    )
-    assert [column.look for column in grid.columns] == ["", "n", "n", "v"]
-    assert grid.baselines == {0}
-
-
-def test_many_tables_of_the_same_columns_are_one():
-    tables = [
-        Table(f"cell {n} · train: memory", ("a", "b"), ((f"{n}", "x"),), ("shared.", f"own {n}.")) for n in range(5)
-    ]
-    apart = grids_of([*tables[:4], Table("other", ("c",), (("z",),))])
-    assert [grid.title for grid in apart] == [*(f"cell {n} · train: memory" for n in range(4)), "other"]
-    (one,) = grids_of(tables)
-    assert one.title == "train: memory, 5 contexts"
-    assert [column.title for column in one.columns] == ["context", "a", "b"]
-    assert [[cell.text for cell in row] for row in one.rows] == [[f"cell {n}", f"{n}", "x"] for n in range(5)]
-    assert one.notes == ("shared.", *(f"cell {n}: own {n}." for n in range(5)))
-    (same,) = grids_of([Table("same", ("a",), (("x",),))] * 5)
-    assert same.title == "same, 5 contexts"
-
-
-def test_svgs_keep_to_themselves(catalog):
+def test_svgs_have_separate_ids_and_no_fixed_colours(catalog):
     (plot,) = plots.plots_of(report(catalog))
     one, other = svg_of(plot), svg_of(replace(plot, name="another"))
     assert one == svg_of(plot)
@@ -324,7 +266,7 @@ def test_svgs_keep_to_themselves(catalog):
         assert "DejaVu" not in text
 
 
-def test_colours_and_references_are_the_page_s():
+def test_svg_colours_and_ids_are_adapted_to_the_page():
     svg = b"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 72 36" width="72pt">
     <metadata>x</metadata><defs><style>*{a:b}</style><path id="m" style="stroke: #FFFFFF"/></defs><g id="g" clip-path="url(#m)">
     <use xlink:href="#m" style="fill: #0072b2; font: bold 8.5px 'DejaVu Sans', Arial"/><path style="fill: #123456"/></g></svg>"""
@@ -340,40 +282,8 @@ def test_colours_and_references_are_the_page_s():
     assert 'aria-label="it&quot;s &lt;one&gt;"' in text
 
 
-def test_commands_do_the_same_again():
-    this = block("a", "b")
-    plan = Plan("my suite", "q", "what", (this,))
-    assert commands_of(plan) == ["harness run 'my suite.yaml'"]
-    overrides = {
-        "set": ["base.device=cuda", "a='x y'"], "only": ["cell=lstm"], "plugins": ["my cell.py"], "quick": True,
-        "preset": "full", "until_decided": True, "seeds": 20,
-    }  # fmt: skip
-    assert commands_of(replace(plan, overrides=overrides)) == [
-        "harness -p 'my cell.py' run 'my suite.yaml' --preset full --set base.device=cuda --set 'a='\"'\"'x y'\"'\"'' "
-        "--only cell=lstm --quick --until-decided",
-        "harness run --resume 'results/my suite/RUN' --seeds 20",
-    ]
-
-
-def test_facts_are_rows_of_text():
-    facts = {
-        "python": "3.11",
-        "cores": 2,
-        "mkldnn": True,
-        "cuda": None,
-        "gpus": [],
-        "names": ["a", "b"],
-        "git": {"commit": "x", "dirty": False},
-    }
-    assert dict(facts_in_rows(facts)) == {
-        "python": "3.11", "cores": "2", "mkldnn": "yes", "names": "a, b", "git commit": "x", "git dirty": "no",
-    }  # fmt: skip
-    assert versions_of({**facts, "packages": {"torch": "2"}, "plugins": None}) == {"python": "3.11", "torch": "2"}
-    assert versions_of({}) == {}
-
-
 class Counted(list):
-    """Records that count how often somebody goes through all of them."""
+    """Records that count how often they are iterated over."""
 
     passes = 0
 
@@ -382,7 +292,7 @@ class Counted(list):
         return super().__iter__()
 
 
-def test_no_block_goes_through_all_records_by_itself(catalog):
+def test_records_are_read_a_fixed_number_of_times(catalog):
     passes = []
     for blocks in (3, 12):
         plan = plan_of_many(blocks, trained=blocks)

@@ -1,7 +1,7 @@
-"""A real browser opens report.html: it sorts, filters, changes colours, fits a small screen, and asks the net for nothing.
+"""A real browser opens report.html: it sorts, filters, changes colours, fits a small screen, and loads nothing.
 
-The page stands in a frame of another page, whose script may look into it and touch it; so it is tested as it is, with
-its own policy. Where no Chromium is installed the tests are skipped.
+The page is in an iframe, whose parent's script may read and change it. So the page is tested unchanged, with its own
+policy. Where no Chromium is installed, the tests are skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUIET = (
     "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
 )  # fmt: skip
 
-#: What Chromium asks for on its own, whatever page it shows.
+#: Addresses that Chromium requests for every page.
 OWN = re.compile(r"^https?://([\w-]+\.)*(google|googleapis|gstatic|gvt1)\.com[/:]")
 
 LOOK = """
@@ -83,12 +83,12 @@ document.body.append(result);
 
 
 def browse(tmp_path: Path, width: int, report: str) -> tuple[dict, str, set[str]]:
-    """What the script saw, what the console said, and every address that was asked for."""
+    """The results of the script, the messages of the console, and all requested addresses."""
     outer = tmp_path / f"outer-{width}.html"
     frame = (
         f'<iframe id="frame" style="width:{width}px;height:900px;border:0" srcdoc="{escaping.escape(report)}"></iframe>'
     )
-    # srcdoc may be changed by the page around it; from a file it has that page's origin.
+    # The parent may change the content of srcdoc; for a file, both have the same origin.
     outer.write_text(
         f'<!doctype html><meta charset="utf-8"><body style="margin:0">{frame}'
         f'<script>addEventListener("load", () => {{ const frame = document.getElementById("frame");\n{LOOK}\n}});</script>',
@@ -108,10 +108,10 @@ def browse(tmp_path: Path, width: int, report: str) -> tuple[dict, str, set[str]
     found = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     console = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
-    asked = set(
+    requested = set(
         re.findall(r'"url":\s*"((?:https?|wss?|ftp)://[^"]*)"', log.read_text(encoding="utf-8", errors="replace"))
     )
-    return json.loads(escaping.unescape(found[1])), console, {url for url in asked if not OWN.search(url)}
+    return json.loads(escaping.unescape(found[1])), console, {url for url in requested if not OWN.search(url)}
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +131,10 @@ def page(catalog) -> str:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_browser_shows_it_whole(page, tmp_path, width):
-    said, console, asked = browse(tmp_path, width, page)
+def test_browser_shows_the_whole_page(page, tmp_path, width):
+    said, console, requested = browse(tmp_path, width, page)
     assert console == ""
-    assert asked == set()
+    assert requested == set()
     assert said["loaded"] == []
     scroll, inner = said["overflow"]
     assert scroll <= inner == width
@@ -160,12 +160,12 @@ def test_a_browser_shows_it_whole(page, tmp_path, width):
     assert said["plots"]
 
 
-def test_what_slipped_in_would_neither_run_nor_load(page, tmp_path):
-    """Everything is escaped, so this cannot happen; if it did, the page's policy would stop it."""
+def test_injected_markup_neither_runs_nor_loads(page, tmp_path):
+    """Everything is escaped, so this cannot happen. If it did, the policy of the page would block it."""
     bad = (
         '<img src="https://harness.invalid/x.png" onerror="document.title = 1"><script>document.title = "ran"</script>'
     )
-    said, console, asked = browse(tmp_path, 500, page.replace("</main>", f"{bad}</main>", 1))
-    assert asked == set()
+    said, console, requested = browse(tmp_path, 500, page.replace("</main>", f"{bad}</main>", 1))
+    assert requested == set()
     assert said["title"].startswith("Which")
     assert console.count("Content Security Policy") >= 2

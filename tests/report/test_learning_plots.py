@@ -1,4 +1,4 @@
-"""Plots of what was learned show what the verdict counts: its means, its intervals, and seeds that diverged."""
+"""Learning plots show the values behind the verdict: means, intervals, and diverged seeds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def block_of(*levels: str, context=None, **settings) -> Block:
 
 
 def run(block: Block, level: str, seed: int, end: float, steps: int | None = None, rates=(0.1,), **changes) -> Record:
-    """A run whose accuracy rises to `end`; with `steps`, one that diverged in the last of so many."""
+    """A run whose accuracy rises to `end`. With `steps`, a run that diverged in the last of these steps."""
     evaluated = [due for due in DUE if steps is None or due < steps]
     accuracy = [0.5 + (end - 0.5) * due / 40 for due in evaluated]
     data = {
@@ -57,7 +57,7 @@ def run(block: Block, level: str, seed: int, end: float, steps: int | None = Non
 
 
 def runs_of(block: Block, levels=LEVELS) -> list[Record]:
-    """Two seeds of the level called wild diverge."""
+    """Two seeds of the level "wild" diverge."""
     random, found = np.random.default_rng(1), []
     for level in levels:
         for seed in block.measures.learning.seeds:
@@ -120,14 +120,14 @@ def test_each_kind_is_written_with_labels_and_the_same_twice(report, tmp_path, m
         assert ("Clopper-Pearson" in text) == path.name.startswith("score")
 
 
-def test_without_runs_there_is_no_figure(catalog):
+def test_no_figure_without_runs(catalog):
     this = block_of(*LEVELS)
     failed = Record(this.id, "good", "good", LEARNING, "variant", 0, 1, "failed", "it broke")
     for records in ([], [failed], times_of(this)):
         assert list(learning_plots(reported(catalog, [this], records))) == []
 
 
-def test_blocks_of_the_same_name_have_files_of_their_own(catalog):
+def test_blocks_of_the_same_name_have_separate_files(catalog):
     blocks = [block_of(*LEVELS, context={axis: "a"}) for axis in ("x", "y")]
     report = reported(catalog, blocks, [r for block in blocks for r in runs_of(block)])
     names = [plot.name for plot in plots.plots_of(report)]
@@ -153,7 +153,7 @@ def test_a_curve_ends_at_the_mean_that_the_verdict_counts_and_marks_where_seeds_
     assert {line.get_color() for line in marks} == {styles["wild"].colour}
     assert norms.get_yscale() == "log"
     thin = [line for line in top.lines if line.get_alpha() == 0.3 and len(line.get_xdata()) > 2]
-    assert len(thin) == 17  # all seeds but the one that has been evaluated twice; its line has two points
+    assert len(thin) == 17  # all seeds except the one that was evaluated twice, whose line has two points
 
 
 def test_bands_begin_at_five_seeds_and_are_t_intervals():
@@ -170,18 +170,18 @@ def test_bands_begin_at_five_seeds_and_are_t_intervals():
     assert not top.collections  # no band
 
 
-def test_gradients_are_medians_between_evaluations_and_what_is_no_number_is_left_out():
+def test_gradients_are_medians_between_evaluations_without_nan():
     this = block_of("plain", "good")
     norms = [*[1.0] * 4, None, *[3.0] * 5, *[7.0] * 10, *[None] * 10, *[5.0] * 10]
     found = SeedCurve.of(run(this, "plain", 0, 0.8, gradient_norm=norms), "accuracy", this.measures.learning)
     assert found.norms == pytest.approx([3, 7, np.nan, 5], nan_ok=True)
     late = SeedCurve.of(run(this, "plain", 0, 0.8, 12), "accuracy", this.measures.learning)
     assert (late.seen, late.end, list(late.x)) == (2, 12, DUE)
-    assert late.scores == pytest.approx([0.5, 0.575, 0.5, 0.5, 0.5])  # untrained from there on
+    assert late.scores == pytest.approx([0.5, 0.575, 0.5, 0.5, 0.5])  # counts as untrained from here on
     assert np.isnan(late.norms).tolist() == [False, False, True, True]
 
 
-def test_a_learning_rate_has_a_panel_only_where_it_varies_and_no_gradient_has_none():
+def test_learning_rate_has_a_panel_only_if_it_varies():
     this = block_of("plain", "good")
     panels = {}
     for rates in ((0.1,), tuple(np.linspace(0.1, 0, 40))):
@@ -194,7 +194,7 @@ def test_a_learning_rate_has_a_panel_only_where_it_varies_and_no_gradient_has_no
     assert panels == expected
 
 
-def test_runs_that_time_has_ended_are_drawn_by_seconds():
+def test_runs_limited_by_time_are_drawn_by_seconds():
     this = block_of("plain", "good", steps=0, seconds=5.0)
     lengths = {"evaluated": [0, 9, 21, 30, 43], "elapsed": [0.0, 1.3, 2.5, 3.8, 5.0], "planned_steps": 0, "steps": 43}
     early = run(this, "good", 1, 0.9, 12, planned_steps=0)
@@ -208,7 +208,7 @@ def test_runs_that_time_has_ended_are_drawn_by_seconds():
 
 
 @pytest.mark.parametrize(("metric", "front"), [("accuracy", ["a", "c"]), ("loss", ["a", "b"])])
-def test_the_front_is_the_best_in_the_time_and_what_is_dominated_is_hollow(metric, front):
+def test_pareto_front_is_filled_and_dominated_points_are_hollow(metric, front):
     one = Learned(block_of(*"abcd", metric=metric), [])
     sizes = {"a": (0.5, 0.7), "b": (0.8, 0.6), "c": (1.0, 0.9), "d": (1.2, 0.8)}
     points = [
@@ -222,7 +222,7 @@ def test_the_front_is_the_best_in_the_time_and_what_is_dominated_is_hollow(metri
     assert [text.get_text() for text in axes.texts] == list("abcd")
 
 
-def test_an_axis_of_numbers_is_drawn_in_order_and_by_logs_where_it_is_wide(report):
+def test_numeric_axis_is_sorted_and_logarithmic_if_wide(report):
     names = {plot.name: plot for plot in plots.plots_of(report)}
     top, failures = figure_of(names["score-lag"]).axes[:2]
     assert top.get_xscale() == "log"  # from 20 to 500
@@ -232,7 +232,7 @@ def test_an_axis_of_numbers_is_drawn_in_order_and_by_logs_where_it_is_wide(repor
     assert [share for line in wild for share in line.get_ydata()] == pytest.approx([2 / 6] * 3)
 
 
-def test_two_numbers_or_words_make_no_axis(catalog):
+def test_two_numbers_or_words_are_no_numeric_axis(catalog):
     for names in (("20", "50"), ("a", "b", "c")):
         blocks = [block_of(*LEVELS, context={"lag": name}) for name in names]
         report = reported(catalog, blocks, [r for block in blocks for r in runs_of(block)])
@@ -260,7 +260,7 @@ def test_comparisons_in_many_contexts_are_in_points_with_the_margin(report):
     assert list(forests(results, results.learned[:1])) == []
 
 
-def test_labels_keep_their_distance_and_stay_where_there_is_room():
+def test_labels_do_not_overlap_and_stay_near_their_points():
     assert spread([0.1, 0.5, 0.9], [0.1] * 3) == pytest.approx([0.1, 0.5, 0.9])
     assert spread([0.5, 0.5], [0.1, 0.1]) == pytest.approx([0.45, 0.55])
     assert spread([0.5, 0.4, 0.45], [0.1, 0.2, 0.1]) == pytest.approx([17 / 30, 19 / 60, 14 / 30])
@@ -269,7 +269,7 @@ def test_labels_keep_their_distance_and_stay_where_there_is_room():
 
 
 @pytest.mark.slow
-def test_nothing_is_cut_off_and_no_label_lies_on_another(catalog):
+def test_nothing_is_clipped_and_no_labels_overlap(catalog):
     levels = (*LEVELS, "a level whose name is a sentence of its own", *"efgh")
     blocks = [block_of(*levels, context={"lag": str(lag)}) for lag in (1, 2, 3)]
     report = reported(catalog, blocks, [r for b in blocks for r in (*runs_of(b, levels), *times_of(b))])

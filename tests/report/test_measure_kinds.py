@@ -1,4 +1,4 @@
-"""A plugin's kind of measurement in the report: its quantities, its section, or what is wrong with them."""
+"""A plugin's kind of measurement in the report: its quantities, its section, and its errors."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ QUANTITIES = {
     "drift": Quantity("drift"),
     "start": Quantity("start", "seconds", "processes"),
 }
-OWNER = "measure sway (plugin guest)"
+OWNER = "measure sway (plugin package)"
 
 
 def weights(data):
-    """What the records hold, as it is."""
+    """The stored data, unchanged."""
     return [(trial, trial.stages["sway"][0]) for trial in data.trials if "sway" in trial.stages]
 
 
 def report_with(stored=None, **kind) -> Report:
-    """The report of a run of levels a and b, in which the kind `sway` stored this of each; `kind` are its fields."""
+    """The report of a run with levels a and b for which the kind `sway` stored this data. `kind` are its fields."""
     part = MeasureKind("sway", lambda task: {}, "how far a model sways", quantities=QUANTITIES, **kind)
 
-    class Guest:
+    class Package:
         @harness.hookimpl
         def provide_measures(self):
             return [part]
 
     plugins = load_plugins([TOY])
-    plugins.manager.register(Guest(), name="guest")
-    plugins.versions["guest"] = "1"
+    plugins.manager.register(Package(), name="package")
+    plugins.versions["package"] = "1"
     this = replace(block("a", "b"), measures=Measures.of(sway=Settings()))
     stored = stored or {"a": {"weight": 1024}, "b": {"weight": 2048}}
     records = [Record(this.id, level, level, "sway", "variant", 0, 1, "ok", "", data) for level, data in stored.items()]
@@ -55,7 +55,7 @@ def section_in(report: Report) -> Section:
     return found
 
 
-def test_without_a_section_its_quantities_are_a_table():
+def test_kind_without_a_section_gets_a_table_of_quantities():
     report = report_with(analyse=weights)
     assert report.problems == ()
     assert section_in(report) == Section(
@@ -67,7 +67,7 @@ def test_without_a_section_its_quantities_are_a_table():
     assert [(q.level, q.verdict) for q in report.findings.quantities] == [("a", ""), ("b", "more")]
 
 
-def test_its_own_section_stands_in_every_format():
+def test_section_of_a_kind_appears_in_every_format():
     def section(found):
         rows = tuple((trial.trial.level, str(trial.stages["sway"][0]["weight"])) for trial in found.data.trials)
         return Section("Sway of models", "Less is calmer.", (Table("Sway", ("level", "amount"), rows),))
@@ -81,7 +81,7 @@ def test_its_own_section_stands_in_every_format():
 
 
 @pytest.mark.parametrize("kind", [{}, {"analyse": lambda data: []}, {"section": lambda found: None}])
-def test_a_kind_with_nothing_to_show_adds_nothing(kind):
+def test_kind_without_results_adds_nothing(kind):
     report = report_with(**kind)
     assert (report.sections, report.problems) == ((), ())
 
@@ -91,7 +91,7 @@ def raises(given):
 
 
 def spoils(data):
-    """Changes its copy of the data."""
+    """An analysis that changes its copy of the data."""
     for trial in data.trials:
         trial.stages["sway"][0].clear()
     return []
@@ -112,7 +112,7 @@ def spoils(data):
         ("no.such_module:analyse", "importing no.such_module failed"),
     ],
 )  # fmt: skip
-def test_an_analysis_that_fails_is_named(analyse, problem):
+def test_failing_analysis_is_reported(analyse, problem):
     report = report_with(analyse=analyse)
     (named,) = report.problems
     assert named.startswith(f"{OWNER}: ")
@@ -134,7 +134,7 @@ def test_an_analysis_that_fails_is_named(analyse, problem):
         ("no.such_module:section", "importing no.such_module failed"),
     ],
 )  # fmt: skip
-def test_a_section_that_fails_is_named_and_the_rest_is_there(section, problem):
+def test_failing_section_is_reported_and_the_rest_is_shown(section, problem):
     report = report_with(analyse=weights, section=section)
     (named,) = report.problems
     assert named.startswith(f"{OWNER}: ")
@@ -143,13 +143,13 @@ def test_a_section_that_fails_is_named_and_the_rest_is_there(section, problem):
     assert len(report.findings.quantities) == 2
 
 
-def test_a_plugin_changes_copies_only():
+def test_plugin_receives_copies():
     report = report_with(analyse=spoils)
     (kind,) = report.findings.kinds
     assert [trial.stages["sway"][0] for trial in kind.data.trials] == [{"weight": 1024}, {"weight": 2048}]
 
 
-def test_amounts_that_may_be_negative_have_no_ratio():
+def test_quantities_with_negative_values_have_no_ratio():
     stored = {"a": {"weight": -4, "drift": -1.5}, "b": {"weight": 2, "drift": 3.0}}
     report = report_with(stored, analyse=weights)
     assert report.problems == ()
@@ -158,7 +158,7 @@ def test_amounts_that_may_be_negative_have_no_ratio():
     assert (drift.ratio, drift.verdict) == (None, "")
 
 
-def test_records_of_a_kind_that_no_plugin_provides_are_named():
+def test_records_of_an_unknown_kind_are_reported():
     this = replace(block("a", "b"), measures=Measures.of(sway=Settings()))
     report = report_of(Plan("s", "q", "what", (this,)), [], Catalog(load_plugins([TOY])), {})
     assert report.problems == ("no plugin provides the kind of measurement 'sway', so its records are not shown",)

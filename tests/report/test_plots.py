@@ -1,4 +1,4 @@
-"""Plots are written whole, the same for the same data, and only where there is something to draw and to draw with."""
+"""Plots are complete and reproducible, and are written only with data and with matplotlib."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def report(catalog):
     return report_of(plan, speed_records(plan.blocks[0], TIMES), catalog, {})
 
 
-def test_a_design_s_effects_are_drawn_and_linked(report, tmp_path):
+def test_effects_of_a_design_are_drawn_and_linked(report, tmp_path):
     written = plots.write(report, tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in written] == [
         "plots/speed-train.png", "plots/speed-train.svg", "plots/effects-all-train.png", "plots/effects-all-train.svg",
@@ -36,7 +36,7 @@ def test_a_design_s_effects_are_drawn_and_linked(report, tmp_path):
     assert [path.read_bytes() for path in plots.write(report, tmp_path)] == before
 
 
-def test_without_matplotlib_nothing_is_written_and_the_report_says_how_to_get_it(report, tmp_path):
+def test_missing_matplotlib_is_reported_and_nothing_is_written(report, tmp_path):
     with patch.object(plots, "find_spec", lambda name: None):
         assert plots.write(report, tmp_path) == []
         text = markdown.render(report)
@@ -46,7 +46,7 @@ def test_without_matplotlib_nothing_is_written_and_the_report_says_how_to_get_it
     assert plots.how_to_get_them(report) == ""
 
 
-def test_a_grid_has_nothing_to_draw(catalog, tmp_path):
+def test_grid_has_no_effect_plot(catalog, tmp_path):
     this = block("a", "b")
     records = [record(this, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
     report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
@@ -64,7 +64,7 @@ def test_a_grid_has_nothing_to_draw(catalog, tmp_path):
         ("leave-one-out", ("a", "b"), 0.001),
     ],
 )
-def test_nothing_is_cut_off_and_no_label_lies_on_another(design, factors, spread):
+def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
     from matplotlib.figure import Figure
 
     this, random = block_of(design, factors), np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""Plots of step times show every comparison once, in its verdict's colour, and nothing lies on anything else."""
+"""Plots of step times show every comparison once, in the colour of its verdict, without overlaps."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_forest_has_a_row_for_each_comparison(catalog, contexts):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_one_comparison_needs_no_plot_and_a_first_look_decides_nothing(catalog):
+def test_single_comparison_has_no_plot_and_first_look_is_open(catalog):
     assert list(speed_plots(report(catalog, ["a"], {"slow": 2.0}))) == []
     comparisons = compared(report(catalog, ["a"], TIMES).findings)
     speed = comparisons[0].block.measures.speed.changed(quick=True)
@@ -64,7 +64,7 @@ def test_one_comparison_needs_no_plot_and_a_first_look_decides_nothing(catalog):
     assert {(row.kind, row.decided) for row in forest.rows} == {("undecided", False)}
 
 
-def test_very_many_are_drawn_by_size(catalog):
+def test_many_comparisons_are_sorted_by_size(catalog):
     made = report(catalog, [f"{n}" for n in range(1, READABLE)], {"slow": lambda x: 1 + x / 10, "fast": 0.5})
     (plot,) = speed_plots(made)
     those = compared(made.findings)
@@ -79,7 +79,7 @@ def test_very_many_are_drawn_by_size(catalog):
     assert len(set(places)) == 59
 
 
-def test_a_break_even_is_marked_where_the_line_crosses_1(catalog):
+def test_break_even_is_marked_at_ratio_1(catalog):
     made = report(catalog, ["10", "20", "40", "80"], {"falls": lambda x: 20 / x, "slow": 2.0})
     (plot,) = [plot for plot in plots.plots_of(made) if plot.name.startswith("break-even")]
     assert plot.title == "train: along where, against plain"
@@ -92,7 +92,7 @@ def test_a_break_even_is_marked_where_the_line_crosses_1(catalog):
 
 
 @pytest.mark.parametrize("xs", [(0.0, 0.3, 0.9), (1.0, 10.0, 1000.0)])
-def test_open_ranges_and_long_names_stay_inside(xs):
+def test_open_ranges_and_long_names_are_not_clipped(xs):
     points = tuple(
         RatioPoint(x, m, m - 1, m + 1, v)
         for x, m, v in zip(xs, (0.5, -0.1, -0.4), ("slower", "undecided", "faster"), strict=True)

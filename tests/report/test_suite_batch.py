@@ -1,4 +1,4 @@
-"""A folder of suites ends with one page of claims."""
+"""A run of all suites in a folder ends with one page of claims."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def suite(says: str, expect: str) -> str:
     return text + CLAIM.replace("SAYS", says).replace("EXPECT", expect)
 
 
-def test_a_folder_ends_with_one_page_and_is_taken_up_again(tmp_path: Path):
-    """The second suite has a mistake at first: nothing is measured before all are planned."""
+def test_suite_batch_ends_with_one_page_and_resumes(tmp_path: Path):
+    """The second suite has an error at first: nothing is measured before all suites are planned."""
     suites = tmp_path / "many"
     suites.mkdir()
     (suites / "one.yaml").write_text(suite("Order is no matter", "equal within 90 points") + "presets: {x: {}}\n")
@@ -32,16 +32,17 @@ def test_a_folder_ends_with_one_page_and_is_taken_up_again(tmp_path: Path):
     (suites / "two.yaml").write_text(suite("Order is all", "better by 90 points"))
     done = harness("run", "--resume", page, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    kept = json.loads((page / "page.json").read_text())
-    assert set(kept["runs"]) == {"one.yaml", "two.yaml"}
+    page_data = json.loads((page / "page.json").read_text())
+    assert set(page_data["runs"]) == {"one.yaml", "two.yaml"}
     assert [
-        json.loads((page / run / "plan.json").read_text())["overrides"].get("preset") for run in kept["runs"].values()
+        json.loads((page / run / "plan.json").read_text())["overrides"].get("preset")
+        for run in page_data["runs"].values()
     ] == ["x", None]
     text = (page / "claims.md").read_text()
     assert "2 claims: 1 true, 1 false, 0 undecided." in text
     for says, answer in (("Order is no matter", "true"), ("Order is all", "false")):
         assert any(line.startswith(f"| {says}") and f"| {answer} " in line for line in text.splitlines()), text
-    for run in kept["runs"].values():
+    for run in page_data["runs"].values():
         assert f"({run}/report.md)" in text
     assert "Order is all" in done.stdout.split("\nClaims\nclaim")[1]
     again = harness("report", page, cwd=tmp_path)

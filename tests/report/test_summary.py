@@ -1,4 +1,4 @@
-"""The answer in sentences says what the verdicts say, no more, and is short however large a run is."""
+"""The summary states the verdicts in sentences and is short for any size of run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from large_run import plan_of_many, records_of_many
 from made import block, learning_block, record, runs
 from made_effects import TIMES, plan_of, speed_records
-from many import plan_of_many, records_of_many
 
 from harness.analysis.finding import Finding
 from harness.analysis.findings import find
@@ -27,7 +27,7 @@ from harness.report.summary import MOST, MOST_BREAK_EVENS, level_sentences, summ
 def compared(
     level: str, verdict: str, where: str = "here", size: float | None = 2.0, baseline: str = "plain", **others
 ) -> Finding:
-    """A comparison of step times that has this size, exactly."""
+    """A comparison of step times with exactly this ratio."""
     this = replace(block(baseline, level), context={"where": where})
     estimate = None if size is None else Estimate(math.log(size), 0.0, 9, 10)
     return Comparison(
@@ -62,7 +62,7 @@ def test_one_context(catalog):
     )
 
 
-def test_verdicts_that_differ_between_contexts_are_told_apart(catalog):
+def test_summary_separates_contexts_with_different_verdicts(catalog):
     of = [timed("a", "b", times={"b": time}, context={"n": name}) for name, time in (("x", 2), ("y", 3), ("z", 0.5))]
     assert sentences(catalog, *of) == (
         "b is faster than a in z (0.500× as long, 95 % CI 0.500–0.500); slower in x and y "
@@ -97,7 +97,7 @@ def test_sentences(found, sentence):
     assert level_sentences(found) == [sentence]
 
 
-def test_break_evens_are_told_last_and_not_at_a_first_look(catalog):
+def test_break_evens_come_last_and_not_in_a_first_look(catalog):
     for quick in (False, True):
         of = [timed("a", "b", times={"b": 20 / n}, context={"n": str(n)}, quick=quick) for n in (10, 15, 30, 40)]
         found = sentences(catalog, *of)
@@ -106,18 +106,18 @@ def test_break_evens_are_told_last_and_not_at_a_first_look(catalog):
     assert len(sentences(catalog, *closed)) == 1
 
 
-def test_a_first_look_says_that_it_is_one(catalog):
+def test_first_look_is_labelled(catalog):
     (sentence,) = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True))
     assert sentence.startswith("First look, nothing is decided: b is slower than a (2.000×")
 
 
-def test_many_levels_are_not_all_told():
+def test_summary_omits_some_of_many_levels():
     found = level_sentences([compared(f"level {n}", "slower") for n in range(MOST + 2)])
     assert len(found) == MOST + 1
     assert found[-1] == "2 more comparisons are in the tables."
 
 
-def test_claims_answer_for_themselves(catalog):
+def test_claims_replace_comparisons_in_the_summary(catalog):
     claims = tuple(
         Claim(says, "b", "step_time", expect, 0.0, "train", {}, "all", "ratio")
         for says, expect in (("It pays.", "lower"), ("It costs", "higher"))
@@ -128,14 +128,14 @@ def test_claims_answer_for_themselves(catalog):
     )
 
 
-def test_where_no_claim_is_decided_the_comparisons_are_told_too(catalog):
+def test_undecided_claims_are_followed_by_comparisons(catalog):
     claim = Claim("It pays", "b", "step_time", "lower", 0.0, "train", {}, "all", "ratio")
     found = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True), claims=(claim,))
     assert found[0].startswith('Undecided: "It pays". b takes 2.000× as long as a (95 % CI 1.9')
     assert found[1].startswith("First look")
 
 
-def test_what_was_learned(catalog):
+def test_summary_of_learning(catalog):
     this = learning_block("a", "b")
     close = {"a": [0.5, 0.52, 0.49, 0.51, 0.5, 0.5, 0.51, 0.5, 0.49, 0.5], "b": [0.7 + n / 1000 for n in range(10)]}
     records = [r for level, values in close.items() for r in runs(this, level, close=values)]
@@ -143,14 +143,14 @@ def test_what_was_learned(catalog):
     assert sentence.startswith("By close, b is better than a (+20.2 points, 95 % CI +19.")
 
 
-def test_an_ablation_tells_effects(catalog):
+def test_summary_of_an_ablation_has_effects(catalog):
     made = plan_of()
     report = report_of(made, speed_records(made.blocks[0], TIMES), catalog, {})
     assert report.summary
     assert all(sentence.startswith("Effects on step time (ratio, ") for sentence in report.summary)
 
 
-def test_nothing_measured_yet_and_nothing_that_worked(catalog):
+def test_summary_without_results_and_with_failures_only(catalog):
     this, _ = timed("a", "b", times={})
     assert sentences(catalog, (this, [])) == ("b is not compared with a (not measured).",)
     failed = Record(this.id, "a", "a", "verify", "variant", 0, 1, "failed", "no such file")
@@ -161,7 +161,7 @@ def test_nothing_measured_yet_and_nothing_that_worked(catalog):
     )
 
 
-def test_a_large_run_has_a_short_answer(catalog):
+def test_large_run_has_a_short_summary(catalog):
     plan = replace(plan_of_many(60, trained=2), claims=())
     found = summary_of(find(plan, list(records_of_many(plan, processes=5)), catalog))
     assert len(found) <= MOST + 1 + MOST_BREAK_EVENS

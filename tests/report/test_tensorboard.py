@@ -1,4 +1,4 @@
-"""TensorBoard itself reads what a run's folder holds for it, by its HTTP routes: curves, hyperparameters, traces."""
+"""TensorBoard itself reads the files of a run through its HTTP routes: curves, hyperparameters and traces."""
 
 from __future__ import annotations
 
@@ -77,18 +77,18 @@ def test_each_run_has_its_curves(files):
     assert set(found) == {"train/loss", "train/gradient_norm", "held out/loss", "held out/close", "held out/error"}
     assert [step for step, _, _ in found["held out/error"]] == [0, 5, 10, 15, 20]
     assert [value for _, value, _ in found["held out/error"]] == [9.0, 4.0, 3.0, 2.0, 4.0]
-    # what was no finite number is left out, and a point's time follows from when the run had evaluated
+    # values that are not finite are left out, and the time of a point is the time of its evaluation
     assert [step for step, _, _ in found["train/loss"]] == [1, 2, *range(4, 21)]
     times = {step: time for step, _, time in found["train/loss"]}
     assert times[20] - times[5] == pytest.approx(3.0)
     assert times[20] == pytest.approx(1767323045.0)
 
 
-def test_the_mean_is_the_report_s_and_has_its_numbers(files):
+def test_mean_curve_equals_the_report(files):
     report, _, folder = files
     found = scalars_in(folder / "tensorboard" / "all.fast-loose" / "mean" / "events.out.tfevents.harness")
     one = report.findings.learning.learned[0]
-    # a seed that diverged counts from then on with its untrained model: ratios are averaged as their logs
+    # a diverged seed counts as untrained from then on; ratios are averaged as logarithms
     assert found["held out/error"][-1][:2] == (20, pytest.approx(np.sqrt(1.0 * 9.0)))
     assert found["held out/close"][-1][1] == pytest.approx(one.values("fast & loose", "close", (0, 1)).mean())
     assert found["learning/diverged"][0][1] == 0.5
@@ -96,13 +96,13 @@ def test_the_mean_is_the_report_s_and_has_its_numbers(files):
     assert found["train/step_time ratio"][0][1] == pytest.approx(2.0, rel=1e-3)
 
 
-def test_the_same_records_give_the_same_bytes_and_nothing_twice(files, catalog):
+def test_same_records_give_the_same_bytes(files, catalog):
     report, written, folder = files
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in written}
     assert tensorboard.write(report, folder) == written
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in written} == before
     assert sorted(p for p in (folder / "tensorboard").rglob("*") if p.is_file()) == sorted(written)
-    # of what is no longer in the report, nothing stays; what somebody else put there does
+    # files that are no longer in the report are removed; other files stay
     (folder / "tensorboard" / "all.plain" / "notes.txt").write_text("mine")
     fewer = report_of(report.findings.plan, [], catalog, {})
     assert [path.parent.name for path in tensorboard.write(fewer, folder)] == ["mean", "mean"]
@@ -110,7 +110,7 @@ def test_the_same_records_give_the_same_bytes_and_nothing_twice(files, catalog):
     assert (folder / "tensorboard" / "all.plain" / "notes.txt").exists()
 
 
-def test_long_curves_are_thinned_and_end_where_they_end(catalog):
+def test_long_curves_are_thinned_and_keep_their_last_point(catalog):
     pytest.importorskip("tensorboard", reason=NEEDED)
     this = learning_block("a", "b", steps=5000, evaluations=4)
     one = run(this, "a", 0, close=0.5, evaluated=(0, 1250, 2500, 3750, 5000), planned=5000)
@@ -123,7 +123,7 @@ def test_long_curves_are_thinned_and_end_where_they_end(catalog):
     assert curves[1][1]["train/learning_rate"] == 1.0
 
 
-def test_names_that_are_no_names_of_files_get_folders_of_their_own(catalog):
+def test_invalid_file_names_are_replaced(catalog):
     this = block("a b", "a/b", "a-b", "..", "%", "ключ", "x" * 300)
     names = tensorboard.folders_of(Plan("s", "q", "what", (replace(this, context={"data": "../up"}),)))
     assert len(set(names.values())) == 7
@@ -131,7 +131,7 @@ def test_names_that_are_no_names_of_files_get_folders_of_their_own(catalog):
     assert not {"..", "."} & set(names.values())
 
 
-def test_every_parameter_is_there_once_as_a_plain_value():
+def test_every_hyperparameter_appears_once_as_a_plain_value():
     this = block("a", "b")
     trial = replace(
         this.trials[1],
@@ -146,7 +146,7 @@ def test_every_parameter_is_there_once_as_a_plain_value():
     }  # fmt: skip
 
 
-def test_without_tensorboard_the_report_says_how_to_get_it_where_there_is_something(catalog, tmp_path):
+def test_missing_tensorboard_is_reported_if_there_are_curves(catalog, tmp_path):
     report = learnt(catalog)
     with patch.object(tensorboard, "find_spec", lambda name: None):
         assert tensorboard.write(report, tmp_path) == []
@@ -184,19 +184,19 @@ class Board:
         )  # fmt: skip
 
     def ask(self, route: str, **query: object):
-        """What a route answers, as JSON."""
+        """The response of a route, as JSON."""
         response = self.client.get(f"/data/{route}", query_string=query)
         assert response.status_code == 200, (route, response.data)
         return json.loads(response.data)
 
     def post(self, route: str, **body: object):
-        """What a route answers to a JSON body."""
+        """The response of a route to a JSON body."""
         response = self.client.post(f"/data/{route}", json=body)
         assert response.status_code == 200, (route, response.data)
         return json.loads(response.data)
 
     def wait(self, route: str, is_there, seconds: float = 90.0):
-        """What a route answers as soon as all is there: folders are read in the background."""
+        """The response of a route after all folders have been read, which happens in the background."""
         deadline = time.monotonic() + seconds
         while not is_there(answer := self.ask(route)):
             assert time.monotonic() < deadline, answer
@@ -256,7 +256,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     assert {"ProfilerStep#0", "ProfilerStep#1"} <= {event.get("name") for event in json.loads(plain)["traceEvents"]}
 
 
-def test_a_trial_that_failed_is_a_session_that_failed(catalog, tmp_path):
+def test_failed_trial_is_a_failed_session(catalog, tmp_path):
     pytest.importorskip("tensorboard", reason=NEEDED)
     this = block("a", "b")
     records = [record(this, level, n, [1e6] * 10) for level in "a" for n in range(5)]
@@ -268,7 +268,7 @@ def test_a_trial_that_failed_is_a_session_that_failed(catalog, tmp_path):
     assert set(events) == {"all.a/mean", "all.b/mean"}
 
 
-def test_runs_that_time_ends_have_curves_too(catalog):
+def test_runs_limited_by_time_have_curves(catalog):
     this = learning_block("a", "b", steps=0, seconds=4.0, metric="error")
     records = []
     for seed, pace in enumerate((1, 2)):

@@ -1,3 +1,5 @@
+"""Built-in datasets of sequences: collating, tokens, splits, lengths and fingerprints."""
+
 from __future__ import annotations
 
 import math
@@ -51,7 +53,7 @@ def test_reviews_are_the_sentences_and_their_signs(movies):
 def test_the_vocabulary_is_built_on_the_training_set_alone():
     data = reviews(vocabulary=30_000)
     seen = set(torch.cat([example.tokens for example in data.train]).tolist())
-    assert seen == set(range(2, data.facts.vocabulary))  # every id occurs in train, and none is unknown there
+    assert seen == set(range(2, data.facts.vocabulary))  # every id occurs in train, where no word is unknown
     unknown = sum(int(example.tokens.eq(UNKNOWN).sum()) for example in data.test)
     assert unknown > 500  # words that only the test set has
 
@@ -71,11 +73,11 @@ def test_characters_make_longer_sequences():
     assert max(everything) == 257
 
 
-def test_words_and_marks():
+def test_punctuation_is_tokenised_separately():
     assert tokenise("It's GOOD, isn't it?", "word") == ["it's", "good", ",", "isn't", "it", "?"]
 
 
-def test_the_split_is_the_same_every_time_and_disjoint(movies):
+def test_split_is_reproducible_and_disjoint(movies):
     first, second = movies, reviews()
     assert sizes(first.train) == sizes(second.train)
     assert {e.id for e in first.train}.isdisjoint(e.id for e in first.test)
@@ -94,7 +96,7 @@ def test_syllables_are_counted():
     assert int(torch.cat([example.tokens for example in data.train]).max()) < data.facts.vocabulary
 
 
-def test_the_vendored_files_are_what_the_readme_says():
+def test_vendored_files_match_the_readme():
     assert len(read_lines("reviews.tsv.gz")) == 10_606
     assert len(read_lines("syllables.tsv.gz")) == 117_485
 
@@ -138,7 +140,7 @@ def test_lengths_from_a_file(tmp_path):
         lengths(file=str(path))
 
 
-def test_the_class_is_carried_by_the_first_token():
+def test_first_token_determines_the_class():
     data = lengths(examples=500, classes=3)
     assert all(example.label == int(example.tokens[0]) % 3 for example in data.train)
     assert len({example.label for example in data.train}) == 3
@@ -157,7 +159,7 @@ def test_fingerprints_follow_the_content(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_probes_are_hard_on_purpose(seed):
+def test_probe_batch_has_extreme_lengths(seed):
     mixed, single, uneven = (collate(rows).lengths.tolist() for rows in probes(lengths(examples=64).train, seed))
     assert mixed.count(1) >= 2
     assert len(set(mixed)) < len(mixed) - 1

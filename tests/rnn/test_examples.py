@@ -1,4 +1,4 @@
-"""The example of every part plans, unless it needs a file of the user; then it says so."""
+"""The example of every part can be planned, unless it needs a file of the user; then it says so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = [(kind, name) for kind in KINDS for name in CATALOG.entries(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS, ids=[f"{kind.kind}-{name}" for kind, name in PARTS])
-def test_the_example_of(kind, name):
+def test_example_plans(kind, name):
     row = describe_entry(CATALOG, CATALOG.entries(kind)[name])
     example = row["example"]
     if kind is MeasureKind:

@@ -1,4 +1,4 @@
-"""Exported trials of recurrent models print what the harness computes, and contain only what they use."""
+"""Exported trials of recurrent models print what the harness computes, and contain only the code they use."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_script_with_all_methods_repeats_the_trial(catalog):
 
 
 def test_a_name_with_two_meanings_is_renamed(catalog):
-    """`segment` and `tbptt` both have a function `cut`, and segments carry no state: the failure is repeated."""
+    """`segment` and `tbptt` both have a function `cut`, and segments have no state: the script repeats the failure."""
     made = exported(
         catalog, "lstm", "{use: [{name: segment, overhead: 1}, {name: tbptt, window: 7}]}", LENGTHS, "train"
     )
@@ -170,7 +170,7 @@ def test_a_compiled_loop_is_repeated(catalog):
 
 @pytest.mark.slow
 def test_every_trial_of_every_suite_is_repeated(catalog):
-    """Only the first block of each suite: the others differ in sizes and data."""
+    """Only the first block of each suite, since the others differ in sizes and data."""
     from harness.suite.loader import load_suite
 
     root = Path(__file__).parents[2] / "suites"

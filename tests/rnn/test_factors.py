@@ -1,4 +1,4 @@
-"""Factors of the environment and of the implementation: what they set holds in their own steps and nowhere else."""
+"""Factors of environment and implementation apply inside their own steps only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="there is no
 
 
 def call(recipe: Recipe, seam: str, function):
-    """What the seam makes of a function without arguments, called as the harness calls it."""
+    """The result of the seam for a function without arguments, called as the harness calls it."""
     given = {"step": (SimpleNamespace(), None, lambda phase: None)}.get(seam, (torch.nn.Linear(1, 1), None))
     return recipe.seam(seam, lambda *_: function())(*given)
 
@@ -55,7 +55,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("factor", "see", "inside"), SETTINGS)
 @pytest.mark.parametrize("seam", ["step", "evaluate"])
-def test_a_setting_holds_inside_and_nowhere_else(factor, see, inside, seam):
+def test_setting_applies_only_inside_the_step(factor, see, inside, seam):
     assert see() is not inside
     recipe = factor(Recipe())
     assert see() is not inside
@@ -67,7 +67,7 @@ def test_a_setting_holds_inside_and_nowhere_else(factor, see, inside, seam):
 
 
 @pytest.mark.parametrize("factor", [flush_denormal.flush_denormal, deterministic.deterministic])
-def test_a_setting_that_was_there_before_stays(factor):
+def test_earlier_setting_is_restored(factor):
     twice = factor(factor(Recipe()))
     see = subnormal_survives if factor is flush_denormal.flush_denormal else torch.are_deterministic_algorithms_enabled
     inside = call(twice, "step", see)
@@ -102,7 +102,7 @@ def test_a_fixed_length_may_be_the_baseline(catalog):
     assert_promises(bottom, {"drop": ["pad_to"], "use": [CUT]}, catalog=catalog)
 
 
-def test_pads_are_added_and_counted_and_nothing_is_cut():
+def test_padding_is_added_and_counted_without_truncation():
     examples = list(lengths(examples=64, vocabulary=50, longest=60).train[:8])
     own = collate(examples)
     longest = int(own.lengths.max())
@@ -130,13 +130,13 @@ def test_a_length_below_one_is_refused():
 
 @pytest.fixture
 def bfloat16(monkeypatch):
-    """Lets bfloat16 be emulated on processors that lack it, which works for all but nn.LSTM."""
+    """Allows emulated bfloat16 on processors without it, which works for all models but nn.LSTM."""
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: True)
 
 
 @pytest.mark.parametrize("use", [[], ["pack"], [PAD, CUT], ["from_scratch"], ["flush_denormal", "bucket"]])
 @pytest.mark.parametrize("model", TORCH)
-def test_autocast_goes_with_the_others(model, use, catalog, bfloat16):
+def test_autocast_combines_with_other_factors(model, use, catalog, bfloat16):
     if model == "lstm" and "from_scratch" not in use and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("torch's LSTM cannot emulate bfloat16")
     finding = verify_level(base(model), {"use": ["autocast", *use]}, catalog=catalog)
@@ -170,7 +170,7 @@ def test_autocast_computes_in_bfloat16_and_keeps_weights_and_loss(bfloat16):
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_autocast_refuses_what_it_cannot_do(monkeypatch):
+def test_autocast_refuses_unsupported_settings(monkeypatch):
     with pytest.raises(ValueError, match="float16 needs a scaled loss"):
         autocast.autocast(Recipe(), dtype="float16")
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: False)

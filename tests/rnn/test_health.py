@@ -1,4 +1,4 @@
-"""What a model says of its health, against loops written by hand. In float64."""
+"""The health that a model reports, against explicit loops in float64."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build(model, facts=CLASSES, **more):
 
 
 def gates_by_hand(rnn, x, layer, suffix):
-    """One row x (T, E): the gates of each step and its state, with the cells' equations."""
+    """The gates of each step and the state for one row x (T, E), by the equations of the cells."""
     w, u, b, c = (getattr(rnn, f"{kind}_l{layer}{suffix}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
     h, cell, gates, states = torch.zeros(H), torch.zeros(H), [], []
     for step in x:
@@ -59,13 +59,13 @@ def gates_by_hand(rnn, x, layer, suffix):
 
 @pytest.mark.parametrize(("name", "more"), [("rnn", {}), ("rnn", {"nonlinearity": "relu"}), ("lstm", {}), ("gru", {})])
 @pytest.mark.parametrize("which", [0, 1])
-def test_gates_of_every_layer_and_direction_at_valid_steps(name, more, which):
+def test_gate_statistics_use_valid_steps_only(name, more, which):
     model = build(BUILDS[name][which], num_layers=2, bidirectional=True, **more)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.mul_(4)  # so that something is saturated
     batch, rnn = batch_of(), model.encoder.rnn
-    gates, states = [], []  # of every row and step; per layer and direction
+    gates, states = [], []  # for every row and step, per layer and direction
     x = [row[:length] for row, length in zip(model.embed(batch.tokens), batch.lengths.tolist(), strict=True)]
     for layer in (0, 1):
         rows = [gates_by_hand(rnn, row, layer, "") for row in x]
@@ -100,7 +100,7 @@ def test_gates_of_every_layer_and_direction_at_valid_steps(name, more, which):
         assert found[key] == pytest.approx(float(value.detach()), abs=1e-12), key
 
 
-def test_a_gate_that_keeps_half_has_a_half_life_of_one_step():
+def test_constant_gate_has_a_known_half_life():
     model = build(torch_rnn.lstm)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
@@ -122,7 +122,7 @@ FACTS = [
 
 @pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts.task)
 @pytest.mark.parametrize("kind", ["lstm", "both", "packed", "transformer"])
-def test_gradients_by_lag_are_each_rows_own(facts, kind):
+def test_gradients_by_lag_are_computed_per_row(facts, kind):
     if kind == "transformer":
         model = transformer(facts, hidden_size=8, heads=2)
     else:
@@ -131,7 +131,7 @@ def test_gradients_by_lag_are_each_rows_own(facts, kind):
         patch(model, "core", pack(Recipe()), None)
     batch = batch_of(facts)
     if facts.task == "steps":
-        batch.labels[2, 5:] = NO_LABEL  # the last answer is due before the row ends
+        batch.labels[2, 5:] = NO_LABEL  # the last label is before the end of the row
         batch.labels[4] = NO_LABEL
     rows, norms = len(SIZES) - (facts.task == "steps"), {}
     found = model.health(batch)
@@ -149,10 +149,10 @@ def test_gradients_by_lag_are_each_rows_own(facts, kind):
             length,
         )
         if facts.task == "steps":
-            asked = (labels[0] != NO_LABEL).nonzero()
-            if not len(asked):
+            labelled = (labels[0] != NO_LABEL).nonzero()
+            if not len(labelled):
                 continue
-            end = int(asked[-1]) + 1
+            end = int(labelled[-1]) + 1
             predicted, labels = predicted[:, end - 1], labels[:, end - 1]
         (gradient,) = torch.autograd.grad(model.criterion(predicted, labels) / rows, x)
         for lag in (0, 1, 2, 4, 8):
@@ -167,8 +167,8 @@ def test_gradients_by_lag_are_each_rows_own(facts, kind):
 
 @pytest.mark.parametrize("kind", [torch_rnn.gru, transformer])
 @pytest.mark.parametrize("training", [True, False])
-def test_asking_changes_nothing(kind, training):
-    """Neither weights, gradients, random numbers, modes nor dropout; and there is no chance in the answer."""
+def test_health_probe_changes_nothing(kind, training):
+    """It changes no weights, gradients, random numbers, modes or dropout, and its result is deterministic."""
     more = {"heads": 2, "dropout": 0.5} if kind is transformer else {"num_layers": 2, "dropout": 0.5}
     recipe = dropout(Recipe(), features=0.5, embedding=0.5)
     model = recipe.seam("build", lambda: kind(CLASSES, hidden_size=8, **more))()

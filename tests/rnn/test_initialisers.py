@@ -1,4 +1,4 @@
-"""Weights at the start: in every layer and direction, of torch's modules and of the scratch ones."""
+"""Initial weights in every layer and direction, for modules of torch and for scratch modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def started(build, part, seed=0, **more):
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("family", [torch_rnn, scratch])
-def test_each_gate_is_orthogonal_and_nothing_else_moves(name, family):
+def test_each_gate_is_orthogonal_and_other_weights_stay(name, family):
     build = getattr(family, name if family is torch_rnn else f"scratch_{name}")
     before, after = started(build, lambda recipe: orthogonal(recipe, gain=0.5))
     again = started(build, lambda recipe: orthogonal(recipe, gain=0.5))[1]
@@ -50,7 +50,7 @@ def test_each_gate_is_orthogonal_and_nothing_else_moves(name, family):
 
 
 @pytest.mark.parametrize("build", [torch_rnn.rnn, scratch.scratch_rnn])
-def test_an_identity_rnn_remembers_what_it_was_told(build):
+def test_identity_rnn_keeps_its_state(build):
     before, after = started(build, lambda recipe: identity_rnn(recipe, scale=0.5), nonlinearity="relu")
     for suffix in SUFFIXES:
         assert torch.equal(after[f"encoder.rnn.weight_hh_{suffix}"], 0.5 * torch.eye(H))
@@ -66,7 +66,7 @@ def test_an_identity_rnn_remembers_what_it_was_told(build):
     assert torch.equal(outputs[0], outputs[0, :1].expand(30, H))
 
 
-def test_the_identity_is_for_rectified_units(catalog):
+def test_identity_requires_relu(catalog):
     with pytest.raises(UserError, match="identity_rnn needs nonlinearity, which gru does not offer"):
         verify_level(base("gru"), {"use": ["identity_rnn"]}, catalog=catalog)
     finding = verify_level(base("rnn"), {"use": ["identity_rnn"]}, catalog=catalog)

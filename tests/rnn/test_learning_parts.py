@@ -1,4 +1,4 @@
-"""Dropout, schedules and truncated backpropagation, against what they say of themselves."""
+"""Dropout, schedules and truncated backpropagation, against their documentation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def batch_of(facts, dtype=torch.float64, sizes=SIZES):
 
 
 def live_of(recipe, build, facts, dtype=torch.float64, **more):
-    """As the builder puts a trial together, with every random number from one seed."""
+    """Builds a trial as the harness does, with all random numbers from one seed."""
     torch.manual_seed(0)
     model = recipe.seam("build", lambda: build(facts, hidden_size=6, **more))().to(dtype)
     recipe.seam("init", lambda model: None)(model)
@@ -85,8 +85,8 @@ def test_one_window_over_everything_is_the_default_step(facts, build):
 
 
 @pytest.mark.parametrize(("build", "packed"), [(lstm, False), (lstm, True), (scratch_gru, False)])
-def test_windows_of_steps_are_a_loop_with_detach(build, packed):
-    """Each window that has labels makes an update from its own; the others only carry the state."""
+def test_windows_agree_with_a_loop_with_detach(build, packed):
+    """Each window with labels makes an update. The others only carry the state."""
     facts = TASKS[2]
     batch = batch_of(facts)
     batch.labels[:, 3:6] = NO_LABEL
@@ -97,14 +97,14 @@ def test_windows_of_steps_are_a_loop_with_detach(build, packed):
     for start in (0, 3, 6, 9):
         outputs, state = model.encoder.rnn(model.embed(batch.tokens[:, start : start + 3]), state)
         state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
-        asked = batch.labels[:, start : start + 3] != NO_LABEL
-        if asked.any():
+        labelled = batch.labels[:, start : start + 3] != NO_LABEL
+        if labelled.any():
             mine = torch.nn.functional.cross_entropy(
-                model.head(outputs)[asked], batch.labels[:, start : start + 3][asked]
+                model.head(outputs)[labelled], batch.labels[:, start : start + 3][labelled]
             )
             mine.backward()
             built.update(model, built.optimizer)
-            losses.append((float(mine.detach()), int(asked.sum())))
+            losses.append((float(mine.detach()), int(labelled.sum())))
     assert phases == ["forward", "backward", "update", "forward"] + ["forward", "backward", "update"] * 2
     assert float(loss) == pytest.approx(sum(a * n for a, n in losses) / sum(n for _, n in losses), rel=1e-6)
     for ours, theirs in zip(weights, model.parameters(), strict=True):
@@ -114,8 +114,9 @@ def test_windows_of_steps_are_a_loop_with_detach(build, packed):
 @pytest.mark.parametrize("facts", TASKS[:2], ids=lambda facts: facts.task)
 @pytest.mark.parametrize("how", ["last", "mean"])
 @pytest.mark.parametrize("build", [lstm, scratch_gru])
-def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, how, build):
-    """One update from the mean over all rows, each cut from its own past at the window in which it ends."""
+def test_sequence_gradient_is_truncated_at_the_last_window(facts, how, build):
+    """One update from the mean over all rows. The gradient of each row is truncated at the window in which the row
+    ends."""
     batch = batch_of(facts)
     loss, weights, phases = after_a_step(tbptt(pool(Recipe(), how=how), window=4), build, facts, batch)
     built = live_of(sgd(Recipe(), lr=0.5), build, facts)
@@ -139,8 +140,8 @@ def test_of_a_whole_sequence_gradients_stop_where_the_last_window_begins(facts, 
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
-def test_windows_run_where_forward_was_wrapped(monkeypatch):
-    """What changes `forward` gets each window; here autocast."""
+def test_windows_use_the_wrapped_forward(monkeypatch):
+    """Optimizations that wrap `forward` apply to each window; here autocast."""
     monkeypatch.setattr(autocast, "cpu_has_bfloat16", lambda: True)
     seen = []
 
@@ -156,7 +157,7 @@ def test_windows_run_where_forward_was_wrapped(monkeypatch):
     assert seen == [((2, 4, 64), True, False), ((2, 4, 64), True, False), ((2, 2, 64), True, True)]
 
 
-def test_truncation_is_for_one_direction_and_a_state_that_is_handed_on(catalog):
+def test_truncation_requires_one_direction_and_a_carried_state(catalog):
     with pytest.raises(UserError, match="tbptt needs carry, which transformer does not offer"):
         verify_level({**base("lstm"), "model": "transformer"}, {"use": ["tbptt"]}, catalog=catalog)
     finding = verify_level(base("lstm", bidirectional=True), {"use": ["tbptt"]}, catalog=catalog)
@@ -181,7 +182,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("kind", EXPECTED)
 @pytest.mark.parametrize("warm_up", [0, 4])
-def test_rates_by_update(kind, warm_up):
+def test_schedules_give_the_rate_of_each_update(kind, warm_up):
     recipe = schedule(adam(Recipe(), lr=0.02), kind=kind, warm_up=warm_up, total=16, final=0.1)
     built, rates = live_of(recipe, gru, TASKS[0], torch.float32), []
     for _ in range(20):
@@ -231,8 +232,8 @@ def test_a_schedule_changes_the_update(catalog):
 
 
 @pytest.mark.parametrize("facts", TASKS, ids=lambda facts: facts.task)
-def test_dropout_acts_on_what_is_read_while_training(facts):
-    """Dropped elements are zero, the others grow; evaluation is the plain model's."""
+def test_dropout_acts_in_training_only(facts):
+    """Dropped elements are zero and the others are scaled up. Evaluation equals the model without dropout."""
     recipe = dropout(Recipe(), features=0.25, embedding=0.5)
     model, plain = live_of(recipe, gru, facts).model, live_of(Recipe(), gru, facts).model
     batch = batch_of(facts, sizes=[40] * 8)
@@ -249,7 +250,7 @@ def test_dropout_acts_on_what_is_read_while_training(facts):
     assert torch.equal(model.predict(batch), plain.predict(batch))
 
 
-def test_dropout_is_another_model_and_wants_a_share(catalog):
+def test_dropout_changes_the_model_and_validates_its_rate(catalog):
     for use in (["dropout"], ["from_scratch", {"name": "dropout", "embedding": 0.2}, "segment"]):
         finding = verify_level(base("lstm"), {"use": use}, catalog=catalog)
         assert (finding["outcome"], finding["changes"]) == ("ok", "model"), finding

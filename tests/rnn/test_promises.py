@@ -1,4 +1,4 @@
-"""Promises of sequence models: each has a model that breaks it, and all parts of this package keep theirs."""
+"""Promises of sequence models: a faulty model breaks each promise, and all parts of this package keep them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ sys.path.insert(0, str(FILE.parent))
 
 import sequence_faults  # noqa: E402
 
-#: One for all tests, because what a fresh process finds out about a plugin is cached by catalog.
+#: One for all tests, because results from fresh processes are cached by catalog.
 CATALOG = Catalog(load_plugins())
-#: A small dataset, to combine the other parts with, and what else some parts need.
+#: A small dataset for the other parts, and whatever else some parts need.
 LENGTHS = {"name": "lengths", "mean": 15, "examples": 256}
 USING = {"identity_rnn": [LENGTHS, {"name": "rnn", "nonlinearity": "relu"}]}
 #: Promises that need a fresh process for each part. They are tested in the slow test.

@@ -1,4 +1,4 @@
-"""Readouts against each row alone: what is valid decides, and pads have no say."""
+"""Readouts of padded batches equal those of single rows: padding has no influence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def made(bidirectional: bool):
 
 @pytest.mark.parametrize("how", ALONE)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_pooled_rows_and_their_gradients_are_what_they_are_alone(how, bidirectional, batch):
+def test_pooled_rows_and_gradients_equal_single_rows(how, bidirectional, batch):
     model = made(bidirectional)
     readout = pool(Recipe(), how=how).seam("model.readout", type(model).readout)
     outputs, final, _ = model.run(batch)
@@ -78,7 +78,7 @@ def test_of_one_direction_the_last_step_is_the_last(catalog):
 
 
 @pytest.mark.parametrize("part", [pool, last_step, last_naive])
-def test_where_each_step_is_asked_there_is_no_readout_to_change(part):
+def test_readouts_need_one_label_per_sequence(part):
     model = lstm(SequenceFacts(50, 3, task="steps"), hidden_size=H)
     with pytest.raises(ValueError, match="this dataset has a label per step"):
         part(Recipe().as_used_by(part.__name__)).seam("init", lambda model: None)(model)

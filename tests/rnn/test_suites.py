@@ -1,4 +1,4 @@
-"""The suites that come with the project."""
+"""The suites of this project plan, and the smoke suite gives verdicts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_each_suite_is_fine_and_has_a_reading_beside_it(suite, catalog):
+def test_each_suite_plans_and_has_a_description(suite, catalog):
     for preset in (None, *(yaml.safe_load(suite.read_text()).get("presets") or {})):
         assert make_plan(load_suite(suite, catalog, preset=preset), catalog).blocks
     reading = suite.with_suffix(".md").read_text()
@@ -49,7 +49,7 @@ def test_the_schema_for_editors_is_current():
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_each_suite_keeps_to_both_schemas(suite, schemas):
+def test_each_suite_passes_both_schemas(suite, schemas):
     source = read_file(suite)[1]
     for schema in schemas:
         jsonschema.validate(source.value, schema)
@@ -67,8 +67,8 @@ def test_a_misspelt_parameter_of_the_real_parts_is_refused(schemas):
         jsonschema.validate(suite, with_parts)
 
 
-def test_the_smoke_suite_ends_in_real_verdicts(tmp_path):
-    """Which verdict is the machine's business; that there is one, from five processes, is ours."""
+def test_smoke_suite_has_verdicts_from_five_processes(tmp_path):
+    """The verdict depends on the machine. The test requires that there is one, from five processes."""
     fields = {"seconds": "50 ms", "warm_up": "20 ms", "budget": "2 s", "batches": "2"}
     quickly = [word for name, value in fields.items() for word in ("--set", f"measure.speed.{name}={value}")]
     done = harness("run", SUITES / "smoke.yaml", "--json", *quickly, cwd=tmp_path)

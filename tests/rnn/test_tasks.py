@@ -1,4 +1,4 @@
-"""Datasets with features, numbers to predict and classes of steps: drawn as their papers say, and trained on."""
+"""Synthetic tasks with features, numeric targets and step labels: generation as in their papers, and training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def everything(data) -> list:
 
 
 def refused(dataset: str, catalog) -> str:
-    """What the plan says of a suite with this dataset."""
+    """The error message for a suite with this dataset."""
     with pytest.raises(UserError) as caught:
         make_plan(read(SUITE.replace("DATASET", dataset)), catalog)
     return str(caught.value)
@@ -112,27 +112,27 @@ def test_copying(ask):
 
 
 @pytest.mark.parametrize(("ask", "loss"), [("all", 10 * math.log(8) / 50), ("answer", math.log(8))])
-def test_a_net_without_memory_copies_nothing(ask, loss):
-    """Sure of the blanks, and of nothing beyond: the paper's baseline."""
+def test_memoryless_model_copies_nothing(ask, loss):
+    """A model that predicts only the blanks: the paper's baseline."""
     data = copy_memory(lag=30, examples=50, test_examples=20, ask=ask)
     batch = collate(data.test)
     logits = torch.full((20, 50, 9), -1e4)
     logits[:, :40, 0] = 0
     logits[:, 40:, 1:] = 0
     assert float(lstm(data.facts).criterion(logits, batch.labels)) == pytest.approx(loss, rel=1e-5)
-    assert data.scores["step_accuracy"](logits, batch).shape == (200,)  # blanks do not count, whatever was asked
+    assert data.scores["step_accuracy"](logits, batch).shape == (200,)  # blanks do not count
     logits[3:5, torch.arange(40, 50), 1:] -= 1e3
     for row in range(20):
         right = 10 if row != 4 else 9
         for step in range(40, 40 + right):
             logits[row, step, batch.tokens[row, step - 40] - 1] = 9
-    logits[4, 49, 0] = 9  # one symbol of one row is taken for a blank
+    logits[4, 49, 0] = 9  # one symbol of one row is predicted as a blank
     assert data.scores["step_accuracy"](logits, batch).mean() == pytest.approx(199 / 200)
     assert data.scores["whole"](logits, batch).tolist() == [1.0] * 4 + [0.0] + [1.0] * 15
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_seed_is_a_data_set(name, catalog):
+def test_seed_determines_the_dataset(name, catalog):
     code = {"adding": adding, "copy_memory": copy_memory}[name]
     one, same, other = (collate(everything(code(**SMALL[name], seed=seed))) for seed in (1, 1, 2))
     assert torch.equal(one.tokens, same.tokens)
@@ -171,7 +171,7 @@ def test_pads_of_features_and_of_step_labels():
 )
 def test_optimizations_keep_their_promises(name, model, level, catalog):
     if name == "copy_memory" and level == {"use": ["last_naive"]}:
-        level = {"use": ["bucket"]}  # where steps are asked about, nothing is read of the whole
+        level = {"use": ["bucket"]}  # with labels for steps, there is no readout
     base = {
         "model": {"name": model, "hidden_size": 8, "embedding_size": 4, "num_layers": 2, "bidirectional": True},
         "dataset": {"name": name, "batch_size": 8, **SMALL[name]},
@@ -193,7 +193,7 @@ def test_optimizations_keep_their_promises(name, model, level, catalog):
         ("{name: copy_memory, test_examples: 0}", "test_examples = 0: each must be at least 1."),
     ],
 )
-def test_what_cannot_be_drawn(dataset, message, catalog):
+def test_impossible_parameters_are_refused(dataset, message, catalog):
     assert re.match(r"suite.yaml:\d+:\d+: dataset \w+ \(plugin", said := refused(dataset, catalog))
     assert message in said
 

@@ -1,4 +1,4 @@
-"""The Transformer against each row alone and against its own equations. In float64."""
+"""The Transformer against single rows and against its equations, in float64."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def close(ours, theirs, bound=1e-12):
 @pytest.mark.parametrize("facts", [CLASSES, STEPS])
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("pooling", ["mean", "max", "last", "first"])
-def test_padded_rows_are_what_they_are_alone(facts, norm_first, pooling):
-    """Outputs, predictions and gradients; and torch's inference path computes what training does."""
+def test_padded_rows_equal_single_rows(facts, norm_first, pooling):
+    """Outputs, predictions and gradients; torch's inference path gives the same results as training."""
     model = transformer(facts, norm_first=norm_first, pooling=pooling, **SMALL)
     batch = batch_of(facts)
     valid = torch.arange(batch.tokens.shape[1]) < batch.lengths[:, None]
@@ -58,17 +58,17 @@ def test_padded_rows_are_what_they_are_alone(facts, norm_first, pooling):
 
 @pytest.mark.parametrize("causal", [None, True, False])
 @pytest.mark.parametrize("facts", [CLASSES, STEPS])
-def test_where_steps_are_asked_no_step_sees_a_later_one(facts, causal):
+def test_step_outputs_are_causal(facts, causal):
     model = transformer(facts, causal=causal, **SMALL)
     x = torch.randn(2, 7, facts.features or 12, requires_grad=True)
-    for ends in (torch.tensor([7, 5]), torch.tensor([7, 7])):  # with a mask for pads, and without
+    for ends in (torch.tensor([7, 5]), torch.tensor([7, 7])):  # with and without a padding mask
         outputs, _, _ = model.core(x, ends)
         (seen,) = torch.autograd.grad(outputs[:, 3].sin().sum(), x)
         assert seen[:, :4].abs().amin((0, 2)).min() > 0
         assert bool(seen[:, 4:].any()) is not (facts.task == "steps" if causal is None else causal)
 
 
-def test_positions_are_the_papers():
+def test_positions_agree_with_the_paper():
     found = positions(600, torch.zeros(1, 1, 5))
     assert found.shape == (600, 5)
     for step, feature in ((0, 0), (3, 1), (599, 2), (599, 3), (17, 4)):
@@ -76,7 +76,7 @@ def test_positions_are_the_papers():
         assert close(found[step, feature], (angle.sin(), angle.cos())[feature % 2])
 
 
-def test_layers_are_drawn_each_for_itself():
+def test_layers_have_different_initial_weights():
     first, second = transformer(CLASSES, **SMALL).encoder.layers.layers
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
     assert not second.self_attn.out_proj.bias.any()
@@ -84,7 +84,7 @@ def test_layers_are_drawn_each_for_itself():
         assert float(ours.detach().std()) == pytest.approx(float(theirs.detach().std()), rel=0.4)
 
 
-def test_unlabelled_pads_leave_the_loss_alone():
+def test_unlabelled_padding_does_not_change_the_loss():
     model = transformer(STEPS, **SMALL)
     batch = batch_of(STEPS)
     labels = torch.nn.functional.pad(batch.labels, (0, 4), value=NO_LABEL)
@@ -105,12 +105,12 @@ BASE = {
 
 
 @pytest.mark.parametrize("use", [[{"name": "pad_to", "length": 45}], ["bucket"]])
-def test_pads_and_order_leave_it_alone(use, catalog):
+def test_padding_and_order_do_not_change_the_result(use, catalog):
     torch.set_default_dtype(torch.float32)
     assert_promises(BASE, {"use": use}, catalog=catalog)
 
 
-def test_it_cannot_be_packed_and_is_another_model(catalog):
+def test_transformer_rejects_packing_and_is_a_different_model(catalog):
     torch.set_default_dtype(torch.float32)
     with pytest.raises(UserError, match="pack needs packable, which transformer does not offer"):
         verify_level(BASE, {"use": ["pack"]}, catalog=catalog)

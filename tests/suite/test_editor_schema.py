@@ -1,4 +1,4 @@
-"""The schema for editors: what it lets through and what it refuses, by itself and with the parts that are installed."""
+"""The JSON Schema for editors: which suites it accepts and rejects, with and without installed parts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def provide_models():
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    """With the toy, whose parts all have names that nobody else has."""
+    """The JSON Schema with the parts of the toy, which have unique names."""
     return schema_with_parts(Catalog(load_plugins([TOY])))[0]
 
 
@@ -63,7 +63,7 @@ def changed(*path: str, to: Any) -> dict[str, Any]:
     return suite
 
 
-def test_a_good_suite_passes_both(made):
+def test_valid_suite_passes_both_schemas(made):
     assert complaints(json_schema(core_catalog()), values()) == []
     assert complaints(made, values()) == []
 
@@ -86,7 +86,7 @@ def test_a_good_suite_passes_both(made):
         (("axes", "more"), {"path": "dataset.batch_size", "values": [1, 2]}),
     ],
 )
-def test_what_the_harness_reads_passes_both(made, path, value):
+def test_accepted_suites_pass_both_schemas(made, path, value):
     suite = changed(*path, to=value)
     parse_suite(read_text(json.dumps(suite), "suite.yaml"), "suite", "", toy_catalog())
     assert complaints(json_schema(core_catalog()), suite) == []
@@ -107,7 +107,7 @@ def test_what_the_harness_reads_passes_both(made, path, value):
         (("axes", "more"), {"path": "model.hiden_size", "values": [1, 2]}, "$.axes.more"),
     ],
 )
-def test_a_misspelt_part_or_parameter_is_refused_with_the_parts(made, path, value, where):
+def test_misspelt_part_or_parameter_is_refused_by_the_schema_with_parts(made, path, value, where):
     suite = changed(*path, to=value)
     assert complaints(json_schema(core_catalog()), suite) == [], "which parts there are is not known without them"
     assert complaints(made, suite) == [where]
@@ -116,7 +116,7 @@ def test_a_misspelt_part_or_parameter_is_refused_with_the_parts(made, path, valu
 @pytest.mark.parametrize(
     "path", [("mesure",), ("measure", "sped"), ("axes", "what", "plain", "models"), ("base", "sed")]
 )
-def test_a_misspelt_field_is_refused_by_both(made, path):
+def test_misspelt_field_is_refused_by_both_schemas(made, path):
     suite = changed("axes", "what", "plain", to={}) if "plain" in path else values()
     inside = suite
     for key in path[:-1]:
@@ -126,7 +126,7 @@ def test_a_misspelt_field_is_refused_by_both(made, path):
     assert complaints(made, suite)
 
 
-def test_editors_are_told_types_defaults_and_meanings(tmp_path):
+def test_schema_has_types_defaults_and_descriptions(tmp_path):
     (tmp_path / "my_schema_parts.py").write_text(PARTS)
     schema, problems = schema_with_parts(Catalog(load_plugins([tmp_path / "my_schema_parts.py"])))
     assert len(problems) == 1
@@ -149,7 +149,7 @@ def test_editors_are_told_types_defaults_and_meanings(tmp_path):
         assert complaints(schema, changed("base", "model", to=form)) != ["$.base.model"]
 
 
-def test_without_any_parts_any_name_will_do():
+def test_schema_without_parts_accepts_any_name():
     catalog = Catalog(load_plugins())
     for kind in (Model, Dataset, Optimization):
         catalog._entries[kind.kind].clear()
@@ -157,7 +157,7 @@ def test_without_any_parts_any_name_will_do():
     assert complaints(schema, values()) == []
 
 
-def test_the_verb_writes_it_and_says_which_line_names_it(tmp_path, capsys):
+def test_command_writes_the_schema_and_prints_the_modeline(tmp_path, capsys):
     from click.testing import CliRunner
 
     from harness.cli.app import cli

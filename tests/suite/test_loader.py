@@ -1,3 +1,5 @@
+"""Parsing of suites: fields, axes, designs, --set, and error messages with their places."""
+
 from __future__ import annotations
 
 import json
@@ -17,7 +19,7 @@ def complaints(text: str, *settings: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_the_form_of_a_suite():
+def test_valid_suite_is_parsed():
     suite = read(SUITE)
     assert suite.axis == "what"
     assert [a.path for a in suite.base] == [
@@ -38,13 +40,13 @@ def test_the_form_of_a_suite():
         ("{speed: {of: inference}, memory: {of: [train, train]}}", ("train",)),
     ],
 )
-def test_memory_and_cost_are_of_what_speed_is_of(measure, modes):
+def test_memory_and_cost_have_the_modes_of_speed(measure, modes):
     text = SUITE[: SUITE.index("measure:")]
     assert read(f"{text}measure: {measure}").measures.kinds["memory"]["of"] == list(modes)
     assert read(f"{text}measure: {measure.replace('memory', 'cost')}").measures.kinds["cost"]["of"] == list(modes)
 
 
-def test_every_mistake_at_once_with_its_place():
+def test_every_error_is_reported_at_once_with_its_place():
     text = """question: q
 base: {model: linear, dataset: points, us: [descent]}
 axes:
@@ -89,7 +91,7 @@ mesure: {}
         (("question: Does the toy work?", ""), "the suite lacks 'question'."),
     ],
 )  # fmt: skip
-def test_mistakes(change, message):
+def test_errors(change, message):
     assert change[0] in SUITE
     text = SUITE.replace(*change)
     if "path:" in change[1]:
@@ -97,13 +99,13 @@ def test_mistakes(change, message):
     assert any(message in line for line in complaints(text)), complaints(text)
 
 
-def test_not_a_mapping():
+def test_suite_must_be_a_mapping():
     assert complaints("- a\n- b") == [
         "suite.yaml:1:1: expected a mapping. docs/suites.md explains what a suite contains."
     ]
 
 
-def test_a_path_axis_names_its_levels_by_their_values():
+def test_path_axis_names_levels_by_value():
     text = SUITE.replace("compare:", "  rate: {path: use.descent.lr, values: [0.01, 1e-3, on]}\ncompare:")
     suite = read(text)
     assert list(suite.axes["rate"]) == ["0.01", "0.001", "on"]
@@ -111,7 +113,7 @@ def test_a_path_axis_names_its_levels_by_their_values():
     assert [(a.path, a.value) for a in first] == [(("use", "descent"), PRESENT), (("use", "descent", "lr"), 0.01)]
 
 
-def test_where_and_skip_take_numbers_and_lists():
+def test_where_and_skip_accept_numbers_and_lists():
     text = SUITE.replace("compare:", "  rate: {path: use.descent.lr, values: [1, 2, 3]}\ncompare:").replace(
         "measure:", "skip: [{rate: [1, 2], because: few}]\nmeasure:"
     )
@@ -143,7 +145,7 @@ def test_set_overrides_any_field(setting, path, expected):
     assert str(found[path].where).startswith("--set")
 
 
-def test_set_says_where_it_went_wrong():
+def test_set_errors_name_the_option():
     assert complaints(SUITE, "base.modl=mlp") == [
         "--set base.modl=mlp: there is no field 'modl' here. Did you mean model?"
     ]
@@ -188,12 +190,12 @@ def test_a_design_needs_no_compare_and_names_its_factors():
     assert read(SUITE).design == read(SUITE + "design: grid").design == "grid"
 
 
-def test_the_effect_a_claim_names_is_one_whatever_the_order():
+def test_effect_of_a_claim_ignores_factor_order():
     claims = "claims: [{says: s, effect: bias x clipping, expect: lower}, {says: s, effect: bias, expect: lower}]"
     assert [claim.level for claim in read(ABLATION + claims).claims] == ["clipping x bias", "bias"]
 
 
-def test_all_mistakes_in_a_design_at_once():
+def test_all_errors_of_a_design_are_reported_at_once():
     text = (
         ABLATION.replace("[bias, clipping]", "[bias, clpping, bias, size]")
         + """
@@ -236,7 +238,7 @@ claims:
         (("bias:", "a+b:"), "suite.yaml:6:3: a factor cannot be named 'a+b'"),
     ],
 )  # fmt: skip
-def test_mistakes_in_a_design(change, message):
+def test_errors_in_a_design(change, message):
     assert change[0] in ABLATION
     text = ABLATION.replace(*change)
     for name in ("all", "a+b"):

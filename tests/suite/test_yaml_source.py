@@ -1,3 +1,5 @@
+"""The YAML reader: scalars, keys, limits, and the places of values."""
+
 from __future__ import annotations
 
 import math
@@ -28,7 +30,7 @@ def test_scalars_by_the_core_schema_of_yaml_1_2(text, expected):
     assert type(value(f"a: {text}")["a"]) is type(expected)
 
 
-def test_keys_stay_text():
+def test_keys_are_strings():
     assert value("{on: 1, 64: 2, 1e-3: 3, null: 4}") == {"on": 1, "64": 2, "1e-3": 3, "null": 4}
 
 
@@ -55,13 +57,13 @@ def test_keys_stay_text():
         ("# only a comment", "is empty."),
     ],
 )
-def test_what_is_refused_and_where(text, message):
+def test_invalid_yaml_is_refused_with_its_place(text, message):
     with pytest.raises(UserError) as caught:
         value(text)
     assert message in str(caught.value)
 
 
-def test_aliases_are_bounded():
+def test_aliases_are_limited():
     bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
     for before, name in zip("abcdef", "bcdefg", strict=True):
         bomb += f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n"
@@ -70,7 +72,7 @@ def test_aliases_are_bounded():
     assert value("a: &a [1]\nb: *a") == {"a": [1], "b": [1]}
 
 
-def test_deep_nesting_is_a_sentence():
+def test_deep_nesting_is_an_error():
     with pytest.raises(UserError):
         value("[" * 5000 + "]" * 5000)
 
@@ -82,7 +84,7 @@ def test_places_of_values_and_keys():
     assert str(source.place(("a", "bc", 7, "no"))) == "f.yaml:2:7"
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_unreadable_files_are_errors(tmp_path):
     (tmp_path / "packing.yaml").write_text("a: 1")
     with pytest.raises(UserError, match=r"file not found\. Did you mean .*packing.yaml"):
         read_file(tmp_path / "pakcing.yaml")

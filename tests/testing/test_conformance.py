@@ -59,7 +59,7 @@ def test_each_fault_is_found(catalog, promise, part, words):
 
 def test_every_promise_of_the_core_has_its_fault(catalog):
     core = {name for name, entry in catalog.entries(Promise).items() if entry.plugin == "rnn-harness"}
-    # The faults of these two are packages: see below.
+    # The faults of these two are packages, see below.
     assert core - faults.FAULTS.keys() == {"torch-free-plugin", "torch-free-code"}
     assert not faults.FAULTS.keys() - core
 
@@ -81,7 +81,7 @@ def test_parts_without_a_fault_keep_all_promises(catalog, part):
 
 
 def package(folder: Path, name: str, text: str) -> None:
-    """A distribution that looks installed to Python."""
+    """A distribution that looks installed."""
     (folder / f"{name}.py").write_text(text)
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
@@ -103,7 +103,7 @@ def test_imports_of_torch_are_found(tmp_path, monkeypatch):
     package(tmp_path, "light", PLUGIN.format(name="light", imports="", module="harness.analysis.metrics"))
     package(tmp_path, "heavy", PLUGIN.format(name="heavy", imports="import torch", module="heavy_code"))
     (tmp_path / "heavy_code.py").write_text("import torch\nfrom harness.analysis.metrics import step_time\n")
-    (tmp_path / "torch.py").write_text("")  # fresh processes import this one, which takes no seconds
+    (tmp_path / "torch.py").write_text("")  # fresh processes import this empty module instead of torch
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", with_path(tmp_path))
     catalog = Catalog(load_plugins())
@@ -121,7 +121,7 @@ def test_a_promise_that_cannot_be_tested_does_not_fail(catalog):
         case.check()
 
 
-def test_a_wrong_name_is_reported(catalog):
+def test_unknown_name_is_reported(catalog):
     with pytest.raises(UserError, match="Did you mean gradients"):
         cases("linear", catalog=catalog, only=["gradient"])
     with pytest.raises(UserError, match="linear"):
@@ -144,7 +144,7 @@ def test_conform_prints_each_result(tmp_path, monkeypatch):
     done = conform("apart", "--only", "batches", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["outcome"] == "passed"
-    assert conform("apart", "--only", "gradients").returncode == 2  # not a promise of datasets
+    assert conform("apart", "--only", "gradients").returncode == 2  # this is not a promise of datasets
 
 
 def test_the_kit_under_pytest(tmp_path):

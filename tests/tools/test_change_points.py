@@ -1,4 +1,4 @@
-"""Changes in a sequence are found where they are, and seldom where there is none."""
+"""Change points in a sequence of runs are located, and false alarms are rare."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 
 from harness.tools.comparison.change_points import FEWEST, find_changes, likelihood_gains
 
-#: What a run's five processes show of its own scatter, and what is assumed of the scatter of runs.
+#: The scatter that the five processes of a run show, and the assumed scatter between runs.
 WITHIN, ASSUMED = 0.006, 0.004
 
 
 def sequence(random: np.random.Generator, means, between: float) -> tuple[list[float], list[float]]:
-    """Runs around these means, as a history reads them: five processes each, and variances from those."""
+    """Runs with these means, as a history reads them: five processes each, and their variances."""
     processes = np.asarray(means)[:, None] + random.normal(0, WITHIN, (len(means), 5))
     values = processes.mean(axis=1) + random.normal(0, between, len(means))
     own = processes.var(axis=1, ddof=1) / 5
@@ -21,15 +21,15 @@ def sequence(random: np.random.Generator, means, between: float) -> tuple[list[f
 
 @pytest.mark.parametrize("between", [0.0, 0.004, 0.012], ids=["runs agree", "as assumed", "three times that"])
 @pytest.mark.parametrize("n", [4, 6, 10, 20])
-def test_of_sequences_without_a_change_at_most_one_in_twenty_has_one(n, between):
-    """Also where runs scatter three times as much as is assumed. Of 200 at 5 %, 18 or more are met once in 100."""
+def test_false_alarms_are_at_most_one_in_twenty(n, between):
+    """Even if runs scatter three times as much as assumed. At 5 %, 18 or more of 200 have a probability of 1 %."""
     random = np.random.default_rng(n)
     alarms = sum(bool(find_changes(*sequence(random, np.zeros(n), between)).points) for _ in range(200))
     assert alarms <= 17
 
 
 @pytest.mark.parametrize(("n", "least"), [(6, 40), (10, 70), (20, 85)])
-def test_two_percent_are_found_where_they_are(n, least):
+def test_change_of_two_percent_is_located(n, least):
     random = np.random.default_rng(n)
     means = [0.0] * (n // 2) + [0.02] * (n - n // 2)
     found = [find_changes(*sequence(random, means, 0.004)) for _ in range(100)]
@@ -52,21 +52,21 @@ def test_several_changes_are_found_in_order():
 
 
 @pytest.mark.parametrize("at", [0, 5, 11])
-def test_one_run_alone_is_no_change(at):
+def test_single_run_is_no_change(at):
     values = [0.001 * (-1) ** i for i in range(12)]
     for size in (0.02, 0.1, 10.0):
         values[at] += size
         assert not find_changes(values, [0.005**2] * 12).points
 
 
-def test_a_change_is_called_from_its_second_run_on():
+def test_change_is_reported_from_its_second_run_on():
     values = [0.001 * (-1) ** i for i in range(10)]
     assert not find_changes([*values, 0.05], [0.004**2] * 11).points
     (point,) = find_changes([*values, 0.05, 0.05], [0.004**2] * 12).points
     assert point.position == 10
 
 
-def test_a_noisy_run_weighs_less():
+def test_noisy_run_has_less_weight():
     values, variances = [0.0] * 6 + [0.3] * 2, [0.004**2] * 6 + [0.4**2] * 2
     assert not find_changes(values, variances).points
     assert find_changes(values, [0.004**2] * 8).points
@@ -80,7 +80,7 @@ def test_short_and_empty_sequences_have_none():
         assert len(found.segments) == (n > 0)
 
 
-def test_the_same_sequence_gives_the_same_answer_and_scatter_beyond_what_is_known_is_told():
+def test_result_is_deterministic_and_extra_scatter_is_reported():
     random = np.random.default_rng(1)
     values, variances = sequence(random, np.zeros(20), 0.03)
     assert find_changes(values, variances) == find_changes(values, variances)
@@ -88,7 +88,7 @@ def test_the_same_sequence_gives_the_same_answer_and_scatter_beyond_what_is_know
     assert find_changes([0.0] * 20, variances).scale == 1.0
 
 
-def test_a_variance_of_nothing_is_refused():
+def test_zero_variance_is_refused():
     with pytest.raises(ValueError, match="variance above 0"):
         find_changes([1.0, 2.0], [0.0, 1.0])
     with pytest.raises(ValueError, match="variance above 0"):

@@ -1,4 +1,4 @@
-"""The commands compare and history."""
+"""The commands ``compare`` and ``history``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def files(folder: Path) -> list[tuple[str, float]]:
     return sorted((str(path), path.stat().st_mtime) for path in folder.rglob("*"))
 
 
-def test_compare_says_what_got_slower_and_only_the_gate_fails(here):
+def test_compare_reports_slower_levels_and_only_the_gate_fails(here):
     before = files(here)
     done = harness("compare", "results/made/run0", "results/made/run2", cwd=here)
     assert done.returncode == 0, done.stderr
@@ -45,7 +45,7 @@ def test_runs_are_named_by_their_suites(here):
     assert harness("compare", "made~1", "made", "--results", "elsewhere", "--gate", cwd=here).returncode == 1
 
 
-def test_the_gate_s_other_codes(here):
+def test_gate_exit_codes(here):
     from dataclasses import replace
 
     from made_runs import TWO, failure, timed
@@ -72,7 +72,7 @@ def test_the_gate_s_other_codes(here):
     assert harness("compare", "results/made/run0", other, cwd=here).returncode == 0
 
 
-def test_mistakes_are_exit_code_2_with_what_to_do(here):
+def test_errors_are_exit_code_2_with_a_fix(here):
     for arguments, words in (
         (("made", "latest"), "A and B are the same run. NAME~1 is the run before the latest one."),
         (("mad", "latest"), "there is no run of 'mad' in it. Did you mean made?"),

@@ -1,18 +1,16 @@
-"""Two runs with known differences, through everything that compares them."""
+"""Comparison of two runs with known differences: verdicts, flags, claims and the gate."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from made import SPEC, block, learning_block, runs
-from made_runs import FACTS, TWO, failure, plan, timed
+from made import SPEC, block
+from made_runs import FACTS, TWO, failure, timed
 
 from harness.analysis.stats import Estimate
-from harness.builtin.memory import Memory
 from harness.errors import UserError
 from harness.records.plan import Block, Claim, Trial
-from harness.records.record import Record
 from harness.records.settings import Measures, Speed
 from harness.tools.comparison.comparison import ComparisonOptions, compare_runs, to_json
 from harness.tools.comparison.gate import Gate, gate_of
@@ -21,33 +19,13 @@ from harness.tools.comparison.tables import comparison_sections
 from harness.tools.comparison.times import EarlierRuns, coordinates_of
 
 
-@pytest.fixture
-def side(catalog):
-    def make(records, *blocks: Block, facts=FACTS, name="run", claims=(), **more) -> RunData:
-        return RunData.of(name, facts, plan(*blocks, claims=claims, **more), records, catalog)
-
-    return make
-
-
-@pytest.fixture
-def run_of(side):
-    """A run of one block in which `other` takes `ratio` times as long as `plain`."""
-
-    def make(ratio: float, seed: int, made: Block = TWO, facts=FACTS, **more) -> RunData:
-        return side(
-            timed(made, {trial.level: ratio for trial in made.trials[1:]}, seed=seed, **more), made, facts=facts
-        )
-
-    return make
-
-
-def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **asked) -> tuple[list[tuple[str, str]], Gate]:
+def outcome(a: RunData, b: RunData, past: EarlierRuns | None = None, **options) -> tuple[list[tuple[str, str]], Gate]:
     """Level and verdict of each ratio, and the gate."""
-    comparison = compare_runs(a, b, ComparisonOptions(**asked), past)
+    comparison = compare_runs(a, b, ComparisonOptions(**options), past)
     return [(change.level, change.verdict) for change in comparison.ratios], gate_of(comparison)
 
 
-def test_equal_runs_are_fine(run_of):
+def test_equal_runs_pass_the_gate(run_of):
     verdicts, answer = outcome(run_of(1.1, 1), run_of(1.1, 2))
     assert verdicts == [("other", "equivalent")]
     assert (answer.code, answer.worse, answer.open) == (0, (), ())
@@ -63,14 +41,14 @@ def test_five_percent_slower_fails_the_gate_and_faster_does_not(run_of):
     assert answer.code == 0
 
 
-def test_the_margin_is_the_smaller_one_of_the_suites_or_the_given_one(run_of):
+def test_margin_is_the_given_one_or_the_smaller_of_both_suites(run_of):
     wide = block("plain", "other", speed=Speed(margin=0.2))
     assert outcome(run_of(1.1, 1), run_of(1.155, 2, wide))[1].code == 1
     assert outcome(run_of(1.1, 1, wide), run_of(1.155, 2, wide))[1].code == 0
     assert outcome(run_of(1.1, 1), run_of(1.155, 2), margin=0.2)[1].code == 0
 
 
-def test_another_processor_is_flagged_and_leaves_the_gate_open_until_it_is_allowed(run_of):
+def test_different_processor_leaves_the_gate_open_unless_allowed(run_of):
     there = {**FACTS, "processor": "Made 2", "platform": "Linux 2"}
     a, b = run_of(1.1, 1), run_of(1.155, 2, facts=there)
     comparison = compare_runs(a, b, ComparisonOptions())
@@ -82,12 +60,12 @@ def test_another_processor_is_flagged_and_leaves_the_gate_open_until_it_is_allow
     comparison = compare_runs(a, b, ComparisonOptions(allowed=frozenset({"processor"})))
     assert comparison.ratios[0].flags == ()
     assert gate_of(comparison).code == 1
-    # the times are still of two kernels
+    # the operating systems still differ
     assert {change.verdict for change in comparison.times} == {"not comparable"}
 
 
 @pytest.mark.parametrize("fact", ["python", "torch", "git", "plugins"])
-def test_versions_are_shown_and_rule_out_nothing(run_of, fact):
+def test_different_versions_are_shown_and_stay_comparable(run_of, fact):
     values = {"git": {"commit": "b" * 40, "dirty": True}, "plugins": {"test": "1"}}
     comparison = compare_runs(
         run_of(1.1, 1), run_of(1.1, 2, facts={**FACTS, fact: values.get(fact, "9.9")}), ComparisonOptions()
@@ -100,7 +78,7 @@ def test_versions_are_shown_and_rule_out_nothing(run_of, fact):
 
 
 def changed(made: Block, level: str | None = None, **fields) -> Block:
-    """The block with one trial, or all of them, otherwise."""
+    """The block with one trial, or all of them, changed."""
     trials = tuple(replace(t, **fields) if level in (None, t.level) else t for t in made.trials)
     return replace(made, trials=trials)
 
@@ -116,7 +94,7 @@ def changed(made: Block, level: str | None = None, **fields) -> Block:
         ({"environment": {"MALLOC": "other"}}, "environment"),
     ],
 )
-def test_another_trial_is_not_comparable_and_the_field_is_named(run_of, fields, field):
+def test_different_trials_are_not_comparable(run_of, fields, field):
     a, b = run_of(1.1, 1), run_of(1.1, 2, changed(TWO, **fields))
     comparison = compare_runs(a, b, ComparisonOptions())
     (ratio,) = comparison.ratios
@@ -146,20 +124,20 @@ def test_a_version_of_a_plugin_is_shown(run_of):
     assert gate_of(comparison).code == 0
 
 
-def test_another_work_set_is_not_comparable_and_another_budget_is(run_of):
+def test_different_work_set_is_not_comparable_but_budget_is(run_of):
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(batches=4))))[1].code == 4
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(cache="cold"))))[1].code == 4
     assert outcome(run_of(1.1, 1), run_of(1.1, 2, block("plain", "other", speed=Speed(budget=4))))[1].code == 0
 
 
-def test_another_device_is_flagged(run_of):
+def test_different_device_is_flagged(run_of):
     comparison = compare_runs(run_of(1.1, 1), run_of(1.1, 2, changed(TWO, device="cuda")), ComparisonOptions())
     assert comparison.ratios[0].flags == ("other machine",)
     assert comparison.times[0].verdict == "not comparable"
     assert gate_of(comparison).code == 4
 
 
-def test_what_failed_in_b_comes_before_what_is_slower(side):
+def test_failure_in_b_takes_precedence_over_slower(side):
     three = block("plain", "other", "third")
     a = side(timed(three, {"other": 1.1, "third": 1.1}, seed=1), three)
     b = side([failure(three, "third"), *timed(three, {"other": 1.2}, seed=2)], three)
@@ -168,7 +146,7 @@ def test_what_failed_in_b_comes_before_what_is_slower(side):
     assert answer.code == 3
     assert answer.failed == ("all, third: failed in verify: it broke",)
     assert answer.worse
-    # asked for what did not fail, it is slower; and what failed in A alone leaves the question open
+    # With --only for a level that did not fail, it is slower. A failure in A alone leaves the gate undecided.
     assert outcome(a, b, only={"what": ["other"]})[1].code == 1
     verdicts, answer = outcome(b, a, only={"what": ["third"]})
     assert verdicts == [("third", "invalid")]
@@ -176,7 +154,7 @@ def test_what_failed_in_b_comes_before_what_is_slower(side):
     assert "in A: failed: it broke" in answer.open[0]
 
 
-def test_noise_is_undecided(run_of):
+def test_noisy_comparison_is_undecided(run_of):
     verdicts, answer = outcome(run_of(1.1, 1, noise=0.05), run_of(1.1, 2, noise=0.05))
     assert verdicts == [("other", "undecided")]
     assert answer.code == 4
@@ -184,7 +162,7 @@ def test_noise_is_undecided(run_of):
 
 
 def test_runs_far_apart_are_assumed_to_differ_by_more(run_of):
-    """And so are runs whose time is not known."""
+    """Runs without a known time are also assumed to be far apart."""
     now = compare_runs(run_of(1.1, 1), run_of(1.1, 2), ComparisonOptions()).ratios[0]
     for at in ("2030-01-02T00:00:00+00:00", "2030-01-01T00:00:00", ""):
         later = compare_runs(run_of(1.1, 1), run_of(1.1, 2, at=at), ComparisonOptions()).ratios[0]
@@ -199,7 +177,7 @@ def test_runs_far_apart_are_assumed_to_differ_by_more(run_of):
     assert (measured.verdict, measured.flags) == ("equivalent", ())
 
 
-def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
+def test_first_look_and_few_processes_are_undecided(run_of):
     quick = block("plain", "other", speed=Speed(quick=True))
     verdicts, answer = outcome(run_of(1.1, 1), run_of(1.5, 2, quick, processes=1))
     assert verdicts == [("other", "undecided")]
@@ -210,8 +188,8 @@ def test_a_first_look_and_too_few_processes_decide_nothing(run_of):
     assert answer.code == 4
 
 
-def test_if_one_run_needs_cpu_time_both_use_it(side):
-    """In A the core was shared by the variant alone, whose wall time is twice its CPU time."""
+def test_both_runs_use_cpu_time_if_one_needs_it(side):
+    """In A, only the variant shared its core: its wall time is twice its CPU time."""
     shared = timed(TWO, {"other": 1.1}, seed=1)
     for each in shared:
         each.data["wall"] = [2 * x if each.level == "other" else x for x in each.data["wall"]]
@@ -224,7 +202,7 @@ def test_if_one_run_needs_cpu_time_both_use_it(side):
     assert ratio.b == pytest.approx(1.1, abs=0.01)
 
 
-def test_an_answer_that_is_wrong_on_purpose_is_not_ranked(run_of):
+def test_declared_wrong_answer_is_unranked(run_of):
     wrong = changed(TWO, "other", changes="answer")
     verdicts, answer = outcome(run_of(1.1, 1, wrong), run_of(1.5, 2, wrong))
     assert verdicts == [("other", "unranked")]
@@ -232,7 +210,7 @@ def test_an_answer_that_is_wrong_on_purpose_is_not_ranked(run_of):
     assert answer.open == ("the two runs have nothing that can be compared",)
 
 
-def test_levels_and_contexts_that_only_one_run_has(side):
+def test_levels_and_contexts_of_one_run_are_listed(side):
     a_only, shared = replace(TWO, context={"cell": "a"}), replace(TWO, context={"cell": "b"})
     bigger = replace(block("plain", "other", "more"), context={"cell": "b"})
     b_only = replace(TWO, context={"cell": "c"})
@@ -249,7 +227,7 @@ def test_levels_and_contexts_that_only_one_run_has(side):
     assert gate_of(back).code == 4
 
 
-def test_another_question_leaves_nothing(side):
+def test_different_axis_or_context_leaves_nothing_to_compare(side):
     a = side(timed(TWO, {"other": 1.1}), TWO)
     b = side(timed(block("plain", "other"), {"other": 1.1}), block("plain", "other"))
     b = replace(b, plan=replace(b.plan, axis="something else"))
@@ -262,7 +240,7 @@ def test_another_question_leaves_nothing(side):
     assert answer.code == 4
 
 
-def test_what_one_run_does_not_time_is_missing(side):
+def test_mode_that_one_run_does_not_time_is_missing(side):
     both = block("plain", "other", speed=Speed(of=("train", "inference")))
     a = side(timed(both, {"other": 1.1}), both)
     b = side(timed(TWO, {"other": 1.1}, seed=1), TWO)
@@ -272,20 +250,20 @@ def test_what_one_run_does_not_time_is_missing(side):
     assert compare_runs(b, a, ComparisonOptions()).only_in_b == ("all · inference",)
 
 
-def test_mistakes_name_what_is_known(run_of):
+def test_errors_suggest_known_names(run_of):
     a, b = run_of(1.1, 1), run_of(1.1, 2)
-    for asked, words in (
+    for options, words in (
         ({"only": {"wath": ["x"]}}, "there is no axis named 'wath'. Did you mean what?"),
         ({"only": {"what": ["othre"]}}, "there is no level named 'othre'. Did you mean other?"),
         ({"metrics": ("step_tme",)}, "there is no metric named 'step_tme'. Did you mean step_time?"),
     ):
         with pytest.raises(UserError) as error:
-            compare_runs(a, b, ComparisonOptions(**asked))
+            compare_runs(a, b, ComparisonOptions(**options))
         assert words in str(error.value)
 
 
-def test_a_slower_one_of_many_may_be_chance(side):
-    """What is just clear alone is not so among twelve."""
+def test_one_slower_level_among_many_is_undecided(side):
+    """A difference that is barely significant alone is not significant among twelve."""
     names = [f"l{i:02}" for i in range(12)]
     many, two = block("plain", *names), block("plain", "l00")
     slow = {"l00": 1.0165}
@@ -303,7 +281,7 @@ def test_a_slower_one_of_many_may_be_chance(side):
 CLAIM = Claim("Other is slower", "other", "step_time", "higher", 0.05, "train", {}, "all", "ratio")
 
 
-def test_a_claim_that_held_and_fails_fails_the_gate(side):
+def test_changed_claims_decide_the_gate(side):
     def run(ratio: float, seed: int, claim: Claim = CLAIM, noise: float = 0.002, facts=FACTS) -> RunData:
         return side(timed(TWO, {"other": ratio}, seed=seed, noise=noise), TWO, claims=(claim,), facts=facts)
 
@@ -319,102 +297,16 @@ def test_a_claim_that_held_and_fails_fails_the_gate(side):
     assert answer(run(1.1, 1), run(1.06, 2, noise=0.03)) == ("holds, now undecided", 4)
     assert answer(run(1.06, 1, noise=0.03), run(1.02, 2)) == ("undecided, now fails", 4)
     assert answer(run(1.1, 1), run(1.02, 2, replace(CLAIM, by=0.01))) == ("the claim itself was changed", 4)
-    # what another version of the planner adds to a claim is no change of it
+    # fields that another version of the planner adds are no change of the claim
     assert answer(run(1.1, 1, replace(CLAIM, scale="")), run(1.1, 2)) == ("holds in both", 0)
-    # on another machine, it is no news of the code
+    # on a different machine, a change says nothing about the code
     assert answer(run(1.1, 1), run(1.02, 2, facts={**FACTS, "cores": 64})) == ("holds, now fails", 4)
     a, b = run(1.1, 1), side(timed(TWO, {"other": 1.1}), TWO)
     assert compare_runs(a, b, ComparisonOptions()).claims[0].change == "removed (was: holds)"
     assert compare_runs(b, a, ComparisonOptions()).claims[0].change == "new: holds"
 
 
-def learned(side, values, **settings):
-    made = learning_block("plain", "other", **{"margin": 0.01, "margin_of": "difference", **settings})
-    base = [0.5 + 0.01 * i for i in range(len(values))]
-    return side([*runs(made, "plain", close=base), *runs(made, "other", close=values)], made)
-
-
-SCORES = [0.60, 0.62, 0.61, 0.63, 0.64, 0.62]
-
-
-@pytest.mark.parametrize(
-    ("values", "verdict", "code"),
-    [
-        (SCORES, "same", 0),
-        ([score + 0.001 * (-1) ** i for i, score in enumerate(SCORES)], "equivalent", 0),
-        ([score - 0.05 + 0.002 * i for i, score in enumerate(SCORES)], "worse", 1),
-        ([score + 0.05 + 0.002 * i for i, score in enumerate(SCORES)], "better", 0),
-        ([score + 0.1 * (-1) ** i for i, score in enumerate(SCORES)], "undecided", 4),
-        (SCORES[:4], "insufficient", 4),
-    ],
-)
-def test_scores_are_paired_by_seed(side, values, verdict, code):
-    a, b = learned(side, SCORES), learned(side, values)
-    comparison = compare_runs(a, b, ComparisonOptions())
-    found = {change.level: change for change in comparison.scores}
-    assert found["other"].verdict == verdict
-    assert gate_of(comparison).code == code
-    if verdict != "insufficient":
-        assert found["plain"].verdict == "same"
-        assert found["plain"].a == pytest.approx(0.525)
-
-
-def test_other_seeds_are_two_samples(side):
-    made = learning_block("plain", "other", margin=0.01, margin_of="difference", seeds=tuple(range(12)), planned=12)
-
-    def under(numbers, less: float) -> RunData:
-        every = [*runs(made, "plain", close=[0.5] * 12), *runs(made, "other", close=[s - less for s in SCORES * 2])]
-        return side([each for each in every if each.data["seed"] in numbers], made)
-
-    comparison = compare_runs(under(range(6), 0.0), under(range(6, 12), 0.1), ComparisonOptions())
-    (other,) = [change for change in comparison.scores if change.level == "other"]
-    assert (other.verdict, other.flags) == ("worse", ("other seeds",))
-    assert other.size == pytest.approx(-0.1)
-    assert gate_of(comparison).code == 1
-
-
-def test_longer_training_is_another_question_and_trained_for_a_time_the_machine_is_part_of_it(side):
-    a = learned(side, SCORES)
-    assert compare_runs(a, learned(side, SCORES, steps=40), ComparisonOptions()).scores[0].verdict == "not comparable"
-    timed_ones = [learned(side, SCORES, steps=0, seconds=3.0) for _ in range(2)]
-    assert compare_runs(*timed_ones, ComparisonOptions()).scores[0].verdict == "same"
-    other = replace(timed_ones[1], facts={**FACTS, "processor": "Made 2"})
-    (score, *_) = compare_runs(timed_ones[0], other, ComparisonOptions()).scores
-    assert score.verdict == "not comparable"
-    assert "training ends after a time" in score.reason
-    # steps are steps on any machine
-    assert compare_runs(a, replace(a, facts=other.facts), ComparisonOptions()).scores[0].verdict == "same"
-
-
-def remembered(side, peak: int, kept: int = 100) -> RunData:
-    made = replace(TWO, measures=Measures.of(memory=Memory(of=("train",))))
-    data = {"parameters": 9, "peak": {"step": [peak]}, "kept": [kept], "counts": {}}
-    return side(
-        [
-            Record(made.id, level, level, "memory.train", "variant", 0, 1, "ok", "", data)
-            for level in ("plain", "other")
-        ],
-        made,
-    )  # fmt: skip
-
-
-def test_exact_amounts_are_the_same_or_not(side):
-    a = remembered(side, 1000)
-    comparison = compare_runs(a, remembered(side, 1010, kept=0), ComparisonOptions())
-    found = {(c.level, c.metric): c.verdict for c in comparison.amounts}
-    assert found["other", "peak_bytes"] == "more"
-    assert found["other", "parameters"] == "same"
-    assert found["other", "kept_bytes"] == "less"
-    assert gate_of(comparison).code == 0  # one percent is within the margin
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions())).code == 1
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(margin=0.05))).code == 0
-    assert gate_of(compare_runs(a, remembered(side, 1030), ComparisonOptions(metrics=("parameters",)))).code == 0
-    grown = gate_of(compare_runs(remembered(side, 1000, kept=0), a, ComparisonOptions()))
-    assert grown.code == 1
-    assert grown.worse[0] == "all · train · plain, kept_bytes: more, A has none"
-
-
-def test_in_a_design_the_combinations_are_compared(side):
+def test_combinations_of_a_design_are_compared(side):
     trials = [Trial(name, SPEC, SPEC, (), 1, 0, "cpu", name, "rounding", on=on) for name, on in
               (("all", ("a", "b")), ("all-a", ("b",)), ("all-b", ("a",)))]  # fmt: skip
     made = Block({}, tuple(trials), Measures.of(speed=Speed()))
@@ -428,8 +320,8 @@ def test_in_a_design_the_combinations_are_compared(side):
     assert {verdict for _, verdict in outcome(a, other)[0]} == {"not comparable"}
 
 
-def test_earlier_runs_say_how_much_runs_differ(run_of):
-    """Where runs are known to scatter by 3 %, five percent say nothing; and absolute times are judged by them."""
+def test_earlier_runs_determine_the_scatter(run_of):
+    """If earlier runs scatter by 3 %, a difference of 5 % is undecided. Absolute times are then judged, too."""
     a, b = run_of(1.1, 1), run_of(1.155, 2)
     where = coordinates_of({}, "other", "train")
     scattered = [Estimate(0.1 + 0.03 * (-1) ** i, 0.001, 4, 5) for i in range(8)]
@@ -443,7 +335,7 @@ def test_earlier_runs_say_how_much_runs_differ(run_of):
     assert gate_of(comparison).code == 1
 
 
-def test_everything_is_shown_and_is_plain_json(side, run_of):
+def test_comparison_has_all_sections_and_plain_json(side, run_of):
     import json
 
     strange = replace(TWO, context={"größe": "a | b, *c*"})

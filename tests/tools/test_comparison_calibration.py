@@ -1,5 +1,5 @@
-"""How often two runs of the same thing are called different, where a run gives something to its ratios that its own
-processes do not show. `python -m pytest -s` prints what docs/method.md says."""
+"""Error rates of comparisons between runs whose ratios scatter by more than their own processes show. `python -m pytest
+-s` prints the table in docs/method.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNS, PROCESSES, WITHIN = 400, 5, 0.006
 
 
 def pairs(between: float, planted: float = 0.0, ratio: float = 0.0) -> list[tuple[stats.Estimate, stats.Estimate]]:
-    """Two runs each: a ratio, the same or longer by what is planted, with scatter of runs and of processes."""
+    """Two runs each: a ratio, and the ratio times the planted change, with scatter between runs and processes."""
     random = np.random.default_rng(7)
     means = ratio + random.normal(0, between, (RUNS, 2, 1)) + np.array([[0.0], [np.log1p(planted)]])
     values = means + random.normal(0, WITHIN, (RUNS, 2, PROCESSES))
@@ -21,7 +21,7 @@ def pairs(between: float, planted: float = 0.0, ratio: float = 0.0) -> list[tupl
 
 
 def shares(between: float, planted: float, spread: Spread | None, ratio: float = 0.0) -> dict[str, float]:
-    """The share of each verdict, and how often the interval covers what is planted."""
+    """The share of each verdict, and how often the interval contains the planted change."""
     found: dict[str, float] = {"covers": 0.0}
     for a, b in pairs(between, planted, ratio):
         change = difference(a, b, spread or assumed_spread(a.mean))
@@ -33,29 +33,29 @@ def shares(between: float, planted: float, spread: Spread | None, ratio: float =
     return found
 
 
-def test_without_what_runs_differ_by_the_interval_is_too_narrow():
-    """Welch's interval alone is honest where runs do not differ, and only there."""
+def test_interval_without_run_to_run_scatter_is_too_narrow():
+    """Welch's interval alone covers only if there is no scatter between runs."""
     assert shares(0.0, 0.0, Spread(0.0))["covers"] > 0.92
     assert shares(0.003, 0.0, Spread(0.0))["covers"] < 0.90
     assert shares(0.005, 0.0, Spread(0.0))["covers"] < 0.75
 
 
 @pytest.mark.parametrize(("between", "ratio"), [(0.0, 0.0), (0.003, 0.0), (SPREAD_OF_EQUAL, 0.0), (0.012, 0.7)])
-def test_with_it_false_alarms_are_rare_and_the_interval_covers(between, ratio):
+def test_interval_with_run_to_run_scatter_covers(between, ratio):
     found = shares(between, 0.0, None, ratio)
     assert found["covers"] >= 0.93
     assert found.get("slower", 0.0) + found.get("faster", 0.0) <= 0.04
 
 
-def test_five_percent_are_found_and_never_called_equivalent():
+def test_five_percent_are_detected_and_never_equivalent():
     for between in (0.0, SPREAD_OF_EQUAL):
         found = shares(between, 0.05, None)
         assert found["slower"] >= 0.96
         assert not found.get("equivalent")
 
 
-def test_runs_that_scatter_more_than_assumed_need_a_history():
-    """With ten earlier runs the interval covers again; with the assumption alone it does not."""
+def test_more_scatter_than_assumed_needs_a_history():
+    """With ten earlier runs the interval covers again; with only the assumed scatter it does not."""
     between = 0.010
     assert shares(between, 0.0, None)["covers"] < 0.8
     random = np.random.default_rng(3)

@@ -1,4 +1,4 @@
-"""There is a field for everything that a run stores, and the docs say what each is."""
+"""Everything that a run stores is compared in some field, and docs/compare.md describes each field."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_field_is_filled_and_none_is_unknown():
         *fields_of_trial(TRIAL),
         *fields_of_measures(learning_block("a", "b", speed=Speed())),
     }
-    assert filled == set(BY_NAME) - {"kernel_path"}  # a profile shows it, and no plan
+    assert filled == set(BY_NAME) - {"kernel_path"}  # only a profile shows it
     assert len(BY_NAME) == len(FIELDS)
     for field in FIELDS:
         assert field.what.endswith(".")
@@ -70,7 +70,7 @@ def test_every_fact_of_a_real_machine_is_in_some_field():
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Trial)])
 def test_every_part_of_a_trial_is_compared(name):
-    """All that its id is hashed from, and more. Its place in the suite is what trials are matched by."""
+    """All values that the trial id is hashed from, and more. Trials are matched by their place in the suite."""
     others = {
         "model": dataclasses.replace(SPEC, name="y"), "dataset": dataclasses.replace(SPEC, parameters={"n": 1}),
         "use": (), "batch_size": 3, "seed": 1, "device": "cuda", "fingerprint": "else", "changes": "model",
@@ -87,11 +87,12 @@ def test_every_part_of_a_trial_is_compared(name):
 
 @pytest.mark.parametrize("kind", [Speed, Learning])
 def test_every_setting_of_a_measure_is_compared(kind):
-    """If one were missing here, two runs could be taken for comparable by mistake."""
+    """A missing setting could make two different runs comparable by mistake."""
     plain = fields_of_measures(learning_block("a", "b", speed=Speed()))
     for setting in kind.model_fields:
         if setting in ("checkpoint", "planned", "metric") or (kind, setting) == (Learning, "margin"):
-            continue  # how often a run is saved; when seeds were planned; what is judged, which each run says itself
+            # how often a run is saved, when seeds were planned, and what is judged, which each run states itself
+            continue
         values = {
             "of": ("inference",), "cache": "cold", "seeds": (1, 2), "half_width": 0.5, "margin": 0.5, "quick": True,
             "until_decided": True, "scores": {"x": {"better": "lower", "compared": "ratio"}},
@@ -117,7 +118,7 @@ def test_a_parameter_that_one_run_lacks_is_absent():
     assert (found.name, found.a, found.b) == ("model: bias", "absent", "no")
 
 
-def test_gpus_of_two_models_are_two_machines():
+def test_different_gpu_models_are_different_machines():
     one, other = ({"gpus": 1, "gpu_models": [name]} for name in ("H100", "H200"))
     (found,) = of_machines(run_differences((one, PLAN), (other, PLAN)))
     assert (found.name, found.a, found.b) == ("gpu_models", "H100", "H200")
@@ -136,7 +137,7 @@ def test_a_history_separates_torch_versions_and_not_commits():
     assert run_key(facts, PLAN) != run_key({**facts, "torch": "2"}, PLAN)
 
 
-def test_only_fields_can_be_allowed():
+def test_only_known_fields_can_be_allowed():
     assert parse_allowed(["torch", "seed"]) == {"torch", "seed"}
     with pytest.raises(UserError, match="there is no field named") as error:
         parse_allowed(["procesor"])

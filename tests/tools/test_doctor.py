@@ -1,4 +1,4 @@
-"""What the doctor reports on made-up machines."""
+"""``harness doctor`` on simulated machines."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def test_turbo(roots, file, on, off):
     ("limit", "state"), [("max 100000", "ok"), ("50000 100000", "problem"), ("400000 100000", "note")]
 )
 def test_a_container_s_quota(roots, limit, state):
-    told = roots(sys__fs__cgroup__here="")
-    (told / "sys" / "fs/cgroup/cpu.max").write_text(limit)
-    (told / "sys" / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
-    (found,) = doctor.quota(told)
+    system = roots(sys__fs__cgroup__here="")
+    (system / "sys" / "fs/cgroup/cpu.max").write_text(limit)
+    (system / "sys" / "fs/cgroup/cpu.stat").write_text("usage_usec 5\nnr_throttled 7\n")
+    (found,) = doctor.quota(system)
     assert found.state == state
     assert ("throttled 7 times" in found.what) == (state != "ok")
 
@@ -73,33 +73,33 @@ def process(ticks: int) -> str:
 
 
 def test_other_load_and_steal(roots):
-    told = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(50))
+    system = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(50))
 
     def a_second(_: float) -> None:
         roots(proc__stat="cpu  160 0 0 120 0 0 0 20\ncpu0 x\ncpu1 x\nintr 1\n", proc__12__stat=process(110))
 
-    found = by_name(doctor.other_load(told, a_second))
+    found = by_name(doctor.other_load(system, a_second))
     assert found["steal"].what.startswith("20% of the time went to other virtual machines")
     assert found["other load"].what == "1.2 of 2 cores busy: a (b) c (12)"
     assert {f.state for f in found.values()} == {"note"}
 
 
-def test_a_quiet_machine(roots):
-    told = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\n")
+def test_quiet_machine_is_ok(roots):
+    system = roots(proc__stat="cpu  100 0 0 100 0 0 0 0\ncpu0 x\n")
 
     def a_second(_: float) -> None:
         roots(proc__stat="cpu  101 0 0 199 0 0 0 0\ncpu0 x\n")
 
-    assert {result.state for result in doctor.other_load(told, a_second)} == {"ok"}
+    assert {result.state for result in doctor.other_load(system, a_second)} == {"ok"}
 
 
-def test_what_is_not_reported_is_not_guessed(roots):
+def test_missing_system_files_are_ok(roots):
     found = list(doctor.machine(roots(), sleep=lambda seconds: None))
     assert {result.name for result in found} >= {"governor", "cgroup quota", "load", "clock"}
     assert all(result.state == "ok" for result in found if result.name != "clock")
 
 
-def test_memory_that_runs_out(roots):
+def test_low_memory_is_reported(roots):
     (found,) = doctor.memory(roots(proc__meminfo="MemTotal: 8388608 kB\nMemAvailable: 1048576 kB\n"))
     assert (found.state, found.what) == ("note", "1.0 of 8.0 GiB free")
 
@@ -118,7 +118,7 @@ def test_the_code_of_every_part_is_imported(tmp_path):
     assert found[-1].what.endswith("1 cannot be used")
 
 
-def test_a_torch_build_with_a_shared_gpu(monkeypatch, tmp_path):
+def test_shared_gpu_is_reported(monkeypatch, tmp_path):
     facts = {
         "torch": "2.13.0", "torch_cpu_capability": "AVX2", "torch_blas": "mkl", "mkldnn": True, "threads": 1, "cores": 2,
         "python": "3.11", "gpus": 1, "cudnn": 90000,

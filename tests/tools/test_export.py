@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -19,41 +17,14 @@ from toy_suite import SUITE, TOY
 from harness.errors import UserError
 from harness.measure.runtime import replay as replays
 from harness.measure.runtime.replay import Replay
-from harness.measure.runtime.tensor_text import unpack_tensors
 from harness.plugins.catalog import Entry
 from harness.plugins.parts import Model, Skip
-from harness.report.table import Section, Table
 from harness.tools.export import check
 from harness.tools.export import script as scripts
 from harness.tools.export.check import RUNNER, find_difference
-from harness.tools.export.issue_text import fenced, machine_rows, tables_of
-from harness.tools.export.literals import LiteralWriter
 from harness.tools.export.modules import included_modules, origin_of, origin_of_part
 from harness.tools.export.script import ExportedTrial, make_script, mode_of
 from harness.tools.export.trials import find_trial, trial_path
-from harness.tools.rendering import literal
-
-LEVELS = """\
-adaptive: {drop: [descent], use: [adaptive, shorten]}
-    backwards: {use: [reverse]}
-    lazy: {use: [lazy]}
-    deep: {model: mlp}
-    broken: {model: broken}
-    hangs: {model: {name: broken, how: hangs}}
-    crash: {model: {name: broken, how: killed, at: 2}}
-    spun: {use: [spin]}
-    apart: {use: [{name: elsewhere, threads: 2}]}"""
-
-
-@pytest.fixture
-def exported(planned):
-    """Finds the trial of a level of the toy suite."""
-
-    def make(level: str, mode: str = "train", *settings: str) -> ExportedTrial:
-        plan = planned(LEVELS, *settings)
-        return ExportedTrial(plan, *find_trial(plan, level), mode)
-
-    return make
 
 
 @pytest.mark.parametrize("mode", ["train", "inference"])
@@ -68,12 +39,12 @@ def test_a_script_repeats_the_trial(catalog, exported, level, mode):
     assert "provide_models" not in made.text
 
 
-def test_a_script_has_the_code_that_the_trial_uses_and_no_other(catalog, exported):
+def test_script_contains_only_the_code_that_the_trial_uses(catalog, exported):
     text = make_script(catalog, exported("adaptive")).text
     assert "def adaptive(recipe: Recipe" in text
     assert 'recipe = shorten(recipe.as_used_by("shorten"), max_norm=1.0)' in text
     assert "class Points(NamedTuple):" in text
-    for gone in ("descent", "def mlp", "def points", "class Frank", "def observe"):
+    for gone in ("descent", "def mlp", "def points", "class WithHealth", "def observe"):
         assert gone not in text
     inference = make_script(catalog, exported("adaptive", "inference")).text
     assert "def adaptive" not in inference
@@ -101,7 +72,7 @@ def test_a_script_runs_by_itself_and_prints_its_environment_and_times(here):
     assert "ms a step (median" in lines[12]
 
 
-def test_the_check_finds_how_a_script_differs_from_its_trial():
+def test_check_reports_how_a_script_differs_from_its_trial():
     seen = Replay((0.5, 0.25))
     steps = "print('step 1: loss 0.5 (expected 0.5)')\nprint('step 2: loss 0.250001 (expected 0.25)')\n"
     assert find_difference(steps, seen, {}, 60) == ""
@@ -179,7 +150,7 @@ def test_trials_are_found_by_id_level_or_path(planned):
         find_trial(plan, "abc")
 
 
-def test_the_mode_is_the_first_measured_and_training_needs_an_optimizer(planned, catalog):
+def test_default_mode_is_the_first_measured_one(planned, catalog):
     plan = planned("", "measure.speed.of=[inference, train]")
     block, trial = find_trial(plan, "plain")
     assert mode_of(block, trial, catalog, None) == "inference"
@@ -188,47 +159,6 @@ def test_the_mode_is_the_first_measured_and_training_needs_an_optimizer(planned,
     block, trial = find_trial(plan, "plain")
     with pytest.raises(UserError, match=r"has no optimizer, so it does not train\. Try --mode inference"):
         mode_of(block, trial, catalog, "train")
-
-
-# Values as code
-
-
-class Facts(NamedTuple):
-    many: int
-    weights: torch.Tensor
-
-
-def test_values_are_written_as_code():
-    writer = LiteralWriter(lambda kind, what: kind.__name__)
-    value = {"a": [1, 2.5, True, None], ("b",): {3}, "inf": float("inf"), "f": Facts(2, torch.tensor([[1, -1]]))}
-    code = writer.write(value, "it")
-    assert code == (
-        '{"a": [1, 2.5, True, None], ("b",): set([3]), "inf": float("inf"), "f": Facts(many=2, weights=TENSORS[0])}'
-    )
-    (tensor,) = writer.tensors
-    assert (tensor.dtype, tensor.stored, tensor.shape, tensor.content) == ("int64", "int16", (1, 2), b"\1\0\xff\xff")
-    with pytest.raises(UserError, match="it contains a object, which cannot be written as code"):
-        writer.write([object()], "it")
-    texts = ("a", "it's", 'say "a"', "a\nb", "back\\slash", "\ud800")
-    assert [literal(text) for text in texts[:4]] == ['"a"', '"it\'s"', '"say \\"a\\""', "'a\\nb'"]
-    assert [eval(literal(text)) for text in texts] == list(texts)
-
-
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        torch.arange(6).reshape(2, 3), torch.tensor(7), torch.tensor([70_000]), torch.tensor([2**40]), torch.zeros(0, 3),
-        torch.tensor([True, False]), torch.randn(2, 2, dtype=torch.float64), torch.tensor([1.5], dtype=torch.bfloat16),
-        torch.tensor([1 + 2j]), torch.arange(8).reshape(4, 2).T, torch.tensor([200], dtype=torch.uint8),
-    ],
-)  # fmt: skip
-def test_tensors_are_restored_from_text(tensor):
-    writer = LiteralWriter(lambda kind, what: "")
-    assert writer.write(tensor, "it") == "TENSORS[0]"
-    (back,) = unpack_tensors(eval(f"({writer.rows()})"), writer.text())
-    assert back.dtype == tensor.dtype
-    assert back.shape == tensor.shape
-    assert torch.equal(back, tensor)
 
 
 def test_only_the_batches_that_fit_are_embedded(catalog, exported):
@@ -276,7 +206,7 @@ def test_batches_that_cannot_be_made_are_reported(catalog, exported):
         make_script(catalog, exported("backwards", "train", "base.dataset.size=0"))
 
 
-def test_a_machine_that_a_trial_skips_is_named(catalog, exported, monkeypatch):
+def test_trial_that_skips_this_machine_is_reported(catalog, exported, monkeypatch):
     monkeypatch.setattr(scripts, "replay", lambda *rest: Replay(skipped="no such unit"))
     with pytest.raises(UserError, match="plain cannot run here: no such unit"):
         make_script(catalog, exported("plain"))
@@ -337,71 +267,12 @@ def test_a_script_that_does_not_repeat_the_trial_is_not_written(here):
     assert done.stdout.startswith("# One trial of a benchmark in one file.")
 
 
-def test_all_methods_are_kept_if_the_script_fails_without_some(here):
+def test_all_methods_are_included_if_the_script_fails_otherwise(here):
     found = iter(["AttributeError: no predict", ""])
     with patch("harness.tools.export.check.find_difference", lambda *rest: next(found)):
         done = harness("export", "plain", "toy.yaml", "--script", cwd=here)
     assert done.returncode == 0
     assert "def observe" in done.stdout
-
-
-@pytest.mark.slow  # docs/export.md tests the same, except for the failure
-def test_an_issue_has_the_rows_of_the_trial_its_failure_and_the_script(here):
-    text = SUITE.replace("Does the toy work?", "Is a | b <i>faster</i>?")
-    (here / "toy.yaml").write_text(text.replace("    backwards:", "    broken: {model: broken}\n    backwards:"))
-    assert harness("run", "toy.yaml", "--quick", cwd=here).returncode == 3
-    done = harness("export", "backwards", "--issue", "--no-check", cwd=here)
-    assert done.returncode == 0, done.stderr
-    issue = done.stdout
-    assert "Question: Is a \\| b &lt;i>faster&lt;/i>?" in issue
-    assert "This was a first look in one process: there are no verdicts yet." in issue
-    rows = [" ".join(line.split()) for line in issue.splitlines() if line.startswith("| ")]
-    assert any(row.startswith("| plain | 1 |") for row in rows)
-    assert any(row.startswith("| backwards |") and "first look" in row for row in rows)
-    assert not any(row.startswith("| broken") for row in rows)
-    assert any(row.startswith(f"| torch | {torch.__version__} (CPU capability") for row in rows)
-    assert "PyTorch built with:" in issue
-    assert "<summary>trial.py</summary>\n\n```python\n# One trial of a benchmark" in issue
-    assert "# Measured" in issue
-    failed = harness("export", "broken", "--issue", "--no-check", cwd=here).stdout
-    assert "### Failure\n\n```text\n" in failed
-    assert "RuntimeError: the toy is broken" in failed
-    whole = harness("export", "plain", "--issue", "--no-check", cwd=here).stdout
-    assert re.search(r"^\| backwards +\|", whole, re.MULTILINE)
-
-
-def test_an_issue_takes_the_rows_and_operators_of_its_trial(planned):
-    plan = planned(LEVELS)
-    block, trial = find_trial(plan, "adaptive")
-
-    def section(title: str, why: bool, *tables: tuple[str, str]) -> Section:
-        rows = tuple((level, "1") for level in ("plain", "adaptive", "lazy"))
-        return Section(title, f"{title}.", tuple(Table(name, (first, "x"), rows) for name, first in tables), why=why)
-
-    sections = (
-        section("Comparisons", False, ("all · train", "what"), ("others · train", "what")),
-        section("Effects", False, ("all · train: effects", "what")),
-        section("Why", True, ("all · train: adaptive against plain", "phase"), ("all · train: lazy against plain", "phase"),
-                ("all · train · adaptive: operators", "phase"), ("all · train: memory", "what")),
-    )  # fmt: skip
-    report: Any = SimpleNamespace(sections=sections, findings=SimpleNamespace(plan=plan))
-    words, answers, why = tables_of(report, block, trial)
-    assert words == ["Comparisons."]
-    assert [(table.title, [row[0] for row in table.rows]) for table in answers] == [
-        ("all · train", ["plain", "adaptive"])
-    ]
-    assert [(table.title, len(table.rows)) for table in why] == [
-        ("all · train: adaptive against plain", 3), ("all · train · adaptive: operators", 3), ("all · train: memory", 2)
-    ]  # fmt: skip
-    _, answers, _ = tables_of(report, block, block.baseline)
-    assert [len(table.rows) for table in answers] == [3]
-
-
-def test_an_issue_names_the_gpus(exported):
-    facts = {"cuda_build": "12.8", "cudnn": 91002, "gpus": 2, "gpu_models": ["A", "B", "A"], "gpu_driver": "570"}
-    assert machine_rows(exported("plain"), facts)["CUDA"] == "12.8, cuDNN 91002, 2 x A, 1 x B, driver 570"
-    assert machine_rows(exported("plain"), {"cuda_build": "12.8", "gpus": 0})["CUDA"] == "12.8, cuDNN None, 0 GPUs"
-    assert machine_rows(exported("plain"), {})["CUDA"] == "none in this build"
 
 
 def test_a_run_of_another_version_is_refused(here, tmp_path):
@@ -450,7 +321,3 @@ def test_the_output_of_plugins_is_not_in_the_script(here):
     assert "loading" in done.stderr
     assert "building" in done.stderr
     assert "# From toy" in done.stdout
-
-
-def test_a_fence_is_longer_than_any_inside():
-    assert fenced("a ```` b", "text") == ["`````text", "a ```` b", "`````"]

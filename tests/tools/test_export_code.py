@@ -1,4 +1,4 @@
-"""Source slicing: which code is included, in which order and under which names, and that it works."""
+"""Source slicing: which code is included, in which order and under which names, and whether it runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sliced(*wanted: str, **settings) -> Slice:
 
 
 def run(found: Slice) -> dict:
-    """The code's names, once it has been run where the package cannot be imported."""
+    """The module of the sliced code, executed where the package cannot be imported."""
     text = f"from __future__ import annotations\n{found.imports}\n{found.code}\n"
     module = types.ModuleType("exported")
     sys.modules["exported"] = module
@@ -151,7 +151,7 @@ def test_a_name_that_a_local_one_would_hide_is_not_chosen(package):
     assert run(found)["wanted"](1) == [1]
 
 
-def test_names_are_followed_through_modules_stars_and_packages(package):
+def test_names_are_resolved_through_modules_stars_and_packages(package):
     package(
         __init__="from .deep import *\nfrom .other import renamed as public\n",
         deep="from .base import Base\n__all__ = ['Deep']\n\nclass Deep(Base):\n    y = 2\n",
@@ -163,7 +163,7 @@ def test_names_are_followed_through_modules_stars_and_packages(package):
     assert run(sliced("parcel.use:wanted"))["wanted"]() == (1, 1, "r", "r")
 
 
-def test_imports_inside_functions_are_followed(package):
+def test_imports_inside_functions_are_resolved(package):
     package(
         a="def wanted():\n    from parcel.b import late  # which reads this one in turn\n    import json\n"
         "    return json.loads(late())\n",
@@ -226,13 +226,13 @@ def test_methods_that_nothing_mentions_are_left_out(package):
     found = sliced("parcel.a:Wanted", mentioned={"first"})
     for gone in ("dropped", "Nobody calls", "Unused", "lru_cache"):
         assert gone not in found.code
-    assert "def keys" in found.code  # a dict's own, and dict may call it
+    assert "def keys" in found.code  # a method of dict, which dict may call
     names = run(found)
     assert names["Wanted"]().first() == "named3"
     assert "Unused" in sliced("parcel.a:Wanted", whole=True).code
 
 
-def test_a_class_without_any_method_left_is_still_a_class(package):
+def test_class_without_used_methods_is_valid(package):
     package(a="class Wanted:\n    def gone(self):\n        return 1\n\ndef make():\n    return Wanted()\n")
     names = run(sliced("parcel.a:make"))
     assert type(names["make"]()) is names["Wanted"]
@@ -353,7 +353,7 @@ def test_provided_names_are_used_and_not_included(package):
         ),
     ],
 )
-def test_code_whose_meaning_is_not_in_the_source_is_refused(package, modules, says):
+def test_code_that_depends_on_more_than_its_source_is_refused(package, modules, says):
     package(**{"b": "x = 1\n", **modules})
     with pytest.raises(UserError) as caught:
         sliced("parcel.a:wanted")

@@ -1,4 +1,4 @@
-"""Runs of a suite over time: planted changes with their possible causes, and runs that are never mixed."""
+"""Runs of a suite over time: planted changes with their possible causes, and runs that are not comparable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run_of(number: int, ratio: float, *, made: Block = TWO, commit="a", noise=0.
 
 
 def scattered(count: int, start: int = 0, ratio: float = 1.1, **more) -> list[SuiteRun]:
-    """Runs that scatter as runs do."""
+    """Runs with typical scatter."""
     random = np.random.default_rng(start + 100)
     return [
         run_of(i, float(ratio * np.exp(random.normal(0, 0.003))), **more) for i in range(start, start + count)
@@ -52,7 +52,7 @@ def test_a_steady_suite_has_one_group_and_no_change():
     assert group.differs == ()
 
 
-def test_a_planted_change_is_told_with_the_commit_that_changed():
+def test_planted_change_is_reported_with_its_commit():
     history = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.155, commit="b")])
     (change,) = history.changes
     assert (change.last, change.first, change.verdict) == ("run-07", "run-08", "slower")
@@ -62,7 +62,7 @@ def test_a_planted_change_is_told_with_the_commit_that_changed():
     assert change.flags == ()
 
 
-def test_a_change_without_a_recorded_cause_says_so_and_a_plugin_s_version_is_named():
+def test_change_names_the_plugin_version_or_no_cause():
     (change,) = history_of("made", [*scattered(8), *scattered(6, start=8, ratio=1.2)]).changes
     assert change.also_changed == (NOTHING,)
     newer = replace(TWO, trials=(TWO.trials[0], replace(TWO.trials[1], model=replace(SPEC, version="2"))))
@@ -81,14 +81,14 @@ def test_runs_under_another_torch_are_another_group_and_the_difference_is_report
     assert low < 1.05 < high
 
 
-def test_machines_that_take_turns_are_separate_groups():
+def test_alternating_machines_are_separate_groups():
     ratios = [(i, 1.1 if i % 2 else 2.2, "Made 1" if i % 2 else "Made 2") for i in range(12)]
     history = history_of("made", [run_of(i, ratio, processor=name) for i, ratio, name in ratios])
     assert [len(group.runs) for group in history.groups] == [6, 6]
     assert history.changes == ()
 
 
-def test_another_question_within_a_group_is_another_series():
+def test_different_trials_in_a_group_are_separate_series():
     wider = replace(TWO, trials=tuple(replace(t, model=replace(SPEC, parameters={"w": 2})) for t in TWO.trials))
     history = history_of("made", [*scattered(5), *scattered(5, start=5, ratio=3.0, made=wider)])
     assert [len(series.estimates) for series in history.groups[0].series] == [5, 5]
@@ -101,7 +101,7 @@ def test_a_run_with_fewer_levels_continues_the_same_series():
     assert {series.last.level: len(series.estimates) for series in history.groups[0].series} == {"other": 6, "third": 3}
 
 
-def test_runs_that_say_nothing_are_left_out_with_the_reason():
+def test_runs_without_verdicts_are_omitted_with_a_reason():
     quick = block("plain", "other", speed=Speed(quick=True))
     learning = learning_block("plain", "other")
     left = [
@@ -119,13 +119,13 @@ def test_runs_that_say_nothing_are_left_out_with_the_reason():
 
 
 def test_one_change_among_many_series_may_be_chance():
-    """A change in one of thirty series that is not clear among all of them is flagged."""
+    """A change in one of thirty series that is not significant among all of them is flagged."""
     many = block("plain", *(f"l{i:02}" for i in range(30)))
     history = history_of("made", scattered(6, made=many))
     assert all(change.flags == ("one-of-many",) for change in history.changes)
 
 
-def test_fifty_runs_stay_readable():
+def test_table_of_fifty_runs_is_short():
     history = history_of("made", [*scattered(30), *scattered(20, start=30, ratio=1.155, commit="b")])
     sections = history_sections(history, 10)
     assert [section.title for section in sections] == [
@@ -149,7 +149,7 @@ def test_a_sparkline_goes_from_lowest_to_highest():
     assert sparkline([1.0, 1.0]) == "▁▁"
 
 
-def test_a_damaged_run_is_a_problem_and_the_others_are_there(tmp_path):
+def test_damaged_run_is_reported_and_the_others_are_shown(tmp_path):
     store(tmp_path, "one", 1.1, 1)
     (store(tmp_path, "two", 1.1, 2) / "plan.json").write_text("{")
     (store(tmp_path, "three", 1.1, 3) / "plan.json").write_text("{}")

@@ -32,7 +32,7 @@ from harness.tools.scaffold.plugin import KINDS, new_plugin, plugin_files
 from harness.tools.scaffold.suite import NewSuite
 
 ROOT = Path(__file__).parents[2]
-#: The shortest names, usual ones, and the longest: lines grow with them.
+#: The shortest names, usual ones, and the longest: the length of lines depends on them.
 NAMES = (Names("x", "x", "y"), names_of("my-cells"), names_of("a" * 30, "b" * 30))
 #: Parts of the toy for the options whose defaults are in rnn-harness-plugins.
 TOYS = {"model": "mlp", "against": "linear", "dataset": "points", "use": ["descent"]}
@@ -40,7 +40,7 @@ TOYS = {"model": "mlp", "against": "linear", "dataset": "points", "use": ["desce
 
 @pytest.fixture(scope="module")
 def own() -> Catalog:
-    """The catalog with no plugin but the core's own and the toy."""
+    """The catalog with the core and the toy only."""
     return Catalog(load_plugins([TOY]))
 
 
@@ -52,7 +52,7 @@ def write(files: dict[str, str], folder: Path) -> Path:
 
 
 def harness(*arguments: object) -> str:
-    """The command line without its way of ending."""
+    """Calls the command line without ending the process."""
     done = CliRunner().invoke(cli, [str(argument) for argument in arguments])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -99,7 +99,7 @@ def imports_of(text: str) -> set[str]:
 
 
 def test_there_is_a_template_for_each_kind_of_part():
-    """Promises are checked by the core's own kit, so a plugin of nothing but promises has nothing to begin with."""
+    """The core's own kit checks promises, so a plugin that only has promises has no test at the start."""
     assert set(KINDS) == {part.kind for part in PARTS} - {"promise"}
 
 
@@ -118,7 +118,7 @@ def test_ruff_finds_nothing(kind, names, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_rules_of_ruff_are_ours():
+def test_template_uses_the_ruff_rules_of_this_project():
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
     theirs = tomllib.loads(plugin_files(names_of("my-cells"), "model")["pyproject.toml"])["tool"]["ruff"]
     assert theirs["lint"]["select"] == ours["lint"]["select"]
@@ -199,7 +199,7 @@ def test_invalid_names_are_refused(name, part, says):
         ("my-cells", "markdown", "plugin rnn-harness already provides the reporter markdown."),
     ],
 )
-def test_names_in_use_are_refused(name, part, says, own):
+def test_used_names_are_refused(name, part, says, own):
     with pytest.raises(UserError) as caught:
         new_plugin(name, "model", own, part=part)
     assert says in str(caught.value)
@@ -238,7 +238,7 @@ def test_the_default_kind_is_printed(tmp_path):
     assert "with the model my_cell (kind model, the default; see --kind)." in said
 
 
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
+def test_unwritable_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written: Not a directory"):
         harness("new", "plugin", "my-cells", "--into", tmp_path / "file" / "below")
@@ -267,7 +267,7 @@ def test_a_new_suite_can_be_planned(wanted, holds, own):
 
 
 def test_models_with_a_width_share_it(own):
-    """linear has no hidden_size, so the base gives none; two that have it share it."""
+    """linear has no hidden_size, so the base has none; the two models that have it share it."""
     assert "model: {name: linear}\n" in NewSuite(own, **TOYS).text("mine")
     alone = {**TOYS, "against": None, "optimization": "null"}
     assert "model: {name: mlp, hidden_size: 32}\n" in NewSuite(own, **alone).text("mine")
@@ -334,7 +334,7 @@ def test_the_command_writes_a_suite_and_the_schema_once(tmp_path):
 
 
 def test_a_wheel_has_the_templates(tmp_path):
-    """Also those whose names begin with a dot."""
+    """Names that begin with a dot are included."""
     venv = Venv(tmp_path / "venv")
     done = venv.run("pip", "wheel", "--no-deps", "--wheel-dir", tmp_path / "wheels", ROOT, cwd=tmp_path)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""The method on recorded noise of a real machine. Deterministic: fixed seeds, no clock."""
+"""The method on recorded noise of a real machine, deterministic: fixed seeds, no clock."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ def test_every_limit_is_met_on_the_shipped_recording(traces):
 
 
 @pytest.mark.slow
-def test_errors_are_as_rare_on_another_machine_s_recording():
-    """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: quiet, and with a burner."""
+def test_error_rates_hold_on_the_recording_of_another_machine():
+    """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: without load, and with a busy
+    process."""
     traces = load_traces(Path(__file__).parents[1] / "data" / "noise_epyc.npz")
     assert {name: is_contended(group) for name, group in traces.items()} == {"nat": False, "load": True}
     _, checks = calibrate(traces, 400, shipped=False)
     assert [check for check in checks if check.binding and not check.holds] == []
 
 
-def test_a_method_that_promises_too_much_is_caught(traces, monkeypatch):
+def test_overconfident_method_is_detected(traces, monkeypatch):
     half_width = Estimate.half_width
     monkeypatch.setattr(Estimate, "half_width", lambda self, confidence=0.95: half_width(self, confidence) / 2)
     _, checks = calibrate({"load": traces["load"]}, 200)
@@ -57,7 +58,7 @@ def test_twenty_runs_of_the_same_level_show_no_difference(traces, environment, p
     assert set(verdicts) <= {"equivalent", "undecided"}, verdicts
 
 
-def test_a_shared_core_makes_cpu_time_decide(traces):
+def test_cpu_time_decides_on_a_shared_core(traces):
     draw = random.Random(5)
     clocks = Counter()
     for _ in range(50):
@@ -69,12 +70,12 @@ def test_a_shared_core_makes_cpu_time_decide(traces):
     assert clocks["cpu"] >= 40
 
 
-def test_welch_is_welch(traces):
+def test_welch_interval_equals_the_reference(traces):
     a, b = traces["load"][0][:40, 0], traces["load"][1][:55, 0]
     assert welch(estimate(a), estimate(b)).p_value() == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue, rel=1e-9)
 
 
-def test_only_errors_bind_on_another_recording(traces, tmp_path):
+def test_only_error_rates_are_checked_on_another_recording(traces, tmp_path):
     tame = [np.abs(np.random.default_rng(i).normal(5000, 10, (200, 4))) for i in range(3)]
     save_traces(tmp_path / "mine.npz", {"quiet": tame})
     mine = load_traces(tmp_path / "mine.npz")
@@ -85,7 +86,7 @@ def test_only_errors_bind_on_another_recording(traces, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a recording", "folder"])
-def test_a_file_that_is_not_a_recording_is_refused(tmp_path, content):
+def test_invalid_recording_is_refused(tmp_path, content):
     path = tmp_path / "x.npz"
     if content == "folder":
         path.mkdir()

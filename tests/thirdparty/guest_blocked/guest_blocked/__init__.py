@@ -1,12 +1,12 @@
-"""A guest that nobody asked for: it says so when it is imported, and it brings a name that is taken."""
+"""A package that records its import in a file. Its model has the name of a model of rnn-harness-plugins."""
 
 import os
 from pathlib import Path
 
 import harness
 
-if "GUEST_BLOCKED_SAYS" in os.environ:
-    with Path(os.environ["GUEST_BLOCKED_SAYS"]).open("a") as file:
+if "GUEST_BLOCKED_LOG" in os.environ:
+    with Path(os.environ["GUEST_BLOCKED_LOG"]).open("a") as file:
         file.write("imported\n")
 
 

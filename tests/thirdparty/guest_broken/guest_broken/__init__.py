@@ -1,3 +1,3 @@
-"""A guest that was written for a library that is not there."""
+"""A package that imports a library that is not installed."""
 
 import a_library_that_is_not_there  # noqa: F401

@@ -1,4 +1,4 @@
-"""A guest that brings a name that is taken."""
+"""A package whose model has the name of a model of rnn-harness-plugins."""
 
 import harness
 

@@ -1,4 +1,4 @@
-"""``harness bundle``: a run as one zip file, to attach to a paper or an issue."""
+"""``harness bundle`` packs a run into one zip file, to attach to a paper or an issue."""
 
 import zipfile
 from pathlib import Path

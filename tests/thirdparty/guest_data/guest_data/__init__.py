@@ -1,4 +1,4 @@
-"""Brackets that must close in the right order: the language of Dyck, as deep as a bound allows."""
+"""A dataset of the Dyck language: nested brackets up to a given depth."""
 
 import harness
 

@@ -7,7 +7,7 @@ from harness_rnn.contract import NO_LABEL, SequenceFacts, Sequences, sequence_da
 
 from harness import Data
 
-#: Raised when the same parameters would draw other strings.
+#: Increased when the same parameters give other strings.
 VERSION = "1"
 #: Ids 0 and 1 are padding and unknown; bracket k opens as 2 + k and closes as 2 + kinds + k.
 FIRST = 2
@@ -22,8 +22,8 @@ def dyck(
     test_examples: int = 256,
     seed: int = 0,
 ) -> Data:
-    """Strings of 2 to `length` brackets. After each bracket the class is that of the one to be closed next, counted
-    from 1, and 0 where none is open. `seed` draws both sets."""
+    """Strings of 2 to `length` brackets. The label after each bracket is the kind of the innermost open bracket, counted
+    from 1, or 0 if none is open. `seed` draws both sets. Raises ValueError for an impossible parameter."""
     check(kinds, depth, length, examples, test_examples)
     random = Random(f"dyck {VERSION} {kinds} {depth} {length} {seed}")
 
@@ -41,7 +41,7 @@ def dyck(
 
 
 def string(random: Random, kinds: int, depth: int, length: int) -> list[int]:
-    """A well-formed string of exactly this length; an even chance to open or close wherever both are allowed."""
+    """A well-formed string of exactly this length. Opening and closing are equally likely where both are allowed."""
     tokens: list[int] = []
     open_ones: list[int] = []
     while len(tokens) < length:
@@ -56,7 +56,7 @@ def string(random: Random, kinds: int, depth: int, length: int) -> list[int]:
 
 
 def answers(tokens: list[int], kinds: int) -> list[int]:
-    """After each bracket, the one to be closed next: 1 to `kinds`, or 0 for none."""
+    """The innermost open bracket after each position: 1 to `kinds`, or 0 for none."""
     open_ones: list[int] = []
     found = []
     for token in tokens:
@@ -69,19 +69,19 @@ def answers(tokens: list[int], kinds: int) -> list[int]:
 
 
 def whole(predictions, batch):
-    """Logits (B, T, C) to 1 where every step of a row is right, else 0: (B,)."""
+    """1 for each row whose steps are all correct, else 0: logits (B, T, C) to (B,)."""
     labels = batch.labels[:, : predictions.shape[1]]
     return ((predictions.argmax(2) == labels) | (labels == NO_LABEL)).all(1).float()
 
 
 def fingerprint(*, kinds: int, depth: int, length: int, examples: int, test_examples: int, seed: int) -> str:
-    """The version of the drawing."""
+    """The version of the generator."""
     check(kinds, depth, length, examples, test_examples)
     return f"dyck {VERSION}"
 
 
 def check(kinds: int, depth: int, length: int, examples: int, test_examples: int) -> None:
-    """Raise ValueError where there is nothing to draw."""
+    """Raises ValueError if no string can be drawn."""
     if min(kinds, depth, examples, test_examples) < 1:
         raise ValueError("kinds, depth, examples and test_examples are at least 1")
     if length < 2:

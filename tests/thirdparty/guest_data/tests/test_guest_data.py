@@ -1,4 +1,4 @@
-"""Strings and answers, by another way to know them: taking away pairs of brackets until nothing is left."""
+"""Strings and labels of the dataset, checked by removing adjacent pairs of brackets until none is left."""
 
 import re
 from random import Random
@@ -34,14 +34,14 @@ def test_strings_are_well_formed_and_no_deeper_than_allowed(kinds, depth):
     assert deepest <= depth
 
 
-def test_the_answer_is_the_innermost_bracket_that_is_open():
+def test_label_is_the_innermost_open_bracket():
     tokens = string(Random(3), 3, 5, 40)
     for n, answer in enumerate(answers(tokens, 3), 1):
         left = without_pairs(text(tokens[:n], 3))
         assert answer == (1 + OPEN.index(left[-1]) if left else 0)
 
 
-def test_what_cannot_be_drawn_is_refused():
+def test_impossible_length_is_refused():
     with pytest.raises(ValueError, match="no room for a pair"):
         dyck(length=1)
 

@@ -1,4 +1,4 @@
-"""A guest: one model, written by somebody who has read docs/plugins.md and nothing else."""
+"""A package with one model, which uses only what docs/plugins.md describes."""
 
 import harness
 

@@ -1,39 +1,39 @@
-"""A guest that means no good. What it does is named by the variable GUEST_MALICE, several with commas between; without
-it, it is as quiet as any."""
+"""A package that misbehaves. The environment variable GUEST_FAULTS names its faults, separated by commas; without it,
+the package has no fault on import."""
 
 import os
 
 import harness
 
-MALICE = set(filter(None, os.environ.get("GUEST_MALICE", "").split(",")))
+FAULTS = set(filter(None, os.environ.get("GUEST_FAULTS", "").split(",")))
 ESCAPE, SCRIPT = "\x1b]0;owned\x07\x1b[2J", "<script>alert(1)</script>"
 
 
 class Strange(BaseException):
-    """Not an Exception, so that a careless ``except`` lets it through; and it cannot be printed."""
+    """An exception that ``except Exception`` does not catch, and whose message cannot be printed."""
 
     def __str__(self):
         raise SystemExit("not even its message can be read")
 
 
-if "import-exits" in MALICE:
+if "import-exits" in FAULTS:
     raise SystemExit(0)
-if "import-raises" in MALICE:
+if "import-raises" in FAULTS:
     raise Strange
-if "import-prints" in MALICE:
+if "import-prints" in FAULTS:
     import subprocess
     import sys
 
     print("this is not JSON")
     os.write(1, b"neither is this\n")
     subprocess.run([sys.executable, "-c", "print('nor this')"], check=True)
-if "import-moves" in MALICE:
+if "import-moves" in FAULTS:
     os.chdir("/")
-if "import-clock" in MALICE:
+if "import-clock" in FAULTS:
     import time
 
     time.perf_counter = time.perf_counter_ns = time.thread_time_ns = time.process_time = lambda: 0
-if "import-torch" in MALICE:
+if "import-torch" in FAULTS:
     import torch
 
     torch.set_default_dtype(torch.float64)
@@ -43,14 +43,14 @@ if "import-torch" in MALICE:
 
 @harness.hookimpl
 def provide_models():
-    yield harness.Model("honest", "guest_malicious.parts:honest", "a GRU", offers={"sequence"})
+    yield harness.Model("working", "guest_malicious.parts:working", "a GRU", offers={"sequence"})
     yield harness.Model("model-leaves", "guest_malicious.parts:leaves", "its loss ends the process")
     yield harness.Model("model-exits", "guest_malicious.parts:exits", "its loss raises SystemExit")
     yield harness.Model("model-meddles", "guest_malicious.parts:meddles", "changes torch's default dtype")
-    if "parts-endless" in MALICE:
+    if "parts-endless" in FAULTS:
         while True:
             yield harness.Model("again", "nothing:nothing")
-    if "parts-odd" in MALICE:
+    if "parts-odd" in FAULTS:
         yield harness.Model("../../x", "nothing:nothing", "its name is a path")
         yield harness.Model("=cmd|' /C calc'!A0", "nothing:nothing", "its name is a formula")
         yield harness.Model(f"{SCRIPT}", "nothing:nothing", "its name is a script")
@@ -69,55 +69,55 @@ def provide_datasets():
 
 @harness.hookimpl
 def provide_metrics():
-    for name in sorted(MALICE):
+    for name in sorted(FAULTS):
         if name.startswith("metric-"):
             build = f"guest_malicious.parts:{name.replace('-', '_')}"
             yield harness.Metric(name, build, per="sample" if name == "metric-shape" else "trial")
-    if "core-names" in MALICE:
+    if "core-names" in FAULTS:
         yield harness.Metric("step_time", "guest_malicious.parts:metric_nan", "ours now", per="sample")
 
 
 @harness.hookimpl
 def provide_reporters():
-    for name in sorted(MALICE):
+    for name in sorted(FAULTS):
         if name.startswith("reporter-"):
             yield harness.Reporter(name, f"guest_malicious.parts:{name.replace('-', '_')}", "does harm")
-    if "core-names" in MALICE:
+    if "core-names" in FAULTS:
         yield harness.Reporter("html", "guest_malicious.parts:reporter_exits", "ours now")
 
 
 @harness.hookimpl
 def provide_executors():
-    if "core-names" in MALICE:
+    if "core-names" in FAULTS:
         yield harness.Executor("local", "guest_malicious.parts:reporter_exits", "ours now")
 
 
 @harness.hookimpl
 def plan_ready(plan):
-    if "observer-exits" in MALICE:
+    if "observer-exits" in FAULTS:
         raise SystemExit(0)
-    if "observer-mutates" in MALICE:
+    if "observer-mutates" in FAULTS:
         plan.overrides["set"] = ["base.seed=1"]
 
 
 @harness.hookimpl
 def record_stored(record):
-    if "observer-mutates" in MALICE:
+    if "observer-mutates" in FAULTS:
         record.data.clear()
 
 
 @harness.hookimpl
 def describe_machine():
-    if "machine-lies" in MALICE:
+    if "machine-lies" in FAULTS:
         return {"processor": "the fastest there is"}
-    if "machine-raises" in MALICE:
+    if "machine-raises" in FAULTS:
         raise Strange
-    return {"guest": SCRIPT} if "parts-odd" in MALICE else {}
+    return {"guest": SCRIPT} if "parts-odd" in FAULTS else {}
 
 
 @harness.hookimpl(tryfirst=True)
 def run_block(block, done, keep, measure):
-    if "block-forges" in MALICE:
+    if "block-forges" in FAULTS:
         from dataclasses import replace
 
         def faster(records):
@@ -125,11 +125,11 @@ def run_block(block, done, keep, measure):
 
         measure(block, done, faster)
         return True
-    if "block-swallows" in MALICE:
+    if "block-swallows" in FAULTS:
         measure(block, done, lambda records: None)
         return True
-    if "block-skips" in MALICE:
+    if "block-skips" in FAULTS:
         return True
-    if "block-exits" in MALICE:
+    if "block-exits" in FAULTS:
         raise SystemExit(0)
     return None

@@ -1,12 +1,12 @@
-"""What the parts of this guest do when they are used."""
+"""The code of the parts, which misbehaves when it is used."""
 
 import json
 import os
 import shutil
 
 
-def honest(facts, *, hidden_size: int = 8):
-    """A GRU of the house."""
+def working(facts, *, hidden_size: int = 8):
+    """A GRU without a fault."""
     from harness_rnn.models.torch_rnn import gru
 
     return gru(facts, hidden_size=hidden_size, embedding_size=8)
@@ -14,14 +14,14 @@ def honest(facts, *, hidden_size: int = 8):
 
 def leaves(facts, *, hidden_size: int = 8):
     """Ends its process from inside the loss."""
-    model = honest(facts, hidden_size=hidden_size)
+    model = working(facts, hidden_size=hidden_size)
     model.loss = lambda batch: os._exit(0)
     return model
 
 
 def exits(facts, *, hidden_size: int = 8):
     """Raises SystemExit from inside the loss."""
-    model = honest(facts, hidden_size=hidden_size)
+    model = working(facts, hidden_size=hidden_size)
 
     def loss(batch):
         raise SystemExit(0)
@@ -31,10 +31,10 @@ def exits(facts, *, hidden_size: int = 8):
 
 
 def meddles(facts, *, hidden_size: int = 8):
-    """Changes what all others share."""
+    """Changes torch's default dtype for the whole process."""
     import torch
 
-    model = honest(facts, hidden_size=hidden_size)
+    model = working(facts, hidden_size=hidden_size)
     torch.set_default_dtype(torch.float64)
     return model
 
@@ -53,7 +53,7 @@ def fickle(*, examples: int = 128):
 
 
 def always_the_same(*, examples: int):
-    """The name of a content that is never the same."""
+    """The same fingerprint, although the examples differ."""
     return "fickle 1"
 
 
@@ -99,7 +99,7 @@ def reporter_wipes(report, folder):
 
 
 def reporter_forges(report, folder):
-    """Makes every step a thousand times as fast, in the records themselves."""
+    """Divides all times in the records by 1000."""
     path = folder / "records.jsonl"
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
@@ -116,8 +116,8 @@ def reporter_outside(report, folder):
 
 
 def reporter_mutates(report, folder):
-    """Rewrites the answer for whoever comes after it."""
-    object.__setattr__(report, "answer", ("Whatever you measured, we are faster.",))
+    """Changes the report for the reporters after it."""
+    object.__setattr__(report, "summary", ("Whatever you measured, we are faster.",))
     report.facts["processor"] = "the fastest there is"
     report.findings.plan.overrides["set"] = ["forged"]
     return []

@@ -1,4 +1,4 @@
-"""Two views of stored samples."""
+"""Two metrics of stored samples."""
 
 import harness
 

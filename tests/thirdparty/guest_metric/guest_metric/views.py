@@ -1,17 +1,17 @@
-"""What the samples of a process tell beside the time of a step."""
+"""The code of the metrics. It reads the samples of one process."""
 
 import numpy as np
 
 
 def compute_time(samples):
-    """Wall seconds from a batch to the end of the step, shape (n,); None where phases were not told apart."""
+    """Wall seconds of each step without collating its batch, shape (n,); None if phases were not measured."""
     if "collate" not in samples.phases:
         return None
     return samples.wall - samples.phases["collate"]
 
 
 def tail(samples):
-    """The 95th percentile of the times of one batch over their median, the mean over batches."""
+    """The 95th percentile of the times of a batch divided by their median, averaged over batches."""
     shares = []
     for batch in np.unique(samples.batch):
         seconds = samples.seconds[samples.batch == batch]

@@ -1,4 +1,4 @@
-"""Numbers that can be checked in the head."""
+"""The metrics of samples with known values."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ def samples(**phases):
     return Samples(wall, wall, batch, np.tile(np.arange(20), 2), phases, {})
 
 
-def test_the_tail_of_each_batch():
+def test_tail_averages_over_batches():
     assert tail(samples()) == pytest.approx((1.1 + 1.0) / 2)
 
 
-def test_the_step_without_its_batch():
+def test_compute_time_excludes_collate():
     assert compute_time(samples()) is None
     assert compute_time(samples(collate=np.full(40, 0.25))).tolist() == [0.75] * 19 + [2.75] + [1.75] * 20
 

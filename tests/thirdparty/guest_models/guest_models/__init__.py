@@ -1,4 +1,4 @@
-"""Two recurrent units whose gates do not wait for the last state, or wait for little of it."""
+"""Two recurrent units whose gates depend little, or not at all, on the previous state."""
 
 import harness
 

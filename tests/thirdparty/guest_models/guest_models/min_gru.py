@@ -1,4 +1,4 @@
-"""minGRU (Feng et al. 2024): h_t = (1 - z_t) h_{t-1} + z_t g(c_t), where z and c read x_t and nothing else."""
+"""minGRU (Feng et al. 2024): h_t = (1 - z_t) h_{t-1} + z_t g(c_t), where z and c depend on x_t only."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Scan = Literal["parallel", "sequential"]
 
 
 class MinGRU(nn.Module):
-    """x (B, T, E) -> outputs (B, T, H), final (B, H), carry (L, B, H): layer upon layer."""
+    """x (B, T, E) -> outputs (B, T, H), final (B, H), carry (L, B, H)."""
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int, scan: Scan, double: bool) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class MinGRU(nn.Module):
 
 
 def sequential(gate, candidate, before):
-    """Step by step; all (B, T, H), `before` (B, H) or None."""
+    """The recurrence step by step. `gate` and `candidate` are (B, T, H), `before` is (B, H) or None."""
     z, new = torch.sigmoid(gate), positive(candidate)
     h = torch.zeros_like(new[:, 0]) if before is None else before
     outputs = []
@@ -43,20 +43,20 @@ def sequential(gate, candidate, before):
 
 
 def parallel(gate, candidate, before):
-    """All steps at once in logarithms, every term of the sum being above zero (Heinsen 2023)."""
-    kept, taken = -F.softplus(gate), -F.softplus(-gate)  # the logarithms of 1 - z and z
-    terms = taken + log_of_positive(candidate)
+    """The recurrence as a parallel scan over logarithms (Heinsen 2023). All terms are positive."""
+    log_keep, log_take = -F.softplus(gate), -F.softplus(-gate)  # the logarithms of 1 - z and z
+    terms = log_take + log_of_positive(candidate)
     if before is not None:
         least = torch.finfo(before.dtype).tiny
         terms = torch.cat([before.clamp(min=least).log()[:, None], terms], 1)
-        kept = F.pad(kept, (0, 0, 1, 0))
-    since = kept.cumsum(1)
+        log_keep = F.pad(log_keep, (0, 0, 1, 0))
+    since = log_keep.cumsum(1)
     outputs = (since + (terms - since).logcumsumexp(1)).exp()
     return outputs if before is None else outputs[:, 1:]
 
 
 def parallel_in_double(gate, candidate, before):
-    """The same in float64: `since` grows with the steps, and float32 would lose digits with each."""
+    """`parallel` in float64. In float32, the cumulative sum over steps loses precision."""
     before = None if before is None else before.double()
     return parallel(gate.double(), candidate.double(), before).to(gate.dtype)
 
@@ -67,7 +67,7 @@ def positive(x):
 
 
 def log_of_positive(x):
-    """Its logarithm."""
+    """The logarithm of `positive(x)`."""
     return torch.where(x >= 0, (F.relu(x) + 0.5).log(), -F.softplus(-x))
 
 
@@ -80,10 +80,10 @@ def min_gru(
     scan: Scan = "parallel",
     double: bool = True,
 ) -> SequenceModel:
-    """Layers of minGRU in the form with positive states. Tokens (B, T) -> logits (B, C).
+    """Layers of minGRU with positive states. Tokens (B, T) -> logits (B, C).
 
-    `scan` is how the steps are computed, all at once or one after another; `double` lets the parallel scan add its
-    logarithms in float64.
+    `scan` chooses a parallel or a sequential computation of the steps. With `double`, the parallel scan adds logarithms
+    in float64.
     """
     size = facts.features or embedding_size
     return SequenceModel(facts, MinGRU(size, hidden_size, num_layers, scan, double), embedding_size)

@@ -10,7 +10,7 @@ from torch import nn
 
 class SRULayer(nn.Module):
     """f = s(W_f x + v_f c + b_f); c' = f c + (1 - f) W x; r = s(W_r x + v_r c + b_r); h = r c' + (1 - r) x, where c is
-    the state before the step. Where x has another size than h, a product of its own stands for it in the last sum."""
+    the state before the step. If x and h differ in size, a fourth linear map replaces x in the last sum."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Each unit against its equations, written out for one number after another in float64."""
+"""Each unit agrees with its equations, which are written out element by element in float64."""
 
 import math
 
@@ -14,7 +14,7 @@ def sigmoid(x):
     return 1 / (1 + (-x).exp())
 
 
-def min_gru_by_hand(x, weight, bias, h):
+def reference_min_gru(x, weight, bias, h):
     """Feng et al. 2024: one row (T, E), one state (H,); weights as the layer has them."""
     size, outputs = len(h), []
     for step in x:
@@ -28,7 +28,7 @@ def min_gru_by_hand(x, weight, bias, h):
     return torch.stack(outputs)
 
 
-def sru_by_hand(x, weight, v_f, v_r, b_f, b_r, c):
+def reference_sru(x, weight, v_f, v_r, b_f, b_r, c):
     """Lei et al. 2018, equations 1 to 4."""
     size, outputs = len(c), []
     for step in x:
@@ -59,26 +59,26 @@ def double():
 
 @pytest.mark.parametrize("scan", ["parallel", "sequential"])
 @pytest.mark.parametrize("begun", [False, True])
-def test_min_gru_is_its_equations(scan, begun):
+def test_min_gru_agrees_with_its_equations(scan, begun):
     cell, x = MinGRU(3, 4, 1, scan, True), torch.randn(2, 30, 3)
     carry = torch.rand(1, 2, 4) + 0.1 if begun else None
     layer = cell.layers[0]
     outputs, final, end = cell(x, torch.tensor([30, 7]), carry)
     before = torch.zeros(2, 4) if carry is None else carry[0]
     expected = torch.stack(
-        [min_gru_by_hand(row, layer.weight, layer.bias, h) for row, h in zip(x, before, strict=True)]
+        [reference_min_gru(row, layer.weight, layer.bias, h) for row, h in zip(x, before, strict=True)]
     )
     parameters = [layer.weight, layer.bias]
     same([outputs, final, end[0]], [expected, torch.stack([expected[0, 29], expected[1, 6]]), expected[:, -1]])
     same(gradients(outputs, parameters), gradients(expected, parameters))
 
 
-def test_layers_of_min_gru_stand_on_one_another():
+def test_min_gru_layers_are_stacked():
     cell, x, lengths = MinGRU(3, 4, 2, "parallel", True), torch.randn(2, 9, 3), torch.tensor([9, 9])
     one, two = cell.layers
     zero = torch.zeros(4)
     expected = torch.stack(
-        [min_gru_by_hand(min_gru_by_hand(row, one.weight, one.bias, zero), two.weight, two.bias, zero) for row in x]
+        [reference_min_gru(reference_min_gru(row, one.weight, one.bias, zero), two.weight, two.bias, zero) for row in x]
     )
     same([cell(x, lengths)[0]], [expected])
     first, _, carry = cell(x[:, :4], torch.tensor([4, 4]))
@@ -87,20 +87,20 @@ def test_layers_of_min_gru_stand_on_one_another():
 
 
 @pytest.mark.parametrize("size", [4, 3])
-def test_sru_is_its_equations(size):
+def test_sru_agrees_with_its_equations(size):
     layer, x, c = SRULayer(size, 4), torch.randn(2, 30, size), torch.randn(2, 4)
     with torch.no_grad():
         for bias in (layer.b_f, layer.b_r):
             bias.uniform_(-1, 1)
     weights = [layer.products.weight, layer.v_f, layer.v_r, layer.b_f, layer.b_r]
     outputs, _ = layer(x, c)
-    expected = torch.stack([sru_by_hand(row, *weights, state) for row, state in zip(x, c, strict=True)])
+    expected = torch.stack([reference_sru(row, *weights, state) for row, state in zip(x, c, strict=True)])
     same([outputs], [expected])
     same(gradients(outputs, weights), gradients(expected, weights))
 
 
-def test_float32_loses_digits_with_length_where_logarithms_are_added_in_it():
-    """Why `double` is the default: the harness would not take the other for the same computation."""
+def test_scan_in_float32_loses_precision_on_long_sequences():
+    """This is why `double` is the default: verification rejects the scan in float32."""
     x, errors = torch.randn(4, 300, 3), {}
     for double in (True, False):
         cell = MinGRU(3, 8, 1, "parallel", double)

@@ -1,4 +1,4 @@
-"""A guest: a kind of measurement of its own, with settings, quantities and no change to the core."""
+"""A package with a new kind of measurement: its settings, its quantities and their analysis."""
 
 import harness
 

@@ -1,4 +1,4 @@
-"""Settings, and the noise scale from what was stored. Does not import torch."""
+"""Settings, and the noise scale computed from the stored data. Does not import torch."""
 
 from collections.abc import Iterator
 

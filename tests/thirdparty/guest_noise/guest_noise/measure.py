@@ -1,10 +1,10 @@
-"""The gradients of single batches and of all of them together."""
+"""Measures the gradients of single batches and of their mean."""
 
 import torch
 
 
 def measure(task):
-    """The squared norm of the gradient of each batch and of their mean, and how many examples each is of."""
+    """The squared norm of the gradient of each batch and of their mean, and the number of examples in each."""
     member = task.member()
     built, batches = member.built, member.batches[: task.settings.batches]
     gradients = []

@@ -1,4 +1,4 @@
-"""A reporter that writes what a chat shows."""
+"""A reporter that writes a chat message."""
 
 import harness
 

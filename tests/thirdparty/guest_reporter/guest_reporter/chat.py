@@ -1,8 +1,8 @@
-"""The answer and the claims as a message in blocks, the form that chat services take."""
+"""The summary and the claims as a message of blocks, the format of chat services."""
 
 import json
 
-MARKS = {"holds": ":white_check_mark:", "fails": ":x:", "undecided": ":grey_question:"}
+ICONS = {"holds": ":white_check_mark:", "fails": ":x:", "undecided": ":grey_question:"}
 
 
 def write(report, folder):
@@ -13,10 +13,10 @@ def write(report, folder):
 
 
 def message(report):
-    """A heading, the answer, a line a claim, and where it was measured."""
+    """The question, the summary, a line for each claim, and the run and its machine."""
     lines = [
         " ".join(report.summary),
-        *(f"{MARKS[answer]} {says} ({reason})" for says, answer, reason in report.claims),
+        *(f"{ICONS[answer]} {says} ({reason})" for says, answer, reason in report.claims),
     ]
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": report.question[:150]}},
@@ -27,5 +27,5 @@ def message(report):
 
 
 def shown(text):
-    """Text in which nothing is a link or a mention."""
+    """Text without links or mentions."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")[:3000]

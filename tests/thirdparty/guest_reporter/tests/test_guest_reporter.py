@@ -1,4 +1,4 @@
-"""Is the message what it is to be?"""
+"""The chat message is valid and contains no mentions."""
 
 import pytest
 from guest_reporter.chat import shown
@@ -6,7 +6,7 @@ from guest_reporter.chat import shown
 from harness.testing import cases
 
 
-def test_nothing_in_it_is_a_mention():
+def test_mentions_are_escaped():
     assert shown("<!channel> a & b") == "&lt;!channel&gt; a &amp; b"
 
 

@@ -1,7 +1,6 @@
-"""A guest that means no good, whole and installed: what it does is named, the others go on, and nothing is lost.
+"""An installed package whose parts and hooks misbehave in every way: harness names it, and all other results are correct.
 
-One run takes all that the parts and hooks of one plugin can do at once; each by itself stands in tests/plugins/test_isolation.py,
-test_run and test_worker.
+One run has all faults at once. Single faults are tested in tests/plugins/test_isolation.py and in tests/measure.
 """
 
 from __future__ import annotations
@@ -18,77 +17,78 @@ from harness.plugins import Catalog, load_plugins
 from harness.testing import cases
 
 HERE = Path(__file__).parent
-#: What is in these names and versions must not reach a terminal or a page as it is.
+#: Names and summaries of the package contain these. They must not reach a terminal or a page unescaped.
 ESCAPE, SCRIPT = "\x1b]0;", "<script>alert(1)</script>"
 
 
-def harness(*arguments: object, cwd: Path, malice: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "GUEST_MALICE": malice, "HARNESS_WITHOUT": "guest-clash,guest-blocked"}
+def harness(*arguments: object, cwd: Path, faults: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "GUEST_FAULTS": faults, "HARNESS_WITHOUT": "guest-clash,guest-blocked"}
     command = [sys.executable, "-m", "harness", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
-def listed(tmp_path: Path, malice: str) -> tuple[dict[str, list[str]], list[str]]:
-    """The parts that each plugin could bring, and the malicious one's problems."""
-    done = harness("list", "--json", cwd=tmp_path, malice=malice)
+def listed(tmp_path: Path, faults: str) -> tuple[dict[str, list[str]], list[str]]:
+    """The names of the parts of each plugin, and the problems of the malicious one."""
+    done = harness("list", "--json", cwd=tmp_path, faults=faults)
     assert done.returncode == 3
-    told = json.loads(done.stdout)
+    shown = json.loads(done.stdout)
     parts: dict[str, list[str]] = {}
-    for row in told["parts"]:
+    for row in shown["parts"]:
         parts.setdefault(row["plugin"], []).append(row["name"])
-    return parts, [p["reason"] for p in told["problems"] if p["plugin"] == "guest-malicious"]
+    return parts, [p["reason"] for p in shown["problems"] if p["plugin"] == "guest-malicious"]
 
 
-OURS = {"local", "step_time", "html", "markdown", "csv"}
-NO_NAME = "is no name: letters, digits, and . _ + - after the first"
+#: Parts of the core that must stay.
+CORE_PARTS = {"local", "step_time", "html", "markdown", "csv"}
+NO_NAME = "is not a valid name: use letters, digits, and . _ + - after the first letter"
 
 
 @pytest.mark.parametrize(
-    ("malice", "reasons"),
+    ("faults", "reasons"),
     [
         ("import-exits", ["import failed: SystemExit: 0"]),
         ("import-raises", ["import failed: Strange: its message cannot be read"]),
         ("import-prints,import-moves,import-clock", []),
-        ("parts-endless", ["provide_models yields more than 1000 parts, so none of them is taken"]),
+        ("parts-endless", ["provide_models yields more than 1000 parts; none of them is used"]),
         (
             "parts-odd",
             [
-                f"provide_models yields a model that cannot be used: {what}"
+                f"provide_models yields an unusable model: {what}"
                 for what in (
                     f"'../../x' {NO_NAME}", f"\"=cmd|' /C calc'!A0\" {NO_NAME}", f"'{SCRIPT}' {NO_NAME}",
-                    "cursed: its summary is no text without control characters", f"['a', 'list'] {NO_NAME}",
+                    "cursed: its summary is not text, or has control characters", f"['a', 'list'] {NO_NAME}",
                 )
             ],
         ),
         (
             "core-names",
             [
-                f"brings {what}, which is the core's own and stays so"
+                f"provides {what}, which is a name of the core; it is not used"
                 for what in ("metric 'step_time'", "reporter 'html'", "executor 'local'")
             ],
         ),
     ],
 )  # fmt: skip
-def test_list_goes_on_and_names_it(tmp_path, malice, reasons):
-    parts, problems = listed(tmp_path, malice)
+def test_list_names_the_plugin_and_shows_all_others(tmp_path, faults, reasons):
+    parts, problems = listed(tmp_path, faults)
     assert problems == reasons
-    assert set(parts["rnn-harness"]) >= OURS
+    assert set(parts["rnn-harness"]) >= CORE_PARTS
     assert "lstm" in parts["rnn-harness-plugins"]
     assert "mgu" in parts["guest-good"]
-    assert ("fickle" in parts.get("guest-malicious", ())) == (not malice.startswith(("import-e", "import-r")))
+    assert ("fickle" in parts.get("guest-malicious", ())) == (not faults.startswith(("import-e", "import-r")))
 
 
-def test_nothing_that_a_terminal_obeys_is_printed(tmp_path):
-    done = harness("list", cwd=tmp_path, malice="parts-odd,import-prints")
+def test_list_prints_no_control_sequences(tmp_path):
+    done = harness("list", cwd=tmp_path, faults="parts-odd,import-prints")
     assert ESCAPE not in done.stdout + done.stderr
     assert "this is not JSON" not in done.stdout
     assert "this is not JSON" in done.stderr
 
 
 SUITE = """
-question: Can a guest do harm?
+question: Can a plugin do harm?
 base:
-  model: {name: honest}
+  model: {name: working}
   dataset: {name: lengths, mean: 5, examples: 128, batch_size: 8}
   use: [adam]
 axes:
@@ -108,32 +108,34 @@ EVERYTHING = (
 )
 
 
-def test_all_at_once(tmp_path):
+def test_run_with_all_faults_gives_correct_results(tmp_path):
     (tmp_path / "bad.yaml").write_text(SUITE)
-    done = harness("run", "bad.yaml", "--quick", "--json", cwd=tmp_path, malice=EVERYTHING)
+    done = harness("run", "bad.yaml", "--quick", "--json", cwd=tmp_path, faults=EVERYTHING)
     assert done.returncode == 3, done.stderr
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     (folder,) = (path for path in (tmp_path / "results" / "bad").iterdir() if path.is_dir())
 
-    # Trials that break fail by name, and the others are measured, by a clock that nobody has touched.
-    assert told["failures"] == [
+    # Broken trials fail with their names. The others are measured with the real clock.
+    assert report["failures"] == [
         "all, leaves: failed in verify: the process ended with exit code 0 while verifying",
         next(
-            line for line in told["failures"] if line.startswith("all, exits: failed in verify: verifying: SystemExit")
+            line
+            for line in report["failures"]
+            if line.startswith("all, exits: failed in verify: verifying: SystemExit")
         ),
         "all, meddles: failed in verify: it changes torch's default dtype, which all trials share",
     ]
-    (same,) = (row for row in told["comparisons"] if row["level"] == "same" and row["metric"] == "step_time")
+    (same,) = (row for row in report["comparisons"] if row["level"] == "same" and row["metric"] == "step_time")
     assert 0.2 < same["ratio"] < 5
     records = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
     walls = [time for record in records for time in record["data"].get("wall", ())]
     assert len(walls) > 3 * 8 * 5
-    assert min(walls) > 1000  # nanoseconds: neither a clock that stands still nor a forged sample
+    assert min(walls) > 1000  # nanoseconds; a stopped clock or a forged sample would give less
     assert json.loads((folder / "machine.json").read_text())["threads"] == 1
-    assert "forged" not in json.dumps(told)
-    assert "Whatever you measured" not in json.dumps(told)
+    assert "forged" not in json.dumps(report)
+    assert "Whatever you measured" not in json.dumps(report)
 
-    # Who did what is said, of reports in the report, of the run as it goes on.
+    # The report names faults in metrics and reporters. The error stream names faults during the run.
     for what in (
         "metric-exits (plugin guest-malicious): SystemExit: 0",
         "metric-text (plugin guest-malicious): ValueError: it gives '1.0', not a finite number",
@@ -145,36 +147,40 @@ def test_all_at_once(tmp_path):
         "reporter-wipes (plugin guest-malicious): it removes records.jsonl, which is not its own; restored",
         "reporter-exits (plugin guest-malicious): SystemExit: 0",
     ):
-        assert any(problem.endswith(what) for problem in told["problems"]), what
-    assert any("reporter-outside (plugin guest-malicious): ValueError: it names" in p for p in told["problems"])
+        assert any(problem.endswith(what) for problem in report["problems"]), what
+    assert any("reporter-outside (plugin guest-malicious): ValueError: it names" in p for p in report["problems"])
     for what in (
-        "its import changes time.perf_counter_ns; put back",
-        "its import changes torch's default dtype; put back",
-        "its import changes torch.manual_seed; put back",
+        "its import changes time.perf_counter_ns; restored",
+        "its import changes torch's default dtype; restored",
+        "its import changes torch.manual_seed; restored",
         "describe_machine failed: ValueError: processor is known already",
         "plan_ready failed: SystemExit: 0",
-        "run_block changes a record; it is kept as it was measured (all)",
+        "run_block changes a record; it is stored as it was measured (all)",
     ):
         assert f"plugin guest-malicious: {what}" in done.stderr
     assert ESCAPE not in done.stdout + done.stderr
 
-    # The run is what it was, and without that guest it reads the same.
-    report = harness("report", folder, "--without", "guest-malicious", "--json", cwd=tmp_path)
-    again = json.loads(report.stdout)
-    assert again["summary"] == told["summary"]
+    # The stored run is unchanged, and its report is the same without the plugin.
+    done = harness("report", folder, "--without", "guest-malicious", "--json", cwd=tmp_path)
+    again = json.loads(done.stdout)
+    assert again["summary"] == report["summary"]
     assert again["problems"] == []
     page = (folder / "report.html").read_text()
     assert SCRIPT not in page
 
 
-def test_the_kit_finds_it_out():
+def test_conformance_kit_finds_the_faults():
     catalog = Catalog(load_plugins(without=["guest-clash", "guest-blocked"]))
-    broken = {}
-    for name, promise in (("model-meddles", "global-state"), ("fickle", "same-everywhere"), ("model-exits", "trains")):
+    found = {}
+    for name, promise in (
+        ("model-meddles", "global-state"),
+        ("fickle", "same-in-every-process"),
+        ("model-exits", "trains"),
+    ):
         (case,) = cases(name, only=[promise], catalog=catalog)
-        seen = case.look()
-        broken[name] = seen.what
-        assert seen.outcome == "broken", name
-    assert "changes torch's default dtype" in broken["model-meddles"]
-    assert broken["fickle"].startswith("two processes load different data")
-    assert "SystemExit" in broken["model-exits"]
+        result = case.run()
+        found[name] = result.found
+        assert result.outcome == "failed", result
+    assert "changes torch's default dtype" in found["model-meddles"]
+    assert found["fickle"].startswith("another process loads different data")
+    assert "SystemExit" in found["model-exits"]

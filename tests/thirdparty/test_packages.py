@@ -1,8 +1,6 @@
-"""The door, proved by packages that are not ours: good ones of several kinds, one that fails to import, one whose name
-clashes, and one that nobody asked for.
+"""Installed third-party packages: working ones of several kinds, one that fails to import, and two whose names clash.
 
-They must be installed, which tox does at the end of its environments `tests` and `plugins`. What those say that mean
-no good stands in `test_malice`.
+tox installs them at the end of its environments `tests` and `plugins`. `test_malicious_package` tests harmful ones.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from harness.plugins import Catalog, load_plugins
 from harness.testing import verify_level
 
 HERE = Path(__file__).parent
-#: Both bring a name of rnn-harness-plugins.
+#: Both provide a name of rnn-harness-plugins.
 CLASHING = ("guest-clash", "guest-blocked")
 
 
@@ -30,7 +28,7 @@ def harness(*arguments: object, cwd: Path = HERE, **environment: str) -> subproc
     )
 
 
-def test_list_names_the_good_and_the_bad():
+def test_list_shows_parts_and_problems():
     done = harness("list")
     assert done.returncode == 3
     for line in (
@@ -42,25 +40,26 @@ def test_list_names_the_good_and_the_bad():
     ):
         assert line in done.stdout
     assert "problem: plugin guest-broken: import failed: ModuleNotFoundError: No module named" in done.stderr
-    assert "brings model 'lstm', and so does rnn-harness-plugins" in done.stderr
+    assert "provides model 'lstm', and so does rnn-harness-plugins" in done.stderr
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """A run with guests of every kind in it, of those that clash only one left out: the other's name is not used."""
-    home = tmp_path_factory.mktemp("guests")
-    done = harness("run", HERE / "guest.yaml", "--quick", "--without", "guest-clash", cwd=home)
-    (folder,) = (home / "results" / "guest").iterdir()
+    """A run with models, a dataset, metrics and a reporter of the packages. Of the two with clashing names, only the one
+    whose name the suite uses is left out."""
+    home = tmp_path_factory.mktemp("packages")
+    done = harness("run", HERE / "packages.yaml", "--quick", "--without", "guest-clash", cwd=home)
+    (folder,) = (home / "results" / "packages").iterdir()
     return done, folder
 
 
-def test_good_ones_of_all_kinds_run_together(ran):
+def test_parts_of_several_packages_run_together(ran):
     done, folder = ran
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if "first look:" in line and "..." not in line]
-    promises = {row[0]: " ".join(row[-2:]) for row in rows}
-    assert promises.pop("at_once") != "changes model"  # the same computation, and verified
-    assert promises == dict.fromkeys(("gru", "mgu", "sru"), "changes model")
+    changes = {row[0]: " ".join(row[-2:]) for row in rows}
+    assert changes.pop("at_once") != "changes model"  # the same computation, and verified
+    assert changes == dict.fromkeys(("gru", "mgu", "sru"), "changes model")
     assert "whole" in done.stdout
     plan = json.loads((folder / "plan.json").read_text())
     trials = {trial["level"]: trial for trial in plan["blocks"][0]["trials"]}
@@ -76,53 +75,53 @@ def test_good_ones_of_all_kinds_run_together(ran):
     assert "All steps at once are faster" in message["blocks"][2]["text"]["text"]
 
 
-def test_what_a_run_was_without_it_stays_without(ran, tmp_path):
+def test_report_leaves_out_the_packages_that_the_run_left_out(ran, tmp_path):
     _, folder = ran
-    says = tmp_path / "says"
+    log = tmp_path / "log"
     assert json.loads((folder / "plan.json").read_text())["overrides"]["without"] == ["guest-clash"]
     machine = json.loads((folder / "machine.json").read_text())
     assert "guest-clash" not in machine["plugins"]
     assert machine["plugins"]["guest-blocked"] == "1.2.3"
-    assert "harness --without guest-clash run guest.yaml --quick" in (folder / "report.html").read_text()
-    done = harness("report", folder, HARNESS_WITHOUT="Guest_Blocked", GUEST_BLOCKED_SAYS=str(says))
+    assert "harness --without guest-clash run packages.yaml --quick" in (folder / "report.html").read_text()
+    done = harness("report", folder, HARNESS_WITHOUT="Guest_Blocked", GUEST_BLOCKED_LOG=str(log))
     assert done.returncode == 0, done.stderr
-    assert not says.exists()
+    assert not log.exists()
 
 
-def test_a_plugin_that_is_left_out_is_not_even_imported(tmp_path):
-    says = tmp_path / "says"
-    done = harness("--without", "guest-clash", "list", "--without=guest-blocked", GUEST_BLOCKED_SAYS=str(says))
-    assert not says.exists()
+def test_package_that_is_left_out_is_not_imported(tmp_path):
+    log = tmp_path / "log"
+    done = harness("--without", "guest-clash", "list", "--without=guest-blocked", GUEST_BLOCKED_LOG=str(log))
+    assert not log.exists()
     assert "left out: plugin guest-blocked" in done.stdout
     assert "left out: plugin guest-clash" in done.stdout
-    assert "brings model" not in done.stderr
-    harness("list", GUEST_BLOCKED_SAYS=str(says))
-    assert says.read_text() == "imported\n"
+    assert "provides model" not in done.stderr
+    harness("list", GUEST_BLOCKED_LOG=str(log))
+    assert log.read_text() == "imported\n"
 
 
-def test_a_clash_names_both_and_what_to_do():
-    done = harness("check", HERE / "guest.yaml", "--set", "base.model=lstm")
+def test_clash_names_both_packages_and_the_fix():
+    done = harness("check", HERE / "packages.yaml", "--set", "base.model=lstm")
     assert done.returncode == 2
-    both = "two plugins bring a model named 'lstm': guest-clash and rnn-harness-plugins."
-    assert f"{both} Uninstall one of them, or run with --without NAME." in done.stderr
-    done = harness("check", HERE / "guest.yaml", "--set", "base.model=lstm", "--without", "guest-clash")
+    both = "two plugins provide a model named 'lstm': guest-clash and rnn-harness-plugins."
+    assert f"{both} Uninstall one of them, or use --without NAME." in done.stderr
+    done = harness("check", HERE / "packages.yaml", "--set", "base.model=lstm", "--without", "guest-clash")
     assert done.returncode == 0, done.stderr
 
 
-def test_leaving_out_what_is_not_there():
+def test_without_rejects_unknown_packages_and_the_core():
     done = harness("list", "--without", "guest-blocket")
     assert done.returncode == 2
-    said = "--without guest-blocket: no plugin named 'guest-blocket' is installed. Did you mean guest-blocked"
-    assert done.stderr.startswith(f"Error: {said}")
+    message = "--without guest-blocket: no plugin named 'guest-blocket' is installed. Did you mean guest-blocked"
+    assert done.stderr.startswith(f"Error: {message}")
     done = harness("list", HARNESS_WITHOUT="guest-clash, rnn-harness")
     assert done.returncode == 2
     assert done.stderr.startswith("Error: HARNESS_WITHOUT: rnn-harness is the core itself")
 
 
-def test_a_missing_name_points_at_the_plugin_that_failed():
-    done = harness("check", HERE / "guest.yaml", "--set", "base.model=quasi_rnn")
+def test_unknown_name_mentions_the_package_that_failed_to_import():
+    done = harness("check", HERE / "packages.yaml", "--set", "base.model=quasi_rnn")
     assert done.returncode == 2
-    assert "A plugin that failed to import may have brought it (plugin guest-broken: import failed" in done.stderr
+    assert "A plugin that failed to import may provide it (plugin guest-broken: import failed" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +140,8 @@ BRACKETS = {"name": "dyck", "length": 300, "examples": 64, "batch_size": 8}
         ({"name": "min_gru", "scan": "sequential"}, {"name": "min_gru", "double": False}, "invalid", "rounding"),
     ],
 )
-def test_the_conformance_kit_takes_guests(catalog, base, level, outcome, changes):
-    """The last one is a finding: in float32 the logarithmic scan loses more digits than rounding explains."""
+def test_verify_level_accepts_parts_of_packages(catalog, base, level, outcome, changes):
+    """In the last case the logarithmic scan in float32 loses more digits than rounding explains."""
     given = dict(base) if isinstance(base, dict) else {"name": base}
     trial = {"model": {**given, "hidden_size": 8}, "dataset": BRACKETS, "use": ["adam"]}
     patch = {"name": level} if isinstance(level, str) else level

@@ -1,4 +1,4 @@
-"""What recurrent layers keep and compute, against numbers worked out by hand."""
+"""Memory and operations of recurrent layers, against computed numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ measure: {{cost: {{}}}}
 
 @pytest.fixture(scope="module", params=["lognormal", "fixed"])
 def members(request, catalog):
-    """The four ways, on uneven and on equal lengths; made anew for each mode."""
+    """The four variants, on uneven and on equal lengths, built again for each mode."""
     (block,) = make_plan(read(SUITE, f"base.dataset.distribution={request.param}"), catalog).blocks
     builder = TrialBuilder(catalog)
     return lambda mode: {t.level: task(block, t.level, builder, mode).member() for t in block.trials}
@@ -38,7 +38,7 @@ def members(request, catalog):
 
 @pytest.mark.parametrize("mode", ["train", "inference"])
 def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
-    """Per row and step, four gates of products with E inputs and H states; then the classifier."""
+    """Per row and step: four gates of products with E inputs and H states; then the classifier."""
     classifier = 2 * B * H * 4
     for batch in (0, 5):
         forward = {}
@@ -51,20 +51,21 @@ def test_the_fused_lstm_and_the_loop_have_the_same_operations(members, mode):
             forward[level] = found["forward"]
             assert found["forward"] == 2 * rows * 4 * H * (E + H) + classifier, level
             if mode == "train":
-                # twice the forward pass, less what a loop need not do for its first state
+                # twice the forward pass, minus what a loop saves for its first state
                 assert 1.7 * found["forward"] < found["backward"] <= 2 * found["forward"], level
         assert forward["lstm"] == forward["scratch"]
         assert forward["packed"] <= forward["segmented"] <= forward["lstm"]
 
 
 @pytest.mark.parametrize(("cell", "megabytes"), [(nn.LSTM, (18.2, 22.6)), (nn.GRU, (8.2,)), (nn.RNN, (2.1,))])
-def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
-    """The fused LSTM keeps a workspace beside its outputs; it must be counted. That of torch 2.6 is larger."""
+def test_memory_of_a_layer_of_width_256_per_1000_tokens(cell, megabytes):
+    """The fused LSTM allocates a workspace in addition to its outputs, which must be counted. That of torch 2.6 is
+    larger."""
     width, rows, steps = 256, 8, 60
     encoder = RecurrentEncoder(cell(width, width, batch_first=True))
     x = torch.randn(rows, steps, width)
     kept = SavedTensors([*encoder.parameters(), x])
-    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda held: held.tensor):
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda saved: saved.tensor):
         encoder(x, torch.full((rows,), steps))[0].sum().backward()
     found = kept.peak / (rows * steps / 1000) / 1e6
     assert any(found == pytest.approx(known, rel=0.1) for known in megabytes)
@@ -72,7 +73,7 @@ def test_what_a_layer_of_width_256_keeps_per_1000_tokens(cell, megabytes):
 
 
 def test_gradients_of_a_long_padded_batch_underflow(catalog):
-    """The loss reaches only the last step: far from it gradients are subnormal, and slow on many processors."""
+    """The loss depends on the last step only: gradients far from it are subnormal, which is slow on many processors."""
     settings = ["base.dataset.distribution=fixed", "base.dataset.longest=400"]
     shares = {}
     for mean in (10, 300):

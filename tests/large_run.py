@@ -1,4 +1,4 @@
-"""A run of two thousand trials made by hand: 400 blocks of five levels, ten processes each, some of them trained too."""
+"""A synthetic run of two thousand trials: 400 blocks of five levels, ten processes each, some of them with learning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.records.record import Record
 from harness.records.settings import Measures, Speed
 
 LEVELS = ("padded", "packed", "bucketed", "segmented", "both")
-#: What each level's time is of the baseline's where nothing is padding, and where almost everything is.
+#: The time of each level relative to the baseline's, without padding and with almost only padding.
 ENDS = {
     "padded": (1.0, 1.0),
     "packed": (2.0, 0.6),
@@ -27,7 +27,7 @@ BATCHES, VISITS = 8, 5
 
 
 def plan_of_many(blocks: int = 400, trained: int = 40) -> Plan:
-    """The plan: cells x sizes x sources x lengths, as many of them as are asked for; the first `trained` also learn."""
+    """The plan: cells x sizes x sources x lengths, up to the given number of blocks. The first `trained` also learn."""
     cells = ("rnn", "gru", "lstm", "loop", "scan")
     contexts = itertools.product(cells, ("64", "128", "256", "512"), ("alike", "mixed"), map(str, range(20, 220, 20)))
     made = []
@@ -42,7 +42,7 @@ def plan_of_many(blocks: int = 400, trained: int = 40) -> Plan:
 
 
 def records_of_many(plan: Plan, processes: int = 10) -> Iterator[Record]:
-    """Its records, with noise from one fixed seed."""
+    """Records of the plan, with noise from a fixed seed."""
     random = np.random.default_rng(7)
     batch = np.tile(np.arange(BATCHES), VISITS)
     rest = {
