@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.finding import Finding, Scale
-from harness.analysis.multiplicity import as_a_family
+from harness.analysis.finding import Finding, Scale, control_familywise_errors
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records import designs
@@ -67,7 +66,7 @@ def effects_of(
             found.append(replace(effect, reason=f"needs {' and '.join(missing)}{why}"))
         else:
             found.append(_judged(effect, {levels[on]: weight for on, weight in contrast.weights}, values, judge))
-    return as_a_family(found, judge.floor)
+    return control_familywise_errors(found, judge.floor)
 
 
 def _judged(effect: Effect, weights: Mapping[str, float], values: Mapping[str, Array], judge: Judge) -> Effect:

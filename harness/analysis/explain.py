@@ -16,8 +16,8 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.grouping import grouped
-from harness.analysis.metrics import wall_time
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
+from harness.analysis.samples import wall_time
 from harness.analysis.timing import Measured, alpha_of
 from harness.records.plan import Block
 

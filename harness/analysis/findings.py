@@ -15,16 +15,15 @@ from harness.analysis.claims import ClaimResult, confirmed, settle
 from harness.analysis.controls import biased_twice, controls_of, floor_of, measured_of
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.explain import Explanation, explanations
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, control_false_discoveries
 from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import find_growth
 from harness.analysis.learning_results import LearningResults
-from harness.analysis.multiplicity import discoveries
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
+from harness.analysis.samples import MetricViews
 from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
 from harness.analysis.verdicts import EXCLUDED, Verdict
-from harness.analysis.views import MetricViews
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import isolated
 from harness.records import designs
@@ -61,7 +60,7 @@ class Findings:
             # Metrics that were not measured are left out.
             comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
             self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
-        self.comparisons = discoveries(comparisons, self.floor)
+        self.comparisons = control_false_discoveries(comparisons, self.floor)
         self.learning = LearningResults(plan, records, self.measured)
         self.effects += self.learning.effects
         times = {place[:3]: value for place, value in self.numbers.items() if place[3] == "step_time"}

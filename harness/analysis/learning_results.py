@@ -10,9 +10,9 @@ from dataclasses import replace
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.effects import Effect, Judge, effects_of
+from harness.analysis.finding import control_false_discoveries
 from harness.analysis.grouping import by_place
 from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.multiplicity import discoveries
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import Measured
 from harness.analysis.verdicts import Flag, Verdict
@@ -40,7 +40,7 @@ class LearningResults:
                 self.dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
             if plan.factors:
                 self.effects += effects_among(plan, one)
-        self.comparisons = discoveries(comparisons, 0.0)
+        self.comparisons = control_false_discoveries(comparisons, 0.0)
         self._by_place = by_place(self.comparisons)
 
     def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.finding import Finding, failure_in_words
-from harness.analysis.samples import Clock, Samples
+from harness.analysis.samples import Clock, Samples, View
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict, conclude
 from harness.plugins.parts import Metric
@@ -20,7 +20,6 @@ from harness.records.plan import Block, Trial
 from harness.records.record import Record, replicates
 from harness.records.settings import Speed
 
-View = Callable[[Any], Any]
 #: The samples of one process by (level, role).
 Process = Mapping[tuple[str, str], Samples]
 

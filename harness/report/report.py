@@ -12,14 +12,10 @@ from harness.plugins.catalog import Catalog
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.store import Store
-from harness.report.rows import findings_in_rows
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
 from harness.report.tables import break_even, comparisons, effects, explain, growth, learning
 from harness.report.tables.quantities import section_of
-
-#: Raised when a field of `to_json` changes its meaning or goes; not when one is added.
-FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -140,23 +136,3 @@ def sensitivity_line(findings: Findings) -> str:
     typical, noisiest = (f"{100 * size:.1f} %" for size in sizes)
     both = typical if typical == noisiest else f"{typical} (typical comparison) to {noisiest} (noisiest)"
     return f"Sensitivity: differences of {both} would be detected 80 % of the time."
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """The report as JSON values. Tables are lists of rows with the columns of the CSV files."""
-    findings = report.findings
-    return {
-        "format": FORMAT,
-        "run": report.run,
-        "question": report.question,
-        "axis": findings.plan.axis,
-        "summary": list(report.summary),
-        "first_look": report.first_look,
-        **{table.name: table.rows for table in findings_in_rows(findings)},
-        "warnings": list(report.warnings),
-        "failures": list(report.failures),
-        "skipped": list(report.skipped),
-        "problems": list(report.problems),
-        "floor": findings.floor,
-        "smallest_visible": findings.smallest_visible(),
-    }

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.samples import Samples
-from harness.analysis.views import answer_in
+from harness.analysis.samples import Samples, answer_in
 from harness.errors import UserError
 from harness.plugins.parts import Dataset, Skip
 from harness.testing.part_under_test import BATCH, Broken, PartUnderTest

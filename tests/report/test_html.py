@@ -19,8 +19,8 @@ from harness.analysis.findings import find
 from harness.records.plan import Claim, Plan, Skipped
 from harness.records.record import Record
 from harness.report.formats import html
+from harness.report.formats.html import commands_of, facts_in_rows, versions_of
 from harness.report.formats.html_tables import Cell, grid_of, grids_of, value_of, verdict_cell
-from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots import plots
 from harness.report.plots.inline_svg import adapted, svg_of
 from harness.report.report import report_of

@@ -13,7 +13,8 @@ from made_effects import TIMES, block_of, effects, plan_of, speed_records
 from harness.records import designs
 from harness.records.plan import Plan
 from harness.report.formats import markdown
-from harness.report.plots import effect_plots, plots
+from harness.report.plots import plots
+from harness.report.plots.forest import EFFECT_COLOURS, effect_forest
 from harness.report.report import report_of
 
 
@@ -72,7 +73,7 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(design, factors, spread
     found = effects(design, values, this)
     for scale in ("ratio", "difference"):
         shown = [replace(effect, scale=scale) for effect in found]
-        forest = effect_plots.forest_of("some block · train: effects on step time", shown)
+        forest = effect_forest("some block · train: effects on step time", shown)
         figure = Figure(figsize=forest.size, layout="constrained")
         forest.draw(figure)
         figure.draw_without_rendering()
@@ -89,4 +90,4 @@ def test_nothing_is_cut_off_and_no_label_lies_on_another(design, factors, spread
 
 
 def test_every_estimand_has_a_colour():
-    assert set(effect_plots.COLOURS) == set(designs.WORDS)
+    assert set(EFFECT_COLOURS) == set(designs.WORDS)

@@ -20,19 +20,9 @@ from harness.plugins.parts import Reporter
 from harness.records.plan import Claim, Plan, Skipped
 from harness.records.record import Record
 from harness.records.settings import Measures
-from harness.report.formats import (
-    csv_tables as tables,
-)
-from harness.report.formats import (
-    github,
-    json_report,
-    junit,
-    latex,
-    markdown,
-    tensorboard,
-    terminal,
-)
+from harness.report.formats import github, junit, latex, markdown, tensorboard, terminal
 from harness.report.report import report_of
+from harness.report.rows import json_text, write_csv, write_json
 from harness.report.table import Section, Table
 
 NASTY = "a&b_%$#{}~^\\ | <i> ]]> `c` *d* [e] 'f' \"g\" é 中文 −1 -- {{x}} ${y} @me"
@@ -193,7 +183,7 @@ def test_latex_goes_over_pages_and_wraps_where_it_must(nasty):
 
 
 def test_json_is_json_and_says_its_format(report, tmp_path):
-    (path,) = json_report.write(report, tmp_path)
+    (path,) = write_json(report, tmp_path)
 
     def refuse(word: str):
         raise AssertionError(word)
@@ -206,7 +196,7 @@ def test_json_is_json_and_says_its_format(report, tmp_path):
 
 def test_json_has_no_infinities():
     data = {"a": [math.inf, (math.nan, 1.5)], "b": {"c": -math.inf}, "d": True}
-    assert json.loads(json_report.text_of(data)) == {"a": [None, [None, 1.5]], "b": {"c": None}, "d": True}
+    assert json.loads(json_text(data)) == {"a": [None, [None, 1.5]], "b": {"c": None}, "d": True}
 
 
 # JUnit
@@ -416,11 +406,19 @@ def test_markdown_tables_keep_their_columns(report):
 
 
 def test_csv_has_names_as_they_are(nasty, tmp_path):
-    tables.write(nasty, tmp_path)
+    write_csv(nasty, tmp_path)
     with (tmp_path / "tables" / "comparisons.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row[NASTY] for row in rows} >= {"fast " + NASTY}
     assert {row["axis|&"] for row in rows} == {NASTY}
+
+
+def test_a_narrow_terminal_wraps_what_is_wider_than_it():
+    table = Table("t", ("level", "tokens/s", "verdict"), (("a", "169,374", "slower " * 9), ("b", "1", "faster")))
+    text = terminal.table(table, 40)
+    assert max(map(len, text.splitlines())) <= 40
+    assert "169,374" in text
+    assert text.count("slower") == 9
 
 
 def test_the_text_is_the_terminal_s_without_where_it_lies(report, tmp_path):
@@ -473,6 +471,6 @@ def test_no_name_or_reason_commands_a_terminal(nasty):
 def test_nothing_in_a_spreadsheet_is_a_formula(catalog, tmp_path, cell, written):
     this = block("a", cell)
     records = [record(this, level, n, [1e6] * 10) for level in ("a", cell) for n in range(5)]
-    tables.write(report_of(Plan("s", "q", "what", (this,)), records, catalog, {}), tmp_path)
+    write_csv(report_of(Plan("s", "q", "what", (this,)), records, catalog, {}), tmp_path)
     rows = list(csv.DictReader((tmp_path / "tables" / "comparisons.csv").open()))
     assert [row["what"] for row in rows] == [written]

@@ -9,20 +9,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.records.plan import Plan
 from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
-from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
@@ -157,3 +159,43 @@ def paragraphs(words: str) -> list[str | list[str]]:
         else:
             found.append([line[2:]])
     return found
+
+
+def commands_of(plan: Plan, run: str = "") -> list[str]:
+    """The command that measures the same again, and the one that adds seeds where some were added."""
+    given = plan.overrides
+
+    def options(**names: str) -> list[str]:
+        return [
+            str(word) for name, option in names.items() for value in given.get(name, ()) for word in (option, value)
+        ]
+
+    words = ["harness", *options(plugins="-p", without="--without"), "run", f"{plan.suite}.yaml"]
+    words += ["--preset", str(given["preset"])] if given.get("preset") else []
+    words += options(set="--set", only="--only")
+    words += [f"--{name.replace('_', '-')}" for name in ("quick", "until_decided") if given.get(name)]
+    commands = [shlex.join(words)]
+    if given.get("seeds"):
+        folder = run or f"results/{plan.suite}/RUN"
+        commands.append(shlex.join(["harness", "run", "--resume", folder, "--seeds", str(given["seeds"])]))
+    return commands
+
+
+def versions_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The versions of Python, packages and plugins that are known."""
+    found = {"python": facts["python"]} if facts.get("python") else {}
+    for kind in ("packages", "plugins"):
+        found |= {name: str(version) for name, version in (facts.get(kind) or {}).items()}
+    return found
+
+
+def facts_in_rows(facts: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:
+    """Facts of a machine as names and text, those within others under both names. What is not known is left out."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from facts_in_rows(value, f"{under}{name} ")
+        elif isinstance(value, list | tuple):
+            if value:
+                yield f"{under}{name}", ", ".join(map(str, value))
+        elif value is not None:
+            yield f"{under}{name}", ("yes" if value else "no") if isinstance(value, bool) else str(value)

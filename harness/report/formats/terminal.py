@@ -87,11 +87,10 @@ def table(one: Table, width: int | None = None) -> str:
             left = room
         parts[-1].append(index)
         left -= wanted + 2
+    # Only a cell that is wider than the terminal is wrapped. tabulate's own wrapping fails for numbers with commas.
+    cells[1:] = [[row[0], *(textwrap.fill(cell, max(room, 20)) for cell in row[1:])] for row in cells[1:]]
     texts = [
-        tabulate(
-            [[row[i] for i in part] for row in cells[1:]], [cells[0][i] for i in part], tablefmt="simple",
-            disable_numparse=True, maxcolwidths=[None, *[max(room, 20)] * (len(part) - 1)] if width else None,
-        )
+        tabulate([[row[i] for i in part] for row in cells[1:]], [cells[0][i] for i in part], disable_numparse=True)
         for part in parts
-    ]  # fmt: skip
+    ]
     return "\n".join([prose(one.title, width), "\n\n".join(texts), *(prose(note, width) for note in one.notes)])

@@ -12,12 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.analysis.grouping import grouped
-from harness.report.plots.break_even_plot import break_even_plots
-from harness.report.plots.effect_plots import effect_plots
 from harness.report.plots.explain_plots import explain_plots
 from harness.report.plots.figures import DRAWN, Plot
+from harness.report.plots.forest import effect_plots
 from harness.report.plots.learning_plots import learning_plots
-from harness.report.plots.speed_plots import speed_plots
+from harness.report.plots.speed_plots import break_even_plots, speed_plots
 from harness.report.report import Report
 
 #: This many plots are drawn: each takes part of a second, and a run may have hundreds.
