@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from harness.analysis import stats
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
-from harness.analysis.grouping import FEWEST
-from harness.analysis.growth import Growth, groups_along, name_of
+from harness.analysis.grouping import FEWEST, groups_along
+from harness.analysis.growth import Growth, name_of
 from harness.analysis.timing import alpha_of
 from harness.analysis.verdicts import EXCLUDED, Answer
 from harness.records.plan import LEARNING, Claim, Plan

@@ -54,6 +54,22 @@ def numbers_of(axis: str, levels: Iterable[str]) -> list[float] | None:
     return found if all(map(math.isfinite, found)) else None
 
 
+def number(level: str) -> float | None:
+    """The number above zero that a level's name is; None for any other name."""
+    try:
+        value = float(level)
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf else None
+
+
+def groups_along(axis: str, blocks: Sequence[Block]) -> list[list[Block]]:
+    """The blocks that differ in the level of `axis` alone, smallest level first; none where a level is no number."""
+    if not all(number(block.context.get(axis, "")) for block in blocks):
+        return []
+    return list(along([axis], sorted(blocks, key=lambda block: float(block.context[axis]))).values())
+
+
 def spaced_by_logs(numbers: Sequence[float]) -> bool:
     """Whether numbers, the smallest first, are spaced by their logs."""
     return numbers[0] > 0 and numbers[-1] >= WIDE * numbers[0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.finding import Finding
-from harness.analysis.grouping import FEWEST, along, axes_of
+from harness.analysis.grouping import FEWEST, axes_of, groups_along
 from harness.analysis.quantities import Place, QuantityFinding
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Verdict
@@ -51,22 +51,6 @@ class Growth(Finding):
 def name_of(quantity: str, axis: str) -> str:
     """The metric of a quantity's growth along an axis."""
     return f"{quantity} along {axis}"
-
-
-def number(level: str) -> float | None:
-    """The number above zero that a level's name is; None for any other name."""
-    try:
-        value = float(level)
-    except ValueError:
-        return None
-    return value if 0 < value < math.inf else None
-
-
-def groups_along(axis: str, blocks: Sequence[Block]) -> list[list[Block]]:
-    """The blocks that differ in the level of `axis` alone, smallest level first; none where a level is no number."""
-    if not all(number(block.context.get(axis, "")) for block in blocks):
-        return []
-    return list(along([axis], sorted(blocks, key=lambda block: float(block.context[axis]))).values())
 
 
 def slope(x: Array, y: Array) -> Estimate:

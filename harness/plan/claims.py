@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 
 from harness.analysis import stats
-from harness.analysis.grouping import FEWEST
-from harness.analysis.growth import STEP_TIME, number
+from harness.analysis.grouping import FEWEST, number
+from harness.analysis.growth import STEP_TIME
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
 from harness.plugins.kinds import Quantity

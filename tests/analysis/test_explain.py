@@ -96,7 +96,7 @@ def test_a_sentence_says_what_it_comes_to():
     assert "), +2.99 ms per step: " in sentence_of(one)
     assert "operator by operator instead of oneDNN's fused recurrent layer" in sentence_of(one)
     assert "50 more operator calls (6 to 55)" in sentence_of(one)
-    assert "most of it in mm (+4.5" in sentence_of(one)
+    assert "largest parts: mm (+4.5" in sentence_of(one)
     table = explanation_table(one)
     assert table.rows[-1][1] == "sum"
     assert table.rows[-1][5] == "100%"
@@ -113,7 +113,7 @@ def test_no_reasons_are_given_for_a_difference_that_may_be_none():
     one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert not one.decided
-    assert "most of it in" not in sentence_of(one)
+    assert "largest parts" not in sentence_of(one)
     assert "the interval includes no difference" in sentence_of(one)
 
 

@@ -15,7 +15,8 @@ from toy_suite import SUITE, read
 
 from harness.analysis.claims import settle
 from harness.analysis.findings import contested, find
-from harness.analysis.growth import find_growth, groups_along, number, slope
+from harness.analysis.grouping import groups_along, number
+from harness.analysis.growth import find_growth, slope
 from harness.analysis.quantities import TrialData, compared
 from harness.analysis.stats import t_quantile
 from harness.builtin import provide_measures

@@ -184,7 +184,10 @@ def test_optimizations_keep_their_promises(name, model, level, catalog):
     ("dataset", "message"),
     [
         ("{name: adding, length: 19}", "length = 19 is too short to mark a step among the first ten and one"),
-        ("{name: adding, length: 1, variant: fixed}", "length = 1 is too short to mark a step in each half: it must be at least 2."),
+        (
+            "{name: adding, length: 1, variant: fixed}",
+            "length = 1 is too short to mark a step in each half: it must be at least 2.",
+        ),
         ("{name: adding, examples: 0}", "examples = 0 and test_examples = 512: each must be at least 1."),
         ("{name: copy_memory, lag: 0}", "lag = 0 leaves no room for the delimiter: it must be at least 1."),
         ("{name: copy_memory, test_examples: 0}", "test_examples = 0: each must be at least 1."),

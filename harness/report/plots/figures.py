@@ -206,9 +206,12 @@ def legend(figure: Figure, entries: Sequence[Entry], columns: int = 2, **looks: 
     figure.legend(handles=entries, loc="outside lower center", ncols=columns, frameon=False, fontsize=8, **looks)
 
 
-def margin_in_words(margin: float, unit: str = "%") -> str:
-    """The label of what counts as equal; the margin is a share."""
-    return f"within the margin of {100 * margin:.3g} {unit}"
+def margin_range(margin: float, scale: str) -> tuple[str, float, float]:
+    """The label of what counts as equal, and its lowest and highest size; the margin is a share."""
+    label = f"within the margin of {100 * margin:.3g}"
+    if scale == "ratio":
+        return f"{label} %", 1 / (1 + margin), 1 + margin
+    return f"{label} {'point' if margin == 0.01 else 'points'}", -margin, margin
 
 
 def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:

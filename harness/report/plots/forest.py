@@ -163,7 +163,7 @@ class Forest(fig.Drawing):
 
 def effect_plots(report: Report) -> Iterator[Plot]:
     """What factors do to step time, and to what is learned."""
-    for block, mode, metric in with_effects(report.findings.plan):
+    for block, mode, metric in with_effects(report.findings):
         effects = [e for e in report.findings.effects_in(block, mode, metric) if e.size is not None]
         if effects:
             title = f"{block_title(block, mode)}: effects on {in_words(metric)}"
@@ -172,10 +172,9 @@ def effect_plots(report: Report) -> Iterator[Plot]:
 
 def effect_forest(title: str, effects: Sequence[Effect]) -> Forest:
     """The effects of one block, mode and metric, grouped by factor and coloured by estimand."""
-    first, margin = effects[0], None
+    first = effects[0]
     learned, speed = first.mode == LEARNING, first.block.measures.speed
-    if speed and not learned:
-        margin = fig.margin_in_words(speed.margin), 1 / (1 + speed.margin), 1 + speed.margin
+    margin = fig.margin_range(speed.margin, "ratio") if speed and not learned else None
     rows = [ForestRow.of(effect, effect.level, effect.kind) for effect in effects]
     unit = f"{in_words(first.metric)}, on minus off (points)"
     if first.scale == "ratio":

@@ -153,10 +153,8 @@ def forests(results: LearningResults, learned: Sequence[Learned]) -> Iterator[Fo
         if len({row.group for row in rows}) < 2:
             continue
         ratio, bound, margin = score.compared == "ratio", first.margin(metric), None
-        if bound is not None and ratio:
-            margin = fig.margin_in_words(math.expm1(bound)), math.exp(-bound), math.exp(bound)
-        elif bound is not None:
-            margin = fig.margin_in_words(bound, "point" if bound == 0.01 else "points"), -bound, bound
+        if bound is not None:
+            margin = fig.margin_range(math.expm1(bound) if ratio else bound, score.compared)
         baseline, name = first.block.baseline.level, in_words(metric)
         better = f"{'right' if score.better == 'higher' else 'left'} is better"
         unit = f"{name}, ratio to {baseline} ({better})" if ratio else f"{name}, points above {baseline} ({better})"

@@ -69,10 +69,7 @@ def kind_of(comparison: Comparison) -> Verdict:
 def margin_of(comparisons: Sequence[Comparison]) -> tuple[str, float, float] | None:
     """What counts as equal, where it is the same for all."""
     margins = {c.block.measures.speed.margin for c in comparisons if c.block.measures.speed}
-    if len(margins) != 1:
-        return None
-    margin = margins.pop()
-    return fig.margin_in_words(margin), 1 / (1 + margin), 1 + margin
+    return fig.margin_range(margins.pop(), "ratio") if len(margins) == 1 else None
 
 
 def forest_of(mode: str, comparisons: Sequence[Comparison]) -> Forest:

@@ -8,10 +8,9 @@ from harness.analysis.effects import Effect
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.records import designs
-from harness.records.plan import LEARNING, Block, Plan
+from harness.records.plan import LEARNING, Block
 from harness.report.cells import SIZES, block_title, explained, interval_header, p_cell, size_cells, verdict_cell
 from harness.report.table import Section, Table, present
-from harness.report.tables.comparisons import timed
 
 
 def effects(findings: Findings) -> Section:
@@ -22,15 +21,15 @@ def effects(findings: Findings) -> Section:
     words = explained(words, *((kind, designs.WORDS[kind]) for kind in kinds))
     tables = (
         effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
-        for block, mode, metric in with_effects(plan)
+        for block, mode, metric in with_effects(findings)
     )
     return Section("Effects", words, present(tables))
 
 
-def with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
+def with_effects(findings: Findings) -> list[tuple[Block, str, str]]:
     """Each block, mode and metric whose effects have a table."""
-    times = [(block, mode, "step_time") for block, mode in timed(plan)]
-    return times + [(b, LEARNING, b.measures.learning.metric) for b in plan.blocks if b.measures.learning]
+    times = [(one.block, one.mode, "step_time") for one in findings.measured]
+    return times + [(one.block, LEARNING, one.settings.metric) for one in findings.learning.learned]
 
 
 def effect_table(title: str, effects: Sequence[Effect]) -> Table | None:
