@@ -115,6 +115,8 @@ class Findings:
     def _claims(self, records: Sequence[Record]) -> list[ClaimResult]:
         """The claims; those that failed are answered again where the blocks against them were measured once more."""
         plan = self.plan
+        if not plan.claims:
+            return []
         # In a design a level may have the name of an effect, and claims are about effects.
         learned = () if plan.factors else self.learning.comparisons
         evidence = [*about_claims(plan, self.comparisons, self.effects), *learned, *self.quantities, *self.growth]

@@ -83,7 +83,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=flag_lines(seen),
-        warnings=tuple(explain.warnings(plan.blocks, findings.profiles)),
+        warnings=tuple(explain.warnings(plan.blocks, findings.profiles)) if findings.profiles else (),
         problems=tuple(problems),
         last_line=sensitivity_line(findings),
         findings=findings,
@@ -96,15 +96,18 @@ def flag_lines(seen: set[Flag]) -> tuple[str, ...]:
     return tuple(f"{flag}: {flag.meaning}." for flag in Flag if flag in seen)
 
 
-#: Sections before and after those of the kinds of measurement, in the order of reading.
-FIRST = (comparisons.times, break_even.break_evens, effects.effects, learning.scores, comparisons.phases)
-LAST = (growth.exponents, explain.reasons)
-
-
 def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
-    """The tables of a run under their headings, without empty sections. The error of a plugin's section is added to
-    `problems`."""
-    first, last = ([section(findings) for section in group] for group in (FIRST, LAST))
+    """The tables of a run under their headings, in the order of reading. Only sections whose data the run has are made.
+    The error of a plugin's section is added to `problems`."""
+    results = (
+        (comparisons.times, findings.measured),
+        (break_even.break_evens, findings.break_evens),
+        (effects.effects, findings.effects),
+        (learning.scores, findings.learning.learned),
+        (comparisons.phases, findings.measured),
+    )
+    reasons = ((growth.exponents, findings.growth), (explain.reasons, findings.profiles))
+    first, last = ([section(findings) for section, data in group if data] for group in (results, reasons))
     sections = (*first, *present(section_of(kind, problems) for kind in findings.kinds), *last)
     return tuple(section for section in sections if section.tables or section.details)
 

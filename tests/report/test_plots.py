@@ -44,7 +44,7 @@ def test_without_matplotlib_nothing_is_written_and_the_report_says_how_to_get_it
     assert list(tmp_path.iterdir()) == []
     assert 'pip install "rnn-harness[plot]"' in text
     assert "![" not in text
-    assert plots.how_to_get_them(report) == ""
+    assert plots.missing_plots(report) == ""
 
 
 def test_a_grid_has_nothing_to_draw(catalog, tmp_path):
@@ -53,7 +53,7 @@ def test_a_grid_has_nothing_to_draw(catalog, tmp_path):
     report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
     assert plots.write(report, tmp_path) == []
     with patch.object(plots, "find_spec", lambda name: None):
-        assert plots.how_to_get_them(report) == ""
+        assert plots.missing_plots(report) == ""
 
 
 @pytest.mark.parametrize(

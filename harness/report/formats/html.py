@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
-from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
+from harness.report.plots.plots import by_turns, missing_plots, plots_of
 from harness.report.report import Report
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
@@ -82,7 +81,7 @@ def render(report: Report, suite: str = "") -> str:
         claim_looks={words: WORDING[answer].look for answer, words in ANSWERS.items()},
         counts=counts_of(report),
         trouble=report.remarks,
-        plots_missing=how_to_get_them(report) or not_drawn(report),
+        plots_missing=missing_plots(report),
         facts=list(facts_in_rows(report.facts)),
         facts_text=json.dumps(report.facts, indent=1, ensure_ascii=False, default=str),
         commands=commands_of(report.findings.plan),
@@ -127,8 +126,7 @@ def parts_of(report: Report) -> list[Part]:
         for n, one in enumerate(report.sections, 1)
     ]
     by_title = {part.title: part for part in parts}
-    plots = plots_of(report) if find_spec("matplotlib") else []
-    for plot, svg in drawn(plots):
+    for plot, svg in drawn(plots_of(report)):
         part = by_title.get(plot.section) or by_title.get(ELSEWHERE)
         if part is None:
             part = by_title[ELSEWHERE] = Part("plots", "Plots", [], [], [], False)

@@ -69,7 +69,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     return written
 
 
-def how_to_get_them(report: Report) -> str:
+def missing_curves(report: Report) -> str:
     """A line where there are curves or traces and TensorBoard is not installed; empty otherwise."""
     findings = report.findings
     learned = any(runs for one in findings.learning.learned for runs in one.runs.values())

@@ -42,7 +42,7 @@ def _lines(report: Report, folder: Path | None, width: int) -> Iterator[str]:
     if folder is not None:
         written = [path for name in ("report.html", "report.md") if (path := folder / name).is_file()]
         yield f"Report: {written[0] if written else folder}"
-    last = (plots.how_to_get_them(report), tensorboard.how_to_get_them(report), report.last_line)
+    last = (plots.missing_plots(report), tensorboard.missing_curves(report), report.last_line)
     yield from (prose(text, width) for text in last if text)
 
 
