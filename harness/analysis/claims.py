@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.analysis import stats
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
 from harness.analysis.grouping import FEWEST, groups_along
-from harness.analysis.growth import Growth, name_of
+from harness.analysis.growth import Growth, growth_metric
 from harness.analysis.timing import alpha_of
 from harness.analysis.verdicts import EXCLUDED, Answer
 from harness.records.plan import LEARNING, Claim, Plan
@@ -20,9 +20,9 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """What became of a claim. `against` are the ids of the blocks whose times speak against it, where it fails: they
-    can be measured once more. `decisive` is the worst case among the `contexts` that the claim is about; for a claim
-    about any context, the best case."""
+    """The answer to a claim. If it fails, `against` are the ids of the blocks whose times contradict it, which can be
+    measured once more. `decisive` is the worst case among the `contexts` that the claim is about; for a claim about any
+    context, the best case."""
 
     claim: Claim
     answer: Answer
@@ -33,12 +33,12 @@ class ClaimResult:
 
 
 def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> list[ClaimResult]:
-    """Answer the suite's claims. Each is tried at every level, and Holm's step-down says which level it may use. Claims
-    about exact amounts involve no chance, so they are not part of the family."""
+    """Answer the suite's claims. Holm's step-down gives the significance level of each claim. Claims about exact amounts
+    involve no chance, so they are not part of the family."""
     cases = [_Case(claim, plan, findings, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
     family = [stats.smallest_alpha(case.decided) for case in cases if not is_exact(case.claim)]
-    levels = iter(stats.holm(family, alpha))
+    levels = iter(stats.holm_levels(family, alpha))
     return [case.result(alpha if is_exact(case.claim) else next(levels)) for case in cases]
 
 
@@ -71,16 +71,16 @@ class _Case:
         if claim.along:
             self.blocks = [group[-1] for group in groups_along(claim.along, self.blocks)]
         ids = {block.id for block in self.blocks}
-        wanted = (claim.level, claim.of, name_of(claim.metric, claim.along) if claim.along else claim.metric)
+        wanted = (claim.level, claim.of, growth_metric(claim.metric, claim.along) if claim.along else claim.metric)
         there = [one for one in findings if (one.level, one.mode, one.metric) == wanted and one.block.id in ids]
         self.findings = [one for one in there if one.estimate is not None and one.verdict not in EXCLUDED]
         self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
         if claim.of == LEARNING:
-            self.quick = any(one.estimate is None or one.estimate.k < stats.LEAST for one in self.findings)
-        self.barred = self.quick or self.null_biased or not self.findings
+            self.quick = any(one.estimate is None or one.estimate.k < stats.MIN_REPLICATES for one in self.findings)
+        self.undecidable = self.quick or self.null_biased or not self.findings
 
     def result(self, level: float) -> ClaimResult:
-        """The result at the level that the claim may use, 0 for none."""
+        """The result at this significance level; at 0 nothing is decided."""
         answer, reason = self.answer(level) if level else (Answer.UNDECIDED, self.why_not())
         remeasured = not (self.claim.exact or self.claim.along or self.claim.of == LEARNING)
         against = self.failing(level) if answer == Answer.FAILS and remeasured else ()
@@ -94,7 +94,7 @@ class _Case:
 
     def answer(self, alpha: float) -> tuple[Answer, str]:
         """Holds, fails or undecided at this level, with the reason."""
-        if self.barred:
+        if self.undecidable:
             return Answer.UNDECIDED, self.why_not()
         every = self.claim.inside == "all"
         holding, failing = self.holding(alpha), self.failing(alpha)
@@ -185,8 +185,9 @@ class _Case:
         """The size of a finding, with its interval."""
         size = size_in_words(finding.size, self.claim)
         if is_exact(self.claim):
-            above_zero = finding.estimate and finding.estimate.mean
-            return f"exactly {size if finding.size is not None else 'more than 0' if above_zero else 'as much as 0'}"
+            if finding.size is None:
+                return "more than the baseline's 0" if self.distance(finding) else "0, as the baseline"
+            return f"exactly {size}"
         if finding.interval is None:
             return "no interval"
         low, high = (size_in_words(bound, self.claim) for bound in finding.interval)

@@ -34,7 +34,7 @@ def floor_of(controls: Sequence[float]) -> float:
 
 def is_null_biased(controls: Sequence[float]) -> bool:
     """Whether the controls' pooled 99 % interval excludes 0 and their mean exceeds 0.3 %."""
-    if len(controls) < stats.LEAST:
+    if len(controls) < stats.MIN_REPLICATES:
         return False
     pooled = stats.estimate(controls)
     low, high = pooled.interval(0.99)
@@ -49,9 +49,9 @@ def biased_twice(plan: Plan, records: Sequence[Record], controls: Sequence[float
     return not again or is_null_biased(again)
 
 
-def suspects(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block]:
-    """The baselines that are to be measured once more, alone, because the controls are biased: those that are farthest
-    off. None where nothing is biased."""
+def baselines_to_remeasure(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block]:
+    """The baselines to measure once more, alone, because the controls are biased: those with the largest bias. Empty if
+    nothing is biased."""
     measured = measured_of(plan.blocks, records)
     if any(one.settings.quick for one in measured) or not is_null_biased(controls_of(measured)):
         return []  # a quick look decides nothing anyway

@@ -15,12 +15,12 @@ from harness.records.plan import Block
 from harness.records.record import Record
 
 Scale = Literal["ratio", "difference", "exponent"]
-One = TypeVar("One", bound="Finding")
+FindingT = TypeVar("FindingT", bound="Finding")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is known of `level` (or an effect of that name) by one metric in one block and mode.
+    """What one metric shows about `level` (or the effect of that name) in one block and mode.
 
     `estimate` is in log units where `scale` is "ratio", and None where there is too little to estimate. `adjusted` is
     the p value of a difference, adjusted for the number of comparisons."""
@@ -49,7 +49,7 @@ class Finding:
 
     @property
     def size(self) -> float | None:
-        """The estimate as people read it: a ratio to the baseline, or a difference."""
+        """The estimate as a ratio to the baseline, or as a difference."""
         return None if self.estimate is None else self.on_scale(self.estimate.mean)
 
     @property
@@ -71,7 +71,7 @@ class Finding:
         return self.interval[1] if self.interval else None
 
     def on_scale(self, value: float) -> float:
-        """A value in the estimate's units as people read it."""
+        """A value in the units of the estimate on the scale of `size`."""
         return math.exp(value) if self.scale == "ratio" else value
 
     def in_words(self, value: float) -> str:
@@ -87,16 +87,16 @@ def scaled_in_words(value: float, scale: str) -> str:
 
 
 def exact_in_words(ratio: float) -> str:
-    """An exact ratio with as many digits as it takes: one that differs from 1 is not shown as 1."""
+    """An exact ratio with enough digits to tell it from 1."""
     return next((words for digits in range(3, 18) if (words := f"{ratio:.{digits}g}") != "1"), "1")
 
 
 def failure_in_words(record: Record) -> str:
-    """Why the trial of a record has no verdict; that it is invalid is the verdict already."""
+    """Why the trial of a record has no verdict. "Invalid" is left out, since the verdict says it."""
     return record.reason if record.outcome == "invalid" else f"{record.outcome}: {record.reason}"
 
 
-def control_false_discoveries(comparisons: Iterable[One], floor: float) -> list[One]:
+def control_false_discoveries(comparisons: Iterable[FindingT], floor: float) -> list[FindingT]:
     """The comparisons with p values corrected within each metric (Benjamini-Hochberg). A difference that may be chance
     among so many is flagged."""
     found: list[Any] = list(comparisons)
@@ -107,8 +107,8 @@ def control_false_discoveries(comparisons: Iterable[One], floor: float) -> list[
 
 
 def control_familywise_errors(
-    findings: Iterable[One], floor: float, without: frozenset[Verdict] = frozenset()
-) -> list[One]:
+    findings: Iterable[FindingT], floor: float, without: frozenset[Verdict] = frozenset()
+) -> list[FindingT]:
     """The findings with p values corrected within each metric (Holm), those `without` these verdicts. A difference that
     may be chance among so many becomes undecided."""
     found: list[Any] = list(findings)

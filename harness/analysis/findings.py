@@ -96,7 +96,7 @@ class Findings:
             if one.settings.quick:
                 return Verdict.UNDECIDED, "one process"
             decided = decide(estimate, one.settings, self.floor, looks_of(one.block)[0])
-            return one.unless_blind(*decided, self.null_biased)
+            return one.unless_undecidable(*decided, self.null_biased)
 
         found = []
         for metric, those in grouped(compared, lambda c: c.metric).items():
@@ -105,7 +105,7 @@ class Findings:
                 decide_here,
                 floor=self.floor,
                 confidence=1 - alpha_of(one.settings),
-                barred={**skipped, **{c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}},
+                excluded={**skipped, **{c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}},
                 flags={c.level: c.flags for c in those},
             )
             values = one.aligned([one.block.baseline.level, *there], self.views[metric])
@@ -213,8 +213,8 @@ def about_claims(plan: Plan, comparisons: Sequence[Comparison], effects: Sequenc
     )
 
 
-def contested(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
-    """The blocks by which a claim about times fails, to be measured once more before it is said to fail."""
+def blocks_to_remeasure(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
+    """The blocks that contradict a claim about times. They are measured once more before the claim is reported as false."""
     timed = [result for result in find(plan, records, catalog).claims if result.claim.of != LEARNING]
     against = {block for result in timed for block in result.against}
     return [block.again() for block in plan.blocks if block.id in against]

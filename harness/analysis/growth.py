@@ -29,7 +29,7 @@ NOISE, DIGITS = 1e-12, 12
 class Growth(Finding):
     """How one quantity of a level grows along `axis`, with all other axes fixed.
 
-    `block` is the context with the largest level and stands for all `contexts`. `exponent` is the level's own, `base`
+    `block` is the context with the largest level and represents all `contexts`. `exponent` is the level's own, `base`
     the baseline's, and `estimate` is of their difference, fitted to the ratio of the two quantities; the last two are
     None for the baseline, and where too few contexts have both. `fitted` is in how many contexts the quantity is known.
     The verdict is empty, INVALID where a context is missing, or UNRANKED where the answer is a different one."""
@@ -48,7 +48,7 @@ class Growth(Finding):
         return {axis: level for axis, level in self.block.context.items() if axis != self.axis}
 
 
-def name_of(quantity: str, axis: str) -> str:
+def growth_metric(quantity: str, axis: str) -> str:
     """The metric of a quantity's growth along an axis."""
     return f"{quantity} along {axis}"
 
@@ -112,7 +112,7 @@ def _in_group(
             missing |= bool(np.isnan(baseline).any())
         answers = any(t.level == level and t.changes == "answer" for each in group for t in each.trials)
         yield Growth(
-            block=block, level=level, mode=mode, metric=name_of(quantity, axis), scale="exponent", estimate=difference,
-            verdict=Verdict.UNRANKED if answers else Verdict.INVALID if missing else Verdict.NONE,
+            block=block, level=level, mode=mode, metric=growth_metric(quantity, axis), scale="exponent",
+            estimate=difference, verdict=Verdict.UNRANKED if answers else Verdict.INVALID if missing else Verdict.NONE,
             axis=axis, quantity=quantity, title=title, contexts=len(group), fitted=fitted, exponent=exponent, base=base,
         )  # fmt: skip

@@ -194,8 +194,10 @@ def total_steps(record: Record) -> int:
 
 
 def smallest_visible(comparison: LearningComparison) -> float | None:
-    """The smallest difference (or log ratio) that this many seeds with this scatter would show in 80 % of cases."""
+    """The smallest difference (or log ratio) that this many seeds with this spread would detect in 80 % of cases."""
     estimate = comparison.estimate
-    if estimate is None or isinstance(estimate, RateDifference) or estimate.k < stats.LEAST or not estimate.error:
+    if estimate is None or isinstance(estimate, RateDifference):
+        return None
+    if estimate.k < stats.MIN_REPLICATES or not estimate.error:
         return None
     return seeds.smallest_effect(estimate.k) * estimate.error * math.sqrt(estimate.k)

@@ -62,7 +62,7 @@ def effects_among(plan: Plan, one: Learned) -> list[Effect]:
 
         judge = Judge(
             decide,
-            barred={level: (Verdict.INVALID, record.reason) for level, record in one.broken.items()},
+            excluded={level: (Verdict.INVALID, record.reason) for level, record in one.broken.items()},
             flags=dict.fromkeys(there, (Flag.EXTENDED,) if one.settings.extended else ()),
         )
         found += effects_of(one.block, LEARNING, metric, plan.design, plan.factors, values, score.compared, judge)
@@ -86,7 +86,7 @@ def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
         if late:
             reason = f"{late} run{'s' * (late > 1)} did not reach the target"
             found.append(replace(joined, estimate=None, verdict=Verdict.UNDECIDED, reason=reason))
-        elif steps.estimate is not None and step_time is not None and step_time.k >= stats.LEAST:
+        elif steps.estimate is not None and step_time is not None and step_time.k >= stats.MIN_REPLICATES:
             estimate = product(steps.estimate, step_time)
             verdict, reason = seeds.decide_seeds(estimate, None, score.better)
             found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))
@@ -118,7 +118,7 @@ def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
         gained = stats.estimate((gain if score.better == "higher" else -gain).tolist())
         saved = stats.estimate((speeds[loser] - speeds[winner]).tolist())
         both = (gained, saved)
-        clear = any(e.k >= stats.LEAST and e.interval()[0] > 0 for e in both)
+        clear = any(e.k >= stats.MIN_REPLICATES and e.interval()[0] > 0 for e in both)
         if loser not in found and clear and all(e.mean >= 0 for e in both):
             found[loser] = winner
     return found

@@ -120,20 +120,20 @@ class MetricViews:
             with caught(entry.owner, self.problems):
                 if entry.plugin == CORE:
                     return code()(stored)
-                return answer_in(entry.part, code()(handed_out(stored)), stored)
+                return checked_value(entry.part, code()(plugin_copy(stored)), stored)
             return None
 
         return view
 
 
-def handed_out(stored: Any) -> Any:
+def plugin_copy(stored: Any) -> Any:
     """What a plugin's metric gets: samples or totals that it may keep and change without changing ours."""
     if isinstance(stored, Samples):
         return replace(stored, phases=dict(stored.phases), counts=dict(stored.counts))
     return dict(stored)
 
 
-def answer_in(metric: Metric, value: Any, stored: Any) -> Any:
+def checked_value(metric: Metric, value: Any, stored: Any) -> Any:
     """What a metric gives, as numbers: one, or one per sample. Raises ValueError where it is neither that nor None."""
     if value is None:
         return None

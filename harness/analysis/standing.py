@@ -103,4 +103,4 @@ def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
         enough = verdicts.isdisjoint((Verdict.UNDECIDED, Verdict.INVALID))
     else:
         enough = stats.is_precise([e.half_width() for e in estimates], k, settings.half_width, looks[-1])
-    return stats.go_on(enough, k, measured.seconds, settings.budget, looks)
+    return stats.needs_another(enough, k, measured.seconds, settings.budget, looks)

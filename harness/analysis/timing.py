@@ -166,7 +166,7 @@ class Measured:
             needs = None
             if verdict == Verdict.UNDECIDED:
                 target = min(self.settings.half_width, self.settings.margin / 2)
-                needs = stats.needed(estimate.k, estimate.half_width(), target)
+                needs = stats.processes_needed(estimate.k, estimate.half_width(), target)
             means, fast = self.other_ratios(trial.level, view)
             comparison = replace(
                 comparison, estimate=estimate, verdict=verdict, reason=reason, ratio_of_means=means, ratio_of_fast=fast,
@@ -196,7 +196,7 @@ class Measured:
             ratios.append(totals[1] / totals[0])
         return ratios[0], ratios[1]
 
-    def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
+    def unless_undecidable(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""
         if verdict in DECIDED and null_biased:
             return Verdict.UNDECIDED, "the baseline differs from itself"
@@ -214,7 +214,7 @@ class Measured:
             return Verdict.INVALID, "throttled: the GPU lowered its clock; cool it, or limit its clock"
         if verdict != Verdict.INVALID and trial.changes == "answer":
             return Verdict.UNRANKED, ANOTHER_ANSWER
-        return self.unless_blind(verdict, reason, null_biased)
+        return self.unless_undecidable(verdict, reason, null_biased)
 
     def _flags(self, comparison: Comparison, trial: Trial, null_biased: bool) -> tuple[Flag, ...]:
         estimate = comparison.estimate
@@ -247,7 +247,7 @@ def looks_of(block: Block) -> tuple[int, ...]:
     return stats.LOOKS[1:] if block.takes_turns else stats.LOOKS
 
 
-def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.LEAST) -> tuple[Verdict, str]:
+def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.MIN_REPLICATES) -> tuple[Verdict, str]:
     """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
     the fewest processes that give one. A wide interval never shows equivalence."""
     if estimate.k < least and not settings.quick:

@@ -57,6 +57,6 @@ def store_of(folder: Path) -> Store:
     """The store of a run. Raises UserError if the folder holds no run, or the page of several suites."""
     from harness.report.suite_batch import SuiteBatch  # most commands that look up a run need none of the reports
 
-    if SuiteBatch.is_one(folder):
+    if SuiteBatch.is_in(folder):
         raise UserError("this is the page of a folder of suites.", where=str(folder), fix="Name one of its runs.")
     return Store.open(folder)

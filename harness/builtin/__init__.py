@@ -15,11 +15,11 @@ CODE = "harness.measure.kinds."
 def provide_metrics() -> Iterator[harness.Metric]:
     """Time of a step and of its phases."""
     for name, summary in (
-        ("step_time", "one step, from examples to updated weights"),
-        ("collate_time", "the part of it from examples to a batch on the device"),
-        ("forward_time", "the part of it from a batch to the loss, or to predictions"),
-        ("backward_time", "the part of it from the loss to gradients"),
-        ("update_time", "the part of it from gradients to updated weights"),
+        ("step_time", "time of a step, from examples to updated weights"),
+        ("collate_time", "time from examples to a batch on the device"),
+        ("forward_time", "time from a batch to the loss, or to predictions"),
+        ("backward_time", "time from the loss to gradients"),
+        ("update_time", "time from gradients to updated weights"),
     ):
         code = f"harness.analysis.samples:{name}"
         yield harness.Metric(name, code, summary, unit="ms", per="sample", scale=1e3, formats=".2f")

@@ -11,11 +11,11 @@ from harness.analysis.grouping import grouped
 from harness.analysis.profiles import SUBNORMAL
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.records.settings import StepSettings
-from harness.report.cells import amount, explained
+from harness.report.cells import amount, section_words
 from harness.report.table import Section
 from harness.report.tables.quantities import quantity_table
 
-WORDS = explained(
+WORDS = section_words(
     "What a step computes, and what a start costs. In brackets: the ratio to the baseline's.",
     ("operations", "those of matrix products; a multiplication and an addition count as two"),
     ("of GEMM peak", "the share of the speed that a product of large matrices reaches on this machine"),

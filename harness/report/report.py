@@ -23,8 +23,8 @@ class Report:
     """A run in tables and sentences.
 
     `summary` is what it shows, the most important sentence first; `sections` are in the order of reading; `claims` are
-    (claim, answer, reason); `warnings` speak against taking the ratios at face value; `problems` are what went wrong
-    beside the trials."""
+    (claim, answer, reason); `warnings` say why the ratios may mislead; `problems` are errors outside the
+    trials."""
 
     run: str
     question: str
@@ -44,13 +44,13 @@ class Report:
 
     @property
     def banner(self) -> str:
-        """What a first look says of itself; empty for other runs."""
-        words = "A first look, one process per block: nothing here is a verdict. Run without --quick for those."
+        """A line that marks a first look; empty for other runs."""
+        words = "A first look with one process per block: it gives no verdicts. Run without --quick to get them."
         return words if self.first_look else ""
 
     @property
     def remarks(self) -> list[tuple[str, tuple[str, ...]]]:
-        """What has to be said beside the tables, by heading; without headings that have nothing."""
+        """Warnings, failures and the like by heading, without empty ones."""
         remarks = {
             "Warnings": self.warnings, "Failed": self.failures, "Skipped": self.skipped, "Problems": self.problems,
         }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.samples import Samples, answer_in
+from harness.analysis.samples import Samples, checked_value
 from harness.errors import UserError
 from harness.plugins.parts import Dataset, Skip
 from harness.testing.part_under_test import BATCH, Broken, PartUnderTest
@@ -61,7 +61,7 @@ def check_value(part: PartUnderTest, samples: Samples, what: str) -> float | Non
     stored = stored_form(part, samples)
     value = part.code(stored)
     try:
-        found = answer_in(part.declared, value, stored)
+        found = checked_value(part.declared, value, stored)
     except ValueError as error:
         raise Broken(f"for {what}, {error}") from error
     if found is None:

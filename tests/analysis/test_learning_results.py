@@ -12,7 +12,7 @@ from made import learning_block, record, run, runs
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.controls import measured_of
-from harness.analysis.findings import contested, find
+from harness.analysis.findings import blocks_to_remeasure, find
 from harness.analysis.learning_results import LearningResults, product
 from harness.analysis.stats import Estimate
 from harness.records import designs
@@ -318,8 +318,8 @@ def test_no_clock_is_asked_again_about_what_was_learned(catalog):
     block = learning_block("a", "b", speed=Speed())
     made = runs(block, "a", close=BASE) + runs(block, "b", close=BASE - 0.1) + times(block, b=1.5)
     learns, rushes = claim("b", "close", "higher"), claim("b", "step_time", "lower", of="train", scale="ratio")
-    assert contested(plan_of(block, learns), made, catalog) == []
-    (again,) = contested(plan_of(block, learns, rushes), made, catalog)
+    assert blocks_to_remeasure(plan_of(block, learns), made, catalog) == []
+    (again,) = blocks_to_remeasure(plan_of(block, learns, rushes), made, catalog)
     both = find(plan_of(block, learns, rushes), made + times(again, b=1.5), catalog).claims
     assert [result.answer for result in both] == ["fails", "fails"]
     assert "measured again" not in both[0].reason

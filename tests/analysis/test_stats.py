@@ -98,7 +98,7 @@ def test_intervals_are_those_of_t():
 )
 def test_when_to_stop(widths, k, spent, another):
     enough = stats.is_precise(widths, k, target=0.01)
-    assert stats.go_on(enough, k, spent=spent, budget=60) is another
+    assert stats.needs_another(enough, k, spent=spent, budget=60) is another
 
 
 def test_smallest_visible_difference_is_found_in_eight_of_ten():
@@ -136,9 +136,9 @@ def test_three_looks_together_make_five_percent_of_false_alarms():
 
 
 def test_holm_steps_down():
-    assert stats.holm([0.04, 0.001, 0.03]) == [0, pytest.approx(0.05 / 3), 0]
-    assert stats.holm([0.01, 0.02, 0.04]) == [pytest.approx(0.05 / 3), pytest.approx(0.025), 0.05]
-    assert stats.holm([]) == []
+    assert stats.holm_levels([0.04, 0.001, 0.03]) == [0, pytest.approx(0.05 / 3), 0]
+    assert stats.holm_levels([0.01, 0.02, 0.04]) == [pytest.approx(0.05 / 3), pytest.approx(0.025), 0.05]
+    assert stats.holm_levels([]) == []
 
 
 def test_smallest_alpha_finds_the_edge():

@@ -11,8 +11,8 @@ import pytest
 from made import block, record
 
 from harness.analysis.claims import settle
-from harness.analysis.controls import floor_of, is_null_biased, suspects
-from harness.analysis.findings import contested, find
+from harness.analysis.controls import baselines_to_remeasure, floor_of, is_null_biased
+from harness.analysis.findings import blocks_to_remeasure, find
 from harness.analysis.standing import another_process
 from harness.analysis.stats import Estimate, estimate
 from harness.analysis.timing import Comparison, Measured, decide
@@ -178,7 +178,7 @@ def test_a_biased_null_decides_nothing(catalog):
     assert found.claims[0].answer == "undecided"
 
     # the baseline is measured once more, alone; only if it differs from itself again is the run worth nothing
-    (alone,) = suspects(plan, records)
+    (alone,) = baselines_to_remeasure(plan, records)
     assert [trial.level for trial in alone.trials] == ["a"]
 
     def with_fresh_controls(factor: float) -> bool:
@@ -196,7 +196,7 @@ def test_a_biased_null_decides_nothing(catalog):
 def test_a_quiet_null_is_not_measured_again():
     this = block("a", "b")
     records = [record(this, "a", n, [1e6 + n] * 10, role=role) for n in range(5) for role in ("variant", "control")]
-    assert suspects(Plan("s", "q", "what", (this,)), records) == []
+    assert baselines_to_remeasure(Plan("s", "q", "what", (this,)), records) == []
 
 
 def test_one_difference_among_many_is_marked(catalog):
@@ -308,7 +308,7 @@ def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
     found = find(plan, first, catalog)
     assert found.claims[0].answer == "fails"
     assert found.claims[0].against == (blocks[1].id,)
-    (again,) = contested(plan, first, catalog)
+    (again,) = blocks_to_remeasure(plan, first, catalog)
     assert again.series == 1
     assert again.id not in {one.id for one in blocks}
     assert Block.from_json(again.to_json()).id == again.id

@@ -67,7 +67,7 @@ def test_what_decides_and_what_is_excluded_are_disjoint():
 def test_every_verdict_of_one_run_can_be_worded():
     of_two_runs = {Verdict.NONE, Verdict.SHOWN, Verdict.MISSING, Verdict.NEW, Verdict.NOT_COMPARABLE}
     assert {*Verdict, *Answer} - of_two_runs <= set(WORDING)
-    assert all(WORDING[verdict].joint for verdict in DECIDED | EXCLUDED)
+    assert all(WORDING[verdict].preposition for verdict in DECIDED | EXCLUDED)
 
 
 def test_every_flag_has_a_sentence_and_is_still_a_text():

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.report.cells import explained, few_digits, in_words, place_in_words
+from harness.report.cells import few_digits, in_words, place_in_words, section_words
 from harness.report.table import Section, Table
 
 
 def break_evens(findings: Findings) -> Section:
     """Where ratios cross 1."""
-    words = explained(
+    words = section_words(
         "Where a level becomes faster or slower than the baseline: the ratio crosses 1 between two contexts.",
         ("break-even", "where straight lines between the logs of ratios cross 1"),
         ("range", "where the intervals, connected in the same way, include 1; open if they do at the last context"),

@@ -14,7 +14,7 @@ def times(findings: Findings) -> Section:
     """Each level against the baseline."""
     tables = tuple(comparison_table(findings, one.block, one.mode) for one in findings.measured)
     columns = dict.fromkeys(name for block in findings.plan.blocks for name in metrics_shown(findings, block))
-    words = cells.explained(
+    words = cells.section_words(
         "Each level is compared with the baseline on the same examples.",
         ("ratio", "the time over the baseline's; below 1 is faster"),
         ("interval", "the confidence interval of the ratio, from the spread between processes"),

@@ -9,7 +9,15 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.records import designs
 from harness.records.plan import LEARNING, Block
-from harness.report.cells import SIZES, block_title, explained, interval_header, p_cell, size_cells, verdict_cell
+from harness.report.cells import (
+    SIZE_HEADERS,
+    block_title,
+    interval_header,
+    p_cell,
+    section_words,
+    size_cells,
+    verdict_cell,
+)
 from harness.report.table import Section, Table, present
 
 
@@ -18,7 +26,7 @@ def effects(findings: Findings) -> Section:
     plan = findings.plan
     kinds = dict.fromkeys(contrast.kind for contrast in designs.contrasts(plan.design, plan.factors))
     words = "What each factor of the design does. P values are corrected for all effects of a table (Holm)."
-    words = explained(words, *((kind, designs.WORDS[kind]) for kind in kinds))
+    words = section_words(words, *((kind, designs.WORDS[kind]) for kind in kinds))
     tables = (
         effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
         for block, mode, metric in with_effects(findings)
@@ -51,8 +59,8 @@ def effect_table(title: str, effects: Sequence[Effect]) -> Table | None:
         if effect.estimate is not None
     )
     headers = (
-        "factors", *(("estimand",) if several else ()), SIZES[effects[0].scale], interval_header(effects[0].confidence),
-        "p (Holm)", "verdict",
+        "factors", *(("estimand",) if several else ()), SIZE_HEADERS[effects[0].scale],
+        interval_header(effects[0].confidence), "p (Holm)", "verdict",
     )  # fmt: skip
     lacking = grouped((effect for effect in effects if effect.estimate is None), lambda effect: effect.reason)
     notes = []

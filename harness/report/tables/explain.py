@@ -11,7 +11,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.records.plan import Block
-from harness.report.cells import UNKNOWN, block_title, confidence_interval, explained, in_words, listed, some
+from harness.report.cells import UNKNOWN, block_title, confidence_interval, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table
 
 #: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
@@ -28,7 +28,7 @@ NAMED, MOST_NAMED = 0.06, 4
 def reasons(findings: Findings) -> Section:
     """How each trial was computed and what its difference comes from; and in detail the largest differences by
     operator, and what takes most time in each trial."""
-    words = explained(
+    words = section_words(
         "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
         "profiler overhead, so they add up to the measured difference.",
         ("between operators", "time outside any operator: Python code, or the autograd engine in the backward pass"),
@@ -217,14 +217,14 @@ def _top(times: ByOperator, calls: ByOperator) -> tuple[float, float, tuple[tupl
 
 
 def warnings(blocks: Sequence[Block], profiles: Profiles) -> list[str]:
-    """What speaks against taking a table's ratios for the effect of its levels alone. The same warning about several
-    blocks is given once, with their names."""
+    """Reasons why the ratios of a table may not be the effect of its levels alone. A warning about several blocks is given
+    once, with their names."""
     names = {block.id: block.name for block in blocks}
     found: dict[str, list[str]] = {}
     for (block, mode), group in profiles.items():
         for text in (*other_paths(group), *other_settings(group), *subnormal(group)):
             found.setdefault(text, []).append(f"{names[block]} · {mode}")
-    return [f"{', '.join(some(places, 4))}: {text}" for text, places in found.items()]
+    return [f"{', '.join(first_few(places, 4))}: {text}" for text, places in found.items()]
 
 
 def other_paths(group: Sequence[Profiled]) -> Iterator[str]:

@@ -21,11 +21,11 @@ DOMINATED = "Dominated: another level is no slower and scores no worse, and is c
 
 def scores(findings: Findings) -> Section:
     """What was learned over seeds, and speed beside quality."""
-    words = cells.explained(
+    words = cells.section_words(
         "Runs under the same seed are paired: same split, same order and, where shapes match, same initial weights.",
         ("score", "mean over seeds (geometric where ratios are compared); below five seeds, the value of each"),
         ("ratio or points", "the paired difference to the baseline, with its t interval over seeds"),
-        ("p", "the probability of such a difference if each seed's could as well have the other sign"),
+        ("p", "the sign-flip test: the probability of a difference this large if the sign of each seed's were random"),
         ("diverged", "how many seeds diverged, and the interval of that rate; each counts as untrained"),
     )
     learned = findings.learning.learned
@@ -57,7 +57,7 @@ def learning_table(findings: Findings, one: Learned) -> Table:
         row.append(cells.BASELINE if comparison is None else cells.verdict_cell(comparison))
         rows.append(tuple(row))
     headers = (
-        findings.plan.axis, in_words(metric), cells.SIZES[one.scores[metric].compared], "95 % interval",
+        findings.plan.axis, in_words(metric), cells.SIZE_HEADERS[one.scores[metric].compared], "95 % interval",
         "p (sign-flip test)", "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
     )  # fmt: skip
     return Table(title_of(one), headers, tuple(rows), tuple(notes(one, list(compared.values()))))
@@ -119,7 +119,7 @@ def pareto_table(findings: Findings, one: Learned) -> Table | None:
         row.append(f"dominated by {by}" if by else "Pareto front" if known else UNKNOWN)
         rows.append(tuple(row))
     headers = (
-        findings.plan.axis, "step time", "ratio", in_words(metric), cells.SIZES[one.scores[metric].compared],
+        findings.plan.axis, "step time", "ratio", in_words(metric), cells.SIZE_HEADERS[one.scores[metric].compared],
         *(("time to target, ratio",) if target is not None else ()), "speed and quality",
     )  # fmt: skip
     return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (DOMINATED,))
@@ -139,7 +139,7 @@ def mean_cell(one: Learned, level: str, metric: str) -> str:
     if not under:
         return UNKNOWN
     values, score = one.values(level, metric, under), one.scores[metric]
-    if len(values) < stats.LEAST:
+    if len(values) < stats.MIN_REPLICATES:
         return " ".join(value_in_words(float(value), metric, score) for value in values)
     return value_in_words(seeds.average(values, score.compared), metric, score)
 
@@ -159,7 +159,7 @@ def sensitivity(low: float, high: float, score: Score) -> str:
 
 
 def rate_cell(failures: int, n: int) -> str:
-    """How many of how many, with the exact interval of the rate."""
+    """The number of failures of n, with the exact interval of the rate."""
     if not n:
         return UNKNOWN
     low, high = seeds.clopper_pearson(failures, n)

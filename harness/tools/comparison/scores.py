@@ -48,7 +48,7 @@ def score_of(a: Learned, b: Learned, pair: ContextPair, level: str, metric: str)
         if not with_seeds:
             return replace(change, reason=f"in {name}: not trained")
     common = tuple(seed for seed in trained[0] if seed in trained[1])
-    paired = len(common) >= stats.LEAST or set(trained[0]) == set(trained[1])
+    paired = len(common) >= stats.MIN_REPLICATES or set(trained[0]) == set(trained[1])
     used = [common, common] if paired else trained
     ours, theirs = a.values(level, metric, used[0]), b.values(level, metric, used[1])
     change = replace(change, a=seeds.average(ours, score.compared), b=seeds.average(theirs, score.compared))
