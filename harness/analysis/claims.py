@@ -33,7 +33,7 @@ class ClaimResult:
 
 
 def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> list[ClaimResult]:
-    """Answer the suite's claims. Holm's step-down gives the significance level of each claim. Claims about exact amounts
+    """Answer the suite's claims. Holm's step-down gives the significance level of each. Claims about exact amounts
     involve no chance, so they are not part of the family."""
     cases = [_Case(claim, plan, findings, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)

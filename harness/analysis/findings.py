@@ -12,7 +12,6 @@ import numpy as np
 from harness.analysis import stats
 from harness.analysis.break_even import RatioCurves, find_break_evens
 from harness.analysis.claims import ClaimResult, confirmed, settle
-from harness.analysis.controls import biased_twice, controls_of, floor_of, measured_of
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.explain import Explanation, explanations
 from harness.analysis.finding import Finding, control_false_discoveries
@@ -22,7 +21,17 @@ from harness.analysis.learning_results import LearningResults
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
 from harness.analysis.samples import MetricViews
-from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
+from harness.analysis.timing import (
+    Comparison,
+    Measured,
+    alpha_of,
+    biased_twice,
+    controls_of,
+    decide,
+    floor_of,
+    looks_of,
+    measured_of,
+)
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import isolated
@@ -214,7 +223,7 @@ def about_claims(plan: Plan, comparisons: Sequence[Comparison], effects: Sequenc
 
 
 def blocks_to_remeasure(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
-    """The blocks that contradict a claim about times. They are measured once more before the claim is reported as false."""
+    """The blocks that contradict a claim about times. They are measured once more before the claim is called false."""
     timed = [result for result in find(plan, records, catalog).claims if result.claim.of != LEARNING]
     against = {block for result in timed for block in result.against}
     return [block.again() for block in plan.blocks if block.id in against]

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
+from harness.analysis.samples import is_finite_number
 from harness.analysis.stats import Estimate
 from harness.analysis.verdicts import Verdict
 from harness.plugins.catalog import Catalog, Measure, resolve
@@ -168,7 +169,7 @@ def checked(kind: MeasureKind, trial: Any, found: Any) -> Values:
         if quantity.judged == "processes" and not isinstance(given, tuple):
             raise ValueError(f"its analysis gives no tuple for {name}, which is judged by processes")
         for value in given if isinstance(given, tuple) and given else (given,):
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            if not is_finite_number(value):
                 raise ValueError(f"its analysis gives {str(value)[:40]!r} for {name}, not a finite number")
     return found
 

@@ -144,6 +144,11 @@ def checked_value(metric: Metric, value: Any, stored: Any) -> Any:
         if not np.isfinite(costs).all():
             raise ValueError("it gives costs that are not finite")
         return costs
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+    if not is_finite_number(value):
         raise ValueError(f"it gives {str(value)[:40]!r}, not a finite number")
     return float(value)
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a plugin gave a finite number; a bool is none."""
+    return not isinstance(value, bool) and isinstance(value, int | float | np.number) and math.isfinite(value)

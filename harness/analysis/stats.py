@@ -88,8 +88,8 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
 
 
 def each_batch(values: Array, batch: NDArray[np.int64], statistic: Callable[[Array], Array]) -> Array:
-    """The statistic of the values of each batch of the work set, shape (batches,). All batches that were visited equally
-    often are passed at once: `statistic` maps (some batches, visits) to (some batches,)."""
+    """The statistic of the values of each batch of the work set, shape (batches,). Batches that were visited equally
+    often are passed together: `statistic` maps (some batches, visits) to (some batches,)."""
     groups = _visits(batch.tobytes(), batch.dtype.str)
     found = np.empty(sum(len(positions) for positions, _ in groups))
     for positions, samples in groups:
@@ -227,8 +227,8 @@ def processes_needed(k: int, half_width: float, target: float) -> int:
 
 
 def is_precise(half_widths: Sequence[float], k: int, target: float, most: int = LOOKS[-1]) -> bool:
-    """Whether more processes than k are of no use: each half-width is at most the target, or would take more than `most`
-    processes to reach it. Significance is ignored: stopping on it would raise the error rate."""
+    """Whether more processes than k are of no use: each half-width is at most the target, or would need more than
+    `most` processes for it. Significance is ignored: stopping on it would raise the error rate."""
     return all(processes_needed(k, half, target) > most for half in half_widths if half > target)
 
 

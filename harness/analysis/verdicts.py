@@ -57,9 +57,10 @@ CLOSE = "the interval includes both no difference and more than the margin"
 def conclude(
     estimate: Estimate, margin: float | None, floor: float, alpha: float, below: Verdict, above: Verdict
 ) -> Verdict:
-    """Equivalent where the interval lies within the margin; `below` or `above` where it lies beyond the floor; else
-    undecided. Equivalence comes first, so a significant difference within the margin is equivalent. `margin` and `floor` are in the
-    estimate's units; without a margin nothing is equivalent. `alpha` is the error rate of each of the two rules."""
+    """Equivalent if the interval lies within the margin; `below` or `above` if it lies beyond the floor; otherwise
+    undecided. Equivalence is tested first, so a significant difference within the margin is equivalent. `margin` and
+    `floor` are in the estimate's units; without a margin nothing is equivalent. `alpha` is the error rate of each test.
+    """
     if margin is not None:
         low, high = estimate.interval(1 - 2 * alpha)
         if -margin <= low and high <= margin:
@@ -91,7 +92,7 @@ class Flag(StrEnum):
     NOT_STATIONARY = "not-stationary", "step times still changed after the warm-up; stop other programs and rerun"
     TAIL_EFFECT = (
         "tail-effect",
-        "the ratio of means or 10th percentiles differs from it by over the margin; see the samples",
+        "the ratio of means or 10th percentiles differs by more than the margin; see samples",
     )
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
     ONE_OF_MANY = (

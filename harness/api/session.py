@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.controls import baselines_to_remeasure
 from harness.analysis.findings import blocks_to_remeasure
+from harness.analysis.timing import baselines_to_remeasure
 from harness.api.lookup import parse_only
 from harness.api.plugin_choice import PluginChoice
 from harness.errors import UserError

@@ -21,7 +21,7 @@ WORDS = section_words(
     ("first bad step", "the first step whose loss or gradient is not finite"),
     (
         "other columns",
-        "what the model reports about itself, before and after training; of lists, a few values after training",
+        "what the model reports about itself, before and after training; of lists, a few values after it",
     ),
 )
 #: An update clips its gradient if it removes at least this share of its norm.

@@ -14,7 +14,7 @@ from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
-from harness.report.tables import break_even, comparisons, effects, explain, growth, learning
+from harness.report.tables import along_axes, comparisons, effects, explain, learning
 from harness.report.tables.quantities import section_of
 
 
@@ -101,12 +101,12 @@ def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
     The error of a plugin's section is added to `problems`."""
     results = (
         (comparisons.times, findings.measured),
-        (break_even.break_evens, findings.break_evens),
+        (along_axes.break_evens, findings.break_evens),
         (effects.effects, findings.effects),
         (learning.scores, findings.learning.learned),
         (comparisons.phases, findings.measured),
     )
-    reasons = ((growth.exponents, findings.growth), (explain.reasons, findings.profiles))
+    reasons = ((along_axes.exponents, findings.growth), (explain.reasons, findings.profiles))
     first, last = ([section(findings) for section, data in group if data] for group in (results, reasons))
     sections = (*first, *present(section_of(kind, problems) for kind in findings.kinds), *last)
     return tuple(section for section in sections if section.tables or section.details)

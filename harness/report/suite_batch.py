@@ -23,8 +23,8 @@ NAME = "page.json"
 
 @dataclass(frozen=True)
 class SuiteBatch:
-    """The suites of the folder `source`, and their runs so far by the suite's file name. `overrides` are the changes that
-    the command line makes to each."""
+    """The suites of the folder `source`, and their runs so far by the suite's file name. `overrides` are the command
+    line's changes to each."""
 
     folder: Path
     source: Path

@@ -20,7 +20,7 @@ from harness.report.cells import (
     place_in_words,
     size_cells,
 )
-from harness.report.tables.break_even import number_format, range_in_words
+from harness.report.tables.along_axes import number_format, range_in_words
 from harness.report.tables.claims import claim_sentence
 
 #: The summary names at most this many claims of each answer, levels, and effects; of the rest it gives the number.

@@ -26,8 +26,8 @@ from harness.plan.planner import make_plan
 from harness.records.plan import Claim, Plan
 from harness.records.record import Record
 from harness.records.settings import Measures, Speed
+from harness.report.tables.along_axes import exponent_cell, growth_tables
 from harness.report.tables.claims import claim_row
-from harness.report.tables.growth import exponent_cell, growth_tables
 
 LENGTHS = ["100", "200", "400", "800"]
 TRAIN = Memory(of=("train",))

@@ -11,11 +11,10 @@ import pytest
 from made import block, record
 
 from harness.analysis.claims import settle
-from harness.analysis.controls import baselines_to_remeasure, floor_of, is_null_biased
 from harness.analysis.findings import blocks_to_remeasure, find
 from harness.analysis.standing import another_process
 from harness.analysis.stats import Estimate, estimate
-from harness.analysis.timing import Comparison, Measured, decide
+from harness.analysis.timing import Comparison, Measured, baselines_to_remeasure, decide, floor_of, is_null_biased
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import Block, Claim, Plan
 from harness.records.record import Record

@@ -12,7 +12,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,15 @@ from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, missing_plots, plots_of
 from harness.report.report import Report
+from harness.report.summary import other_sentences
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
 MOST_PLOTS, MOST_TEXT = 24, 2_000_000
 #: Rows of a table that are shown before the reader asks for the rest.
 ROWS = 30
+#: Rows of a table in the cell of a notebook; report.html has all of them.
+MOST_ROWS = 100
 #: This many plots of a section are visible at first.
 OPEN_PLOTS = 4
 #: The section for plots whose own section is not in the report.
@@ -93,6 +96,37 @@ def render(report: Report, suite: str = "") -> str:
         rows=ROWS,
         open_plots=OPEN_PLOTS,
     )  # fmt: skip
+
+
+def render_cell(report: Report, folder: Path) -> str:
+    """The HTML for the cell of a notebook: the summary, the claims and the tables that give answers. It uses the
+    notebook's colours, light or dark, and has no script."""
+    template = environment().get_template("notebook.html.j2")
+    return template.render(
+        report=report,
+        folder=str(folder),
+        style=Markup(asset("notebook.css")),
+        claims=claims_of(report),
+        # The claims are listed already.
+        summary=other_sentences(report.findings) if report.claims else report.summary,
+        counts=counts_of(report),
+        sections=[
+            (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
+            for section in report.sections
+            if section.tables and not section.why
+        ],
+        trouble=report.remarks,
+        rows=MOST_ROWS,
+    )
+
+
+def shortened(grid: Grid) -> Grid:
+    """The table with as many rows as a cell shows, and a note on how many are left out."""
+    left_out = len(grid.rows) - MOST_ROWS
+    if left_out <= 0:
+        return grid
+    note = f"{left_out:,} more rows are in report.html, and in the rows that the result gives."
+    return replace(grid, rows=grid.rows[:MOST_ROWS], notes=(note, *grid.notes))
 
 
 def environment() -> Environment:

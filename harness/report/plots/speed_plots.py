@@ -19,7 +19,7 @@ from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.plots.forest import Forest, ForestRow
 from harness.report.report import Report
-from harness.report.tables.break_even import number_format, range_in_words
+from harness.report.tables.along_axes import number_format, range_in_words
 
 #: This many rows can be read one by one; of more, only the spread can be seen.
 READABLE = 60

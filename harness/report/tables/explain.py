@@ -217,8 +217,8 @@ def _top(times: ByOperator, calls: ByOperator) -> tuple[float, float, tuple[tupl
 
 
 def warnings(blocks: Sequence[Block], profiles: Profiles) -> list[str]:
-    """Reasons why the ratios of a table may not be the effect of its levels alone. A warning about several blocks is given
-    once, with their names."""
+    """Reasons why the ratios of a table may not be the effect of its levels alone. A warning about several blocks is
+    given once, with their names."""
     names = {block.id: block.name for block in blocks}
     found: dict[str, list[str]] = {}
     for (block, mode), group in profiles.items():
