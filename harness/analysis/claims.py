@@ -66,6 +66,12 @@ class _Case:
         timed = claim.of != LEARNING and not claim.exact
         self.claim, self.null_biased = claim, null_biased and timed
         self.floor = floor if timed and not claim.along else 0.0
+        #: The claimed size, in the estimate's units.
+        self.size = 0.0 if claim.expect == "equal" else self.floor
+        if claim.by and claim.scale == "difference":
+            self.size = claim.by
+        elif claim.by:
+            self.size = -math.log1p(-claim.by) if claim.expect == "lower" else math.log1p(claim.by)
         self.slack = ROUNDING if is_exact(claim) and claim.by else 0.0
         self.blocks = claim.blocks_in(plan.blocks)
         if claim.along:
@@ -126,34 +132,25 @@ class _Case:
         mean = finding.estimate.mean
         return {"lower": mean, "higher": -mean, "equal": abs(mean)}[self.claim.expect]
 
-    def bound(self) -> float:
-        """The claimed size, in the estimate's units."""
-        claim = self.claim
-        if not claim.by:
-            return {"lower": -self.floor, "higher": self.floor, "equal": 0.0}[claim.expect]
-        by = -claim.by if claim.expect == "lower" else claim.by
-        return by if claim.scale == "difference" else math.log1p(by)
+    def interval(self, finding: Finding, confidence: float) -> tuple[float, float]:
+        """The interval, mirrored for "higher", so that the claimed direction is always down."""
+        assert finding.estimate is not None
+        low, high = finding.estimate.interval(confidence)
+        return (-high, -low) if self.claim.expect == "higher" else (low, high)
 
     def holds(self, finding: Finding, alpha: float) -> bool:
-        assert finding.estimate is not None
-        low, high = finding.estimate.interval(1 - alpha)
-        if self.claim.expect == "lower":
-            return high < self.bound() + self.slack
-        if self.claim.expect == "higher":
-            return low > self.bound() - self.slack
-        low, high = finding.estimate.interval(max(0.0, 1 - 2 * alpha))
-        return low >= -self.bound() - self.slack and high <= self.bound() + self.slack
+        if self.claim.expect == "equal":
+            low, high = self.interval(finding, max(0.0, 1 - 2 * alpha))
+            return low >= -self.size - self.slack and high <= self.size + self.slack
+        return self.interval(finding, 1 - alpha)[1] < -self.size + self.slack
 
     def fails(self, finding: Finding, alpha: float) -> bool:
-        assert finding.estimate is not None
-        if (self.claim.exact or self.claim.along) and not finding.estimate.error:
+        low, high = self.interval(finding, 1 - alpha)
+        if (self.claim.exact or self.claim.along) and low == high:
             return not self.holds(finding, alpha)  # an interval without width always decides
-        low, high = finding.estimate.interval(1 - alpha)
-        if self.claim.expect == "lower":
-            return low > (self.bound() if self.claim.by else self.floor)
-        if self.claim.expect == "higher":
-            return high < (self.bound() if self.claim.by else -self.floor)
-        return low > self.bound() or high < -self.bound()
+        if self.claim.expect == "equal":
+            return low > self.size or high < -self.size
+        return low > (-self.size if self.claim.by else self.floor)
 
     def why_not(self) -> str:
         if self.quick:

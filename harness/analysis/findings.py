@@ -20,7 +20,7 @@ from harness.analysis.growth import find_growth
 from harness.analysis.learning_results import LearningResults
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
-from harness.analysis.samples import MetricViews
+from harness.analysis.samples import metric_views
 from harness.analysis.timing import (
     Comparison,
     Measured,
@@ -35,6 +35,7 @@ from harness.analysis.timing import (
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import isolated
+from harness.plugins.parts import Metric
 from harness.records import designs
 from harness.records.plan import LEARNING, Block, Plan
 from harness.records.record import Record
@@ -47,8 +48,9 @@ class Findings:
 
     def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
         """Step times first: everything else builds on them."""
-        views = MetricViews(catalog)
-        self.plan, self.metrics, self.views = plan, views.metrics, views.views
+        problems: list[str] = []
+        self.plan, self.views = plan, metric_views(catalog, problems)
+        self.metrics: dict[str, Metric] = {name: entry.part for name, entry in catalog.entries(Metric).items()}
         self.measured = measured_of(plan.blocks, records)
         controls = controls_of(self.measured)
         self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
@@ -75,12 +77,11 @@ class Findings:
         times = {place[:3]: value for place, value in self.numbers.items() if place[3] == "step_time"}
         verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in self.comparisons if c.metric == "step_time"}
         faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
-        problems: list[str] = []
         self.kinds = find_quantities(catalog, plan, records, times, faster, problems)
         valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
         self.growth = find_growth(plan, self.quantities, valid)
         self.claims = self._claims(records)
-        self.problems = (*views.problems, *problems)
+        self.problems = tuple(problems)
 
     def compared_in(self, one: Measured) -> tuple[list[Comparison], list[Effect]]:
         """Each level against the baseline in one block and mode, and the effects of a design."""

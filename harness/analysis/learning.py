@@ -10,8 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.analysis import seed_stats as seeds
-from harness.analysis import stats
+from harness.analysis import seed_stats, stats
 from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Flag, Verdict
@@ -32,13 +31,13 @@ class RateDifference(Estimate):
     @classmethod
     def of(cls, baseline: Sequence[bool], variant: Sequence[bool]) -> RateDifference:
         """From paired outcomes; index i of both is the same seed."""
-        mean, low, high = seeds.failure_difference(baseline, variant)
+        mean, low, high = seed_stats.failure_difference(baseline, variant)
         error = (high - low) / 2 / NormalDist().inv_cdf(0.975)
         return cls(mean, error, math.inf, len(baseline), tuple(baseline), tuple(variant))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """The interval of the difference."""
-        return seeds.failure_difference(self.baseline, self.variant, confidence)[1:]
+        return seed_stats.failure_difference(self.baseline, self.variant, confidence)[1:]
 
     def half_width(self, confidence: float = 0.95) -> float:
         """Half of the interval."""
@@ -47,7 +46,7 @@ class RateDifference(Estimate):
 
     def p_value(self, floor: float = 0.0) -> float:
         """McNemar's exact p value."""
-        return seeds.mcnemar(self.baseline, self.variant)
+        return seed_stats.mcnemar(self.baseline, self.variant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,34 +95,38 @@ class Learned:
         """The steps of a whole run; where time ends runs, the most steps that any run made."""
         return max((total_steps(record) for runs in self.runs.values() for record in runs.values()), default=0)
 
-    def values(self, level: str, metric: str, under: Sequence[int]) -> Array:
-        """A score of a level, shape (seeds,)."""
-        return np.array([value_of(self.runs[level][seed], metric, self.settings, self.limit) for seed in under])
+    def records(self, level: str, seeds: Sequence[int] | None = None) -> list[Record]:
+        """The runs of a level under these seeds, by default under all that have run."""
+        return [self.runs[level][seed] for seed in (self.seeds_of(level) if seeds is None else seeds)]
 
-    def diverged(self, level: str, under: Sequence[int]) -> list[bool]:
-        """Whether the run of each seed diverged."""
-        return [self.runs[level][seed].outcome == "diverged" for seed in under]
+    def values(self, level: str, metric: str, seeds: Sequence[int] | None = None) -> Array:
+        """A score of these runs, shape (seeds,)."""
+        return np.array([value_of(run, metric, self.settings, self.limit) for run in self.records(level, seeds)])
+
+    def diverged(self, level: str, seeds: Sequence[int] | None = None) -> list[bool]:
+        """Whether each of these runs diverged."""
+        return [run.outcome == "diverged" for run in self.records(level, seeds)]
 
     def compare(self, level: str, metric: str) -> LearningComparison:
         """A level against the baseline by one score."""
         baseline, score = self.block.baseline.level, self.scores[metric]
-        under = self.seeds_of(baseline, level)
-        ours, theirs = (self.values(one, metric, under) for one in (level, baseline))
+        seeds = self.seeds_of(baseline, level)
+        ours, theirs = (self.values(one, metric, seeds) for one in (level, baseline))
         comparison = LearningComparison(
             block=self.block, level=level, mode=LEARNING, metric=metric, scale=score.compared, reason="not trained",
-            score=score, seeds=under, values=tuple(ours.tolist()), baseline_values=tuple(theirs.tolist()),
+            score=score, seeds=seeds, values=tuple(ours.tolist()), baseline_values=tuple(theirs.tolist()),
         )  # fmt: skip
         broken = self.broken.get(level) or self.broken.get(baseline)
         if broken is not None:
             return replace(comparison, reason=failure_in_words(broken))
-        if not under:
+        if not seeds:
             return comparison
-        differences = seeds.differences(theirs, ours, score.compared)
+        differences = seed_stats.differences(theirs, ours, score.compared)
         rate = metric in ("diverged", "reached")
         estimate = RateDifference.of(theirs > 0.5, ours > 0.5) if rate else stats.estimate(differences)  # type: ignore[arg-type]
-        verdict, reason = seeds.decide_seeds(estimate, self.margin(metric), score.better)
-        failed = [a or b for a, b in zip(self.diverged(baseline, under), self.diverged(level, under), strict=True)]
-        flip = None if rate else seeds.sign_flip(differences)
+        verdict, reason = seed_stats.decide_seeds(estimate, self.margin(metric), score.better)
+        failed = [a or b for a, b in zip(self.diverged(baseline, seeds), self.diverged(level, seeds), strict=True)]
+        flip = None if rate else seed_stats.sign_flip(differences)
         survivors = differences[~np.array(failed)]
         different = verdict in (Verdict.BETTER, Verdict.WORSE)
         flags = {
@@ -155,7 +158,7 @@ class Learned:
         settings = self.settings
         if settings.target is None:
             return []
-        return [steps_to_target(self.runs[level][seed], settings) for seed in self.seeds_of(level)]
+        return [steps_to_target(run, settings) for run in self.records(level)]
 
 
 def value_of(record: Record, metric: str, settings: Learning, limit: int) -> float:
@@ -183,9 +186,9 @@ def steps_to_target(record: Record, settings: Learning) -> int | None:
     diverged later."""
     if settings.target is None or record.outcome == "diverged":
         return None
-    better: seeds.Better = "lower" if settings.scores[settings.score]["better"] == "lower" else "higher"
+    better: seed_stats.Better = "lower" if settings.scores[settings.score]["better"] == "lower" else "higher"
     data: Mapping[str, list[float]] = record.data["scores"]
-    return seeds.first_reaching(record.data["evaluated"], data[settings.score], settings.target, better)
+    return seed_stats.first_reaching(record.data["evaluated"], data[settings.score], settings.target, better)
 
 
 def total_steps(record: Record) -> int:
@@ -200,4 +203,4 @@ def smallest_visible(comparison: LearningComparison) -> float | None:
         return None
     if estimate.k < stats.MIN_REPLICATES or not estimate.error:
         return None
-    return seeds.smallest_effect(estimate.k) * estimate.error * math.sqrt(estimate.k)
+    return seed_stats.smallest_effect(estimate.k) * estimate.error * math.sqrt(estimate.k)

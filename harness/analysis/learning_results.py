@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.analysis import seed_stats as seeds
-from harness.analysis import stats
+from harness.analysis import seed_stats, stats
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.finding import control_false_discoveries
 from harness.analysis.grouping import by_place
@@ -52,13 +51,13 @@ class LearningResults:
 def effects_among(plan: Plan, one: Learned) -> list[Effect]:
     """The effects of an ablation design on every score, over the seeds under which all its levels ran."""
     there = [trial.level for trial in one.block.trials if one.runs[trial.level] and trial.level not in one.broken]
-    under = one.seeds_of(*there)
+    seeds = one.seeds_of(*there)
     found = []
     for metric, score in one.scores.items():
-        values = {level: seeds.as_estimated(one.values(level, metric, under), score.compared) for level in there}
+        values = {level: seed_stats.as_estimated(one.values(level, metric, seeds), score.compared) for level in there}
 
         def decide(estimate: Estimate, metric: str = metric) -> tuple[Verdict, str]:
-            return seeds.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
+            return seed_stats.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
 
         judge = Judge(
             decide,
@@ -88,7 +87,7 @@ def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
             found.append(replace(joined, estimate=None, verdict=Verdict.UNDECIDED, reason=reason))
         elif steps.estimate is not None and step_time is not None and step_time.k >= stats.MIN_REPLICATES:
             estimate = product(steps.estimate, step_time)
-            verdict, reason = seeds.decide_seeds(estimate, None, score.better)
+            verdict, reason = seed_stats.decide_seeds(estimate, None, score.better)
             found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))
     return found
 
@@ -111,10 +110,12 @@ def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
     score = one.scores[metric]
     speeds = times.aligned(levels)
     for loser, winner in itertools.permutations(levels, 2):
-        under = one.seeds_of(loser, winner)
-        if not under or not len(speeds.get(loser, ())):
+        seeds = one.seeds_of(loser, winner)
+        if not seeds or not len(speeds.get(loser, ())):
             continue
-        gain = seeds.differences(one.values(loser, metric, under), one.values(winner, metric, under), score.compared)
+        gain = seed_stats.differences(
+            one.values(loser, metric, seeds), one.values(winner, metric, seeds), score.compared
+        )
         gained = stats.estimate((gain if score.better == "higher" else -gain).tolist())
         saved = stats.estimate((speeds[loser] - speeds[winner]).tolist())
         both = (gained, saved)

@@ -100,30 +100,27 @@ backward_time = wall_time("backward")
 update_time = wall_time("update")
 
 
-class MetricViews:
-    """The metrics of a catalog by name, the `views` that compute them, and what went wrong in them so far."""
+def metric_views(catalog: Catalog, problems: list[str]) -> dict[str, View]:
+    """The metrics of a catalog by name. The error of a plugin's metric is added to `problems`; it hides no other
+    metric."""
+    return {name: _view(catalog, entry, problems) for name, entry in catalog.entries(Metric).items()}
 
-    def __init__(self, catalog: Catalog) -> None:
-        entries = catalog.entries(Metric)
-        self.metrics: dict[str, Metric] = {name: entry.part for name, entry in entries.items()}
-        self.problems: list[str] = []
-        self.views = {name: self._view(catalog, entry) for name, entry in entries.items()}
 
-    def _view(self, catalog: Catalog, entry: Entry) -> View:
-        """The view of a metric, which gives None where the metric raises or gives no numbers."""
+def _view(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
+    """The view of a metric, which gives None where the metric raises or gives no numbers."""
 
-        @cache
-        def code() -> View:
-            return catalog.code(entry)  # resolved once, at the first use, since that may fail as well
+    @cache
+    def code() -> View:
+        return catalog.code(entry)  # resolved once, at the first use, since that may fail as well
 
-        def view(stored: Any) -> Any:
-            with caught(entry.owner, self.problems):
-                if entry.plugin == CORE:
-                    return code()(stored)
-                return checked_value(entry.part, code()(plugin_copy(stored)), stored)
-            return None
+    def view(stored: Any) -> Any:
+        with caught(entry.owner, problems):
+            if entry.plugin == CORE:
+                return code()(stored)
+            return checked_value(entry.part, code()(plugin_copy(stored)), stored)
+        return None
 
-        return view
+    return view
 
 
 def plugin_copy(stored: Any) -> Any:

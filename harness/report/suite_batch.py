@@ -16,7 +16,7 @@ from harness.records.store import Store
 from harness.report.cells import ANSWERS
 from harness.report.report import Report
 from harness.report.table import Table
-from harness.report.tables import claims
+from harness.report.tables.claims import claim_row
 
 NAME = "page.json"
 
@@ -86,7 +86,8 @@ class SuiteBatch:
 
 def claims_table(reports: Mapping[str, Report]) -> Table:
     """The claims of all suites."""
-    return claims.claims_table((name, one) for name, report in reports.items() for one in report.findings.claims)
+    rows = tuple(claim_row(name, one) for name, report in reports.items() for one in report.findings.claims)
+    return Table("Claims", ("claim", "answer", "effect", "95 % interval", "worst case", "suite"), rows)
 
 
 def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str:

@@ -146,7 +146,7 @@ def seed_curves(record: Record, points: int = MOST) -> Scalars:
 def mean_curves(one: Learned, level: str) -> Scalars:
     """The mean of each score over seeds where it was evaluated, computed as in the report."""
     found: Scalars = {}
-    runs = [one.runs[level][seed] for seed in one.seeds_of(level)]
+    runs = one.records(level)
     for name in runs[0].data["scores"] if runs else ():
         drawn = [SeedCurve.of(record, name, one.settings) for record in runs]
         for index in range(max(len(run.scores) for run in drawn)):
@@ -197,10 +197,10 @@ def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
         found[q.block.id, q.level][f"{q.mode}/{q.metric}{unit}"] = q.value
     for one in findings.learning.learned:
         for level, runs in one.runs.items():
-            under = one.seeds_of(level)
-            for name, score in one.scores.items() if under else ():
-                if name not in runs[under[0]].data["scores"]:
-                    mean = average(one.values(level, name, under), score.compared)
+            first = next(iter(runs.values()), None)
+            for name, score in one.scores.items() if first else ():
+                if first and name not in first.data["scores"]:
+                    mean = average(one.values(level, name), score.compared)
                     found[one.block.id, level][f"learning/{name}"] = mean
     return found
 

@@ -97,7 +97,7 @@ class Curves(fig.Drawing):
         """The curves of each level that has any, the baseline's first."""
         metric, settings = self.one.settings.score, self.one.settings
         return {
-            level: [SeedCurve.of(runs[seed], metric, settings) for seed in self.one.seeds_of(level)]
+            level: [SeedCurve.of(run, metric, settings) for run in self.one.records(level)]
             for level, runs in self.one.runs.items()
             if runs
         }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis import seed_stats as seeds
+from harness.analysis import seed_stats
 from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
 from harness.analysis.learning import Learned, LearningComparison
 from harness.analysis.learning_results import LearningResults
@@ -82,16 +82,16 @@ class ScorePlot(fig.Drawing):
             rows, failures = [], []
             shift = 0.01 * (index - (len(levels) - 1) / 2)  # so that intervals do not hide each other
             for x, one in self.places.items():
-                under = one.seeds_of(level) if level in one.runs else ()
-                if not under:
+                diverged = one.diverged(level) if level in one.runs else []
+                if not diverged:
                     continue
                 low, high = numbers[0], numbers[-1]
                 at = x * (high / low) ** shift if log else x + shift * (high - low)
-                mean, interval = mean_and_interval(one.values(level, settings.metric, under), score)
+                mean, interval = mean_and_interval(one.values(level, settings.metric), score)
                 comparison = self.results.of(one).get(level)
                 rows.append((at, mean, *(interval or (mean, mean)), comparison is None or is_clear(comparison)))
-                failed = sum(one.diverged(level, under))
-                failures.append((failed / len(under), *seeds.clopper_pearson(failed, len(under))))
+                failed, of = sum(diverged), len(diverged)
+                failures.append((failed / of, *seed_stats.clopper_pearson(failed, of)))
             if rows:
                 places, means, lows, highs, clear = (np.array(column) for column in zip(*rows, strict=True))
                 fig.points(panels[0], places, means, lows, highs, style, clear)
@@ -195,11 +195,11 @@ class ParetoPlot(fig.Drawing):
         """The levels that were timed and have learned."""
         metric, points = one.settings.metric, []
         for trial in one.block.trials:
-            comparison, under = timed.get(trial.level), one.seeds_of(trial.level)
+            comparison, values = timed.get(trial.level), one.values(trial.level, metric)
             time = 1.0 if trial is one.block.baseline else comparison.size if comparison else None
-            if time is None or not under or trial.level in one.broken:
+            if time is None or not len(values) or trial.level in one.broken:
                 continue
-            score, scores = mean_and_interval(one.values(trial.level, metric, under), one.scores[metric])
+            score, scores = mean_and_interval(values, one.scores[metric])
             times = comparison.interval if comparison else None
             dominated = (one.block.id, trial.level) in results.dominated
             points.append(ParetoPoint(trial.level, time, times, score, scores, dominated))

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.analysis import seed_stats as seeds
-from harness.analysis import stats
+from harness.analysis import seed_stats, stats
 from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
 from harness.plugins.parts import Score
@@ -47,11 +46,10 @@ def learning_table(findings: Findings, one: Learned) -> Table:
     compared = findings.learning.of(one)
     rows = []
     for trial in one.block.trials:
-        under = one.seeds_of(trial.level)
-        comparison = compared.get(trial.level)
+        diverged, comparison = one.diverged(trial.level), compared.get(trial.level)
         sizes = ("", "", "") if comparison is None else (*size_cells(comparison), cells.p_cell(comparison.sign_flip))
         row = [trial.level, mean_cell(one, trial.level, metric), *sizes]
-        row.append(rate_cell(sum(one.diverged(trial.level, under)), len(under)))
+        row.append(rate_cell(sum(diverged), len(diverged)))
         if target is not None:
             row.append(reached_cell(one.reached(trial.level)))
         row.append(cells.BASELINE if comparison is None else cells.verdict_cell(comparison))
@@ -135,13 +133,12 @@ def _in_brackets(comparison: LearningComparison) -> str:
 def mean_cell(one: Learned, level: str, metric: str) -> str:
     """The mean over a level's seeds, the geometric mean where ratios are compared; with fewer than five seeds, each
     one's value."""
-    under = one.seeds_of(level)
-    if not under:
+    values, score = one.values(level, metric), one.scores[metric]
+    if not len(values):
         return UNKNOWN
-    values, score = one.values(level, metric, under), one.scores[metric]
     if len(values) < stats.MIN_REPLICATES:
         return " ".join(value_in_words(float(value), metric, score) for value in values)
-    return value_in_words(seeds.average(values, score.compared), metric, score)
+    return value_in_words(seed_stats.average(values, score.compared), metric, score)
 
 
 def value_in_words(value: float, metric: str, score: Score) -> str:
@@ -162,7 +159,7 @@ def rate_cell(failures: int, n: int) -> str:
     """The number of failures of n, with the exact interval of the rate."""
     if not n:
         return UNKNOWN
-    low, high = seeds.clopper_pearson(failures, n)
+    low, high = seed_stats.clopper_pearson(failures, n)
     return f"{failures}/{n} ({low:.0%} to {high:.0%})"
 
 
