@@ -17,7 +17,7 @@ from harness.analysis.explain import Explanation, explanations
 from harness.analysis.finding import Finding, control_false_discoveries
 from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import find_growth
-from harness.analysis.learning_results import LearningResults
+from harness.analysis.learning import LearningResults
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
 from harness.analysis.samples import metric_views

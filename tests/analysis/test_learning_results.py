@@ -12,7 +12,7 @@ from made import learning_block, record, run, runs
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
 from harness.analysis.findings import blocks_to_remeasure, find
-from harness.analysis.learning_results import LearningResults, product
+from harness.analysis.learning import LearningResults, product
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import measured_of
 from harness.records import designs

@@ -11,8 +11,8 @@ from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.explain import short
 
-#: Colours of what takes more and less time (Okabe and Ito 2008), and of whole steps.
-MORE, LESS, WHOLE = "#D55E00", "#0072B2", fig.GREY
+#: Colours of what takes more and less time, and of whole steps.
+MORE, LESS, WHOLE = fig.VERMILION, fig.BLUE, fig.GREY
 #: This many operators have a bar of their own; the rest share one.
 BARS = 14
 #: This many explanations are drawn, of the largest differences.

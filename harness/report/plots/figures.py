@@ -26,11 +26,14 @@ Entry: TypeAlias = Any
 DRAWN: dict[str, Any] = {
     "svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True, "text.parse_math": False,
 }  # fmt: skip
+#: Colours that people with any kind of colour vision can distinguish (Okabe and Ito 2008), without yellow, which is too
+#: faint for a line.
+BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+#: The colours of levels; black is the baseline's.
+LEVELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 #: The margin; what is not decided, or common to all levels; lines of reference; grids.
-MARGIN, GREY, DARK, GRID = "#009E73", "#777777", "#444444", "#e4e4e4"
-#: Colours of levels that people with any kind of colour vision can distinguish (Okabe and Ito 2008), without yellow,
-#: which is too faint for a line, and black, which is the baseline's.
-LEVELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARGIN, GREY, DARK, GRID = GREEN, "#777777", "#444444", "#e4e4e4"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 MARKERS = "osD^vPX<>"
 #: Where the text of a point may be: points to the right, points up, and which corner of the text that is; the first is
@@ -86,9 +89,7 @@ def styles_of(levels: Iterable[str]) -> dict[str, Style]:
     for index, level in enumerate(levels):
         turn, colour = divmod(index - 1, len(LEVELS))
         marker = MARKERS[index % len(MARKERS)]
-        found[level] = (
-            Style(LEVELS[colour], DASHES[turn % len(DASHES)], marker) if index else Style("#000000", "-", "o")
-        )
+        found[level] = Style(LEVELS[colour], DASHES[turn % len(DASHES)], marker) if index else Style(BLACK, "-", "o")
     return found
 
 

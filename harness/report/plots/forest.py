@@ -19,15 +19,11 @@ from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.effects import with_effects
 
-#: Colours of estimands that people with any kind of colour vision can distinguish (Okabe and Ito 2008).
+#: The colours of estimands.
 EFFECT_COLOURS = {
-    designs.AVERAGE: "#0072B2",
-    designs.INTERACTION: "#D55E00",
-    designs.ADDED: "#E69F00",
-    designs.REMOVED: "#0072B2",
-    designs.BOTH: "#000000",
-    designs.REST: "#D55E00",
-}
+    designs.AVERAGE: fig.BLUE, designs.INTERACTION: fig.VERMILION, designs.ADDED: fig.ORANGE,
+    designs.REMOVED: fig.BLUE, designs.BOTH: fig.BLACK, designs.REST: fig.VERMILION,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ import numpy as np
 
 from harness.analysis import seed_stats
 from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
-from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.learning_results import LearningResults
+from harness.analysis.learning import Learned, LearningComparison, LearningResults
 from harness.analysis.stats import Array
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Flag

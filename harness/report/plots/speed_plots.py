@@ -29,13 +29,10 @@ ABREAST = 4
 MOST_CONTEXTS = 12
 #: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
 MOST_NAMED = 2
-#: Colours of verdicts that people with any kind of colour vision can distinguish (Okabe and Ito 2008).
+#: The colours of verdicts.
 COLOURS: dict[str, str] = {
-    Verdict.FASTER: "#0072B2",
-    Verdict.SLOWER: "#D55E00",
-    Verdict.EQUIVALENT: fig.MARGIN,
-    Verdict.UNDECIDED: fig.GREY,
-}
+    Verdict.FASTER: fig.BLUE, Verdict.SLOWER: fig.VERMILION, Verdict.EQUIVALENT: fig.GREEN, Verdict.UNDECIDED: fig.GREY,
+}  # fmt: skip
 UNIT = "time over the baseline's for the same examples (below 1 is faster)"
 
 
