@@ -15,7 +15,7 @@ from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
-from harness.report.table import Section, Table
+from harness.report.table import Section, Table, verdict_beside_interval
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -70,15 +70,18 @@ def prose(text: str, width: int | None = None, indent: str = "") -> str:
     if not width:
         return indent + text
     return textwrap.fill(
-        text, width, initial_indent=indent, subsequent_indent=2 * indent, break_long_words=False, break_on_hyphens=False
-    )
+        text, width, initial_indent=indent, subsequent_indent="  " if text.startswith("- ") else 2 * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def table(one: Table, width: int | None = None) -> str:
     """A table under its title, with its notes. Columns that do not fit are shown below, beside the first one again."""
     width = columns() if width is None else width
+    if width and sum(widths_of(one)) + 2 * len(one.headers) > width:
+        one = verdict_beside_interval(one)
     cells = [[visible(cell) for cell in row] for row in (one.headers, *one.rows)]
-    widths = [max(len(column[0]) + 2, *map(len, column)) for column in zip(*cells, strict=True)]
+    widths = widths_of(one)
     room = width - widths[0] - 2 if width else sum(widths) + 2 * len(widths)
     parts, left = [[0]], room
     for index, wanted in enumerate(widths[1:], 1):
@@ -94,3 +97,9 @@ def table(one: Table, width: int | None = None) -> str:
         for part in parts
     ]
     return "\n".join([prose(one.title, width), "\n\n".join(texts), *(prose(note, width) for note in one.notes)])
+
+
+def widths_of(one: Table) -> list[int]:
+    """The width of each column."""
+    cells = [[visible(cell) for cell in row] for row in (one.headers, *one.rows)]
+    return [max(len(column[0]) + 2, *map(len, column)) for column in zip(*cells, strict=True)]
