@@ -171,7 +171,7 @@ class Learned:
 def value_of(record: Record, metric: str, settings: Learning, limit: int) -> float:
     """A score of one run. A run that diverged counts with the score before its first step. One that did not reach the
     target counts with `limit` steps, so that means are restricted ones (Royston and Parmar 2013); with its own length,
-    making few steps in the given time would look better."""
+    a run with few steps in the given time would look better."""
     data, diverged = record.data, record.outcome == "diverged"
     if metric == "diverged":
         return float(diverged)
@@ -263,7 +263,7 @@ def effects_among(plan: Plan, one: Learned) -> list[Effect]:
 
 def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
     """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their variances.
-    Only where every run reached the target: otherwise a run would count for less the faster its steps are."""
+    There is no estimate unless every run reached the target, since the time of the others is not known."""
     if one.settings.target is None:
         return []
     step_times = times.estimates()
@@ -295,7 +295,7 @@ def product(one: Estimate, other: Estimate) -> Estimate:
 
 def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
     """The levels that another level dominates: it is no slower and scores no worse, and in one of the two its 95 %
-    interval is clear of no difference."""
+    interval excludes no difference."""
     levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
     metric, found = one.settings.metric, dict[str, str]()
     if not levels:  # timed already, but not trained yet

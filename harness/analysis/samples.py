@@ -18,7 +18,7 @@ from harness.plugins.manager import CORE
 from harness.plugins.parts import Metric
 
 Clock = Literal["wall", "cpu"]
-#: What a metric reads of samples.
+#: A function from stored samples to the numbers of a metric; None where they lack its input.
 View = Callable[[Any], Any]
 
 
@@ -27,8 +27,8 @@ class Samples:
     """The samples of one trial in one process, shape (n,) each, times in seconds per step.
 
     `batch` is the batch of the trial's work set that a sample was taken on, `round` its visit. `phases` are wall times
-    that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,). `clock` is the one
-    that decides, which `seconds` are read from. The arrays are read-only: to sort or scale one, copy it.
+    that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,). `clock` is the
+    deciding one, which `seconds` uses. The arrays are read-only: to sort or scale one, copy it.
     """
 
     wall: Array

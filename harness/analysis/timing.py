@@ -1,4 +1,6 @@
-"""Times of one block and mode: samples to comparisons with verdicts. docs/method.md gives the reasons."""
+"""Times of one block and mode: samples to comparisons with verdicts; and the controls, in which the baseline is
+measured against itself. docs/method.md gives the reasons.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from harness.report.cells import BASELINE, FIRST_LOOK, WORDING
 from harness.report.table import Table, verdict_beside_interval
 
 #: More tables than this with the same columns become one, with a column for the context.
-APART = 4
+MOST_SEPARATE = 4
 #: A number at the beginning of a cell, perhaps with a unit.
 NUMBER = re.compile(r"\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:[eE][+\-]?\d+)?)\s?([A-Za-zµ]*)")
 #: The units in a report in terms of the smallest one.
@@ -56,9 +56,9 @@ class Grid:
 
 
 def grids_of(tables: Sequence[Table]) -> list[Grid]:
-    """The tables in order; more than `APART` tables with the same columns become one, which can be sorted."""
+    """The tables in order; more than `MOST_SEPARATE` tables with the same columns become one, which can be sorted."""
     alike = grouped(tables, lambda table: table.headers).values()
-    return [grid_of(each) for those in alike for each in ([merged(those)] if len(those) > APART else those)]
+    return [grid_of(each) for those in alike for each in ([merged(those)] if len(those) > MOST_SEPARATE else those)]
 
 
 def merged(tables: Sequence[Table]) -> Table:

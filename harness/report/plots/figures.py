@@ -36,9 +36,9 @@ LEVELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 MARGIN, GREY, DARK, GRID = GREEN, "#777777", "#444444", "#e4e4e4"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 MARKERS = "osD^vPX<>"
-#: Where the text of a point may be: points to the right, points up, and which corner of the text that is; the first is
-#: preferred.
-BESIDE = (
+#: Where the text of a point may be, the preferred place first: the offset to the right and up in points, and the
+#: alignment of the text.
+LABEL_OFFSETS = (
     (7, 5, "left", "bottom"), (7, -5, "left", "top"), (-7, 5, "right", "bottom"), (-7, -5, "right", "top"),
     (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center"),
     (7, 16, "left", "bottom"), (7, -16, "left", "top"), (-7, 16, "right", "bottom"), (-7, -16, "right", "top"),
@@ -266,7 +266,7 @@ def label_points(
         boxes.append((*centre - 5 * scale, *centre + 5 * scale))
     for x, y, text, colour in points:
         best: tuple[float, Any, Any] | None = None
-        for right, up, ha, va in BESIDE:
+        for right, up, ha, va in LABEL_OFFSETS:
             shown = axes.annotate(
                 text, (x, y), (right, up), textcoords="offset points", ha=ha, va=va, color=colour, fontsize=9
             )

@@ -23,8 +23,7 @@ from harness.report.tables.along_axes import number_format, range_in_words
 
 #: This many rows can be read one by one; of more, only the spread can be seen.
 READABLE = 60
-#: Panels of levels in a row.
-ABREAST = 4
+PANELS_PER_ROW = 4
 #: This many contexts are drawn along each number; the table has all of them.
 MOST_CONTEXTS = 12
 #: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
@@ -83,12 +82,12 @@ class Spread(fig.Drawing):
         self.title, self.comparisons = title, comparisons
         by_level = grouped(comparisons, lambda c: c.level)
         self.levels = {level: sorted(those, key=lambda c: c.size or 0.0) for level, those in by_level.items()}
-        self.size = 8.0, 1.3 + 3.2 * math.ceil(len(self.levels) / ABREAST)
+        self.size = 8.0, 1.3 + 3.2 * math.ceil(len(self.levels) / PANELS_PER_ROW)
 
     def draw(self, figure: fig.Figure) -> None:
         """Intervals as lines and ratios as dots, coloured by verdict, with the number of each verdict."""
         ends = [1.0, *(x for c in self.comparisons for x in (c.size or 1.0, *(c.interval or ())))]
-        columns = min(ABREAST, len(self.levels))
+        columns = min(PANELS_PER_ROW, len(self.levels))
         rows = math.ceil(len(self.levels) / columns)
         panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharex=True).ravel())
         for unused in panels[len(self.levels) :]:
