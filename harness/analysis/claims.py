@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from harness.analysis import stats
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
-from harness.analysis.grouping import FEWEST
-from harness.analysis.growth import Growth, groups_along, name_of
+from harness.analysis.grouping import FEWEST, groups_along
+from harness.analysis.growth import Growth, growth_metric
 from harness.analysis.timing import alpha_of
 from harness.analysis.verdicts import EXCLUDED, Answer
 from harness.records.plan import LEARNING, Claim, Plan
@@ -20,9 +20,9 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """What became of a claim. `against` are the ids of the blocks whose times speak against it, where it fails: they
-    can be measured once more. `decisive` is the worst case among the `contexts` that the claim is about; for a claim
-    about any context, the best case."""
+    """The answer to a claim. If it fails, `against` are the ids of the blocks whose times contradict it, which can be
+    measured once more. `decisive` is the worst case among the `contexts` that the claim is about; for a claim about any
+    context, the best case."""
 
     claim: Claim
     answer: Answer
@@ -33,12 +33,12 @@ class ClaimResult:
 
 
 def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> list[ClaimResult]:
-    """Answer the suite's claims. Each is tried at every level, and Holm's step-down says which level it may use. Claims
-    about exact amounts involve no chance, so they are not part of the family."""
+    """Answer the suite's claims. Holm's step-down gives the significance level of each. Claims about exact amounts
+    involve no chance, so they are not part of the family."""
     cases = [_Case(claim, plan, findings, floor, null_biased) for claim in plan.claims]
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
     family = [stats.smallest_alpha(case.decided) for case in cases if not is_exact(case.claim)]
-    levels = iter(stats.holm(family, alpha))
+    levels = iter(stats.holm_levels(family, alpha))
     return [case.result(alpha if is_exact(case.claim) else next(levels)) for case in cases]
 
 
@@ -66,21 +66,27 @@ class _Case:
         timed = claim.of != LEARNING and not claim.exact
         self.claim, self.null_biased = claim, null_biased and timed
         self.floor = floor if timed and not claim.along else 0.0
+        #: The claimed size, in the estimate's units.
+        self.size = 0.0 if claim.expect == "equal" else self.floor
+        if claim.by and claim.scale == "difference":
+            self.size = claim.by
+        elif claim.by:
+            self.size = -math.log1p(-claim.by) if claim.expect == "lower" else math.log1p(claim.by)
         self.slack = ROUNDING if is_exact(claim) and claim.by else 0.0
         self.blocks = claim.blocks_in(plan.blocks)
         if claim.along:
             self.blocks = [group[-1] for group in groups_along(claim.along, self.blocks)]
         ids = {block.id for block in self.blocks}
-        wanted = (claim.level, claim.of, name_of(claim.metric, claim.along) if claim.along else claim.metric)
+        wanted = (claim.level, claim.of, growth_metric(claim.metric, claim.along) if claim.along else claim.metric)
         there = [one for one in findings if (one.level, one.mode, one.metric) == wanted and one.block.id in ids]
         self.findings = [one for one in there if one.estimate is not None and one.verdict not in EXCLUDED]
         self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
         if claim.of == LEARNING:
-            self.quick = any(one.estimate is None or one.estimate.k < stats.LEAST for one in self.findings)
-        self.barred = self.quick or self.null_biased or not self.findings
+            self.quick = any(one.estimate is None or one.estimate.k < stats.MIN_REPLICATES for one in self.findings)
+        self.undecidable = self.quick or self.null_biased or not self.findings
 
     def result(self, level: float) -> ClaimResult:
-        """The result at the level that the claim may use, 0 for none."""
+        """The result at this significance level; at 0 nothing is decided."""
         answer, reason = self.answer(level) if level else (Answer.UNDECIDED, self.why_not())
         remeasured = not (self.claim.exact or self.claim.along or self.claim.of == LEARNING)
         against = self.failing(level) if answer == Answer.FAILS and remeasured else ()
@@ -94,7 +100,7 @@ class _Case:
 
     def answer(self, alpha: float) -> tuple[Answer, str]:
         """Holds, fails or undecided at this level, with the reason."""
-        if self.barred:
+        if self.undecidable:
             return Answer.UNDECIDED, self.why_not()
         every = self.claim.inside == "all"
         holding, failing = self.holding(alpha), self.failing(alpha)
@@ -126,34 +132,25 @@ class _Case:
         mean = finding.estimate.mean
         return {"lower": mean, "higher": -mean, "equal": abs(mean)}[self.claim.expect]
 
-    def bound(self) -> float:
-        """The claimed size, in the estimate's units."""
-        claim = self.claim
-        if not claim.by:
-            return {"lower": -self.floor, "higher": self.floor, "equal": 0.0}[claim.expect]
-        by = -claim.by if claim.expect == "lower" else claim.by
-        return by if claim.scale == "difference" else math.log1p(by)
+    def interval(self, finding: Finding, confidence: float) -> tuple[float, float]:
+        """The interval, mirrored for "higher", so that the claimed direction is always down."""
+        assert finding.estimate is not None
+        low, high = finding.estimate.interval(confidence)
+        return (-high, -low) if self.claim.expect == "higher" else (low, high)
 
     def holds(self, finding: Finding, alpha: float) -> bool:
-        assert finding.estimate is not None
-        low, high = finding.estimate.interval(1 - alpha)
-        if self.claim.expect == "lower":
-            return high < self.bound() + self.slack
-        if self.claim.expect == "higher":
-            return low > self.bound() - self.slack
-        low, high = finding.estimate.interval(max(0.0, 1 - 2 * alpha))
-        return low >= -self.bound() - self.slack and high <= self.bound() + self.slack
+        if self.claim.expect == "equal":
+            low, high = self.interval(finding, max(0.0, 1 - 2 * alpha))
+            return low >= -self.size - self.slack and high <= self.size + self.slack
+        return self.interval(finding, 1 - alpha)[1] < -self.size + self.slack
 
     def fails(self, finding: Finding, alpha: float) -> bool:
-        assert finding.estimate is not None
-        if (self.claim.exact or self.claim.along) and not finding.estimate.error:
+        low, high = self.interval(finding, 1 - alpha)
+        if (self.claim.exact or self.claim.along) and low == high:
             return not self.holds(finding, alpha)  # an interval without width always decides
-        low, high = finding.estimate.interval(1 - alpha)
-        if self.claim.expect == "lower":
-            return low > (self.bound() if self.claim.by else self.floor)
-        if self.claim.expect == "higher":
-            return high < (self.bound() if self.claim.by else -self.floor)
-        return low > self.bound() or high < -self.bound()
+        if self.claim.expect == "equal":
+            return low > self.size or high < -self.size
+        return low > (-self.size if self.claim.by else self.floor)
 
     def why_not(self) -> str:
         if self.quick:
@@ -185,8 +182,9 @@ class _Case:
         """The size of a finding, with its interval."""
         size = size_in_words(finding.size, self.claim)
         if is_exact(self.claim):
-            above_zero = finding.estimate and finding.estimate.mean
-            return f"exactly {size if finding.size is not None else 'more than 0' if above_zero else 'as much as 0'}"
+            if finding.size is None:
+                return "more than the baseline's 0" if self.distance(finding) else "0, as the baseline"
+            return f"exactly {size}"
         if finding.interval is None:
             return "no interval"
         low, high = (size_in_words(bound, self.claim) for bound in finding.interval)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.finding import Finding, Scale
-from harness.analysis.multiplicity import as_a_family
+from harness.analysis.finding import Finding, Scale, control_familywise_errors
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records import designs
@@ -37,13 +36,13 @@ class Judge:
     """How the effects of one block, mode and metric are judged.
 
     `decide` gives verdict and reason of one estimate. A difference counts only where its adjusted p value is at most
-    1 - `confidence`; effects smaller than `floor` (in the estimate's units) are not called different. `barred` gives
+    1 - `confidence`; effects smaller than `floor` (in the estimate's units) are not called different. `excluded` gives
     the verdict and reason for levels whose effects are not judged. `flags` of levels pass on to their effects."""
 
     decide: Callable[[Estimate], tuple[Verdict, str]]
     floor: float = 0.0
     confidence: float = 0.95
-    barred: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)
+    excluded: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)
     flags: Mapping[str, Sequence[Flag]] = field(default_factory=dict)
 
 
@@ -62,12 +61,12 @@ def effects_of(
             kind=contrast.kind, confidence=judge.confidence,
         )  # fmt: skip
         if missing := [names[on] for on, _ in contrast.weights if on not in levels]:
-            reasons = dict.fromkeys(judge.barred[name][1] for name in missing if name in judge.barred)
+            reasons = dict.fromkeys(judge.excluded[name][1] for name in missing if name in judge.excluded)
             why = f": {'; '.join(reasons)}" if reasons else ", not measured"
             found.append(replace(effect, reason=f"needs {' and '.join(missing)}{why}"))
         else:
             found.append(_judged(effect, {levels[on]: weight for on, weight in contrast.weights}, values, judge))
-    return as_a_family(found, judge.floor)
+    return control_familywise_errors(found, judge.floor)
 
 
 def _judged(effect: Effect, weights: Mapping[str, float], values: Mapping[str, Array], judge: Judge) -> Effect:
@@ -76,7 +75,7 @@ def _judged(effect: Effect, weights: Mapping[str, float], values: Mapping[str, A
     estimate = stats.estimate(each)
     verdict, reason = judge.decide(estimate)
     for level in weights:
-        if level in judge.barred and verdict != Verdict.INVALID:
-            verdict, reason = judge.barred[level]
+        if level in judge.excluded and verdict != Verdict.INVALID:
+            verdict, reason = judge.excluded[level]
     flags = tuple(dict.fromkeys(flag for level in weights for flag in judge.flags.get(level, ())))
     return replace(effect, estimate=estimate, verdict=verdict, reason=reason, flags=flags, values=tuple(each))

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis import stats
+from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
-from harness.analysis.metrics import wall_time
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
+from harness.analysis.samples import wall_time
 from harness.analysis.timing import Measured, alpha_of
-from harness.records.plan import Block
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,21 @@ class OperatorTime:
         return cls(phase, operator, seconds, calls)
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """Why `b` takes `ratio` times as long as `a`: rows that sum to the difference of their `seconds` per step, the
-    largest first. `cost` is the profiler's overhead per operator, in seconds."""
+@dataclass(frozen=True, kw_only=True)
+class Explanation(Finding):
+    """Why `b` takes longer than `a`: rows that sum to the difference of their `seconds` per step, the largest first.
+    `cost` is the profiler's overhead per operator, in seconds."""
 
-    block: Block
-    mode: str
     a: Profiled
     b: Profiled
     seconds: tuple[float, float]
-    interval: tuple[float, float] | None
-    confidence: float
-    processes: int
     rows: tuple[OperatorTime, ...]
     cost: float
+
+    @property
+    def baseline(self) -> str:
+        """The level that it is compared with."""
+        return self.a.level
 
     @property
     def ratio(self) -> float:
@@ -121,27 +121,16 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
         return None
     first = (measured.typical(measured.block.baseline.level) or 0.0) * math.exp(float(logs[a.level].mean()))
     seconds = first, first * math.exp(float(np.mean(values)))
-    estimate, confidence, interval = stats.estimate(values), 1 - alpha_of(measured.settings), None
-    if math.isfinite(estimate.error):
-        low, high = estimate.interval(confidence)
-        interval = math.exp(low), math.exp(high)
     shares = []
     for one, times, whole in zip((a, b), phases, seconds, strict=True):
         total = sum(times.values())
         shares.append(divided(one, {phase: time * whole / total for phase, time in times.items()}, cost))
     rows = aligned(shares[0], shares[1], a, b)
     return Explanation(
-        block=measured.block,
-        mode=measured.mode,
-        a=a,
-        b=b,
-        seconds=seconds,
-        interval=interval,
-        confidence=confidence,
-        processes=len(values),
+        block=measured.block, level=b.level, mode=measured.mode, metric="step_time", estimate=stats.estimate(values),
+        confidence=1 - alpha_of(measured.settings), a=a, b=b, seconds=seconds, cost=cost,
         rows=tuple(sorted(rows, key=lambda row: -abs(row.difference))),
-        cost=cost,
-    )
+    )  # fmt: skip
 
 
 def aligned(first: ByOperator, second: ByOperator, a: Profiled, b: Profiled) -> list[OperatorTime]:

@@ -12,21 +12,30 @@ import numpy as np
 from harness.analysis import stats
 from harness.analysis.break_even import RatioCurves, find_break_evens
 from harness.analysis.claims import ClaimResult, confirmed, settle
-from harness.analysis.controls import biased_twice, controls_of, floor_of, measured_of
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.explain import Explanation, explanations
-from harness.analysis.finding import Finding
+from harness.analysis.finding import Finding, control_false_discoveries
 from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import find_growth
-from harness.analysis.learning_results import LearningResults
-from harness.analysis.multiplicity import discoveries
+from harness.analysis.learning import LearningResults
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
-from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
+from harness.analysis.samples import metric_views
+from harness.analysis.timing import (
+    Comparison,
+    Measured,
+    alpha_of,
+    biased_twice,
+    controls_of,
+    decide,
+    floor_of,
+    looks_of,
+    measured_of,
+)
 from harness.analysis.verdicts import EXCLUDED, Verdict
-from harness.analysis.views import MetricViews
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import isolated
+from harness.plugins.parts import Metric
 from harness.records import designs
 from harness.records.plan import LEARNING, Block, Plan
 from harness.records.record import Record
@@ -39,8 +48,9 @@ class Findings:
 
     def __init__(self, plan: Plan, records: Sequence[Record], catalog: Catalog) -> None:
         """Step times first: everything else builds on them."""
-        views = MetricViews(catalog)
-        self.plan, self.metrics, self.views = plan, views.metrics, views.views
+        problems: list[str] = []
+        self.plan, self.views = plan, metric_views(catalog, problems)
+        self.metrics: dict[str, Metric] = {name: entry.part for name, entry in catalog.entries(Metric).items()}
         self.measured = measured_of(plan.blocks, records)
         controls = controls_of(self.measured)
         self.floor, self.null_biased = floor_of(controls), biased_twice(plan, records, controls)
@@ -61,18 +71,17 @@ class Findings:
             # Metrics that were not measured are left out.
             comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
             self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
-        self.comparisons = discoveries(comparisons, self.floor)
+        self.comparisons = control_false_discoveries(comparisons, self.floor)
         self.learning = LearningResults(plan, records, self.measured)
         self.effects += self.learning.effects
         times = {place[:3]: value for place, value in self.numbers.items() if place[3] == "step_time"}
         verdicts = {(c.block.id, c.level, c.mode): c.verdict for c in self.comparisons if c.metric == "step_time"}
         faster = frozenset(place for place, verdict in verdicts.items() if verdict == Verdict.FASTER)
-        problems: list[str] = []
         self.kinds = find_quantities(catalog, plan, records, times, faster, problems)
         valid = {place: time for place, time in times.items() if verdicts.get(place) != Verdict.INVALID}
         self.growth = find_growth(plan, self.quantities, valid)
         self.claims = self._claims(records)
-        self.problems = (*views.problems, *problems)
+        self.problems = tuple(problems)
 
     def compared_in(self, one: Measured) -> tuple[list[Comparison], list[Effect]]:
         """Each level against the baseline in one block and mode, and the effects of a design."""
@@ -97,7 +106,7 @@ class Findings:
             if one.settings.quick:
                 return Verdict.UNDECIDED, "one process"
             decided = decide(estimate, one.settings, self.floor, looks_of(one.block)[0])
-            return one.unless_blind(*decided, self.null_biased)
+            return one.unless_undecidable(*decided, self.null_biased)
 
         found = []
         for metric, those in grouped(compared, lambda c: c.metric).items():
@@ -106,7 +115,7 @@ class Findings:
                 decide_here,
                 floor=self.floor,
                 confidence=1 - alpha_of(one.settings),
-                barred={**skipped, **{c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}},
+                excluded={**skipped, **{c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}},
                 flags={c.level: c.flags for c in those},
             )
             values = one.aligned([one.block.baseline.level, *there], self.views[metric])
@@ -116,6 +125,8 @@ class Findings:
     def _claims(self, records: Sequence[Record]) -> list[ClaimResult]:
         """The claims; those that failed are answered again where the blocks against them were measured once more."""
         plan = self.plan
+        if not plan.claims:
+            return []
         # In a design a level may have the name of an effect, and claims are about effects.
         learned = () if plan.factors else self.learning.comparisons
         evidence = [*about_claims(plan, self.comparisons, self.effects), *learned, *self.quantities, *self.growth]
@@ -161,7 +172,7 @@ class Findings:
     @cached_property
     def explained(self) -> list[Explanation]:
         """Where the differences to the baseline come from, for trials that were profiled."""
-        return explanations(self.measured, self.profiles)
+        return explanations(self.measured, self.profiles) if self.profiles else []
 
     @cached_property
     def break_evens(self) -> tuple[RatioCurves, ...]:
@@ -212,8 +223,8 @@ def about_claims(plan: Plan, comparisons: Sequence[Comparison], effects: Sequenc
     )
 
 
-def contested(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
-    """The blocks by which a claim about times fails, to be measured once more before it is said to fail."""
+def blocks_to_remeasure(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:
+    """The blocks that contradict a claim about times. They are measured once more before the claim is called false."""
     timed = [result for result in find(plan, records, catalog).claims if result.claim.of != LEARNING]
     against = {block for result in timed for block in result.against}
     return [block.again() for block in plan.blocks if block.id in against]

@@ -11,11 +11,11 @@ from harness.records.plan import Block
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
-One = TypeVar("One", bound=Finding)
+FindingT = TypeVar("FindingT", bound=Finding)
 #: Axes with their levels.
 Context = tuple[tuple[str, str], ...]
 
-#: Fewer different numbers than this are no axis to follow.
+#: The fewest different numbers along which results are followed.
 FEWEST = 3
 #: Where the largest number is at least this many times the smallest, numbers are spaced by their logs.
 WIDE = 10.0
@@ -29,7 +29,7 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
     return found
 
 
-def by_place(findings: Iterable[One]) -> dict[tuple[str, str, str], list[One]]:
+def by_place(findings: Iterable[FindingT]) -> dict[tuple[str, str, str], list[FindingT]]:
     """Findings by block id, mode and metric."""
     return grouped(findings, lambda one: (one.block.id, one.mode, one.metric))
 
@@ -40,7 +40,7 @@ def along(axes: Sequence[str], blocks: Iterable[Block]) -> dict[Context, list[Bl
 
 
 def axes_of(blocks: Iterable[Block]) -> list[str]:
-    """The axes that place blocks, in the suite's order."""
+    """The axes of the contexts of blocks, in the suite's order."""
     return list(dict.fromkeys(axis for block in blocks for axis in block.context))
 
 
@@ -52,6 +52,22 @@ def numbers_of(axis: str, levels: Iterable[str]) -> list[float] | None:
     except ValueError:
         return None
     return found if all(map(math.isfinite, found)) else None
+
+
+def number(level: str) -> float | None:
+    """The number above zero that a level's name is; None for any other name."""
+    try:
+        value = float(level)
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf else None
+
+
+def groups_along(axis: str, blocks: Sequence[Block]) -> list[list[Block]]:
+    """The blocks that differ in the level of `axis` alone, smallest level first; none where a level is no number."""
+    if not all(number(block.context.get(axis, "")) for block in blocks):
+        return []
+    return list(along([axis], sorted(blocks, key=lambda block: float(block.context[axis]))).values())
 
 
 def spaced_by_logs(numbers: Sequence[float]) -> bool:

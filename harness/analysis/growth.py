@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.finding import Finding
-from harness.analysis.grouping import FEWEST, along, axes_of
+from harness.analysis.grouping import FEWEST, axes_of, groups_along
 from harness.analysis.quantities import Place, QuantityFinding
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import Verdict
@@ -29,7 +29,7 @@ NOISE, DIGITS = 1e-12, 12
 class Growth(Finding):
     """How one quantity of a level grows along `axis`, with all other axes fixed.
 
-    `block` is the context with the largest level and stands for all `contexts`. `exponent` is the level's own, `base`
+    `block` is the context with the largest level and represents all `contexts`. `exponent` is the level's own, `base`
     the baseline's, and `estimate` is of their difference, fitted to the ratio of the two quantities; the last two are
     None for the baseline, and where too few contexts have both. `fitted` is in how many contexts the quantity is known.
     The verdict is empty, INVALID where a context is missing, or UNRANKED where the answer is a different one."""
@@ -48,25 +48,9 @@ class Growth(Finding):
         return {axis: level for axis, level in self.block.context.items() if axis != self.axis}
 
 
-def name_of(quantity: str, axis: str) -> str:
+def growth_metric(quantity: str, axis: str) -> str:
     """The metric of a quantity's growth along an axis."""
     return f"{quantity} along {axis}"
-
-
-def number(level: str) -> float | None:
-    """The number above zero that a level's name is; None for any other name."""
-    try:
-        value = float(level)
-    except ValueError:
-        return None
-    return value if 0 < value < math.inf else None
-
-
-def groups_along(axis: str, blocks: Sequence[Block]) -> list[list[Block]]:
-    """The blocks that differ in the level of `axis` alone, smallest level first; none where a level is no number."""
-    if not all(number(block.context.get(axis, "")) for block in blocks):
-        return []
-    return list(along([axis], sorted(blocks, key=lambda block: float(block.context[axis]))).values())
 
 
 def slope(x: Array, y: Array) -> Estimate:
@@ -128,7 +112,7 @@ def _in_group(
             missing |= bool(np.isnan(baseline).any())
         answers = any(t.level == level and t.changes == "answer" for each in group for t in each.trials)
         yield Growth(
-            block=block, level=level, mode=mode, metric=name_of(quantity, axis), scale="exponent", estimate=difference,
-            verdict=Verdict.UNRANKED if answers else Verdict.INVALID if missing else Verdict.NONE,
+            block=block, level=level, mode=mode, metric=growth_metric(quantity, axis), scale="exponent",
+            estimate=difference, verdict=Verdict.UNRANKED if answers else Verdict.INVALID if missing else Verdict.NONE,
             axis=axis, quantity=quantity, title=title, contexts=len(group), fitted=fitted, exponent=exponent, base=base,
         )  # fmt: skip

@@ -1,7 +1,11 @@
-"""What trials learned over seeds: paired comparisons with intervals and verdicts. docs/method.md gives the reasons."""
+"""What trials learned over seeds: paired comparisons with intervals and verdicts, effects, and speed beside quality.
+
+docs/method.md gives the reasons.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,15 +14,17 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.analysis import seed_stats as seeds
-from harness.analysis import stats
-from harness.analysis.finding import Finding, failure_in_words
+from harness.analysis import seed_stats, stats
+from harness.analysis.effects import Effect, Judge, effects_of
+from harness.analysis.finding import Finding, control_false_discoveries, failure_in_words
+from harness.analysis.grouping import by_place
 from harness.analysis.stats import Array, Estimate
+from harness.analysis.timing import Measured
 from harness.analysis.verdicts import Flag, Verdict
 from harness.plugins.parts import Score
 from harness.plugins.scores import scores_of
-from harness.records.plan import LEARNING, Block
-from harness.records.record import Record
+from harness.records.plan import LEARNING, Block, Plan
+from harness.records.record import Record, by_block
 from harness.records.settings import Learning
 
 
@@ -32,13 +38,13 @@ class RateDifference(Estimate):
     @classmethod
     def of(cls, baseline: Sequence[bool], variant: Sequence[bool]) -> RateDifference:
         """From paired outcomes; index i of both is the same seed."""
-        mean, low, high = seeds.failure_difference(baseline, variant)
+        mean, low, high = seed_stats.failure_difference(baseline, variant)
         error = (high - low) / 2 / NormalDist().inv_cdf(0.975)
         return cls(mean, error, math.inf, len(baseline), tuple(baseline), tuple(variant))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """The interval of the difference."""
-        return seeds.failure_difference(self.baseline, self.variant, confidence)[1:]
+        return seed_stats.failure_difference(self.baseline, self.variant, confidence)[1:]
 
     def half_width(self, confidence: float = 0.95) -> float:
         """Half of the interval."""
@@ -47,7 +53,7 @@ class RateDifference(Estimate):
 
     def p_value(self, floor: float = 0.0) -> float:
         """McNemar's exact p value."""
-        return seeds.mcnemar(self.baseline, self.variant)
+        return seed_stats.mcnemar(self.baseline, self.variant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,34 +102,38 @@ class Learned:
         """The steps of a whole run; where time ends runs, the most steps that any run made."""
         return max((total_steps(record) for runs in self.runs.values() for record in runs.values()), default=0)
 
-    def values(self, level: str, metric: str, under: Sequence[int]) -> Array:
-        """A score of a level, shape (seeds,)."""
-        return np.array([value_of(self.runs[level][seed], metric, self.settings, self.limit) for seed in under])
+    def records(self, level: str, seeds: Sequence[int] | None = None) -> list[Record]:
+        """The runs of a level under these seeds, by default under all that have run."""
+        return [self.runs[level][seed] for seed in (self.seeds_of(level) if seeds is None else seeds)]
 
-    def diverged(self, level: str, under: Sequence[int]) -> list[bool]:
-        """Whether the run of each seed diverged."""
-        return [self.runs[level][seed].outcome == "diverged" for seed in under]
+    def values(self, level: str, metric: str, seeds: Sequence[int] | None = None) -> Array:
+        """A score of these runs, shape (seeds,)."""
+        return np.array([value_of(run, metric, self.settings, self.limit) for run in self.records(level, seeds)])
+
+    def diverged(self, level: str, seeds: Sequence[int] | None = None) -> list[bool]:
+        """Whether each of these runs diverged."""
+        return [run.outcome == "diverged" for run in self.records(level, seeds)]
 
     def compare(self, level: str, metric: str) -> LearningComparison:
         """A level against the baseline by one score."""
         baseline, score = self.block.baseline.level, self.scores[metric]
-        under = self.seeds_of(baseline, level)
-        ours, theirs = (self.values(one, metric, under) for one in (level, baseline))
+        seeds = self.seeds_of(baseline, level)
+        ours, theirs = (self.values(one, metric, seeds) for one in (level, baseline))
         comparison = LearningComparison(
             block=self.block, level=level, mode=LEARNING, metric=metric, scale=score.compared, reason="not trained",
-            score=score, seeds=under, values=tuple(ours.tolist()), baseline_values=tuple(theirs.tolist()),
+            score=score, seeds=seeds, values=tuple(ours.tolist()), baseline_values=tuple(theirs.tolist()),
         )  # fmt: skip
         broken = self.broken.get(level) or self.broken.get(baseline)
         if broken is not None:
             return replace(comparison, reason=failure_in_words(broken))
-        if not under:
+        if not seeds:
             return comparison
-        differences = seeds.differences(theirs, ours, score.compared)
+        differences = seed_stats.differences(theirs, ours, score.compared)
         rate = metric in ("diverged", "reached")
         estimate = RateDifference.of(theirs > 0.5, ours > 0.5) if rate else stats.estimate(differences)  # type: ignore[arg-type]
-        verdict, reason = seeds.decide_seeds(estimate, self.margin(metric), score.better)
-        failed = [a or b for a, b in zip(self.diverged(baseline, under), self.diverged(level, under), strict=True)]
-        flip = None if rate else seeds.sign_flip(differences)
+        verdict, reason = seed_stats.decide_seeds(estimate, self.margin(metric), score.better)
+        failed = [a or b for a, b in zip(self.diverged(baseline, seeds), self.diverged(level, seeds), strict=True)]
+        flip = None if rate else seed_stats.sign_flip(differences)
         survivors = differences[~np.array(failed)]
         different = verdict in (Verdict.BETTER, Verdict.WORSE)
         flags = {
@@ -155,13 +165,13 @@ class Learned:
         settings = self.settings
         if settings.target is None:
             return []
-        return [steps_to_target(self.runs[level][seed], settings) for seed in self.seeds_of(level)]
+        return [steps_to_target(run, settings) for run in self.records(level)]
 
 
 def value_of(record: Record, metric: str, settings: Learning, limit: int) -> float:
     """A score of one run. A run that diverged counts with the score before its first step. One that did not reach the
     target counts with `limit` steps, so that means are restricted ones (Royston and Parmar 2013); with its own length,
-    making few steps in the given time would look better."""
+    a run with few steps in the given time would look better."""
     data, diverged = record.data, record.outcome == "diverged"
     if metric == "diverged":
         return float(diverged)
@@ -183,9 +193,9 @@ def steps_to_target(record: Record, settings: Learning) -> int | None:
     diverged later."""
     if settings.target is None or record.outcome == "diverged":
         return None
-    better: seeds.Better = "lower" if settings.scores[settings.score]["better"] == "lower" else "higher"
+    better: seed_stats.Better = "lower" if settings.scores[settings.score]["better"] == "lower" else "higher"
     data: Mapping[str, list[float]] = record.data["scores"]
-    return seeds.first_reaching(record.data["evaluated"], data[settings.score], settings.target, better)
+    return seed_stats.first_reaching(record.data["evaluated"], data[settings.score], settings.target, better)
 
 
 def total_steps(record: Record) -> int:
@@ -194,8 +204,113 @@ def total_steps(record: Record) -> int:
 
 
 def smallest_visible(comparison: LearningComparison) -> float | None:
-    """The smallest difference (or log ratio) that this many seeds with this scatter would show in 80 % of cases."""
+    """The smallest difference (or log ratio) that this many seeds with this spread would detect in 80 % of cases."""
     estimate = comparison.estimate
-    if estimate is None or isinstance(estimate, RateDifference) or estimate.k < stats.LEAST or not estimate.error:
+    if estimate is None or isinstance(estimate, RateDifference):
         return None
-    return seeds.smallest_effect(estimate.k) * estimate.error * math.sqrt(estimate.k)
+    if estimate.k < stats.MIN_REPLICATES or not estimate.error:
+        return None
+    return seed_stats.smallest_effect(estimate.k) * estimate.error * math.sqrt(estimate.k)
+
+
+class LearningResults:
+    """The training runs of each block, their comparisons, and the effects of an ablation design. `dominated` names for
+    each (block id, level) that is dominated a level that beats it in speed or quality and is behind in neither."""
+
+    def __init__(self, plan: Plan, records: Sequence[Record], measured: Sequence[Measured]) -> None:
+        """Read the training runs; `measured` are the times of the same run."""
+        theirs = by_block(records)
+        self.learned = [Learned(block, theirs.get(block.id, ())) for block in plan.blocks if block.measures.learning]
+        timed = {one.block.id: one for one in measured if one.mode == "train"}
+        comparisons: list[LearningComparison] = []
+        self.effects: list[Effect] = []
+        self.dominated: dict[tuple[str, str], str] = {}
+        for one in self.learned:
+            comparisons += [one.compare(trial.level, score) for trial in one.block.trials[1:] for score in one.scores]
+            if times := timed.get(one.block.id):
+                comparisons += times_to_target(one, times)
+                self.dominated |= {(one.block.id, level): by for level, by in dominated_among(one, times).items()}
+            if plan.factors:
+                self.effects += effects_among(plan, one)
+        self.comparisons = control_false_discoveries(comparisons, 0.0)
+        self._by_place = by_place(self.comparisons)
+
+    def of(self, learned: Learned, metric: str | None = None) -> dict[str, LearningComparison]:
+        """The comparisons of one block by level, by one score; by default the one that decides."""
+        place = (learned.block.id, LEARNING, metric or learned.settings.metric)
+        return {comparison.level: comparison for comparison in self._by_place.get(place, ())}
+
+
+def effects_among(plan: Plan, one: Learned) -> list[Effect]:
+    """The effects of an ablation design on every score, over the seeds under which all its levels ran."""
+    there = [trial.level for trial in one.block.trials if one.runs[trial.level] and trial.level not in one.broken]
+    seeds = one.seeds_of(*there)
+    found = []
+    for metric, score in one.scores.items():
+        values = {level: seed_stats.as_estimated(one.values(level, metric, seeds), score.compared) for level in there}
+
+        def decide(estimate: Estimate, metric: str = metric) -> tuple[Verdict, str]:
+            return seed_stats.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
+
+        judge = Judge(
+            decide,
+            excluded={level: (Verdict.INVALID, record.reason) for level, record in one.broken.items()},
+            flags=dict.fromkeys(there, (Flag.EXTENDED,) if one.settings.extended else ()),
+        )
+        found += effects_of(one.block, LEARNING, metric, plan.design, plan.factors, values, score.compared, judge)
+    return found
+
+
+def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
+    """Steps to the target times the time of a step, against the baseline: the two logs add, and so do their variances.
+    There is no estimate unless every run reached the target, since the time of the others is not known."""
+    if one.settings.target is None:
+        return []
+    step_times = times.estimates()
+    found = []
+    for trial in one.block.trials[1:]:
+        steps = one.compare(trial.level, "steps_to_target")
+        score = scores_of(one.settings, timed=True)["time_to_target"]
+        joined = replace(steps, metric="time_to_target", score=score, sign_flip=None, survivors=None)
+        step_time = step_times.get(trial.level)
+        levels = (one.block.baseline.level, trial.level)
+        late = sum(step is None for level in levels for step in one.reached(level))
+        if late:
+            reason = f"{late} run{'s' * (late > 1)} did not reach the target"
+            found.append(replace(joined, estimate=None, verdict=Verdict.UNDECIDED, reason=reason))
+        elif steps.estimate is not None and step_time is not None and step_time.k >= stats.MIN_REPLICATES:
+            estimate = product(steps.estimate, step_time)
+            verdict, reason = seed_stats.decide_seeds(estimate, None, score.better)
+            found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))
+    return found
+
+
+def product(one: Estimate, other: Estimate) -> Estimate:
+    """The estimate of a product from independent ones of its factors' logs (degrees of freedom by Welch 1947)."""
+    variance = one.error**2 + other.error**2
+    parts = [(e.error**4, e.df) for e in (one, other) if e.df > 0]
+    df = variance**2 / sum(part / df for part, df in parts) if variance else min(one.df, other.df)
+    return Estimate(one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k))
+
+
+def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
+    """The levels that another level dominates: it is no slower and scores no worse, and in one of the two its 95 %
+    interval excludes no difference."""
+    levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
+    metric, found = one.settings.metric, dict[str, str]()
+    if not levels:  # timed already, but not trained yet
+        return found
+    score = one.scores[metric]
+    speeds = times.aligned(levels)
+    for loser, winner in itertools.permutations(levels, 2):
+        seeds = one.seeds_of(loser, winner)
+        if not seeds or not len(speeds.get(loser, ())):
+            continue
+        worse, better = (one.values(level, metric, seeds) for level in (loser, winner))
+        gain = seed_stats.differences(worse, better, score.compared)
+        gained = stats.estimate((gain if score.better == "higher" else -gain).tolist())
+        both = (gained, stats.estimate((speeds[loser] - speeds[winner]).tolist()))
+        clear = any(e.k >= stats.MIN_REPLICATES and e.interval()[0] > 0 for e in both)
+        if loser not in found and clear and all(e.mean >= 0 for e in both):
+            found[loser] = winner
+    return found

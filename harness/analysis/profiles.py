@@ -12,16 +12,16 @@ from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.settings import Profile
 
-#: The operator of time that is in no operator.
+#: The name of time outside all operators.
 UNATTRIBUTED = ""
 #: A report warns above this share of subnormal numbers in a backward pass.
 SUBNORMAL = 0.001
-#: Before the name of a node of the graph where the engine works on it; the node itself has an event inside.
+#: The prefix of the autograd engine's own work on a node of the graph. The node itself has an event inside.
 ENGINE = "autograd::engine::evaluate_function: "
 
 COMPILED = "compiled by torch"
 ONE_BY_ONE = "operator by operator"
-#: What a name contains, in lower case and with a space at its end, and the kernel path that this shows.
+#: A part of the name of an operator or kernel (in lower case, with a space at its end), and the kernel path it shows.
 SIGNS = (
     ("aten::mkldnn_rnn_layer", "oneDNN's fused recurrent layer"),
     ("aten::_cudnn_rnn", "cuDNN's fused recurrent layers"),
@@ -60,7 +60,7 @@ class Profiled:
     """The stored profile of one trial: per step of its work set, in seconds as the profiler measured them.
 
     `self_times` and `device_times` are by phase and operator; `unattributed` is the time of each phase in no operator.
-    `cost` is what the profiler takes for one operator; `called` and `outermost` count what it is subtracted by.
+    `cost` is the profiler's overhead per operator; `called` and `outermost` say how often it is subtracted.
     `conditions` are flags, types of weights, page faults and subnormal numbers. `kernel_times` are (calls, seconds) by
     phase and kernel."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
+from harness.analysis.samples import is_finite_number
 from harness.analysis.stats import Estimate
 from harness.analysis.verdicts import Verdict
 from harness.plugins.catalog import Catalog, Measure, resolve
@@ -128,8 +129,8 @@ def find_quantities(
     catalog: Catalog, plan: Plan, records: Sequence[Record], step_times: Mapping[Place, float],
     faster: frozenset[Place], problems: list[str],
 ) -> tuple[KindFindings, ...]:  # fmt: skip
-    """The findings of every kind in the plan that brings an analysis or a section of the report. What goes wrong in the
-    analysis of a plugin is added to `problems`."""
+    """The findings of every kind in the plan that brings an analysis or a section of the report. Errors of
+    plugins' analyses are added to `problems`."""
     found = []
     planned = dict.fromkeys(name for block in plan.blocks for name in block.measures.kinds)
     for name in planned:
@@ -168,7 +169,7 @@ def checked(kind: MeasureKind, trial: Any, found: Any) -> Values:
         if quantity.judged == "processes" and not isinstance(given, tuple):
             raise ValueError(f"its analysis gives no tuple for {name}, which is judged by processes")
         for value in given if isinstance(given, tuple) and given else (given,):
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            if not is_finite_number(value):
                 raise ValueError(f"its analysis gives {str(value)[:40]!r} for {name}, not a finite number")
     return found
 
@@ -181,12 +182,12 @@ def compared(kind: MeasureKind, values: Iterable[tuple[TrialData, Values]]) -> I
         _, baseline = all_values.get((trial.block.id, level, trial.mode), (None, {}))
         for name, given in found.items():
             quantity = kind.quantities[name.partition("/")[0]]
-            value, base, verdict = middle(given), middle(baseline.get(name)), Verdict.NONE
+            value, base, verdict = median_of(given), median_of(baseline.get(name)), Verdict.NONE
             ratio, estimate = None, None
             if trial.trial.level != level and base is not None:
                 ratio = value / base if base > 0 <= value else None
                 if quantity.judged == "processes":
-                    verdict = of_processes(given, baseline[name], quantity.unit)
+                    verdict = processes_verdict(given, baseline[name], quantity.unit)
                 elif quantity.judged == "exact":
                     verdict, estimate = exact_verdict(value, base), exact_estimate(value, base)
                 if verdict and trial.trial.changes == "answer":
@@ -198,7 +199,7 @@ def compared(kind: MeasureKind, values: Iterable[tuple[TrialData, Values]]) -> I
             )  # fmt: skip
 
 
-def middle(given: Any) -> Any:
+def median_of(given: Any) -> Any:
     """The number, or the median of the numbers of several processes."""
     return float(np.median(given)) if isinstance(given, tuple) else given
 
@@ -217,9 +218,9 @@ def exact_estimate(value: float, base: float) -> Estimate | None:
     return Estimate(math.log(value / base) if value else -math.inf, 0.0, math.inf, 1)
 
 
-def of_processes(values: Sequence[float], baseline: Sequence[float], unit: str) -> Verdict:
+def processes_verdict(values: Sequence[float], baseline: Sequence[float], unit: str) -> Verdict:
     """The verdict on numbers of several processes. It is noisy where the processes of one trial disagree."""
-    value, base = middle(tuple(values)), middle(tuple(baseline))
+    value, base = median_of(tuple(values)), median_of(tuple(baseline))
     allowed = max(SAME_BYTES if unit == "bytes" else 0.0, SAME_SHARE * abs(base))
     if any(max(ones) - min(ones) > allowed for ones in (values, baseline)):
         return Verdict.NOISY

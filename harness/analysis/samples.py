@@ -1,17 +1,25 @@
-"""The raw samples of a replicate as arrays, which metrics are views of."""
+"""The raw samples of a replicate as arrays, and metrics as views of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.stats import Array, per_batch
+from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.isolation import caught
+from harness.plugins.manager import CORE
+from harness.plugins.parts import Metric
 
 Clock = Literal["wall", "cpu"]
+#: A function from stored samples to the numbers of a metric; None where they lack its input.
+View = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -19,8 +27,8 @@ class Samples:
     """The samples of one trial in one process, shape (n,) each, times in seconds per step.
 
     `batch` is the batch of the trial's work set that a sample was taken on, `round` its visit. `phases` are wall times
-    that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,). `clock` is the one
-    that decides, which `seconds` are read from. The arrays are read-only: to sort or scale one, copy it.
+    that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,). `clock` is the
+    deciding one, which `seconds` uses. The arrays are read-only: to sort or scale one, copy it.
     """
 
     wall: Array
@@ -70,3 +78,74 @@ class Samples:
 def _fixed(values: NDArray[Any]) -> NDArray[Any]:
     values.setflags(write=False)
     return values
+
+
+def step_time(samples: Samples) -> Array:
+    """Seconds per step on the deciding clock, shape (n,)."""
+    return samples.seconds
+
+
+def wall_time(phase: str) -> View:
+    """The metric of a phase's wall seconds, shape (n,); None where a mode does not have the phase."""
+    return lambda samples: samples.phases.get(phase)
+
+
+#: From a list of examples to a batch on the device.
+collate_time = wall_time("collate")
+#: From a batch to the loss (or to predictions).
+forward_time = wall_time("forward")
+#: From the loss to gradients.
+backward_time = wall_time("backward")
+#: From gradients to updated weights.
+update_time = wall_time("update")
+
+
+def metric_views(catalog: Catalog, problems: list[str]) -> dict[str, View]:
+    """The metrics of a catalog by name. The error of a plugin's metric is added to `problems`; it hides no other
+    metric."""
+    return {name: _view(catalog, entry, problems) for name, entry in catalog.entries(Metric).items()}
+
+
+def _view(catalog: Catalog, entry: Entry, problems: list[str]) -> View:
+    """The view of a metric, which gives None where the metric raises or gives no numbers."""
+
+    @cache
+    def code() -> View:
+        return catalog.code(entry)  # resolved once, at the first use, since that may fail as well
+
+    def view(stored: Any) -> Any:
+        with caught(entry.owner, problems):
+            if entry.plugin == CORE:
+                return code()(stored)
+            return checked_value(entry.part, code()(plugin_copy(stored)), stored)
+        return None
+
+    return view
+
+
+def plugin_copy(stored: Any) -> Any:
+    """What a plugin's metric gets: samples or totals that it may keep and change without changing ours."""
+    if isinstance(stored, Samples):
+        return replace(stored, phases=dict(stored.phases), counts=dict(stored.counts))
+    return dict(stored)
+
+
+def checked_value(metric: Metric, value: Any, stored: Any) -> Any:
+    """What a metric gives, as numbers: one, or one per sample. Raises ValueError where it is neither that nor None."""
+    if value is None:
+        return None
+    if metric.per == "sample":
+        costs = np.asarray(value)
+        if costs.shape != stored.wall.shape or costs.dtype.kind not in "fiu":
+            raise ValueError(f"it gives {costs.dtype} of shape {costs.shape}, not a number for each sample")
+        if not np.isfinite(costs).all():
+            raise ValueError("it gives costs that are not finite")
+        return costs
+    if not is_finite_number(value):
+        raise ValueError(f"it gives {str(value)[:40]!r}, not a finite number")
+    return float(value)
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a plugin gave a finite number; a bool is none."""
+    return not isinstance(value, bool) and isinstance(value, int | float | np.number) and math.isfinite(value)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.analysis.stats import LEAST, Array, Estimate, beta_quantile, t_quantile
+from harness.analysis.stats import MIN_REPLICATES, Array, Estimate, beta_quantile, bisect, t_quantile
 from harness.analysis.verdicts import CLOSE, Verdict, conclude
 
 Better = Literal["higher", "lower"]
@@ -106,13 +106,10 @@ def smallest_effect(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
         tails = [normal.cdf(shift - bar * s) + normal.cdf(-shift - bar * s) for s in seen]
         return float(weights @ tails)
 
-    small, large = 0.0, 1.0
+    large = 1.0
     while found(large) < power:
-        small, large = large, large * 2
-    while large - small > 1e-6 * large:
-        middle = (small + large) / 2
-        small, large = (middle, large) if found(middle) < power else (small, middle)
-    return large
+        large *= 2
+    return bisect(lambda effect: found(effect) < power, 0.0, large)
 
 
 def first_reaching(steps: Sequence[int], values: Sequence[float], target: float, better: Better) -> int | None:
@@ -124,15 +121,15 @@ def first_reaching(steps: Sequence[int], values: Sequence[float], target: float,
     return None
 
 
-def decide_seeds(estimate: Estimate, margin: float | None, better: Better, least: int = LEAST) -> tuple[Verdict, str]:
+def decide_seeds(estimate: Estimate, margin: float | None, better: Better) -> tuple[Verdict, str]:
     """The verdict on the mean of per-seed differences, and the reason where nothing is decided.
 
     `margin`, in the estimate's units (logs for ratios), is what counts as no difference; without one nothing is
-    equivalent. In this order: insufficient below `least` seeds; equivalent where the 90 % interval lies within the
+    equivalent. In this order: insufficient below five seeds; equivalent where the 90 % interval lies within the
     margin, even if it excludes 0; better or worse where the 95 % interval excludes 0; else undecided.
     """
-    if estimate.k < least:
-        return Verdict.INSUFFICIENT, f"{estimate.k} of at least {least} seeds"
+    if estimate.k < MIN_REPLICATES:
+        return Verdict.INSUFFICIENT, f"{estimate.k} of at least {MIN_REPLICATES} seeds"
     if not math.isfinite(estimate.mean):
         return Verdict.UNDECIDED, "a seed has no finite value"
     below, above = (Verdict.WORSE, Verdict.BETTER) if better == "higher" else (Verdict.BETTER, Verdict.WORSE)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis import stats
-from harness.analysis.controls import floor_of
 from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.timing import Comparison, Measured, alpha_of, decide, looks_of
+from harness.analysis.timing import Comparison, Measured, alpha_of, decide, floor_of, looks_of
 from harness.analysis.verdicts import Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
@@ -103,4 +102,4 @@ def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
         enough = verdicts.isdisjoint((Verdict.UNDECIDED, Verdict.INVALID))
     else:
         enough = stats.is_precise([e.half_width() for e in estimates], k, settings.half_width, looks[-1])
-    return stats.go_on(enough, k, measured.seconds, settings.budget, looks)
+    return stats.needs_another(enough, k, measured.seconds, settings.budget, looks)

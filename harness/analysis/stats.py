@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Fewer processes than this give no verdict.
-LEAST = 5
-#: After how many processes the width of the intervals is looked at.
+#: Fewer processes, or seeds, than this give no verdict.
+MIN_REPLICATES = 5
+#: The numbers of processes after which the width of the intervals is checked.
 LOOKS = (5, 10, 20)
-#: A smaller difference is not called one (share of the time).
+#: A smaller difference is never reported as one (share of the time).
 FLOOR = 0.003
 #: The error rate of one look with which the three of `LOOKS` together have 5 %, when each of them may stop the run.
 #: Pocock's 0.0221 (1977) is for equally spaced looks and a known variance; with t and looks at 5, 10 and 20 processes
 #: it gives 5.6 %. This value was found by simulation.
 POCOCK = 0.0195
 #: The standard deviation between processes that a quick look assumes (log ratio).
-BETWEEN = 0.004
+PROCESS_SPREAD = 0.004
 #: Share of samples trimmed from each end.
 TRIM = 0.2
 
@@ -87,13 +87,13 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
     return math.exp(log_front) / a * fraction
 
 
-def each_batch(values: Array, batch: NDArray[np.int64], of: Callable[[Array], Array]) -> Array:
-    """The result of `of` for the values of each batch of the work set, shape (batches,). All batches that were visited
-    equally often are passed at once: `of` maps (some batches, visits) to (some batches,)."""
+def each_batch(values: Array, batch: NDArray[np.int64], statistic: Callable[[Array], Array]) -> Array:
+    """The statistic of the values of each batch of the work set, shape (batches,). Batches that were visited equally
+    often are passed together: `statistic` maps (some batches, visits) to (some batches,)."""
     groups = _visits(batch.tobytes(), batch.dtype.str)
     found = np.empty(sum(len(positions) for positions, _ in groups))
     for positions, samples in groups:
-        found[positions] = of(values[samples])
+        found[positions] = statistic(values[samples])
     return found
 
 
@@ -143,7 +143,7 @@ def log_ratio(baseline: Array, variant: Array, batch: NDArray[np.int64]) -> floa
 
     All three are (samples,). Sample i of both was taken in the same round, on batch `batch[i]` of each one's own work
     set. The trimmed mean log ratio of each batch is weighted by the baseline's share of time on that batch, so that
-    the result is the ratio of the sums also where batches are cut differently.
+    the result is the ratio of the sums also where batches contain different examples.
     """
     ratios = np.exp(per_batch(np.log(variant / baseline), batch))
     seconds = per_batch(baseline, batch)
@@ -215,24 +215,24 @@ def welch(a: Estimate, b: Estimate, *others: tuple[float, float]) -> Estimate:
 
 
 def quick_estimate(value: float, error: float, control: float, samples: int) -> Estimate:
-    """The estimate of one process, widened by the assumed difference between processes: `BETWEEN`, or the log ratio of
-    the control if that is larger."""
-    between = max(BETWEEN, abs(control))
+    """The estimate of one process, widened by the assumed difference between processes: `PROCESS_SPREAD`, or the log
+    ratio of the control if that is larger."""
+    between = max(PROCESS_SPREAD, abs(control))
     return Estimate(value, math.hypot(error, between), max(1, samples - 1), 1)
 
 
-def needed(k: int, half_width: float, target: float) -> int:
-    """How many processes would bring the half-width down to the target, if the variance stays the same."""
+def processes_needed(k: int, half_width: float, target: float) -> int:
+    """How many processes would reduce the half-width to the target, if the variance stays the same."""
     return max(k, math.ceil(k * (half_width / target) ** 2)) if math.isfinite(half_width) else k * 4
 
 
 def is_precise(half_widths: Sequence[float], k: int, target: float, most: int = LOOKS[-1]) -> bool:
-    """Whether more processes are of no use after k: all half-widths are at most the target, or those that are wider
-    would take more than `most` processes. Significance plays no part: to stop on it raises the error rate."""
-    return all(needed(k, half, target) > most for half in half_widths if half > target)
+    """Whether more processes than k are of no use: each half-width is at most the target, or would need more than
+    `most` processes for it. Significance is ignored: stopping on it would raise the error rate."""
+    return all(processes_needed(k, half, target) > most for half in half_widths if half > target)
 
 
-def go_on(enough: bool, k: int, spent: float, budget: float, looks: Sequence[int] = LOOKS) -> bool:
+def needs_another(enough: bool, k: int, spent: float, budget: float, looks: Sequence[int] = LOOKS) -> bool:
     """Whether to run another process after k of them, which took `spent` seconds. The run stops after a number of
     processes in `looks` only: if the results are good `enough`, or the next look is out of reach of the budget."""
     if k not in looks:
@@ -249,8 +249,8 @@ def smallest_visible(half_width: float, floor: float, k: int) -> float:
     return floor + half_width * (1 + t_quantile(0.8, k - 1) / t_quantile(0.975, k - 1))
 
 
-def holm(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
-    """Holm's step-down: the level at which each member of the family may be decided, 0 for one that may not be.
+def holm_levels(smallest_alphas: Sequence[float], alpha: float = 0.05) -> list[float]:
+    """Holm's step-down: the significance level of each member of the family; 0 for one that must not be decided.
 
     `smallest_alphas` are the levels at which each would just be decided on its own (its p value).
     """

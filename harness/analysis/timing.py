@@ -1,10 +1,12 @@
-"""Times of one block and mode: samples to comparisons with verdicts. docs/method.md gives the reasons."""
+"""Times of one block and mode: samples to comparisons with verdicts; and the controls, in which the baseline is
+measured against itself. docs/method.md gives the reasons.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,15 +14,14 @@ import numpy as np
 
 from harness.analysis import stats
 from harness.analysis.finding import Finding, failure_in_words
-from harness.analysis.samples import Clock, Samples
+from harness.analysis.samples import Clock, Samples, View
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict, conclude
 from harness.plugins.parts import Metric
-from harness.records.plan import Block, Trial
-from harness.records.record import Record, replicates
+from harness.records.plan import Block, Plan, Trial
+from harness.records.record import Record, by_block, replicates
 from harness.records.settings import Speed
 
-View = Callable[[Any], Any]
 #: The samples of one process by (level, role).
 Process = Mapping[tuple[str, str], Samples]
 
@@ -167,7 +168,7 @@ class Measured:
             needs = None
             if verdict == Verdict.UNDECIDED:
                 target = min(self.settings.half_width, self.settings.margin / 2)
-                needs = stats.needed(estimate.k, estimate.half_width(), target)
+                needs = stats.processes_needed(estimate.k, estimate.half_width(), target)
             means, fast = self.other_ratios(trial.level, view)
             comparison = replace(
                 comparison, estimate=estimate, verdict=verdict, reason=reason, ratio_of_means=means, ratio_of_fast=fast,
@@ -197,7 +198,7 @@ class Measured:
             ratios.append(totals[1] / totals[0])
         return ratios[0], ratios[1]
 
-    def unless_blind(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
+    def unless_undecidable(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""
         if verdict in DECIDED and null_biased:
             return Verdict.UNDECIDED, "the baseline differs from itself"
@@ -215,7 +216,7 @@ class Measured:
             return Verdict.INVALID, "throttled: the GPU lowered its clock; cool it, or limit its clock"
         if verdict != Verdict.INVALID and trial.changes == "answer":
             return Verdict.UNRANKED, ANOTHER_ANSWER
-        return self.unless_blind(verdict, reason, null_biased)
+        return self.unless_undecidable(verdict, reason, null_biased)
 
     def _flags(self, comparison: Comparison, trial: Trial, null_biased: bool) -> tuple[Flag, ...]:
         estimate = comparison.estimate
@@ -248,7 +249,7 @@ def looks_of(block: Block) -> tuple[int, ...]:
     return stats.LOOKS[1:] if block.takes_turns else stats.LOOKS
 
 
-def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.LEAST) -> tuple[Verdict, str]:
+def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.MIN_REPLICATES) -> tuple[Verdict, str]:
     """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
     the fewest processes that give one. A wide interval never shows equivalence."""
     if estimate.k < least and not settings.quick:
@@ -261,3 +262,50 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
     if half > settings.half_width:
         return verdict, f"interval is ±{100 * half:.1f} %, target ±{100 * settings.half_width:.1f} %"
     return verdict, CLOSE
+
+
+def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:
+    """The samples of every block and mode that is timed."""
+    theirs = by_block(records)
+    return [
+        Measured(block, theirs.get(block.id, ()), mode)
+        for block in blocks
+        for mode in (block.measures.speed.of if block.measures.speed else ())
+    ]
+
+
+def controls_of(measured: Sequence[Measured]) -> list[float]:
+    """The log ratio of the baseline to itself in each process."""
+    return [value for one in measured for value in one.log_ratios(one.block.baseline.level, "control")]
+
+
+def floor_of(controls: Sequence[float]) -> float:
+    """The smallest log ratio that is called a difference: the mean of the controls, and at least 0.3 %."""
+    return max(stats.FLOOR, abs(float(np.mean(controls)))) if controls else stats.FLOOR
+
+
+def is_null_biased(controls: Sequence[float]) -> bool:
+    """Whether the controls' pooled 99 % interval excludes 0 and their mean exceeds 0.3 %."""
+    if len(controls) < stats.MIN_REPLICATES:
+        return False
+    pooled = stats.estimate(controls)
+    low, high = pooled.interval(0.99)
+    return (low > 0 or high < 0) and abs(pooled.mean) > stats.FLOOR
+
+
+def biased_twice(plan: Plan, records: Sequence[Record], controls: Sequence[float]) -> bool:
+    """Whether the controls are biased, and biased again where the baselines were measured once more."""
+    if not is_null_biased(controls):
+        return False
+    again = controls_of(measured_of([block.alone() for block in plan.blocks], records))
+    return not again or is_null_biased(again)
+
+
+def baselines_to_remeasure(plan: Plan, records: Sequence[Record], most: int = 3) -> list[Block]:
+    """The baselines to measure once more, alone, because the controls are biased: those with the largest bias. Empty if
+    nothing is biased."""
+    measured = measured_of(plan.blocks, records)
+    if any(one.settings.quick for one in measured) or not is_null_biased(controls_of(measured)):
+        return []  # a quick look decides nothing anyway
+    off = {one.block.id: abs(float(np.mean(controls_of([one]) or [0.0]))) for one in measured}
+    return [block.alone() for block in sorted(plan.blocks, key=lambda b: -off.get(b.id, 0.0))[:most]]

@@ -15,26 +15,26 @@ class Verdict(StrEnum):
 
     #: A number that is shown without a conclusion.
     NONE = ""
-    # Of times.
+    # For times.
     FASTER = "faster"
     SLOWER = "slower"
-    # Of scores over seeds; with too few seeds nothing is concluded.
+    # For scores over seeds; insufficient means too few seeds.
     BETTER = "better"
     WORSE = "worse"
     INSUFFICIENT = "insufficient"
-    # Of times and of scores.
+    # For times and scores.
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
-    #: It computes something else on purpose, so a ranking would mean nothing.
+    #: The level computes something else on purpose, so a ranking would mean nothing.
     UNRANKED = "unranked"
-    #: It failed, or too little was measured.
+    #: The trial failed, or too little was measured.
     INVALID = "invalid"
-    # Of amounts.
+    # For amounts.
     SAME = "same"
     MORE = "more"
     LESS = "less"
     NOISY = "noisy"
-    # Of one number in two runs.
+    # For one number in two runs.
     SHOWN = "shown"
     MISSING = "missing"
     NEW = "new"
@@ -43,11 +43,11 @@ class Verdict(StrEnum):
 
 #: There is a difference to the baseline.
 DIFFERENT = frozenset({Verdict.FASTER, Verdict.SLOWER, Verdict.BETTER, Verdict.WORSE})
-#: The interval says which of the possible conclusions is true.
+#: The interval allows only one conclusion.
 DECIDED = DIFFERENT | {Verdict.EQUIVALENT}
 #: No claim, plot or other result rests on these.
 EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED})
-#: A comparison of two runs is left without an answer.
+#: With these, a comparison of two runs has no answer.
 OPEN = {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
 
 #: The reason where an interval is narrow enough and decides nothing.
@@ -57,9 +57,10 @@ CLOSE = "the interval includes both no difference and more than the margin"
 def conclude(
     estimate: Estimate, margin: float | None, floor: float, alpha: float, below: Verdict, above: Verdict
 ) -> Verdict:
-    """Equivalent where the interval lies within the margin; `below` or `above` where it lies beyond the floor; else
-    undecided. The first rule comes first: a difference within the margin is none. `margin` and `floor` are in the
-    estimate's units; without a margin nothing is equivalent. `alpha` is the error rate of each of the two rules."""
+    """Equivalent if the interval lies within the margin; `below` or `above` if it lies beyond the floor; otherwise
+    undecided. Equivalence is tested first, so a significant difference within the margin is equivalent. `margin` and
+    `floor` are in the estimate's units; without a margin nothing is equivalent. `alpha` is the error rate of each test.
+    """
     if margin is not None:
         low, high = estimate.interval(1 - 2 * alpha)
         if -margin <= low and high <= margin:
@@ -69,7 +70,7 @@ def conclude(
 
 
 class Answer(StrEnum):
-    """What becomes of a claim."""
+    """The answer to a claim."""
 
     HOLDS = "holds"
     FAILS = "fails"
@@ -77,7 +78,7 @@ class Answer(StrEnum):
 
 
 class Flag(StrEnum):
-    """What a reader must know beside a verdict. `meaning` explains it and says what can be done."""
+    """A remark on a verdict. Its `meaning` explains it and says what can be done."""
 
     meaning: str
 
@@ -89,7 +90,10 @@ class Flag(StrEnum):
 
     CPU_CLOCK = "cpu-clock", "the core was shared, so CPU time decides; stop other programs to compare wall time"
     NOT_STATIONARY = "not-stationary", "step times still changed after the warm-up; stop other programs and rerun"
-    TAIL_EFFECT = "tail-effect", "the ratio of means or of 10th percentiles differs by over the margin; see the samples"
+    TAIL_EFFECT = (
+        "tail-effect",
+        "the ratio of means or 10th percentiles differs by more than the margin; see samples",
+    )
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
     ONE_OF_MANY = (
         "one-of-many",

@@ -70,7 +70,7 @@ def open_run(run: str | Path | None, results: Path) -> Store:
     suite, _, back = name.partition("~")
     is_file = Path(suite).suffix in (".yaml", ".yml")
     if Path(name).is_dir() or ("/" in name and not is_file):
-        if SuiteBatch.is_one(Path(name)):
+        if SuiteBatch.is_in(Path(name)):
             raise UserError("this is the page of several suites.", where=name, fix="Give the folder of one run.")
         return Store.open(Path(name))
     if back and not back.isdecimal():

@@ -117,9 +117,9 @@ class Result:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from harness.report.formats import notebook
+        from harness.report.formats import html
 
-        return notebook.render(self.report, self._shown_folder)
+        return html.render_cell(self.report, self._shown_folder)
 
 
 def _imported(library: str) -> Any:

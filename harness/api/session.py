@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.controls import suspects
-from harness.analysis.findings import contested
+from harness.analysis.findings import blocks_to_remeasure
+from harness.analysis.timing import baselines_to_remeasure
 from harness.api.lookup import PluginChoice, parse_only
 from harness.errors import UserError
 from harness.measure.runner import Runner, Watcher, notify
@@ -163,7 +163,7 @@ class Session:
     def doubtful(self, plan: Plan, records: Sequence[Record], confirm: bool) -> Iterator[tuple[str, Block]]:
         """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the
         blocks that make a claim fail. `records` grows while these are measured."""
-        for block in suspects(plan, records):
+        for block in baselines_to_remeasure(plan, records):
             yield "the baseline differs from itself; measuring it again, alone", block
-        for block in contested(plan, records, self.catalog) if confirm else ():
+        for block in blocks_to_remeasure(plan, records, self.catalog) if confirm else ():
             yield "a claim fails here; measuring it again", block

@@ -19,33 +19,32 @@ CODE = "harness.measure.kinds."
 def provide_metrics() -> Iterator[harness.Metric]:
     """Time of a step and of its phases."""
     for name, summary in (
-        ("step_time", "one step, from examples to updated weights"),
-        ("collate_time", "the part of it from examples to a batch on the device"),
-        ("forward_time", "the part of it from a batch to the loss, or to predictions"),
-        ("backward_time", "the part of it from the loss to gradients"),
-        ("update_time", "the part of it from gradients to updated weights"),
+        ("step_time", "time of a step, from examples to updated weights"),
+        ("collate_time", "time from examples to a batch on the device"),
+        ("forward_time", "time from a batch to the loss, or to predictions"),
+        ("backward_time", "time from the loss to gradients"),
+        ("update_time", "time from gradients to updated weights"),
     ):
-        code = f"harness.analysis.metrics:{name}"
+        code = f"harness.analysis.samples:{name}"
         yield harness.Metric(name, code, summary, unit="ms", per="sample", scale=1e3, formats=".2f")
 
 
 @harness.hookimpl
 def provide_reporters() -> Iterator[harness.Reporter]:
     """The formats of a report."""
-    for name, module, summary in (
-        ("html", "html", "report.html: one file to read offline, with plots"),
-        ("markdown", "markdown", "report.md: everything, with plots where there are any"),
-        ("terminal", "terminal", "report.txt: what the terminal shows"),
-        ("plots", "plots", "plots/*: PNG and SVG (needs matplotlib)"),
-        ("csv", "csv_tables", "tables/*.csv: the findings as numbers, for spreadsheets"),
-        ("json", "json_report", "report.json: the findings as numbers, for scripts"),
-        ("latex", "latex", "tables.tex: every table, for papers"),
-        ("junit", "junit", "junit.xml: claims and trials as tests, for CI servers"),
-        ("github", "github", "summary.md: the summary of a GitHub Actions job, added to it where one runs"),
-        ("tensorboard", "tensorboard", "tensorboard/*: learning curves and parameters (needs tensorboard)"),
+    for name, code, summary in (
+        ("html", "formats.html:write", "report.html: one file to read offline, with plots"),
+        ("markdown", "formats.markdown:write", "report.md: everything, with plots where there are any"),
+        ("terminal", "formats.terminal:write", "report.txt: what the terminal shows"),
+        ("plots", "plots.plots:write", "plots/*: PNG and SVG (needs matplotlib)"),
+        ("csv", "rows:write_csv", "tables/*.csv: the findings as numbers, for spreadsheets"),
+        ("json", "rows:write_json", "report.json: the findings as numbers, for scripts"),
+        ("latex", "formats.latex:write", "tables.tex: every table, for papers"),
+        ("junit", "formats.junit:write", "junit.xml: claims and trials as tests, for CI servers"),
+        ("github", "formats.github:write", "summary.md: for GitHub Actions, added to the summary of a job that runs"),
+        ("tensorboard", "formats.tensorboard:write", "tensorboard/*: curves and parameters (needs tensorboard)"),
     ):
-        package = "plots" if module == "plots" else "formats"
-        yield harness.Reporter(name, f"harness.report.{package}.{module}:write", summary)
+        yield harness.Reporter(name, f"harness.report.{code}", summary)
 
 
 @harness.hookimpl

@@ -5,26 +5,17 @@
 COMMANDS = {
     "run": (
         ("run", "cli.run:run", "Measure a suite, or every suite in a folder, and report the results."),
-        (
-            "plan",
-            "cli.plan:plan",
-            "Show what a suite would measure, what it would skip and why, and how long it would take.",
-        ),
+        ("plan", "cli.plan:plan",
+         "Show what a suite would measure, what it would skip and why, and how long it would take."),
     ),
     "look": (
         ("report", "cli.report:report", "Rebuild the report of a run from its records, or print one format of it."),
         ("explain", "cli.explain:explain", "Explain why one level takes longer than another, by phase and operator."),
-        (
-            "compare",
-            "tools.comparison.compare_command:compare",
-            "Compare run B with an older run A: report what got slower, worse or larger, and whether the runs are "
-            "comparable.",
-        ),
-        (
-            "history",
-            "tools.comparison.history_command:history",
-            "Show a suite's ratios over all its runs, and where they changed.",
-        ),
+        ("compare", "tools.comparison.compare_command:compare",
+         "Compare run B with an older run A: report what got slower, worse or larger, and whether the runs are "
+         "comparable."),
+        ("history", "tools.comparison.history_command:history",
+         "Show a suite's ratios over all its runs, and where they changed."),
         ("list", "cli.list:list_", "List the parts that plugins provide."),
         ("describe", "cli.describe:describe", "Describe a part: its parameters, requirements, source and an example."),
     ),
@@ -41,10 +32,7 @@ COMMANDS = {
         ("check", "cli.check:check", "Check a suite without measuring anything."),
         ("conform", "cli.conform:conform", "Test a part, or all parts of a plugin, against the promises of its kind."),
         ("selftest", "tools.selftest.selftest_command:selftest", "Check that verdicts meet their stated error rate."),
-        (
-            "doctor",
-            "tools.selftest.doctor_command:doctor",
-            "Check whether this machine is suitable for benchmarking, and suggest fixes.",
-        ),
+        ("doctor", "tools.selftest.doctor_command:doctor",
+         "Check whether this machine is suitable for benchmarking, and suggest fixes."),
     ),
-}
+}  # fmt: skip

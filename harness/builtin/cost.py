@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.grouping import grouped
 from harness.analysis.profiles import SUBNORMAL
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.records.settings import StepSettings
-from harness.report.cells import amount, explained
+from harness.report.cells import amount, section_words
 from harness.report.table import Section
-from harness.report.tables.quantities import quantity_table
+from harness.report.tables.quantities import quantity_tables
 
-WORDS = explained(
+WORDS = section_words(
     "What a step computes, and what a start costs. In brackets: the ratio to the baseline's.",
     ("operations", "those of matrix products; a multiplication and an addition count as two"),
     ("of GEMM peak", "the share of the speed that a product of large matrices reaches on this machine"),
@@ -98,11 +97,8 @@ def pay_back(trial: TrialData, baseline: TrialData, own: Mapping[str, Any], base
 
 def section(found: KindFindings) -> Section | None:
     """Operations and their speed, page faults, subnormal numbers, a start and when it pays off."""
-    tables = []
-    for here in grouped(found.data.trials, lambda trial: (trial.block.id, trial.mode)).values():
-        table = quantity_table(found, here[0].block, here[0].mode, COLUMNS, "cost", tuple(notes(found, here)))
-        tables += [table] if table else []
-    return Section("Cost", WORDS, tuple(tables), why=True) if tables else None
+    tables = quantity_tables(found, "cost", lambda mode: COLUMNS, notes)
+    return Section("Cost", WORDS, tables, why=True) if tables else None
 
 
 def notes(found: KindFindings, trials: list[TrialData]) -> Iterator[str]:

@@ -11,15 +11,18 @@ from pydantic import Field
 from harness.analysis.quantities import KindFindings
 from harness.records.plan import Block
 from harness.records.settings import Settings
-from harness.report.cells import UNKNOWN, explained, in_words
+from harness.report.cells import UNKNOWN, in_words, section_words
 from harness.report.table import Section, Table
 
-WORDS = explained(
+WORDS = section_words(
     "One training run of each level under the suite's seed; nothing is timed.",
     ("gradient norm", "of the whole gradient before clipping: median and 99th percentile over steps"),
     ("clipped", "the share of updates that shorten the gradient, and the median share of its length that remains"),
     ("first bad step", "the first step whose loss or gradient is not finite"),
-    ("other columns", "what the model reports about itself, before and after training; of lists, some values after it"),
+    (
+        "other columns",
+        "what the model reports about itself, before and after training; of lists, a few values after it",
+    ),
 )
 #: An update clips its gradient if it removes at least this share of its norm.
 SHORTER = 1e-4

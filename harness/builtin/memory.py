@@ -8,11 +8,11 @@ from typing import Any
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.builtin import PHASES
 from harness.records.settings import StepSettings
-from harness.report.cells import explained
+from harness.report.cells import section_words
 from harness.report.table import Section
 from harness.report.tables.quantities import quantity_tables
 
-WORDS = explained(
+WORDS = section_words(
     "Memory of a step on the largest batch. In brackets: the ratio to the baseline's.",
     ("peak", "the most bytes that torch's allocator handed out beyond those before the step; compared exactly"),
     ("kept for backward", "the bytes that autograd saves for the backward pass; compared exactly"),

@@ -82,7 +82,7 @@ def explanations(
     check_known(f"level of axis {plan.axis}", levels, {trial.level for block in plan.blocks for trial in block.trials})
     check_known("axis of the context", only, {name for block in plan.blocks for name in block.context}, "--only ")
     if len(levels) < 2:
-        found = [one for one in findings.explained if not levels or one.b.level == levels[0]]
+        found = [one for one in findings.explained if not levels or one.level == levels[0]]
     else:
         cost = profiler_cost(findings.profiles)
         found = []
@@ -92,7 +92,7 @@ def explanations(
                 one := explain_pair(measured, by_level[levels[0]], by_level[levels[1]], cost)
             ):
                 found.append(one)
-    found = [one for one in found if is_selected(one.block.context, only) and mode in (None, one.mode)]
+    found = [one for one in found if is_selected(one.context, only) and mode in (None, one.mode)]
     if not found:
         fix = "Add speed and profile to the measures of the suite, and run it again."
         if findings.profiles and findings.measured:

@@ -26,7 +26,7 @@ def measure_suite(session: Session, options: ExecutionOptions, *, as_json: bool)
 
 def measure_batch(batch: SuiteBatch, plugins: PluginChoice, options: ExecutionOptions, *, as_json: bool) -> int:
     """Measure every suite of a folder, one after another. All are planned before the first is measured."""
-    overrides = {suite: SuiteOverrides(**batch.asked).where_possible(suite) for suite in batch.suites}
+    overrides = {suite: SuiteOverrides(**batch.overrides).where_possible(suite) for suite in batch.suites}
     for suite in batch.suites:
         plan_of(suite, overrides[suite], plugins)
     codes, reports = [], {}

@@ -51,7 +51,7 @@ def report(context: click.Context, folder: Path | None, results: Path, reporter:
 
     if reporter is not None and as_json:
         raise UserError("--json and --as both choose what to print.", fix="Leave one of them out.")
-    batch = SuiteBatch.open(folder) if folder and SuiteBatch.is_one(folder) else None
+    batch = SuiteBatch.open(folder) if folder and SuiteBatch.is_in(folder) else None
     stores = {name: Store.open(run) for name, run in batch.runs.items()} if batch else {"": open_run(folder, results)}
     catalog = plugins_of(context).catalog_for(stores.values())
     make = make_report if reporter is not None else report_run

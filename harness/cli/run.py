@@ -79,7 +79,7 @@ def run(
         fix = "Leave out --preset, --set, --only, --device, --quick and --until-decided."
         raise UserError("a resumed run keeps its plan.", where="--resume", fix=fix)
     if folder is not None:
-        if SuiteBatch.is_one(folder):
+        if SuiteBatch.is_in(folder):
             code = measure_batch(SuiteBatch.open(folder), plugins, options, as_json=as_json)
         else:
             code = measure_suite(Session.resume(folder, plugins, seeds), options, as_json=as_json)

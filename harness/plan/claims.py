@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 
 from harness.analysis import stats
-from harness.analysis.grouping import FEWEST
-from harness.analysis.growth import STEP_TIME, number
+from harness.analysis.grouping import FEWEST, number
+from harness.analysis.growth import STEP_TIME
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
 from harness.plugins.kinds import Quantity
@@ -67,9 +67,9 @@ class _Resolver:
                     untimed = "Use steps_to_target." if self.suite.factors else "Measure the speed of training too."
                     fix = "Set measure.learning.target." if learning.target is None else untimed
                 raise self.error("metric", f"{block.baseline.dataset.name} has no score {claim.metric!r}.", fix)
-        if len(learning.seeds) < stats.LEAST:
-            what = f"{len(learning.seeds)} seeds are too few to decide a claim."
-            raise self.error("says", what, f"Set measure.learning.seeds to at least {stats.LEAST}; 10 is the default.")
+        if (seeds := len(learning.seeds)) < (least := stats.MIN_REPLICATES):
+            fix = f"Set measure.learning.seeds to at least {least}; 10 is the default."
+            raise self.error("says", f"{seeds} seeds are too few to decide a claim.", fix)
         score: Score = self.scores[0][claim.metric] if self.scores else Score()
         return directed(claim, score, LEARNING, self.error)
 

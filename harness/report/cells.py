@@ -10,25 +10,26 @@ from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
 from harness.records.plan import Block
 
-#: A cell of something that is not known.
+#: A cell whose value is not known.
 UNKNOWN = "-"
-#: In the column of verdicts, the row that the others are compared with.
+#: The verdict of the row that the others are compared with.
 BASELINE = "baseline"
 FIRST_LOOK = "first look"
-#: The heads of columns of sizes, by scale.
-SIZES = {"difference": "points", "ratio": "ratio"}
+#: The header of a column of sizes, by scale.
+SIZE_HEADERS = {"difference": "points", "ratio": "ratio"}
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How a verdict looks on a page, and how a sentence says it: "b is `words` `joint` a"; the words are the verdict
-    where none are given."""
+    """How a verdict looks on a page, and how a sentence states it: "b is `words` `preposition` a". By default the words
+    are the verdict."""
 
     look: str
-    joint: str = ""
+    preposition: str = ""
     words: str = ""
 
 
+#: The verdicts, answers and other words of a column of verdicts.
 WORDING: dict[str, Wording] = {
     Verdict.FASTER: Wording("less", "than"),
     Verdict.SLOWER: Wording("more", "than"),
@@ -49,8 +50,6 @@ WORDING: dict[str, Wording] = {
 }
 #: The answers to claims as a report gives them.
 ANSWERS: dict[str, str] = {Answer.HOLDS: "True", Answer.FAILS: "False", Answer.UNDECIDED: "Undecided"}
-
-
 #: The names of metrics that are unclear by themselves.
 NAMES = {"reached": "share that reached the target", "diverged": "share that diverged"}
 
@@ -60,8 +59,8 @@ def in_words(name: str) -> str:
     return NAMES.get(name) or name.replace("_per_second", "/s").replace("_", " ")
 
 
-def explained(words: str, *columns: tuple[str, str]) -> str:
-    """The words of a section, with a line for each column of its tables."""
+def section_words(words: str, *columns: tuple[str, str]) -> str:
+    """The explanation of a section, with a line for each column of its tables."""
     return "\n".join([words, *(f"- {name}: {meaning}." for name, meaning in columns)])
 
 
@@ -76,7 +75,7 @@ def block_title(block: Block, mode: str) -> str:
 
 
 def interval_header(confidence: float) -> str:
-    """The head of a column of intervals."""
+    """The header of a column of intervals."""
     return f"{100 * confidence:.3g} % interval"
 
 
@@ -88,7 +87,7 @@ def size_cells(finding: Finding) -> tuple[str, str]:
 
 
 def confidence_interval(finding: Finding) -> str:
-    """The interval of a finding as a sentence has it; empty where there is none."""
+    """The interval of a finding for a sentence; empty where there is none."""
     between = "–" if finding.scale == "ratio" else " to "
     bounds = between.join(map(finding.in_words, finding.interval or ()))
     return f"{100 * finding.confidence:.3g} % CI {bounds}" if bounds else ""
@@ -111,7 +110,7 @@ def p_cell(p: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time that people wait for."""
+    """A time in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.0f} h"
@@ -150,7 +149,7 @@ def few_digits(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def some(texts: Iterable[str], most: int) -> list[str]:
+def first_few(texts: Iterable[str], most: int) -> list[str]:
     """The first of the texts, and how many more there are."""
     found = list(texts)
     return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more"]

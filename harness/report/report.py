@@ -12,14 +12,10 @@ from harness.plugins.catalog import Catalog
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.store import Store
-from harness.report.rows import findings_in_rows
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
-from harness.report.tables import break_even, comparisons, effects, explain, growth, learning
+from harness.report.tables import along_axes, comparisons, effects, explain, learning
 from harness.report.tables.quantities import section_of
-
-#: Raised when a field of `to_json` changes its meaning or goes; not when one is added.
-FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -27,8 +23,8 @@ class Report:
     """A run in tables and sentences.
 
     `summary` is what it shows, the most important sentence first; `sections` are in the order of reading; `claims` are
-    (claim, answer, reason); `warnings` speak against taking the ratios at face value; `problems` are what went wrong
-    beside the trials."""
+    (claim, answer, reason); `warnings` say why the ratios may mislead; `problems` are errors outside the
+    trials."""
 
     run: str
     question: str
@@ -48,13 +44,13 @@ class Report:
 
     @property
     def banner(self) -> str:
-        """What a first look says of itself; empty for other runs."""
-        words = "A first look, one process per block: nothing here is a verdict. Run without --quick for those."
+        """A line that marks a first look; empty for other runs."""
+        words = "A first look with one process per block: it gives no verdicts. Run without --quick to get them."
         return words if self.first_look else ""
 
     @property
     def remarks(self) -> list[tuple[str, tuple[str, ...]]]:
-        """What has to be said beside the tables, by heading; without headings that have nothing."""
+        """Warnings, failures and the like by heading, without empty ones."""
         remarks = {
             "Warnings": self.warnings, "Failed": self.failures, "Skipped": self.skipped, "Problems": self.problems,
         }  # fmt: skip
@@ -87,7 +83,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=flag_lines(seen),
-        warnings=tuple(explain.warnings(plan.blocks, findings.profiles)),
+        warnings=tuple(explain.warnings(plan.blocks, findings.profiles)) if findings.profiles else (),
         problems=tuple(problems),
         last_line=sensitivity_line(findings),
         findings=findings,
@@ -100,15 +96,18 @@ def flag_lines(seen: set[Flag]) -> tuple[str, ...]:
     return tuple(f"{flag}: {flag.meaning}." for flag in Flag if flag in seen)
 
 
-#: Sections before and after those of the kinds of measurement, in the order of reading.
-FIRST = (comparisons.times, break_even.break_evens, effects.effects, learning.scores, comparisons.phases)
-LAST = (growth.exponents, explain.reasons)
-
-
 def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
-    """The tables of a run under their headings, without empty sections. The error of a plugin's section is added to
-    `problems`."""
-    first, last = ([section(findings) for section in group] for group in (FIRST, LAST))
+    """The tables of a run under their headings, in the order of reading. Only sections whose data the run has are made.
+    The error of a plugin's section is added to `problems`."""
+    results = (
+        (comparisons.times, findings.measured),
+        (along_axes.break_evens, findings.break_evens),
+        (effects.effects, findings.effects),
+        (learning.scores, findings.learning.learned),
+        (comparisons.phases, findings.measured),
+    )
+    reasons = ((along_axes.exponents, findings.growth), (explain.reasons, findings.profiles))
+    first, last = ([section(findings) for section, data in group if data] for group in (results, reasons))
     sections = (*first, *present(section_of(kind, problems) for kind in findings.kinds), *last)
     return tuple(section for section in sections if section.tables or section.details)
 
@@ -140,23 +139,3 @@ def sensitivity_line(findings: Findings) -> str:
     typical, noisiest = (f"{100 * size:.1f} %" for size in sizes)
     both = typical if typical == noisiest else f"{typical} (typical comparison) to {noisiest} (noisiest)"
     return f"Sensitivity: differences of {both} would be detected 80 % of the time."
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """The report as JSON values. Tables are lists of rows with the columns of the CSV files."""
-    findings = report.findings
-    return {
-        "format": FORMAT,
-        "run": report.run,
-        "question": report.question,
-        "axis": findings.plan.axis,
-        "summary": list(report.summary),
-        "first_look": report.first_look,
-        **{table.name: table.rows for table in findings_in_rows(findings)},
-        "warnings": list(report.warnings),
-        "failures": list(report.failures),
-        "skipped": list(report.skipped),
-        "problems": list(report.problems),
-        "floor": findings.floor,
-        "smallest_visible": findings.smallest_visible(),
-    }

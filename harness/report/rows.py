@@ -1,10 +1,17 @@
-"""The findings as rows of plain values: what the CSV files, `report.json` and `harness.Result` hold."""
+"""The findings as rows of plain values for `harness.Result`, and the CSV and JSON files of them.
+
+docs/tables.md describes the columns and the fields."""
 
 from __future__ import annotations
 
+import csv
+import json
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,10 +22,19 @@ from harness.analysis.grouping import axes_of
 from harness.analysis.samples import Samples
 from harness.records.plan import LEARNING
 from harness.records.record import Record
+from harness.report.formats import saved
+from harness.report.report import Report
 
 Row = dict[str, Any]
 #: Where the value of a column comes from: an attribute of the finding, or a function of it.
 Source = str | Callable[[Any], Any]
+
+#: Text that a spreadsheet would take for a formula.
+FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w .,%+-]*$)")
+#: Written for every run, even if empty.
+ALWAYS = ("comparisons", "numbers", "resources", "claims")
+#: Raised when a field of `to_json` changes its meaning or goes; not when one is added.
+FORMAT = 2
 
 
 def _flags(one: Any) -> str:
@@ -163,3 +179,72 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as JSON values. Tables are lists of rows with the columns of the CSV files."""
+    findings = report.findings
+    return {
+        "format": FORMAT,
+        "run": report.run,
+        "question": report.question,
+        "axis": findings.plan.axis,
+        "summary": list(report.summary),
+        "first_look": report.first_look,
+        **{table.name: table.rows for table in findings_in_rows(findings)},
+        "warnings": list(report.warnings),
+        "failures": list(report.failures),
+        "skipped": list(report.skipped),
+        "problems": list(report.problems),
+        "floor": findings.floor,
+        "smallest_visible": findings.smallest_visible(),
+    }
+
+
+def write_json(report: Report, folder: Path) -> list[Path]:
+    """Write report.json into the run's folder."""
+    return saved(folder / "report.json", json_text(to_json(report)) + "\n")
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """Values as JSON text that every parser reads. Numbers that are not finite become null."""
+    return json.dumps(_finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_csv(report: Report, folder: Path) -> list[Path]:
+    """Write tables/NAME.csv for each table of findings: comparisons, numbers, resources and claims always, the others
+    where they have rows."""
+    folder = folder / "tables"
+    folder.mkdir(exist_ok=True)
+    return [
+        _write_table(folder / f"{table.name}.csv", table, report.findings.plan.axis)
+        for table in findings_in_rows(report.findings)
+        if table.rows or table.name in ALWAYS
+    ]
+
+
+def _write_table(path: Path, table: Rows, axis: str) -> Path:
+    """The column of levels has the name of the compared axis; the baseline is left out."""
+    columns = [column for column in table.columns if column != "baseline"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_cell(axis) if column == "level" else column for column in columns])
+        writer.writerows([_cell(row[column]) for column in columns] for row in table.rows)
+    return path
+
+
+def _cell(value: Any) -> Any:
+    """A value as the file has it; an apostrophe makes a formula text."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and FORMULA.match(value):
+        return f"'{value}"
+    return " ".join(f"{each:.6g}" for each in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""A folder of suites that run one after another, and the page that their claims end on."""
+"""A folder of suites that run one after another, and the page of their claims."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from harness.records.store import Store
 from harness.report.cells import ANSWERS
 from harness.report.report import Report
 from harness.report.table import Table
-from harness.report.tables import claims
+from harness.report.tables.claims import claim_row
 
 NAME = "page.json"
 
 
 @dataclass(frozen=True)
 class SuiteBatch:
-    """The suites of the folder `source`, and their runs so far by the suite's file name. `asked` is what the command
-    line changes in each."""
+    """The suites of the folder `source`, and their runs so far by the suite's file name. `overrides` are the command
+    line's changes to each."""
 
     folder: Path
     source: Path
     results: Path
     suites: tuple[Path, ...]
-    asked: Mapping[str, Any]
+    overrides: Mapping[str, Any]
     runs: Mapping[str, Path]
 
     @classmethod
-    def create(cls, results: Path, source: Path, asked: Mapping[str, Any]) -> SuiteBatch:
+    def create(cls, results: Path, source: Path, overrides: Mapping[str, Any]) -> SuiteBatch:
         """A new batch of all suites in a folder. Raises UserError where there are none."""
         suites = tuple(sorted(source.glob("*.yaml")))
         if not suites:
             fix = "Create one with `harness new suite NAME`."
             raise UserError("there are no suites in this folder.", where=str(source), fix=fix)
-        batch = cls(Store.new_folder(results / "pages"), source, results, suites, asked, {})
-        batch.keep()
+        batch = cls(Store.new_folder(results / "pages"), source, results, suites, overrides, {})
+        batch.save()
         return batch
 
     @staticmethod
-    def is_one(folder: Path) -> bool:
+    def is_in(folder: Path) -> bool:
         """Whether a folder holds a batch, and not a run."""
         return (folder / NAME).is_file()
 
@@ -63,17 +63,17 @@ class SuiteBatch:
     def with_run(self, suite: Path, run: Path) -> SuiteBatch:
         """The batch with one more run. It is stored at once, so that an interrupted run is found again."""
         batch = replace(self, runs={**self.runs, suite.name: run})
-        batch.keep()
+        batch.save()
         return batch
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Store what a resume needs. Paths of runs are relative, so that results can be moved as a whole."""
         runs = {name: os.path.relpath(run, self.folder) for name, run in self.runs.items()}
         data = {
             "source": str(self.source),
             "results": str(self.results),
             "suites": [str(suite) for suite in self.suites],
-            "asked": {name: list(value) if isinstance(value, tuple) else value for name, value in self.asked.items()},
+            "asked": dict(self.overrides),
             "runs": runs,
         }
         Store(self.folder).write(NAME, json.dumps(data, indent=1))
@@ -86,7 +86,8 @@ class SuiteBatch:
 
 def claims_table(reports: Mapping[str, Report]) -> Table:
     """The claims of all suites."""
-    return claims.claims_table((name, one) for name, report in reports.items() for one in report.findings.claims)
+    rows = tuple(claim_row(name, one) for name, report in reports.items() for one in report.findings.claims)
+    return Table("Claims", ("claim", "answer", "effect", "95 % interval", "worst case", "suite"), rows)
 
 
 def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str:

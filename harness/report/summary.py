@@ -14,13 +14,13 @@ from harness.report.cells import (
     ANSWERS,
     WORDING,
     confidence_interval,
+    first_few,
     in_words,
     listed,
     place_in_words,
     size_cells,
-    some,
 )
-from harness.report.tables.break_even import number_format, range_in_words
+from harness.report.tables.along_axes import number_format, range_in_words
 from harness.report.tables.claims import claim_sentence
 
 #: The summary names at most this many claims of each answer, levels, and effects; of the rest it gives the number.
@@ -77,7 +77,8 @@ def level_sentence(compared: Sequence[Finding], *, several_modes: bool = False) 
             continue
         baselines = list(dict.fromkeys(one.baseline for one in those))
         # Only the first verdict names the baseline.
-        against = f" {wording.joint} {baselines[0] if len(baselines) == 1 else 'the baseline'}" if not pieces else ""
+        baseline = baselines[0] if len(baselines) == 1 else "the baseline"
+        against = "" if pieces else f" {wording.preposition} {baseline}"
         places = [_place(one, several_modes) for one in those]
         pieces.append(f"{wording.words or verdict}{against}{_where(places, len(compared))}{_sizes(those, places)}")
     by = f"By {in_words(metric)}, " if compared[0].mode == LEARNING else ""
@@ -106,7 +107,7 @@ def _sizes(those: Sequence[Finding], places: Sequence[str]) -> str:
     )
     if not sized:
         reasons = list(dict.fromkeys(one.reason for one in those if one.reason))
-        return f" ({'; '.join(some(reasons, 2))})" if reasons else ""
+        return f" ({'; '.join(first_few(reasons, 2))})" if reasons else ""
     (_, low, where_low), (_, high, where_high) = sized[0], sized[-1]
     if len(sized) == 1:
         return f" ({', '.join(filter(None, (_size(low), confidence_interval(low))))})"
@@ -137,9 +138,9 @@ def effect_sentences(findings: Findings) -> list[str]:
             for e in those
         ]
         sentences.append(
-            f"Effects on {in_words(metric)} ({those[0].scale}, {kind}){where}: {'; '.join(some(words, MOST))}."
+            f"Effects on {in_words(metric)} ({those[0].scale}, {kind}){where}: {'; '.join(first_few(words, MOST))}."
         )
-    return some(sentences, MOST)
+    return first_few(sentences, MOST)
 
 
 def break_even_sentences(findings: Findings) -> list[str]:
@@ -154,7 +155,7 @@ def break_even_sentences(findings: Findings) -> list[str]:
                 words = f"{one.faster} {show(one.at)} ({range_in_words(one, show)}) in {where}"
                 groups.setdefault((in_words(curves.what), curve.level, curves.baseline), []).append(words)
     return [
-        f"Along {what}, {level} is faster than {baseline} {'; '.join(some(words, MOST_BREAK_EVENS))}."
+        f"Along {what}, {level} is faster than {baseline} {'; '.join(first_few(words, MOST_BREAK_EVENS))}."
         for (what, level, baseline), words in list(groups.items())[:MOST_BREAK_EVENS]
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 Shown = TypeVar("Shown")
@@ -34,6 +34,18 @@ class Section:
 def present(found: Iterable[Shown | None]) -> tuple[Shown, ...]:
     """The tables or sections that are not None."""
     return tuple(one for one in found if one)
+
+
+def verdict_beside_interval(table: Table) -> Table:
+    """The table with the verdicts right after the intervals, for screens on which the last columns are out of sight."""
+    heads = list(table.headers)
+    at = next((i for i, title in enumerate(heads) if title.endswith("interval")), None)
+    if at is None or "verdict" not in heads:
+        return table
+    order = [i for i in range(len(heads)) if i != heads.index("verdict")]
+    order.insert(at + 1, heads.index("verdict"))
+    headers, *rows = (tuple(cells[i] for i in order) for cells in (table.headers, *table.rows))
+    return replace(table, headers=headers, rows=tuple(rows))
 
 
 def checked(section: Any) -> Section | None:

@@ -1,4 +1,4 @@
-"""Every reporter writes the report; none of them can stop the others or harm what was measured."""
+"""Every reporter writes the report. None of them can stop the others or change what was measured."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def files_outside(written: Any, folder: Path) -> Iterator[Path]:
 
 
 class FileSnapshot:
-    """The content of the files that make the run. `alone`: nobody measures into the run at the same time."""
+    """The contents of the run's own files. `alone` says that no process measures into the run at the same time."""
 
     def __init__(self, store: Store, *, alone: bool) -> None:
         self.store, self.alone = store, alone
@@ -84,7 +84,7 @@ class FileSnapshot:
 
 @contextmanager
 def snapshot(store: Store) -> Iterator[FileSnapshot]:
-    """Remember the files that make the run, and let nobody start to measure into it."""
+    """A snapshot of the run's own files. Meanwhile no process can start to measure into the run."""
     alone, descriptor = False, None
     with suppress(OSError):
         descriptor = os.open(store.folder / RECORDS, os.O_RDONLY)

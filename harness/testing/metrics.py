@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.samples import Samples
-from harness.analysis.views import answer_in
+from harness.analysis.samples import Samples, checked_value
 from harness.errors import UserError
 from harness.plugins.parts import Dataset, Skip
 from harness.testing.part_under_test import BATCH, Broken, PartUnderTest
@@ -62,7 +61,7 @@ def check_value(part: PartUnderTest, samples: Samples, run: str) -> float | None
     stored = metric_input(part, samples)
     value = part.code(stored)
     try:
-        found = answer_in(part.declared, value, stored)
+        found = checked_value(part.declared, value, stored)
     except ValueError as error:
         raise Broken(f"for {run}, {error}") from error
     if found is None:

@@ -14,7 +14,7 @@ from harness.analysis.grouping import numbers_of
 from harness.records.plan import Plan
 from harness.report.cells import few_digits
 from harness.report.report import report_of
-from harness.report.tables.break_even import break_even_tables, range_in_words
+from harness.report.tables.along_axes import break_even_tables, range_in_words
 
 
 def points(*of: tuple[float, float], half: float = 0.1, verdict: str = "faster") -> list[RatioPoint]:

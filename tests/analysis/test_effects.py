@@ -12,7 +12,7 @@ from made_effects import FACTORS, TIMES, block_of, effects, plan_of, speed_recor
 
 from harness.analysis import stats
 from harness.analysis.effects import Effect
-from harness.analysis.findings import contested, find
+from harness.analysis.findings import blocks_to_remeasure, find
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records import designs
 from harness.records.plan import Block, Claim, Plan, Skipped
@@ -111,7 +111,7 @@ def test_effect_with_missing_combinations_has_a_reason():
     block = block_of("mirror", without=("all-b",))
     values = made_up(block, MAINS)
     del values["c"]
-    found = effects("mirror", values, block, barred={"c": (Verdict.INVALID, "c failed")})
+    found = effects("mirror", values, block, excluded={"c": (Verdict.INVALID, "c failed")})
     lacking = {(e.kind, e.level): e.reason for e in found if e.estimate is None}
     assert lacking == {
         (designs.REMOVED, "b"): "needs all-b, not measured",
@@ -138,7 +138,7 @@ def test_p_values_are_adjusted_over_the_effects_of_a_block():
 def test_holm_adjusted_p_values_agree_with_the_step_down(p_values):
     adjusted = stats.holm_adjusted(p_values)
     for alpha in (0.01, 0.05, 0.1, 0.5):
-        decided = [level > 0 for level in stats.holm(p_values, alpha)]
+        decided = [level > 0 for level in stats.holm_levels(p_values, alpha)]
         assert [value <= alpha for value in adjusted] == decided
 
 
@@ -165,9 +165,9 @@ def test_effect_that_is_clear_alone_is_corrected_for_many():
 def test_effect_has_the_flags_of_its_levels():
     block = block_of("leave-one-out")
     values = made_up(block, MAINS, noise=0.001)
-    barred = {"all-b": (Verdict.UNRANKED, "it computes a different answer on purpose")}
+    excluded = {"all-b": (Verdict.UNRANKED, "it computes a different answer on purpose")}
     flags = {"all": (Flag.CPU_CLOCK,), "all-a": (Flag.CPU_CLOCK, Flag.CHANGES_UPDATE)}
-    a, b, c = effects("leave-one-out", values, block, decided, barred=barred, flags=flags)
+    a, b, c = effects("leave-one-out", values, block, decided, excluded=excluded, flags=flags)
     assert (a.verdict, a.flags) == ("slower", ("cpu-clock", "changes update"))
     assert (b.verdict, b.reason) == ("unranked", "it computes a different answer on purpose")
     assert (c.verdict, c.flags) == ("slower", ("cpu-clock",))
@@ -242,7 +242,7 @@ def test_claim_in_a_mirror_is_about_the_average_effect(catalog):
 def test_a_claim_about_an_effect_must_fail_twice(catalog):
     plan = plan_of(claims=(claim("b", "higher", 0.0),))
     first = speed_records(plan.blocks[0], TIMES)
-    (again,) = contested(plan, first, catalog)
+    (again,) = blocks_to_remeasure(plan, first, catalog)
     assert find(plan, first + speed_records(again, TIMES), catalog).claims[0].answer == "fails"
     other = speed_records(again, {**TIMES, "b": 1.2, "all": 2.4})
     assert find(plan, first + other, catalog).claims[0].answer == "undecided"

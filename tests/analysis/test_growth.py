@@ -13,8 +13,9 @@ from made import block, trial
 from scipy.stats import linregress
 
 from harness.analysis.claims import settle
-from harness.analysis.findings import contested, find
-from harness.analysis.growth import find_growth, groups_along, number, slope
+from harness.analysis.findings import blocks_to_remeasure, find
+from harness.analysis.grouping import groups_along, number
+from harness.analysis.growth import find_growth, slope
 from harness.analysis.quantities import TrialData, compared
 from harness.analysis.stats import t_quantile
 from harness.builtin import provide_measures
@@ -22,8 +23,8 @@ from harness.builtin.memory import Memory
 from harness.records.plan import Claim, Plan
 from harness.records.record import Record
 from harness.records.settings import Measures, Speed
+from harness.report.tables.along_axes import exponent_cell, growth_tables
 from harness.report.tables.claims import claim_row
-from harness.report.tables.growth import exponent_cell, growth_tables
 
 LENGTHS = ["100", "200", "400", "800"]
 TRAIN = Memory(of=("train",))
@@ -219,8 +220,8 @@ def test_different_answer_decides_no_growth():
         ("equal", 0.0, 7, 7, "holds", "exactly 1"),
         ("equal", 0.0, 10**6, 10**6 + 1, "fails", "exactly 1.000001"),
         ("equal", 0.02, 100, 102, "holds", "exactly 1.02"),
-        ("higher", 0.5, 0, 10, "holds", "exactly more than 0"),
-        ("lower", 0.0, 0, 0, "fails", "exactly as much as 0"),
+        ("higher", 0.5, 0, 10, "holds", "more than the baseline's 0"),
+        ("lower", 0.0, 0, 0, "fails", "0, as the baseline"),
         ("lower", 0.5, 10, 0, "holds", "exactly 0"),
     ],
 )
@@ -270,7 +271,7 @@ def test_exact_claims_are_not_measured_again(catalog):
     plan = Plan("s", "q", "what", (this,), claims=(claim(metric="peak_bytes"), claim("equal", metric="kept_bytes")))
     found = find(plan, records, catalog)
     assert [(r.answer, r.reason) for r in found.claims] == [("fails", "all: exactly 2"), ("holds", "exactly 1")]
-    assert contested(plan, records, catalog) == []
+    assert blocks_to_remeasure(plan, records, catalog) == []
     unranked = replace(this, trials=(trial("a"), trial("b", "answer")))
     assert find(replace(plan, blocks=(unranked,)), records, catalog).claims[0].answer == "undecided"
 

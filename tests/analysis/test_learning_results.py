@@ -11,10 +11,10 @@ from made import learning_block, record, run, runs
 
 from harness.analysis import seed_stats as seeds
 from harness.analysis import stats
-from harness.analysis.controls import measured_of
-from harness.analysis.findings import contested, find
-from harness.analysis.learning_results import LearningResults, product
+from harness.analysis.findings import blocks_to_remeasure, find
+from harness.analysis.learning import LearningResults, product
 from harness.analysis.stats import Estimate
+from harness.analysis.timing import measured_of
 from harness.records import designs
 from harness.records.plan import Block, Claim, Plan
 from harness.records.record import Record
@@ -318,8 +318,8 @@ def test_failed_learning_claim_is_not_measured_again(catalog):
     block = learning_block("a", "b", speed=Speed())
     made = runs(block, "a", close=BASE) + runs(block, "b", close=BASE - 0.1) + times(block, b=1.5)
     learns, rushes = claim("b", "close", "higher"), claim("b", "step_time", "lower", of="train", scale="ratio")
-    assert contested(plan_of(block, learns), made, catalog) == []
-    (again,) = contested(plan_of(block, learns, rushes), made, catalog)
+    assert blocks_to_remeasure(plan_of(block, learns), made, catalog) == []
+    (again,) = blocks_to_remeasure(plan_of(block, learns, rushes), made, catalog)
     both = find(plan_of(block, learns, rushes), made + times(again, b=1.5), catalog).claims
     assert [result.answer for result in both] == ["fails", "fails"]
     assert "measured again" not in both[0].reason

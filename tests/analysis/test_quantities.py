@@ -6,7 +6,7 @@ import pytest
 from made import block
 from made_quantities import kinds_of, measured, memory, quantities
 
-from harness.analysis.quantities import KindFindings, QuantityFinding, of_processes
+from harness.analysis.quantities import KindFindings, QuantityFinding, processes_verdict
 from harness.builtin.cost import gemm_peaks
 from harness.report.cells import amount
 from harness.report.table import Table
@@ -78,7 +78,7 @@ def test_different_answer_is_not_ranked():
     ],
 )
 def test_resident_memory_is_the_same_within_a_mebibyte_or_two_percent(values, against, verdict):
-    assert of_processes([v * MIB for v in values], [v * MIB for v in against], "bytes") == verdict
+    assert processes_verdict([v * MIB for v in values], [v * MIB for v in against], "bytes") == verdict
 
 
 def test_file_pages_are_not_counted_for_a_model():
@@ -145,8 +145,8 @@ def test_table_has_columns_for_existing_quantities_only():
 
 
 def test_other_units_than_bytes_have_a_tolerance_of_two_percent():
-    assert of_processes([1.0], [1.01], "seconds") == "same"
-    assert of_processes([1.0], [1.05], "seconds") == "less"
+    assert processes_verdict([1.0], [1.01], "seconds") == "same"
+    assert processes_verdict([1.0], [1.05], "seconds") == "less"
 
 
 @pytest.mark.parametrize(

@@ -166,11 +166,6 @@ def test_identical_seeds_are_equivalent_only_with_a_margin():
     assert reason.startswith("all seeds agree to the last digit")
 
 
-def test_minimum_number_of_seeds_can_be_lowered():
-    assert seeds.decide_seeds(estimate(0.1, 0.3, k=3), None, "higher", least=3) == ("better", "")
-    assert seeds.decide_seeds(estimate(0.1, 0.3, k=9), None, "higher", least=10)[1] == "9 of at least 10 seeds"
-
-
 @pytest.mark.parametrize(
     ("new", "cured", "both", "neither"), [(0, 0, 3, 7), (1, 0, 0, 9), (1, 7, 1, 1), (6, 0, 2, 2), (3, 3, 1, 0)]
 )

@@ -101,7 +101,7 @@ def test_intervals_use_the_t_distribution():
 )
 def test_stopping_rule_cases(widths, k, spent, another):
     enough = stats.is_precise(widths, k, target=0.01)
-    assert stats.go_on(enough, k, spent=spent, budget=60) is another
+    assert stats.needs_another(enough, k, spent=spent, budget=60) is another
 
 
 def test_smallest_visible_difference_has_80_percent_power():
@@ -139,9 +139,9 @@ def test_three_looks_have_five_percent_false_alarms():
 
 
 def test_holm_steps_down():
-    assert stats.holm([0.04, 0.001, 0.03]) == [0, pytest.approx(0.05 / 3), 0]
-    assert stats.holm([0.01, 0.02, 0.04]) == [pytest.approx(0.05 / 3), pytest.approx(0.025), 0.05]
-    assert stats.holm([]) == []
+    assert stats.holm_levels([0.04, 0.001, 0.03]) == [0, pytest.approx(0.05 / 3), 0]
+    assert stats.holm_levels([0.01, 0.02, 0.04]) == [pytest.approx(0.05 / 3), pytest.approx(0.025), 0.05]
+    assert stats.holm_levels([]) == []
 
 
 def test_smallest_alpha_is_the_boundary():

@@ -11,11 +11,10 @@ import pytest
 from made import block, record
 
 from harness.analysis.claims import settle
-from harness.analysis.controls import floor_of, is_null_biased, suspects
-from harness.analysis.findings import contested, find
+from harness.analysis.findings import blocks_to_remeasure, find
 from harness.analysis.standing import another_process
 from harness.analysis.stats import Estimate, estimate
-from harness.analysis.timing import Comparison, Measured, decide
+from harness.analysis.timing import Comparison, Measured, baselines_to_remeasure, decide, floor_of, is_null_biased
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import Block, Claim, Plan
 from harness.records.record import Record
@@ -178,7 +177,7 @@ def test_biased_control_decides_nothing(catalog):
     assert found.claims[0].answer == "undecided"
 
     # The baseline is measured again, alone. The run is worthless only if it differs from itself again.
-    (alone,) = suspects(plan, records)
+    (alone,) = baselines_to_remeasure(plan, records)
     assert [trial.level for trial in alone.trials] == ["a"]
 
     def with_fresh_controls(factor: float) -> bool:
@@ -196,7 +195,7 @@ def test_biased_control_decides_nothing(catalog):
 def test_quiet_control_is_not_measured_again():
     this = block("a", "b")
     records = [record(this, "a", n, [1e6 + n] * 10, role=role) for n in range(5) for role in ("variant", "control")]
-    assert suspects(Plan("s", "q", "what", (this,)), records) == []
+    assert baselines_to_remeasure(Plan("s", "q", "what", (this,)), records) == []
 
 
 def test_one_difference_among_many_is_flagged(catalog):
@@ -308,7 +307,7 @@ def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):
     found = find(plan, first, catalog)
     assert found.claims[0].answer == "fails"
     assert found.claims[0].against == (blocks[1].id,)
-    (again,) = contested(plan, first, catalog)
+    (again,) = blocks_to_remeasure(plan, first, catalog)
     assert again.series == 1
     assert again.id not in {one.id for one in blocks}
     assert Block.from_json(again.to_json()).id == again.id

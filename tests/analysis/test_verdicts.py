@@ -67,7 +67,7 @@ def test_deciding_and_excluded_verdicts_are_disjoint():
 def test_every_verdict_has_words():
     of_two_runs = {Verdict.NONE, Verdict.SHOWN, Verdict.MISSING, Verdict.NEW, Verdict.NOT_COMPARABLE}
     assert {*Verdict, *Answer} - of_two_runs <= set(WORDING)
-    assert all(WORDING[verdict].joint for verdict in DECIDED | EXCLUDED)
+    assert all(WORDING[verdict].preposition for verdict in DECIDED | EXCLUDED)
 
 
 def test_every_flag_has_an_explanation():

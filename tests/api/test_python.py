@@ -19,7 +19,7 @@ from toy_suite import SUITE, TOY
 import harness
 from harness.api.result import Result
 from harness.errors import UserError
-from harness.report.formats import html_tables, notebook, terminal
+from harness.report.formats import html, html_tables, terminal
 from harness.report.rows import COLUMNS
 
 LEARNS = (
@@ -187,10 +187,10 @@ def test_notebook_shows_summary_claims_and_tables_escaped(result):
 
 def test_a_notebook_shows_few_rows(result):
     grid = html_tables.Grid("t", (html_tables.Column("a"),), ((html_tables.Cell("1"),),) * 250, ("note",), frozenset())
-    shown = notebook.shortened(grid)
-    assert len(shown.rows) == notebook.MOST_ROWS
+    shown = html.shortened(grid)
+    assert len(shown.rows) == html.MOST_ROWS
     assert shown.notes[0].startswith("150 more rows")
-    assert notebook.shortened(replace(grid, rows=grid.rows[:50])).notes == ("note",)
+    assert html.shortened(replace(grid, rows=grid.rows[:50])).notes == ("note",)
 
 
 def test_a_failed_trial_is_a_result_that_is_not_ok(home, capsys):

@@ -146,7 +146,7 @@ def made(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_quick_run_is_labelled(here):
     done = made("toy.yaml", "--quick", "--set", "measure.speed.batches=2", cwd=here)
     assert done.returncode == 0, done.stderr
-    assert "A first look, one process per block: nothing here is a verdict." in done.stdout
+    assert "A first look with one process per block: it gives no verdicts." in done.stdout
     assert "first look: " in done.stdout
     assert "A first look" in (the_run(here) / "report.md").read_text()
 

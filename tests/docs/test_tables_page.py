@@ -11,7 +11,8 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Reporter
 from harness.records.plan import Plan
-from harness.report.report import report_of, to_json
+from harness.report.report import report_of
+from harness.report.rows import to_json
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
 

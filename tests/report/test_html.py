@@ -190,7 +190,7 @@ def test_sections_keep_their_text_and_tables(catalog):
 
 
 def test_without_matplotlib_the_page_says_how_to_get_plots(catalog):
-    with patch.object(plots, "find_spec", lambda name: None), patch.object(html, "find_spec", lambda name: None):
+    with patch.object(plots, "find_spec", lambda name: None):
         text = html.render(report(catalog))
     assert "<svg" not in text
     assert "pip install" in text

@@ -20,8 +20,7 @@ from harness.records.settings import Learning, Measures, Speed
 from harness.report.plots import plots
 from harness.report.plots.figures import spread, styles_of
 from harness.report.plots.learning_curves import Curves, SeedCurve, mean_and_interval
-from harness.report.plots.learning_plots import forests, learning_plots
-from harness.report.plots.pareto_plot import ParetoPlot, ParetoPoint
+from harness.report.plots.learning_plots import ParetoPlot, ParetoPoint, forests, learning_plots
 from harness.report.report import report_of
 
 SCORES = {

@@ -13,7 +13,8 @@ from made_effects import TIMES, block_of, effects, plan_of, speed_records
 from harness.records import designs
 from harness.records.plan import Plan
 from harness.report.formats import markdown
-from harness.report.plots import effect_plots, plots
+from harness.report.plots import plots
+from harness.report.plots.forest import EFFECT_COLOURS, effect_forest
 from harness.report.report import report_of
 
 
@@ -43,7 +44,7 @@ def test_missing_matplotlib_is_reported_and_nothing_is_written(report, tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert 'pip install "rnn-harness[plot]"' in text
     assert "![" not in text
-    assert plots.how_to_get_them(report) == ""
+    assert plots.missing_plots(report) == ""
 
 
 def test_grid_has_no_effect_plot(catalog, tmp_path):
@@ -52,7 +53,7 @@ def test_grid_has_no_effect_plot(catalog, tmp_path):
     report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
     assert plots.write(report, tmp_path) == []
     with patch.object(plots, "find_spec", lambda name: None):
-        assert plots.how_to_get_them(report) == ""
+        assert plots.missing_plots(report) == ""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
     found = effects(design, values, this)
     for scale in ("ratio", "difference"):
         shown = [replace(effect, scale=scale) for effect in found]
-        forest = effect_plots.forest_of("some block · train: effects on step time", shown)
+        forest = effect_forest("some block · train: effects on step time", shown)
         figure = Figure(figsize=forest.size, layout="constrained")
         forest.draw(figure)
         figure.draw_without_rendering()
@@ -89,4 +90,4 @@ def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
 
 
 def test_every_estimand_has_a_colour():
-    assert set(effect_plots.COLOURS) == set(designs.WORDS)
+    assert set(EFFECT_COLOURS) == set(designs.WORDS)

@@ -12,18 +12,10 @@ from made_reports import NASTY
 
 from harness.plugins.parts import Reporter
 from harness.records.plan import Plan
-from harness.report.formats import (
-    csv_tables as tables,
-)
-from harness.report.formats import (
-    github,
-    json_report,
-    latex,
-    markdown,
-    tensorboard,
-    terminal,
-)
+from harness.report.formats import github, latex, markdown, tensorboard, terminal
 from harness.report.report import report_of
+from harness.report.rows import json_text, write_csv, write_json
+from harness.report.table import Table
 
 
 def test_every_reporter_writes_the_files_that_it_names(report, catalog, tmp_path, monkeypatch):
@@ -41,7 +33,7 @@ def test_every_reporter_writes_the_files_that_it_names(report, catalog, tmp_path
 
 
 def test_json_is_valid_and_has_its_format_number(report, tmp_path):
-    (path,) = json_report.write(report, tmp_path)
+    (path,) = write_json(report, tmp_path)
 
     def refuse(word: str):
         raise AssertionError(word)
@@ -54,11 +46,11 @@ def test_json_is_valid_and_has_its_format_number(report, tmp_path):
 
 def test_json_has_no_infinities():
     data = {"a": [math.inf, (math.nan, 1.5)], "b": {"c": -math.inf}, "d": True}
-    assert json.loads(json_report.text_of(data)) == {"a": [None, [None, 1.5]], "b": {"c": None}, "d": True}
+    assert json.loads(json_text(data)) == {"a": [None, [None, 1.5]], "b": {"c": None}, "d": True}
 
 
 def test_csv_has_unescaped_names(nasty, tmp_path):
-    tables.write(nasty, tmp_path)
+    write_csv(nasty, tmp_path)
     with (tmp_path / "tables" / "comparisons.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row[NASTY] for row in rows} >= {"fast " + NASTY}
@@ -112,6 +104,14 @@ def test_no_report_contains_control_characters(nasty):
 def test_no_csv_cell_is_a_formula(catalog, tmp_path, cell, written):
     this = block("a", cell)
     records = [record(this, level, n, [1e6] * 10) for level in ("a", cell) for n in range(5)]
-    tables.write(report_of(Plan("s", "q", "what", (this,)), records, catalog, {}), tmp_path)
+    write_csv(report_of(Plan("s", "q", "what", (this,)), records, catalog, {}), tmp_path)
     rows = list(csv.DictReader((tmp_path / "tables" / "comparisons.csv").open()))
     assert [row["what"] for row in rows] == [written]
+
+
+def test_narrow_terminal_wraps_wide_tables():
+    table = Table("t", ("level", "tokens/s", "verdict"), (("a", "169,374", "slower " * 9), ("b", "1", "faster")))
+    text = terminal.table(table, 40)
+    assert max(map(len, text.splitlines())) <= 40
+    assert "169,374" in text
+    assert text.count("slower") == 9

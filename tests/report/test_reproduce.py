@@ -7,7 +7,7 @@ from dataclasses import replace
 from made import block
 
 from harness.records.plan import Plan
-from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
+from harness.report.formats.html import commands_of, facts_in_rows, versions_of
 
 
 def test_commands_reproduce_the_run():

@@ -12,9 +12,8 @@ from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves, Rati
 from harness.analysis.findings import Findings
 from harness.records.plan import Plan
 from harness.report.plots import plots
-from harness.report.plots.break_even_plot import BreakEvenPlot
 from harness.report.plots.forest import Forest
-from harness.report.plots.speed_plots import COLOURS, READABLE, Spread, forest_of, speed_plots, title_of
+from harness.report.plots.speed_plots import COLOURS, READABLE, BreakEvenPlot, Spread, forest_of, speed_plots, title_of
 from harness.report.report import report_of
 
 

@@ -155,12 +155,12 @@ def test_missing_tensorboard_is_reported_if_there_are_curves(catalog, tmp_path):
         timed = block("a", "b")
         records = [record(timed, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
         nothing = report_of(Plan("s", "q", "what", (timed,)), records, catalog, {})
-        assert tensorboard.how_to_get_them(nothing) == ""
+        assert tensorboard.missing_curves(nothing) == ""
         nothing.findings.profiles[timed.id, "train"] = []
-        assert "TensorBoard shows traces of this run" in tensorboard.how_to_get_them(nothing)
+        assert "TensorBoard shows traces of this run" in tensorboard.missing_curves(nothing)
     assert list(tmp_path.iterdir()) == []
     pytest.importorskip("tensorboard", reason=NEEDED)
-    assert tensorboard.how_to_get_them(report) == ""
+    assert tensorboard.missing_curves(report) == ""
 
 
 class Board:

@@ -100,9 +100,9 @@ def provide_metrics():
 
 
 def test_imports_of_torch_are_found(tmp_path, monkeypatch):
-    package(tmp_path, "light", PLUGIN.format(name="light", imports="", module="harness.analysis.metrics"))
+    package(tmp_path, "light", PLUGIN.format(name="light", imports="", module="harness.analysis.samples"))
     package(tmp_path, "heavy", PLUGIN.format(name="heavy", imports="import torch", module="heavy_code"))
-    (tmp_path / "heavy_code.py").write_text("import torch\nfrom harness.analysis.metrics import step_time\n")
+    (tmp_path / "heavy_code.py").write_text("import torch\nfrom harness.analysis.samples import step_time\n")
     (tmp_path / "torch.py").write_text("")  # fresh processes import this empty module instead of torch
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", with_path(tmp_path))

@@ -9,30 +9,34 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.records.plan import Plan
 from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
-from harness.report.formats.reproduce import commands_of, facts_in_rows, versions_of
 from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
-from harness.report.plots.plots import by_turns, how_to_get_them, not_drawn, plots_of
+from harness.report.plots.plots import by_turns, missing_plots, plots_of
 from harness.report.report import Report
+from harness.report.summary import other_sentences
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
 MOST_PLOTS, MOST_TEXT = 24, 2_000_000
 #: Rows of a table that are shown before the reader asks for the rest.
 ROWS = 30
+#: Rows of a table in the cell of a notebook; report.html has all of them.
+MOST_ROWS = 100
 #: This many plots of a section are visible at first.
 OPEN_PLOTS = 4
 #: The section for plots whose own section is not in the report.
@@ -80,7 +84,7 @@ def render(report: Report, suite: str = "") -> str:
         claim_looks={words: WORDING[answer].look for answer, words in ANSWERS.items()},
         counts=counts_of(report),
         trouble=report.remarks,
-        plots_missing=how_to_get_them(report) or not_drawn(report),
+        plots_missing=missing_plots(report),
         facts=list(facts_in_rows(report.facts)),
         facts_text=json.dumps(report.facts, indent=1, ensure_ascii=False, default=str),
         commands=commands_of(report.findings.plan),
@@ -92,6 +96,37 @@ def render(report: Report, suite: str = "") -> str:
         rows=ROWS,
         open_plots=OPEN_PLOTS,
     )  # fmt: skip
+
+
+def render_cell(report: Report, folder: Path) -> str:
+    """The HTML for the cell of a notebook: the summary, the claims and the tables that give answers. It uses the
+    notebook's colours, light or dark, and has no script."""
+    template = environment().get_template("notebook.html.j2")
+    return template.render(
+        report=report,
+        folder=str(folder),
+        style=Markup(asset("notebook.css")),
+        claims=claims_of(report),
+        # The claims are listed already.
+        summary=other_sentences(report.findings) if report.claims else report.summary,
+        counts=counts_of(report),
+        sections=[
+            (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
+            for section in report.sections
+            if section.tables and not section.why
+        ],
+        trouble=report.remarks,
+        rows=MOST_ROWS,
+    )
+
+
+def shortened(grid: Grid) -> Grid:
+    """The table with as many rows as a cell shows, and a note on how many are left out."""
+    left_out = len(grid.rows) - MOST_ROWS
+    if left_out <= 0:
+        return grid
+    note = f"{left_out:,} more rows are in report.html, and in the rows that the result gives."
+    return replace(grid, rows=grid.rows[:MOST_ROWS], notes=(note, *grid.notes))
 
 
 def environment() -> Environment:
@@ -125,8 +160,7 @@ def parts_of(report: Report) -> list[Part]:
         for n, one in enumerate(report.sections, 1)
     ]
     by_title = {part.title: part for part in parts}
-    plots = plots_of(report) if find_spec("matplotlib") else []
-    for plot, svg in drawn(plots):
+    for plot, svg in drawn(plots_of(report)):
         part = by_title.get(plot.section) or by_title.get(ELSEWHERE)
         if part is None:
             part = by_title[ELSEWHERE] = Part("plots", "Plots", [], [], [], False)
@@ -157,3 +191,43 @@ def paragraphs(words: str) -> list[str | list[str]]:
         else:
             found.append([line[2:]])
     return found
+
+
+def commands_of(plan: Plan, run: str = "") -> list[str]:
+    """The command that measures the same again, and the one that adds seeds where some were added."""
+    given = plan.overrides
+
+    def options(**names: str) -> list[str]:
+        return [
+            str(word) for name, option in names.items() for value in given.get(name, ()) for word in (option, value)
+        ]
+
+    words = ["harness", *options(plugins="-p", without="--without"), "run", f"{plan.suite}.yaml"]
+    words += ["--preset", str(given["preset"])] if given.get("preset") else []
+    words += options(set="--set", only="--only")
+    words += [f"--{name.replace('_', '-')}" for name in ("quick", "until_decided") if given.get(name)]
+    commands = [shlex.join(words)]
+    if given.get("seeds"):
+        folder = run or f"results/{plan.suite}/RUN"
+        commands.append(shlex.join(["harness", "run", "--resume", folder, "--seeds", str(given["seeds"])]))
+    return commands
+
+
+def versions_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The versions of Python, packages and plugins that are known."""
+    found = {"python": facts["python"]} if facts.get("python") else {}
+    for kind in ("packages", "plugins"):
+        found |= {name: str(version) for name, version in (facts.get(kind) or {}).items()}
+    return found
+
+
+def facts_in_rows(facts: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:
+    """Facts of a machine as names and text, those within others under both names. What is not known is left out."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from facts_in_rows(value, f"{under}{name} ")
+        elif isinstance(value, list | tuple):
+            if value:
+                yield f"{under}{name}", ", ".join(map(str, value))
+        elif value is not None:
+            yield f"{under}{name}", ("yes" if value else "no") if isinstance(value, bool) else str(value)

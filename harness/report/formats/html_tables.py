@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.grouping import grouped
 from harness.report.cells import BASELINE, FIRST_LOOK, WORDING
-from harness.report.table import Table
+from harness.report.table import Table, verdict_beside_interval
 
 #: More tables than this with the same columns become one, with a column for the context.
-APART = 4
+MOST_SEPARATE = 4
 #: A number at the beginning of a cell, perhaps with a unit.
 NUMBER = re.compile(r"\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:[eE][+\-]?\d+)?)\s?([A-Za-zµ]*)")
 #: The units in a report in terms of the smallest one.
@@ -56,9 +56,9 @@ class Grid:
 
 
 def grids_of(tables: Sequence[Table]) -> list[Grid]:
-    """The tables in order; more than `APART` tables with the same columns become one, which can be sorted."""
+    """The tables in order; more than `MOST_SEPARATE` tables with the same columns become one, which can be sorted."""
     alike = grouped(tables, lambda table: table.headers).values()
-    return [grid_of(each) for those in alike for each in ([merged(those)] if len(those) > APART else those)]
+    return [grid_of(each) for those in alike for each in ([merged(those)] if len(those) > MOST_SEPARATE else those)]
 
 
 def merged(tables: Sequence[Table]) -> Table:
@@ -93,18 +93,6 @@ def common(titles: Iterable[list[str]]) -> tuple[int, int]:
 
     begin = shared(range(shortest))
     return begin, shared([-i for i in range(1, shortest - begin + 1)])
-
-
-def verdict_beside_interval(table: Table) -> Table:
-    """The table with the verdicts right after the intervals: on a small screen the last columns are out of sight."""
-    heads = list(table.headers)
-    at = next((i for i, title in enumerate(heads) if title.endswith("interval")), None)
-    if at is None or "verdict" not in heads:
-        return table
-    order = [i for i in range(len(heads)) if i != heads.index("verdict")]
-    order.insert(at + 1, heads.index("verdict"))
-    headers, *rows = (tuple(cells[i] for i in order) for cells in (table.headers, *table.rows))
-    return replace(table, headers=headers, rows=tuple(rows))
 
 
 def grid_of(table: Table) -> Grid:

@@ -19,7 +19,7 @@ LONG = 30
 WIDE = 36
 PACKAGES = ("\\usepackage[T1]{fontenc}", "\\usepackage{textcomp}", "\\usepackage{array,booktabs,longtable}")
 
-#: What LaTeX would read as a command, a comment, a ligature or the optional argument of a line break.
+#: Characters that LaTeX would read as a command, a comment, a ligature or the optional argument of a line break.
 ESCAPES = {
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_",
     "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
@@ -27,7 +27,7 @@ ESCAPES = {
     "[": "{[}", "]": "{]}", "*": "{*}", "\u00a0": "~", "\u00ad": "\\-", "\u2026": "\\ldots{}",
     "\u2013": "--", "\u2014": "---", "\u2018": "`", "\u2019": "'", "\u201c": "``", "\u201d": "''",
 }  # fmt: skip
-#: What exists only in mathematics.
+#: Characters that exist only in math mode.
 MATHEMATICS = {
     "×": "\\times", "−": "-", "±": "\\pm", "·": "\\cdot", "≤": "\\leq", "≥": "\\geq", "≠": "\\neq", "≈": "\\approx",
     "∞": "\\infty", "→": "\\rightarrow", "←": "\\leftarrow", "√": "\\surd", "∑": "\\sum", "²": "^2", "³": "^3",

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from harness.plugins.isolation import one_line, visible
 from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
-from harness.report.plots.plots import how_to_get_them, not_drawn, plots_of
+from harness.report.plots.plots import missing_plots, plots_of
 from harness.report.report import Report
 from harness.report.table import Section, Table
 
@@ -33,13 +33,11 @@ def render(report: Report) -> str:
     lines += listed("Claims", [f"**{answer}**: {says}. {reason}." for answer, says, reason in claims])
     lines += [line for one in report.sections if not one.why for line in section(one)]
     lines += listed("Flags", report.flags)
-    if missing := how_to_get_them(report):
-        lines += [missing, ""]
-    elif plots := plots_of(report):
+    if plots := plots_of(report):
         lines += ["## Plots", "", *(line for p in plots for line in (f"![{p.title}](plots/{p.name}.png)", ""))]
         links = ", ".join(f"[{p.name}](plots/{p.name}.svg)" for p in plots)
-        lines += [f"As SVG: {links}.", "", *([more, ""] if (more := not_drawn(report)) else [])]
-    if missing := tensorboard.how_to_get_them(report):
+        lines += [f"As SVG: {links}.", ""]
+    for missing in filter(None, (missing_plots(report), tensorboard.missing_curves(report))):
         lines += [missing, ""]
     for title, texts in report.remarks:
         lines += listed(title, map(cell, texts))

@@ -3,13 +3,19 @@
 ``tensorboard/<context>.<level>/seed-N`` has the curves of one training run, ``.../mean`` their mean over seeds and, as
 a session, the trial's parameters with its numbers. No file lists all metrics: then TensorBoard collects them from the
 sessions it finds, so that several runs can be compared.
+
+The `tensorboard` package is an extra and is imported only to write. Its own writers start a thread and put the time and
+the machine into file names; here the same data give the same bytes under the same name.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +27,6 @@ from harness.analysis.learning import Learned
 from harness.analysis.seed_stats import average
 from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record
-from harness.report.formats.event_files import NAME, Events, keep
 from harness.report.plots.figures import file_name
 from harness.report.plots.learning_curves import SeedCurve
 from harness.report.report import Report
@@ -30,6 +35,24 @@ from harness.report.report import Report
 #: fewest of one curve. So that a report is written in about a second.
 MOST, TOGETHER, FEWEST = 1000, 50_000, 50
 Scalars = dict[int, tuple[float, dict[str, float]]]
+#: TensorBoard takes files with "tfevents" in their names.
+NAME = "events.out.tfevents.harness"
+
+
+@dataclass(frozen=True)
+class Events:
+    """The content of one file: values by name at each step, with the time of the step in seconds since 1970. With
+    hyperparameters it is a session, which may have failed."""
+
+    start: float
+    scalars: Scalars
+    hyperparameters: Mapping[str, bool | float | str] = field(default_factory=dict)
+    failed: bool = False
+
+    @property
+    def end(self) -> float:
+        """The time of the last value."""
+        return max((time for time, _ in self.scalars.values()), default=self.start)
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -38,7 +61,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     if not find_spec("tensorboard"):
         return []
     folder = folder / "tensorboard"
-    written = [keep(folder / name, events) for name, events in events_of(report).items()]
+    written = [write_if_changed(folder / name, events) for name, events in events_of(report).items()]
     for old in set(folder.rglob(NAME)) - set(written):
         old.unlink()
         if not any(old.parent.iterdir()):
@@ -46,7 +69,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     return written
 
 
-def how_to_get_them(report: Report) -> str:
+def missing_curves(report: Report) -> str:
     """A line where there are curves or traces and TensorBoard is not installed; empty otherwise."""
     findings = report.findings
     learned = any(runs for one in findings.learning.learned for runs in one.runs.values())
@@ -123,7 +146,7 @@ def seed_curves(record: Record, points: int = MOST) -> Scalars:
 def mean_curves(one: Learned, level: str) -> Scalars:
     """The mean of each score over seeds where it was evaluated, computed as in the report."""
     found: Scalars = {}
-    runs = [one.runs[level][seed] for seed in one.seeds_of(level)]
+    runs = one.records(level)
     for name in runs[0].data["scores"] if runs else ():
         drawn = [SeedCurve.of(record, name, one.settings) for record in runs]
         for index in range(max(len(run.scores) for run in drawn)):
@@ -174,10 +197,10 @@ def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
         found[q.block.id, q.level][f"{q.mode}/{q.metric}{unit}"] = q.value
     for one in findings.learning.learned:
         for level, runs in one.runs.items():
-            under = one.seeds_of(level)
-            for name, score in one.scores.items() if under else ():
-                if name not in runs[under[0]].data["scores"]:
-                    mean = average(one.values(level, name, under), score.compared)
+            first = next(iter(runs.values()), None)
+            for name, score in one.scores.items() if first else ():
+                if first and name not in first.data["scores"]:
+                    mean = average(one.values(level, name), score.compared)
                     found[one.block.id, level][f"learning/{name}"] = mean
     return found
 
@@ -201,3 +224,64 @@ def _simple(value: Any) -> bool | float | str:
     if isinstance(value, Mapping):
         value = dict(value)
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def write_if_changed(folder: Path, events: Events) -> Path:
+    """Write the folder's file, unless it has this content already, so that a running TensorBoard reads it only once."""
+    path, content = folder / NAME, encoded(events)
+    if not path.is_file() or path.read_bytes() != content:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name("part")
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    return path
+
+
+def encoded(events: Events) -> bytes:
+    """The file as bytes, without values that are not finite."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    buffer = io.BytesIO()
+    writer = RecordWriter(buffer)
+    writer.write(Event(wall_time=events.start, file_version="brain.Event:2").SerializeToString())
+    if events.hyperparameters:
+        for time, summary in zip((events.start, events.end), _session(events), strict=True):
+            writer.write(Event(wall_time=time, summary=summary).SerializeToString())
+    for step, (time, values) in sorted(events.scalars.items()):
+        finite = [Summary.Value(tag=tag, simple_value=v) for tag, v in values.items() if math.isfinite(v)]
+        if finite:
+            writer.write(Event(wall_time=time, step=step, summary=Summary(value=finite)).SerializeToString())
+    return buffer.getvalue()
+
+
+def _session(events: Events) -> tuple[object, object]:
+    """The start and the end of a session for TensorBoard's plugin of hyperparameters, whose own functions need
+    TensorFlow."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+
+    start = SessionStartInfo(start_time_secs=events.start)
+    for name, value in events.hyperparameters.items():
+        if isinstance(value, bool):
+            start.hparams[name].bool_value = value
+        elif isinstance(value, str):
+            start.hparams[name].string_value = value
+        else:
+            start.hparams[name].number_value = value
+    status = api_pb2.STATUS_FAILURE if events.failed else api_pb2.STATUS_SUCCESS
+    end = SessionEndInfo(status=status, end_time_secs=events.end)
+
+    def summary(tag: str, data: HParamsPluginData) -> Summary:
+        about = metadata.create_summary_metadata(data)
+        content = HParamsPluginData.FromString(about.plugin_data.content)
+        # Maps are written in another order in every process where nothing else is asked for.
+        about.plugin_data.content = content.SerializeToString(deterministic=True)
+        return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
+
+    return (
+        summary(metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start)),
+        summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end)),
+    )

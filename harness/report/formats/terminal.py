@@ -15,7 +15,7 @@ from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
-from harness.report.table import Section, Table
+from harness.report.table import Section, Table, verdict_beside_interval
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def _lines(report: Report, folder: Path | None, width: int) -> Iterator[str]:
     if folder is not None:
         written = [path for name in ("report.html", "report.md") if (path := folder / name).is_file()]
         yield f"Report: {written[0] if written else folder}"
-    last = (plots.how_to_get_them(report), tensorboard.how_to_get_them(report), report.last_line)
+    last = (plots.missing_plots(report), tensorboard.missing_curves(report), report.last_line)
     yield from (prose(text, width) for text in last if text)
 
 
@@ -70,15 +70,18 @@ def prose(text: str, width: int | None = None, indent: str = "") -> str:
     if not width:
         return indent + text
     return textwrap.fill(
-        text, width, initial_indent=indent, subsequent_indent=2 * indent, break_long_words=False, break_on_hyphens=False
-    )
+        text, width, initial_indent=indent, subsequent_indent="  " if text.startswith("- ") else 2 * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def table(one: Table, width: int | None = None) -> str:
     """A table under its title, with its notes. Columns that do not fit are shown below, beside the first one again."""
     width = columns() if width is None else width
+    if width and sum(widths_of(one)) + 2 * len(one.headers) > width:
+        one = verdict_beside_interval(one)
     cells = [[visible(cell) for cell in row] for row in (one.headers, *one.rows)]
-    widths = [max(len(column[0]) + 2, *map(len, column)) for column in zip(*cells, strict=True)]
+    widths = widths_of(one)
     room = width - widths[0] - 2 if width else sum(widths) + 2 * len(widths)
     parts, left = [[0]], room
     for index, wanted in enumerate(widths[1:], 1):
@@ -87,11 +90,16 @@ def table(one: Table, width: int | None = None) -> str:
             left = room
         parts[-1].append(index)
         left -= wanted + 2
+    # Only a cell that is wider than the terminal is wrapped. tabulate's own wrapping fails for numbers with commas.
+    cells[1:] = [[row[0], *(textwrap.fill(cell, max(room, 20)) for cell in row[1:])] for row in cells[1:]]
     texts = [
-        tabulate(
-            [[row[i] for i in part] for row in cells[1:]], [cells[0][i] for i in part], tablefmt="simple",
-            disable_numparse=True, maxcolwidths=[None, *[max(room, 20)] * (len(part) - 1)] if width else None,
-        )
+        tabulate([[row[i] for i in part] for row in cells[1:]], [cells[0][i] for i in part], disable_numparse=True)
         for part in parts
-    ]  # fmt: skip
+    ]
     return "\n".join([prose(one.title, width), "\n\n".join(texts), *(prose(note, width) for note in one.notes)])
+
+
+def widths_of(one: Table) -> list[int]:
+    """The width of each column."""
+    cells = [[visible(cell) for cell in row] for row in (one.headers, *one.rows)]
+    return [max(len(column[0]) + 2, *map(len, column)) for column in zip(*cells, strict=True)]

@@ -11,8 +11,8 @@ from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.explain import short
 
-#: Colours of what takes more and less time (Okabe and Ito 2008), and of whole steps.
-MORE, LESS, WHOLE = "#D55E00", "#0072B2", fig.GREY
+#: Colours of what takes more and less time, and of whole steps.
+MORE, LESS, WHOLE = fig.VERMILION, fig.BLUE, fig.GREY
 #: This many operators have a bar of their own; the rest share one.
 BARS = 14
 #: This many explanations are drawn, of the largest differences.
@@ -22,7 +22,7 @@ MOST = 8
 def explain_plots(report: Report) -> Iterator[Plot]:
     """The largest differences that were decided and profiled."""
     for one in largest(report.findings.explained, MOST):
-        yield Plot.of(Waterfall(one), "Why", "why", *one.block.context.values(), one.mode, one.b.level)
+        yield Plot.of(Waterfall(one), "Why", "why", *one.context.values(), one.mode, one.level)
 
 
 class Waterfall(fig.Drawing):
@@ -30,7 +30,7 @@ class Waterfall(fig.Drawing):
 
     def __init__(self, one: Explanation) -> None:
         self.one = one
-        self.title = f"{block_title(one.block, one.mode)}: from {one.a.level} to {one.b.level}"
+        self.title = f"{block_title(one.block, one.mode)}: from {one.baseline} to {one.level}"
         self.size = 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
 
     def steps(self) -> list[tuple[str, float]]:
@@ -45,12 +45,12 @@ class Waterfall(fig.Drawing):
         """A bar per row, each beginning where the one above it ends."""
         axes = figure.add_subplot()
         first, last = (1e3 * seconds for seconds in self.one.seconds)
-        rows = [(self.one.a.level, 0.0, first, WHOLE)]
+        rows = [(self.one.baseline, 0.0, first, WHOLE)]
         at = first
         for name, change in self.steps():
             rows.append((name, at, change, MORE if change > 0 else LESS))
             at += change
-        rows.append((self.one.b.level, 0.0, last, WHOLE))
+        rows.append((self.one.level, 0.0, last, WHOLE))
         ends = [x for _, begin, change, _ in rows for x in (begin, begin + change)]
         for place, (_, begin, change, colour) in enumerate(rows):
             axes.barh(-place, change, left=begin, height=0.62, color=colour)

@@ -26,16 +26,19 @@ Entry: TypeAlias = Any
 DRAWN: dict[str, Any] = {
     "svg.hashsalt": "harness", "font.size": 9.0, "axes.axisbelow": True, "text.parse_math": False,
 }  # fmt: skip
+#: Colours that people with any kind of colour vision can distinguish (Okabe and Ito 2008), without yellow, which is too
+#: faint for a line.
+BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+#: The colours of levels; black is the baseline's.
+LEVELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 #: The margin; what is not decided, or common to all levels; lines of reference; grids.
-MARGIN, GREY, DARK, GRID = "#009E73", "#777777", "#444444", "#e4e4e4"
-#: Colours of levels that people with any kind of colour vision can distinguish (Okabe and Ito 2008), without yellow,
-#: which is too faint for a line, and black, which is the baseline's.
-LEVELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARGIN, GREY, DARK, GRID = GREEN, "#777777", "#444444", "#e4e4e4"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 MARKERS = "osD^vPX<>"
-#: Where the text of a point may be: points to the right, points up, and which corner of the text that is; the first is
-#: preferred.
-BESIDE = (
+#: Where the text of a point may be, the preferred place first: the offset to the right and up in points, and the
+#: alignment of the text.
+LABEL_OFFSETS = (
     (7, 5, "left", "bottom"), (7, -5, "left", "top"), (-7, 5, "right", "bottom"), (-7, -5, "right", "top"),
     (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center"),
     (7, 16, "left", "bottom"), (7, -16, "left", "top"), (-7, 16, "right", "bottom"), (-7, -16, "right", "top"),
@@ -86,9 +89,7 @@ def styles_of(levels: Iterable[str]) -> dict[str, Style]:
     for index, level in enumerate(levels):
         turn, colour = divmod(index - 1, len(LEVELS))
         marker = MARKERS[index % len(MARKERS)]
-        found[level] = (
-            Style(LEVELS[colour], DASHES[turn % len(DASHES)], marker) if index else Style("#000000", "-", "o")
-        )
+        found[level] = Style(LEVELS[colour], DASHES[turn % len(DASHES)], marker) if index else Style(BLACK, "-", "o")
     return found
 
 
@@ -206,9 +207,12 @@ def legend(figure: Figure, entries: Sequence[Entry], columns: int = 2, **looks: 
     figure.legend(handles=entries, loc="outside lower center", ncols=columns, frameon=False, fontsize=8, **looks)
 
 
-def margin_in_words(margin: float, unit: str = "%") -> str:
-    """The label of what counts as equal; the margin is a share."""
-    return f"within the margin of {100 * margin:.3g} {unit}"
+def margin_range(margin: float, scale: str) -> tuple[str, float, float]:
+    """The label of what counts as equal, and its lowest and highest size; the margin is a share."""
+    label = f"within the margin of {100 * margin:.3g}"
+    if scale == "ratio":
+        return f"{label} %", 1 / (1 + margin), 1 + margin
+    return f"{label} {'point' if margin == 0.01 else 'points'}", -margin, margin
 
 
 def spread(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
@@ -262,7 +266,7 @@ def label_points(
         boxes.append((*centre - 5 * scale, *centre + 5 * scale))
     for x, y, text, colour in points:
         best: tuple[float, Any, Any] | None = None
-        for right, up, ha, va in BESIDE:
+        for right, up, ha, va in LABEL_OFFSETS:
             shown = axes.annotate(
                 text, (x, y), (right, up), textcoords="offset points", ha=ha, va=va, color=colour, fontsize=9
             )

@@ -1,15 +1,29 @@
-"""A forest plot: sizes with intervals, one row each, in groups. It draws effects, and comparisons in many contexts."""
+"""A forest plot: sizes with intervals, one row each, in groups. It draws the effects of an ablation design, one
+plot for each of their tables, and comparisons in many contexts."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding, Scale, scaled_in_words
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import DECIDED
+from harness.records import designs
+from harness.records.plan import LEARNING
+from harness.report.cells import block_title, in_words
 from harness.report.plots import figures as fig
+from harness.report.plots.figures import Plot
+from harness.report.report import Report
+from harness.report.tables.effects import with_effects
+
+#: The colours of estimands.
+EFFECT_COLOURS = {
+    designs.AVERAGE: fig.BLUE, designs.INTERACTION: fig.VERMILION, designs.ADDED: fig.ORANGE,
+    designs.REMOVED: fig.BLUE, designs.BOTH: fig.BLACK, designs.REST: fig.VERMILION,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -141,3 +155,24 @@ class Forest(fig.Drawing):
             axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
         axes.set_xlabel(self.unit)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+
+
+def effect_plots(report: Report) -> Iterator[Plot]:
+    """What factors do to step time, and to what is learned."""
+    for block, mode, metric in with_effects(report.findings):
+        effects = [e for e in report.findings.effects_in(block, mode, metric) if e.size is not None]
+        if effects:
+            title = f"{block_title(block, mode)}: effects on {in_words(metric)}"
+            yield Plot.of(effect_forest(title, effects), "Effects", "effects", block.name, mode)
+
+
+def effect_forest(title: str, effects: Sequence[Effect]) -> Forest:
+    """The effects of one block, mode and metric, grouped by factor and coloured by estimand."""
+    first = effects[0]
+    learned, speed = first.mode == LEARNING, first.block.measures.speed
+    margin = fig.margin_range(speed.margin, "ratio") if speed and not learned else None
+    rows = [ForestRow.of(effect, effect.level, effect.kind) for effect in effects]
+    unit = f"{in_words(first.metric)}, on minus off (points)"
+    if first.scale == "ratio":
+        unit = f"{in_words(first.metric)}, on over off (ratio{'' if learned else '; below 1 takes less time'})"
+    return Forest(title, rows, EFFECT_COLOURS, first.scale, unit, margin)

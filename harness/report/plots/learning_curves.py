@@ -70,7 +70,7 @@ def across(series: Sequence[Array]) -> Array:
 def mean_and_interval(values: Array, score: Score) -> tuple[float, tuple[float, float] | None]:
     """The mean over seeds and its 95 % t interval, geometric for scores compared by ratio; none below 5 seeds."""
     estimate = stats.estimate(as_estimated(values, score.compared).tolist())
-    bounds = estimate.interval() if estimate.k >= stats.LEAST else ()
+    bounds = estimate.interval() if estimate.k >= stats.MIN_REPLICATES else ()
     mean, *interval = (math.exp(x) if score.compared == "ratio" else x for x in (estimate.mean, *bounds))
     return mean, (interval[0], interval[1]) if interval else None
 
@@ -97,7 +97,7 @@ class Curves(fig.Drawing):
         """The curves of each level that has any, the baseline's first."""
         metric, settings = self.one.settings.score, self.one.settings
         return {
-            level: [SeedCurve.of(runs[seed], metric, settings) for seed in self.one.seeds_of(level)]
+            level: [SeedCurve.of(run, metric, settings) for run in self.one.records(level)]
             for level, runs in self.one.runs.items()
             if runs
         }
@@ -116,7 +116,7 @@ class Curves(fig.Drawing):
         panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         figure.align_ylabels(panels)
         counts = [len(each) for each in runs.values()]
-        many = max(counts) >= stats.LEAST
+        many = max(counts) >= stats.MIN_REPLICATES
         number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
         mean = "geometric mean" if self.one.scores[self.one.settings.score].compared == "ratio" else "mean"
         entries = [fig.entry(f"{mean} of {number} seed{'s' if max(counts) > 1 else ''}", linewidth=2)]
@@ -138,7 +138,7 @@ class Curves(fig.Drawing):
             table, x = across([run.scores for run in each]), np.nanmean(across([run.x for run in each]), axis=0)
             found = [mean_and_interval(column[~np.isnan(column)], score) for column in table.T]
             means = [mean for mean, _ in found]
-            if len(each) >= stats.LEAST:
+            if len(each) >= stats.MIN_REPLICATES:
                 bands = np.array([bounds or (np.nan, np.nan) for _, bounds in found])
                 axes.fill_between(x, bands[:, 0], bands[:, 1], color=style.colour, alpha=0.18, linewidth=0)
             for run in each if len(each) > 1 else ():

@@ -1,4 +1,5 @@
-"""Step times against the baseline's in all contexts: a forest plot, or, of very many, the contexts of each level."""
+"""Step times over the baseline's: in all contexts as a forest plot, in very many as a panel for each level, and along
+numbers (a length, a size or an amount) with the break-evens."""
 
 from __future__ import annotations
 
@@ -9,25 +10,28 @@ from typing import Any
 
 import numpy as np
 
+from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
 from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
+from harness.report.cells import in_words, place_in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.plots.forest import Forest, ForestRow
 from harness.report.report import Report
+from harness.report.tables.along_axes import number_format, range_in_words
 
 #: This many rows can be read one by one; of more, only the spread can be seen.
 READABLE = 60
-#: Panels of levels in a row.
-ABREAST = 4
-#: Colours of verdicts that people with any kind of colour vision can distinguish (Okabe and Ito 2008).
+PANELS_PER_ROW = 4
+#: This many contexts are drawn along each number; the table has all of them.
+MOST_CONTEXTS = 12
+#: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
+MOST_NAMED = 2
+#: The colours of verdicts.
 COLOURS: dict[str, str] = {
-    Verdict.FASTER: "#0072B2",
-    Verdict.SLOWER: "#D55E00",
-    Verdict.EQUIVALENT: fig.MARGIN,
-    Verdict.UNDECIDED: fig.GREY,
-}
+    Verdict.FASTER: fig.BLUE, Verdict.SLOWER: fig.VERMILION, Verdict.EQUIVALENT: fig.GREEN, Verdict.UNDECIDED: fig.GREY,
+}  # fmt: skip
 UNIT = "time over the baseline's for the same examples (below 1 is faster)"
 
 
@@ -61,10 +65,7 @@ def kind_of(comparison: Comparison) -> Verdict:
 def margin_of(comparisons: Sequence[Comparison]) -> tuple[str, float, float] | None:
     """What counts as equal, where it is the same for all."""
     margins = {c.block.measures.speed.margin for c in comparisons if c.block.measures.speed}
-    if len(margins) != 1:
-        return None
-    margin = margins.pop()
-    return fig.margin_in_words(margin), 1 / (1 + margin), 1 + margin
+    return fig.margin_range(margins.pop(), "ratio") if len(margins) == 1 else None
 
 
 def forest_of(mode: str, comparisons: Sequence[Comparison]) -> Forest:
@@ -81,12 +82,12 @@ class Spread(fig.Drawing):
         self.title, self.comparisons = title, comparisons
         by_level = grouped(comparisons, lambda c: c.level)
         self.levels = {level: sorted(those, key=lambda c: c.size or 0.0) for level, those in by_level.items()}
-        self.size = 8.0, 1.3 + 3.2 * math.ceil(len(self.levels) / ABREAST)
+        self.size = 8.0, 1.3 + 3.2 * math.ceil(len(self.levels) / PANELS_PER_ROW)
 
     def draw(self, figure: fig.Figure) -> None:
         """Intervals as lines and ratios as dots, coloured by verdict, with the number of each verdict."""
         ends = [1.0, *(x for c in self.comparisons for x in (c.size or 1.0, *(c.interval or ())))]
-        columns = min(ABREAST, len(self.levels))
+        columns = min(PANELS_PER_ROW, len(self.levels))
         rows = math.ceil(len(self.levels) / columns)
         panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharex=True).ravel())
         for unused in panels[len(self.levels) :]:
@@ -137,3 +138,71 @@ def thinned(ticks: Sequence[float], most: int = 5) -> list[float]:
         if all(abs(math.log(tick / other)) >= apart for other in kept):
             kept.append(float(tick))
     return sorted(kept)
+
+
+def break_even_plots(report: Report) -> Iterator[Plot]:
+    """Those in which most levels break even come first."""
+    groups = grouped(report.findings.break_evens, lambda one: (one.what, one.mode))
+    chosen = [one for those in groups.values() for one in sorted(those, key=_flatness)[:MOST_CONTEXTS]]
+    for one in sorted(chosen, key=_flatness):
+        yield Plot.of(BreakEvenPlot(one), "Break-even", "break-even", one.what, *one.rest.values(), one.mode)
+
+
+def _flatness(found: RatioCurves) -> int:
+    return -sum(bool(curve.crossings) for curve in found.curves)
+
+
+class BreakEvenPlot(fig.Drawing):
+    """The levels of some contexts that differ in a number."""
+
+    def __init__(self, found: RatioCurves) -> None:
+        self.found, self.height = found, fig.panel_height(len(found.curves))
+        place = place_in_words(*found.rest.values(), found.mode)
+        self.title = f"{place}: along {in_words(found.what)}, against {found.baseline}"
+        self.size = 7.2, self.height + 0.9
+
+    def draw(self, figure: fig.Figure) -> None:
+        """A line per level through its ratios, with their intervals; the break-evens on the line of 1."""
+        found, (axes,), show = self.found, fig.panels(figure), number_format(self.found)
+        styles = fig.styles_of([found.baseline, *(curve.level for curve in found.curves)])
+        points = [one for curve in found.curves for one in curve.points]
+        fig.log_scale(axes, "y", *np.exp([min(0.0, *(p.low for p in points)), max(0.0, *(p.high for p in points))]))
+        fig.number_axis([axes], found.numbers, log=found.log, show=show)
+        axes.axhline(1.0, color=fig.DARK, linewidth=1, zorder=1)
+        entries = [fig.entry("ratio and its interval", marker="o")]
+        if not all(one.verdict in DECIDED for one in points):
+            entries.append(fig.hollow("no verdict"))
+        for curve in found.curves:
+            self._curve(axes, curve, styles[curve.level])
+            for one in curve.crossings if len(curve.crossings) <= MOST_NAMED else ():
+                entries.append(self._crossing(axes, curve.level, one, styles[curve.level]))
+        if any(len(curve.crossings) > MOST_NAMED for curve in found.curves):
+            entries.append(fig.entry("crosses 1 more than twice: see the table", linewidth=0))
+        axes.set_xlabel(in_words(found.what))
+        axes.set_ylabel("time over the baseline's\n(below 1 is faster)")
+        fig.heading(axes, self.title)
+        ends = [
+            (textwrap.fill(curve.level, 22), float(np.exp(curve.points[-1].mean)), styles[curve.level])
+            for curve in found.curves
+        ]
+        fig.label_ends(axes, ends, fig.line_height(self.height))
+        fig.legend(figure, entries)
+
+    @staticmethod
+    def _curve(axes: fig.Axes, curve: RatioCurve, style: fig.Style) -> None:
+        x = np.array([p.x for p in curve.points])
+        y, low, high = (np.exp([getattr(p, name) for p in curve.points]) for name in ("mean", "low", "high"))
+        axes.plot(x, y, color=style.colour, linewidth=1.4, linestyle=style.dashes, zorder=2)
+        fig.points(axes, x, y, low, high, style, np.array([p.verdict in DECIDED for p in curve.points]))
+
+    def _crossing(self, axes: fig.Axes, level: str, one: BreakEven, style: fig.Style) -> Any:
+        """Draw a mark at the break-even, and its range as a bar on the line of 1, which runs to the last context where
+        an end is open; the entry of the legend."""
+        numbers, show = self.found.numbers, number_format(self.found)
+        low = numbers[0] if one.low is None else one.low
+        high = numbers[-1] if one.high is None else one.high
+        axes.plot([low, high], [1.0, 1.0], color=style.colour, linewidth=4, alpha=0.35, solid_capstyle="butt", zorder=4)
+        axes.plot(one.at, 1.0, "|", color=style.colour, markersize=11, markeredgewidth=1.8, zorder=5)
+        text = f"{level}: faster {one.faster} {show(one.at)} ({range_in_words(one, show)})"
+        looks = {"color": style.colour, "marker": "|", "markersize": 11, "linewidth": 4, "alpha": 0.6}
+        return fig.entry(textwrap.fill(text, 44), **looks)

@@ -1,8 +1,7 @@
-"""Claims as sentences, and those of several suites as a table."""
+"""Claims as sentences, and as rows of a table of several suites."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from harness.analysis.claims import ClaimResult, is_exact, place_of, size_in_words
@@ -10,7 +9,6 @@ from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding
 from harness.analysis.growth import Growth
 from harness.report.cells import ANSWERS, confidence_interval, in_words
-from harness.report.table import Table
 
 #: What follows the size of an effect, by its scale.
 UNITS = {"difference": " points", "ratio": "×", "exponent": ""}
@@ -45,14 +43,8 @@ def effect_in_words(finding: Finding, size: str) -> str:
     return f"{level} has {size} the {metric} of {baseline}"
 
 
-def claims_table(results: Iterable[tuple[str, ClaimResult]]) -> Table:
-    """Claim, answer, effect, interval and worst case, each with the file of its suite."""
-    rows = tuple(claim_row(suite, result) for suite, result in results)
-    return Table("Claims", ("claim", "answer", "effect", "95 % interval", "worst case", "suite"), rows)
-
-
 def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:
-    """One claim. Where nothing decides, the reason replaces the context."""
+    """One claim, with the file of its suite. Where nothing decides, the reason replaces the context."""
     finding, size, interval, where = result.decisive, "", "", result.reason
     if finding is not None:
         where = f"{finding.block.name} ({in_words(finding.metric)})"

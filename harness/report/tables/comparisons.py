@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from harness.analysis.findings import Findings
 from harness.analysis.timing import CPU_SHARE, alpha_of
-from harness.records.plan import Block, Plan
+from harness.records.plan import Block
 from harness.report import cells
 from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
 from harness.report.table import Section, Table, present
 
 
-def timed(plan: Plan) -> list[tuple[Block, str]]:
-    """Each block and mode that is timed."""
-    return [(b, mode) for b in plan.blocks if b.measures.speed for mode in b.measures.speed.of]
-
-
 def times(findings: Findings) -> Section:
     """Each level against the baseline."""
-    tables = tuple(comparison_table(findings, block, mode) for block, mode in timed(findings.plan))
+    tables = tuple(comparison_table(findings, one.block, one.mode) for one in findings.measured)
     columns = dict.fromkeys(name for block in findings.plan.blocks for name in metrics_shown(findings, block))
-    words = cells.explained(
+    words = cells.section_words(
         "Each level is compared with the baseline on the same examples.",
         ("ratio", "the time over the baseline's; below 1 is faster"),
         ("interval", "the confidence interval of the ratio, from the spread between processes"),
@@ -31,7 +26,7 @@ def times(findings: Findings) -> Section:
 def phases(findings: Findings) -> Section:
     """The phases of a step."""
     words = "The time of each phase of the same steps. In brackets: the ratio to the baseline's time."
-    tables = present(phase_table(findings, block, mode) for block, mode in timed(findings.plan))
+    tables = present(phase_table(findings, one.block, one.mode) for one in findings.measured)
     return Section("Where the time goes", words, details=tables, why=True)
 
 

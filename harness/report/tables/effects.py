@@ -8,10 +8,17 @@ from harness.analysis.effects import Effect
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.records import designs
-from harness.records.plan import LEARNING, Block, Plan
-from harness.report.cells import SIZES, block_title, explained, interval_header, p_cell, size_cells, verdict_cell
+from harness.records.plan import LEARNING, Block
+from harness.report.cells import (
+    SIZE_HEADERS,
+    block_title,
+    interval_header,
+    p_cell,
+    section_words,
+    size_cells,
+    verdict_cell,
+)
 from harness.report.table import Section, Table, present
-from harness.report.tables.comparisons import timed
 
 
 def effects(findings: Findings) -> Section:
@@ -19,18 +26,18 @@ def effects(findings: Findings) -> Section:
     plan = findings.plan
     kinds = dict.fromkeys(contrast.kind for contrast in designs.contrasts(plan.design, plan.factors))
     words = "What each factor of the design does. P values are corrected for all effects of a table (Holm)."
-    words = explained(words, *((kind, designs.WORDS[kind]) for kind in kinds))
+    words = section_words(words, *((kind, designs.WORDS[kind]) for kind in kinds))
     tables = (
         effect_table(block_title(block, mode), findings.effects_in(block, mode, metric))
-        for block, mode, metric in with_effects(plan)
+        for block, mode, metric in with_effects(findings)
     )
     return Section("Effects", words, present(tables))
 
 
-def with_effects(plan: Plan) -> list[tuple[Block, str, str]]:
+def with_effects(findings: Findings) -> list[tuple[Block, str, str]]:
     """Each block, mode and metric whose effects have a table."""
-    times = [(block, mode, "step_time") for block, mode in timed(plan)]
-    return times + [(b, LEARNING, b.measures.learning.metric) for b in plan.blocks if b.measures.learning]
+    times = [(one.block, one.mode, "step_time") for one in findings.measured]
+    return times + [(one.block, LEARNING, one.settings.metric) for one in findings.learning.learned]
 
 
 def effect_table(title: str, effects: Sequence[Effect]) -> Table | None:
@@ -52,8 +59,8 @@ def effect_table(title: str, effects: Sequence[Effect]) -> Table | None:
         if effect.estimate is not None
     )
     headers = (
-        "factors", *(("estimand",) if several else ()), SIZES[effects[0].scale], interval_header(effects[0].confidence),
-        "p (Holm)", "verdict",
+        "factors", *(("estimand",) if several else ()), SIZE_HEADERS[effects[0].scale],
+        interval_header(effects[0].confidence), "p (Holm)", "verdict",
     )  # fmt: skip
     lacking = grouped((effect for effect in effects if effect.estimate is None), lambda effect: effect.reason)
     notes = []

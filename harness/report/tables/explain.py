@@ -11,7 +11,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.records.plan import Block
-from harness.report.cells import UNKNOWN, block_title, explained, in_words, listed, some
+from harness.report.cells import UNKNOWN, block_title, confidence_interval, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table
 
 #: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
@@ -28,7 +28,7 @@ NAMED, MOST_NAMED = 0.06, 4
 def reasons(findings: Findings) -> Section:
     """How each trial was computed and what its difference comes from; and in detail the largest differences by
     operator, and what takes most time in each trial."""
-    words = explained(
+    words = section_words(
         "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
         "profiler overhead, so they add up to the measured difference.",
         ("between operators", "time outside any operator: Python code, or the autograd engine in the backward pass"),
@@ -83,7 +83,7 @@ def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: b
     if rest:
         cells.append(_cells(one, "", f"{len(rest)} others", OperatorTime.total("", "", rest)))
     cells.append(_cells(one, "", "sum", OperatorTime.total("", "", one.rows)))
-    a, b = one.a.level, one.b.level
+    a, b = one.baseline, one.level
     headers = ("phase", "operator", f"{a}, ms", f"{b}, ms", "difference", "share", f"calls, {a}", f"calls, {b}")
     title = f"{block_title(one.block, one.mode)}: {b} against {a}"
     return Table(title, headers, tuple(cells), tuple(_notes(one, shown)))
@@ -119,10 +119,8 @@ def _notes(one: Explanation, shown: Sequence[OperatorTime]) -> Iterator[str]:
 
 def sentence_of(one: Explanation) -> str:
     """Why one trial takes longer than the other, in a sentence."""
-    bounds = ""
-    if one.interval:
-        bounds = f" ({100 * one.confidence:.3g} % CI {one.interval[0]:.2f}–{one.interval[1]:.2f})"
-    size = f"{one.b.level} takes {one.ratio:.2f}× as long as {one.a.level}{bounds}"
+    bounds = f" ({confidence_interval(one)})" if one.interval else ""
+    size = f"{one.level} takes {one.ratio:.3f}× as long as {one.baseline}{bounds}"
     causes = ["the interval includes no difference"]
     if one.decided:
         causes = [*_other_path(one), *_more_calls(one), *_main_operators(one)]
@@ -133,8 +131,8 @@ def _other_path(one: Explanation) -> list[str]:
     a, b = one.a.kernel_paths, one.b.kernel_paths
     here, there = [path for path in b if path not in a], [path for path in a if path not in b]
     if here and there:
-        return [f"{listed(here)} instead of {listed(there)}"]
-    return [f"with {listed(here)}"] if here else [f"without {listed(there)}"] if there else []
+        return [f"it ran {listed(here)} instead of {listed(there)}"]
+    return [f"it also ran {listed(here)}"] if here else [f"it did not run {listed(there)}"] if there else []
 
 
 def _more_calls(one: Explanation) -> list[str]:
@@ -152,7 +150,7 @@ def _main_operators(one: Explanation) -> list[str]:
         for row in one.by_operator()
         if row.difference * one.difference > 0 and abs(row.difference) >= NAMED * abs(one.difference)
     ]
-    return [f"most of it in {', '.join(main[:MOST_NAMED])}"] if main else []
+    return [f"largest parts: {', '.join(main[:MOST_NAMED])}"] if main else []
 
 
 def short(operator: str) -> str:
@@ -166,15 +164,15 @@ def short(operator: str) -> str:
 def in_json(one: Explanation) -> dict[str, Any]:
     """An explanation as JSON values, in seconds and calls per step."""
     return {
-        "context": dict(one.block.context),
+        "context": dict(one.context),
         "mode": one.mode,
-        "a": one.a.level,
-        "b": one.b.level,
+        "a": one.baseline,
+        "b": one.level,
         "because": sentence_of(one),
         "ratio": one.ratio,
         "interval": list(one.interval) if one.interval else None,
         "confidence": one.confidence,
-        "processes": one.processes,
+        "processes": one.estimate.k if one.estimate else 0,
         "seconds": list(one.seconds),
         "difference": one.difference,
         "difference_beside_the_profiler": one.plain_difference,
@@ -219,14 +217,14 @@ def _top(times: ByOperator, calls: ByOperator) -> tuple[float, float, tuple[tupl
 
 
 def warnings(blocks: Sequence[Block], profiles: Profiles) -> list[str]:
-    """What speaks against taking a table's ratios for the effect of its levels alone. The same warning about several
-    blocks is given once, with their names."""
+    """Reasons why the ratios of a table may not be the effect of its levels alone. A warning about several blocks is
+    given once, with their names."""
     names = {block.id: block.name for block in blocks}
     found: dict[str, list[str]] = {}
     for (block, mode), group in profiles.items():
         for text in (*other_paths(group), *other_settings(group), *subnormal(group)):
             found.setdefault(text, []).append(f"{names[block]} · {mode}")
-    return [f"{', '.join(some(places, 4))}: {text}" for text, places in found.items()]
+    return [f"{', '.join(first_few(places, 4))}: {text}" for text, places in found.items()]
 
 
 def other_paths(group: Sequence[Profiled]) -> Iterator[str]:

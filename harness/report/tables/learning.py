@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.analysis import seed_stats as seeds
-from harness.analysis import stats
+from harness.analysis import seed_stats, stats
 from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
 from harness.plugins.parts import Score
@@ -21,11 +20,11 @@ DOMINATED = "Dominated: another level is no slower and scores no worse, and is c
 
 def scores(findings: Findings) -> Section:
     """What was learned over seeds, and speed beside quality."""
-    words = cells.explained(
+    words = cells.section_words(
         "Runs under the same seed are paired: same split, same order and, where shapes match, same initial weights.",
         ("score", "mean over seeds (geometric where ratios are compared); below five seeds, the value of each"),
         ("ratio or points", "the paired difference to the baseline, with its t interval over seeds"),
-        ("p", "the probability of such a difference if each seed's could as well have the other sign"),
+        ("p", "the sign-flip test: the probability of a difference this large if the sign of each seed's were random"),
         ("diverged", "how many seeds diverged, and the interval of that rate; each counts as untrained"),
     )
     learned = findings.learning.learned
@@ -47,17 +46,16 @@ def learning_table(findings: Findings, one: Learned) -> Table:
     compared = findings.learning.of(one)
     rows = []
     for trial in one.block.trials:
-        under = one.seeds_of(trial.level)
-        comparison = compared.get(trial.level)
+        diverged, comparison = one.diverged(trial.level), compared.get(trial.level)
         sizes = ("", "", "") if comparison is None else (*size_cells(comparison), cells.p_cell(comparison.sign_flip))
         row = [trial.level, mean_cell(one, trial.level, metric), *sizes]
-        row.append(rate_cell(sum(one.diverged(trial.level, under)), len(under)))
+        row.append(rate_cell(sum(diverged), len(diverged)))
         if target is not None:
             row.append(reached_cell(one.reached(trial.level)))
         row.append(cells.BASELINE if comparison is None else cells.verdict_cell(comparison))
         rows.append(tuple(row))
     headers = (
-        findings.plan.axis, in_words(metric), cells.SIZES[one.scores[metric].compared], "95 % interval",
+        findings.plan.axis, in_words(metric), cells.SIZE_HEADERS[one.scores[metric].compared], "95 % interval",
         "p (sign-flip test)", "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
     )  # fmt: skip
     return Table(title_of(one), headers, tuple(rows), tuple(notes(one, list(compared.values()))))
@@ -119,7 +117,7 @@ def pareto_table(findings: Findings, one: Learned) -> Table | None:
         row.append(f"dominated by {by}" if by else "Pareto front" if known else UNKNOWN)
         rows.append(tuple(row))
     headers = (
-        findings.plan.axis, "step time", "ratio", in_words(metric), cells.SIZES[one.scores[metric].compared],
+        findings.plan.axis, "step time", "ratio", in_words(metric), cells.SIZE_HEADERS[one.scores[metric].compared],
         *(("time to target, ratio",) if target is not None else ()), "speed and quality",
     )  # fmt: skip
     return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (DOMINATED,))
@@ -135,13 +133,12 @@ def _in_brackets(comparison: LearningComparison) -> str:
 def mean_cell(one: Learned, level: str, metric: str) -> str:
     """The mean over a level's seeds, the geometric mean where ratios are compared; with fewer than five seeds, each
     one's value."""
-    under = one.seeds_of(level)
-    if not under:
+    values, score = one.values(level, metric), one.scores[metric]
+    if not len(values):
         return UNKNOWN
-    values, score = one.values(level, metric, under), one.scores[metric]
-    if len(values) < stats.LEAST:
+    if len(values) < stats.MIN_REPLICATES:
         return " ".join(value_in_words(float(value), metric, score) for value in values)
-    return value_in_words(seeds.average(values, score.compared), metric, score)
+    return value_in_words(seed_stats.average(values, score.compared), metric, score)
 
 
 def value_in_words(value: float, metric: str, score: Score) -> str:
@@ -159,10 +156,10 @@ def sensitivity(low: float, high: float, score: Score) -> str:
 
 
 def rate_cell(failures: int, n: int) -> str:
-    """How many of how many, with the exact interval of the rate."""
+    """The number of failures of n, with the exact interval of the rate."""
     if not n:
         return UNKNOWN
-    low, high = seeds.clopper_pearson(failures, n)
+    low, high = seed_stats.clopper_pearson(failures, n)
     return f"{failures}/{n} ({low:.0%} to {high:.0%})"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.analysis.finding import exact_in_words
 from harness.analysis.grouping import grouped
-from harness.analysis.quantities import KindFindings, QuantityFinding
+from harness.analysis.quantities import KindFindings, QuantityFinding, TrialData
 from harness.analysis.verdicts import Verdict
 from harness.plugins.catalog import resolve
 from harness.plugins.isolation import caught, isolated
@@ -34,18 +34,23 @@ def section_of(found: KindFindings, problems: list[str]) -> Section | None:
     return None
 
 
-def quantity_tables(found: KindFindings, what: str, names: Callable[[str], Sequence[str]]) -> tuple[Table, ...]:
-    """A table for each block and mode with the quantities that `names` gives for the mode."""
-    places = dict.fromkeys((trial.block.id, trial.mode) for trial in found.data.trials)
-    blocks = {block.id: block for block in found.plan.blocks}
-    return present(quantity_table(found, blocks[block], mode, names(mode), what) for block, mode in places)
+def quantity_tables(
+    found: KindFindings, what: str, names: Callable[[str], Sequence[str]],
+    notes: Callable[[KindFindings, list[TrialData]], Iterable[str]] = lambda found, trials: (),
+) -> tuple[Table, ...]:  # fmt: skip
+    """A table for each block and mode that has one of the quantities that `names` gives for the mode. A name that ends
+    in / means all counted amounts. `notes` gives the notes of a table."""
+    places = grouped(found.data.trials, lambda trial: (trial.block.id, trial.mode)).values()
+    return present(
+        quantity_table(found, those[0].block, those[0].mode, names(those[0].mode), what, tuple(notes(found, those)))
+        for those in places
+    )
 
 
 def quantity_table(
-    found: KindFindings, block: Block, mode: str, names: Iterable[str], what: str, notes: tuple[str, ...] = ()
+    found: KindFindings, block: Block, mode: str, names: Iterable[str], what: str, notes: tuple[str, ...]
 ) -> Table | None:
-    """The named quantities that some trial has; None where there are none. A name that ends in / stands for all counted
-    amounts."""
+    """The named quantities that some trial has; None where there are none."""
     here = found.of(block, mode)
     by_name = grouped(here.values(), lambda one: one.metric)
     shown = {

@@ -82,8 +82,8 @@ def compare(
     """
     from harness.api.lookup import open_run, parse_only
     from harness.report.formats import terminal
-    from harness.report.formats.json_report import text_of
     from harness.report.report import flag_lines
+    from harness.report.rows import json_text
     from harness.tools.comparison.comparison import ComparisonOptions, compare_runs, to_json
     from harness.tools.comparison.fields import parse_allowed
     from harness.tools.comparison.gate import gate_of
@@ -103,7 +103,7 @@ def compare(
     comparison = compare_runs(a, b, options, runs_before(*folders) if history else None)
     outcome = gate_of(comparison)
     if as_json:
-        click.echo(text_of({**to_json(comparison), "gate": {**vars(outcome), "result": outcome.result}}))
+        click.echo(json_text({**to_json(comparison), "gate": {**vars(outcome), "result": outcome.result}}))
     else:
         click.echo(f"A: {a.name}\nB: {b.name}\n{b.plan.question}")
         remarks = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.analysis import stats
-from harness.analysis.multiplicity import as_a_family
+from harness.analysis.finding import control_familywise_errors
 from harness.analysis.verdicts import EXCLUDED, Flag, Verdict
 from harness.api.lookup import check_known
 from harness.records.plan import LEARNING, Block
@@ -96,9 +96,9 @@ def compare_runs(
         a=a,
         b=b,
         differences=tuple(matched.differences),
-        ratios=tuple(as_a_family(ratios, floor, NOT_COUNTED)),
-        times=tuple(as_a_family(times, stats.FLOOR, NOT_COUNTED)),
-        scores=tuple(as_a_family(scores, 0.0, NOT_COUNTED)),
+        ratios=tuple(control_familywise_errors(ratios, floor, NOT_COUNTED)),
+        times=tuple(control_familywise_errors(times, stats.FLOOR, NOT_COUNTED)),
+        scores=tuple(control_familywise_errors(scores, 0.0, NOT_COUNTED)),
         amounts=tuple(amounts),
         claims=tuple(claims_of(a, b, matched.pairs, options.only, options.metrics)),
         failures=tuple(failures_of(b, matched.pairs, matched.only_in_b)),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from harness.api.lookup import check_known
 from harness.records.plan import Block, Plan, Trial
 from harness.records.settings import Speed
-from harness.report.cells import some
+from harness.report.cells import first_few
 
 #: The kinds of numbers that are compared: absolute times, ratios to the baseline, exact amounts, scores.
 Kind = Literal["times", "ratios", "amounts", "scores"]
@@ -275,4 +275,4 @@ def flat(fields: Fields, prefix: str = "", *, in_group: bool = False) -> dict[st
 def changed(a: Mapping[str, str], b: Mapping[str, str], most: int = 6) -> list[str]:
     """What differs between two such sets of values, in words."""
     names = [name for name in dict.fromkeys((*a, *b)) if a.get(name) != b.get(name)]
-    return some((f"{name} was {a.get(name, ABSENT)} and is {b.get(name, ABSENT)}" for name in names), most)
+    return first_few((f"{name} was {a.get(name, ABSENT)} and is {b.get(name, ABSENT)}" for name in names), most)

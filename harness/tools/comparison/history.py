@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.controls import biased_twice, controls_of, measured_of
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import computed_with, profiles_of
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import Measured, looks_of
+from harness.analysis.timing import Measured, biased_twice, controls_of, looks_of, measured_of
 from harness.analysis.verdicts import Flag
 from harness.errors import UserError
 from harness.records.plan import Plan, digest

@@ -26,14 +26,14 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     """
     from harness.records.store import Store
     from harness.report.formats import terminal
-    from harness.report.formats.json_report import text_of
+    from harness.report.rows import json_text
     from harness.tools.comparison.history import read_history
     from harness.tools.comparison.history_tables import history_sections, to_json
 
     name = Path(suite).stem if suite else Store.latest(results).folder.parent.name
     found = read_history(results, name)
     if as_json:
-        click.echo(text_of(to_json(found)))
+        click.echo(json_text(to_json(found)))
         return
     runs = sum(len(group.runs) for group in found.groups)
     click.echo(f"{found.suite}: {plural(runs, 'run')} in {plural(len(found.groups), 'group')}")

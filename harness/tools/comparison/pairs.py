@@ -16,7 +16,7 @@ from harness.plugins.kinds import Quantity
 from harness.records.plan import Block, Plan
 from harness.records.record import Record
 from harness.records.store import Store
-from harness.report.cells import block_title, some
+from harness.report.cells import block_title, first_few
 from harness.tools.comparison.fields import (
     Difference,
     Kind,
@@ -117,7 +117,7 @@ class ContextPair:
         found = [one for one in self.differences_of(level, kind) if kind in one.rules_out]
         if len(found) == 1:
             return found[0].words
-        return f"they differ in {', '.join(some((one.name for one in found), 3))}" if found else ""
+        return f"they differ in {', '.join(first_few((one.name for one in found), 3))}" if found else ""
 
     def of_two_machines(self, level: str, kind: Kind) -> bool:
         """Whether the two runs used different machines."""

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.analysis import seed_stats as seeds
-from harness.analysis import stats
+from harness.analysis import seed_stats, stats
 from harness.analysis.finding import failure_in_words
 from harness.analysis.learning import Learned, RateDifference
 from harness.analysis.quantities import QuantityFinding, exact_verdict
@@ -48,10 +47,10 @@ def score_of(a: Learned, b: Learned, pair: ContextPair, level: str, metric: str)
         if not with_seeds:
             return replace(change, reason=f"in {name}: not trained")
     common = tuple(seed for seed in trained[0] if seed in trained[1])
-    paired = len(common) >= stats.LEAST or set(trained[0]) == set(trained[1])
+    paired = len(common) >= stats.MIN_REPLICATES or set(trained[0]) == set(trained[1])
     used = [common, common] if paired else trained
     ours, theirs = a.values(level, metric, used[0]), b.values(level, metric, used[1])
-    change = replace(change, a=seeds.average(ours, score.compared), b=seeds.average(theirs, score.compared))
+    change = replace(change, a=seed_stats.average(ours, score.compared), b=seed_stats.average(theirs, score.compared))
     if reason := why_not(a, b, pair, level):
         return replace(change, verdict=Verdict.NOT_COMPARABLE, reason=reason)
     flags = {
@@ -64,18 +63,18 @@ def score_of(a: Learned, b: Learned, pair: ContextPair, level: str, metric: str)
         return replace(change, verdict=Verdict.SAME, reason=f"to the last digit, {len(common)} seeds")
     estimate = estimated(ours, theirs, metric, score.compared, paired)
     margins = [margin for one in (a, b) if (margin := one.margin(metric)) is not None]
-    verdict, reason = seeds.decide_seeds(estimate, min(margins) if len(margins) == 2 else None, score.better)
+    verdict, reason = seed_stats.decide_seeds(estimate, min(margins) if len(margins) == 2 else None, score.better)
     return replace(change, estimate=estimate, verdict=verdict, reason=reason)
 
 
-def estimated(a: stats.Array, b: stats.Array, metric: str, scale: seeds.Scale, paired: bool) -> Estimate:
+def estimated(a: stats.Array, b: stats.Array, metric: str, scale: seed_stats.Scale, paired: bool) -> Estimate:
     """B minus A over seeds: of pairs, or of two samples (Welch). Both are (seeds,)."""
     if not paired:
-        first, second = (stats.estimate(seeds.as_estimated(values, scale).tolist()) for values in (a, b))
+        first, second = (stats.estimate(seed_stats.as_estimated(values, scale).tolist()) for values in (a, b))
         return stats.welch(first, second)
     if metric in ("diverged", "reached"):
         return RateDifference.of((a > 0.5).tolist(), (b > 0.5).tolist())
-    return stats.estimate(seeds.differences(a, b, scale).tolist())
+    return stats.estimate(seed_stats.differences(a, b, scale).tolist())
 
 
 def why_not(a: Learned, b: Learned, pair: ContextPair, level: str) -> str:

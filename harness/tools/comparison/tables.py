@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import Flag, Verdict
-from harness.report.cells import UNKNOWN, amount, block_title, in_words, milliseconds, size_cells, some, verdict_cell
+from harness.report.cells import (
+    UNKNOWN,
+    amount,
+    block_title,
+    first_few,
+    in_words,
+    milliseconds,
+    size_cells,
+    verdict_cell,
+)
 from harness.report.table import Section, Table
 from harness.report.tables.quantities import title
 from harness.tools.comparison.comparison import RunComparison
@@ -50,7 +59,7 @@ def difference_tables(comparison: RunComparison) -> tuple[Table, ...]:
     rows = tuple(
         (
             one.name, shortened(one.a), shortened(one.b),
-            "nothing: allowed" if one.allowed else kinds_in_words(one.rules_out), ", ".join(some(one.places, 3)),
+            "nothing: allowed" if one.allowed else kinds_in_words(one.rules_out), ", ".join(first_few(one.places, 3)),
         )
         for one in comparison.differences
     )  # fmt: skip

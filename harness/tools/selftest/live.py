@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import stats
-from harness.analysis.controls import floor_of
 from harness.analysis.stats import Array
-from harness.analysis.timing import CPU_SHARE, Comparison, Measured
+from harness.analysis.timing import CPU_SHARE, Comparison, Measured, floor_of
 from harness.analysis.verdicts import Verdict
 from harness.errors import UserError
 from harness.measure.coordinator import measure_block

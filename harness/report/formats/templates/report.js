@@ -2,7 +2,7 @@
 (() => {
   const root = document.documentElement;
 
-  // Colours: as the system has them, or light, or dark. Where nothing can be stored, the choice lasts as long as the page.
+  // Colours: those of the system, light or dark. If nothing can be stored, the choice lasts as long as the page.
   const toggle = document.getElementById("theme");
   const names = { "": "system", light: "light", dark: "dark" };
   const wear = (theme) => {
@@ -28,7 +28,7 @@
   const contents = document.getElementById("contents");
   if (matchMedia("(max-width: 70rem)").matches) contents.open = false;
 
-  // Tables: sorted by a column's button, filtered where they are long, and longer ones cut until one asks for the rest.
+  // Tables: sorted by a button in each header. Long tables have a filter, and a button that shows all rows.
   const words = new Intl.Collator("en", { numeric: true });
   const numberOf = (cell) => parseFloat(cell.dataset.v ?? cell.textContent.replace("−", "-"));
   for (const table of document.querySelectorAll("table")) {
@@ -100,7 +100,7 @@
     }
   }
 
-  // On paper everything is open, and afterwards as it was.
+  // Everything is open for printing, and afterwards as it was.
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
