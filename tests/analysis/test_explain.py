@@ -289,7 +289,7 @@ def test_explain_from_the_command_line(tmp_path):
         (("bussy",), "Did you mean busy?"),
         (("plain", "busy", "--mode", "inference"), "this run has nothing to explain for these levels"),
         (("plain", "busy", "backwards"), "expected at most two levels, got 3"),
-        (("busy", "--only", "cell=gru"), "there is no axis 'cell'"),
+        (("busy", "--only", "cell=gru"), "there is no axis of the context named 'cell'"),
     ):
         bad = harness("explain", folder, *arguments, cwd=tmp_path)
         assert bad.returncode == 2
