@@ -23,7 +23,7 @@ MAX_LENGTH = 30
 USED_MODULES = frozenset({"click", "harness", "harness_rnn", "numpy", "pydantic", "pytest", "suites", "tests", "torch"})
 #: Words that the code of the templates uses.
 USED_WORDS = USED_MODULES | {
-    "analyse", "annotations", "contextmanager", "execute", "false", "fingerprint", "last_valid", "lines", "local",
+    "analyse", "annotations", "contextmanager", "coordinator", "execute", "false", "fingerprint", "last_valid", "lines",
     "lock_path", "measure", "nn", "np", "null", "plain", "sequence_data", "true", "write",
 }  # fmt: skip
 
