@@ -244,7 +244,7 @@ def test_commands_that_measure_nothing_do_not_import_torch(modules, arguments):
 
 def test_closed_pipe_is_no_error(tmp_path):
     done = subprocess.run(
-        f"{sys.executable} -m harness list | head -1",
+        f"{sys.executable} -m harness list metrics | head -1",
         shell=True,
         cwd=tmp_path,
         capture_output=True,
@@ -252,7 +252,7 @@ def test_closed_pipe_is_no_error(tmp_path):
         timeout=60,
     )
     assert done.stderr == ""
-    assert done.stdout.strip() == "models"
+    assert done.stdout.strip() == "metrics"
 
 
 def test_every_option_that_chooses_plugins_is_the_same_before_and_after_a_command(here):
