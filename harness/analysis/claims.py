@@ -48,8 +48,8 @@ def is_exact(claim: Claim) -> bool:
 
 
 def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
-    """A claim that failed, after the blocks against it were measured once more: it fails if it fails again. Training
-    with the same seeds would give the same again, so for learning the first answer stands."""
+    """The answer to a claim that was false, after the blocks against it were measured again: false if it is false
+    again. Training repeats exactly under the same seeds, so the first answer about learning stays."""
     if first.answer != Answer.FAILS or first.claim.of == LEARNING or not first.against:
         return first
     if second.answer == Answer.FAILS:

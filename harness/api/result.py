@@ -37,7 +37,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether every trial ran and kept its promise, and no metric, reporter or observer failed. A failing claim
+        """Whether every trial ran and kept its promise, and no metric, reporter or observer failed. A false claim
         is a finding, not a failure."""
         return not (has_failures(self.report) or self.noticed)
 

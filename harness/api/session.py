@@ -89,7 +89,7 @@ def plan_of(path: Path, overrides: SuiteOverrides, plugins: PluginChoice) -> tup
 @dataclass(frozen=True)
 class ExecutionOptions:
     """How to execute a plan: the executor, how many runs of a learning measure train at once (None: one per core), and
-    whether to measure again what makes a claim fail."""
+    whether to measure again the blocks that make a claim false."""
 
     executor: str = "local"
     jobs: int | None = None
@@ -162,8 +162,8 @@ class Session:
 
     def doubtful(self, plan: Plan, records: Sequence[Record], confirm: bool) -> Iterator[tuple[str, Block]]:
         """The blocks to measure again, with the reason: baselines that differ from themselves, and with `confirm` the
-        blocks that make a claim fail. `records` grows while these are measured."""
+        blocks that make a claim false. `records` grows while these are measured."""
         for block in baselines_to_remeasure(plan, records):
             yield "the baseline differs from itself; measuring it again, alone", block
         for block in blocks_to_remeasure(plan, records, self.catalog) if confirm else ():
-            yield "a claim fails here; measuring it again", block
+            yield "a claim is false here; measuring it again", block

@@ -140,7 +140,7 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PIPE_CLOSED
     except Exception:
-        # Python would end with 1, which says that a claim failed.
+        # Python would end with 1, which says that a claim is false.
         traceback.print_exc()
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)

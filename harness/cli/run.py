@@ -37,7 +37,7 @@ from harness.errors import UserError
     "--jobs", type=click.IntRange(1), metavar="N",
     help="The number of training runs at the same time, by default one per core. Nothing is timed meanwhile.",
 )  # fmt: skip
-@click.option("--gate", is_flag=True, help="For CI: measure a failing claim again, and exit with 1 if it still fails.")
+@click.option("--gate", is_flag=True, help="For CI: measure a false claim again, and exit with 1 if it is still false.")
 @click.option(
     "--executor", metavar="NAME", default="local", show_default=True, shell_complete=completers.parts("executor"),
     help="The executor that measures the blocks. `harness list executors` shows all.",
@@ -62,8 +62,8 @@ def run(
     Records are written to results/SUITE/RUN/ while the run goes on. Ctrl-C loses nothing, and --resume DIR continues.
     A folder of suites ends with one page that lists each claim with its verdict, effect and interval.
 
-    The exit code is 3 if a trial failed or broke its promise. A claim that fails is a finding and leaves the exit code
-    at 0, unless --gate is given.
+    The exit code is 3 if a trial failed or broke its promise. A false claim is a finding and leaves the exit code at 0,
+    unless --gate is given.
     """
     from harness.api.session import ExecutionOptions, Session, SuiteOverrides
     from harness.cli.measuring import measure_batch, measure_suite

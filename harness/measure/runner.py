@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import error_text, errors_to, isolated
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Executor
-from harness.records.git import git_facts
 from harness.records.plan import Block, Plan
 from harness.records.record import Record
 from harness.records.store import Store
@@ -147,3 +147,17 @@ def notify(catalog: Catalog, hook: str, watcher: Watcher, **values: Any) -> None
 
         with errors_to(report), isolated(f"calling {name}"):
             implementation.function(*copy.deepcopy([values[each] for each in implementation.argnames]))
+
+
+def git_facts(folder: Path) -> dict[str, Any]:
+    """The commit, and whether there are uncommitted changes. Empty outside a checkout."""
+    try:
+        commit, status = (
+            subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ).stdout
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"commit": commit.strip(), "dirty": bool(status.strip())}

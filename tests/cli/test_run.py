@@ -128,7 +128,7 @@ def test_claim_that_fails_twice_fails_the_gate(here):
     done = harness("run", "toy.yaml", "--gate", "--until-decided", cwd=here)
     assert done.returncode == 1, done.stderr
     assert "98 % interval" in done.stdout
-    assert "all: a claim fails here; measuring it again" in done.stderr
+    assert "all: a claim is false here; measuring it again" in done.stderr
     assert "False: Spinning is free (all: " in done.stdout
     assert "; measured again: all: " in done.stdout
     folder = the_run(here)

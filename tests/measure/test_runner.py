@@ -14,10 +14,9 @@ from made import record
 
 import harness
 from harness.errors import UserError
-from harness.measure.runner import Runner, Watcher
+from harness.measure.runner import Runner, Watcher, git_facts
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import Plugins, load_plugins
-from harness.records.git import git_facts
 from harness.records.record import Record
 from harness.records.store import Store
 
