@@ -53,9 +53,10 @@ def run(
 ) -> Result:
     """Measure a suite and return its result. The parameters are the options of ``harness run``.
 
-    `confirm` measures the blocks of a false claim again, as ``--gate`` does. With `progress`, comparisons are written to
-    standard error as they come. A trial that fails is part of the result, which is then not `ok`. Raises UserError for a mistake
-    in the arguments or the suite. On Ctrl-C it raises KeyboardInterrupt, whose message names the folder of the run.
+    `confirm` measures the blocks of a false claim again, as ``--gate`` does. With `progress`, comparisons are written
+    to standard error as they come. A trial that fails is part of the result, which is then not `ok`. Raises UserError
+    for a mistake in the arguments or the suite. On Ctrl-C it raises KeyboardInterrupt, whose message names the folder
+    of the run.
     """
     path = Path(suite)
     if path.is_dir():
