@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -15,10 +15,11 @@ from harness.cli.plugin_options import catalog_of, plugin_option
 from harness.errors import UserError
 from harness.plugins.catalog import KINDS, Catalog, Entry
 from harness.plugins.isolation import visible
+from harness.plugins.kinds import MeasureKind
 from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
 
-#: Kinds that have no parameters in a suite.
-WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
+#: Kinds whose code has no parameters in a suite.
+WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command, MeasureKind)
 #: What each value of `changes` promises.
 PROMISES = {
     "rounding": "the same computation",
@@ -95,7 +96,9 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         "offers": sorted(part.offers),
         "needed_by": {word: parts_with(catalog, "needs", word) for word in sorted(part.offers)},
         "doc": doc,
-        "parameters": [
+        "parameters": settings_of(catalog, part)
+        if isinstance(part, MeasureKind)
+        else [
             {
                 "name": parameter.name,
                 "type": parameter.type_name,
@@ -109,6 +112,31 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         "code": location_of(code),
         "example": {**vars(example), "plans": example.plans} if example else None,
     }
+
+
+def settings_of(catalog: Catalog, kind: MeasureKind) -> list[dict[str, Any]]:
+    """The settings of a kind of measurement, as a suite writes them under ``measure``."""
+    schema = catalog.measures[kind.name].settings.suite_form().model_json_schema()
+    return [
+        {
+            "name": name,
+            "type": type_in_words(field),
+            "choices": field.get("enum"),
+            "required": name in schema.get("required", ()),
+            "default": field.get("default"),
+            "meaning": field.get("description", ""),
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def type_in_words(schema: Mapping[str, Any]) -> str:
+    """The values that a JSON Schema allows, in a few words."""
+    if "$comment" in schema:
+        return str(schema["$comment"])
+    if "anyOf" in schema:
+        return " or ".join(type_in_words(each) for each in schema["anyOf"] if each.get("type") != "null")
+    return " or ".join(map(str, schema.get("enum", [schema.get("type", "any value")])))
 
 
 def parts_with(catalog: Catalog, attribute: str, word: str) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from harness.errors import UserError, UserErrors
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.kinds import MeasureKind
 from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 from harness.plugins.signature import REQUIRED, Parameter, parameters_of
 from harness.suite.loader import parse_suite
@@ -53,7 +54,12 @@ def example_of(catalog: Catalog, entry: Entry) -> Example | None:
     if isinstance(part, Metric):
         claimed = first_that_plans(catalog, suites_with_metric(catalog, part)) if part.per == "sample" else None
         return claimed or Example("command", "harness report latest --as csv")
-    makers = {Model: suites_with_model, Dataset: suites_with_dataset, Optimization: suites_with_optimization}
+    makers = {
+        Model: suites_with_model,
+        Dataset: suites_with_dataset,
+        Optimization: suites_with_optimization,
+        MeasureKind: suites_with_measure,
+    }
     make = makers.get(type(part))
     return first_that_plans(catalog, make(catalog, entry)) if make else None
 
@@ -127,6 +133,14 @@ def suites_with_metric(catalog: Catalog, part: Part) -> Iterator[Document]:
         _, level = suite["axes"]["model"]
         says = f"{level} lowers {part.name}"
         yield {**suite, "claims": [{"says": says, "level": level, "metric": part.name, "expect": "lower"}]}
+
+
+def suites_with_measure(catalog: Catalog, entry: Entry) -> Iterator[Document]:
+    """Two models, measured by this kind."""
+    name = entry.part.name
+    for suite in two_models(catalog, catalog.entries(Dataset)):
+        question = f"How do {' and '.join(suite['axes']['model'])} differ in {name}?"
+        yield {**suite, "question": question, "measure": {name: dict(entry.part.example)}}
 
 
 def two_models(catalog: Catalog, datasets: Iterable[Any]) -> Iterator[Document]:

@@ -197,6 +197,19 @@ def test_metrics_reporters_and_executors_describe_their_use(toy):
     assert row_of(toy, "local")["example"]["text"] == "harness run SUITE.yaml --executor local"
 
 
+def test_kind_of_measurement_describes_its_settings_and_a_suite(toy):
+    row = row_of(toy, "health")
+    steps, looks = row["parameters"]
+    assert (steps["name"], steps["type"], steps["default"]) == ("steps", "integer", 200)
+    assert looks["meaning"] == "how often the model is inspected during the run"
+    assert "health: {steps: 600, looks: 10}" in row["example"]["text"]
+    assert row["example"]["plans"]
+    types = {setting["name"]: setting["type"] for setting in row_of(toy, "speed")["parameters"]}
+    assert types["of"] == "train, inference, or a list"
+    assert types["cache"] == "warm or cold"
+    assert row_of(toy, "memory")["parameters"][0]["type"] == "train, inference, or a list"
+
+
 def test_promise_describes_its_command(toy):
     assert row_of(toy, "gradients")["example"]["text"] == "harness conform NAME --only gradients"
 
