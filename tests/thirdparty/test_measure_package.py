@@ -121,7 +121,7 @@ def test_list_and_describe_name_the_kind(tmp_path):
     described = call("describe", "noise", cwd=tmp_path).stdout
     assert described.startswith(f"measure noise: {SUMMARY}  (guest-noise 0.1.0)\n")
     assert "source: McCandlish et al. 2018" in described
-    assert "  parameters\n    steps: integer = " in described
+    assert "  parameters\n    batches: integer = 8\n" in described
 
 
 def test_without_the_package_its_field_is_unknown_and_its_records_are_named(ran, tmp_path):
