@@ -24,13 +24,13 @@ def test_suite_batch_ends_with_one_page_and_resumes(tmp_path: Path):
     (suites / "two.yaml").write_text(
         suite("Order is all", "better by 90 points").replace("metric: close", "metric: clos")
     )
-    done = harness("run", "many", "--preset", "x", cwd=tmp_path)
+    done = harness("run", "many", "--preset", "x", "--jobs", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert "two.yaml:14:48: there is no metric named" in done.stderr
     (page,) = (tmp_path / "results" / "pages").iterdir()
     assert json.loads((page / "page.json").read_text())["runs"] == {}
     (suites / "two.yaml").write_text(suite("Order is all", "better by 90 points"))
-    done = harness("run", "--resume", page, cwd=tmp_path)
+    done = harness("run", "--resume", page, "--jobs", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     page_data = json.loads((page / "page.json").read_text())
     assert set(page_data["runs"]) == {"one.yaml", "two.yaml"}
