@@ -93,7 +93,7 @@ def find_break_evens(
 
 def _axes(plan: Plan, mode: str) -> Iterator[tuple[str, list[str], dict[str, float]]]:
     """Each axis whose levels are numbers, and the number of each block by its id."""
-    blocks = [b for b in plan.blocks if b.measures.speed and mode in b.measures.speed.of]
+    blocks = [b for b in plan.blocks if mode in b.measures.timed_modes]
     for axis in axes_of(blocks):
         numbers = numbers_of(axis, [block.context.get(axis, "") for block in blocks])
         if numbers is not None:

@@ -80,7 +80,7 @@ class _Case:
         wanted = (claim.level, claim.of, growth_metric(claim.metric, claim.along) if claim.along else claim.metric)
         there = [one for one in findings if (one.level, one.mode, one.metric) == wanted and one.block.id in ids]
         self.findings = [one for one in there if one.estimate is not None and one.verdict not in EXCLUDED]
-        self.quick = any(block.measures.speed.quick for block in self.blocks if block.measures.speed)
+        self.quick = any(block.measures.quick for block in self.blocks)
         if claim.of == LEARNING:
             self.quick = any(one.estimate is None or one.estimate.k < stats.MIN_REPLICATES for one in self.findings)
         self.undecidable = self.quick or self.null_biased or not self.findings

@@ -187,7 +187,7 @@ class Findings:
     @property
     def is_quick(self) -> bool:
         """Whether this is a first look, which decides nothing."""
-        return any(block.measures.speed.quick for block in self.plan.blocks if block.measures.speed)
+        return any(block.measures.quick for block in self.plan.blocks)
 
     @property
     def deciding(self) -> list[Finding]:

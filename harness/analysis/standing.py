@@ -47,9 +47,8 @@ class Standing:
 def standing_of(block: Block, records: Sequence[Record]) -> Standing:
     """What the records of a run so far show of a block."""
     mine = [record for record in records if record.block == block.id]
-    modes = block.measures.speed.of if block.measures.speed else ()
     learning = learning_standing(block, mine) if block.measures.learning else None
-    return Standing(tuple(mode_standing(block, mine, mode) for mode in modes), learning)
+    return Standing(tuple(mode_standing(block, mine, mode) for mode in block.measures.timed_modes), learning)
 
 
 def mode_standing(block: Block, records: Sequence[Record], mode: str) -> ModeStanding:

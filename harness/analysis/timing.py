@@ -267,11 +267,7 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:
     """The samples of every block and mode that is timed."""
     theirs = by_block(records)
-    return [
-        Measured(block, theirs.get(block.id, ()), mode)
-        for block in blocks
-        for mode in (block.measures.speed.of if block.measures.speed else ())
-    ]
+    return [Measured(block, theirs.get(block.id, ()), mode) for block in blocks for mode in block.measures.timed_modes]
 
 
 def controls_of(measured: Sequence[Measured]) -> list[float]:

@@ -30,7 +30,7 @@ class Progress(Watcher):
         self.written: list[str] = []
         self.problems: set[str] = set()
         self.clock = Clock([estimated_seconds(block, catalog)[0] for block in plan.blocks])
-        names = [_head(b, mode) for b in plan.blocks for mode in (b.measures.speed.of if b.measures.speed else ())]
+        names = [_head(b, mode) for b in plan.blocks for mode in b.measures.timed_modes]
         self.width = max(map(len, names), default=0)
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from harness.analysis.verdicts import Answer
 from harness.api.lookup import PluginChoice
 from harness.api.progress import Progress
 from harness.api.result import has_failures
@@ -64,5 +65,5 @@ def measured(session: Session, options: ExecutionOptions) -> tuple[Report, int]:
         sys.exit(INTERRUPTED)
     if has_failures(report) or watcher.problems:
         return report, FAILED
-    failing = options.confirm and any(claim.answer == "fails" for claim in report.findings.claims)
+    failing = options.confirm and any(claim.answer == Answer.FAILS for claim in report.findings.claims)
     return report, CLAIM_FAILED if failing else 0

@@ -47,7 +47,7 @@ def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) 
 
 def show_block(block: Block, low: float, high: float) -> None:
     """Print what a block measures, and its trials. The times are in seconds."""
-    measures = ", ".join(block.measures.speed.of) if block.measures.speed else "no timing"
+    measures = ", ".join(block.measures.timed_modes) or "no timing"
     if block.measures.learning:
         measures += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"
     click.echo(f"\n{block.name} ({measures}; at least {low:.0f} s, budget {high:.0f} s)")

@@ -281,6 +281,21 @@ class Measures:
         return self.get("speed", Speed)
 
     @property
+    def timed_modes(self) -> tuple[str, ...]:
+        """The modes in which steps are timed; none where nothing is timed."""
+        return self.speed.of if self.speed else ()
+
+    @property
+    def quick(self) -> bool:
+        """Whether timing is a first look, with one process for each block."""
+        return bool(self.speed and self.speed.quick)
+
+    @property
+    def work_set_batches(self) -> int:
+        """The number of batches in the work set. Without timing, it is the default."""
+        return (self.speed or Speed()).batches
+
+    @property
     def learning(self) -> Learning | None:
         """The settings of training over seeds; None where nothing is trained."""
         return self.get("learning", Learning)

@@ -15,7 +15,9 @@ from harness.report.cells import WORDING
 ROOT = Path(harness.__file__).parent
 SPELLED = ROOT / "analysis" / "verdicts.py"
 FILES = sorted(
-    path for package in ("analysis", "report", "api", "tools/comparison") for path in (ROOT / package).rglob("*.py")
+    path
+    for package in ("analysis", "report", "api", "cli", "tools/comparison")
+    for path in (ROOT / package).rglob("*.py")
 )
 #: Words with other meanings too: the direction of a score, the outcome of a record, more operator calls.
 COMMON = {"", "same", "more", "less", "shown", "missing", "new", "extended", "diverged", "better", "worse"}

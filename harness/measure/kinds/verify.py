@@ -18,7 +18,6 @@ from harness.measure.runtime.failure import TrialFailed, reason_of
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Block, Trial
-from harness.records.settings import Speed
 
 #: The largest allowed error of a variant is FACTOR times the error of the float32 baseline, plus OFFSET.
 FACTOR, OFFSET = 4.0, 1e-6
@@ -151,7 +150,7 @@ class Verifier:
     def check_order(self, trial: Trial, built: BuiltTrial) -> None:
         """Raise BrokenPromise unless each example of the work set is in exactly one batch."""
         try:
-            examples = self.builder.work_set(trial, (self.block.measures.speed or Speed()).batches)
+            examples = self.builder.work_set(trial, self.block.measures.work_set_batches)
         except ValueError:
             return  # there are too few examples; timing will report that
         try:

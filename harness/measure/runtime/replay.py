@@ -19,7 +19,6 @@ from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip
 from harness.records.plan import THREADS, Block, Trial
-from harness.records.settings import Speed
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]
     if not len(data.train):
         raise ValueError("the training set is empty")
     size = min(trial.batch_size, len(data.train))
-    batches = min((block.measures.speed or Speed()).batches, len(data.train) // size)
+    batches = min(block.measures.work_set_batches, len(data.train) // size)
     examples = builder.work_set(replace(trial, batch_size=size), batches)
     positions = recipe.seam("order", consecutive_batches)(examples, trial.batch_size, Random(f"order {trial.seed}"))
     collate = recipe.seam("collate", data.collate)

@@ -15,7 +15,6 @@ from harness.measure.runtime.watchdog import Watchdog
 from harness.measure.token_ring import TokenRing
 from harness.records.plan import Block, Trial
 from harness.records.record import Role
-from harness.records.settings import Speed
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +58,7 @@ class Task:
     def member(self) -> BuiltMember:
         """The trial with its own weights and with the work set in its batches."""
         self.doing("choosing the work set")
-        examples = self.builder.work_set(self.trial, (self.block.measures.speed or Speed()).batches)
+        examples = self.builder.work_set(self.trial, self.block.measures.work_set_batches)
         return self._build(self.level, "variant", examples)
 
     def build_members(self, random: Random) -> list[BuiltMember]:

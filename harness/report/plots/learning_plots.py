@@ -37,7 +37,7 @@ def learning_plots(report: Report) -> Iterator[Plot]:
     for one in learned:
         yield Plot.of(Curves(one, title_of(one)), SECTION, "curves", one.block.name)
     for one in learned:
-        if one.block.measures.speed and "train" in one.block.measures.speed.of:
+        if "train" in one.block.measures.timed_modes:
             pareto = ParetoPlot.of(results, one, findings.of(one.block, "train"))
             if len(pareto.points) > 1:
                 yield Plot.of(pareto, SECTION, "pareto", one.block.name)

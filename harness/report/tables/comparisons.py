@@ -39,7 +39,7 @@ def metrics_shown(findings: Findings, block: Block) -> list[str]:
 def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
     """The baseline's row first, then each level with ratio, interval, numbers and verdict."""
     shown, by_level = metrics_shown(findings, block), findings.of(block, mode)
-    quick = bool(block.measures.speed and block.measures.speed.quick)
+    quick = block.measures.quick
     rows = []
     for trial in block.trials:
         numbers = [number_cell(findings, block, trial.level, mode, name) for name in shown]

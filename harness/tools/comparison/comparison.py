@@ -112,8 +112,7 @@ def compare_runs(
 
 def modes_of(block: Block) -> list[str]:
     """The modes in which a block is timed, and "learning" if it is trained."""
-    speed, learning = block.measures.speed, block.measures.learning
-    return [*(speed.of if speed else ()), *([LEARNING] if learning else [])]
+    return [*block.measures.timed_modes, *([LEARNING] if block.measures.learning else [])]
 
 
 def time_metrics(metrics: Sequence[str], a: RunData, b: RunData, pair: ContextPair, mode: str) -> list[str]:
