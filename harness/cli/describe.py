@@ -18,8 +18,8 @@ from harness.plugins.isolation import visible
 from harness.plugins.kinds import MeasureKind
 from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
 
-#: Kinds whose code has no parameters in a suite.
-WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command, MeasureKind)
+#: Kinds that have no parameters in a suite.
+WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
 #: What each value of `changes` promises.
 PROMISES = {
     "rounding": "the same computation",
@@ -67,7 +67,6 @@ def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
 def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
     """A part as plain values: its description, parameters, requirements, source and an example."""
     from harness.plan.examples import Example, example_of
-    from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
 
     part = entry.part
     code = catalog.code(entry)
@@ -76,9 +75,6 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         code = getattr(code, "callback", None) or code
         example = Example("command", f"harness {part.name} --help")
     doc = (inspect.getdoc(code) or "").replace("\b\n", "")  # click's mark for a paragraph that is not wrapped
-    parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, entry.owner)
-    if isinstance(part, Dataset):
-        parameters[BATCH_SIZE.name] = BATCH_SIZE
     return {
         "kind": part.kind,
         "name": part.name,
@@ -96,22 +92,31 @@ def describe_entry(catalog: Catalog, entry: Entry) -> dict[str, Any]:
         "offers": sorted(part.offers),
         "needed_by": {word: parts_with(catalog, "needs", word) for word in sorted(part.offers)},
         "doc": doc,
-        "parameters": settings_of(catalog, part)
-        if isinstance(part, MeasureKind)
-        else [
-            {
-                "name": parameter.name,
-                "type": parameter.type_name,
-                "choices": parameter.choices,
-                "required": parameter.default is REQUIRED,
-                "default": None if parameter.default is REQUIRED else parameter.default,
-                "meaning": parameter.meaning(doc),
-            }
-            for parameter in parameters.values()
-        ],
+        "parameters": settings_of(catalog, part) if isinstance(part, MeasureKind) else parameters_in(entry, code, doc),
         "code": location_of(code),
         "example": {**vars(example), "plans": example.plans} if example else None,
     }
+
+
+def parameters_in(entry: Entry, code: Callable[..., Any], doc: str) -> list[dict[str, Any]]:
+    """The parameters of a part's code that a suite may set. A dataset also has its batch size."""
+    from harness.plugins.signature import BATCH_SIZE, REQUIRED, parameters_of
+
+    part = entry.part
+    parameters = {} if isinstance(part, WITHOUT_PARAMETERS) else parameters_of(code, part.given, entry.owner)
+    if isinstance(part, Dataset):
+        parameters[BATCH_SIZE.name] = BATCH_SIZE
+    return [
+        {
+            "name": parameter.name,
+            "type": parameter.type_name,
+            "choices": parameter.choices,
+            "required": parameter.default is REQUIRED,
+            "default": None if parameter.default is REQUIRED else parameter.default,
+            "meaning": parameter.meaning(doc),
+        }
+        for parameter in parameters.values()
+    ]
 
 
 def settings_of(catalog: Catalog, kind: MeasureKind) -> list[dict[str, Any]]:
@@ -120,7 +125,7 @@ def settings_of(catalog: Catalog, kind: MeasureKind) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": type_in_words(field),
+            "type": values_in_words(field),
             "choices": field.get("enum"),
             "required": name in schema.get("required", ()),
             "default": field.get("default"),
@@ -130,12 +135,12 @@ def settings_of(catalog: Catalog, kind: MeasureKind) -> list[dict[str, Any]]:
     ]
 
 
-def type_in_words(schema: Mapping[str, Any]) -> str:
+def values_in_words(schema: Mapping[str, Any]) -> str:
     """The values that a JSON Schema allows, in a few words."""
     if "$comment" in schema:
         return str(schema["$comment"])
     if "anyOf" in schema:
-        return " or ".join(type_in_words(each) for each in schema["anyOf"] if each.get("type") != "null")
+        return " or ".join(values_in_words(each) for each in schema["anyOf"] if each.get("type") != "null")
     return " or ".join(map(str, schema.get("enum", [schema.get("type", "any value")])))
 
 
