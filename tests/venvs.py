@@ -1,5 +1,5 @@
-"""A new virtual environment that shares the installed packages, since installing torch takes minutes. It sees what is
-installed here; what is installed into it stays in it."""
+"""A new virtual environment that shares the installed packages, since installing torch takes minutes. A package that is
+installed into it is not visible outside."""
 
 from __future__ import annotations
 

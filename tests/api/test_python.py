@@ -139,7 +139,7 @@ def test_axis_may_have_the_name_of_a_column(catalog, planned, tmp_path):
     assert {row["metric"] for row in table.rows} == {"step_time"}
 
 
-@pytest.mark.skipif(not find_spec("pandas"), reason="pandas is not installed; torch-tb-profiler brings it")
+@pytest.mark.skipif(not find_spec("pandas"), reason="pandas is not installed")
 def test_data_frames_of_pandas(result):
     import pandas
 

@@ -47,7 +47,7 @@ def test_errors_are_one_message_and_exit_code_2(here, arguments, message):
     assert not (here / "results").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root ignores the permissions of files")
 def test_unreadable_and_unwritable_files_are_errors(here):
     (here / "toy.yaml").chmod(0)
     assert "cannot be read: Permission denied." in harness("run", "toy.yaml", cwd=here).stderr

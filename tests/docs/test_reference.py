@@ -31,7 +31,9 @@ OURS = ("rnn-harness", "rnn-harness-plugins")
 
 
 #: A source distribution contains neither the runs nor the project of the plugins.
-needs_runs = pytest.mark.skipif(not (ROOT / "results" / "reference").exists(), reason="the reference runs are not here")
+needs_runs = pytest.mark.skipif(
+    not (ROOT / "results" / "reference").exists(), reason="a source distribution has no reference runs"
+)
 
 
 def section_of(page: str, heading: str) -> str:

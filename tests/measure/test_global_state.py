@@ -40,7 +40,9 @@ def test_a_setting_is_restored(name):
     assert SETTINGS[name].read() == state.before[name]
 
 
-@pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="this torch has one name for it")
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="this torch has no attribute fp32_precision"
+)
 def test_a_setting_with_two_names_is_restored():
     state = GlobalState()
     torch.backends.cuda.matmul.fp32_precision = "tf32"
