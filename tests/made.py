@@ -26,13 +26,15 @@ def block(*levels: str, speed: Speed | None = None, changes: str = "rounding") -
 
 
 def record(block: Block, level: str, number: int, wall, cpu=None, *, role="variant", batch=None, **data) -> Record:
-    """A speed record of times in nanoseconds."""
+    """A speed record of times in nanoseconds. Samples with less CPU time than wall time were preempted, unless
+    `switches` says otherwise."""
     n = len(wall)
     samples = {
         "repeats": 1, "wall": [int(x) for x in wall], "cpu": [int(x) for x in (wall if cpu is None else cpu)],
         "batch": list(batch) if batch is not None else [0] * n, "round": list(range(n)), "position": [0] * n,
-        "switches": [0] * n, "phases": {}, "counts": {}, "seconds": 1.0, **data,
+        "phases": {}, "counts": {}, "seconds": 1.0, **data,
     }  # fmt: skip
+    samples.setdefault("switches", [int(c < w) for w, c in zip(samples["wall"], samples["cpu"], strict=True)])
     return Record(block.id, level, level, "speed.train", role, number, 2, "ok", "", samples)
 
 

@@ -10,7 +10,6 @@ from harness.analysis import stats
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
 from harness.analysis.grouping import FEWEST, groups_along
 from harness.analysis.growth import Growth, growth_metric
-from harness.analysis.timing import alpha_of
 from harness.analysis.verdicts import EXCLUDED, Answer
 from harness.records.plan import LEARNING, Claim, Plan
 
@@ -36,7 +35,7 @@ def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: b
     """Answer the suite's claims. Holm's step-down gives the significance level of each. Claims about exact amounts
     involve no chance, so they are not part of the family."""
     cases = [_Case(claim, plan, findings, floor, null_biased) for claim in plan.claims]
-    alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
+    alpha = 0.05
     family = [stats.smallest_alpha(case.decided) for case in cases if not is_exact(case.claim)]
     levels = iter(stats.holm_levels(family, alpha))
     return [case.result(alpha if is_exact(case.claim) else next(levels)) for case in cases]

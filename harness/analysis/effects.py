@@ -35,13 +35,13 @@ class Effect(Finding):
 class Judge:
     """How the effects of one block, mode and metric are judged.
 
-    `decide` gives verdict and reason of one estimate. A difference counts only where its adjusted p value is at most
-    1 - `confidence`; effects smaller than `floor` (in the estimate's units) are not called different. `excluded` gives
-    the verdict and reason for levels whose effects are not judged. `flags` of levels pass on to their effects."""
+    `decide` gives verdict and reason of one estimate. Effects smaller than `floor` (in the estimate's units) are not
+    called different. ``share(k)`` is the share of the error rate that an interval from k replicates may use. `excluded`
+    gives the verdict and reason for levels whose effects are not judged. `flags` of levels pass on to their effects."""
 
     decide: Callable[[Estimate], tuple[Verdict, str]]
     floor: float = 0.0
-    confidence: float = 0.95
+    share: Callable[[int], float] = lambda k: 1.0
     excluded: Mapping[str, tuple[Verdict, str]] = field(default_factory=dict)
     flags: Mapping[str, Sequence[Flag]] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ def effects_of(
     for contrast in designs.contrasts(design, factors):
         effect = Effect(
             block=block, level=designs.name_of(contrast.factors), mode=mode, metric=metric, scale=scale,
-            kind=contrast.kind, confidence=judge.confidence,
+            kind=contrast.kind,
         )  # fmt: skip
         if missing := [names[on] for on, _ in contrast.weights if on not in levels]:
             reasons = dict.fromkeys(judge.excluded[name][1] for name in missing if name in judge.excluded)
@@ -72,7 +72,7 @@ def effects_of(
 def _judged(effect: Effect, weights: Mapping[str, float], values: Mapping[str, Array], judge: Judge) -> Effect:
     """The effect with the estimate of the weighted sum of its levels, and the verdict on it."""
     each = sum((weight * values[level] for level, weight in weights.items()), np.zeros(1)).tolist()
-    estimate = stats.estimate(each)
+    estimate = stats.estimate(each, judge.share(len(each)))
     verdict, reason = judge.decide(estimate)
     for level in weights:
         if level in judge.excluded and verdict != Verdict.INVALID:

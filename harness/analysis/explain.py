@@ -14,12 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analysis import stats
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.analysis.samples import wall_time
-from harness.analysis.timing import Measured, alpha_of
+from harness.analysis.timing import Measured
 
 
 @dataclass(frozen=True)
@@ -126,9 +125,10 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
         total = sum(times.values())
         shares.append(divided(one, {phase: time * whole / total for phase, time in times.items()}, cost))
     rows = aligned(shares[0], shares[1], a, b)
+    levels = [one.level for one in (a, b) if one.level != measured.block.baseline.level]
     return Explanation(
-        block=measured.block, level=b.level, mode=measured.mode, metric="step_time", estimate=stats.estimate(values),
-        confidence=1 - alpha_of(measured.settings), a=a, b=b, seconds=seconds, cost=cost,
+        block=measured.block, level=b.level, mode=measured.mode, metric="step_time",
+        estimate=measured.estimate(values, *map(measured.ratios, levels)), a=a, b=b, seconds=seconds, cost=cost,
         rows=tuple(sorted(rows, key=lambda row: -abs(row.difference))),
     )  # fmt: skip
 

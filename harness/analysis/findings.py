@@ -24,7 +24,6 @@ from harness.analysis.samples import metric_views
 from harness.analysis.timing import (
     Comparison,
     Measured,
-    alpha_of,
     biased_twice,
     controls_of,
     decide,
@@ -114,7 +113,7 @@ class Findings:
             judge = Judge(
                 decide_here,
                 floor=self.floor,
-                confidence=1 - alpha_of(one.settings),
+                share=one.settings.share,
                 excluded={**skipped, **{c.level: (c.verdict, c.reason) for c in those if c.verdict in EXCLUDED}},
                 flags={c.level: c.flags for c in those},
             )
@@ -203,7 +202,7 @@ class Findings:
         """The smallest relative differences of step time that the run would detect in 80 % of cases, in its typical and
         in its noisiest comparison. None where nothing was compared."""
         sizes = [
-            math.expm1(stats.smallest_visible(c.estimate.half_width(), self.floor, c.estimate.k))
+            math.expm1(stats.smallest_visible(c.estimate, self.floor))
             for c in self.comparisons
             if c.metric == "step_time" and c.estimate is not None and math.isfinite(c.estimate.half_width())
         ]

@@ -40,7 +40,7 @@ class RateDifference(Estimate):
         """From paired outcomes; index i of both is the same seed."""
         mean, low, high = seed_stats.failure_difference(baseline, variant)
         error = (high - low) / 2 / NormalDist().inv_cdf(0.975)
-        return cls(mean, error, math.inf, len(baseline), tuple(baseline), tuple(variant))
+        return cls(mean, error, math.inf, len(baseline), baseline=tuple(baseline), variant=tuple(variant))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """The interval of the difference."""
@@ -278,7 +278,7 @@ def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
         if late:
             reason = f"{late} run{'s' * (late > 1)} did not reach the target"
             found.append(replace(joined, estimate=None, verdict=Verdict.UNDECIDED, reason=reason))
-        elif steps.estimate is not None and step_time is not None and step_time.k >= stats.MIN_REPLICATES:
+        elif steps.estimate is not None and step_time is not None and step_time.k >= times.settings.looks[0]:
             estimate = product(steps.estimate, step_time)
             verdict, reason = seed_stats.decide_seeds(estimate, None, score.better)
             found.append(replace(joined, estimate=estimate, verdict=verdict, reason=reason))
@@ -290,7 +290,7 @@ def product(one: Estimate, other: Estimate) -> Estimate:
     variance = one.error**2 + other.error**2
     parts = [(e.error**4, e.df) for e in (one, other) if e.df > 0]
     df = variance**2 / sum(part / df for part, df in parts) if variance else min(one.df, other.df)
-    return Estimate(one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k))
+    return Estimate(one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k), min(one.share, other.share))
 
 
 def dominated_among(one: Learned, times: Measured) -> dict[str, str]:

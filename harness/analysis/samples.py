@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,8 @@ from harness.plugins.manager import CORE
 from harness.plugins.parts import Metric
 
 Clock = Literal["wall", "cpu"]
+#: With fewer samples that were not preempted, their share of CPU time is not used.
+FEWEST_UNDISTURBED = 5
 #: A function from stored samples to the numbers of a metric; None where they lack its input.
 View = Callable[[Any], Any]
 
@@ -29,6 +31,10 @@ class Samples:
     `batch` is the batch of the trial's work set that a sample was taken on, `round` its visit. `phases` are wall times
     that sum to the step. `counts` are named amounts of each batch of the work set, shape (batches,). `clock` is the
     deciding one, which `seconds` uses. The arrays are read-only: to sort or scale one, copy it.
+
+    `cpu` is the CPU time of the measuring thread, and `process` that of the whole process. `switches` says how often
+    the thread was preempted during each sample. Recordings and older runs lack the last two: they are None. `before` is
+    the number of steps that the trial took before its first sample, and `repeats` the number of steps of a sample.
     """
 
     wall: Array
@@ -38,6 +44,10 @@ class Samples:
     phases: Mapping[str, Array]
     counts: Mapping[str, Array]
     clock: Clock = "wall"
+    process: Array | None = None
+    switches: NDArray[np.int64] | None = None
+    before: int = 0
+    repeats: int = 1
 
     @classmethod
     def from_record(cls, data: Mapping[str, Any], clock: Clock = "wall") -> Samples:
@@ -53,22 +63,43 @@ class Samples:
             phases=phases,
             counts=counts,
             clock=clock,
+            process=_fixed(np.array(data["process"]) * per_step) if "process" in data else None,
+            switches=_fixed(np.array(data["switches"])) if "switches" in data else None,
+            before=data.get("steps_before", 0),
+            repeats=data["repeats"],
         )
 
     @property
     def seconds(self) -> Array:
-        """Seconds per step on the deciding clock, shape (n,)."""
-        return self.wall if self.clock == "wall" else self.cpu
+        """Seconds per step on the deciding clock, shape (n,). CPU time is that of the process where it is known, so
+        that work in other threads counts."""
+        if self.clock == "wall":
+            return self.wall
+        return self.cpu if self.process is None else self.process
 
     @property
     def pass_seconds(self) -> float:
         """Seconds of one pass over the work set: the sum of the trimmed means of its batches."""
         return float(per_batch(self.seconds, self.batch).sum())
 
-    @property
+    @cached_property
     def cpu_share(self) -> float:
-        """CPU time over wall time; below about 0.9 another program used this core."""
+        """CPU time of the measuring thread over wall time."""
         return float(self.cpu.sum() / self.wall.sum())
+
+    @cached_property
+    def process_share(self) -> float:
+        """CPU time of the process over wall time; that of the thread where the process's is not known."""
+        return self.cpu_share if self.process is None else float(self.process.sum() / self.wall.sum())
+
+    @cached_property
+    def undisturbed_share(self) -> float | None:
+        """CPU time of the process over wall time in the samples in which the thread was not preempted. What is missing
+        there, the step spent waiting. None where there are too few such samples."""
+        if self.switches is None or (self.switches == 0).sum() < FEWEST_UNDISTURBED:
+            return None
+        alone, cpu = self.switches == 0, self.cpu if self.process is None else self.process
+        return float(cpu[alone].sum() / self.wall[alone].sum())
 
     def totals(self) -> dict[str, float]:
         """Each counted amount, summed over the work set."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis import stats
 from harness.analysis.learning import Learned, LearningComparison
-from harness.analysis.timing import Comparison, Measured, alpha_of, decide, floor_of, looks_of
-from harness.analysis.verdicts import Verdict
+from harness.analysis.samples import step_time
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import Comparison, Measured, decide, floor_of, looks_of
+from harness.analysis.verdicts import DECIDED, Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
+from harness.records.settings import Speed
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def mode_standing(block: Block, records: Sequence[Record], mode: str) -> ModeSta
         verdict = decide(judged, measured.settings, floor, looks[0])[0] if judged else Verdict.NONE
         one = Comparison(
             block=block, level=trial.level, mode=mode, metric="step_time", estimate=estimate, verdict=verdict,
-            reason=f"{broken.outcome}: {broken.reason}" if broken else "", confidence=1 - alpha_of(measured.settings),
+            reason=f"{broken.outcome}: {broken.reason}" if broken else "",
         )  # fmt: skip
         levels.append(one)
     goal = 1 if measured.settings.quick else next((look for look in looks if look >= k), k)
@@ -87,18 +91,51 @@ def learning_standing(block: Block, records: Sequence[Record]) -> LearningStandi
     return LearningStanding(runs, runs + missing, metric, compared)
 
 
-def another_process(block: Block, records: Sequence[Record], mode: str) -> bool:
-    """Whether another process is due: the intervals are too wide, or a verdict is missing, and there is time left."""
-    measured = Measured(block, records, mode)
-    settings, k, looks = measured.settings, len(measured.processes), looks_of(block)
-    if not k or settings.quick:
-        return not k
-    estimates = [e for level, e in measured.estimates().items() if level not in measured.broken and e.k > 1]
-    if settings.until_decided:
-        # Verdicts use the stricter level POCOCK, since each look may stop the run. The floor also depends on the
-        # controls of other blocks, so a report can still say undecided.
-        verdicts = {decide(e, settings, stats.FLOOR, looks[0])[0] for e in estimates}
-        enough = verdicts.isdisjoint((Verdict.UNDECIDED, Verdict.INVALID))
-    else:
-        enough = stats.is_precise([e.half_width() for e in estimates], k, settings.half_width, looks[-1])
-    return stats.needs_another(enough, k, measured.seconds, settings.budget, looks)
+def due_levels(block: Block, records: Sequence[Record], mode: str) -> list[str]:
+    """The levels, with the baseline, that another process is to measure; empty if none is needed.
+
+    At each look, a level is measured further if it is not settled and the next look is within reach of the budget. The
+    budget does not limit the first five processes, since fewer do not show that two levels are equivalent.
+    Between looks, those of the last process are measured further. The levels of an ablation design stay together, since
+    effects are contrasts of all of them."""
+    measured, looks = Measured(block, records, mode), looks_of(block)
+    settings, k = measured.settings, len(measured.processes)
+    baseline = block.baseline.level
+    if len(block.trials) == 1:  # the baseline against itself
+        return [baseline] if k < (1 if settings.quick else stats.MIN_REPLICATES) else []
+    if not k:
+        return [trial.level for trial in block.trials]
+    if settings.quick or k >= looks[-1]:
+        return []
+    last = {level for level, role in measured.processes[-1] if role == "variant"} - measured.broken.keys()
+    going = [trial.level for trial in block.trials[1:] if trial.level in last]
+    if k not in looks:
+        return [baseline, *going] if going else []
+    floor = floor_of(measured.log_ratios(baseline, "control"))
+    compared = [measured.compare(block.trial(level), "step_time", step_time, floor, False) for level in going]
+    unsettled = [one.level for one in compared if not is_settled(one, settings, looks, floor)]
+    if unsettled and any(trial.on for trial in block.trials):
+        unsettled = going
+    seconds = measured.last_seconds * (len(unsettled) + 2) / (len(going) + 2)
+    following = looks[looks.index(k) + 1]
+    in_reach = following <= stats.MIN_REPLICATES or measured.seconds + seconds * (following - k) <= settings.budget
+    return [baseline, *unsettled] if unsettled and in_reach else []
+
+
+def is_settled(one: Comparison, settings: Speed, looks: Sequence[int], floor: float) -> bool:
+    """Whether more processes are of no use for a comparison: its verdict is decided, its interval is narrow enough, or
+    neither would come with as many processes as there may be, if ratio and variance stay as they are."""
+    estimate, until_decided = one.estimate, settings.until == "decided"
+    if estimate is None or (until_decided and one.verdict in DECIDED):
+        return True
+    enough = not until_decided or estimate.k >= stats.MIN_REPLICATES
+    if estimate.half_width() <= settings.half_width and enough:
+        return True
+    last = looks[-1]
+    at_last = Estimate(
+        estimate.mean, estimate.error * math.sqrt(estimate.k / last), estimate.df + last - estimate.k, last,
+        settings.share(last),
+    )  # fmt: skip
+    if at_last.half_width() <= settings.half_width:
+        return False
+    return not until_decided or decide(at_last, settings, floor)[0] not in DECIDED

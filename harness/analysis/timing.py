@@ -6,38 +6,45 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from harness.analysis import stats
+from harness.analysis import stats, tails
+from harness.analysis.clocks import ClockChoice, Process
 from harness.analysis.finding import Finding, failure_in_words
-from harness.analysis.samples import Clock, Samples, View
+from harness.analysis.samples import Clock, Samples, View, step_time
 from harness.analysis.stats import Array, Estimate
-from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, DECIDED, Flag, Verdict, conclude
+from harness.analysis.tails import ProcessRatios
+from harness.analysis.verdicts import (
+    CHANGE_FLAGS,
+    CLOSE,
+    DECIDED,
+    FORBID_EQUIVALENCE,
+    Flag,
+    Verdict,
+    conclude,
+)
 from harness.plugins.parts import Metric
 from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record, by_block, replicates
 from harness.records.settings import Speed
 
-#: The samples of one process by (level, role).
-Process = Mapping[tuple[str, str], Samples]
-
 #: Why a trial is not ranked.
 ANOTHER_ANSWER = "it computes a different answer on purpose"
-#: Below this share of CPU time in wall time, another program used the measuring core.
-CPU_SHARE = 0.90
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Finding):
     """A level against the baseline: the ratio of times for the same examples.
 
-    `values` are the log ratios, one per process. `needs` is how many processes a verdict would take, and `seconds` how
-    long all of these take. `adjusted` is the p value of a difference beyond the floor, corrected for all comparisons by
-    this metric (Benjamini-Hochberg)."""
+    `values` are the log ratios, one per process: of a typical step, or of the mean over all steps where the verdict has
+    the flag `mean-decides`. `needs` is how many processes a verdict would take, and `seconds` how long all of these
+    take. `adjusted` is the p value of a difference beyond the floor, corrected for all comparisons by this metric
+    (Benjamini-Hochberg). `period`: every so many steps, a step takes longer. `steps` is how many steps one process
+    took of the level."""
 
     values: tuple[float, ...] = ()
     clock: Clock = "wall"
@@ -46,6 +53,8 @@ class Comparison(Finding):
     ratio_of_fast: float | None = None
     needs: int | None = None
     seconds: float | None = None
+    period: int | None = None
+    steps: int = 0
 
 
 class Measured:
@@ -55,9 +64,11 @@ class Measured:
         self.block, self.mode = block, mode
         self.settings = block.measures.speed or Speed()
         self.processes: list[Process] = []
+        self._known: dict[Any, ProcessRatios | None] = {}
         #: In how many processes each (level, flag of the record) occurs.
         self.flagged: Counter[tuple[str, str]] = Counter()
-        self.seconds = 0.0
+        #: What all processes took, and what the last of them took.
+        self.seconds = self.last_seconds = 0.0
         #: The first record by which each level failed.
         self.broken: dict[str, Record] = {}
         mine = [record for record in records if record.block == block.id]
@@ -66,7 +77,8 @@ class Measured:
                 self.broken.setdefault(record.level, record)
         for group in replicates(mine, block.id, f"speed.{mode}").values():
             good = [record for record in group if record.outcome == "ok"]
-            self.seconds += sum(record.data.get("seconds", 0.0) for record in good)
+            self.last_seconds = sum(record.data.get("seconds", 0.0) for record in good)
+            self.seconds += self.last_seconds
             for record in good:
                 self.flagged.update((record.level, flag) for flag in record.data.get("flags", ()))
             samples: Process = {(r.level, str(r.role)): Samples.from_record(r.data) for r in good}
@@ -78,21 +90,24 @@ class Measured:
     def of_processes(cls, block: Block, mode: str, processes: Sequence[Process]) -> Measured:
         """The same from samples that do not come from records."""
         measured = cls(block, [], mode)
-        measured.processes = list(processes)
-        measured.choose_clock()
+        measured.extend(processes)
         return measured
+
+    def extend(self, processes: Iterable[Process]) -> None:
+        """Add processes."""
+        self.processes += processes
+        self.choose_clock()
 
     def choose_clock(self) -> None:
         """Wall time decides, unless the core was shared; then CPU time decides."""
-        members = {member for process in self.processes for member in process}
-        shares = [np.median([p[member].cpu_share for p in self.processes if member in p]) for member in members]
-        #: CPU over wall time: the minimum over members of the median over processes.
-        self.cpu_share = float(min(shares, default=1.0))
-        # During a GPU's step the host only queues work and waits, so its CPU time says nothing.
-        shared = self.cpu_share < CPU_SHARE and all(trial.device == "cpu" for trial in self.block.trials)
-        #: CPU time is read from one thread, so with several threads it cannot replace wall time.
-        self.contended = shared and self.block.threads > 1
-        self.clock: Clock = "cpu" if shared and not self.contended else "wall"
+        self.choice = ClockChoice(self.block, self.processes)
+        self.contended, self.cpu_share = self.choice.contended, self.choice.cpu_share
+        #: The clock of the block. A level that does not spend its time as the baseline does has its own.
+        self.clock: Clock = self.choice.clock
+
+    def clock_of(self, level: str, role: str = "variant") -> Clock:
+        """The clock by which a level is compared with the baseline."""
+        return "wall" if self.clock == "cpu" and self.choice.differs(level, role) else self.clock
 
     def mostly(self, flag: str, level: str, processes: int) -> bool:
         """Whether the records of a level or its baseline have a flag in more than half of the processes."""
@@ -101,42 +116,65 @@ class Measured:
 
     def pairs(self, level: str, role: str) -> list[tuple[Samples, Samples]]:
         """The samples of the baseline and of a level in every process that measured both, on the deciding clock."""
-        return [pair for process in self.processes if (pair := self._pair(process, level, role))]
+        groups = (self._group(process, level, role) for process in self.processes)
+        return [(group[0], group[-1]) for group in groups if group]
 
-    def _pair(self, process: Process, level: str, role: str) -> tuple[Samples, Samples] | None:
+    def _group(self, process: Process, level: str, role: str) -> list[Samples]:
+        """The samples of the baseline, of its control where that counts as a second baseline, and of a level; empty if
+        the process did not measure the level."""
         if (level, role) not in process:
+            return []
+        baseline, clock = self.block.baseline.level, self.clock_of(level, role)
+        second = self.settings.method > 1 and role == "variant" and level != baseline
+        members = [(baseline, "variant"), *([(baseline, "control")] if second else []), (level, role)]
+        found = [process[member] for member in members if member in process]
+        return [samples if samples.clock == clock else replace(samples, clock=clock) for samples in found]
+
+    def ratios(self, level: str, role: str = "variant", view: View = step_time) -> list[ProcessRatios]:
+        """What each process that measured a level shows of it against the baseline."""
+        found = [self._ratios(process, level, role, view) for process in self.processes]
+        return [ratios for ratios in found if ratios is not None]
+
+    def _ratios(self, process: Process, level: str, role: str, view: View) -> ProcessRatios | None:
+        key = (id(process), level, role, view, self.clock_of(level, role))
+        if key not in self._known:
+            self._known[key] = self._new_ratios(process, level, role, view)
+        return self._known[key]
+
+    def _new_ratios(self, process: Process, level: str, role: str, view: View) -> ProcessRatios | None:
+        group = self._group(process, level, role)
+        times = [view(samples) for samples in group]
+        if not group or any(array is None for array in times):
             return None
-        both = process[self.block.baseline.level, "variant"], process[level, role]
-        if self.clock == both[0].clock == both[1].clock:
-            return both
-        return replace(both[0], clock=self.clock), replace(both[1], clock=self.clock)
+        last = group[-1]
+        first = last.before + 1 if last.before and last.repeats == 1 else 0
+        return ProcessRatios.of(times[:-1], times[-1], last.batch, first)
 
-    def log_ratios(self, level: str, role: str, view: View | None = None) -> list[float]:
-        """One log ratio to the baseline per process, of the step time or of what `view` reads."""
-        found = [self._log_ratio(process, level, role, view) for process in self.processes]
-        return [value for value in found if value is not None]
+    def log_ratios(self, level: str, role: str, view: View = step_time) -> list[float]:
+        """One log ratio to the baseline per process, of a typical step."""
+        return [ratios.typical for ratios in self.ratios(level, role, view)]
 
-    def _log_ratio(self, process: Process, level: str, role: str, view: View | None) -> float | None:
-        pair = self._pair(process, level, role)
-        seconds = [samples.seconds if view is None else view(samples) for samples in pair or ()]
-        if pair and all(array is not None and len(array) and array.min() > 0 for array in seconds):
-            return stats.log_ratio(seconds[0], seconds[1], pair[1].batch)
-        return None
-
-    def aligned(self, levels: Sequence[str], view: View | None = None) -> dict[str, Array]:
+    def aligned(self, levels: Sequence[str], view: View = step_time) -> dict[str, Array]:
         """The log ratios of each level to the baseline (0 for the baseline itself), shape (processes,): those of the
         processes that measured all of the levels, in the same order."""
-        rows = [[self._log_ratio(process, level, "variant", view) for level in levels] for process in self.processes]
-        complete = [row for row in rows if None not in row]
+        rows = [[self._ratios(process, level, "variant", view) for level in levels] for process in self.processes]
+        complete = [[one.typical for one in row if one] for row in rows if None not in row]
         table = np.array(complete, dtype=float).reshape(len(complete), len(levels))
         return {level: table[:, index] for index, level in enumerate(levels)}
 
+    def estimate(self, values: Sequence[float], *ratios: Sequence[ProcessRatios]) -> Estimate:
+        """The estimate of values of processes. They are the ratios of a level, or the difference of those of two."""
+        share = self.settings.share(len(values))
+        if not self.settings.pooled:
+            return stats.estimate(values, share)
+        within = sum(float(np.mean([one.error**2 for one in group])) for group in ratios)
+        return stats.pooled_estimate(values, within, share)
+
     def estimates(self) -> dict[str, Estimate]:
-        """The estimate of each variant's step time against the baseline, where a process measured it."""
+        """The estimate of each variant's typical step time against the baseline, where a process measured it."""
+        found = {trial.level: self.ratios(trial.level) for trial in self.block.trials[1:]}
         return {
-            trial.level: stats.estimate(values)
-            for trial in self.block.trials[1:]
-            if (values := self.log_ratios(trial.level, "variant"))
+            level: self.estimate([one.typical for one in ratios], ratios) for level, ratios in found.items() if ratios
         }
 
     def number(self, level: str, metric: Metric, view: View) -> float | None:
@@ -146,44 +184,64 @@ class Measured:
         members = [samples for _, samples in self.pairs(level, "variant")]
         return _median(view(samples.totals() if metric.per == "counts" else samples) for samples in members)
 
-    def typical(self, level: str, view: View | None = None) -> float | None:
-        """The step time of a level, or what `view` reads: the median over processes of the mean over batches."""
-        read = [
-            (samples.seconds if view is None else view(samples), samples.batch)
-            for _, samples in self.pairs(level, "variant")
-        ]
-        return _median(stats.per_batch(value, batch).mean() for value, batch in read if value is not None)
+    def typical(self, level: str, view: View = step_time) -> float | None:
+        """The step time of a level, or what `view` reads: the median over processes of the mean over batches. It is the
+        time of a typical step, or of the mean over all steps where that decides."""
+        of = stats.means if self.by_mean(self.ratios(level, view=view)) else stats.trimmed_means
+        read = [(view(samples), samples.batch) for _, samples in self.pairs(level, "variant")]
+        return _median(stats.each_batch(value, batch, of).mean() for value, batch in read if value is not None)
+
+    def by_mean(self, ratios: Sequence[ProcessRatios]) -> bool:
+        """Whether the mean over all steps decides about a level, and not a typical step."""
+        return self.settings.method > 1 and not self.settings.quick and tails.mean_decides(ratios)
 
     def compare(self, trial: Trial, metric: str, view: View, floor: float, null_biased: bool) -> Comparison:
         """A trial against the baseline by a metric of samples, with its verdict."""
-        values = self.log_ratios(trial.level, "variant", view)
+        ratios = self.ratios(trial.level, view=view)
         comparison = Comparison(
             block=self.block, level=trial.level, mode=self.mode, metric=metric, reason="not measured",
-            confidence=1 - alpha_of(self.settings), values=tuple(values), clock=self.clock, cpu_share=self.cpu_share,
+            clock=self.clock_of(trial.level), cpu_share=self.cpu_share,
         )  # fmt: skip
-        if values:
-            quick = self.settings.quick
-            estimate = self.quick_estimate(trial.level, view, values[0]) if quick else stats.estimate(values)
-            verdict, reason = decide(estimate, self.settings, floor, looks_of(self.block)[0])
-            needs = None
-            if verdict == Verdict.UNDECIDED:
-                target = min(self.settings.half_width, self.settings.margin / 2)
-                needs = stats.processes_needed(estimate.k, estimate.half_width(), target)
-            means, fast = self.other_ratios(trial.level, view)
-            comparison = replace(
-                comparison, estimate=estimate, verdict=verdict, reason=reason, ratio_of_means=means, ratio_of_fast=fast,
-                needs=needs, seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
-            )  # fmt: skip
+        if ratios:
+            comparison = self._estimated(comparison, ratios, view, floor)
+        flags = self._flags(comparison, ratios, trial, null_biased)
+        forbidden = next((flag for flag in flags if flag in FORBID_EQUIVALENCE), None)
+        if comparison.verdict == Verdict.EQUIVALENT and forbidden:
+            comparison = replace(comparison, verdict=Verdict.UNDECIDED, reason=f"{forbidden}: {forbidden.meaning}")
         verdict, reason = self._final_verdict(comparison, trial, null_biased)
-        flags = self._flags(comparison, trial, null_biased) if verdict != Verdict.INVALID else ()
-        return replace(comparison, verdict=verdict, reason=reason, flags=flags)
+        return replace(comparison, verdict=verdict, reason=reason, flags=flags if verdict != Verdict.INVALID else ())
 
-    def quick_estimate(self, level: str, view: View, value: float) -> Estimate:
+    def _estimated(
+        self, comparison: Comparison, ratios: Sequence[ProcessRatios], view: View, floor: float
+    ) -> Comparison:
+        """The comparison with its estimate and the verdict that the interval alone gives."""
+        settings = self.settings
+        by_mean = self.by_mean(ratios)
+        values = [one.mean if by_mean else one.typical for one in ratios]
+        if settings.quick:
+            estimate = self.quick_estimate(ratios[0], view)
+        elif by_mean:  # the expected variance is one of typical steps
+            estimate = stats.estimate(values, settings.share(len(values)))
+        else:
+            estimate = self.estimate(values, ratios)
+        verdict, reason = decide(estimate, settings, floor, looks_of(self.block)[0])
+        needs = None
+        if verdict == Verdict.UNDECIDED:
+            target = min(settings.half_width, settings.margin / 2)
+            needs = stats.processes_needed(estimate.k, estimate.half_width(), target)
+        means, fast = self.other_ratios(comparison.level, view)
+        return replace(
+            comparison, estimate=estimate, verdict=verdict, reason=reason, values=tuple(values), ratio_of_means=means,
+            ratio_of_fast=fast, needs=needs, flags=(Flag.MEAN_DECIDES,) if by_mean else (),
+            period=tails.find_period(ratios) if by_mean else None,
+            steps=min(len(one.series) for one in ratios),
+            seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
+        )  # fmt: skip
+
+    def quick_estimate(self, ratios: ProcessRatios, view: View) -> Estimate:
         """The estimate of one process, widened by what one process cannot know."""
-        baseline, variant = self.pairs(level, "variant")[0]
-        error = stats.log_ratio_error(view(baseline), view(variant), variant.batch)
         control = self.log_ratios(self.block.baseline.level, "control", view)
-        return stats.quick_estimate(value, error, control[0] if control else 0.0, len(variant.batch))
+        return stats.quick_estimate(ratios.typical, ratios.error, control[0] if control else 0.0, len(ratios.series))
 
     def other_ratios(self, level: str, view: View) -> tuple[float, float]:
         """The ratio of means and of 10th percentiles over all processes; shown, never deciding."""
@@ -218,14 +276,21 @@ class Measured:
             return Verdict.UNRANKED, ANOTHER_ANSWER
         return self.unless_undecidable(verdict, reason, null_biased)
 
-    def _flags(self, comparison: Comparison, trial: Trial, null_biased: bool) -> tuple[Flag, ...]:
+    def _flags(
+        self, comparison: Comparison, ratios: Sequence[ProcessRatios], trial: Trial, null_biased: bool
+    ) -> tuple[Flag, ...]:
         estimate = comparison.estimate
         if estimate is None:
             return ()
         others = [math.log(one) for one in (comparison.ratio_of_means, comparison.ratio_of_fast) if one]
+        margin, by_mean = self.settings.margin, Flag.MEAN_DECIDES in comparison.flags
         flags = {
-            Flag.CPU_CLOCK: self.clock == "cpu",
-            Flag.TAIL_EFFECT: any(abs(other - estimate.mean) > self.settings.margin for other in others),
+            Flag.CPU_CLOCK: comparison.clock == "cpu",
+            Flag.OTHER_CPU_SHARE: self.choice.differs(trial.level),
+            Flag.MEAN_DECIDES: by_mean,
+            Flag.TAIL_EFFECT: not by_mean and any(abs(other - estimate.mean) > margin for other in others),
+            Flag.DRIFTS: self.settings.method > 1 and not self.settings.quick and tails.drifts(ratios, margin),
+            Flag.RESTARTED: self.mostly("counters_restored", trial.level, estimate.k),
             Flag.NOT_STATIONARY: self.mostly("not_stationary", trial.level, estimate.k),
             Flag.NULL_BIASED: null_biased,
             **{flag: trial.changes == changes for changes, flag in CHANGE_FLAGS.items()},
@@ -238,29 +303,32 @@ def _median(values: Iterable[Any]) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def alpha_of(settings: Speed | None) -> float:
-    """The error rate of one look: 5 %, or less where a run may stop after any of several looks."""
-    return stats.POCOCK if settings and settings.until_decided else 0.05
+#: The fewest processes that give a verdict where processes take turns: each ratio is then of two processes, whose
+#: difference takes more of them.
+FEWEST_TURNS = 10
 
 
 def looks_of(block: Block) -> tuple[int, ...]:
-    """After how many processes a block's intervals are looked at; the first is the fewest that give a verdict. Where
-    processes take turns, each ratio is of two processes, whose difference takes more of them."""
-    return stats.LOOKS[1:] if block.takes_turns else stats.LOOKS
+    """After how many processes a block's results are looked at; the first is the fewest that give a verdict."""
+    looks = (block.measures.speed or Speed()).looks
+    return tuple(look for look in looks if look >= FEWEST_TURNS) if block.takes_turns else looks
 
 
 def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.MIN_REPLICATES) -> tuple[Verdict, str]:
     """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
-    the fewest processes that give one. A wide interval never shows equivalence."""
+    the fewest processes that give one. A wide interval never shows equivalence, and neither do few processes."""
     if estimate.k < least and not settings.quick:
         return Verdict.INVALID, f"{estimate.k} of at least {least} processes"
     half = estimate.half_width()
-    margin = math.log1p(settings.margin) if half <= settings.margin / 2 else None
-    verdict = conclude(estimate, margin, floor, alpha_of(settings), Verdict.FASTER, Verdict.SLOWER)
+    enough = estimate.k >= stats.MIN_REPLICATES or settings.quick
+    margin = math.log1p(settings.margin) if half <= settings.margin / 2 and enough else None
+    verdict = conclude(estimate, margin, floor, 0.05, Verdict.FASTER, Verdict.SLOWER)
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
     if half > settings.half_width:
         return verdict, f"interval is ±{100 * half:.1f} %, target ±{100 * settings.half_width:.1f} %"
+    if not enough:
+        return verdict, f"{estimate.k} of at least {stats.MIN_REPLICATES} processes for an equivalence"
     return verdict, CLOSE
 
 

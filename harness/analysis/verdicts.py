@@ -94,6 +94,16 @@ class Flag(StrEnum):
         "tail-effect",
         "the ratio of means or 10th percentiles differs by more than the margin; see samples",
     )
+    MEAN_DECIDES = (
+        "mean-decides",
+        "some steps take much longer than a typical one, in all processes alike, so the mean over all steps decides",
+    )
+    DRIFTS = "drifts", "the ratio changes from the first half of a process to the second by more than the margin"
+    OTHER_CPU_SHARE = (
+        "other-cpu-share",
+        "it waits, or works in other threads or processes, more than the baseline, so wall time decides",
+    )
+    RESTARTED = "restarted", "a step failed late in a process, so the counters of the trial were put back as well"
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
     ONE_OF_MANY = (
         "one-of-many",
@@ -111,5 +121,7 @@ class Flag(StrEnum):
     OTHER_SEEDS = "other seeds", "the runs share too few seeds, so they are compared as two independent samples"
 
 
+#: With these, nothing is called equivalent: a typical step does not describe all steps.
+FORBID_EQUIVALENCE = frozenset({Flag.TAIL_EFFECT, Flag.DRIFTS})
 #: The flag of a trial by what its optimizations change; those that change the answer are not ranked at all.
 CHANGE_FLAGS = {"model": Flag.CHANGES_MODEL, "update": Flag.CHANGES_UPDATE, "order": Flag.CHANGES_ORDER}

@@ -42,7 +42,6 @@ def run(
     only: Only = (),
     device: str | None = None,
     quick: bool = False,
-    until_decided: bool = False,
     confirm: bool = False,
     plugins: Iterable[StrPath] = (),
     without: Iterable[str] = (),
@@ -53,16 +52,16 @@ def run(
 ) -> Result:
     """Measure a suite and return its result. The parameters are the options of ``harness run``.
 
-    `confirm` measures the blocks of a false claim again, as ``--gate`` does. With `progress`, comparisons are written
-    to standard error as they come. A trial that fails is part of the result, which is then not `ok`. Raises UserError
-    for a mistake in the arguments or the suite. On Ctrl-C it raises KeyboardInterrupt, whose message names the folder
-    of the run.
+    `confirm` measures at least five processes, and the blocks of a false claim again, as ``--gate`` does. With
+    `progress`, comparisons are written to standard error as they come. A trial that fails is part of the result, which
+    is then not `ok`. Raises UserError for a mistake in the arguments or the suite. On Ctrl-C it raises
+    KeyboardInterrupt, whose message names the folder of the run.
     """
     path = Path(suite)
     if path.is_dir():
         raise UserError("this is a folder of suites.", where=str(path), fix="Run its suites one by one.")
     overrides = SuiteOverrides.of(
-        _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, until_decided=until_decided
+        _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, gate=confirm
     )
     options = ExecutionOptions(executor, jobs, confirm)
     session = Session.begin(path, overrides, _choice(plugins, without), Path(results), options)

@@ -28,20 +28,17 @@ from harness.suite.yaml_source import read_file
 
 @dataclass(frozen=True)
 class SuiteOverrides:
-    """What the caller changes in a suite. `seeds` is the number of seeds after a run was extended; `without` are the
-    plugins that an earlier part of the run left out."""
+    """What the caller changes in a suite. `gate`: something depends on the claims, so verdicts need five processes.
+    `seeds` is the number of seeds after a run was extended; `without` are the plugins that an earlier part of the run
+    left out."""
 
     settings: Sequence[str] = ()
     only: Sequence[str] = ()
     preset: str | None = None
     quick: bool = False
-    until_decided: bool = False
+    gate: bool = False
     seeds: int | None = None
     without: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        if self.quick and self.until_decided:
-            raise UserError("a quick run gives no verdicts, so it cannot run until decided.", fix="Leave out one.")
 
     @classmethod
     def of(
@@ -74,8 +71,8 @@ class SuiteOverrides:
     def plan(self, suite: Suite, catalog: Catalog) -> Plan:
         """The plan of a suite that was read with the same settings."""
         return make_plan(
-            suite, catalog, only=parse_only(self.only), quick=self.quick, until_decided=self.until_decided,
-            seeds=self.seeds, overrides=self.for_plan(catalog),
+            suite, catalog, only=parse_only(self.only), quick=self.quick, gate=self.gate, seeds=self.seeds,
+            overrides=self.for_plan(catalog),
         )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def provide_measures() -> Iterator[harness.MeasureKind]:
     """The kinds of measurement, in the order in which a report shows them."""
     yield harness.MeasureKind(
         "speed", CODE + "speed:measure_speed", "time of a step",
-        settings=SETTINGS + "Speed", placement="together", more="harness.analysis.standing:another_process",
+        settings=SETTINGS + "Speed", placement="together", more="harness.analysis.standing:due_levels",
         estimate="harness.plan.measures:speed_seconds",
         example={"of": ["train", "inference"], "half_width": "1%", "margin": "2%", "budget": "2 min"},
     )  # fmt: skip

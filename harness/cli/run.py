@@ -20,10 +20,6 @@ from harness.errors import UserError
 @click.argument("suite", type=click.Path(path_type=Path), required=False)
 @suite_options
 @quick_option
-@click.option(
-    "--until-decided", is_flag=True,
-    help="Stop a block as soon as every comparison is decided. Intervals widen to 98 % to correct for repeated looks.",
-)  # fmt: skip
 @results_option
 @click.option(
     "--resume", "folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completers.runs,
@@ -69,14 +65,14 @@ def run(
     from harness.cli.measuring import measure_batch, measure_suite
     from harness.report.suite_batch import SuiteBatch
 
-    overrides, options = SuiteOverrides.of(**changes), ExecutionOptions(executor, jobs, confirm=gate)
+    overrides, options = SuiteOverrides.of(**changes, gate=gate), ExecutionOptions(executor, jobs, confirm=gate)
     plugins = plugins_of(context)
     if (suite is None) == (folder is None):
         raise UserError("give a suite, or --resume with the folder of a run.", fix="Try: harness run suites/smoke.yaml")
     if seeds is not None and folder is None:
         raise UserError("--seeds needs --resume.", fix="For a new run, use --set measure.learning.seeds=N.")
-    if folder is not None and overrides != SuiteOverrides([]):
-        fix = "Leave out --preset, --set, --only, --device, --quick and --until-decided."
+    if folder is not None and replace(overrides, gate=False) != SuiteOverrides([]):
+        fix = "Leave out --preset, --set, --only, --device and --quick."
         raise UserError("a resumed run keeps its plan.", where="--resume", fix=fix)
     if folder is not None:
         if SuiteBatch.is_in(folder):

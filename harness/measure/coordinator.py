@@ -125,23 +125,25 @@ class Coordinator:
     # Step 2: kinds with the placement "together", interleaved in one process, or in several that take turns
 
     def measure_together(self, measure: Measure) -> None:
-        """Measure replicates of all trials, until the kind needs no more."""
+        """Measure replicates, until the kind needs no more. The kind may leave levels out of later replicates."""
         more = resolve(measure.kind.more, measure.entry.owner) if measure.kind.more else None
         for mode in self.modes(measure):
             name = record_name(measure.kind.name, mode)
             while self.block.baseline.level not in self.broken and len(self.levels()) >= self.fewest:
                 done = replicates(self.records, self.block.id, name)
-                if not (more(self.block, self.records, mode) if more else not done):
+                wanted = more(self.block, self.records, mode) if more else [] if done else self.levels()
+                if not wanted:
                     break
-                self.measure_replicate(measure, mode, name, max(done, default=-1) + 1)
+                self.measure_replicate(measure, mode, name, max(done, default=-1) + 1, wanted)
 
-    def measure_replicate(self, measure: Measure, mode: str, name: str, number: int) -> None:
-        """Measure one replicate. A trial that fails is recorded as failed, and the others are measured without it."""
+    def measure_replicate(self, measure: Measure, mode: str, name: str, number: int, wanted: Sequence[str]) -> None:
+        """Measure one replicate of the wanted levels. A trial that fails is recorded as failed, and the others are
+        measured without it."""
         ok: list[Record] = []
         failed: list[Record] = []
         kind = measure.kind.name
         message = {"request": "measure", "kind": kind, "stage": kind, "mode": mode, "replicate": number}
-        while len(levels := self.levels(without=failed)) >= self.fewest:
+        while len(levels := [one for one in self.levels(without=failed) if one in wanted]) >= self.fewest:
             left_out = [trial.level for trial in self.block.trials if trial.level not in levels]
             answer = self.interleave({**message, "without": left_out}, levels)
             if "failed" not in answer:

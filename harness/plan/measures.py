@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from harness.analysis.timing import looks_of
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog, resolve
 from harness.plugins.parts import Dataset
@@ -22,13 +23,14 @@ STEP = 0.01
 
 @dataclass(frozen=True)
 class MeasurePlanner:
-    """Plans what is measured of a block. `seeds` is the least number of seeds for learning; `complain` is called with
-    each mistake."""
+    """Plans what is measured of a block. `plain` is for results that something depends on: no look before the fifth
+    process, and no pooled variance. `seeds` is the least number of seeds for learning; `complain` is called with each
+    mistake."""
 
     suite: Suite
     catalog: Catalog
     quick: bool
-    until_decided: bool
+    plain: bool
     seeds: int | None
     complain: Callable[[UserError], None]
 
@@ -37,8 +39,9 @@ class MeasurePlanner:
         measures = self.suite.measures
         if measures.learning:
             measures = measures.with_(learning=self.learning(measures.learning, dataset))
-        if self.until_decided and measures.speed:
-            measures = measures.with_(speed=measures.speed.changed(until_decided=True))
+        if measures.speed:
+            # Effects are contrasts of several levels, for which no variance is expected.
+            measures = measures.with_(speed=measures.speed.as_planned(plain=self.plain or bool(self.suite.factors)))
         return self.quick_measures(measures) if self.quick else measures
 
     def quick_measures(self, measures: Measures) -> Measures:
@@ -96,9 +99,9 @@ def estimated_seconds(block: Block, catalog: Catalog) -> tuple[float, float]:
 
 
 def speed_seconds(settings: Settings, block: Block) -> tuple[float, float]:
-    """Five processes in each mode (ten where processes take turns, one in a quick run), and the budget."""
+    """The fewest processes in each mode that give a verdict (one in a quick run), and the budget."""
     speed = block.measures.speed or Speed()
-    processes = 1 if speed.quick else 10 if block.takes_turns else 5
+    processes = 1 if speed.quick else looks_of(block)[0]
     least = len(speed.of) * processes * (len(block.trials) + 1) * (speed.seconds + speed.warm_up)
     return least, max(least, speed.budget * len(speed.of))
 

@@ -30,20 +30,20 @@ def make_plan(
     *,
     only: Mapping[str, Sequence[str]] | None = None,
     quick: bool = False,
-    until_decided: bool = False,
+    gate: bool = False,
     seeds: int | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The plan of a suite.
 
     `only` selects levels of some axes. The baseline always stays, and a factor with one level left becomes a context.
-    `quick` plans one process for each block. `until_decided` stops a block when all verdicts are decided, with wider
-    intervals. `seeds` adds seeds until there are that many; results with added seeds are flagged as extended.
+    `quick` plans one process for each block. `gate` plans at least five, whose variance is not pooled. `seeds` adds
+    seeds until there are that many; results with added seeds are flagged as extended.
 
     Raises UserErrors with all mistakes. A combination that cannot be measured is skipped, with the reason.
     """
     with isolated("asking parts for a plan"):
-        return _Planner(suite, catalog, only or {}, quick, until_decided, seeds).plan(overrides or {})
+        return _Planner(suite, catalog, only or {}, quick, gate, seeds).plan(overrides or {})
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class _Planner:
         catalog: Catalog,
         only: Mapping[str, Sequence[str]],
         quick: bool,
-        until_decided: bool,
+        gate: bool,
         seeds: int | None,
     ) -> None:
         self.suite, self.catalog = suite, catalog
-        self.measures = MeasurePlanner(suite, catalog, quick, until_decided, seeds, self.complain)
+        self.measures = MeasurePlanner(suite, catalog, quick, gate, seeds, self.complain)
         self.errors: dict[str, UserError] = {}
         self.skipped: list[Skipped] = []
         self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}

@@ -64,7 +64,8 @@ class MeasureKind(Part):
     stages: tuple[Stage, ...] = ()
     #: The seconds for one trial in one mode, or ``(settings, block) -> (least seconds, most seconds)``.
     estimate: float | Reference = 3.0
-    #: ``(block, records, mode) -> bool``: whether another process is needed. Only for the placement "together".
+    #: ``(block, records, mode) -> levels``: the levels, with the baseline, that another process is to measure; empty if
+    #: none is needed. Only for the placement "together". Without it, one process measures all levels.
     more: Reference | None = None
     #: The quantities by name. They are compared with those of the baseline, and claims may be about the exact ones.
     quantities: Mapping[str, Quantity] = field(default_factory=dict)

@@ -51,6 +51,13 @@ class Settings(BaseModel):
         return type(self)(**{**dict(self), **values})
 
 
+#: The error rates of looks at 3, 5, 10 and 20 processes with a pooled variance, and at 5, 10 and 20 with a plain one.
+#: All looks together err in 5 %, which a simulation shows (tests/analysis/test_stats.py). Pocock's equal rates (1977)
+#: are for a known variance and looks at equal distances.
+POOLED_RATES = (0.009, 0.013, 0.018, 0.022)
+PLAIN_RATES = (0.0195, 0.0195, 0.0195)
+
+
 class StepSettings(Settings):
     """The settings of a kind that measures single steps, in some modes."""
 
@@ -69,7 +76,16 @@ class SpeedSettings(StepSettings):
         examples=["train"],
     )
     half_width: Share = Field(
-        "1%", validate_default=True, description="target half-width of the 95 % interval", examples=["0.5%"]
+        "1%",
+        validate_default=True,
+        description="a level is measured no further when the half-width of its 95 % interval is this small",
+        examples=["0.5%"],
+    )
+    until: Literal["decided", "precise"] = Field(
+        "decided",
+        description="decided: a level is measured no further when its verdict is decided, even if its interval is "
+        "wide; precise: only its half-width counts",
+        examples=["precise"],
     )
     margin: Share = Field(
         "2%", validate_default=True, description="the largest difference that counts as equivalent", examples=["5%"]
@@ -77,17 +93,17 @@ class SpeedSettings(StepSettings):
     budget: Duration = Field(
         "60 s",
         validate_default=True,
-        description="time for one block; the first five processes always run",
+        description="time for one block; it does not limit the first five processes",
         examples=["2 min"],
     )
     warm_up: Duration = Field(
-        "250 ms",
+        "125 ms",
         validate_default=True,
         description="least time for which one process warms up each level",
         examples=["1 s"],
     )
     seconds: Duration = Field(
-        "500 ms",
+        "300 ms",
         validate_default=True,
         description="least time for which one process measures each level",
         examples=["1 s"],
@@ -100,16 +116,45 @@ class SpeedSettings(StepSettings):
 
 
 class Speed(SpeedSettings):
-    """`SpeedSettings` as planned. `quick` is one process for each block; `until_decided` stops when all verdicts are
-    decided."""
+    """`SpeedSettings` as planned. `quick` is one process for each block.
 
+    After each number of processes in `looks` the results are looked at, and the measurement may end. `rates` are the
+    error rates of these looks. `pooled`: the variance between processes is pooled with the expected one. In version 2
+    of the `method` the control counts as a second measurement of the baseline, and the mean over all steps may decide.
+    The defaults are those of plans that do not name them."""
+
+    until: Literal["decided", "precise"] = "precise"
     quick: bool = False
-    until_decided: bool = False
+    looks: tuple[int, ...] = Field((5, 10, 20), strict=False)  # a list in JSON
+    rates: tuple[float, ...] = Field((0.05, 0.05, 0.05), strict=False)
+    pooled: bool = False
+    method: Literal[1, 2] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_plan(cls, data: Any) -> Any:
+        """Older plans say `until_decided`, with one error rate for three looks."""
+        if isinstance(data, dict) and "until_decided" in data:
+            data = dict(data)
+            if data.pop("until_decided"):
+                data |= {"until": "decided", "rates": PLAIN_RATES}
+        return data
 
     @classmethod
     def suite_form(cls) -> type[Settings]:
         """See `Settings.suite_form`."""
         return SpeedSettings
+
+    def as_planned(self, *, plain: bool) -> Speed:
+        """The settings of a new run. `plain`: no look before the fifth process, and no pooled variance."""
+        if plain:
+            return self.changed(looks=(5, 10, 20), rates=PLAIN_RATES, method=2)
+        return self.changed(looks=(3, 5, 10, 20), rates=POOLED_RATES, pooled=True, method=2)
+
+    def share(self, k: int) -> float:
+        """The share of the error rate of 5 % that an interval from k processes may use: that of the last look."""
+        passed = [rate for look, rate in zip(self.looks, self.rates, strict=True) if look <= k]
+        return (passed or self.rates)[-1 if passed else 0] / 0.05
 
     def for_quick_run(self) -> Settings:
         """One process for each block."""

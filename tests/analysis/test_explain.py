@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from commands import harness
 from made_profiles import BLOCK, FLAGS, FUSED, LOOP, profile, timed
@@ -51,7 +52,8 @@ def test_cpu_time_is_used_on_a_shared_core():
     measured = timed(plain=3.0, loop=6.0)
     for process in measured.processes:
         for key, samples in process.items():
-            process[key] = replace(samples, cpu=samples.wall / 2)
+            preempted = np.ones(len(samples.wall), dtype=int)
+            process[key] = replace(samples, cpu=samples.wall / 2, switches=preempted)
     measured.choose_clock()
     assert measured.clock == "cpu"
     one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)

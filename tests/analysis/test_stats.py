@@ -9,6 +9,8 @@ import pytest
 from scipy import stats as oracle
 
 from harness.analysis import stats
+from harness.analysis.stats import Estimate
+from harness.records.settings import Speed
 
 RNG = np.random.default_rng(0)
 
@@ -83,32 +85,10 @@ def test_intervals_use_the_t_distribution():
     assert stats.estimate([0.1]).half_width() == math.inf
 
 
-@pytest.mark.parametrize(
-    ("widths", "k", "spent", "another"),
-    [
-        ([0.001], 4, 0, True),  # there is no look before five processes
-        ([0.001, 0.009], 5, 0, False),  # precise
-        ([0.001, 0.011], 5, 0, True),
-        ([0.001, 0.011], 5, 31, False),  # ten processes would need 62 s of 60 s
-        ([0.001, 0.011], 7, 10**6, True),  # nothing stops between looks
-        ([0.021], 5, 0, False),  # would need 23 processes
-        ([0.021, 0.011], 5, 0, True),  # the other comparison does not
-        ([0.05], 20, 0, False),
-        ([0.009], 20, 0, False),
-        ([0.05], 23, 0, False),
-        ([], 5, 0, False),
-    ],
-)
-def test_stopping_rule_cases(widths, k, spent, another):
-    enough = stats.is_precise(widths, k, target=0.01)
-    assert stats.needs_another(enough, k, spent=spent, budget=60) is another
-
-
 def test_smallest_visible_difference_has_80_percent_power():
     sigma, k = 0.01, 5
     rng = np.random.default_rng(1)
-    true_half = oracle.t.ppf(0.975, k - 1) * sigma / math.sqrt(k)
-    effect = stats.smallest_visible(true_half, 0.0, k)
+    effect = stats.smallest_visible(Estimate(0.0, sigma / math.sqrt(k), k - 1, k), 0.0)
     samples = rng.normal(effect, sigma, (20_000, k))
     half = oracle.t.ppf(0.975, k - 1) * samples.std(axis=1, ddof=1) / math.sqrt(k)
     assert 0.75 < (samples.mean(axis=1) - half > 0).mean() < 0.87
@@ -128,14 +108,52 @@ def test_p_values_use_the_t_distribution(mean, floor):
     assert found.p_value(floor) == pytest.approx(2 * oracle.t.sf(beyond / found.error, 4))
 
 
-def test_three_looks_have_five_percent_false_alarms():
+def test_all_looks_together_have_five_percent_false_alarms():
+    """A run that ends at the first look that finds a difference. The plain looks have exactly 5 %."""
     draws = RNG.normal(size=(100_000, 20))
+    rule = Speed().as_planned(plain=True)
     alarm = np.zeros(len(draws), dtype=bool)
-    for k in stats.LOOKS:
+    for k in rule.looks:
         seen = draws[:, :k]
-        half = stats.t_quantile(1 - stats.POCOCK / 2, k - 1) * seen.std(axis=1, ddof=1) / math.sqrt(k)
+        half = stats.t_quantile(1 - 0.025 * rule.share(k), k - 1) * seen.std(axis=1, ddof=1) / math.sqrt(k)
         alarm |= np.abs(seen.mean(axis=1)) > half
     assert alarm.mean() == pytest.approx(0.05, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("spread_df", "most"),
+    [
+        (4, 0.05),  # as the prior assumes
+        (8, 0.05),  # variances that vary less than it assumes
+        (2.5, 0.075),  # variances that vary more: the price of pooling
+    ],
+)
+def test_pooled_looks_have_five_percent_false_alarms_on_average(spread_df, most):
+    """The true variances scatter around the expected one, as an inverse chi-square with `spread_df` degrees."""
+    rng, experiments, within = np.random.default_rng(4), 20_000, 1e-5
+    rule, expected = Speed().as_planned(plain=False), math.exp(stats.PRIOR[0] + stats.PRIOR[1] * math.log(within))
+    variances = expected * spread_df / rng.chisquare(spread_df, experiments)
+    draws = rng.normal(size=(experiments, 20)) * np.sqrt(variances)[:, None]
+    alarm = np.zeros(experiments, dtype=bool)
+    for k in rule.looks:
+        df = stats.PRIOR_DF + k - 1
+        pooled = (stats.PRIOR_DF * expected + (k - 1) * draws[:, :k].var(axis=1, ddof=1)) / df
+        half = stats.t_quantile(1 - 0.025 * rule.share(k), df) * np.sqrt(pooled / k)
+        alarm |= np.abs(draws[:, :k].mean(axis=1)) > half
+    assert alarm.mean() < most
+    one = stats.pooled_estimate(draws[0, :5].tolist(), within, rule.share(5))
+    assert one.error**2 * 5 == pytest.approx((4 * expected + 4 * draws[0, :5].var(ddof=1)) / 8)
+    assert (one.df, one.k) == (8, 5)
+
+
+def test_nothing_is_pooled_without_an_error_within_processes():
+    assert stats.pooled_estimate([0.1, 0.2, 0.3], 0.0) == stats.estimate([0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(("k", "share"), [(3, 0.63), (5, 0.45), (10, 0.26), (20, 0.14), (0, 1.0)])
+def test_what_a_few_processes_cannot_show(k, share):
+    assert stats.unseen_share(k) == pytest.approx(share, abs=0.006)
+    assert k == 0 or (1 - stats.unseen_share(k)) ** k == pytest.approx(0.05)
 
 
 def test_holm_steps_down():

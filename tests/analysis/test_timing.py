@@ -12,7 +12,7 @@ from made import block, record
 
 from harness.analysis.claims import settle
 from harness.analysis.findings import blocks_to_remeasure, find
-from harness.analysis.standing import another_process
+from harness.analysis.standing import due_levels
 from harness.analysis.stats import Estimate, estimate
 from harness.analysis.timing import Comparison, Measured, baselines_to_remeasure, decide, floor_of, is_null_biased
 from harness.analysis.verdicts import Flag, Verdict
@@ -60,28 +60,84 @@ def test_the_order_of_verdicts(estimate, verdict):
     assert decide(estimate, Speed(), 0.003)[0] == verdict
 
 
+def times(this: Block, *ratios_by_level: tuple[float, ...]) -> list[Record]:
+    """Records of the baseline and of the other levels, each with these ratios in its processes."""
+    return [
+        record(this, trial.level, number, [1e8 * ratio] * 10)
+        for trial, ratios in zip(this.trials, [(1.0,) * max(map(len, ratios_by_level)), *ratios_by_level], strict=True)
+        for number, ratio in enumerate(ratios)
+    ]
+
+
+SPREAD = (1.2, 1.21, 1.22, 1.23, 1.24)  # slower, with an interval of 2 %
+NONE = (1.0, 1.01, 1.02, 1.03, 1.04)
+
+
 @pytest.mark.parametrize(
     ("ratios", "settings", "another"),
     [
         ((), {}, True),
         ((1.0,), {"quick": True}, False),
-        ((1.1,) * 4, {}, True),
+        ((1.1,) * 4, {}, True),  # there is no look before five processes
         ((1.1,) * 5, {}, False),
-        # Clearly slower, but the interval is wider than 1 %: a significant difference does not stop the run.
-        ((1.2, 1.21, 1.22, 1.23, 1.24), {}, True),
-        ((1.2, 1.21, 1.22, 1.23, 1.24), {"until_decided": True}, False),
-        ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True}, True),
-        ((1.0, 1.01, 1.02, 1.03, 1.04), {"until_decided": True, "budget": 1.0}, False),
+        # Only precision counts: a significant difference does not end the measurement.
+        (SPREAD, {"until": "precise"}, True),
+        (SPREAD, {"until": "decided"}, False),
+        (NONE, {"until": "decided"}, True),
+        (NONE, {"until": "decided", "budget": 1.0}, False),
+        (SPREAD, {"until": "precise", "half_width": 0.001}, False),  # more than 20 processes would be needed
+        ((1.1,) * 3, {"pooled": True}, False),
+        ((1.1,) * 2, {"pooled": True}, True),
+        ((1.0, 1.001, 0.999), {"pooled": True}, True),  # an equivalence needs five processes
     ],
 )
 def test_stopping_rule(ratios, settings, another):
-    this = block("a", "b", speed=Speed(**settings))
-    records = [
-        record(this, level, number, [1e8 * factor] * 10)
-        for number, ratio in enumerate(ratios)
-        for level, factor in (("a", 1.0), ("b", ratio))
-    ]
-    assert another_process(this, records, "train") is another
+    speed = Speed(**{"until": "decided", **settings})
+    this = block("a", "b", speed=speed.as_planned(plain=False) if speed.pooled else speed)
+    due = due_levels(this, times(this, ratios) if ratios else [], "train")
+    assert due == (["a", "b"] if another else [])
+
+
+def test_only_levels_that_are_not_settled_are_measured_further():
+    this = block("a", "b", "c", speed=Speed(until="decided"))
+    records = times(this, SPREAD, NONE)
+    assert due_levels(this, records, "train") == ["a", "c"]
+    # Between looks, those of the last process go on.
+    records += [record(this, level, 5, [1e8] * 10) for level in "ac"]
+    assert due_levels(this, records, "train") == ["a", "c"]
+    comparison = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
+    assert (comparison.estimate.k, comparison.verdict) == (5, "slower")
+
+
+def test_levels_of_a_design_stay_together():
+    this = block("a", "b", "c", speed=Speed(until="decided"))
+    this = replace(this, trials=(this.trials[0], *(replace(trial, on=(trial.level,)) for trial in this.trials[1:])))
+    assert due_levels(this, times(this, SPREAD, NONE), "train") == ["a", "b", "c"]
+    assert due_levels(this, times(this, SPREAD, SPREAD), "train") == []
+
+
+def test_the_baseline_alone_is_measured_in_five_processes():
+    this = block("a", "b").alone()
+    for number in range(6):
+        records = [
+            record(this, "a", n, [1e8] * 10, role=role) for n in range(number) for role in ("variant", "control")
+        ]
+        assert due_levels(this, records, "train") == (["a"] if number < 5 else [])
+
+
+def test_a_control_is_a_second_baseline():
+    """It halves the baseline's part of the variance, and changes nothing where the plan is older."""
+    rng, records = np.random.default_rng(1), []
+    old = block("a", "b")
+    new = replace(old, measures=old.measures.with_(speed=Speed().as_planned(plain=True)))
+    for number in range(5):
+        for level, role in (("a", "variant"), ("a", "control"), ("b", "variant")):
+            records.append(record(old, level, number, 1e8 * rng.normal(1, 0.01, 400), role=role))
+    before, after = (Measured(this, records, "train").ratios("b") for this in (old, new))
+    gain = np.var(np.concatenate([r.series for r in after])) / np.var(np.concatenate([r.series for r in before]))
+    assert gain == pytest.approx(0.75, abs=0.03)
+    controls = [Measured(this, records, "train").log_ratios("a", "control") for this in (old, new)]
+    assert controls[0] == controls[1]
 
 
 def test_higher_floor_removes_verdicts():
@@ -142,7 +198,8 @@ def test_slow_tail_is_flagged():
     result = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
     assert result.size == pytest.approx(1.0)
     assert result.ratio_of_means == pytest.approx(1.125)
-    assert "tail-effect" in result.flags
+    assert result.verdict == "undecided"  # not equivalent
+    assert result.flags == ("tail-effect",)
 
 
 def test_failed_trial_is_invalid():
@@ -226,7 +283,9 @@ def test_early_stopping_widens_intervals():
     """A difference that is barely significant at 95 % is undecided if any of three looks could have found it."""
     just = estimate([0.01, 0.034, 0.003, 0.03, 0.028])
     assert decide(just, Speed(), 0.003)[0] == "slower"
-    assert decide(just, Speed(until_decided=True), 0.003)[0] == "undecided"
+    plain = Speed().as_planned(plain=True)
+    assert decide(replace(just, share=plain.share(5)), plain, 0.003)[0] == "undecided"
+    assert Speed(until_decided=True) == Speed(until="decided", rates=plain.rates)  # as in older plans
 
 
 # claims

@@ -234,7 +234,6 @@ def test_run_uses_settings_levels_and_observers_and_prints_nothing(home, capsys)
         ({"settings": ["base.model=liner"]}, "there is no model named 'liner'. Did you mean linear"),
         ({"settings": "base.model=mlp"}, "settings takes a list or a mapping, not one text. Write settings="),
         ({"only": {"what": ["sideways"]}}, "axis what has no level 'sideways'"),
-        ({"quick": True, "until_decided": True}, "a quick run gives no verdicts"),
         ({"executor": "remote"}, "there is no executor named 'remote'"),
         ({"device": "tpu"}, "unknown device 'tpu'. Use cpu, cuda or cuda:1."),
     ],

@@ -21,7 +21,7 @@ class FakeTime:
         self.now = 0
 
     def clock(self) -> Clock:
-        return Clock(wall=lambda: self.now, cpu=lambda: self.now, switches=lambda: 0)
+        return Clock(wall=lambda: self.now, cpu=lambda: self.now, process=lambda: 2 * self.now, switches=lambda: 0)
 
 
 class FakeMember:

@@ -16,11 +16,11 @@ def test_commands_reproduce_the_run():
     assert commands_of(plan) == ["harness run 'my suite.yaml'"]
     overrides = {
         "set": ["base.device=cuda", "a='x y'"], "only": ["cell=lstm"], "plugins": ["my cell.py"], "quick": True,
-        "preset": "full", "until_decided": True, "seeds": 20,
+        "preset": "full", "gate": True, "seeds": 20,
     }  # fmt: skip
     assert commands_of(replace(plan, overrides=overrides)) == [
         "harness -p 'my cell.py' run 'my suite.yaml' --preset full --set base.device=cuda --set 'a='\"'\"'x y'\"'\"'' "
-        "--only cell=lstm --quick --until-decided",
+        "--only cell=lstm --quick --gate",
         "harness run --resume 'results/my suite/RUN' --seeds 20",
     ]
 

@@ -196,9 +196,9 @@ def test_schedules_give_the_rate_of_each_update(kind, warm_up):
         assert rate == pytest.approx(0.02 * expected, rel=1e-9), number
 
 
-def test_a_schedule_is_restored_with_its_optimizer():
+def test_a_schedule_is_saved_and_loaded_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
-    from harness.measure.runtime.member import clone, load_state
+    from harness.measure.runtime.member import clone
 
     recipe = schedule(adam(Recipe()), kind="linear", warm_up=2, total=6)
     built, batch = live_of(recipe, gru, TASKS[0], torch.float32), batch_of(TASKS[0], torch.float32)
@@ -213,7 +213,7 @@ def test_a_schedule_is_restored_with_its_optimizer():
     saved = [clone(thing.state_dict()) for thing in built.state(built)]
     rate, weights = steps()
     for thing, state in zip(built.state(built), saved, strict=True):
-        load_state(thing, state)
+        thing.load_state_dict(state)
     again, weights_again = steps()
     assert again == rate
     assert all(torch.equal(one, other) for one, other in zip(weights, weights_again, strict=True))

@@ -95,7 +95,8 @@ def test_every_setting_of_a_measure_is_compared(kind):
             continue
         values = {
             "of": ("inference",), "cache": "cold", "seeds": (1, 2), "half_width": 0.5, "margin": 0.5, "quick": True,
-            "until_decided": True, "scores": {"x": {"better": "lower", "compared": "ratio"}},
+            "until": "decided", "looks": (3, 5, 10), "rates": (0.01, 0.01, 0.01), "pooled": True, "method": 2,
+            "scores": {"x": {"better": "lower", "compared": "ratio"}},
         }  # fmt: skip
         settings = {setting: values.get(setting, 7)}
         made = learning_block(

@@ -13,8 +13,20 @@ from scipy.stats import ttest_ind
 from harness.analysis.stats import Estimate, estimate, welch
 from harness.analysis.timing import Measured
 from harness.errors import UserError
-from harness.tools.selftest.calibration import BLOCK, calibrate, experiment, is_contended, samples
-from harness.tools.selftest.traces import load_traces, save_traces, segment
+from harness.tools.selftest.calibration import (
+    Condition,
+    block_of,
+    calibrate,
+    experiment,
+    is_contended,
+    process,
+    slower,
+)
+from harness.tools.selftest.traces import load_traces, save_traces
+
+DATA = Path(__file__).parents[1] / "data"
+#: For each recording, which of its environments are contended.
+RECORDINGS = {"noise_epyc": {"nat": False, "load": True}}
 
 
 @pytest.fixture(scope="module")
@@ -23,38 +35,39 @@ def traces():
 
 
 def test_every_limit_is_met_on_the_shipped_recording(traces):
-    _, checks = calibrate(traces)
-    assert len(checks) == 40
+    _, checks = calibrate(traces, 200)
+    assert len(checks) == 44
     assert [check for check in checks if check.binding and not check.holds] == []
     assert [check.name for check in checks if not check.binding] == [
-        "nat: all of A, then all of B, compared by Welch's t test: false alarms"
+        "nat, default: waits for 30 % of the step: called slower"  # the wall time of a shared core is vague
     ]
 
 
 @pytest.mark.slow
-def test_error_rates_hold_on_the_recording_of_another_machine():
-    """Recorded with ``harness selftest --record`` on two shared cores of an AMD EPYC: without load, and with a busy
-    process."""
-    traces = load_traces(Path(__file__).parents[1] / "data" / "noise_epyc.npz")
-    assert {name: is_contended(group) for name, group in traces.items()} == {"nat": False, "load": True}
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_error_rates_hold_on_recordings_that_the_method_was_not_developed_on(name):
+    """Recorded with ``harness selftest --record``. `noise_epyc`: two shared cores of an AMD EPYC, without load and with
+    a busy process."""
+    traces = load_traces(DATA / f"{name}.npz")
+    assert {environment: is_contended(group) for environment, group in traces.items()} == RECORDINGS[name]
     _, checks = calibrate(traces, 400, shipped=False)
     assert [check for check in checks if check.binding and not check.holds] == []
 
 
 def test_overconfident_method_is_detected(traces, monkeypatch):
     half_width = Estimate.half_width
-    monkeypatch.setattr(Estimate, "half_width", lambda self, confidence=0.95: half_width(self, confidence) / 2)
+    monkeypatch.setattr(Estimate, "half_width", lambda self, confidence=0.95: half_width(self, confidence) / 2.5)
     _, checks = calibrate({"load": traces["load"]}, 200)
-    missed = [check.name for check in checks if check.binding and not check.holds]
-    assert "load, wall clock, 5 processes: 95 % interval of no difference excludes 0" in missed
-    assert "load, the method's clock, 5 processes: interval covers +5%" in missed
+    missed = [check.name for check in checks if not check.holds]
+    assert "load, default: no difference: called faster or slower" in missed
+    assert "load, gate: +5 %: the interval covers the difference" in missed
 
 
 @pytest.mark.parametrize("environment", ["nat", "load"])
-@pytest.mark.parametrize("processes", [5, 10])
-def test_twenty_runs_of_the_same_level_show_no_difference(traces, environment, processes):
-    draw = random.Random(20)
-    verdicts = Counter(experiment(traces[environment], processes, 0.0, draw)[1] for _ in range(20))
+@pytest.mark.parametrize("gate", [False, True])
+def test_twenty_runs_of_the_same_level_show_no_difference(traces, environment, gate):
+    draw, same = random.Random(20), Condition("the same", 0.0, slower(0.0), gate)
+    verdicts = Counter(str(experiment(traces[environment], same, draw).verdict) for _ in range(20))
     assert set(verdicts) <= {"equivalent", "undecided"}, verdicts
 
 
@@ -62,9 +75,8 @@ def test_cpu_time_decides_on_a_shared_core(traces):
     draw = random.Random(5)
     clocks = Counter()
     for _ in range(50):
-        parts = [segment(draw.choice(traces["nat"]), draw) * 1e-6 for _ in range(5)]
-        processes = [{("a", "variant"): samples(p[:, :2]), ("b", "variant"): samples(p[:, 2:])} for p in parts]
-        measured = Measured.of_processes(BLOCK, "train", processes)
+        processes = [process(traces["nat"], slower(0.0), draw) for _ in range(5)]
+        measured = Measured.of_processes(block_of(gate=True), "train", processes)
         assert measured.clock == ("cpu" if measured.cpu_share < 0.9 else "wall")
         clocks[measured.clock] += 1
     assert clocks["cpu"] >= 40

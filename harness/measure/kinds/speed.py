@@ -23,6 +23,7 @@ from harness.measure.runtime.gpu import card_state, clock_for
 from harness.measure.runtime.member import BuiltMember, undisturbed
 from harness.measure.runtime.task import Task
 from harness.measure.token_ring import TokenRing
+from harness.records.plan import Block
 from harness.records.settings import Speed
 
 #: The minimum seconds of a sample. Shorter steps are repeated within it.
@@ -35,6 +36,9 @@ WARM_MOST = 3.0
 GPU_WARM_UP = 0.5
 #: A quick run measures for this long in total.
 QUICK_SECONDS = 5.0
+#: A level with other optimizations than the baseline may do extra work every so many steps. A process takes at least
+#: this many steps of it, so that periods up to 64 are seen, unless it would then take more than twice as long.
+LEAST_STEPS = 72
 #: The minimum seconds of a turn. The first step after a change of process takes longer and is not recorded.
 LEAST_TURN = 0.05
 
@@ -74,7 +78,8 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
             measure_in_turns(ring, task, members, buffers, clock, random)
         else:
             states.append(card_state(device))
-            run_rounds(members, buffers, settings.batches, range(rounds_for(samples, settings)), clock, random)
+            rounds = rounds_for(samples, settings, periodic=task.mode == "train" and may_be_periodic(task.block))
+            run_rounds(members, buffers, settings.batches, range(rounds), clock, random)
             task.watchdog.stop_alarm()
         return results(members, buffers, warmed, [*states, card_state(device)])
 
@@ -114,12 +119,22 @@ def plan_turns(slots: Sequence[tuple[float, int]], settings: Speed) -> Mapping[s
     return {"turns": math.ceil(wanted / passes), "passes": passes}
 
 
-def rounds_for(samples: Sequence[float], settings: Speed) -> int:
+def rounds_for(samples: Sequence[float], settings: Speed, *, periodic: bool = False) -> int:
     """The number of rounds of one process: whole passes, at least `visits` of them, and on average at least `seconds`
-    per member. `samples` are the seconds of one sample of each member."""
+    per member. `samples` are the seconds of one sample of each member. `periodic`: a member may do extra work every so
+    many steps (see `LEAST_STEPS`)."""
     wanted = QUICK_SECONDS if settings.quick else settings.seconds * len(samples)
-    passes = math.ceil(wanted / (sum(samples) * settings.batches))
-    return max(settings.visits, passes) * settings.batches
+    of_pass = sum(samples) * settings.batches
+    passes = max(settings.visits, math.ceil(wanted / of_pass))
+    more = math.ceil(LEAST_STEPS / settings.batches)
+    if periodic and more * of_pass <= 2 * max(wanted, settings.visits * of_pass):
+        passes = max(passes, more)
+    return passes * settings.batches
+
+
+def may_be_periodic(block: Block) -> bool:
+    """Whether a level may take steps that differ with their number: its promise does not exclude it."""
+    return any(trial.use != block.baseline.use and trial.changes not in ("rounding", "order") for trial in block.trials)
 
 
 def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, random: Random) -> WarmUp:
@@ -172,7 +187,12 @@ def results(
                 **buffer.columns(),
                 "counts": member.counts(),
                 "warm_up": {"passes": warmed.passes, "seconds": warmed.seconds},
-                "flags": throttled if stationary else ["not_stationary", *throttled],
+                "steps_before": warmed.passes * len(member.batches),
+                "flags": [
+                    *([] if stationary else ["not_stationary"]),
+                    *(["counters_restored"] if member.restarts else []),
+                    *throttled,
+                ],
                 "gpu": [state for state in states if state],
             },
         }

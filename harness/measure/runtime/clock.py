@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from random import Random
 from resource import RUSAGE_THREAD, getrusage
-from time import perf_counter_ns, thread_time_ns
+from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clock:
-    """Functions that read the wall time and the CPU time of this thread in nanoseconds, and how often it was preempted.
+    """Functions that read the wall time and the CPU time of this thread and of this process in nanoseconds, and how
+    often the thread was preempted.
 
     For a device with a queue, `events` creates events with the interface of torch.cuda.Event (``record()``, and
     ``elapsed_time(later)`` in milliseconds), and `wait` blocks until the queue is empty. The functions are bound before
@@ -29,6 +31,7 @@ class Clock:
 
     wall: Callable[[], int] = perf_counter_ns
     cpu: Callable[[], int] = thread_time_ns
+    process: Callable[[], int] = process_time_ns
     switches: Callable[[], int] = lambda: getrusage(RUSAGE_THREAD).ru_nivcsw
     wait: Callable[[], None] | None = None
     events: Callable[[], Any] | None = None
@@ -48,6 +51,7 @@ class SampleBuffer:
     repeats: int = 1
     wall: list[int] = field(default_factory=list)
     cpu: list[int] = field(default_factory=list)
+    process: list[int] = field(default_factory=list)
     switches: list[int] = field(default_factory=list)
     batch: list[int] = field(default_factory=list)
     round: list[int] = field(default_factory=list)
@@ -102,15 +106,18 @@ def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *,
     marker = Marker(clock)
     step, repeats = member.step, buffer.repeats
     switches = clock.switches()
+    process = clock.process()
     cpu = clock.cpu()
     marker.start()
     for _ in range(repeats):
         step(batch, marker)
     marker.stop()
     cpu = clock.cpu() - cpu
+    process = clock.process() - process
     phases = marker.phases()
     buffer.wall.append(sum(phases.values()))
     buffer.cpu.append(cpu)
+    buffer.process.append(process)
     buffer.switches.append(clock.switches() - switches)
     buffer.batch.append(batch)
     buffer.round.append(round_)
@@ -128,8 +135,11 @@ def run_rounds(
     clock: Clock,
     random: Random,
 ) -> None:
-    """In round r, take a sample of every member on batch r mod `batches`, in balanced random order. The state of each
-    member is restored before each pass over the work set, outside the timed region."""
+    """In round r, take a sample of every member on batch r mod `batches`, in balanced random order. The weights of each
+    member are restored before each pass over the work set, outside the timed region; its counters run on.
+
+    A part may refuse to run on, such as a schedule after its last step. If a step raises, the counters of the member
+    are restored as well, and the sample is taken once more."""
     orders = balanced_orders(len(members), random)
     for round_ in rounds:
         batch = round_ % batches
@@ -137,7 +147,13 @@ def run_rounds(
             for member in members:
                 member.restore()
         for position, index in enumerate(next(orders)):
-            take(members[index], batch, buffers[index], clock, round_=round_, position=position)
+            sample = partial(take, members[index], batch, buffers[index], clock, round_=round_, position=position)
+            try:
+                sample()
+            except Exception:
+                if not members[index].restart():
+                    raise
+                sample()
 
 
 def balanced_orders(members: int, random: Random) -> Iterator[list[int]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import torch
 from torch.profiler import record_function
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_flatten_with_path, tree_map_only
 
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
@@ -31,6 +31,9 @@ class BuiltMember:
         self.mode = mode
         self.loss: Any = None
         self.saved: list[Any] = []
+        #: How often the counters were restored, because a step had raised.
+        self.restarts = 0
+        self._can_restart = False
         #: Called before each sample, outside the timed region, to empty the caches.
         self.flush: Callable[[], None] = lambda: None
         if mode == "inference":
@@ -66,11 +69,24 @@ class BuiltMember:
             self.saved = [clone(stateful.state_dict()) for stateful in self.built.state(self.built)]
 
     def restore(self) -> None:
-        """Check the last step of a pass, and restore what was saved."""
+        """Check the last step of a pass, and put weights and moments back. Counters run on: see `put_back`."""
         self.check()
         if self.mode == "train":
+            parameters = {parameter.data_ptr() for parameter in self.built.model.parameters()}
             for stateful, saved in zip(self.built.state(self.built), self.saved, strict=False):
-                load_state(stateful, saved)
+                put_back(stateful, saved, parameters)
+            self._can_restart = True
+
+    def restart(self) -> bool:
+        """Load everything that was saved, with the counters. Returns whether that may help: not without saved state,
+        and not twice in one pass."""
+        if not self.saved or not self._can_restart:
+            return False
+        for stateful, saved in zip(self.built.state(self.built), self.saved, strict=False):
+            stateful.load_state_dict(clone(saved))
+        self.built.model.zero_grad(set_to_none=True)
+        self.restarts, self._can_restart = self.restarts + 1, False
+        return True
 
     def check(self) -> None:
         """Raise TrialFailed if the result of the last step is not finite."""
@@ -133,20 +149,19 @@ def clone(state: Any) -> Any:
     return tree_map_only(torch.Tensor, lambda tensor: tensor.detach().clone(), state)
 
 
-def load_state(stateful: Any, saved: Any) -> None:
-    """Restore a saved state. If its structure is unchanged, copy it in place, without an allocation."""
-    current, structure = tree_flatten(stateful.state_dict())
-    values, saved_structure = tree_flatten(saved)
-    if structure != saved_structure or not all(map(_fits, current, values)):
-        stateful.load_state_dict(saved)
-        return
-    for now, value in zip(current, values, strict=True):
-        if isinstance(value, torch.Tensor):
-            now.copy_(value)
+def put_back(stateful: Any, saved: Any, parameters: Container[int]) -> None:
+    """Copy the numbers that steps compute with from a saved state: parameters (given by their addresses), and all
+    floating-point tensors of more than one element, such as the moments of an optimizer. Without this, hundreds of
+    steps on the same few batches would end in subnormal numbers.
 
-
-def _fits(now: Any, saved: Any) -> bool:
-    """Whether a saved value is a tensor that can be copied into the present one, or equal to the present value."""
-    if isinstance(now, torch.Tensor) and isinstance(saved, torch.Tensor):
-        return bool(now.shape == saved.shape)
-    return not isinstance(now, torch.Tensor) and not isinstance(saved, torch.Tensor) and bool(now == saved)
+    Everything else runs on, also state that a later step has added. Numbers, tensors of one element and of integers are
+    counters: work that comes every n-th step must come during the measurement as it does in training."""
+    values = dict(tree_flatten_with_path(saved)[0])
+    with torch.no_grad():
+        for path, now in tree_flatten_with_path(stateful.state_dict())[0]:
+            value = values.get(path)
+            if not isinstance(now, torch.Tensor) or not isinstance(value, torch.Tensor) or now.shape != value.shape:
+                continue
+            computed = now.numel() > 1 and (now.is_floating_point() or now.is_complex())
+            if computed or now.data_ptr() in parameters:
+                now.copy_(value)

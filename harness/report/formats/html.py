@@ -205,7 +205,7 @@ def commands_of(plan: Plan, run: str = "") -> list[str]:
     words = ["harness", *options(plugins="-p", without="--without"), "run", f"{plan.suite}.yaml"]
     words += ["--preset", str(given["preset"])] if given.get("preset") else []
     words += options(set="--set", only="--only")
-    words += [f"--{name.replace('_', '-')}" for name in ("quick", "until_decided") if given.get(name)]
+    words += [f"--{name.replace('_', '-')}" for name in ("quick", "gate") if given.get(name)]
     commands = [shlex.join(words)]
     if given.get("seeds"):
         folder = run or f"results/{plan.suite}/RUN"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from harness.analysis import stats
+from harness.analysis.clocks import CPU_SHARE
 from harness.analysis.findings import Findings
-from harness.analysis.timing import CPU_SHARE, alpha_of
+from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block
 from harness.report import cells
 from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
@@ -48,15 +52,44 @@ def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
         else:
             one = by_level[trial.level]
             rows.append((trial.level, *cells.size_cells(one), *numbers, cells.verdict_cell(one, first_look=quick)))
-    interval = cells.interval_header(1 - alpha_of(block.measures.speed))
-    headers = (findings.plan.axis, "ratio", interval, *map(in_words, shown), "verdict")
-    return Table(block_title(block, mode), headers, tuple(rows), (conditions(findings, block, mode),))
+    headers = (findings.plan.axis, "ratio", cells.interval_header(0.95), *map(in_words, shown), "verdict")
+    return Table(block_title(block, mode), headers, tuple(rows), tuple(notes(findings, block, mode)))
 
 
 def number_cell(findings: Findings, block: Block, level: str, mode: str, metric: str) -> str:
     """A metric of one trial."""
     value = findings.numbers.get((block.id, level, mode, metric))
     return UNKNOWN if value is None else findings.metrics[metric].show(value)
+
+
+def notes(findings: Findings, block: Block, mode: str) -> Iterator[str]:
+    """What was timed, costs at regular intervals, how the intervals were computed, and what an equivalence cannot
+    show."""
+    yield conditions(findings, block, mode)
+    settings, compared = block.measures.speed, findings.of(block, mode).values()
+    assert settings is not None
+    for one in compared:
+        if one.period:
+            yield f"{one.level}: every {ordinal(one.period)} step takes longer. The mean over all steps decides."
+    counted = sorted({one.estimate.k for one in compared if one.estimate and not settings.quick})
+    if settings.pooled and counted:
+        yield (
+            f"Intervals are from {' and '.join(map(str, counted))} processes. Their variance is pooled with the one "
+            "expected from the variance within a process, so the stated 95 % are an average over levels."
+        )
+    equal = [one for one in compared if one.verdict == Verdict.EQUIVALENT and one.estimate]
+    if equal:
+        fewest = min(one.estimate.k for one in equal if one.estimate)
+        yield (
+            f"Equivalent in {fewest} processes of {min(one.steps for one in equal)} steps: a cost that occurs in fewer "
+            f"than {stats.unseen_share(fewest):.0%} of processes, or less often in a process, may have been missed."
+        )
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
 
 
 def conditions(findings: Findings, block: Block, mode: str) -> str:

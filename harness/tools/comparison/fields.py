@@ -90,7 +90,21 @@ BY_NAME = {field.name: field for field in FIELDS}
 _PLAIN_FACTS = [f.name for f in FIELDS if f.of in ("machine", "software") and f.name not in ("packages", "facts")]
 #: The facts of a machine that have a field; all others come from plugins.
 _KNOWN_FACTS = {"packages", "plugins", "git", *_PLAIN_FACTS}
-_EFFORT = ("of", "half_width", "margin", "budget", "warm_up", "seconds", "visits", "quick", "until_decided")
+_EFFORT = (
+    "of",
+    "half_width",
+    "margin",
+    "budget",
+    "warm_up",
+    "seconds",
+    "visits",
+    "quick",
+    "until",
+    "looks",
+    "rates",
+    "pooled",
+    "method",
+)
 _LENGTH = ("steps", "epochs", "seconds", "evaluations", "explodes")
 
 

@@ -11,8 +11,9 @@ from datetime import datetime
 import numpy as np
 
 from harness.analysis import stats
+from harness.analysis.clocks import CPU_SHARE
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import ANOTHER_ANSWER, CPU_SHARE, Comparison, alpha_of
+from harness.analysis.timing import ANOTHER_ANSWER, Comparison
 from harness.analysis.verdicts import CHANGE_FLAGS, CLOSE, Flag, Verdict, conclude
 from harness.records.record import Record
 from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData
@@ -119,7 +120,7 @@ class PairedTimes:
         settings = [one.settings for one in self.measured]
         self.quick = [name for name, one in zip("AB", settings, strict=True) if one.quick]
         self.margin = min(one.margin for one in settings) if margin is None else margin
-        self.alpha = min(map(alpha_of, settings))
+        self.alpha = 0.05
         self.far = are_far_apart(a.records, b.records)
         self.floor = max(a.findings.floor, b.findings.floor)
 
@@ -182,7 +183,7 @@ class PairedTimes:
             return None
         if not self.clocks_differ:
             return compared.estimate
-        view = self.runs[index].findings.views.get(metric)
+        view = self.runs[index].findings.views[metric]
         values = self.measured[index].log_ratios(level, "variant", view)
         return stats.estimate(values) if values else None
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.analysis import stats
+from harness.analysis.clocks import CPU_SHARE
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import CPU_SHARE, Comparison
+from harness.analysis.timing import Comparison
 from harness.plugins.catalog import KINDS, Catalog
 
 State = Literal["ok", "note", "problem"]
@@ -209,9 +210,9 @@ def sensitivity(comparison: Comparison, seconds: float) -> Iterator[Result]:
         yield Result("CPU share", "ok", f"{share:.2f}")
     scatter = estimate.error * math.sqrt(estimate.k)
     words = []
-    for k in stats.LOOKS:
+    for k in (5, 10, 20):
         with_k = Estimate(0.0, scatter / math.sqrt(k), k - 1, k)
-        visible = math.expm1(stats.smallest_visible(with_k.half_width(), stats.FLOOR, k))
+        visible = math.expm1(stats.smallest_visible(with_k, stats.FLOOR))
         words.append(f"{visible:.1%} in {k} processes ({seconds * k / estimate.k:.0f} s)")
     noisy = estimate.half_width() >= 0.02
     fix = "stop other programs, or raise measure.speed.seconds and budget" if noisy else ""

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import stats
+from harness.analysis.clocks import CPU_SHARE
 from harness.analysis.stats import Array
-from harness.analysis.timing import CPU_SHARE, Comparison, Measured, floor_of
+from harness.analysis.timing import Comparison, Measured, floor_of
 from harness.analysis.verdicts import Verdict
 from harness.errors import UserError
 from harness.measure.coordinator import measure_block
@@ -30,7 +31,6 @@ from harness.records.plan import Block
 from harness.records.record import Record
 from harness.suite.loader import parse_suite
 from harness.suite.yaml_source import read_text
-from harness.tools.selftest.traces import LEAST_PAIRS, PROCESSES
 
 SPECIMEN = Path(__file__).parents[2] / "testing" / "specimen.py"
 
@@ -50,6 +50,8 @@ measure:
   speed: {half_width: 99%, budget: 1 s, batches: 4}
 """
 
+#: The fewest pairs of samples in a recorded trace.
+MIN_PAIRS = 100
 #: By how much the level `slowed` is slower.
 EFFECT = 0.05
 BROKEN = "the model of the self-test cannot be measured"
@@ -116,8 +118,8 @@ class Summary:
         """The outcomes in sentences."""
         if not self.experiments:
             return ["Nothing was measured."]
-        halves = [one.comparison.estimate.half_width() for one in self.experiments if one.comparison.estimate]
-        visible = float(np.median([math.expm1(stats.smallest_visible(half, stats.FLOOR, 5)) for half in halves]))
+        known = [one.comparison.estimate for one in self.experiments if one.comparison.estimate]
+        visible = float(np.median([math.expm1(stats.smallest_visible(one, stats.FLOOR)) for one in known]))
         lines = [
             f"The baseline compared with itself, {len(self.same)} times: {self.significant} intervals exclude no "
             f"difference (5 % are expected to), {self.false_verdicts} called faster or slower.",
@@ -183,7 +185,7 @@ def record_noise(count: int, seconds: float) -> Iterator[tuple[str, Array]]:
     busy loop on the same core. Yields each trace with its environment."""
     block = specimen_block().alone()
     assert block.measures.speed is not None
-    speed = block.measures.speed.changed(batches=1, seconds=seconds / 2, visits=LEAST_PAIRS * PROCESSES)
+    speed = block.measures.speed.changed(batches=1, seconds=seconds / 2, visits=MIN_PAIRS)
     block = replace(block, measures=block.measures.with_(speed=speed))
     members = [(block.baseline.level, role) for role in ("variant", "control")]
     for environment in ("nat", "load"):

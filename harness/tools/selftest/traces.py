@@ -17,10 +17,10 @@ from harness.analysis.stats import Array
 from harness.errors import UserError
 
 SHIPPED = Path(__file__).parent / "noise_traces.npz"
-#: A trace is about as long as the samples of five processes: a simulated process is a fifth of one.
-PROCESSES = 5
-#: A simulated process has at least this many pairs.
-LEAST_PAIRS = 8
+#: The share of a trace that a simulated process takes. A trace has about 2.5 s of each level, and a process 0.3 s.
+PROCESS_SHARE = 0.12
+#: A process has at least this many pairs: five visits to each of eight batches.
+LEAST_PAIRS = 40
 
 Traces = Mapping[str, Sequence[Array]]
 
@@ -58,9 +58,9 @@ def save_traces(path: Path, traces: Traces) -> None:
 
 
 def segment(trace: Array, draw: random.Random) -> Array:
-    """A simulated process: a contiguous fifth of a trace. Its two levels are swapped at random, so that they do not
+    """A simulated process: a contiguous part of a trace. Its two levels are swapped at random, so that they do not
     differ by construction."""
-    size = max(LEAST_PAIRS, len(trace) // PROCESSES)
+    size = max(LEAST_PAIRS, round(len(trace) * PROCESS_SHARE))
     begin = draw.randrange(max(1, len(trace) - size + 1))
     part = trace[begin : begin + size]
     return part[:, [2, 3, 0, 1]] if draw.random() < 0.5 else part
