@@ -228,6 +228,7 @@ class Measured:
             Flag.TAIL_EFFECT: any(abs(other - estimate.mean) > self.settings.margin for other in others),
             Flag.NOT_STATIONARY: self.mostly("not_stationary", trial.level, estimate.k),
             Flag.NULL_BIASED: null_biased,
+            Flag.CONTENDED: self.contended,
             **{flag: trial.changes == changes for changes, flag in CHANGE_FLAGS.items()},
         }
         return tuple(flag for flag, applies in flags.items() if applies)

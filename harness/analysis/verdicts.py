@@ -95,6 +95,7 @@ class Flag(StrEnum):
         "the ratio of means or 10th percentiles differs by more than the margin; see samples",
     )
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
+    CONTENDED = "contended", "cores were shared, and no clock excludes the other programs; stop them and rerun"
     ONE_OF_MANY = (
         "one-of-many",
         "not significant after correction for multiple comparisons (Benjamini-Hochberg, 5 %). To test it, add it to "
@@ -113,3 +114,9 @@ class Flag(StrEnum):
 
 #: The flag of a trial by what its optimizations change; those that change the answer are not ranked at all.
 CHANGE_FLAGS = {"model": Flag.CHANGES_MODEL, "update": Flag.CHANGES_UPDATE, "order": Flag.CHANGES_ORDER}
+#: With these, neither the verdict *equivalent* nor a claim of no or a limited difference rests on the interval.
+FORBID_EQUIVALENCE = frozenset({Flag.TAIL_EFFECT})
+#: With these, no interval decides anything.
+FORBID_DECISION = frozenset({Flag.NULL_BIASED, Flag.CONTENDED})
+#: These say nothing about whether a claim is true: its author chose the level, and a family of claims is corrected.
+BESIDE_CLAIMS = frozenset({Flag.ONE_OF_MANY, *CHANGE_FLAGS.values()})
