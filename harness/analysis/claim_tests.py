@@ -38,10 +38,10 @@ class ClaimTest:
             low, high = (bound, math.inf) if claim.expect == "at least" else (-math.inf, bound)
             return cls("limit", low, high, rounding=rounding)
         if claim.expect == "equal":
-            size = math.log1p(by) if claim.scale == "ratio" else by
+            size = by if claim.scale == "difference" else math.log1p(by)
             return cls("equal", -size, size, rounding=rounding)
         down = claim.expect.endswith("lower")
-        size = by if claim.scale != "ratio" else -math.log1p(-by) if down else math.log1p(by)
+        size = by if claim.scale == "difference" else -math.log1p(-by) if down else math.log1p(by)
         if claim.is_limit:
             low, high = (-size, math.inf) if down else (-math.inf, size)
             return cls("limit", low, high, rounding=rounding)

@@ -42,7 +42,7 @@ def direction_in_words(claim: Claim) -> str:
 def amount_in_words(claim: Claim) -> str:
     """The claimed amount: % of a ratio, or points of a difference."""
     amount = f"{100 * claim.by:.4g}"
-    return f"{amount} %" if claim.scale == "ratio" else f"{amount} point{'s' * (amount != '1')}"
+    return f"{amount} point{'s' * (amount != '1')}" if claim.scale == "difference" else f"{amount} %"
 
 
 def hint_if_better(claim: Claim, against: Sequence[Finding]) -> str:

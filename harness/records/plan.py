@@ -171,10 +171,11 @@ class Claim:
     - a limit: "not lower" or "not higher" by more than `by`;
     - a value: the level itself has "at least" or "at most" `by`.
 
-    In a suite the direction may also be better, worse, faster, slower, less or more; the planner replaces these. `by` is
-    a share of a ratio, a difference, or a value in seconds, bytes or the metric's own unit, as `scale` says. `unit` is
-    the unit in which a value was given, such as "%" or "ms". `inside` says whether it is claimed of all contexts that
-    `where` selects or of any. With `along`, an axis, the claim is about the exponent by which the metric grows along it.
+    In a suite the direction may also be better, worse, faster, slower, less or more; the planner replaces these. `by`
+    is a share of a ratio, a difference, or a value in seconds, bytes or the metric's own unit, as `scale` says; without
+    a scale, in old plans, a share of a ratio. `unit` is the unit in which a value was given, such as "%" or "ms".
+    `inside` says whether it is claimed of all contexts that `where` selects or of any. With `along`, an axis, the claim
+    is about the exponent by which the metric grows along it.
 
     The planner also adds the mode (`of`), and sets `exact` where the metric is the same in every process, so that one
     number decides."""

@@ -101,9 +101,9 @@ def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str
         "",
         f"{len(answers)} claims: {counts}. Run on {'; '.join(machines)}.",
         "",
-        "Each claim compares a level with its baseline: by a ratio of times, losses or bytes, a difference of shares in "
-        "points, or a difference of exponents; or it is about a value of the level itself. Of several contexts the worst case is shown; "
-        "for claims about any context, the best case.",
+        "Each claim compares a level with its baseline (a ratio of times, losses or bytes, a difference of shares in "
+        "points, or a difference of exponents), or is about a value of the level itself. Of several contexts the worst "
+        "case is shown; for claims about any context, the best case.",
         "",
         tabulate(table.rows, table.headers, tablefmt="github", disable_numparse=True),
         "",

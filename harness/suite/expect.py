@@ -1,4 +1,4 @@
-"""What a claim expects, in the words of a suite: `lower by 5%`, `equal within 2%`, `at most 5% slower`, `at least 90%`."""
+"""What a claim expects, in the words of a suite, such as `lower by 5%`, `at most 5% slower` or `at least 90%`."""
 
 from __future__ import annotations
 

@@ -177,8 +177,8 @@ def test_a_group_of_contexts_counts_as_one():
         (result,) = settle(plan, growth, 0.003, False)
         assert (result.answer, result.contexts) == (answer, 1 if where else 2)
     assert result.reason.startswith("t · along length: exponent +1.0")
-    assert claim_row("suite.yaml", result)[1:5] == (
-        "false", f"{result.decisive.size:+.2f}", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
+    assert claim_row("suite.yaml", result)[1:6] == (
+        "false", "a lower exponent", f"{result.decisive.size:+.2f}", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
         "800 · t (kept bytes along length)",
     )  # fmt: skip
 
@@ -231,7 +231,7 @@ def test_exact_quantities_decide_claims(expect, by, base, value, answer, words):
     (result,) = settle(plan, quantities, 0.5, True)  # exact quantities have neither a floor nor a timing bias
     assert (result.answer, result.against) == (answer, ())
     assert result.reason.removeprefix("1 · s: ") == words
-    assert claim_row("suite.yaml", result)[3] == "exact"
+    assert claim_row("suite.yaml", result)[4] == "exact"
 
 
 def test_deciding_context_is_named():
@@ -240,7 +240,7 @@ def test_deciding_context_is_named():
     every, some = settle(plan, quantities, 0.003, False)
     assert (every.answer, every.reason) == ("holds", "from exactly 0.1 (100 · s) to exactly 0.8 (800 · s)")
     assert (some.answer, some.reason) == ("holds", "100 · s: exactly 0.1")
-    assert claim_row("suite.yaml", every)[2:5] == ("0.8×", "exact", "800 · s (kept bytes), of 4")
+    assert claim_row("suite.yaml", every)[2:6] == ("at least 20 % lower", "0.8×", "exact", "800 · s (kept bytes), of 4")
     plan, quantities, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
     (missing,) = settle(plan, quantities, 0.003, False)
     assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")

@@ -86,8 +86,12 @@ def test_claims_may_be_about_speed_and_learning(claimed):
             "14:13: close is compared by its difference: use points, such as 1 point.",
         ),
         ("steps: 9", "{metric: close, expect: equal}", "14:13: expect: equal needs a margin, as in: equal within 2%"),
-        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: expected lower, higher, better or worse, with"),
-        ("steps: 9", "{metric: close, expect: better by 1.2.3%}", "14:13: expect: expected lower, higher"),
+        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: expected lower, higher, better, worse, faster"),
+        (
+            "steps: 9",
+            "{metric: close, expect: better by 1.2.3%}",
+            "14:13: expect: an amount follows better with by, as in",
+        ),
         (
             "steps: 9, seeds: 4",
             "{metric: close, expect: better}",
