@@ -87,9 +87,8 @@ class _Resolver:
             raise self.error("expect", what, "Claim a value of steps_to_target, or a difference: at least 5% better.")
         allowed = ("", "%") if score.compared == "difference" else ("",)
         if claim.unit not in allowed:
-            example = f"{claim.expect} {'90%' if '%' in allowed else '0.3'}"
-            what = f"{claim.metric} is a number{' or a share' if '%' in allowed else ''} without the unit {claim.unit}."
-            raise self.error("expect", what, f"Example: {example}.")
+            example = f"a share, such as {claim.expect} 90%" if "%" in allowed else f"a number: {claim.expect} 0.3"
+            raise self.error("expect", f"{claim.metric} is not given in {claim.unit}.", f"Use {example}.")
         if claim.by <= 0 and score.compared == "ratio":
             raise self.error("expect", f"{claim.metric} is above 0, so the value must be too.")
         return replace(claim, of=LEARNING)

@@ -13,8 +13,8 @@ from harness.tools.comparison.pairs import ContextPair, RunData
 
 @dataclass(frozen=True)
 class ClaimChange:
-    """The answer to a claim in each run, empty if the run has no such claim, and the reason in B. `improved` is set if it
-    is a claim of no difference that is false in B because the level is better. `not_comparable` says why the answers
+    """The answer to a claim in each run, empty if the run has no such claim, and the reason in B. `improved` is set if
+    it is a claim of no difference that is false in B because the level is better. `not_comparable` says why the answers
     are about different things; `other_machine` is set if they are of two machines."""
 
     says: str
