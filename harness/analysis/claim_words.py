@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
 from harness.analysis.growth import Growth
 from harness.analysis.level_values import value_in_words
+from harness.analysis.verdicts import Verdict
 from harness.plugins.scores import scores_of
 from harness.records.plan import LEARNING, Claim
 
@@ -36,7 +37,7 @@ def expected_in_words(claim: Claim, floor: float) -> str:
 def direction_in_words(claim: Claim) -> str:
     """The direction of a difference or of a limit."""
     word = claim.expect.removeprefix("not ")
-    return {"lower": "faster", "higher": "slower"}[word] if claim.about_time else word
+    return {"lower": Verdict.FASTER, "higher": Verdict.SLOWER}[word] if claim.about_time else word
 
 
 def amount_in_words(claim: Claim) -> str:
@@ -47,7 +48,7 @@ def amount_in_words(claim: Claim) -> str:
 
 def hint_if_better(claim: Claim, against: Sequence[Finding]) -> str:
     """What to write in place of `equal`, where the level is better in all contexts that contradict it; else empty."""
-    better, worse = "faster" if claim.about_time else "better", "slower" if claim.about_time else "worse"
+    better, worse = (Verdict.FASTER, Verdict.SLOWER) if claim.about_time else (Verdict.BETTER, Verdict.WORSE)
     for finding in against:
         assert finding.estimate is not None
         lower_is_better = True

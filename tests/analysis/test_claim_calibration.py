@@ -6,15 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from made import block
-from made_runs import plan
 
 from harness.analysis.claim_tests import ClaimTest
-from harness.analysis.claims import settle
 from harness.analysis.level_values import Rate
-from harness.analysis.stats import Estimate, estimate
-from harness.analysis.timing import Comparison
-from harness.analysis.verdicts import Verdict
+from harness.analysis.stats import Estimate
 from harness.records.plan import Claim
 from harness.suite.expect import parse_expect
 
@@ -97,21 +92,3 @@ def test_rates_over_seeds_err_at_most_as_often_as_stated(n, rate):
             errors["true"] += probability * test.holds(one, 0.05)
             errors["false"] += probability * test.fails(one, 0.05)
         assert max(errors.values()) <= 0.05
-
-
-def test_a_family_of_limits_errs_in_five_percent():
-    """Three limits at their boundary: the probability that any of them is called true is at most 5 %."""
-    random, blocks = np.random.default_rng(11), [block(f"a{number}", "b") for number in range(3)]
-    claims = [claim("at most 5% higher") for _ in blocks]
-    claims = [Claim(**{**vars(one), "where": {"data": (str(number),)}}) for number, one in enumerate(claims)]
-    blocks = [type(one)({"data": str(number)}, one.trials, one.measures) for number, one in enumerate(blocks)]
-    made, wrong, many = plan(*blocks, claims=tuple(claims)), 0, 400
-    for _ in range(many):
-        found = [
-            Comparison(block=one, level="b", mode="train", metric="step_time", verdict=Verdict.UNDECIDED,
-                       estimate=estimate(random.normal(math.log(1.05), 0.01, 5).tolist()))
-            for one in blocks
-        ]  # fmt: skip
-        wrong += any(result.answer == "holds" for result in settle(made, found, FLOOR, False))
-    assert wrong / many <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / many)
-    assert wrong / many >= 0.02

@@ -297,8 +297,8 @@ claims:
     assert lines[at + 1].split("  ")[0] == "what"
     # One hidden value per row, with its sign and the dropout mask: all proportional to the number of rows.
     assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
-    assert "True: The wide one keeps more (exactly 49 in all 3)" in done.stdout
-    assert "False: It has half the parameters (4: exactly 17.9)" in done.stdout
+    assert "True: The wide one keeps more (expected: higher; exactly 49 in all 3)" in done.stdout
+    assert "False: It has half the parameters (expected: at least 50 % lower; 4: exactly 17.9)" in done.stdout
     folder = the_run(tmp_path)
     assert "## Growth" in (folder / "report.md").read_text()
     with (folder / "tables" / "growth.csv").open() as file:
