@@ -27,6 +27,8 @@ def expected_in_words(claim: Claim, floor: float) -> str:
     if claim.expect == "equal":
         return f"equal within {amount_in_words(claim)}"
     word = direction_in_words(claim)
+    if claim.is_limit and not claim.by:
+        return f"not {word}"
     if claim.is_limit:
         return f"at most {amount_in_words(claim)} {word}"
     if claim.by:

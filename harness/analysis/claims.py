@@ -49,7 +49,9 @@ def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: b
     alpha = min((alpha_of(block.measures.speed) for block in plan.blocks), default=0.05)
     family = [stats.smallest_alpha(case.decided) for case in cases if not case.claim.is_exact]
     levels = iter(stats.holm_levels(family, alpha))
-    return [case.result(alpha if case.claim.is_exact else next(levels)) for case in cases]
+    return [
+        case.result(alpha if case.claim.is_exact else next(levels), alone=alpha, claims=len(family)) for case in cases
+    ]
 
 
 def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
@@ -84,9 +86,14 @@ class _Case:
             self.quick = any(one.estimate is None or one.estimate.k < stats.MIN_REPLICATES for one in self.findings)
         self.undecidable = self.quick or self.null_biased or not self.findings
 
-    def result(self, level: float) -> ClaimResult:
-        """The result at this significance level; at 0 nothing is decided."""
-        answer, reason = self.answer(level) if level else (Answer.UNDECIDED, self.why_not())
+    def result(self, level: float, alone: float, claims: int) -> ClaimResult:
+        """The result at this significance level; at 0 nothing is decided. `alone` is the level of a claim that is not
+        one of several `claims`."""
+        answer, reason = self.answer(level or alone)
+        if not level and answer != Answer.UNDECIDED:
+            on_its_own = {Answer.HOLDS: "true", Answer.FAILS: "false"}[answer]
+            reason = f"{on_its_own} on its own, not after correcting for {claims} claims: {reason}"
+            answer = Answer.UNDECIDED
         claim, improved, hint = self.claim, False, ""
         against = self.failing(level) if answer == Answer.FAILS else []
         if against and claim.expect == "equal":

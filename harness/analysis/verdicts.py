@@ -95,7 +95,7 @@ class Flag(StrEnum):
         "the ratio of means or 10th percentiles differs by more than the margin; see samples",
     )
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
-    CONTENDED = "contended", "cores were shared, and no clock excludes the other programs; stop them and rerun"
+    CONTENDED = "contended", "cores were shared, so this time includes other programs; stop them and rerun"
     ONE_OF_MANY = (
         "one-of-many",
         "not significant after correction for multiple comparisons (Benjamini-Hochberg, 5 %). To test it, add it to "

@@ -84,7 +84,7 @@ def test_limit_follows_from_equal_and_contradicts_its_opposite():
 def test_every_claim_states_the_tested_threshold():
     stated = {
         "lower": "faster by more than 0.3 %", "lower by 5%": "at least 5 % faster", "equal within 2%": "equal within 2 %",
-        "not higher by 0.5%": "at most 0.5 % slower", "at most 20 ms": "at most 20 ms", "at least 1.5 s": "at least 1.5 s",
+        "not higher by 0.5%": "at most 0.5 % slower", "not higher by 0%": "not slower", "at most 20 ms": "at most 20 ms", "at least 1.5 s": "at least 1.5 s",
     }  # fmt: skip
     assert {text: answered(text, SAME).expected for text in stated} == stated
 
@@ -338,3 +338,4 @@ def test_limits_and_values_are_members_of_the_family(catalog):
     crowd = (claim("at most 2.25% higher"), claim("at most 20 ms", level="nobody"))
     first, second = settle(plan(TIMED, claims=crowd), [compared(JUST_BELOW)], 0.003, False)
     assert (first.answer, second.answer) == ("undecided", "undecided")
+    assert first.reason == f"true on its own, not after correcting for 2 claims: {alone.reason}"
