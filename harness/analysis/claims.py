@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis import stats
-from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
+from harness.analysis.claim_tests import ClaimTest
+from harness.analysis.claim_words import expected_in_words, hint_if_better, place_of, size_in_words
+from harness.analysis.finding import Finding
 from harness.analysis.grouping import FEWEST, groups_along
 from harness.analysis.growth import Growth, growth_metric
-from harness.analysis.verdicts import EXCLUDED, Answer
+from harness.analysis.level_values import LevelValue
+from harness.analysis.verdicts import (
+    BESIDE_CLAIMS,
+    DIFFERENT,
+    EXCLUDED,
+    FORBID_DECISION,
+    FORBID_EQUIVALENCE,
+    Answer,
+    Flag,
+)
 from harness.records.plan import LEARNING, Claim, Plan
-
-#: How far an exact ratio may miss the claimed one by rounding, in log units.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """The answer to a claim. If it fails, `against` are the ids of the blocks whose times contradict it, which can be
-    measured once more. `decisive` is the worst case among the `contexts` that the claim is about; for a claim about any
-    context, the best case."""
+    """The answer to a claim. `expected` states the threshold that was tested. If the claim fails, `against` are the ids
+    of the blocks whose times contradict it, which can be measured once more; `improved` says whether it is a claim of
+    no difference, and the level is better. `decisive` is the worst case among the `contexts` that the claim is about;
+    for a claim about any context, the best case."""
 
     claim: Claim
     answer: Answer
@@ -29,6 +37,8 @@ class ClaimResult:
     against: tuple[str, ...] = ()
     decisive: Finding | None = None
     contexts: int = 0
+    expected: str = ""
+    improved: bool = False
 
 
 def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> list[ClaimResult]:
@@ -36,14 +46,11 @@ def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: b
     involve no chance, so they are not part of the family."""
     cases = [_Case(claim, plan, findings, floor, null_biased) for claim in plan.claims]
     alpha = 0.05
-    family = [stats.smallest_alpha(case.decided) for case in cases if not is_exact(case.claim)]
+    family = [stats.smallest_alpha(case.decided) for case in cases if not case.claim.is_exact]
     levels = iter(stats.holm_levels(family, alpha))
-    return [case.result(alpha if is_exact(case.claim) else next(levels)) for case in cases]
-
-
-def is_exact(claim: Claim) -> bool:
-    """Whether one number settles the claim. An exponent has an interval, also that of an exact amount."""
-    return claim.exact and not claim.along
+    return [
+        case.result(alpha if case.claim.is_exact else next(levels), alone=alpha, claims=len(family)) for case in cases
+    ]
 
 
 def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
@@ -61,38 +68,50 @@ class _Case:
     """A claim with the findings that it is about. Growth is about groups of contexts, each represented by one block."""
 
     def __init__(self, claim: Claim, plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> None:
-        # The control and the floor are about clocks and ratios: not about learning, exact amounts or exponents.
-        timed = claim.of != LEARNING and not claim.exact
-        self.claim, self.null_biased = claim, null_biased and timed
-        self.floor = floor if timed and not claim.along else 0.0
-        #: The claimed size, in the estimate's units.
-        self.size = 0.0 if claim.expect == "equal" else self.floor
-        if claim.by and claim.scale == "difference":
-            self.size = claim.by
-        elif claim.by:
-            self.size = -math.log1p(-claim.by) if claim.expect == "lower" else math.log1p(claim.by)
-        self.slack = ROUNDING if is_exact(claim) and claim.by else 0.0
+        # The control and the floor are about ratios of times: not about scores, exact amounts, exponents or values.
+        self.claim, self.null_biased = claim, null_biased and claim.about_time and not claim.is_value
+        self.floor = floor if claim.about_time and not (claim.along or claim.is_value) else 0.0
         self.blocks = claim.blocks_in(plan.blocks)
         if claim.along:
             self.blocks = [group[-1] for group in groups_along(claim.along, self.blocks)]
         ids = {block.id for block in self.blocks}
-        wanted = (claim.level, claim.of, growth_metric(claim.metric, claim.along) if claim.along else claim.metric)
-        there = [one for one in findings if (one.level, one.mode, one.metric) == wanted and one.block.id in ids]
-        self.findings = [one for one in there if one.estimate is not None and one.verdict not in EXCLUDED]
+        self.all = [one for one in findings if one.block.id in ids and is_about(one, claim)]
+        self.findings = [one for one in self.all if one.estimate is not None and one.verdict not in EXCLUDED]
+        if claim.is_limit or claim.is_value:  # the interval that decides at 5 %
+            self.findings = [replace(one, confidence=2 * one.confidence - 1) for one in self.findings]
+        self.test = ClaimTest.of(claim, self.floor, on_logs=any(one.scale == "ratio" for one in self.findings))
         self.quick = any(block.measures.quick for block in self.blocks)
         if claim.of == LEARNING:
             self.quick = any(one.estimate is None or one.estimate.k < stats.MIN_REPLICATES for one in self.findings)
         self.undecidable = self.quick or self.null_biased or not self.findings
 
-    def result(self, level: float) -> ClaimResult:
-        """The result at this significance level; at 0 nothing is decided."""
-        answer, reason = self.answer(level) if level else (Answer.UNDECIDED, self.why_not())
-        remeasured = not (self.claim.exact or self.claim.along or self.claim.of == LEARNING)
-        against = self.failing(level) if answer == Answer.FAILS and remeasured else ()
-        worst = max if self.claim.inside == "all" else min
-        decisive = worst(self.findings, key=self.distance, default=None)
-        blocks = tuple(one.block.id for one in against)
-        return ClaimResult(self.claim, answer, reason, blocks, decisive, len(self.blocks))
+    def result(self, level: float, alone: float, claims: int) -> ClaimResult:
+        """The result at this significance level; at 0 nothing is decided. `alone` is the level of a claim that is not
+        one of several `claims`."""
+        answer, reason = self.answer(level or alone)
+        if not level and answer != Answer.UNDECIDED:
+            on_its_own = {Answer.HOLDS: "true", Answer.FAILS: "false"}[answer]
+            reason = f"{on_its_own} on its own, not after correcting for {claims} claims: {reason}"
+            answer = Answer.UNDECIDED
+        claim, improved, hint = self.claim, False, ""
+        against = self.failing(level) if answer == Answer.FAILS else []
+        if against and claim.expect == "equal":
+            hint = hint_if_better(claim, against)
+            improved = bool(hint)
+        if answer != Answer.UNDECIDED:
+            reason += self.flags_in_words() + hint
+        remeasured = claim.about_time and not claim.along
+        worst = max if claim.inside == "all" else min
+        return ClaimResult(
+            claim,
+            answer,
+            reason,
+            against=tuple(one.block.id for one in against if remeasured),
+            decisive=worst(self.findings, key=self.distance, default=None),
+            contexts=len(self.blocks),
+            expected=expected_in_words(claim, self.floor),
+            improved=improved,
+        )
 
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != Answer.UNDECIDED
@@ -118,38 +137,37 @@ class _Case:
     def holding(self, alpha: float) -> list[Finding]:
         """The findings that support the claim. Where one of n is enough, each is tried at alpha / n."""
         share = alpha if self.claim.inside == "all" else alpha / len(self.findings)
-        return [one for one in self.findings if self.holds(one, share)]
+        return [one for one in self.findings if self.test.holds(one.estimate, share) and not self.forbidding(one)]  # type: ignore[arg-type]  # they have one
 
     def failing(self, alpha: float) -> list[Finding]:
         """The findings that contradict it, with the same correction."""
         share = alpha / len(self.findings) if self.claim.inside == "all" else alpha
-        return [one for one in self.findings if self.fails(one, share)]
+        decisive = [one for one in self.findings if not FORBID_DECISION.intersection(one.flags)]
+        return [one for one in decisive if self.test.fails(one.estimate, share)]  # type: ignore[arg-type]  # they have one
+
+    def forbidding(self, finding: Finding) -> set[Flag]:
+        """The flags of a finding with which the claim cannot be true. A limit can be true with a flag that forbids
+        equivalence, if the level clearly differs in the other direction."""
+        forbidden = FORBID_DECISION
+        if self.claim.expect == "equal" or (self.claim.is_limit and not self.differs_otherwise(finding)):
+            forbidden = FORBID_DECISION | FORBID_EQUIVALENCE
+        return set(forbidden.intersection(finding.flags))
+
+    def differs_otherwise(self, finding: Finding) -> bool:
+        """Whether the verdict is a difference in the direction that a limit does not restrict."""
+        assert finding.estimate is not None
+        above = finding.estimate.mean > 0
+        return finding.verdict in DIFFERENT and above == (self.claim.expect == "not lower")
 
     def distance(self, finding: Finding) -> float:
-        """How far the finding points away from the claim, in the estimate's units."""
+        """How far the finding is from what is claimed, in the estimate's units."""
         assert finding.estimate is not None
-        mean = finding.estimate.mean
-        return {"lower": mean, "higher": -mean, "equal": abs(mean)}[self.claim.expect]
+        return self.test.distance(finding.estimate)
 
-    def interval(self, finding: Finding, confidence: float) -> tuple[float, float]:
-        """The interval, mirrored for "higher", so that the claimed direction is always down."""
-        assert finding.estimate is not None
-        low, high = finding.estimate.interval(confidence)
-        return (-high, -low) if self.claim.expect == "higher" else (low, high)
-
-    def holds(self, finding: Finding, alpha: float) -> bool:
-        if self.claim.expect == "equal":
-            low, high = self.interval(finding, max(0.0, 1 - 2 * alpha))
-            return low >= -self.size - self.slack and high <= self.size + self.slack
-        return self.interval(finding, 1 - alpha)[1] < -self.size + self.slack
-
-    def fails(self, finding: Finding, alpha: float) -> bool:
-        low, high = self.interval(finding, 1 - alpha)
-        if (self.claim.exact or self.claim.along) and low == high:
-            return not self.holds(finding, alpha)  # an interval without width always decides
-        if self.claim.expect == "equal":
-            return low > self.size or high < -self.size
-        return low > (-self.size if self.claim.by else self.floor)
+    def flags_in_words(self) -> str:
+        """The flags to know beside an answer."""
+        flags = dict.fromkeys(flag for one in self.findings for flag in one.flags if flag not in BESIDE_CLAIMS)
+        return f"; flags: {', '.join(flags)}" if flags else ""
 
     def why_not(self) -> str:
         if self.quick:
@@ -159,50 +177,56 @@ class _Case:
         if self.null_biased:
             return "the baseline differs from itself"
         if len(self.findings) < len(self.blocks):
-            have = {one.block.id for one in self.findings}
-            missing = ", ".join(block.name for block in self.blocks if block.id not in have)
-            if self.claim.along:
-                return f"no exponent up to {missing}: it takes {FEWEST} contexts with both levels measured in each"
-            return (
-                f"{self.claim.metric} is not known for {missing}" if self.claim.exact else f"no verdict for {missing}"
-            )
+            return self.why_missing()
+        for one in self.findings:
+            for flag in self.forbidding(one):
+                return f"{place_of(one)}: {flag}: {flag.meaning}; {self.in_words(one)}"
         return f"the intervals allow both answers: {self.range_in_words()}"
+
+    def why_missing(self) -> str:
+        """Which contexts have no number to decide by."""
+        have = {one.block.id for one in self.findings}
+        missing = ", ".join(block.name for block in self.blocks if block.id not in have)
+        if self.claim.along:
+            return f"no exponent up to {missing}: it takes {FEWEST} contexts with both levels measured in each"
+        if self.claim.exact:
+            return f"{self.claim.metric} is not known for {missing}"
+        reasons = dict.fromkeys(one.reason for one in self.all if one.block.id not in have and one.reason)
+        return f"no verdict for {missing}{': ' * bool(reasons)}{'; '.join(reasons)}"
 
     def range_in_words(self) -> str:
         lowest, highest = (pick(self.findings, key=lambda one: one.size or 0.0) for pick in (min, max))
         words = self.in_words(lowest)
         if len(self.findings) == 1:
             return words
-        if is_exact(self.claim) and lowest.size == highest.size:
+        if self.claim.is_exact and lowest.size == highest.size:
             return f"{words} in all {len(self.findings)}"
         return f"from {words} ({place_of(lowest)}) to {self.in_words(highest)} ({place_of(highest)})"
 
     def in_words(self, finding: Finding) -> str:
         """The size of a finding, with its interval."""
         size = size_in_words(finding.size, self.claim)
-        if is_exact(self.claim):
+        assert finding.estimate is not None
+        if self.claim.is_exact:
             if finding.size is None:
-                return "more than the baseline's 0" if self.distance(finding) else "0, as the baseline"
+                return "more than the baseline's 0" if finding.estimate.mean else "0, as the baseline"
             return f"exactly {size}"
         if finding.interval is None:
             return "no interval"
         low, high = (size_in_words(bound, self.claim) for bound in finding.interval)
         words = f"{size}{' points' if self.claim.scale == 'difference' else ''} [{low}, {high}]"
+        if self.claim.is_limit or self.claim.is_value:
+            words += f" ({100 * finding.confidence:.3g} % interval)"
         if isinstance(finding, Growth) and finding.base:
             both = f"{finding.exponent.mean:.2f} and {finding.base.mean:.2f}"
             return f"exponent {words} relative to the baseline's ({both})"
         return words
 
 
-def place_of(finding: Finding) -> str:
-    """The context of a finding in words."""
-    if isinstance(finding, Growth):
-        return " · ".join([*finding.context.values(), f"along {finding.axis}"])
-    return finding.block.name
-
-
-def size_in_words(size: float | None, claim: Claim) -> str:
-    """The size of what a claim is about."""
-    if size is None:
-        return "-"
-    return exact_in_words(size) if is_exact(claim) else scaled_in_words(size, claim.scale)
+def is_about(finding: Finding, claim: Claim) -> bool:
+    """Whether a claim is about a finding, where it is about the finding's context."""
+    metric = growth_metric(claim.metric, claim.along) if claim.along else claim.metric
+    if (finding.level, finding.mode, finding.metric) != (claim.level, claim.of, metric):
+        return False
+    unit = finding.unit if isinstance(finding, LevelValue) else None
+    return unit == (claim.unit if claim.is_value else None)

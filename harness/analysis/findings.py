@@ -18,6 +18,7 @@ from harness.analysis.finding import Finding, control_false_discoveries
 from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import find_growth
 from harness.analysis.learning import LearningResults
+from harness.analysis.level_values import LevelValue, level_values
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
 from harness.analysis.samples import metric_views
@@ -128,17 +129,19 @@ class Findings:
             return []
         # In a design a level may have the name of an effect, and claims are about effects.
         learned = () if plan.factors else self.learning.comparisons
-        evidence = [*about_claims(plan, self.comparisons, self.effects), *learned, *self.quantities, *self.growth]
+        compared = about_claims(plan, self.comparisons, self.effects)
+        values = level_values(plan.claims, self.measured, self.views, self.learning.learned, self.quantities)
+        evidence = [*compared, *learned, *self.quantities, *self.growth, *values]
         claims = settle(plan, evidence, self.floor, self.null_biased)
         originals = {block.again().id: block for block in plan.blocks}
-        again: dict[tuple[str, str, str, str], Finding] = {}
-        for one in measured_of([block.again() for block in plan.blocks], records):
-            original = originals[one.block.id]
-            for each in about_claims(plan, *self.compared_in(one)) if one.processes else ():
-                again[original.id, each.level, each.mode, each.metric] = replace(each, block=original)
-        if not again:
+        measured = [one for one in measured_of([block.again() for block in plan.blocks], records) if one.processes]
+        found: list[Finding] = list(level_values(plan.claims, measured, self.views, (), ()))
+        for one in measured:
+            found += about_claims(plan, *self.compared_in(one))
+        if not found:
             return claims
-        second = [again.get((one.block.id, one.level, one.mode, one.metric), one) for one in evidence]
+        again = {key_of(each): each for each in (replace(one, block=originals[one.block.id]) for one in found)}
+        second = [again.get(key_of(one), one) for one in evidence]
         return list(map(confirmed, claims, settle(plan, second, self.floor, self.null_biased)))
 
     def of(self, block: Block, mode: str, metric: str = "step_time") -> dict[str, Comparison]:
@@ -220,6 +223,12 @@ def about_claims(plan: Plan, comparisons: Sequence[Comparison], effects: Sequenc
     return (
         [effect for effect in effects if effect.kind in designs.CLAIMED[plan.design]] if plan.factors else comparisons
     )
+
+
+def key_of(finding: Finding) -> tuple[str, ...]:
+    """The place of a finding among those that claims are about."""
+    of_value = [finding.unit] if isinstance(finding, LevelValue) else []
+    return (finding.block.id, finding.level, finding.mode, finding.metric, *of_value)
 
 
 def blocks_to_remeasure(plan: Plan, records: Sequence[Record], catalog: Catalog) -> list[Block]:

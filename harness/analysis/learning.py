@@ -155,8 +155,8 @@ class Learned:
 
     def margin(self, metric: str) -> float | None:
         """What still counts as equal, in the estimate's units; the suite gives it for its own metric only."""
-        margin = self.settings.margin_value
-        if not margin or metric.removeprefix("mean_") != self.settings.score:
+        margin = self.settings.margin_of(metric)
+        if not margin:
             return None
         return math.log1p(margin) if self.settings.margin_scale == "ratio" else margin
 

@@ -293,6 +293,7 @@ class Measured:
             Flag.RESTARTED: self.mostly("counters_restored", trial.level, estimate.k),
             Flag.NOT_STATIONARY: self.mostly("not_stationary", trial.level, estimate.k),
             Flag.NULL_BIASED: null_biased,
+            Flag.CONTENDED: self.contended,
             **{flag: trial.changes == changes for changes, flag in CHANGE_FLAGS.items()},
         }
         return tuple(flag for flag, applies in flags.items() if applies)

@@ -105,6 +105,7 @@ class Flag(StrEnum):
     )
     RESTARTED = "restarted", "a step failed late in a process, so the counters of the trial were put back as well"
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
+    CONTENDED = "contended", "cores were shared, so this time includes other programs; stop them and rerun"
     ONE_OF_MANY = (
         "one-of-many",
         "not significant after correction for multiple comparisons (Benjamini-Hochberg, 5 %). To test it, add it to "
@@ -121,7 +122,11 @@ class Flag(StrEnum):
     OTHER_SEEDS = "other seeds", "the runs share too few seeds, so they are compared as two independent samples"
 
 
-#: With these, nothing is called equivalent: a typical step does not describe all steps.
-FORBID_EQUIVALENCE = frozenset({Flag.TAIL_EFFECT, Flag.DRIFTS})
 #: The flag of a trial by what its optimizations change; those that change the answer are not ranked at all.
 CHANGE_FLAGS = {"model": Flag.CHANGES_MODEL, "update": Flag.CHANGES_UPDATE, "order": Flag.CHANGES_ORDER}
+#: With these, neither the verdict *equivalent* nor a claim of no or a limited difference rests on the interval.
+FORBID_EQUIVALENCE = frozenset({Flag.TAIL_EFFECT, Flag.DRIFTS})
+#: With these, no interval decides anything.
+FORBID_DECISION = frozenset({Flag.NULL_BIASED, Flag.CONTENDED})
+#: These say nothing about whether a claim is true: its author chose the level, and a family of claims is corrected.
+BESIDE_CLAIMS = frozenset({Flag.ONE_OF_MANY, *CHANGE_FLAGS.values()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -13,13 +14,20 @@ from harness.api.result import has_failures
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides, plan_of
 from harness.cli.plugin_options import stopped_while
 from harness.cli.show import show, show_batch
-from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED
+from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
+from harness.records.plan import Plan
 from harness.report.report import Report
 from harness.report.suite_batch import SuiteBatch
 
 
 def measure_suite(session: Session, options: ExecutionOptions, *, as_json: bool) -> int:
     """Measure one suite and print its report. Returns the exit code."""
+    if options.confirm:
+        try:
+            check_gate([session.plan])
+        except UserError:
+            session.store.discard_if_empty()
+            raise
     report, code = measured(session, options)
     show(report, session.store.folder, as_json=as_json)
     return code
@@ -28,8 +36,9 @@ def measure_suite(session: Session, options: ExecutionOptions, *, as_json: bool)
 def measure_batch(batch: SuiteBatch, plugins: PluginChoice, options: ExecutionOptions, *, as_json: bool) -> int:
     """Measure every suite of a folder, one after another. All are planned before the first is measured."""
     overrides = {suite: SuiteOverrides(**batch.overrides).where_possible(suite) for suite in batch.suites}
-    for suite in batch.suites:
-        plan_of(suite, overrides[suite], plugins)
+    plans = [plan_of(suite, overrides[suite], plugins)[-1] for suite in batch.suites]
+    if options.confirm:
+        check_gate(plans)
     codes, reports = [], {}
     for number, suite in enumerate(batch.suites, 1):
         click.echo(f"\n{suite.name} ({number} of {len(batch.suites)})", err=True)
@@ -50,6 +59,16 @@ def measure_batch(batch: SuiteBatch, plugins: PluginChoice, options: ExecutionOp
             show(reports[suite.name], session.store.folder, as_json=False)
     show_batch(batch, reports, as_json=as_json)
     return FAILED if FAILED in codes else CLAIM_FAILED if CLAIM_FAILED in codes else 0
+
+
+def check_gate(plans: Sequence[Plan]) -> None:
+    """Raise UserError if a gate could not fail, whatever is measured: it would pass in CI without a test."""
+    if any(block.measures.quick for plan in plans for block in plan.blocks):
+        what = "a first look (--quick) decides no claim, so the gate cannot fail."
+        raise UserError(what, where="--gate", fix="Leave out --quick or --gate.")
+    if not any(plan.claims for plan in plans):
+        fix = "Add a claim, such as: {says: It is not slower, level: LEVEL, expect: at most 5% slower}"
+        raise UserError("there is no claim, so the gate cannot fail.", where="--gate", fix=fix)
 
 
 def measured(session: Session, options: ExecutionOptions) -> tuple[Report, int]:

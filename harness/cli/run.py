@@ -33,7 +33,11 @@ from harness.errors import UserError
     "--jobs", type=click.IntRange(1), metavar="N",
     help="The number of training runs at the same time, by default one per core. Nothing is timed meanwhile.",
 )  # fmt: skip
-@click.option("--gate", is_flag=True, help="For CI: measure a false claim again, and exit with 1 if it is still false.")
+@click.option(
+    "--gate", is_flag=True,
+    help="For CI: measure a false claim again, and exit with 1 if it is false both times. A regression that one "
+    "measurement finds with probability p fails the gate with about p². Undecided claims pass. Not with --quick.",
+)  # fmt: skip
 @click.option(
     "--executor", metavar="NAME", default="local", show_default=True, shell_complete=completers.parts("executor"),
     help="The executor that measures the blocks. `harness list executors` shows all.",

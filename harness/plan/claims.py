@@ -16,11 +16,14 @@ from harness.plugins.parts import Metric, Score
 from harness.plugins.scores import TARGETED, scores_of
 from harness.records.plan import LEARNING, Block, Claim
 from harness.records.settings import Learning
+from harness.records.value_types import BYTES, SECONDS
 from harness.suite.loader import Suite
 
 Complain = Callable[[UserError], None]
 #: Less is better for everything that is counted or timed.
 LESS = Score("lower", "ratio")
+#: The units of a time of a step.
+DURATIONS = ("us", *SECONDS)
 
 
 def resolve_claims(suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain) -> tuple[Claim, ...]:
@@ -71,7 +74,24 @@ class _Resolver:
             fix = f"Set measure.learning.seeds to at least {least}; 10 is the default."
             raise self.error("says", f"{seeds} seeds are too few to decide a claim.", fix)
         score: Score = self.scores[0][claim.metric] if self.scores else Score()
-        return directed(claim, score, LEARNING, self.error)
+        if claim.is_value:
+            return self.of_score_value(score)
+        settings = self.blocks[0].measures.learning if self.blocks else None
+        return self.directed(score, LEARNING, settings.margin_of(claim.metric) if settings else 0.0)
+
+    def of_score_value(self, score: Score) -> Claim:
+        """A claim about a score of the level itself. Scores that are compared by their difference may be given in %."""
+        claim = self.claim
+        if claim.metric == "time_to_target":
+            what = "time_to_target has an interval only against the baseline."
+            raise self.error("expect", what, "Claim a value of steps_to_target, or a difference: at least 5% better.")
+        allowed = ("", "%") if score.compared == "difference" else ("",)
+        if claim.unit not in allowed:
+            example = f"a share, such as {claim.expect} 90%" if "%" in allowed else f"a number: {claim.expect} 0.3"
+            raise self.error("expect", f"{claim.metric} is not given in {claim.unit}.", f"Use {example}.")
+        if claim.by <= 0 and score.compared == "ratio":
+            raise self.error("expect", f"{claim.metric} is above 0, so the value must be too.")
+        return replace(claim, of=LEARNING)
 
     def check_growth(self) -> None:
         """Check that the metric can grow along the axis, and that the claim only says which of two grows faster."""
@@ -101,9 +121,13 @@ class _Resolver:
         if claim.of == LEARNING:
             raise self.error("of", "exponents are fitted to single steps.", "Use of: train, or of: inference.")
         if claim.scale:
-            fix = f"Use {claim.expect} without an amount." if claim.expect != "equal" else "Use lower or higher."
+            without = claim.expect != "equal" and not claim.is_value
+            fix = f"Use {claim.expect} without an amount." if without else "Use lower or higher."
             what = "a difference of exponents has no amount: it is neither a share of a ratio nor points."
             raise self.error("expect", what, fix)
+        if claim.expect.endswith(("faster", "slower")):
+            what = f"{claim.expect} may mean a time or its growth."
+            raise self.error("expect", what, "Use lower or higher: the exponent of the level against the baseline's.")
 
     def of_steps(self, known: set[str]) -> Claim:
         claim = self.claim
@@ -144,7 +168,13 @@ class _Resolver:
         if not having or (claim.of and claim.of not in having):
             fix = "Use of: train." if having else f"Add train to measure.{measure}.of."
             raise self.error("metric", f"inference has no {claim.metric}.", fix)
-        return replace(directed(claim, LESS, claim.of or having[0], self.error), exact=True)
+        mode = claim.of or having[0]
+        if not claim.is_value:
+            return replace(self.directed(LESS, mode, 0.0), exact=True)
+        if claim.unit not in (units := ("", *BYTES) if quantity.unit == "bytes" else ("",)):
+            example = f"{claim.expect} {'100 MB' if len(units) > 1 else '1000'}"
+            raise self.error("expect", f"{claim.metric} is not given in {claim.unit}.", f"Example: {example}.")
+        return replace(claim, of=mode, exact=True)
 
     def of_times(self, known: set[str]) -> Claim:
         claim, speed = self.claim, self.suite.measures.speed
@@ -158,15 +188,34 @@ class _Resolver:
         mode = claim.of or speed.of[0]
         if mode not in speed.of:
             raise self.error("of", f"{mode} is not measured.", f"measure.speed.of is {', '.join(speed.of)}.")
-        return directed(claim, LESS, mode, self.error)
+        if not claim.is_value:
+            return self.directed(LESS, mode, speed.margin, is_time=True)
+        if claim.unit not in DURATIONS or claim.by <= 0:
+            what = f"{claim.metric} is a time above 0 with its unit: {', '.join(DURATIONS)}."
+            fix = f"Example: {claim.expect} 20 ms. A difference to the baseline has a direction: at most 5% slower."
+            raise self.error("expect", what, fix)
+        return replace(claim, of=mode)
 
-
-def directed(claim: Claim, score: Score, mode: str, error: Callable[..., UserError]) -> Claim:
-    """The claim about a score, with better or worse replaced by higher or lower. Raises if its amount has the wrong
-    scale."""
-    if claim.by and claim.scale != score.compared:
-        words = {"difference": "by its difference: use points, such as 1 point", "ratio": "by its ratio: use %"}
-        raise error("expect", f"{claim.metric} is compared {words[score.compared]}.")
-    other: Mapping[str, str] = {"higher": "lower", "lower": "higher"}
-    expect = {"better": score.better, "worse": other[score.better]}.get(claim.expect, claim.expect)
-    return replace(claim, expect=expect, of=mode, scale=score.compared)  # type: ignore[arg-type]  # one of the three
+    def directed(self, score: Score, mode: str, margin: float, *, is_time: bool = False) -> Claim:
+        """The claim with a direction that is lower or higher. A limit without an amount allows the `margin` of the
+        suite; for exact quantities and exponents it allows nothing. Raises if the amount has the wrong scale."""
+        claim = self.claim
+        if claim.scale and claim.scale != score.compared:
+            words = {"difference": "by its difference: use points, such as 1 point", "ratio": "by its ratio: use %"}
+            raise self.error("expect", f"{claim.metric} is compared {words[score.compared]}.")
+        *negated, word = claim.expect.split()
+        if word in ("faster", "slower") and not is_time and claim.metric != "time_to_target":
+            fix = f"Use {claim.expect.replace(word, 'better' if word == 'faster' else 'worse')}."
+            raise self.error("expect", f"{claim.metric} is not a time.", fix)
+        other: Mapping[str, str] = {"higher": "lower", "lower": "higher"}
+        directions = {"better": score.better, "worse": other[score.better], "faster": "lower", "slower": "higher"}
+        directions |= {"less": "lower", "more": "higher"}
+        by = claim.by
+        if claim.is_limit and not claim.scale and not claim.along and (mode == LEARNING or is_time):
+            by = margin
+            if not by:
+                example = "1 point" if score.compared == "difference" else "2%"
+                what = f"{claim.expect} needs an amount, since {claim.metric} has no margin."
+                raise self.error("expect", what, f"Example: {claim.expect} by {example}.")
+        expect = " ".join([*negated, directions.get(word, word)])
+        return replace(claim, expect=expect, by=by, of=mode, scale=score.compared)

@@ -164,24 +164,54 @@ class Skipped:
 class Claim:
     """A claim of the suite, to be decided by an interval.
 
-    `level` is a level of the compared axis, or in an ablation design the name of an effect. `by` is a share of a ratio,
-    or a difference, as `scale` says. `inside` says whether it is claimed of all contexts that `where` selects or of
-    any. With `along`, an axis, the claim is about the exponent by which the metric grows along it.
+    `level` is a level of the compared axis, or in an ablation design the name of an effect. `expect` is
 
-    The planner replaces better and worse by lower or higher, adds the mode (`of`), and sets `exact` where the metric is
-    the same in every process, so that one number decides."""
+    - a difference: "lower" or "higher", by at least `by`;
+    - "equal": no difference larger than `by`;
+    - a limit: "not lower" or "not higher" by more than `by`;
+    - a value: the level itself has "at least" or "at most" `by`.
+
+    In a suite the direction may also be better, worse, faster, slower, less or more; the planner replaces these. `by`
+    is a share of a ratio, a difference, or a value in seconds, bytes or the metric's own unit, as `scale` says; without
+    a scale, in old plans, a share of a ratio. `unit` is the unit in which a value was given, such as "%" or "ms".
+    `inside` says whether it is claimed of all contexts that `where` selects or of any. With `along`, an axis, the claim
+    is about the exponent by which the metric grows along it.
+
+    The planner also adds the mode (`of`), and sets `exact` where the metric is the same in every process, so that one
+    number decides."""
 
     says: str
     level: str
     metric: str
-    expect: Literal["lower", "higher", "equal", "better", "worse"]
+    expect: str
     by: float
     of: str
     where: Mapping[str, tuple[str, ...]]
     inside: Literal["all", "any"]
-    scale: Literal["ratio", "difference", "exponent", ""] = ""
+    scale: Literal["ratio", "difference", "exponent", "value", ""] = ""
     along: str = ""
     exact: bool = False
+    unit: str = ""
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it is about a value of the level itself, and not about its difference to the baseline."""
+        return self.scale == "value"
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it allows a difference up to `by` in one direction."""
+        return self.expect.startswith("not ")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether one number settles the claim. An exponent has an interval, also that of an exact amount."""
+        return self.exact and not self.along
+
+    @property
+    def about_time(self) -> bool:
+        """Whether it is about times of single steps."""
+        return self.of != LEARNING and not self.exact
 
     def blocks_in(self, blocks: Sequence[Block]) -> list[Block]:
         """The blocks whose contexts `where` selects."""

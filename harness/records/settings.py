@@ -279,6 +279,10 @@ class Learning(LearningSettings):
         """The scale of the margin; empty where none is given."""
         return amount_scale(self.margin) if self.margin else ""
 
+    def margin_of(self, metric: str) -> float:
+        """The margin of a score; 0 for other scores than the one that decides, or the mean of it."""
+        return self.margin_value if metric.removeprefix("mean_") == self.score else 0.0
+
     @property
     def extended(self) -> bool:
         """Whether seeds were added after a look at the results of the others."""

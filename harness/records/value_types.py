@@ -16,9 +16,16 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 FROM_SUITE: Mapping[str, Any] = {"from_suite": True}
 
 #: Seconds in each unit of time.
-_UNITS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+#: Bytes in each unit of memory.
+BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+#: The units of a value by itself, with their sizes. A number without a unit stays as it is.
+UNITS: Mapping[str, float] = {"": 1.0, "%": 0.01, "us": 1e-6, **SECONDS, **BYTES}
+_NUMBER = r"([0-9]+\.?[0-9]*|\.[0-9]+)"
 #: The pattern of an amount: a percentage of a ratio, or points of a difference (one point is 0.01).
-AMOUNT = r"([0-9]+\.?[0-9]*|\.[0-9]+) ?(%|points?)"
+AMOUNT = rf"{_NUMBER} ?(%|points?)"
+#: The pattern of a value by itself, with or without a unit.
+VALUE = rf"-?{_NUMBER}(e[+-]?[0-9]+)?( ?({'|'.join(filter(None, UNITS))}))?"
 
 
 def from_suite(info: ValidationInfo) -> bool:
@@ -40,7 +47,7 @@ def _share(value: Any) -> float:
 
 def _duration(value: Any, info: ValidationInfo) -> float:
     if isinstance(value, str) and (match := re.fullmatch(r"([0-9.]+)\s*(ms|s|min|h)", value.strip())):
-        return float(match[1]) * _UNITS[match[2]]
+        return float(match[1]) * SECONDS[match[2]]
     if _is_number(value) and not from_suite(info):
         return float(value)
     raise ValueError("expected a duration with its unit, such as 60 s or 2 min")

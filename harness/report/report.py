@@ -15,6 +15,7 @@ from harness.records.store import Store
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
 from harness.report.tables import along_axes, comparisons, effects, explain, learning
+from harness.report.tables.claims import tested_reason
 from harness.report.tables.quantities import section_of
 
 
@@ -81,7 +82,7 @@ def report_of(
         sections=sections,
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
-        claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
+        claims=tuple((r.claim.says, r.answer, tested_reason(r)) for r in findings.claims),
         flags=flag_lines(seen),
         warnings=tuple(explain.warnings(plan.blocks, findings.profiles)) if findings.profiles else (),
         problems=tuple(problems),

@@ -56,7 +56,7 @@ COLUMNS: dict[str, dict[str, Source]] = {
         "mode": "mode", "level": "level", "quantity": "metric", "value": "value", "unit": "quantity.unit",
         "ratio": "ratio", "verdict": "verdict", "each_process": "values",
     },
-    "claims": {"claim": "claim.says", "answer": "answer", "reason": "reason"},
+    "claims": {"claim": "claim.says", "answer": "answer", "expected": "expected", "reason": "reason"},
     "effects": {
         "mode": "mode", "metric": "metric", "estimand": "kind", "factors": "level", "scale": "scale", "effect": "size",
         "low": "low", "high": "high", "confidence": "confidence", "p_adjusted": "adjusted",

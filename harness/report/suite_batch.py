@@ -87,7 +87,7 @@ class SuiteBatch:
 def claims_table(reports: Mapping[str, Report]) -> Table:
     """The claims of all suites."""
     rows = tuple(claim_row(name, one) for name, report in reports.items() for one in report.findings.claims)
-    return Table("Claims", ("claim", "answer", "effect", "95 % interval", "worst case", "suite"), rows)
+    return Table("Claims", ("claim", "answer", "expected", "found", "95 % interval", "worst case", "suite"), rows)
 
 
 def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str:
@@ -101,9 +101,9 @@ def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str
         "",
         f"{len(answers)} claims: {counts}. Run on {'; '.join(machines)}.",
         "",
-        "Each effect compares the level of the claim with its baseline: a ratio of times, losses or bytes, a "
-        "difference of shares in points, or a difference of exponents. Of several contexts the worst case is shown; "
-        "for claims about any context, the best case.",
+        "Each claim compares a level with its baseline (a ratio of times, losses or bytes, a difference of shares in "
+        "points, or a difference of exponents), or is about a value of the level itself. Of several contexts the worst "
+        "case is shown; for claims about any context, the best case.",
         "",
         tabulate(table.rows, table.headers, tablefmt="github", disable_numparse=True),
         "",

@@ -14,7 +14,8 @@ from harness.plugins.catalog import Catalog
 from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
-from harness.records.value_types import FROM_SUITE, amount_scale, amount_value
+from harness.records.value_types import FROM_SUITE
+from harness.suite.expect import parse_expect
 from harness.suite.overrides import apply_preset, apply_setting
 from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, level_name, suite_schema
 from harness.suite.schema_errors import schema_errors
@@ -233,17 +234,20 @@ class _Reader:
                 f"axis {compare.axis} has only one level, so there is nothing to compare.",
                 key=True,
             )
-        others = [level for level in levels if level != compare.baseline]
         for index, claim in enumerate(self.schema.claims):
             here: Path_ = ("claims", index)
+            # The baseline has values, but no difference to itself.
+            of_value = parse_expect(claim.expect).scale == "value"
+            known = [level for level in levels if of_value or level != compare.baseline]
             if claim.effect is not None:
                 what = "a grid compares levels; it has no effects."
                 self.complain((*here, "effect"), what, "Use level, or choose another design.", key=True)
             elif claim.level is None:
                 self.complain(here, "the claim lacks 'level'.", f"Name a level of {compare.axis}.")
-            elif claim.level not in others:
-                what = f"{claim.level!r} is not a level of {compare.axis} other than its baseline."
-                self.complain((*here, "level"), what, did_you_mean(claim.level, others))
+            elif claim.level not in known:
+                other = "" if of_value else " other than its baseline"
+                what = f"{claim.level!r} is not a level of {compare.axis}{other}."
+                self.complain((*here, "level"), what, did_you_mean(claim.level, known))
             self.check_coordinates(claim.where, axes, (*here, "where"), without=(compare.axis,))
 
     def check_effects(self, axes: Mapping[str, Mapping[str, Any]], factors: tuple[str, ...]) -> None:
@@ -264,6 +268,9 @@ class _Reader:
             elif designs.effect_called(claim.effect, factors) not in known:
                 what = f"{claim.effect!r} is not an effect of this {design} design."
                 self.complain((*here, "effect"), what, did_you_mean(claim.effect, known))
+            if parse_expect(claim.expect).scale == "value":
+                what = "an effect is a difference, so it has no value of its own."
+                self.complain((*here, "expect"), what, "Give a direction, as in: at most 5% slower.")
             self.check_coordinates(claim.where, axes, (*here, "where"), without=factors)
 
     def check_coordinates(
@@ -282,15 +289,15 @@ class _Reader:
                         self.complain((*at, axis), what, did_you_mean(level, axes[axis]))
 
     def claim(self, claim: ClaimSchema, factors: tuple[str, ...]) -> Claim:
-        word, _, rest = claim.expect.partition(" ")
-        amount = rest.partition(" ")[2]
+        expected = parse_expect(claim.expect)
         return Claim(
             says=claim.says,
             level=designs.effect_called(claim.effect, factors) if claim.effect else claim.level or "",
             metric=claim.metric,
-            expect=word,  # type: ignore[arg-type]  # the schema allows only these five
-            by=amount_value(amount) if amount else 0.0,
-            scale=amount_scale(amount) if amount else "",
+            expect=expected.expect,
+            by=expected.by,
+            scale=expected.scale,
+            unit=expected.unit,
             of=claim.of or "",
             where={axis: tuple(levels) for axis, levels in claim.where.items()},
             inside=claim.inside,

@@ -22,7 +22,8 @@ from pydantic import (
 )
 
 from harness.plugins.catalog import Catalog, Measure
-from harness.records.value_types import AMOUNT, Duration
+from harness.records.value_types import Duration
+from harness.suite.expect import PATTERN, parse_expect
 
 
 def none_is_empty(value: Any) -> Any:
@@ -176,8 +177,8 @@ class CompareSchema(_Strict):
 
 
 def _expectation(value: Any) -> Any:
-    if isinstance(value, str) and value.strip() == "equal":
-        raise ValueError("equal needs a margin, as in: equal within 2%, or: equal within 1 point")
+    if isinstance(value, str):
+        parse_expect(value)
     return value
 
 
@@ -214,9 +215,10 @@ class ClaimSchema(_Strict):
         examples=["any"],
     )
     expect: Annotated[str, BeforeValidator(_expectation)] = Field(
-        description="lower, higher, better or worse, optionally by 5% (or by 1 point), or equal within 2%",
-        pattern=rf"^(lower|higher|better|worse)( by {AMOUNT})?$|^equal within {AMOUNT}$",
-        examples=["lower by 5%", "equal within 1 point"],
+        description="a difference: lower by 5%, at least 5% faster, better; a limit: at most 5% slower, not worse, "
+        "equal within 1 point; or a value of the level itself: at least 90%, at most 20 ms",
+        json_schema_extra={"pattern": PATTERN},
+        examples=["lower by 5%", "at most 5% slower", "at least 90%"],
     )
 
 

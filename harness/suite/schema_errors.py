@@ -32,6 +32,4 @@ def schema_errors(error: pydantic.ValidationError, schema: type[SuiteSchema], so
             fix = "docs/suites.md lists the fields of a suite."
             yield UserError(f"{holder} lacks {name!r}.", where=source.place(tuple(path[:-1])), fix=fix)
         else:
-            if kind == "string_pattern_mismatch":
-                message = "expected lower, higher, better or worse, with or without 'by 5%', or 'equal within 2%'"
             yield UserError(f"{name}: {message[0].lower()}{message[1:]}.", where=source.place(tuple(path)))

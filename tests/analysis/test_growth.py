@@ -177,8 +177,8 @@ def test_a_group_of_contexts_counts_as_one():
         (result,) = settle(plan, growth, 0.003, False)
         assert (result.answer, result.contexts) == (answer, 1 if where else 2)
     assert result.reason.startswith("t · along length: exponent +1.0")
-    assert claim_row("suite.yaml", result)[1:5] == (
-        "false", f"{result.decisive.size:+.2f}", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
+    assert claim_row("suite.yaml", result)[1:6] == (
+        "false", "a lower exponent", f"{result.decisive.size:+.2f}", "{:+.2f} to {:+.2f}".format(*result.decisive.interval),
         "800 · t (kept bytes along length)",
     )  # fmt: skip
 
@@ -231,7 +231,7 @@ def test_exact_quantities_decide_claims(expect, by, base, value, answer, words):
     (result,) = settle(plan, quantities, 0.5, True)  # exact quantities have neither a floor nor a timing bias
     assert (result.answer, result.against) == (answer, ())
     assert result.reason.removeprefix("1 · s: ") == words
-    assert claim_row("suite.yaml", result)[3] == "exact"
+    assert claim_row("suite.yaml", result)[4] == "exact"
 
 
 def test_deciding_context_is_named():
@@ -240,7 +240,7 @@ def test_deciding_context_is_named():
     every, some = settle(plan, quantities, 0.003, False)
     assert (every.answer, every.reason) == ("holds", "from exactly 0.1 (100 · s) to exactly 0.8 (800 · s)")
     assert (some.answer, some.reason) == ("holds", "100 · s: exactly 0.1")
-    assert claim_row("suite.yaml", every)[2:5] == ("0.8×", "exact", "800 · s (kept bytes), of 4")
+    assert claim_row("suite.yaml", every)[2:6] == ("at least 20 % lower", "0.8×", "exact", "800 · s (kept bytes), of 4")
     plan, quantities, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
     (missing,) = settle(plan, quantities, 0.003, False)
     assert (missing.answer, missing.reason) == ("undecided", "kept_bytes is not known for 100 · s")
@@ -297,8 +297,8 @@ claims:
     assert lines[at + 1].split("  ")[0] == "what"
     # One hidden value per row, with its sign and the dropout mask: all proportional to the number of rows.
     assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
-    assert "True: The wide one keeps more (exactly 49 in all 3)" in done.stdout
-    assert "False: It has half the parameters (4: exactly 17.9)" in done.stdout
+    assert "True: The wide one keeps more (expected: higher; exactly 49 in all 3)" in done.stdout
+    assert "False: It has half the parameters (expected: at least 50 % lower; 4: exactly 17.9)" in done.stdout
     folder = the_run(tmp_path)
     assert "## Growth" in (folder / "report.md").read_text()
     with (folder / "tables" / "growth.csv").open() as file:

@@ -68,7 +68,7 @@ def test_as_prints_several_files_with_their_names(timed):
     lines = harness("report", timed, "--as", "csv", cwd=timed).stdout.splitlines()
     heads = [line for line in lines if line.startswith("==> ")]
     assert heads == [f"==> tables/{name}.csv <==" for name in ("claims", "comparisons", "numbers", "resources")]
-    assert lines[1] == "claim,answer,reason"
+    assert lines[1] == "claim,answer,expected,reason"
     assert lines[lines.index("==> tables/comparisons.csv <==") + 1].startswith("mode,what,metric,ratio")
 
 

@@ -120,6 +120,21 @@ def test_failing_reporter_gives_exit_code_3_and_the_rest_is_written(copied):
     assert (the_run(copied) / "report.md").exists()
 
 
+def test_gate_that_cannot_fail_is_an_error(here):
+    """It would pass in CI without testing anything."""
+    done = harness("run", "toy.yaml", "--gate", "--quick", cwd=here)
+    assert done.returncode == 2
+    assert "--gate: a first look (--quick) decides no claim, so the gate cannot fail." in done.stderr
+    (here / "toy.yaml").write_text(SUITE)
+    done = harness("run", "toy.yaml", "--gate", cwd=here)
+    assert done.returncode == 2
+    assert "--gate: there is no claim, so the gate cannot fail. Add a claim, such as" in done.stderr
+    (here / "folder").mkdir()
+    (here / "folder" / "toy.yaml").write_text(SUITE)
+    assert harness("run", "folder", "--gate", cwd=here).returncode == 2
+    assert not list((here / "results").glob("*/*/records.jsonl"))
+
+
 def test_claim_that_fails_twice_fails_the_gate(here):
     slow = SUITE.replace("use: [reverse]", "use: [{name: spin, share: 3.0}]").replace("margin: 99%", "margin: 50%")
     claims = "claims:\n  - {says: Spinning is free, level: backwards, expect: lower by 50%}\n"
@@ -127,7 +142,7 @@ def test_claim_that_fails_twice_fails_the_gate(here):
     done = harness("run", "toy.yaml", "--gate", cwd=here)
     assert done.returncode == 1, done.stderr
     assert "all: a claim is false here; measuring it again" in done.stderr
-    assert "False: Spinning is free (all: " in done.stdout
+    assert "False: Spinning is free (expected: at least 50 % faster; all: " in done.stdout
     assert "; measured again: all: " in done.stdout
     folder = the_run(here)
     before = (folder / "records.jsonl").read_text()

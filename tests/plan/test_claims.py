@@ -61,6 +61,68 @@ def test_better_and_worse_become_a_direction(claimed, claim, expect, by, scale):
     assert found.by == pytest.approx(by)
 
 
+@pytest.mark.parametrize(
+    ("learning", "claim", "expect", "by", "scale"),
+    [
+        ("steps: 9", "metric: close, expect: not worse by 1 point", "not lower", 0.01, "difference"),
+        ("steps: 9", "metric: close, expect: at most 3 points worse", "not lower", 0.03, "difference"),
+        ("steps: 9", "metric: loss, expect: not worse by 2%", "not higher", 0.02, "ratio"),
+        ("steps: 9", "metric: loss, expect: at most 5% more", "not higher", 0.05, "ratio"),
+        ("steps: 9", "metric: close, expect: at least 2 points better", "higher", 0.02, "difference"),
+        ("steps: 9, metric: close, margin: 2 points", "metric: close, expect: not worse", "not lower", 0.02, "difference"),
+        ("steps: 9, metric: close, margin: 2 points", "metric: mean_close, expect: not worse", "not lower", 0.02, "difference"),
+        ("steps: 9, margin: 3%", "metric: loss, expect: not worse", "not higher", 0.03, "ratio"),
+        ("steps: 9", "metric: close, expect: at least 90%", "at least", 0.9, "value"),
+        ("steps: 9", "metric: loss, expect: at most 0.3", "at most", 0.3, "value"),
+        ("steps: 9, target: 0.5", "metric: reached, expect: at least 80%", "at least", 0.8, "value"),
+        ("steps: 9, target: 0.5", "metric: steps_to_target, expect: at most 8", "at most", 8, "value"),
+    ],
+)  # fmt: skip
+def test_limits_and_values_of_scores(claimed, learning, claim, expect, by, scale):
+    found = claimed(learning, claim.replace(", ", "\n    "))
+    assert (found.of, found.expect, found.by, found.scale) == ("learning", expect, pytest.approx(by), scale)
+
+
+@pytest.mark.parametrize(
+    ("claim", "expect", "by", "scale"),
+    [
+        ("expect: faster", "lower", 0, "ratio"),
+        ("expect: at least 5% faster", "lower", 0.05, "ratio"),
+        ("expect: at most 5% slower", "not higher", 0.05, "ratio"),
+        ("expect: not slower", "not higher", 0.04, "ratio"),  # the margin of the suite
+        ("expect: not slower by 0%", "not higher", 0, "ratio"),
+        ("metric: update_time, expect: at most 20 ms", "at most", 0.02, "value"),
+    ],
+)
+def test_limits_and_values_of_times(claimed, claim, expect, by, scale):
+    found = claimed("steps: 9", claim.replace(", ", "\n    "), "  speed: {margin: 4%}\n")
+    assert (found.of, found.expect, found.by, found.scale) == ("train", expect, pytest.approx(by), scale)
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ("expect: at most 5%", "step_time is a time above 0 with its unit: us, ms, s, min, h. Example: at most 20 ms. A difference to the baseline has a direction: at most 5% slower."),
+        ("expect: at most 0.3", "step_time is a time above 0 with its unit: us, ms, s, min, h. Example: at most 20 ms. A difference to the baseline has a direction: at most 5% slower."),
+        ("metric: close, expect: at most 5 ms", "close is not given in ms. Use a share, such as at most 90%."),
+        ("metric: loss, expect: at most 5%", "loss is not given in %. Use a number: at most 0.3."),
+        ("metric: loss, expect: at most 0", "loss is above 0, so the value must be too."),
+        ("metric: loss, expect: not worse", "not worse needs an amount, since loss has no margin. Example: not worse by 2%."),
+        ("metric: mean_close, expect: not worse", "not worse needs an amount, since mean_close has no margin. Example: not worse by 1 point."),
+        ("metric: close, expect: at most 5% slower", "close is compared by its difference: use points, such as 1 point."),
+        ("metric: close, expect: not slower", "close is not a time. Use not worse."),
+        ("metric: close, expect: faster", "close is not a time. Use better."),
+        ("metric: time_to_target, expect: at most 5 s", "time_to_target has an interval only against the baseline. Claim a value of steps_to_target, or a difference: at least 5% better."),
+    ],
+)  # fmt: skip
+def test_impossible_limits_and_values_are_errors(claimed, claim, message):
+    with pytest.raises(UserErrors) as caught:
+        claimed("steps: 9, target: 0.5", claim.replace(", ", "\n    "), "  speed: {}\n")
+    assert str(caught.value).split(": ", 1)[1] == message
+    line, column = str(caught.value).split(": ")[0].split(":")[1:]
+    assert (line, column) == (str(14 + claim.count(",")), "13")
+
+
 def test_claims_may_be_about_speed_and_learning(claimed):
     speed = "  speed: {budget: 1 s}\n"
     assert claimed("steps: 9", "expect: better", speed).of == "train"
@@ -86,8 +148,12 @@ def test_claims_may_be_about_speed_and_learning(claimed):
             "14:13: close is compared by its difference: use points, such as 1 point.",
         ),
         ("steps: 9", "{metric: close, expect: equal}", "14:13: expect: equal needs a margin, as in: equal within 2%"),
-        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: expected lower, higher, better or worse, with"),
-        ("steps: 9", "{metric: close, expect: better by 1.2.3%}", "14:13: expect: expected lower, higher"),
+        ("steps: 9", "{metric: close, expect: beter}", "14:13: expect: expected lower, higher, better, worse, faster"),
+        (
+            "steps: 9",
+            "{metric: close, expect: better by 1.2.3%}",
+            "14:13: expect: an amount follows better with by, as in",
+        ),
         (
             "steps: 9, seeds: 4",
             "{metric: close, expect: better}",

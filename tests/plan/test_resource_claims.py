@@ -31,6 +31,12 @@ def planned_claim(catalog, fields: str, *settings: str) -> Claim:
          ("flops", "train", "equal", "ratio", "", True)),
         ("metric: kept_bytes, along: size, expect: better", (),
          ("kept_bytes", "train", "lower", "exponent", "size", True)),
+        ("metric: peak_bytes, expect: at most 10% more", (),
+         ("peak_bytes", "train", "not higher", "ratio", "", True)),
+        ("metric: kept_bytes, expect: not worse", (), ("kept_bytes", "train", "not higher", "ratio", "", True)),
+        ("metric: kept_bytes, expect: at most 1 MiB", (), ("kept_bytes", "train", "at most", "value", "", True)),
+        ("metric: parameters, expect: at most 1e6", (), ("parameters", "train", "at most", "value", "", True)),
+        ("along: size, expect: not worse", (), ("step_time", "train", "not higher", "exponent", "size", False)),
         ("along: size, expect: higher", (), ("step_time", "train", "higher", "exponent", "size", False)),
     ],
 )  # fmt: skip
@@ -52,6 +58,11 @@ def test_resource_and_growth_claims_are_planned(catalog, fields, settings, expec
          "inference has no kept_bytes. Use of: train."),
         ("metric: kept_bytes, expect: lower", ("measure.memory.of=inference",), "metric", "inference has no kept_bytes. Add train to measure.memory.of."),
         ("metric: kept_bytes, expect: lower by 1 point", (), "expect", "kept_bytes is compared by its ratio: use %."),
+        ("metric: kept_bytes, expect: not slower", (), "expect", "kept_bytes is not a time. Use not worse."),
+        ("metric: kept_bytes, expect: at most 20 ms", (), "expect", "kept_bytes is not given in ms. Example: at most 100 MB."),
+        ("metric: parameters, expect: at most 20%", (), "expect", "parameters is not given in %. Example: at most 1000."),
+        ("along: size, expect: not slower", (), "expect", "not slower may mean a time or its growth. Use lower or higher: the exponent of the level against the baseline's."),
+        ("along: size, expect: at most 2", (), "expect", "a difference of exponents has no amount: it is neither a share of a ratio nor points. Use lower or higher."),
         ("along: sise, expect: lower", (), "along", "there is no axis 'sise'. Did you mean size?"),
         ("along: what, expect: lower", (), "along", "what is the compared axis. Name another axis, whose levels are numbers."),
         ("along: size, expect: lower", ("axes.size.values=[64, few, 256]",), "along", "the level 'few' of size is not a number above zero. Growth needs an axis whose levels are numbers."),
@@ -84,6 +95,9 @@ design: {kind: factorial, factors: [turned, spun]}
 measure: {speed: {}, memory: {}}
 claims: [{says: s, effect: turned, metric: kept_bytes, expect: lower}, {says: s, effect: spun, along: size, expect: lower}]
 """
+    value = text.replace("metric: kept_bytes, expect: lower", "expect: at most 20 ms")
+    with pytest.raises(UserError, match="10:44: an effect is a difference, so it has no value of its own"):
+        read(value)
     with pytest.raises(UserError) as caught:
         make_plan(read(text), catalog)
     assert str(caught.value).splitlines() == [

@@ -123,15 +123,17 @@ def test_claims_replace_comparisons_in_the_summary(catalog):
         for says, expect in (("It pays.", "lower"), ("It costs", "higher"))
     )
     assert sentences(catalog, timed("a", "b", times={"b": 2.0}), claims=claims) == (
-        'True: "It costs". b takes 2.000× as long as a (95 % CI 2.000–2.000).',
-        'False: "It pays". b takes 2.000× as long as a (95 % CI 2.000–2.000).',
+        'True: "It costs". b takes 2.000× as long as a (expected: slower by more than 0.3 %; 95 % CI 2.000–2.000).',
+        'False: "It pays". b takes 2.000× as long as a (expected: faster by more than 0.3 %; 95 % CI 2.000–2.000).',
     )
 
 
 def test_undecided_claims_are_followed_by_comparisons(catalog):
     claim = Claim("It pays", "b", "step_time", "lower", 0.0, "train", {}, "all", "ratio")
     found = sentences(catalog, timed("a", "b", times={"b": 2.0}, quick=True), claims=(claim,))
-    assert found[0].startswith('Undecided: "It pays". b takes 2.000× as long as a (95 % CI 1.9')
+    assert found[0].startswith(
+        'Undecided: "It pays". b takes 2.000× as long as a (expected: faster by more than 0.3 %; 95 % CI 1.9'
+    )
     assert found[1].startswith("First look")
 
 

@@ -64,8 +64,8 @@ mesure: {}
         "suite.yaml:6:43: half_width: expected a share such as 2% or 0.02.",
         "suite.yaml:6:27: budget: expected a duration with its unit, such as 60 s or 2 min.",
         "suite.yaml:6:68: visits: input should be greater than or equal to 5.",
-        "suite.yaml:8:37: expect: expected lower, higher, better or worse, with or without 'by 5%', or "
-        "'equal within 2%'.",
+        "suite.yaml:8:37: expect: expected lower, higher, better, worse, faster, slower, less or more, as in: lower by "
+        "5%, not worse, at most 5% slower; or equal within 2%; or at least 90%; found 'fastre'. Did you mean faster.",
         "suite.yaml:9:1: there is no field 'mesure' here. Did you mean measure?",
     ]
 

@@ -306,6 +306,46 @@ def test_changed_claims_decide_the_gate(side):
     assert compare_runs(b, a, ComparisonOptions()).claims[0].change == "new: holds"
 
 
+@pytest.mark.parametrize(
+    ("expect", "by", "ratio", "change", "code"),
+    [
+        ("equal", 0.02, 0.69, "holds, now fails", 0),  # the level became faster: a gate is against slower ones
+        ("equal", 0.02, 1.31, "holds, now fails", 1),
+        ("not higher", 0.02, 0.69, "holds in both", 0),
+        ("not higher", 0.02, 1.31, "holds, now fails", 1),
+        ("lower", 0.0, 0.69, "fails, now holds", 0),
+    ],
+)
+def test_gate_is_against_slower_levels(side, expect, by, ratio, change, code):
+    made = replace(CLAIM, expect=expect, by=by)
+
+    def run(ratio: float, seed: int) -> RunData:
+        return side(timed(TWO, {"other": ratio}, seed=seed, noise=0.001), TWO, claims=(made,))
+
+    # In A the level is as fast as the baseline, and 1 % slower where "lower" must be false.
+    comparison = compare_runs(run(1.01 if expect == "lower" else 1.0, 1), run(ratio, 2), ComparisonOptions())
+    (slower,) = (c for c in comparison.ratios if c.metric == "step_time")
+    assert slower.verdict == ("faster" if ratio < 1 else "slower")
+    assert (comparison.claims[0].change, gate_of(comparison).code) == (change, code)
+
+
+def test_value_of_a_time_is_not_comparable_between_machines(side):
+    """An absolute time is about one machine, even where ratios are compared."""
+    made = replace(CLAIM, expect="at most", by=0.002, scale="value", unit="ms")
+
+    def run(ratio: float, seed: int, facts=FACTS) -> RunData:
+        return side(timed(TWO, {"other": ratio}, seed=seed, noise=0.001), TWO, claims=(made,), facts=facts)
+
+    def answer(a: RunData, b: RunData) -> tuple[str, int]:
+        comparison = compare_runs(a, b, ComparisonOptions(margin=1.0))
+        return comparison.claims[0].not_comparable or comparison.claims[0].change, gate_of(comparison).code
+
+    assert answer(run(1.5, 1), run(2.5, 2)) == ("holds, now fails", 1)
+    assert answer(run(1.5, 1), run(1.5, 2)) == ("holds in both", 0)
+    words, code = answer(run(1.5, 1), run(2.5, 2, {**FACTS, "cores": 64}))
+    assert ("cores" in words, code) == (True, 4)
+
+
 def test_combinations_of_a_design_are_compared(side):
     trials = [Trial(name, SPEC, SPEC, (), 1, 0, "cpu", name, "rounding", on=on) for name, on in
               (("all", ("a", "b")), ("all-a", ("b",)), ("all-b", ("a",)))]  # fmt: skip

@@ -13,8 +13,9 @@ from harness.tools.comparison.pairs import ContextPair, RunData
 
 @dataclass(frozen=True)
 class ClaimChange:
-    """The answer to a claim in each run, empty if the run has no such claim, and the reason in B. `not_comparable` says
-    why the answers are about different things; `other_machine` is set if they are of two machines."""
+    """The answer to a claim in each run, empty if the run has no such claim, and the reason in B. `improved` is set if
+    it is a claim of no difference that is false in B because the level is better. `not_comparable` says why the answers
+    are about different things; `other_machine` is set if they are of two machines."""
 
     says: str
     a: str
@@ -22,6 +23,7 @@ class ClaimChange:
     reason: str
     not_comparable: str = ""
     other_machine: bool = False
+    improved: bool = False
 
     @property
     def change(self) -> str:
@@ -64,12 +66,14 @@ def claim_of(
     runs: tuple[RunData, RunData],
 ) -> ClaimChange:  # fmt: skip
     """One claim in both runs."""
-    change = ClaimChange(says, a.answer if a else "", b.answer if b else "", b.reason if b else "")
+    answers = a.answer if a else "", b.answer if b else ""
+    change = ClaimChange(says, *answers, b.reason if b else "", improved=b is not None and b.improved)
     if a is None or b is None:
         return change
     if content(a.claim) != content(b.claim):
         return replace(change, not_comparable="the claim itself was changed")
-    kind: Kind = "scores" if b.claim.of == LEARNING else "amounts" if b.claim.exact else "ratios"
+    of_times: Kind = "times" if b.claim.is_value else "ratios"
+    kind: Kind = "scores" if b.claim.of == LEARNING else "amounts" if b.claim.exact else of_times
     blocks = [{block.id for block in b.claim.blocks_in(run.plan.blocks)} for run in runs]
     about = [pair for pair in pairs if pair.a.id in blocks[0] and pair.b.id in blocks[1]]
     if len(about) != len(blocks[0]) or len(about) != len(blocks[1]):
@@ -77,8 +81,8 @@ def claim_of(
     for pair in about:
         # An effect of an ablation depends on several levels; all of them must be comparable.
         levels = [b.claim.level] if b.claim.level in pair.levels else list(pair.levels)
-        for level in (pair.baseline, *levels):
+        for level in levels if b.claim.is_value else (pair.baseline, *levels):
             if reason := pair.why_not(level, kind):
                 return replace(change, not_comparable=f"{pair.name}: {reason}")
-    of_two = kind == "ratios" and any(pair.of_two_machines(level, kind) for pair in about for level in pair.levels)
+    of_two = kind == of_times and any(pair.of_two_machines(level, kind) for pair in about for level in pair.levels)
     return replace(change, other_machine=of_two)

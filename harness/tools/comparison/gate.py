@@ -73,14 +73,17 @@ def is_open(change: MetricChange) -> bool:
 
 
 def is_claim_worse(claim: ClaimChange) -> bool:
-    """Whether a claim that held now fails. One that fails in both runs is a finding, as before."""
+    """Whether a claim that held now fails. One that fails in both runs is a finding, as before. A claim of no
+    difference that fails because the level became better is not worse."""
     same_thing = not claim.not_comparable and not claim.other_machine
-    return same_thing and (claim.a, claim.b) == (Answer.HOLDS, Answer.FAILS)
+    return same_thing and (claim.a, claim.b) == (Answer.HOLDS, Answer.FAILS) and not claim.improved
 
 
 def why_claim_is_open(claim: ClaimChange) -> str:
     """Why the answer to a claim that held, or was undecided, is open; empty if it is not open."""
     held = claim.a == Answer.HOLDS
+    if claim.improved and not claim.not_comparable:
+        return ""
     if not (held or claim.a == Answer.UNDECIDED) or (claim.b == Answer.HOLDS and not claim.not_comparable):
         return ""
     if claim.not_comparable:
