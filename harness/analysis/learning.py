@@ -290,7 +290,9 @@ def product(one: Estimate, other: Estimate) -> Estimate:
     variance = one.error**2 + other.error**2
     parts = [(e.error**4, e.df) for e in (one, other) if e.df > 0]
     df = variance**2 / sum(part / df for part, df in parts) if variance else min(one.df, other.df)
-    return Estimate(one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k), min(one.share, other.share))
+    return Estimate(
+        one.mean + other.mean, math.sqrt(variance), df, min(one.k, other.k), share=min(one.share, other.share)
+    )
 
 
 def dominated_among(one: Learned, times: Measured) -> dict[str, str]:

@@ -73,8 +73,11 @@ class Samples:
     def seconds(self) -> Array:
         """Seconds per step on the deciding clock, shape (n,). CPU time is that of the process where it is known, so
         that work in other threads counts."""
-        if self.clock == "wall":
-            return self.wall
+        return self.wall if self.clock == "wall" else self.cpu_seconds
+
+    @property
+    def cpu_seconds(self) -> Array:
+        """CPU seconds per step of the process, or of the thread where that of the process is not known, shape (n,)."""
         return self.cpu if self.process is None else self.process
 
     @property
@@ -90,7 +93,7 @@ class Samples:
     @cached_property
     def process_share(self) -> float:
         """CPU time of the process over wall time; that of the thread where the process's is not known."""
-        return self.cpu_share if self.process is None else float(self.process.sum() / self.wall.sum())
+        return float(self.cpu_seconds.sum() / self.wall.sum())
 
     @cached_property
     def undisturbed_share(self) -> float | None:
@@ -98,8 +101,8 @@ class Samples:
         there, the step spent waiting. None where there are too few such samples."""
         if self.switches is None or (self.switches == 0).sum() < FEWEST_UNDISTURBED:
             return None
-        alone, cpu = self.switches == 0, self.cpu if self.process is None else self.process
-        return float(cpu[alone].sum() / self.wall[alone].sum())
+        alone = self.switches == 0
+        return float(self.cpu_seconds[alone].sum() / self.wall[alone].sum())
 
     def totals(self) -> dict[str, float]:
         """Each counted amount, summed over the work set."""

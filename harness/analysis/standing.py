@@ -134,7 +134,7 @@ def is_settled(one: Comparison, settings: Speed, looks: Sequence[int], floor: fl
     last = looks[-1]
     at_last = Estimate(
         estimate.mean, estimate.error * math.sqrt(estimate.k / last), estimate.df + last - estimate.k, last,
-        settings.share(last),
+        share=settings.share(last),
     )  # fmt: skip
     if at_last.half_width() <= settings.half_width:
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -180,7 +180,7 @@ class Estimate:
     error: float
     df: float
     k: int
-    share: float = 1.0
+    share: float = field(default=1.0, kw_only=True)
 
     def half_width(self, confidence: float = 0.95) -> float:
         """Half of the interval, in the units of the mean."""
@@ -207,7 +207,7 @@ def estimate(values: Sequence[float], share: float = 1.0) -> Estimate:
     array = np.asarray(values, dtype=float)
     k = len(array)
     error = float(array.std(ddof=1)) / math.sqrt(k) if k > 1 else math.inf
-    return Estimate(float(array.mean()), error, k - 1, k, share)
+    return Estimate(float(array.mean()), error, k - 1, k, share=share)
 
 
 def pooled_estimate(values: Sequence[float], within: float, share: float = 1.0) -> Estimate:
@@ -219,7 +219,7 @@ def pooled_estimate(values: Sequence[float], within: float, share: float = 1.0) 
     expected = math.exp(PRIOR[0] + PRIOR[1] * math.log(within))
     df = PRIOR_DF + plain.df
     variance = (PRIOR_DF * expected + plain.df * plain.error**2 * plain.k) / df
-    return Estimate(plain.mean, math.sqrt(variance / plain.k), df, plain.k, share)
+    return Estimate(plain.mean, math.sqrt(variance / plain.k), df, plain.k, share=share)
 
 
 def welch(a: Estimate, b: Estimate, *others: tuple[float, float]) -> Estimate:

@@ -136,7 +136,7 @@ def _samples(findings: Findings, records: Iterable[Record]) -> Rows:
         block = blocks[record.block]
         samples = Samples.from_record(record.data, findings.timed(block, record.mode).clock)
         columns = (
-            samples.round, record.data["position"], samples.batch, samples.seconds, samples.wall, samples.cpu,
+            samples.round, record.data["position"], samples.batch, samples.seconds, samples.wall, samples.cpu_seconds,
             *(samples.phases.get(phase, np.full(len(samples.wall), None)) for phase in phases),
         )  # fmt: skip
         place = (record.mode, record.level, record.role, record.replicate)
