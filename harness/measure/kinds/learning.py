@@ -124,6 +124,7 @@ class TrainingRun:
 
     def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
         self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
+        self.is_baseline = task.level == task.block.baseline.level
         self.built = built_under(task.block, task.level, seed, task.builder)
         self.data = task.builder.data(self.built.trial.dataset)
         for name in settings.scores:
@@ -153,7 +154,7 @@ class TrainingRun:
         among all, unless all are equal; `own_objective` says why its loss cannot be compared; `batch_dependent` says
         that its predictions depend on the other examples of a batch."""
         found: dict[str, Any] = {"batch_dependent": True} if self.evaluation.batch_dependent else {}
-        if task.level == task.block.baseline.level:
+        if self.is_baseline:
             return found
         baseline = built_under(task.block, task.block.baseline.level, self.seed, task.builder)
         found |= shared_weights(self.built, baseline)
@@ -231,10 +232,10 @@ class TrainingRun:
             begin = max(0, begin - len(batches))
 
     def evaluate(self) -> None:
-        """Add the loss and all scores on the test examples to the curve, and before the first step those of a constant
-        answer."""
+        """Add the loss and all scores on the test examples to the curve. Before the first step, add those of a constant
+        answer; they are the same for all levels, so only the baseline computes them."""
         means = self.evaluation.scores()
-        if not self.step:
+        if not self.step and self.is_baseline:
             self.curve.constant = self.evaluation.constant(self.train_set)
         if not all(map(isfinite, means.values())):
             bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))

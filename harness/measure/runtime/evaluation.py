@@ -44,7 +44,7 @@ class Evaluation:
         self.built, self.data, self.test, self.watchdog = built, data, test, watchdog
         self.batch_dependent = False
         size = built.trial.batch_size
-        self.batches = consecutive(len(test), size)
+        self.batches: list[Sequence[int]] = consecutive(len(test), size)
         if data.criterion is None:
             return
         with evaluating(built):
@@ -129,7 +129,7 @@ class Means:
         return {name: total / self.counts[name] if self.counts[name] else nan for name, total in self.sums.items()}
 
 
-def consecutive(count: int, size: int) -> list[range]:
+def consecutive(count: int, size: int) -> list[Sequence[int]]:
     """Positions in batches of `size`, in order."""
     return [range(begin, min(begin + size, count)) for begin in range(0, count, size)]
 
@@ -138,9 +138,10 @@ def batches_of_similar_size(data: Data, test: Sequence[Any], batch_size: int) ->
     """The positions of the test examples in large batches, the smallest examples first. The number of examples in a
     batch times the size of its largest one is limited, and with it the memory."""
     if data.size is None:
-        return [*consecutive(len(test), LARGER * batch_size)]
+        return consecutive(len(test), LARGER * batch_size)
     sizes = [data.size(test[position]) for position in range(len(test))]
-    most, batches = LARGER * batch_size * max(sizes, default=1), [list[int]()]
+    most = LARGER * batch_size * max(sizes, default=0)
+    batches: list[list[int]] = [[]]
     for position in sorted(range(len(test)), key=sizes.__getitem__):
         if batches[-1] and (len(batches[-1]) + 1) * sizes[position] > most:
             batches.append([])

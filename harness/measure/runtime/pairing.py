@@ -26,7 +26,7 @@ def shared_weights(built: BuiltTrial, baseline: BuiltTrial) -> dict[str, Any]:
 
 def is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether type, shape and all values are equal."""
-    return one.dtype == other.dtype and torch.equal(one, other)
+    return one.dtype == other.dtype and bool(torch.equal(one, other))
 
 
 def own_objective(built: BuiltTrial, baseline: BuiltTrial, builder: TrialBuilder, examples: Sequence[Any]) -> str:
@@ -96,7 +96,7 @@ def loss_given(predictions: Any, built: BuiltTrial, examples: Sequence[Any]) -> 
         called.append(True)
         return predictions
 
-    built.model.predict = predict  # type: ignore[assignment]
+    built.model.predict = predict
     try:
         loss = loss_of(built, examples)
     finally:
