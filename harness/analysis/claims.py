@@ -80,6 +80,8 @@ class _Case:
         wanted = (claim.level, claim.of, growth_metric(claim.metric, claim.along) if claim.along else claim.metric)
         there = [one for one in findings if (one.level, one.mode, one.metric) == wanted and one.block.id in ids]
         self.findings = [one for one in there if one.estimate is not None and one.verdict not in EXCLUDED]
+        #: Why other findings about the claim have no verdict.
+        self.excluded = {one.block.id: one.reason for one in there if one.verdict in EXCLUDED and one.reason}
         self.quick = any(block.measures.quick for block in self.blocks)
         if claim.of == LEARNING:
             self.quick = any(one.estimate is None or one.estimate.k < stats.MIN_REPLICATES for one in self.findings)
@@ -164,9 +166,10 @@ class _Case:
             missing = ", ".join(block.name for block in self.blocks if block.id not in have)
             if self.claim.along:
                 return f"no exponent up to {missing}: it takes {FEWEST} contexts with both levels measured in each"
-            return (
-                f"{self.claim.metric} is not known for {missing}" if self.claim.exact else f"no verdict for {missing}"
-            )
+            if self.claim.exact:
+                return f"{self.claim.metric} is not known for {missing}"
+            reasons = dict.fromkeys(why for block, why in self.excluded.items() if block not in have)
+            return f"no verdict for {missing}{': ' * bool(reasons)}{'; '.join(reasons)}"
         return f"the intervals allow both answers: {self.range_in_words()}"
 
     def range_in_words(self) -> str:

@@ -146,7 +146,7 @@ class Learned:
     def not_ranked(self, level: str, metric: str) -> str:
         """Why a level has no verdict by a score, although it was trained; empty if it has one."""
         if not self.has_learned(metric):
-            return references.nothing_learned(bool(self.constant(metric)))
+            return "nothing learned"
         return self.own_objective(level, metric)
 
     def own_objective(self, level: str, metric: str) -> str:
