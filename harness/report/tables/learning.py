@@ -65,7 +65,8 @@ def learning_table(findings: Findings, one: Learned) -> Table:
         rows.append(("constant answer", score, *[""] * (len(rows[0]) - 2)))
     headers = (
         findings.plan.axis, in_words(metric), "untrained", cells.SIZE_HEADERS[one.scores[metric].compared],
-        "95 % interval", "p (sign-flip test)", "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
+        "95 % interval", "p (sign-flip test)", "diverged",
+        *((f"steps to {target:g}",) if target is not None else ()), "verdict",
     )  # fmt: skip
     return Table(title_of(one), headers, tuple(rows), tuple(notes(one, list(compared.values()))))
 
