@@ -212,7 +212,7 @@ def test_a_margin_makes_a_small_effect_equivalent_in_its_own_metric():
     found = {(e.metric, e.level): e.verdict for e in results(block, made, **FACTORS).effects}
     assert found["close", "b"] == "equivalent"
     assert found["close", "a"] == "better"
-    assert found["loss", "a"] == "undecided"
+    assert found["loss", "a"] == "unranked", "nothing was learned by it"
 
 
 def test_effects_use_common_seeds():
@@ -310,7 +310,7 @@ def test_few_seeds_or_failures_decide_nothing(catalog):
     assert claimed(catalog, block, few, wanted) == [("undecided", "too few seeds decide no claim")]
     failed = replace(run(block, "b", 3, close=0.1), outcome="failed", reason="it broke", data={"seed": 3})
     broken = [*few[:4], failed]
-    assert claimed(catalog, block, broken, wanted) == [("undecided", "no verdict for all")]
+    assert claimed(catalog, block, broken, wanted) == [("undecided", "no verdict for all: failed: it broke")]
 
 
 def test_failed_learning_claim_is_not_measured_again(catalog):
