@@ -151,7 +151,7 @@ class ServerCopy(Server):
         self._messages, self._answers = os.fdopen(writing, "wb"), os.fdopen(reading, encoding="utf-8")
         self.prepared, self._open = original.prepared, True
         try:
-            self._pid = original.fork(its_messages, its_answers)
+            self.pid = original.fork(its_messages, its_answers)
         finally:
             os.close(its_messages)
             os.close(its_answers)
@@ -172,7 +172,7 @@ class ServerCopy(Server):
         if self._open:
             self._open = False
             with suppress(ProcessLookupError):
-                os.killpg(self._pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
             self._close_pipes()
 
 

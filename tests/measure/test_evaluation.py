@@ -44,6 +44,7 @@ def evaluation(planned) -> Callable[..., Evaluation]:
 def counted(evaluation: Evaluation) -> list[str]:
     """The calls of functions of the recipe from now on."""
     calls: list[str] = []
+
     def counting(name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         def call(model: Any, batch: Any) -> Any:
             calls.append(name)
