@@ -312,7 +312,7 @@ class Change(NamedTuple):
 #: The seams of a training step, and the arguments of each.
 SEAMS: dict[str, str] = {
     "build": "() -> module: the bare model",
-    "init": "(model) -> None: changes weights; called after the baseline's weights were copied",
+    "init": "(model) -> None: changes weights; called after the baseline's weights were copied, if they are",
     "order": "(examples, batch_size, random) -> lists of positions in examples, one list a batch",
     "collate": "(examples) -> batch",
     "optimizer": "(model) -> torch.optim.Optimizer",
