@@ -37,8 +37,8 @@ def evaluating(built: BuiltTrial) -> Iterator[None]:
 
 
 class Evaluation:
-    """Evaluates one built trial on `test`. `batch_dependent` says whether its predictions depend on the other
-    examples of a batch, as they do if a model reads padding. Such a trial is evaluated in batches as in training."""
+    """Evaluates one built trial on `test`. `batch_dependent` says whether its predictions depend on the other examples
+    of a batch, as they do if a model reads padding. Such a trial is evaluated in batches of the training size."""
 
     def __init__(self, built: BuiltTrial, data: Data, test: Sequence[Any], watchdog: Watchdog) -> None:
         self.built, self.data, self.test, self.watchdog = built, data, test, watchdog
@@ -82,7 +82,8 @@ class Evaluation:
 
     def depends_on_batch(self) -> bool:
         """Whether an example alone gets another prediction than in a batch, or this cannot be seen."""
-        examples = self.test[: min(self.built.trial.batch_size, PROBED, len(self.test))]
+        count = min(LARGER * self.built.trial.batch_size, PROBED, len(self.test))
+        examples = [self.test[position] for position in Random("alone").sample(range(len(self.test)), count)]
         together = self.predictions(examples)
         largest = max((float(row.abs().max()) for row in together.values()), default=0.0)
         for example in examples if together else ():

@@ -64,7 +64,7 @@ def with_same_weights(built: BuiltTrial, baseline: BuiltTrial, examples: Sequenc
         one, other = (each.evaluate(each.model, each.batch(examples)) for each in (built, baseline))
         if not all(isinstance(each, torch.Tensor) for each in (one, other)) or one.shape != other.shape:
             return []
-        if not torch.allclose(one.float(), other.float(), rtol=1e-4, atol=1e-6):
+        if not torch.allclose(one.float(), other.float(), rtol=ROUNDING / 10, atol=1e-7):
             return []
         return [(loss_of(built, examples), loss_of(baseline, examples))]
     finally:
