@@ -59,7 +59,10 @@ FAULTS: dict[str, list[tuple[str, str]]] = {
     ],
     "batches": [("twins", "ids are not unique"), ("listed", "not a NamedTuple"), ("holey", "is not finite")],
     "fingerprint": [("clockwork", "different fingerprints"), ("nameless", "has no fingerprint")],
-    "scores": [("boastful_here", "score far is declared but not computed")],
+    "scores": [
+        ("boastful_here", "score far is declared but not computed"),
+        ("unscored", "the criterion of the constant answer has no values, or values that are not finite"),
+    ],
     "declared-changes": [("amplifier", "is off by")],
     "plans-without-building": [("eager", "builds a Linear while it is planned")],
     "finite-values": [

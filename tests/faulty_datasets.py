@@ -6,6 +6,7 @@ import random
 import time
 from typing import Any
 
+import torch
 import toy
 
 import harness
@@ -77,6 +78,15 @@ def apart() -> harness.Data:
     return replaced(train=toy.points().train[8:])
 
 
+def unscored() -> harness.Data:
+    """Its criterion is not finite for the constant answer."""
+    return replaced(
+        train=toy.points().train[8:],
+        criterion=lambda predictions, batch: predictions[:, 0].square(),
+        constant=lambda train: lambda batch: float("inf") * torch.ones(len(batch.ids), 1),
+    )
+
+
 def clockwork() -> str:
     """Another text each time."""
     return str(time.perf_counter_ns())
@@ -96,6 +106,7 @@ def provide_datasets():
         ("twins", twins, "ids of train and test that both start at zero"),
         ("listed", listed, "batches that are lists, not NamedTuples"),
         ("holey", holey, "values that are NaN"),
+        ("unscored", unscored, "a constant answer with an infinite loss"),
     ):
         yield harness.Dataset(name, code, summary, fingerprint=fixed)
     yield harness.Dataset("clockwork", apart, "a fingerprint of the time of day", fingerprint=lambda: clockwork())

@@ -53,18 +53,23 @@ def run(
     block: Block, level: str, seed: int, *, diverged_at: int | None = None, evaluated=(0, 5, 10, 15, 20), steps=None,
     planned=20, **scores,
 ) -> Record:  # fmt: skip
-    """A run with these scores. Each is a series, or the value after the last step; the value before the first step is
-    0.1."""
-    series = {name: [0.1] * (len(evaluated) - 1) + [v] if np.isscalar(v) else list(v) for name, v in scores.items()}
+    """A run with these scores. Each is a series, or the value after the last step; the values before it are those of an
+    untrained model, 0.1, or 2 if lower is better. By other scores nothing is learned."""
+    untrained = {name: 0.1 if score.better == "higher" else 2.0 for name, score in SCORES.items()} | {"loss": 2.0}
+    series = {
+        name: [untrained[name]] * (len(evaluated) - 1) + [v] if np.isscalar(v) else list(v)
+        for name, v in scores.items()
+    }
     length = max(map(len, series.values()))
+    levels = [trial.level for trial in block.trials]
+    number = seed * len(levels) + levels.index(level)
     data = {
-        "seed": seed, "scores": {name: series.get(name, [0.1] * length) for name in ("loss", *SCORES)},
+        "seed": seed, "loss": [1 + number / 100],
+        "scores": {name: series.get(name, [untrained[name]] * length) for name in ("loss", *SCORES)},
         "evaluated": list(evaluated[:length]), "steps": evaluated[length - 1] if steps is None else steps,
         "planned_steps": planned, "train": 48, "test": 24, "diverged_at": diverged_at,
     }  # fmt: skip
     outcome = "ok" if diverged_at is None else "diverged"
-    levels = [trial.level for trial in block.trials]
-    number = seed * len(levels) + levels.index(level)
     return Record(block.id, level, level, "learning", "variant", number, 1, outcome, "", data)
 
 

@@ -14,10 +14,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.analysis import seed_stats, stats
+from harness.analysis import references, seed_stats, stats
 from harness.analysis.effects import Effect, Judge, effects_of
 from harness.analysis.finding import Finding, control_false_discoveries, failure_in_words
 from harness.analysis.grouping import by_place
+from harness.analysis.references import score_behind
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.timing import Measured
 from harness.analysis.verdicts import Flag, Verdict
@@ -114,6 +115,52 @@ class Learned:
         """Whether each of these runs diverged."""
         return [run.outcome == "diverged" for run in self.records(level, seeds)]
 
+    def has_learned(self, metric: str) -> bool:
+        """Whether some level is better than its untrained model, and than a constant answer where that is known. With
+        too few seeds, this is assumed."""
+        return score_behind(metric, self.settings) not in self._nothing_learned
+
+    @cached_property
+    def _nothing_learned(self) -> frozenset[str]:
+        """The scores by which no level learned anything."""
+        if all(len(runs) < stats.MIN_REPLICATES for runs in self.runs.values()):
+            return frozenset()
+        return frozenset(
+            name
+            for name in self.settings.scores
+            if not any(
+                references.learned_something(runs, name, self.scores[name], self.constant(name))
+                for runs in self.runs.values()
+            )
+        )
+
+    def constant(self, metric: str) -> dict[int, float]:
+        """The score of a constant answer by seed; empty where it is not known."""
+        return references.constant(self.runs[self.block.baseline.level], score_behind(metric, self.settings))
+
+    def untrained(self, level: str, metric: str) -> Array:
+        """The score of each run of a level before its first step, shape (seeds,); empty for a rate."""
+        score = score_behind(metric, self.settings)
+        return references.untrained(self.records(level), score) if score else np.array([])
+
+    def not_ranked(self, level: str, metric: str) -> str:
+        """Why a level has no verdict by a score, although it was trained; empty if it has one."""
+        if not self.has_learned(metric):
+            return "nothing learned"
+        return self.own_objective(level, metric)
+
+    def own_objective(self, level: str, metric: str) -> str:
+        """Why the losses of a level and of the baseline are not compared, if the metric is about the loss."""
+        if score_behind(metric, self.settings) != "loss":
+            return ""
+        return next((run.data["own_objective"] for run in self.records(level) if "own_objective" in run.data), "")
+
+    def is_identical(self, level: str) -> bool:
+        """Whether every loss and every score of every seed is the same number as that of the baseline."""
+        seeds = self.seeds_of(self.block.baseline.level, level)
+        pairs = zip(self.records(self.block.baseline.level, seeds), self.records(level, seeds), strict=True)
+        return all(one.data[curve] == other.data[curve] for one, other in pairs for curve in ("loss", "scores"))
+
     def compare(self, level: str, metric: str) -> LearningComparison:
         """A level against the baseline by one score."""
         baseline, score = self.block.baseline.level, self.scores[metric]
@@ -131,16 +178,18 @@ class Learned:
         differences = seed_stats.differences(theirs, ours, score.compared)
         rate = metric in ("diverged", "reached")
         estimate = RateDifference.of(theirs > 0.5, ours > 0.5) if rate else stats.estimate(differences)  # type: ignore[arg-type]
-        verdict, reason = seed_stats.decide_seeds(estimate, self.margin(metric), score.better)
+        verdict, reason = self.decide(level, metric, estimate)
         failed = [a or b for a, b in zip(self.diverged(baseline, seeds), self.diverged(level, seeds), strict=True)]
         flip = None if rate else seed_stats.sign_flip(differences)
         survivors = differences[~np.array(failed)]
         different = verdict in (Verdict.BETTER, Verdict.WORSE)
+        judged = different or verdict == Verdict.UNDECIDED
         flags = {
+            Flag.OWN_OBJECTIVE: self.own_objective(level, metric) != "",
             Flag.EXTENDED: self.settings.extended,
             Flag.DIVERGED: any(failed) and metric != "diverged",
             Flag.FLIPS_DISAGREE: (
-                flip is not None and verdict != Verdict.EQUIVALENT and different != (flip <= 0.05)
+                flip is not None and judged and different != (flip <= 0.05)
             ),
         }  # fmt: skip
         return replace(
@@ -152,6 +201,14 @@ class Learned:
             sign_flip=flip,
             survivors=stats.estimate(survivors.tolist()) if any(failed) and len(survivors) > 1 else None,
         )
+
+    def decide(self, level: str, metric: str, estimate: Estimate) -> tuple[Verdict, str]:
+        """The verdict on a level by a score, and the reason where nothing is decided."""
+        if self.is_identical(level):
+            return Verdict.IDENTICAL, "every loss and score of every seed is the same to the last bit"
+        if reason := self.not_ranked(level, metric):
+            return Verdict.UNRANKED, reason
+        return seed_stats.decide_seeds(estimate, self.margin(metric), self.scores[metric].better)
 
     def margin(self, metric: str) -> float | None:
         """What still counts as equal, in the estimate's units; the suite gives it for its own metric only."""
@@ -252,9 +309,11 @@ def effects_among(plan: Plan, one: Learned) -> list[Effect]:
         def decide(estimate: Estimate, metric: str = metric) -> tuple[Verdict, str]:
             return seed_stats.decide_seeds(estimate, one.margin(metric), one.scores[metric].better)
 
+        not_ranked = {level: why for level in there if (why := one.not_ranked(level, metric))}
         judge = Judge(
             decide,
-            excluded={level: (Verdict.INVALID, record.reason) for level, record in one.broken.items()},
+            excluded={level: (Verdict.UNRANKED, why) for level, why in not_ranked.items()}
+            | {level: (Verdict.INVALID, record.reason) for level, record in one.broken.items()},
             flags=dict.fromkeys(there, (Flag.EXTENDED,) if one.settings.extended else ()),
         )
         found += effects_of(one.block, LEARNING, metric, plan.design, plan.factors, values, score.compared, judge)
@@ -275,7 +334,9 @@ def times_to_target(one: Learned, times: Measured) -> list[LearningComparison]:
         step_time = step_times.get(trial.level)
         levels = (one.block.baseline.level, trial.level)
         late = sum(step is None for level in levels for step in one.reached(level))
-        if late:
+        if steps.verdict == Verdict.UNRANKED:
+            found.append(replace(joined, estimate=None))
+        elif late:
             reason = f"{late} run{'s' * (late > 1)} did not reach the target"
             found.append(replace(joined, estimate=None, verdict=Verdict.UNDECIDED, reason=reason))
         elif steps.estimate is not None and step_time is not None and step_time.k >= times.settings.looks[0]:
@@ -298,8 +359,9 @@ def product(one: Estimate, other: Estimate) -> Estimate:
 def dominated_among(one: Learned, times: Measured) -> dict[str, str]:
     """The levels that another level dominates: it is no slower and scores no worse, and in one of the two its 95 %
     interval excludes no difference."""
-    levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
     metric, found = one.settings.metric, dict[str, str]()
+    levels = [t.level for t in one.block.trials if one.runs[t.level] and t.level not in one.broken | times.broken]
+    levels = [level for level in levels if not one.not_ranked(level, metric)]
     if not levels:  # timed already, but not trained yet
         return found
     score = one.scores[metric]

@@ -25,8 +25,11 @@ class Verdict(StrEnum):
     # For times and scores.
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
-    #: The level computes something else on purpose, so a ranking would mean nothing.
+    #: A ranking would mean nothing: the level computes something else on purpose, no level has learned anything, or the
+    #: losses are different functions.
     UNRANKED = "unranked"
+    #: The training runs are bit-identical to those of the baseline, so nothing was compared.
+    IDENTICAL = "identical"
     #: The trial failed, or too little was measured.
     INVALID = "invalid"
     # For amounts.
@@ -46,7 +49,7 @@ DIFFERENT = frozenset({Verdict.FASTER, Verdict.SLOWER, Verdict.BETTER, Verdict.W
 #: The interval allows only one conclusion.
 DECIDED = DIFFERENT | {Verdict.EQUIVALENT}
 #: No claim, plot or other result rests on these.
-EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED})
+EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED, Verdict.IDENTICAL})
 #: With these, a comparison of two runs has no answer.
 OPEN = {Verdict.UNDECIDED, Verdict.INSUFFICIENT, Verdict.INVALID, Verdict.MISSING, Verdict.NOT_COMPARABLE}
 
@@ -116,6 +119,10 @@ class Flag(StrEnum):
     CHANGES_ORDER = "changes example order", "examples come in a different order: compare learning over several seeds"
     EXTENDED = "extended", "seeds were added after a look at the results, so the intervals are too narrow"
     DIVERGED = "diverged", "some of these seeds diverged; each counts with the score of the untrained model"
+    OWN_OBJECTIVE = (
+        "own objective",
+        "its loss may be another function than the baseline's; compare another score, or give the dataset a criterion",
+    )
     FLIPS_DISAGREE = "flips-disagree", "sign-flip test and t interval disagree: the result rests on a few seeds"
     FAR_APART = "far apart", "the runs began over an hour apart, so twice the spread is assumed; --history measures it"
     OTHER_MACHINE = "other machine", "ratios differ between machines; --allow FIELD accepts a difference"

@@ -49,7 +49,7 @@ PROMISES: dict[str, list[tuple[str, tuple[str, ...], str]]] = {
         ("batches", ("dataset",),
          "A batch of any size is a NamedTuple of finite tensors with a unique id per example, and moves to a device."),
         ("fingerprint", ("dataset",), "Its content has a fingerprint, which is always the same."),
-        ("scores", ("dataset",), "It computes exactly the scores that it declares."),
+        ("scores", ("dataset",), "It computes exactly the scores that it declares. They and its criterion are finite."),
     ],
     "optimizations": [
         ("declared-changes", ("optimization",),

@@ -236,7 +236,10 @@ class Coordinator:
                 checkpoint = folder / "checkpoints" / f"{self.block.id}.{run.replicate}.pt"
                 more = {**run.seed, "checkpoint": str(checkpoint)} if run.seed else {}
                 try:
-                    server = self.send(run.trial, free_slots[-1], **message, level=run.trial.level, **more)
+                    server = self.server(run.trial, 0)
+                    if jobs > 1:  # each of them needs the data, which one server has loaded
+                        server = server.copy(free_slots[-1])
+                    server.send({**message, "level": run.trial.level, **more})
                 except Refused as refusal:
                     left_out |= self.finish_run(name, run, refusal.answer)
                 else:
@@ -269,8 +272,14 @@ class Coordinator:
             return refusal.answer
 
     def send(self, trial: Trial, slot: int, **message: Any) -> Server:
-        """Send a message to the server in a slot, in the environment of a trial. Raises Refused if there is no server
-        that has loaded the block."""
+        """Send a message to the server in a slot, in the environment of a trial. Raises Refused."""
+        server = self.server(trial, slot)
+        server.send(message)
+        return server
+
+    def server(self, trial: Trial, slot: int) -> Server:
+        """The server in a slot, in the environment of a trial. Raises Refused if there is no server that has loaded the
+        block."""
         try:
             server = self.servers.get(trial.environment, slot)
         except UserError as error:
@@ -279,7 +288,6 @@ class Coordinator:
             raise Refused(str(error)) from error  # caused by the variables that the trial sets
         if server.prepared is not self:
             self.prepare(server)
-        server.send(message)
         return server
 
     def prepare(self, server: Server) -> None:

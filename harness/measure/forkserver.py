@@ -1,11 +1,12 @@
 """The fork server imports torch once, then forks a fresh child for every process that measures.
 
-It runs as ``python -m harness.measure.forkserver FD``. The coordinator writes one JSON message a line to standard input
-and reads one JSON answer a line from file descriptor FD. What code prints goes elsewhere, so that it cannot be mistaken
-for an answer. The server has one thread and never uses a GPU; its children may.
+It runs as ``python -m harness.measure.forkserver FD SOCKET``. The coordinator writes one JSON message a line to
+standard input and reads one JSON answer a line from file descriptor FD. What code prints goes elsewhere, so that it
+cannot be mistaken for an answer. The server has one thread and never uses a GPU; its children may.
 
 Messages: ``{"request": "open", "plugins": [...], "without": [...]}`` once; ``{"request": "prepare", "block": ...}`` for
-each block; ``{"request": "verify", ...}`` and ``{"request": "measure", "kind": ..., "stage": ..., "mode": ..., ...}``.
+each block; ``{"request": "verify", ...}`` and ``{"request": "measure", "kind": ..., "stage": ..., "mode": ..., ...}``;
+``{"request": "copy"}`` forks a copy of the server, which uses the two file descriptors that were sent to SOCKET.
 An answer with "failed" and a "reason" is an error; "failed" is the level that caused it, or empty.
 """
 
@@ -15,6 +16,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import traceback
 from pathlib import Path
@@ -32,8 +34,8 @@ Answer = dict[str, Any]
 class ForkServer:
     """Answers one message after another. Every measurement runs in a new child."""
 
-    def __init__(self, answers: int) -> None:
-        self.answers = answers
+    def __init__(self, answers: int, copier: int) -> None:
+        self.answers, self.copier = answers, copier
         self.worker: Any = None
 
     def answer(self, message: Answer) -> Answer:
@@ -49,7 +51,23 @@ class ForkServer:
             return {"facts": facts}
         if message["request"] == "prepare":
             return {"examples": self.worker.prepare(Block.from_json(message["block"]))}
+        if message["request"] == "copy":
+            return self.copy()
         return self.measure_in_child(message)
+
+    def copy(self) -> Answer:
+        """Fork a copy of this server. Both answer: this server to its coordinator, and the copy on its own pipe."""
+        with socket.socket(fileno=os.dup(self.copier)) as copier:
+            _, (messages, answers), *_ = socket.recv_fds(copier, 1, 2)
+        if not (copy := os.fork()):
+            os.setsid()
+            os.dup2(messages, sys.stdin.fileno())
+            os.dup2(answers, self.answers)
+            os.close(self.copier)
+            self.worker.use_own_watchdog()
+        os.close(messages)
+        os.close(answers)
+        return {"pid": copy}
 
     def measure_in_child(self, message: Answer) -> Answer:
         """Fork, measure, and read the child's answer. If the child dies, the answer says what it was doing."""
@@ -115,7 +133,7 @@ def not_preloaded() -> str:
 def main() -> None:
     """Serve until standard input ends."""
     answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
-    server = ForkServer(answers.fileno())
+    server = ForkServer(answers.fileno(), int(sys.argv[2]))
     for line in sys.stdin:
         try:
             reply = json.dumps(server.answer(json.loads(line)))

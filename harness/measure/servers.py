@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.errors import UserError
 from harness.plugins.catalog import Catalog
@@ -42,20 +43,25 @@ class Server:
 
     def __init__(self, catalog: Catalog, environment: Mapping[str, str], log: Path) -> None:
         reading, writing = os.pipe()
+        self._copier, its_copier = socket.socketpair()
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "harness.measure.forkserver", str(writing)],
+                [sys.executable, "-P", "-m", "harness.measure.forkserver", str(writing), str(its_copier.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                pass_fds=[writing],
+                pass_fds=[writing, its_copier.fileno()],
                 env={**VARIABLES, **os.environ, **environment},
                 start_new_session=True,  # the coordinator handles Ctrl-C
             )
         os.close(writing)
-        self._answers = os.fdopen(reading, encoding="utf-8")
+        its_copier.close()
+        assert self.process.stdin is not None
+        self._messages: IO[bytes] = self.process.stdin
+        self._answers: IO[str] = os.fdopen(reading, encoding="utf-8")
         #: The coordinator whose block it has loaded.
         self.prepared: object = None
+        self._copies: dict[int, ServerCopy] = {}
         files, without = [str(path) for path in catalog.plugins.files], list(catalog.plugins.without)
         answer = self.ask(request="open", plugins=files, without=without)
         if self.exit_code is not None:
@@ -77,18 +83,16 @@ class Server:
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message. If the server is dead, `receive` returns an answer that says so."""
-        assert self.process.stdin is not None
         with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
+            self._messages.write(json.dumps(message).encode() + b"\n")
+            self._messages.flush()
 
     def receive(self) -> Answer:
         """Block until the answer comes, or until the server has died."""
         line = self._answers.readline()
-        if not line:
-            code = self.process.wait()
+        if not line:  # it has ended
             self.close()
-            return {"failed": "", "reason": f"the measuring process ended with code {code}"}
+            return {"failed": "", "reason": f"the measuring process ended{self.code_in_words}"}
         answer: Answer = json.loads(line)
         return answer
 
@@ -96,15 +100,80 @@ class Server:
         """The descriptor that is readable when an answer has come."""
         return self._answers.fileno()
 
+    @property
+    def code_in_words(self) -> str:
+        """With which code it ended."""
+        return f" with code {self.exit_code}"
+
+    def copy(self, slot: int) -> ServerCopy:
+        """The copy of this server in a slot, with the block that this server has loaded. It must be idle. Raises
+        Refused."""
+        found = self._copies.get(slot)
+        if found is None or found.exit_code is not None or found.prepared is not self.prepared:
+            if found is not None:
+                found.close()
+            found = self._copies[slot] = ServerCopy(self)
+        return found
+
+    def fork(self, *descriptors: int) -> int:
+        """Let the server fork a copy of itself, which reads and writes these descriptors. Returns its process id.
+        Raises Refused."""
+        socket.send_fds(self._copier, [b" "], descriptors)
+        answer = self.ask(request="copy")
+        if "failed" in answer:
+            raise Refused(answer["reason"])
+        return int(answer["pid"])
+
     def close(self) -> None:
-        """End the server and its child."""
+        """End the server, its child and its copies."""
+        for copy in self._copies.values():
+            copy.close()
+        self._copies.clear()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        assert self.process.stdin is not None
+        self._copier.close()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
         with suppress(BrokenPipeError):  # closing writes what could not be sent
-            self.process.stdin.close()
+            self._messages.close()
         self._answers.close()
+
+
+class ServerCopy(Server):
+    """A copy of an idle server, forked from it. It shares the memory of everything that the server has loaded, so it
+    starts at once. Several runs can then train at the same time. Raises Refused if it cannot start."""
+
+    def __init__(self, original: Server) -> None:
+        reading, its_answers = os.pipe()
+        its_messages, writing = os.pipe()
+        self._messages, self._answers = os.fdopen(writing, "wb"), os.fdopen(reading, encoding="utf-8")
+        self.prepared, self._open = original.prepared, True
+        try:
+            self.pid = original.fork(its_messages, its_answers)
+        finally:
+            os.close(its_messages)
+            os.close(its_answers)
+        self.receive()  # it is ready
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs. Its code is not known, since it is a child of the original."""
+        return None if self._open else 0
+
+    @property
+    def code_in_words(self) -> str:
+        """See `exit_code`."""
+        return ""
+
+    def close(self) -> None:
+        """End the copy and its child."""
+        if self._open:
+            self._open = False
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._close_pipes()
 
 
 @dataclass

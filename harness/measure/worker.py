@@ -98,6 +98,10 @@ class Worker:
         gc.freeze()  # children then do not write to the memory pages of what is loaded here
         return examples
 
+    def use_own_watchdog(self) -> None:
+        """In a copy of the server: a watchdog whose memory the children of other copies do not share."""
+        self.watchdog = Watchdog(self.watchdog.limit)
+
     def check_versions(self, block: Block) -> None:
         """Raise UserError if the plan was made with other versions of plugins."""
         here = self.builder.catalog.plugins.versions

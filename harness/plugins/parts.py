@@ -291,6 +291,14 @@ class Data:
     scores: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
     #: Whether `train` and `test` were split at random. Each seed then splits them again.
     exchangeable: bool = False
+    #: ``criterion(predictions, batch)`` returns losses (n,). Their mean over `test` is the score `loss` of every model.
+    #: By default, each model is scored by its own loss, and losses of different functions are not compared.
+    criterion: Callable[[Any, Any], Any] | None = None
+    #: ``constant(train)`` returns ``answer(batch) -> predictions``: the best answer that does not depend on the input.
+    #: If no level scores better, nothing was learned.
+    constant: Callable[[Sequence[Any]], Callable[[Any], Any]] | None = None
+    #: The size of an example, such as its number of steps. Evaluation batches examples of similar sizes.
+    size: Callable[[Any], float] | None = None
 
 
 class Change(NamedTuple):
@@ -304,7 +312,7 @@ class Change(NamedTuple):
 #: The seams of a training step, and the arguments of each.
 SEAMS: dict[str, str] = {
     "build": "() -> module: the bare model",
-    "init": "(model) -> None: changes weights; called after the baseline's weights were copied",
+    "init": "(model) -> None: changes weights; called after the baseline's weights were copied, if they are",
     "order": "(examples, batch_size, random) -> lists of positions in examples, one list a batch",
     "collate": "(examples) -> batch",
     "optimizer": "(model) -> torch.optim.Optimizer",

@@ -39,6 +39,7 @@ WORDING: dict[str, Wording] = {
     Verdict.UNDECIDED: Wording("open", "from", "not distinguishable"),
     Verdict.INSUFFICIENT: Wording("open", "with", "compared over too few seeds"),
     Verdict.UNRANKED: Wording("void", "against", "not ranked"),
+    Verdict.IDENTICAL: Wording("void", "to"),
     Verdict.INVALID: Wording("void", "with", "not compared"),
     Verdict.SAME: Wording("same"),
     Verdict.MORE: Wording("more"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.analysis.verdicts import Answer
+from harness.analysis.verdicts import EXCLUDED, Answer
 from harness.records import designs
 from harness.records.plan import LEARNING
 from harness.report.cells import (
@@ -22,6 +22,7 @@ from harness.report.cells import (
 )
 from harness.report.tables.along_axes import number_format, range_in_words
 from harness.report.tables.claims import claim_sentence
+from harness.report.tables.learning import nothing_learned
 
 #: The summary names at most this many claims of each answer, levels, and effects; of the rest it gives the number.
 MOST = 6
@@ -31,7 +32,19 @@ MOST_BREAK_EVENS = 3
 
 def summary_of(findings: Findings) -> tuple[str, ...]:
     """The summary in sentences, the most important first; one that says why where nothing was found."""
-    return (*claim_sentences(findings), *other_sentences(findings)) or (nothing(findings),)
+    sentences = (*claim_sentences(findings), *other_sentences(findings)) or (nothing(findings),)
+    return (*nothing_learned_sentences(findings), *sentences)
+
+
+def nothing_learned_sentences(findings: Findings) -> list[str]:
+    """For each sentence, the contexts in which nothing was learned by the score that decides."""
+    contexts = [one for one in findings.learning.learned if nothing_learned(one, one.settings.metric)]
+    by_sentence = grouped(contexts, lambda one: nothing_learned(one, one.settings.metric))
+    found = []
+    for sentence, those in by_sentence.items():
+        names = [one.block.name for one in those if one.block.context]
+        found.append(f"In {listed(first_few(names, 3))}: {sentence[0].lower()}{sentence[1:]}" if names else sentence)
+    return found
 
 
 def claim_sentences(findings: Findings) -> list[str]:
@@ -101,17 +114,24 @@ def _where(places: Sequence[str], of: int) -> str:
 
 def _sizes(those: Sequence[Finding], places: Sequence[str]) -> str:
     """The size and its interval, or the smallest and the largest size; the reasons where there is no size."""
+    if those[0].mode == LEARNING and those[0].verdict in EXCLUDED:
+        return _reasons(those)
     sized = sorted(
         ((one.size, one, place) for one, place in zip(those, places, strict=True) if one.size is not None),
         key=lambda item: item[0],
     )
     if not sized:
-        reasons = list(dict.fromkeys(one.reason for one in those if one.reason))
-        return f" ({'; '.join(first_few(reasons, 2))})" if reasons else ""
+        return _reasons(those)
     (_, low, where_low), (_, high, where_high) = sized[0], sized[-1]
     if len(sized) == 1:
         return f" ({', '.join(filter(None, (_size(low), confidence_interval(low))))})"
     return f" (from {_size(low)} in {where_low} to {_size(high)} in {where_high})"
+
+
+def _reasons(those: Sequence[Finding]) -> str:
+    """The reasons for the verdicts, in brackets."""
+    reasons = list(dict.fromkeys(one.reason for one in those if one.reason))
+    return f" ({'; '.join(first_few(reasons, 2))})" if reasons else ""
 
 
 def _size(one: Finding) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -86,21 +88,29 @@ def fingerprint(part: PartUnderTest) -> str:
 
 
 def scores(part: PartUnderTest) -> str:
-    """The declared scores are the computed ones, and each is finite for the predictions of a model."""
+    """The declared scores are the computed ones. Each of them, and the criterion, is finite for the predictions of a
+    model and for the constant answer."""
     declared, computed = set(part.declared.scores), set(part.data.scores)
     for name in sorted(declared ^ computed):
         raise Broken(f"score {name} is {'declared but not computed' if name in declared else 'not declared'}")
-    if not declared:
+    data, found = part.data, {f"score {name}": score for name, score in part.data.scores.items()}
+    if data.criterion is not None:
+        found["the criterion"] = data.criterion
+    if not found:
         raise Skip("it has no score besides the loss of a model")
     built = part.built()
     built.model.eval()
-    batch = built.collate(list(part.data.test[:BATCH]))
+    batch = built.collate(list(data.test[:BATCH]))
     with torch.no_grad():
-        predictions = built.evaluate(built.model, batch)
-    for name, score in part.data.scores.items():
+        answers = {"": built.evaluate(built.model, batch)}
+        if data.constant is not None:
+            answers[" of the constant answer"] = data.constant(list(data.train[:MOST]))(batch)
+    for (of, predictions), (name, score) in itertools.product(answers.items(), found.items()):
         values = score(predictions, batch)
         if not isinstance(values, torch.Tensor) or values.dim() != 1 or not values.is_floating_point():
-            raise Broken(f"score {name} is not a tensor (n,) of floating-point values")
+            raise Broken(f"{name}{of} is not a tensor (n,) of floating-point values")
         if not values.numel() or not bool(torch.isfinite(values).all()):
-            raise Broken(f"score {name} has no values, or values that are not finite")
-    return ", ".join(sorted(declared))
+            raise Broken(f"{name}{of} has no values, or values that are not finite")
+    if data.size is not None and not math.isfinite(data.size(data.test[0])):
+        raise Broken(f"the size of an example is {data.size(data.test[0])}")
+    return ", ".join(sorted(declared)) or "the criterion"

@@ -5,8 +5,9 @@ Shapes: B examples, T time steps, F features, E embedding size, H hidden size, D
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Literal, NamedTuple
 
@@ -163,6 +164,37 @@ def at_labels(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor
     return predictions[labelled], labels[labelled]
 
 
+def losses(task: Task, predictions: Tensor, batch: SequenceBatch) -> Tensor:
+    """The same loss for all models, shape (n,): from logits (B, C) the cross-entropy of each example, from logits
+    (B, T, C) that of each labelled step, and from numbers (B, 1) their squared errors."""
+    if task == "value":
+        return (predictions[:, 0].float() - batch.labels).square()
+    logits, labels = at_labels(predictions, batch) if task == "steps" else (predictions, batch.labels)
+    return F.cross_entropy(logits.float(), labels, reduction="none")
+
+
+Answer = Callable[[SequenceBatch], Tensor]
+"""Predictions that depend only on the number and the size of the sequences."""
+
+
+def constant_answer(facts: SequenceFacts, train: Sequence[SequenceExample]) -> Answer:
+    """The best predictions without the input: the mean of numbers, or logits from the frequencies of the classes among
+    the labels."""
+    if facts.task == "value":
+        mean = torch.tensor([example.label for example in train]).mean()
+        return lambda batch: mean.to(batch.labels).expand(len(batch.ids), 1)
+    labels = torch.cat([torch.as_tensor(example.label).flatten() for example in train])
+    logits = logits_of(labels, facts.classes)
+    return lambda batch: logits.to(batch.labels.device).expand(*batch.labels.shape, -1)
+
+
+def logits_of(labels: Tensor, classes: int) -> Tensor:
+    """The logarithms (C,) of the frequencies of classes among labels (n,). Each class counts half an observation more
+    than it has, so that no logarithm is infinite."""
+    counts = torch.bincount(labels[labels != NO_LABEL], minlength=classes) + 0.5
+    return (counts / counts.sum()).log()
+
+
 #: The scores of each task besides the loss. They are declared in `harness_rnn`.
 SCORERS: Mapping[Task, Mapping[str, Any]] = {
     "class": {"accuracy": correct},
@@ -178,12 +210,15 @@ def sequence_data(
     *,
     exchangeable: bool = False,
     scores: Mapping[str, Any] | None = None,
+    constant: Callable[[Sequence[SequenceExample]], Answer] | None = None,
 ) -> Data:
     """A dataset for models of this contract. `exchangeable`: train and test were split at random, so that each seed may
-    split them again. `scores` are added to the scores of the task."""
+    split them again. `scores` are added to the scores of the task. `constant` replaces `constant_answer`."""
     return Data(
         train, test, collate, facts, count, lambda seed: probes(train, seed),
         scores={**SCORERS[facts.task], **(scores or {})}, exchangeable=exchangeable,
+        criterion=partial(losses, facts.task), constant=constant or partial(constant_answer, facts),
+        size=lambda example: len(example.tokens),
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from scipy.stats import ttest_rel
 from harness.analysis import seed_stats as seeds
 from harness.analysis.findings import find
 from harness.analysis.learning import Learned, RateDifference, value_of
-from harness.records.plan import Plan
+from harness.records.plan import Claim, Plan
+from harness.report.summary import summary_of
 from harness.report.tables.learning import learning_table, notes, reached_cell
 
 BASE = np.linspace(0.5, 0.6, 10)
@@ -219,3 +220,109 @@ def test_disagreeing_tests_are_flagged():
     assert compared.flags == ("flips-disagree",)
     again = learned(block, runs(block, "a", close=BASE[:6]), runs(block, "b", close=BASE[:6] + 0.1 + gains / 10))
     assert again.compare("b", "close").flags == ()
+
+
+# Where there is nothing to compare
+
+
+def with_data(records, **data):
+    return [replace(record, data={**record.data, **data}) for record in records]
+
+
+def test_identical_runs_are_said_to_be_so_and_get_no_verdict(catalog):
+    block = learning_block("a", "b", margin=0.05, margin_of="difference")
+    first = runs(block, "a", close=BASE)
+    same = [replace(record, level="b") for record in first]
+    one = learned(block, first, same)
+    for metric in one.scores:
+        assert one.compare("b", metric).verdict == "identical", metric
+    # The same score of every seed, but other losses: with a margin it is equivalent, as before.
+    other = learned(block, first, with_data(same[:1], loss=[9.0]), same[1:])
+    assert other.compare("b", "close").verdict == "equivalent"
+    few = learned(block, first[:2], same[:2])
+    assert few.compare("b", "close").verdict == "identical", "also with few seeds"
+    found = find(replace(plan_of(block), claims=(equal(0.05),)), [*first, *same], catalog)
+    (claim,) = found.claims
+    assert claim.answer == "undecided"
+    assert claim.reason == "no verdict for all: every loss and score of every seed is the same to the last bit"
+    assert learning_table(found, one).rows[1][-1].startswith("identical: every loss")
+    assert summary_of(found)[-1].startswith("By close, b is identical to a (every loss")
+
+
+def equal(by: float) -> Claim:
+    return Claim("they are equal", "b", "close", "equal", by, "learning", {}, "all", "difference")
+
+
+def test_nothing_learned_is_said_first_and_decides_nothing(catalog):
+    """Both levels are alike, and equivalent, but neither is better than its untrained model."""
+    block = learning_block("a", "b", margin=0.05, margin_of="difference")
+    noise = np.random.default_rng(3).normal(0, 0.01, 10)
+    records = [*runs(block, "a", close=0.1 + noise), *runs(block, "b", close=0.1 + noise[::-1])]
+    found = find(replace(plan_of(block), claims=(equal(0.05),)), records, catalog)
+    (one,) = found.learning.learned
+    for metric in ("close", "mean_close", "loss"):
+        compared = one.compare("b", metric)
+        assert (compared.verdict, compared.reason) == ("unranked", "nothing learned")
+    assert one.compare("b", "diverged").verdict == "undecided"
+    assert (found.claims[0].answer, found.claims[0].reason) == ("undecided", "no verdict for all: nothing learned")
+    words = "Nothing learned: no level is shown to have a better close than its own untrained model (95 % intervals)."
+    assert summary_of(found)[0] == words
+    table = learning_table(found, one)
+    assert table.title.endswith("close (nothing learned)")
+    assert table.notes[0] == words
+
+
+def test_one_level_that_learned_is_enough():
+    block = learning_block("a", "b")
+    one = learned(block, runs(block, "a", close=[0.1] * 10), runs(block, "b", close=BASE))
+    assert one.compare("b", "close").verdict == "better"
+
+
+def test_learning_must_beat_the_constant_answer_where_it_is_known(catalog):
+    block = learning_block("a", "b")
+    base = with_data(runs(block, "a", close=BASE), constant={"close": 0.9})
+    records = [*base, *runs(block, "b", close=BASE + 0.1)]
+    found = find(plan_of(block), records, catalog)
+    (one,) = found.learning.learned
+    assert one.compare("b", "close").reason == "nothing learned"
+    table = learning_table(found, one)
+    assert table.rows[-1][:2] == ("constant answer", "90.0%")
+    assert [row[2] for row in table.rows] == ["10.0%", "10.0%", ""]
+    assert "than a constant answer and than its own untrained model" in table.notes[0]
+    better = learned(block, base, runs(block, "b", close=BASE + 0.5))
+    assert better.compare("b", "close").verdict == "better"
+    lower = learned(
+        block, with_data(runs(block, "a", error=BASE), constant={"error": 0.3}), runs(block, "b", error=BASE + 0.1)
+    )
+    assert lower.compare("b", "error").reason == "nothing learned", "lower is better"
+
+
+def test_with_few_seeds_nothing_is_said_about_learning():
+    block = learning_block("a", "b")
+    one = learned(block, runs(block, "a", close=[0.1] * 4), runs(block, "b", close=[0.1] * 4))
+    assert one.compare("b", "close").verdict == "insufficient"
+
+
+def test_losses_of_different_functions_are_not_compared(catalog):
+    block = learning_block("a", "b", metric="loss", target=0.4)
+    ours = with_data(runs(block, "b", close=BASE, loss=BASE / 2), own_objective="it differs")
+    records = [*runs(block, "a", close=BASE, loss=BASE), *ours]
+    found = find(plan_of(block), records, catalog)
+    (one,) = found.learning.learned
+    for metric in ("loss", "mean_loss", "reached", "steps_to_target"):
+        compared = one.compare("b", metric)
+        assert (compared.verdict, compared.reason) == ("unranked", "it differs"), metric
+        assert "own objective" in compared.flags
+    assert one.compare("b", "close").verdict == "undecided"
+    assert "own objective" not in one.compare("b", "close").flags
+
+
+def test_a_table_names_shared_tensors_and_batches_of_the_training_size(catalog):
+    block = learning_block("a", "b")
+    ours = with_data(
+        runs(block, "b", close=BASE), shared=["one", "two", "three", "four"], tensors=6, batch_dependent=True
+    )
+    found = find(plan_of(block), [*runs(block, "a", close=BASE + 0.01), *ours], catalog)
+    text = list(notes(found.learning.learned[0], []))
+    assert text[-2] == "Under the same seed, b shares 4 of 6 tensors with a: one, two, three, and 1 more."
+    assert text[-1].startswith("The predictions of b depend on the other examples of a batch")

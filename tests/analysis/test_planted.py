@@ -90,6 +90,6 @@ def test_planted_harm_is_found(block, trained):
 
 
 def test_renamed_optimization_is_bitwise_identical(block, trained):
-    """With a margin it is equivalent, and without a margin it is undecided."""
-    assert verdicts(block, trained, "null") == {"equivalent": 2}
-    assert verdicts(block, trained, "null", margin=None) == {"undecided": 2}
+    """This is said, with a margin or without, since nothing was compared."""
+    assert verdicts(block, trained, "null") == {"identical": 2}
+    assert verdicts(block, trained, "null", margin=None) == {"identical": 2}

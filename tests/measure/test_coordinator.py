@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from toy_suite import SUITE, toy_catalog
 
-from harness.measure.coordinator import measure_block
+from harness.measure.coordinator import Coordinator, measure_block
 from harness.measure.servers import Servers
 from harness.records.plan import Plan
 from harness.records.record import Record, replicates
@@ -326,6 +326,38 @@ def test_a_quick_run_measures_in_one_process(planned, whole):
     records: list[Record] = []
     measure_block(block, [], records.extend, Canned({r.level: r.data for r in whole if r.measure == "speed.train"}))
     assert len(replicates(records, block.id, "speed.train")) == 1
+
+
+def test_copies_of_a_server_share_its_data_and_answer_on_their_own(planned, servers):
+    """Each has a child, and a watchdog, of its own. A copy that dies is replaced."""
+    (block,) = planned("backwards: {use: [reverse]}").blocks
+    original = Coordinator(block, [], lambda records: None, servers).server(block.baseline, 0)
+    copies = [original.copy(slot) for slot in (1, 2)]
+    assert original.copy(1) is copies[0]
+    message = {"request": "verify"}
+    for server in (*copies, original):
+        server.send(message)
+    answers = [server.receive() for server in (original, *copies)]
+    for answer in answers:
+        assert [finding["outcome"] for finding in answer["findings"]] == ["ok", "ok"]
+    copies[0].close()
+    assert copies[0].exit_code is not None
+    again = original.copy(1)
+    assert again is not copies[0]
+    assert [f["outcome"] for f in again.ask(**message)["findings"]] == ["ok", "ok"]
+    other = replace(block, series=1)
+    assert Coordinator(other, [], lambda records: None, servers).server(other.baseline, 0) is original
+    assert original.copy(1) is not again, "it has loaded another block"
+
+
+def test_a_copy_that_is_killed_is_a_failure_and_its_original_goes_on(planned, servers):
+    (block,) = planned("backwards: {use: [reverse]}").blocks
+    original = Coordinator(block, [], lambda records: None, servers).server(block.baseline, 0)
+    copy = original.copy(1)
+    os.kill(copy.pid, signal.SIGKILL)
+    assert copy.ask(request="verify") == {"failed": "", "reason": "the measuring process ended"}
+    assert "findings" in original.ask(request="verify")
+    assert "findings" in original.copy(1).ask(request="verify")
 
 
 def test_the_death_of_a_server_is_recorded(measured, servers):

@@ -172,9 +172,10 @@ def test_records_are_strict_json(here):
 def test_the_terminal_shows_learning(here):
     lines = [line.strip() for line in (here / "stdout").read_text().splitlines()]
     begin = lines.index("all · learning: close")
-    table = {line.split("  ")[0]: line for line in lines[begin + 3 : begin + 7]}
-    assert lines[begin + 1].split()[:3] == ["what", "close", "points"]
+    table = {line.split("  ")[0]: line for line in lines[begin + 3 : begin + 8]}
+    assert lines[begin + 1].split()[:4] == ["what", "close", "untrained", "points"]
     assert table["plain"].endswith("baseline")
+    assert "constant answer" in table
     assert "equivalent" in table["other"]
     assert "5/5 (48% to 100%)" in table["wild"]
     assert "never (0/5)" in table["wild"]

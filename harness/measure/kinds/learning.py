@@ -20,7 +20,9 @@ import torch
 from torch.utils.data import ConcatDataset
 
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
+from harness.measure.runtime.evaluation import Evaluation
 from harness.measure.runtime.failure import failures_of
+from harness.measure.runtime.pairing import own_objective, shared_weights
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Data
 from harness.records.plan import Block
@@ -33,7 +35,7 @@ READ_EVERY = 16
 @dataclass
 class Curve:
     """The curves of a run. The first three have one entry per step. `evaluated` and `elapsed` are the steps and the
-    seconds of training after which the scores were computed."""
+    seconds of training after which the scores were computed. `constant` are the scores of a constant answer."""
 
     loss: list[float] = field(default_factory=list)
     gradient_norm: list[float] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Curve:
     evaluated: list[int] = field(default_factory=list)
     elapsed: list[float] = field(default_factory=list)
     scores: dict[str, list[float]] = field(default_factory=dict)
+    constant: dict[str, float] = field(default_factory=dict)
     diverged_at: int | None = None
     why: str = ""
 
@@ -88,6 +91,7 @@ def learn(task: Task) -> dict[str, Any]:
     with failures_of(task.level, f"training under seed {task.seed}"):
         task.doing("building the model")
         run = TrainingRun(task, task.seed, task.settings, task.checkpoint)
+        paired = run.compare_with_baseline(task)
         run.resume()
         run.train()
     curve = asdict(run.curve)
@@ -97,6 +101,7 @@ def learn(task: Task) -> dict[str, Any]:
         curve[name] = [value if isfinite(value) else None for value in curve[name]]
     return {
         **curve,
+        **paired,
         "steps": run.step,
         "planned_steps": run.total,
         "train": len(run.train_set),
@@ -119,6 +124,7 @@ class TrainingRun:
 
     def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
         self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
+        self.is_baseline = task.level == task.block.baseline.level
         self.built = built_under(task.block, task.level, seed, task.builder)
         self.data = task.builder.data(self.built.trial.dataset)
         for name in settings.scores:
@@ -127,6 +133,7 @@ class TrainingRun:
                     f"dataset {self.built.trial.dataset.name} declares the score {name} but does not compute it"
                 )
         self.train_set, self.test_set = split(self.data, seed)
+        self.evaluation = Evaluation(self.built, self.data, self.test_set, task.watchdog)
         #: Names the run in its checkpoint.
         self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
         #: The steps taken and the steps planned; 0 are planned if the run ends after some time.
@@ -141,6 +148,21 @@ class TrainingRun:
             update(model, optimizer)
 
         self.built.update = with_norm
+
+    def compare_with_baseline(self, task: Task) -> dict[str, Any]:
+        """What the run has in common with that of the baseline, before its first step: `shared` names the equal tensors
+        among all, unless all are equal; `own_objective` says why its loss cannot be compared; `batch_dependent` says
+        that its predictions depend on the other examples of a batch."""
+        found: dict[str, Any] = {"batch_dependent": True} if self.evaluation.batch_dependent else {}
+        if self.is_baseline:
+            return found
+        baseline = built_under(task.block, task.block.baseline.level, self.seed, task.builder)
+        found |= shared_weights(self.built, baseline)
+        if self.data.criterion is None:
+            examples = self.test_set[: self.built.trial.batch_size]
+            if reason := own_objective(self.built, baseline, task.builder, examples):
+                found["own_objective"] = reason
+        return found
 
     def train(self) -> None:
         """Train and evaluate until the end, or until the run has diverged."""
@@ -210,26 +232,11 @@ class TrainingRun:
             begin = max(0, begin - len(batches))
 
     def evaluate(self) -> None:
-        """Add the loss and all scores on the test examples to the curve. The state of torch's generator does not
-        change."""
-        built, size = self.built, self.built.trial.batch_size
-        sums = dict.fromkeys(("loss", *self.data.scores), 0.0)
-        weights = dict.fromkeys(sums, 0)
-        built.model.eval()
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for begin in range(0, len(self.test_set), size):
-                self.watchdog.doing(built.trial.level, "evaluating")
-                batch = built.batch(self.test_set[begin : begin + size])
-                examples = len(batch.ids)
-                sums["loss"] += float(built.forward(built.model, batch)) * examples
-                weights["loss"] += examples
-                predictions = built.evaluate(built.model, batch)
-                for name, score in self.data.scores.items():
-                    scored = score(predictions, batch)
-                    sums[name] += float(scored.sum())
-                    weights[name] += len(scored)
-        built.model.train()
-        means = {name: total / weights[name] if weights[name] else nan for name, total in sums.items()}
+        """Add the loss and all scores on the test examples to the curve. Before the first step, add those of a constant
+        answer; they are the same for all levels, so only the baseline computes them."""
+        means = self.evaluation.scores()
+        if not self.step and self.is_baseline:
+            self.curve.constant = self.evaluation.constant(self.train_set)
         if not all(map(isfinite, means.values())):
             bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
             if not self.step:

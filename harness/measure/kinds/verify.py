@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
+from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.failure import TrialFailed, reason_of
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.watchdog import Watchdog
@@ -115,7 +115,7 @@ class Verifier:
                 raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
         if trial is self.baseline:
             self.baseline_errors = [errors(*pair) for pair in zip(observed, self.references, strict=True)]
-        elif trial.changes not in ("model", "answer"):
+        elif trial.changes in SAME_FUNCTION:
             data.update(self.check_observations(observed))
         if trial.changes != "answer":
             self.check_order(trial, built)

@@ -17,6 +17,9 @@ from harness.records.plan import Spec, Trial
 
 Mark = Callable[[str], None]
 
+#: What a trial `changes` if it promises the same function of the same weights as its baseline.
+SAME_FUNCTION = frozenset({"rounding", "order", "update"})
+
 
 def no_mark(phase: str) -> None:
     """A `mark` for steps whose phases are not timed."""
@@ -92,11 +95,13 @@ class TrialBuilder:
         return [train[position] for position in positions]
 
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
-        """The model built under the trial's seed, before any initialiser. Raises TypeError if it lacks a method."""
+        """The model that the trial's recipe builds under its seed, before any initialiser. Raises TypeError if it lacks
+        a method."""
         entry = self.catalog.find(Model, trial.model.name)
         facts = self.data(trial.dataset).facts
+        recipe = recipe or self.recipe(trial)
         torch.manual_seed(trial.seed)
-        build = (recipe or Recipe()).seam("build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters))
+        build = recipe.seam("build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters))
         model = build()
         for method in ("loss", "predict", "observe"):
             if not callable(getattr(model, method, None)):
@@ -123,12 +128,17 @@ class TrialBuilder:
         dtype: torch.dtype = torch.float32,
         before_init: Callable[[torch.nn.Module], None] = lambda model: None,
     ) -> BuiltTrial:
-        """Build the model under the trial's seed, copy the baseline's `weights` into tensors of the same name and
-        shape, and then run the initialisers."""
+        """Build the model under the trial's seed, and then run the initialisers.
+
+        `weights` are those of the baseline. They are copied into tensors of the same name and shape if the trial
+        promises the same function of the same weights. Any other trial keeps the weights that it was built with: a
+        different weight may be its treatment, and what it has in common with the baseline is equal already, since both
+        are built under the same seed.
+        """
         data, recipe = self.data(trial.dataset), self.recipe(trial)
         device = torch.device(trial.device)
         model = self.bare(trial, recipe)
-        if weights:
+        if weights and trial.changes in SAME_FUNCTION:
             copy_weights(weights, model)
         before_init(model)
         recipe.seam("init", lambda model: None)(model)

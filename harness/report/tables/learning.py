@@ -9,6 +9,7 @@ import numpy as np
 from harness.analysis import seed_stats, stats
 from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
+from harness.analysis.stats import Array
 from harness.plugins.parts import Score
 from harness.report import cells
 from harness.report.cells import UNKNOWN, block_title, in_words, size_cells
@@ -21,8 +22,9 @@ DOMINATED = "Dominated: another level is no slower and scores no worse, and is c
 def scores(findings: Findings) -> Section:
     """What was learned over seeds, and speed beside quality."""
     words = cells.section_words(
-        "Runs under the same seed are paired: same split, same order and, where shapes match, same initial weights.",
+        "Runs under the same seed are paired: same split, same order and, where models agree, same initial weights.",
         ("score", "mean over seeds (geometric where ratios are compared); below five seeds, the value of each"),
+        ("untrained", "the same score before the first step; an answer that ignores the input has a row of its own"),
         ("ratio or points", "the paired difference to the baseline, with its t interval over seeds"),
         ("p", "the sign-flip test: the probability of a difference this large if the sign of each seed's were random"),
         ("diverged", "how many seeds diverged, and the interval of that rate; each counts as untrained"),
@@ -36,34 +38,45 @@ def scores(findings: Findings) -> Section:
 
 
 def title_of(one: Learned) -> str:
-    """The block and the score that decides in it."""
-    return f"{block_title(one.block, 'learning')}: {in_words(one.settings.metric)}"
+    """The block and the score that decides in it, and whether nothing was learned."""
+    metric = one.settings.metric
+    nothing = "" if one.has_learned(metric) else " (nothing learned)"
+    return f"{block_title(one.block, 'learning')}: {in_words(metric)}{nothing}"
 
 
 def learning_table(findings: Findings, one: Learned) -> Table:
-    """Each level's score, its difference or ratio to the baseline, how many seeds diverged, and the verdict."""
+    """Each level's score, before and after training, its difference or ratio to the baseline, how many seeds diverged,
+    and the verdict; and the score of a constant answer."""
     metric, target = one.settings.metric, one.settings.target
     compared = findings.learning.of(one)
     rows = []
     for trial in one.block.trials:
         diverged, comparison = one.diverged(trial.level), compared.get(trial.level)
         sizes = ("", "", "") if comparison is None else (*size_cells(comparison), cells.p_cell(comparison.sign_flip))
-        row = [trial.level, mean_cell(one, trial.level, metric), *sizes]
+        untrained = values_cell(one.untrained(trial.level, metric), metric, one.scores[metric])
+        row = [trial.level, mean_cell(one, trial.level, metric), untrained, *sizes]
         row.append(rate_cell(sum(diverged), len(diverged)))
         if target is not None:
             row.append(reached_cell(one.reached(trial.level)))
         row.append(cells.BASELINE if comparison is None else cells.verdict_cell(comparison))
         rows.append(tuple(row))
+    if constant := one.constant(metric):
+        score = values_cell(np.array([*constant.values()]), metric, one.scores[metric])
+        rows.append(("constant answer", score, *[""] * (len(rows[0]) - 2)))
     headers = (
-        findings.plan.axis, in_words(metric), cells.SIZE_HEADERS[one.scores[metric].compared], "95 % interval",
-        "p (sign-flip test)", "diverged", *((f"steps to {target:g}",) if target is not None else ()), "verdict",
+        findings.plan.axis, in_words(metric), "untrained", cells.SIZE_HEADERS[one.scores[metric].compared],
+        "95 % interval", "p (sign-flip test)", "diverged",
+        *((f"steps to {target:g}",) if target is not None else ()), "verdict",
     )  # fmt: skip
     return Table(title_of(one), headers, tuple(rows), tuple(notes(one, list(compared.values()))))
 
 
 def notes(one: Learned, compared: Sequence[LearningComparison]) -> Iterator[str]:
-    """How long and on how much data each run trained, and what difference the run could have detected."""
+    """Whether something was learned, how long and on how much data each run trained, what difference the run could have
+    detected, and what the levels have in common."""
     settings, level = one.settings, one.block.baseline.level
+    if reason := nothing_learned(one, settings.metric):
+        yield reason
     runs = list(one.runs[level].values())
     length = settings.length + (" (limited by time, so the scores vary between runs)" if settings.seconds else "")
     text = f"Trained under {len(one.seeds_of(level))} seeds for {length}"
@@ -78,6 +91,31 @@ def notes(one: Learned, compared: Sequence[LearningComparison]) -> Iterator[str]
         if c.survivors is not None:
             mean, low, high = (c.in_words(c.on_scale(value)) for value in (c.survivors.mean, *c.survivors.interval()))
             yield f"{c.level} without the seeds that diverged: {mean} ({low} to {high}), {c.survivors.k} seeds."
+    for trial in one.block.trials:
+        yield from run_notes(one, trial.level)
+
+
+def nothing_learned(one: Learned, metric: str) -> str:
+    """The sentence that says that nothing was learned by a score; empty if something was."""
+    if one.has_learned(metric):
+        return ""
+    better = "a constant answer and than its own untrained model" if one.constant(metric) else "its own untrained model"
+    return f"Nothing learned: no level is shown to have a better {in_words(metric)} than {better} (95 % intervals)."
+
+
+def run_notes(one: Learned, level: str) -> Iterator[str]:
+    """Which initial weights a level shares with the baseline, if not all, and whether it was evaluated in batches of
+    the training size."""
+    data = next((run.data for run in one.records(level)), {})
+    if "shared" in data:
+        names = cells.first_few(data["shared"], 3)
+        shared = f"shares {len(data['shared'])} of {data['tensors']} tensors with {one.block.baseline.level}"
+        yield f"Under the same seed, {level} {shared}{': ' * bool(names)}{', '.join(names)}."
+    if data.get("batch_dependent"):
+        yield (
+            f"The predictions of {level} depend on the other examples of a batch, so it was evaluated in batches of "
+            f"{one.block.baseline.batch_size} in the order of the data."
+        )
 
 
 def other_scores_table(findings: Findings, one: Learned) -> Table:
@@ -133,7 +171,11 @@ def _in_brackets(comparison: LearningComparison) -> str:
 def mean_cell(one: Learned, level: str, metric: str) -> str:
     """The mean over a level's seeds, the geometric mean where ratios are compared; with fewer than five seeds, each
     one's value."""
-    values, score = one.values(level, metric), one.scores[metric]
+    return values_cell(one.values(level, metric), metric, one.scores[metric])
+
+
+def values_cell(values: Array, metric: str, score: Score) -> str:
+    """The mean of values (seeds,), or each of them: see `mean_cell`."""
     if not len(values):
         return UNKNOWN
     if len(values) < stats.MIN_REPLICATES:

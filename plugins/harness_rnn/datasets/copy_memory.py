@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
@@ -9,7 +10,16 @@ import torch
 from torch import Tensor
 
 from harness import Data
-from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceFacts, Sequences, sequence_data
+from harness_rnn.contract import (
+    NO_LABEL,
+    Answer,
+    SequenceBatch,
+    SequenceExample,
+    SequenceFacts,
+    Sequences,
+    logits_of,
+    sequence_data,
+)
 
 #: Increased whenever the same parameters draw other sequences.
 VERSION = "1"
@@ -53,8 +63,9 @@ def copy_memory(
     facts = SequenceFacts(vocabulary=SYMBOLS + 4, classes=SYMBOLS + 1, task="steps")
     scores = {"step_accuracy": step_accuracy, "whole": whole}
     return sequence_data(
-        sequences(examples, 0), sequences(test_examples, examples), facts, exchangeable=True, scores=scores
-    )
+        sequences(examples, 0), sequences(test_examples, examples), facts,
+        exchangeable=True, scores=scores, constant=without_memory,
+    )  # fmt: skip
 
 
 def fingerprint(*, lag: int, examples: int, test_examples: int, ask: str, seed: int) -> str:
@@ -69,6 +80,14 @@ def check(lag: int, examples: int, test_examples: int) -> None:
         raise ValueError(f"examples = {examples} and test_examples = {test_examples}: each must be at least 1")
     if lag < 1:
         raise ValueError(f"lag = {lag} leaves no room for the delimiter: it must be at least 1")
+
+
+def without_memory(train: Sequence[SequenceExample]) -> Answer:
+    """Logits (B, T, C) from the frequencies of the classes at each step: blanks, and then ten random symbols. This is
+    the memoryless answer of the paper."""
+    steps = torch.stack([example.label for example in train], 1)  # all sequences have the same length
+    logits = torch.stack([logits_of(labels, SYMBOLS + 1) for labels in steps])
+    return lambda batch: logits.to(batch.labels.device).expand(len(batch.ids), -1, -1)
 
 
 def step_accuracy(predictions: Tensor, batch: SequenceBatch) -> Tensor:
