@@ -178,11 +178,11 @@ class PairedTimes:
         return replace(change, estimate=estimate, verdict=verdict, reason=reason)
 
     def _log_ratio(self, index: int, level: str, metric: str, compared: Comparison | None) -> Estimate | None:
-        """The log ratio of one run, on the common clock."""
+        """The log ratio of one run, on the common clock. Its variance is not pooled: a gate may depend on it."""
         if compared is None or compared.estimate is None:
             return None
         if not self.clocks_differ:
-            return compared.estimate
+            return compared.estimate if compared.estimate.k < 2 else stats.estimate(compared.values)
         view = self.runs[index].findings.views[metric]
         values = self.measured[index].log_ratios(level, "variant", view)
         return stats.estimate(values) if values else None
