@@ -10,7 +10,7 @@ from harness.analysis.stats import estimate
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 from harness.tools.selftest import doctor
-from harness.tools.selftest.calibration import BLOCK
+from harness.tools.selftest.calibration import block_of
 from harness.tools.selftest.doctor import Result
 
 
@@ -145,7 +145,7 @@ def test_sensitivity(values, share, states):
     from harness.analysis.timing import Comparison
 
     comparison = Comparison(
-        block=BLOCK, level="b", mode="train", metric="step_time", estimate=estimate(values), cpu_share=share,
+        block=block_of(gate=True), level="b", mode="train", metric="step_time", estimate=estimate(values), cpu_share=share,
         values=tuple(values),
     )  # fmt: skip
     found = by_name(doctor.sensitivity(comparison, 10.0))
