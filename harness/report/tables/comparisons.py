@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.findings import Findings
 from harness.analysis.timing import CPU_SHARE, alpha_of
+from harness.records.modes import step_note
 from harness.records.plan import Block
 from harness.report import cells
 from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
@@ -50,7 +51,7 @@ def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
             rows.append((trial.level, *cells.size_cells(one), *numbers, cells.verdict_cell(one, first_look=quick)))
     interval = cells.interval_header(1 - alpha_of(block.measures.speed))
     headers = (findings.plan.axis, "ratio", interval, *map(in_words, shown), "verdict")
-    return Table(block_title(block, mode), headers, tuple(rows), (conditions(findings, block, mode),))
+    return Table(block_title(block, mode), headers, tuple(rows), (*step_note(mode), conditions(findings, block, mode)))
 
 
 def number_cell(findings: Findings, block: Block, level: str, mode: str, metric: str) -> str:
@@ -97,4 +98,5 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
 
     rows = tuple((trial.level, *(cell(trial.level, name) for name in phases)) for trial in block.trials)
     headers = (findings.plan.axis, *(in_words(name).removesuffix(" time") for name in phases))
-    return Table(f"{block_title(block, mode)}: where the time goes", headers, rows) if phases else None
+    title = f"{block_title(block, mode)}: where the time goes"
+    return Table(title, headers, rows, step_note(mode)) if phases else None

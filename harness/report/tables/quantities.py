@@ -13,6 +13,7 @@ from harness.plugins.catalog import resolve
 from harness.plugins.isolation import caught, isolated
 from harness.plugins.kinds import Quantity
 from harness.plugins.manager import CORE
+from harness.records.modes import step_note
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, amount, block_title, in_words
 from harness.report.table import Section, Table, checked, present
@@ -64,7 +65,7 @@ def quantity_table(
     heads = (title(quantity, name) for name, quantity in shown.items())
     rows = tuple((trial.level, *(cell(here.get((trial.level, name))) for name in shown)) for trial in block.trials)
     place = block_title(block, mode) if mode else block.name
-    return Table(f"{place}: {what}", (found.plan.axis, *heads), rows, notes)
+    return Table(f"{place}: {what}", (found.plan.axis, *heads), rows, (*step_note(mode), *notes))
 
 
 def title(quantity: Quantity, name: str) -> str:
