@@ -62,7 +62,7 @@ def level_sentences(compared: Sequence[Finding], *, quick: bool = False) -> list
     levels = grouped(compared, lambda one: (one.level, one.mode, one.metric))
     sentences = [level_sentence(those) for those in levels.values()]
     if quick and sentences:
-        sentences[0] = f"First look, nothing is decided: {sentences[0]}"
+        sentences[0] = f"First look, nothing is decided: {sentences[0][:1].lower()}{sentences[0][1:]}"
     more = len(sentences) - MOST
     rest = [f"{more} more comparison{'s are' if more > 1 else ' is'} in the tables."] if more > 0 else []
     return sentences[:MOST] + rest
