@@ -22,9 +22,9 @@ FEWEST = 2
 SIMULATED = 1000
 #: The share of sequences without a change in which one is reported.
 ALPHA = 0.05
-#: The autocorrelations (lag 1) for which that holds, and for those between them. It is not estimated: in ten runs with
-#: one change, no estimate can tell the change from runs that resemble their neighbours.
-AUTOCORRELATIONS = (0.0, 0.6)
+#: The autocorrelation (lag 1) of simulated sequences. With a smaller one, fewer changes are reported. It is not
+#: estimated, because an estimate from ten runs cannot distinguish a change from runs that resemble their neighbours.
+AUTOCORRELATION = 0.6
 #: The scale is estimated from the differences of runs that are at most this far apart.
 MOST_LAGS = 3
 #: The median of the absolute value of a standard normal number.
@@ -110,10 +110,9 @@ def find_changes(values: Sequence[float], variances: Sequence[float], alpha: flo
 def likelihood_gains(sequences: Array, weights: Array) -> Array:
     """Twice the gain in log-likelihood of two means over one, for each split, shape (sequences, splits).
 
-    `sequences` and `weights` (one over the variance) are (sequences, n), or broadcast to it. The first split leaves
-    `FEWEST` numbers before it, the last one as many after it.
+    `sequences` and `weights` (one over the variance) are (sequences, n); one of them may be (1, n). The first split
+    leaves `FEWEST` numbers before it, the last one as many after it.
     """
-    sequences, weights = np.broadcast_arrays(sequences, weights)
     at = np.arange(FEWEST, sequences.shape[1] - FEWEST + 1) - 1
     sums, totals = np.cumsum(sequences * weights, axis=1), np.cumsum(weights, axis=1)
     left, right = totals[:, at], totals[:, -1:] - totals[:, at]
@@ -150,17 +149,15 @@ def scales(sequences: Array, variances: Array) -> Array:
 def p_value(gain: float, variances: Array, start: int, stop: int) -> float:
     """How often sequences without a change, of the same length and variances, gain as much between two positions.
 
-    The gain is divided by the squared scale, whose error in a short sequence counts. Two cases are simulated for each
-    autocorrelation, and the largest share is returned: the true factor is 1, and its estimate is at least 1 as in the
-    data; or it is large, so that all of it is estimated.
+    The gain is divided by the squared scale, whose error in a short sequence counts. Two cases are simulated, and the
+    larger share is returned: the true factor is 1, and its estimate is at least 1 as in the data; or it is large, so
+    that all of it is estimated.
     """
-    shares = []
-    for autocorrelation in AUTOCORRELATIONS:
-        draws = sequences_without_change(len(variances), autocorrelation) * np.sqrt(variances)
-        best = robust_gains(draws[:, start:stop], 1 / variances[start:stop]).max(axis=1)
-        estimated = np.maximum(scales(draws, variances), 1e-9)
-        shares += [(best / scale**2 >= gain).sum() for scale in (np.maximum(estimated, 1.0), estimated)]
-    return (1 + int(max(shares))) / (1 + SIMULATED)
+    draws = sequences_without_change(len(variances), AUTOCORRELATION) * np.sqrt(variances)
+    best = robust_gains(draws[:, start:stop], 1 / variances[start:stop]).max(axis=1)
+    estimated = np.maximum(scales(draws, variances), 1e-9)
+    known = np.maximum(estimated, 1.0)
+    return max((1 + int((best / scale**2 >= gain).sum())) / (1 + SIMULATED) for scale in (known, estimated))
 
 
 def sequences_without_change(n: int, autocorrelation: float) -> Array:
