@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import harness
-from harness.records.modes import MODES, PREPARED
+from harness.modes import MODES, PREPARED
 
 PHASES = ("collate", "forward", "backward", "update")
 TRAIN = frozenset({"train"})

@@ -11,7 +11,7 @@ from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
-from harness.records.modes import MODES
+from harness.modes import MODES
 
 if TYPE_CHECKING:
     from harness.analysis.explain import Explanation

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from harness.modes import MODES
 from harness.plugins.parts import Part, Reference, is_name, is_shown
-from harness.records.modes import MODES
 
 if TYPE_CHECKING:
     from harness.records.settings import Settings

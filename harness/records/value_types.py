@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from harness.records.modes import MODES, Mode
+from harness.modes import MODES, Mode
 
 #: The validation context for values that a user wrote in a suite.
 FROM_SUITE: Mapping[str, Any] = {"from_suite": True}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.finding import Finding
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
-from harness.records.modes import step_name
+from harness.modes import step_name
 from harness.records.plan import Block
 
 #: A cell whose value is not known.

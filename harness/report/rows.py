@@ -20,7 +20,7 @@ import numpy as np
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import axes_of
 from harness.analysis.samples import Samples
-from harness.records.modes import WORDS
+from harness.modes import WORDS
 from harness.records.plan import LEARNING
 from harness.records.record import Record
 from harness.report.formats import saved

@@ -8,8 +8,8 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import Answer
+from harness.modes import step_name
 from harness.records import designs
-from harness.records.modes import step_name
 from harness.records.plan import LEARNING
 from harness.report.cells import (
     ANSWERS,

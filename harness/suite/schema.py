@@ -21,8 +21,8 @@ from pydantic import (
     create_model,
 )
 
+from harness.modes import Mode
 from harness.plugins.catalog import Catalog, Measure
-from harness.records.modes import Mode
 from harness.records.value_types import AMOUNT, Duration
 
 

@@ -15,7 +15,7 @@ from harness.analysis.profiles import UNATTRIBUTED, Profiled, profiler_cost
 from harness.measure.kinds.profile import profile_trial
 from harness.measure.kinds.profile_context import context_of, flags
 from harness.measure.runtime.builder import TrialBuilder
-from harness.records.modes import step_note
+from harness.modes import step_note
 from harness.records.record import Record
 from harness.records.settings import Measures, Profile, Speed
 from harness.report.tables.explain import (

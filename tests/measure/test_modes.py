@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.measure.runtime.clock import Clock, SampleBuffer, run_rounds, take
 from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.member import BuiltMember
-from harness.records.modes import MODES, WORDS, step_name, step_note
+from harness.modes import MODES, WORDS, step_name, step_note
 from harness.records.settings import SpeedSettings
 from harness.records.value_types import FROM_SUITE
 

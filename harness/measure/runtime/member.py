@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.watchdog import Watchdog
-from harness.records.modes import PREPARED
+from harness.modes import PREPARED
 from harness.records.record import Role
 
 #: The prefix of the name of an event that `mark_timeline` adds, before the phase that ends there.

@@ -14,7 +14,7 @@ from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
 from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
-from harness.records.modes import step_name
+from harness.modes import step_name
 from harness.report.cells import in_words, place_in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot

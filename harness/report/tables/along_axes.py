@@ -9,7 +9,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import FEWEST, grouped
 from harness.analysis.growth import Growth
 from harness.analysis.stats import Estimate
-from harness.records.modes import step_note
+from harness.modes import step_note
 from harness.report.cells import UNKNOWN, few_digits, in_words, place_in_words, section_words
 from harness.report.table import Section, Table
 

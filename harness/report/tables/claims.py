@@ -8,7 +8,7 @@ from harness.analysis.claims import ClaimResult, is_exact, place_of, size_in_wor
 from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding
 from harness.analysis.growth import Growth
-from harness.records.modes import step_name
+from harness.modes import step_name
 from harness.report.cells import ANSWERS, confidence_interval, in_words, subject_in_words
 
 #: What follows the size of an effect, by its scale.

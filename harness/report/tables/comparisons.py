@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.findings import Findings
 from harness.analysis.timing import CPU_SHARE, alpha_of
-from harness.records.modes import step_note
+from harness.modes import step_note
 from harness.records.plan import Block
 from harness.report import cells
 from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from harness.analysis.effects import Effect
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
+from harness.modes import step_note
 from harness.records import designs
-from harness.records.modes import step_note
 from harness.records.plan import LEARNING, Block
 from harness.report.cells import (
     SIZE_HEADERS,

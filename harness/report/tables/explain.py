@@ -10,7 +10,7 @@ from harness.analysis.explain import Explanation, OperatorTime, largest
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
-from harness.records.modes import step_name, step_note
+from harness.modes import step_name, step_note
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, block_title, confidence_interval, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table

@@ -9,8 +9,8 @@ import numpy as np
 from harness.analysis import seed_stats, stats
 from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
+from harness.modes import step_note
 from harness.plugins.parts import Score
-from harness.records.modes import step_note
 from harness.report import cells
 from harness.report.cells import UNKNOWN, block_title, in_words, size_cells
 from harness.report.table import Section, Table, present

@@ -9,11 +9,11 @@ from harness.analysis.finding import exact_in_words
 from harness.analysis.grouping import grouped
 from harness.analysis.quantities import KindFindings, QuantityFinding, TrialData
 from harness.analysis.verdicts import Verdict
+from harness.modes import step_note
 from harness.plugins.catalog import resolve
 from harness.plugins.isolation import caught, isolated
 from harness.plugins.kinds import Quantity
 from harness.plugins.manager import CORE
-from harness.records.modes import step_note
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, amount, block_title, in_words
 from harness.report.table import Section, Table, checked, present

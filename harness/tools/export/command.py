@@ -15,8 +15,8 @@ from harness.api.session import SuiteOverrides, plan_of
 from harness.cli.options import device_option, preset_option, results_option, set_option, write_text
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
+from harness.modes import MODES
 from harness.plugins.catalog import Catalog
-from harness.records.modes import MODES
 from harness.records.plan import Plan
 from harness.report.report import Report, make_report
 

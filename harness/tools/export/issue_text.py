@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.measure.runtime import machine
-from harness.records.modes import step_name
+from harness.modes import step_name
 from harness.records.plan import Block, Trial
 from harness.report.cells import UNKNOWN, size_cells, verdict_cell
 from harness.report.formats import markdown

@@ -15,10 +15,10 @@ from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.replay import Replay, replay, work_batches
 from harness.measure.runtime.tensor_text import replace_large
+from harness.modes import PREPARED, step_name
 from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.isolation import user_errors
 from harness.plugins.parts import Dataset, Model, Optimization, Skip
-from harness.records.modes import PREPARED, step_name
 from harness.records.plan import THREADS, Block, Plan, Spec, Trial
 from harness.tools.export.literals import LiteralWriter
 from harness.tools.export.modules import Definition, Origin, included_modules, origin_of, origin_of_part
