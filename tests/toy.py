@@ -149,6 +149,22 @@ def broken(features: int, *, how: str = "raises", at: int = 0) -> Regression:
     return model
 
 
+def remembers(features: int, *, extra_ms: float = 2.0) -> Regression:
+    """One linear map that takes longer for a batch that it has not just seen: as with data that is in no cache."""
+    model = linear(features)
+    predict, last = model.predict, [None]
+
+    def slow(batch: Points) -> torch.Tensor:
+        until = time.thread_time_ns() + (extra_ms * 1e6 if batch is not last[0] else 0)
+        last[0] = batch
+        while time.thread_time_ns() < until:
+            pass
+        return predict(batch)
+
+    model.predict = slow
+    return model
+
+
 class WithHealth(Regression):
     """One linear map whose health draws a random number, computes gradients and returns them."""
 
@@ -360,6 +376,7 @@ def variables(*, threads: int, preload: str) -> dict[str, str]:
 def provide_models():
     yield harness.Model("linear", linear, "one linear map", offers={"plane"}, computes="linear")
     yield harness.Model("mlp", mlp, "two linear maps")
+    yield harness.Model("remembers", remembers, "slow for other batches", computes="linear")
     yield harness.Model("with_health", with_health, "reports its health", computes="linear")
     yield harness.Model("broken", f"{HERE}:broken", "fails")
     yield harness.Model("other", f"{HERE}:other", "computes something else than it declares", computes="linear")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import harness
+from harness.modes import MODES, PREPARED
 
 PHASES = ("collate", "forward", "backward", "update")
 TRAIN = frozenset({"train"})
@@ -156,4 +157,6 @@ def cost_quantities() -> dict[str, harness.Quantity]:
 
 def modes_of(phase: str) -> frozenset[str]:
     """The modes whose steps have a phase."""
-    return TRAIN if phase in ("backward", "update") else frozenset({"train", "inference"})
+    if phase in ("backward", "update"):
+        return TRAIN
+    return frozenset(MODES) - PREPARED if phase == "collate" else frozenset(MODES)

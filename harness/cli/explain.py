@@ -11,6 +11,7 @@ from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
+from harness.modes import MODES
 
 if TYPE_CHECKING:
     from harness.analysis.explain import Explanation
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("run", shell_complete=completers.runs)
 @click.argument("levels", nargs=-1, metavar="[A] [B]")
 @only_option
-@click.option("--mode", type=click.Choice(["train", "inference"]), help="Explain only this mode.")
+@click.option("--mode", type=click.Choice(MODES), help="Explain only this mode.")
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Show N rows of each table.")
 @results_option
 @as_json_option

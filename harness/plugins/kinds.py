@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from harness.modes import MODES
 from harness.plugins.parts import Part, Reference, is_name, is_shown
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Quantity:
     unit: Unit = ""
     judged: Literal["exact", "processes", ""] = ""
     #: The modes in which it is measured.
-    modes: frozenset[str] = frozenset({"train", "inference"})
+    modes: frozenset[str] = frozenset(MODES)
     #: Its short title when it is divided by each amount that the dataset counts, as in kept_bytes/tokens; empty if it
     #: is not divided.
     per_amount: str = ""

@@ -62,7 +62,9 @@ class StepSettings(Settings):
     """The settings of a kind that measures single steps, in some modes."""
 
     of: Modes | None = Field(
-        None, description="train, inference, or both; by default the modes that speed times", examples=["train"]
+        None,
+        description="train, inference, call, fresh or a list; by default the modes that speed times",
+        examples=["train"],
     )
 
 
@@ -72,7 +74,8 @@ class SpeedSettings(StepSettings):
     of: Modes = Field(
         "train",
         validate_default=True,
-        description="which steps: of training, of inference, or both",
+        description="what one step is: train, inference, call (one batch again and again), fresh (prepared batches), "
+        "or a list",
         examples=["train"],
     )
     half_width: Share = Field(
@@ -113,6 +116,14 @@ class SpeedSettings(StepSettings):
     cache: Literal["warm", "cold"] = Field(
         "warm", description="cold: the last-level cache is overwritten before each sample", examples=["cold"]
     )
+
+    @model_validator(mode="after")
+    def _call_is_warm(self) -> Self:
+        if self.cache == "cold" and "call" in self.of:
+            raise ValueError(
+                "cache is cold, but the mode call is timed with warm caches; expected fresh in place of call"
+            )
+        return self
 
 
 class Speed(SpeedSettings):

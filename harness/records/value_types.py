@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from harness.modes import MODES, Mode
+
 #: The validation context for values that a user wrote in a suite.
 FROM_SUITE: Mapping[str, Any] = {"from_suite": True}
 
@@ -118,13 +120,16 @@ Seeds = Annotated[
         }
     ),
 ]
-_MODE = {"enum": ["train", "inference"]}
+_MODE = {"enum": [*MODES]}
 Modes = Annotated[
-    tuple[Literal["train", "inference"], ...],
+    tuple[Mode, ...],
     BeforeValidator(_modes),
     Field(min_length=1),
     WithJsonSchema(
-        {"anyOf": [_MODE, {"type": "array", "items": _MODE, "minItems": 1}], "$comment": "train, inference, or a list"}
+        {
+            "anyOf": [_MODE, {"type": "array", "items": _MODE, "minItems": 1}],
+            "$comment": f"{', '.join(MODES)}, or a list of these",
+        }
     ),
 ]
 

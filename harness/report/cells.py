@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.finding import Finding
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
+from harness.modes import step_name
 from harness.records.plan import Block
 
 #: A cell whose value is not known.
@@ -58,6 +59,11 @@ NAMES = {"reached": "share that reached the target", "diverged": "share that div
 def in_words(name: str) -> str:
     """The name of a metric, a quantity or an axis."""
     return NAMES.get(name) or name.replace("_per_second", "/s").replace("_", " ")
+
+
+def subject_in_words(finding: Finding) -> str:
+    """What a finding is about: the time of a training step, a score, a quantity."""
+    return f"the time of {step_name(finding.mode)}" if finding.metric == "step_time" else in_words(finding.metric)
 
 
 def section_words(words: str, *columns: tuple[str, str]) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import axes_of
 from harness.analysis.samples import Samples
+from harness.modes import WORDS
 from harness.records.plan import LEARNING
 from harness.records.record import Record
 from harness.report.formats import saved
@@ -189,6 +190,9 @@ def to_json(report: Report) -> dict[str, Any]:
         "run": report.run,
         "question": report.question,
         "axis": findings.plan.axis,
+        "modes": {
+            mode: words for mode, words in WORDS.items() if any(mode in b.measures.modes for b in findings.plan.blocks)
+        },
         "summary": list(report.summary),
         "first_look": report.first_look,
         **{table.name: table.rows for table in findings_in_rows(findings)},

@@ -8,6 +8,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import EXCLUDED, Answer
+from harness.modes import step_name
 from harness.records import designs
 from harness.records.plan import LEARNING
 from harness.report.cells import (
@@ -19,6 +20,7 @@ from harness.report.cells import (
     listed,
     place_in_words,
     size_cells,
+    subject_in_words,
 )
 from harness.report.tables.along_axes import number_format, range_in_words
 from harness.report.tables.claims import claim_sentence
@@ -69,20 +71,20 @@ def other_sentences(findings: Findings) -> list[str]:
 
 
 def level_sentences(compared: Sequence[Finding], *, quick: bool = False) -> list[str]:
-    """A sentence for each level and metric: what it is, where, and by how much."""
-    levels = grouped(compared, lambda one: (one.level, "" if one.mode != LEARNING else one.metric))
-    modes = {one.mode for one in compared if one.mode != LEARNING}
-    sentences = [level_sentence(those, several_modes=len(modes) > 1) for those in levels.values()]
+    """A sentence for each level, mode and metric: what it is, where, and by how much."""
+    levels = grouped(compared, lambda one: (one.level, one.mode, one.metric))
+    sentences = [level_sentence(those) for those in levels.values()]
     if quick and sentences:
-        sentences[0] = f"First look, nothing is decided: {sentences[0]}"
+        sentences[0] = f"First look, nothing is decided: {sentences[0][:1].lower()}{sentences[0][1:]}"
     more = len(sentences) - MOST
     rest = [f"{more} more comparison{'s are' if more > 1 else ' is'} in the tables."] if more > 0 else []
     return sentences[:MOST] + rest
 
 
-def level_sentence(compared: Sequence[Finding], *, several_modes: bool = False) -> str:
-    """Everything about one level by one metric, by verdict: the size in one context, or the range over several."""
-    level, metric = compared[0].level, compared[0].metric
+def level_sentence(compared: Sequence[Finding]) -> str:
+    """Everything about one level in one mode by one metric, by verdict: the size in one context, or the range over
+    several."""
+    level, mode, metric = compared[0].level, compared[0].mode, compared[0].metric
     by_verdict, pieces = grouped(compared, lambda one: one.verdict), list[str]()
     for verdict, wording in WORDING.items():
         those = by_verdict.get(verdict, [])  # type: ignore[call-overload]  # a verdict is a text
@@ -92,15 +94,10 @@ def level_sentence(compared: Sequence[Finding], *, several_modes: bool = False) 
         # Only the first verdict names the baseline.
         baseline = baselines[0] if len(baselines) == 1 else "the baseline"
         against = "" if pieces else f" {wording.preposition} {baseline}"
-        places = [_place(one, several_modes) for one in those]
+        places = [place_in_words(*one.context.values()) for one in those]
         pieces.append(f"{wording.words or verdict}{against}{_where(places, len(compared))}{_sizes(those, places)}")
-    by = f"By {in_words(metric)}, " if compared[0].mode == LEARNING else ""
-    return f"{by}{level} is {'; '.join(pieces)}."
-
-
-def _place(one: Finding, several_modes: bool) -> str:
-    mode = one.mode if several_modes and one.mode != LEARNING else ""
-    return place_in_words(*one.context.values(), mode)
+    of = f"By {in_words(metric)}" if mode == LEARNING else f"For {step_name(mode)}"
+    return f"{of}, {level} is {'; '.join(pieces)}."
 
 
 def _where(places: Sequence[str], of: int) -> str:
@@ -151,14 +148,16 @@ def effect_sentences(findings: Findings) -> list[str]:
         if (e.block.id, e.metric) in decisive and e.kind in designs.CLAIMED[plan.design] and e.size is not None
     ]  # fmt: skip
     sentences = []
-    for (context, metric, kind), those in grouped(effects, lambda e: (e.block.name, e.metric, e.kind)).items():
+    for (context, subject, kind), those in grouped(
+        effects, lambda e: (e.block.name, subject_in_words(e), e.kind)
+    ).items():
         where = f" in {context}" if those[0].context else ""
         words = [
             f"{e.level} {', '.join(filter(None, (size_cells(e)[0], confidence_interval(e))))}: {e.verdict}"
             for e in those
         ]
         sentences.append(
-            f"Effects on {in_words(metric)} ({those[0].scale}, {kind}){where}: {'; '.join(first_few(words, MOST))}."
+            f"Effects on {subject} ({those[0].scale}, {kind}){where}: {'; '.join(first_few(words, MOST))}."
         )
     return first_few(sentences, MOST)
 

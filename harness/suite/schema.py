@@ -21,6 +21,7 @@ from pydantic import (
     create_model,
 )
 
+from harness.modes import Mode
 from harness.plugins.catalog import Catalog, Measure
 from harness.records.value_types import Duration
 from harness.suite.expect import PATTERN, parse_expect
@@ -197,7 +198,7 @@ class ClaimSchema(_Strict):
         description="a time, a score, or an exact quantity such as kept_bytes",
         examples=["forward_time", "kept_bytes/tokens"],
     )
-    of: Literal["train", "inference", "learning"] | None = Field(
+    of: Mode | Literal["learning"] | None = Field(
         None, description="the mode, if more than one is measured", examples=["train"]
     )
     along: str | None = Field(

@@ -16,6 +16,7 @@ from harness.analysis.profiles import UNATTRIBUTED, Profiled, profiler_cost
 from harness.measure.kinds.profile import profile_trial
 from harness.measure.kinds.profile_context import context_of, flags
 from harness.measure.runtime.builder import TrialBuilder
+from harness.modes import step_note
 from harness.records.record import Record
 from harness.records.settings import Measures, Profile, Speed
 from harness.report.tables.explain import (
@@ -94,7 +95,7 @@ def test_sentence_names_the_largest_causes():
     measured = timed(plain=3.0, loop=6.0)
     profiles = {(BLOCK.id, "train"): [Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
     (one,) = explanations([measured], profiles)
-    assert sentence_of(one).startswith("loop takes 1.747× as long as plain (95 % CI 1.743–1.751)")
+    assert sentence_of(one).startswith("loop takes 1.747× as long as plain for a training step (95 % CI 1.743–1.751)")
     assert "), +2.99 ms per step: " in sentence_of(one)
     assert "operator by operator instead of oneDNN's fused recurrent layer" in sentence_of(one)
     assert "50 more operator calls (6 to 55)" in sentence_of(one)
@@ -178,8 +179,8 @@ def test_the_kernel_paths_of_a_block():
         "subnormal",
     )
     assert table.rows[1] == ("loop", "operator by operator", "55", "55", "6.9", "0", "0.0%")
-    assert table.notes[0] == "Because."
-    assert "Settings of plain: threads 1, oneDNN on, types of weights float32." in table.notes[1]
+    assert table.notes[:2] == (*step_note("train"), "Because.")
+    assert "Settings of plain: threads 1, oneDNN on, types of weights float32." in table.notes[2]
 
 
 # -- with torch

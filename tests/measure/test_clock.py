@@ -31,7 +31,7 @@ class FakeMember:
         self.time, self.batches, self.log = time, batches, log if log is not None else []
         self.restored = 0
 
-    def before(self) -> None:
+    def before(self, batch, repeats=1) -> None:
         self.time.now += 10**9  # work outside the step must not be timed
 
     def restore(self) -> None:
@@ -87,7 +87,7 @@ def test_events_mark_phases_without_synchronizing_the_device():
     device = FakeDevice()
 
     class Member:
-        def before(self) -> None: ...
+        def before(self, batch, repeats=1) -> None: ...
 
         def restore(self) -> None: ...
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from harness.analysis import stats
-from harness.tools.comparison.times import SPREAD_OF_EQUAL, Spread, assumed_spread, decide_change, difference, spread_of
+from harness.tools.comparison.times import (
+    SPREAD_OF_EQUAL,
+    Spread,
+    assumed_spread,
+    decide_change,
+    df_of_differences,
+    difference,
+    spread_of,
+)
 
 RUNS, PROCESSES, WITHIN = 400, 5, 0.006
 
@@ -74,9 +82,18 @@ def test_the_spread_of_earlier_runs_is_not_widened_by_one_change():
     moved = [stats.Estimate(e.mean + 0.05 * (i >= 10), e.error, 4, 5) for i, e in enumerate(steady)]
     assert spread_of(steady, 0.0).sd == pytest.approx(0.006, rel=0.4)
     assert spread_of(moved, 0.0).sd < 0.5 * np.std([e.mean for e in moved])
-    assert spread_of(steady, 0.0).df == 19
+    assert spread_of(steady, 0.0).df == df_of_differences(20)
     assert spread_of([stats.Estimate(0.0, 0.0, 4, 5)] * 8, 0.5).sd == SPREAD_OF_EQUAL
     assert spread_of(steady[:3], 0.0) == assumed_spread(0.0)
+
+
+@pytest.mark.parametrize("n", [6, 10, 20])
+def test_degrees_of_freedom_of_successive_differences(n):
+    """A variance with df degrees of freedom has 2 mean^2 / variance = df: here from 200,000 simulated series."""
+    series = np.random.default_rng(n).normal(size=(200_000, n))
+    found = (np.diff(series, axis=1) ** 2).mean(axis=1) / 2
+    assert 2 * found.mean() ** 2 / found.var() == pytest.approx(df_of_differences(n), rel=0.02)
+    assert df_of_differences(n) < 0.72 * (n - 1)
 
 
 def test_degrees_of_freedom_are_welch_s():

@@ -48,7 +48,7 @@ def test_script_contains_only_the_code_that_the_trial_uses(catalog, exported):
         assert gone not in text
     inference = make_script(catalog, exported("adaptive", "inference")).text
     assert "def adaptive" not in inference
-    assert "# Note      adaptive is left out: it does not change a step of inference." in inference
+    assert "# Note      adaptive is left out: it does not change an inference step." in inference
     turned = make_script(catalog, exported("backwards")).text
     assert "# Note      reverse is left out: it only shapes the batches." in turned
 
@@ -69,7 +69,24 @@ def test_a_script_runs_by_itself_and_prints_its_environment_and_times(here):
     assert "(expected " in lines[9]
     assert "(expected " not in lines[10]
     assert lines[11].startswith("agrees with what the harness computed")
-    assert "ms a step (median" in lines[12]
+    assert "ms for a training step (median" in lines[12]
+
+
+@pytest.mark.parametrize(("mode", "calls"), [("call", 2), ("fresh", 1)])
+def test_script_of_calls_times_the_prediction_alone(catalog, exported, mode, calls, tmp_path):
+    """In the mode call, an untimed call precedes each timed one."""
+    made = make_script(catalog, exported("plain", mode))
+    assert values_of(made.text) == pytest.approx(made.replay.values, rel=1e-6)
+    (tmp_path / "trial.py").write_text(made.text)
+    count = (
+        "import runpy, sys; sys.argv = ['trial.py']; names = runpy.run_path('trial.py'); batches = names['embedded_batches']()\n"
+        "built, seen = names['build_trial'](names['torch'].device('cpu')), []\n"
+        "predict = built.evaluate; built.evaluate = lambda model, batch: seen.append(id(batch)) or predict(model, batch)\n"
+        "assert names['time_steps'](built, batches, 1) > 0\n"
+        "print(len(seen), len(set(seen)), len(batches))"
+    )
+    done = run_forked([sys.executable, "-I", "-c", count], cwd=tmp_path)
+    assert done.stdout.split() == [str(8 * calls), "8", "8"], done.stderr
 
 
 def test_check_reports_how_a_script_differs_from_its_trial():

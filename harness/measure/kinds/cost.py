@@ -70,7 +70,7 @@ def page_faults(member: BuiltMember) -> list[int]:
     returned to the system."""
     found = []
     for batch in range(len(member.batches)):
-        member.before()
+        member.before(batch)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         member.step(batch, no_mark)
         found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -214,7 +214,7 @@ def measure_cold(task: Task) -> dict[str, Any]:
     ends = []
     for _ in range(2):
         for batch in range(len(member.batches)):
-            member.before()
+            task.doing(f"one {task.mode} step")
             member.step(batch, no_mark)
             if wait:
                 wait()

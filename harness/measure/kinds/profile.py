@@ -104,7 +104,7 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[StepProfil
         buffer, steps, walls = SampleBuffer(), [], []
         for index, batch in enumerate(chosen):
             take(member, batch, buffer, clock, round_=index, position=0)
-            member.before()
+            member.before(batch)
             with profiler_of(member) as profiler:
                 wall = -clock.wall()
                 marked_step(member, batch)

@@ -33,7 +33,7 @@ def context_of(member: BuiltMember, operators: Iterable[str]) -> dict[str, Any]:
 def subnormal_share(member: BuiltMember) -> float:
     """The share of subnormal numbers among the nonzero numbers that one backward pass writes."""
     observer = OperatorObserver()
-    member.before()
+    member.before(0)
     with observer, observer.backward_of(member):
         member.step(0, no_mark)
     return observer.subnormal / observer.written if observer.written else 0.0
@@ -49,7 +49,7 @@ def flags_inside(member: BuiltMember) -> dict[str, Any]:
         if not found:
             found.append(flags(device))
 
-    member.before()
+    member.before(0)
     with register_module_forward_pre_hook(read):  # removed at the end
         member.step(0, lambda phase: read() if phase != "collate" else None)
     return found[0]

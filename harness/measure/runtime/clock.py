@@ -102,7 +102,7 @@ class Marker:
 
 def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *, round_: int, position: int) -> None:
     """Take one sample and append it to the buffer."""
-    member.before()
+    member.before(batch, buffer.repeats)
     marker = Marker(clock)
     step, repeats = member.step, buffer.repeats
     switches = clock.switches()

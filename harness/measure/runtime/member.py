@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 from torch.profiler import record_function
-from torch.utils._pytree import tree_flatten_with_path, tree_map_only
+from torch.utils._pytree import tree_flatten, tree_flatten_with_path, tree_map_only
 
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.watchdog import Watchdog
+from harness.modes import PREPARED
 from harness.records.record import Role
 
 #: The prefix of the name of an event that `mark_timeline` adds, before the phase that ends there.
@@ -27,8 +28,14 @@ class BuiltMember:
     def __init__(self, built: BuiltTrial, role: Role, batches: list[list[Any]], mode: str, watchdog: Watchdog) -> None:
         self.built, self.role, self.batches, self.watchdog = built, role, batches, watchdog
         self.level = built.trial.level
-        self.step = self._train if mode == "train" else self._infer
         self.mode = mode
+        self.trains = mode == "train"
+        #: Copies of each batch that `call` and `fresh` predict, in turn.
+        self.prepared: list[list[Any]] = []
+        #: The tensors of these copies, with their versions when they were made.
+        self.versions: list[tuple[torch.Tensor, int]] = []
+        self.calls = 0
+        self.step = self._train if self.trains else self._infer
         self.loss: Any = None
         self.saved: list[Any] = []
         #: How often the counters were restored, because a step had raised.
@@ -36,8 +43,11 @@ class BuiltMember:
         self._can_restart = False
         #: Called before each sample, outside the timed region, to empty the caches.
         self.flush: Callable[[], None] = lambda: None
-        if mode == "inference":
+        if not self.trains:
             built.model.eval()
+        if mode in PREPARED:
+            self.prepared = [[self._copy(batch)] for batch in range(len(batches))]
+            self.step = self._call
 
     def _train(self, batch: int, mark: Mark) -> None:
         collated = self.built.batch(self.batches[batch])
@@ -51,16 +61,40 @@ class BuiltMember:
             self.loss = self.built.evaluate(self.built.model, collated)
             mark("forward")
 
-    def before(self) -> None:
-        """Empty the caches if they are to be cold, and restart the watchdog's alarm for the next step."""
+    def _copy(self, batch: int) -> Any:
+        """Another copy of a prepared batch."""
+        copy = self.built.batch(self.batches[batch])
+        tensors = (value for value in tree_flatten(copy)[0] if isinstance(value, torch.Tensor))
+        self.versions += [(tensor, tensor._version) for tensor in tensors if not tensor.is_inference()]
+        return copy
+
+    def _call(self, batch: int, mark: Mark) -> None:
+        copies = self.prepared[batch]
+        prepared = copies[self.calls % len(copies)]
+        self.calls += 1
+        with torch.inference_mode():
+            self.loss = self.built.evaluate(self.built.model, prepared)
+            mark("forward")
+
+    def before(self, batch: int, repeats: int = 1) -> None:
+        """Prepare a sample of `repeats` steps on a batch, outside the timed region: empty the caches if they are to be
+        cold, and restart the watchdog's alarm.
+
+        A sample of `call` is preceded by a call on the same batch, because the other members' calls have evicted it
+        from the caches. A sample of `fresh` gets a copy of the batch for each of its steps."""
         self.flush()
         self.watchdog.doing(self.level, f"one {self.mode} step")
+        if self.mode == "call":
+            self.step(batch, no_mark)
+        elif self.mode == "fresh":
+            copies = self.prepared[batch]
+            copies += [self._copy(batch) for _ in range(repeats - len(copies))]
 
     def run_work_set(self, passes: int = 1) -> None:
         """Take a step on each batch of the work set, without marks."""
         for _ in range(passes):
             for batch in range(len(self.batches)):
-                self.before()
+                self.before(batch)
                 self.step(batch, no_mark)
 
     def save(self) -> None:
@@ -89,10 +123,13 @@ class BuiltMember:
         return True
 
     def check(self) -> None:
-        """Raise TrialFailed if the result of the last step is not finite."""
+        """Raise TrialFailed if the result of the last step is not finite, or if a prepared batch was changed in place:
+        its next call would do other work."""
         if isinstance(self.loss, torch.Tensor) and not bool(torch.isfinite(self.loss).all()):
-            result = "its loss" if self.mode == "train" else "its prediction"
+            result = "its loss" if self.trains else "its prediction"
             raise TrialFailed(self.level, f"{result} is not finite after a few {self.mode} steps")
+        if any(tensor._version != version for tensor, version in self.versions):
+            raise TrialFailed(self.level, f"it changes its batch in place, so mode {self.mode} cannot repeat its calls")
 
     def counts(self) -> dict[str, list[float]]:
         """The amounts counted in each batch. Stops the alarm: counting is not part of a step."""

@@ -23,7 +23,7 @@ from harness.records.plan import THREADS, Block, Trial
 
 @dataclass(frozen=True)
 class Replay:
-    """The value of each step: its loss, or in inference the mean magnitude of the predictions.
+    """The value of each step: in training its loss, otherwise the mean magnitude of the predictions.
 
     `failure` says why the trial failed, `skipped` why a part cannot run on this machine."""
 
@@ -78,7 +78,7 @@ def _steps(
         with failures_of(trial.level, "building the model"):
             signal.setitimer(signal.ITIMER_REAL, limit)
             built = builder.build(trial)
-            if mode == "inference":
+            if mode != "train":
                 built.model.eval()
         for number, batch in enumerate(batches, 1):
             signal.setitimer(signal.ITIMER_REAL, limit)

@@ -14,6 +14,7 @@ from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
 from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
+from harness.modes import step_name
 from harness.report.cells import in_words, place_in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
@@ -52,7 +53,9 @@ def title_of(mode: str, comparisons: Sequence[Comparison]) -> str:
     """What is compared with what."""
     baselines = list(dict.fromkeys(c.baseline for c in comparisons))
     several = " in all contexts" if len({c.block.id for c in comparisons}) > 1 else ""
-    return f"{mode}: step time against {baselines[0] if len(baselines) == 1 else 'the baseline'}{several}"
+    return (
+        f"{mode}: time of {step_name(mode)} against {baselines[0] if len(baselines) == 1 else 'the baseline'}{several}"
+    )
 
 
 def kind_of(comparison: Comparison) -> Verdict:

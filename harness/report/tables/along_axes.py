@@ -9,6 +9,7 @@ from harness.analysis.findings import Findings
 from harness.analysis.grouping import FEWEST, grouped
 from harness.analysis.growth import Growth
 from harness.analysis.stats import Estimate
+from harness.modes import step_note
 from harness.report.cells import UNKNOWN, few_digits, in_words, place_in_words, section_words
 from harness.report.table import Section, Table
 
@@ -38,7 +39,8 @@ def break_even_tables(found: Sequence[RatioCurves], axis: str) -> tuple[Table, .
             place_in_words(*one.rest.values(), curve.level) for one, curve in curves if len(curve.crossings) > 1
         ]  # fmt: skip
         note = f"More than one break-even: {', '.join(often)}. {name.capitalize()} alone does not say what is faster."
-        tables.append(Table(f"{mode}: break-even along {name}", headers, rows, (note,) if often else ()))
+        notes = (*step_note(mode), *((note,) if often else ()))
+        tables.append(Table(f"{mode}: break-even along {name}", headers, rows, notes))
     return tuple(tables)
 
 
@@ -94,7 +96,7 @@ def _growth_table(growth: Sequence[Growth], compared: str) -> Table:
         f"{place_in_words(*first.context.values())} · {first.mode}: growth along {first.axis}",
         (compared, *titles.values()),
         tuple((level, *(cells.get((level, quantity), UNKNOWN) for quantity in titles)) for level in levels),
-        tuple(notes),
+        (*step_note(first.mode), *notes),
     )
 
 

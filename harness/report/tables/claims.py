@@ -10,7 +10,8 @@ from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding
 from harness.analysis.growth import Growth
 from harness.analysis.level_values import LevelValue
-from harness.report.cells import ANSWERS, confidence_interval, in_words
+from harness.modes import step_name
+from harness.report.cells import ANSWERS, confidence_interval, in_words, subject_in_words
 
 #: What follows the size of an effect, by its scale.
 UNITS = {"difference": " points", "ratio": "×", "exponent": ""}
@@ -39,7 +40,7 @@ def effect_in_words(finding: Finding, size: str) -> str:
     """What a level does in comparison with the baseline; `size` has its unit."""
     metric, level, baseline = in_words(finding.metric), finding.level, finding.baseline
     if isinstance(finding, Effect):
-        return f"The effect of {level} on {metric} is {size}"
+        return f"The effect of {level} on {subject_in_words(finding)} is {size}"
     if isinstance(finding, Growth):
         what = in_words(finding.quantity)
         return f"Along {finding.axis}, the exponent of {level}'s {what} differs from {baseline}'s by {size}"
@@ -48,8 +49,9 @@ def effect_in_words(finding: Finding, size: str) -> str:
     if finding.scale == "difference":
         return f"{level} differs from {baseline} by {size} in {metric}"
     if finding.metric == "step_time":
-        return f"{level} takes {size} as long as {baseline}"
-    return f"{level} has {size} the {metric} of {baseline}"
+        return f"{level} takes {size} as long as {baseline} for {step_name(finding.mode)}"
+    step = step_name(finding.mode)
+    return f"{level} has {size} the {metric} of {baseline}{f' for {step}' if step else ''}"
 
 
 def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:

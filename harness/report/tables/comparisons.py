@@ -8,6 +8,7 @@ from harness.analysis import stats
 from harness.analysis.clocks import CPU_SHARE
 from harness.analysis.findings import Findings
 from harness.analysis.verdicts import Verdict
+from harness.modes import step_note
 from harness.records.plan import Block
 from harness.report import cells
 from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
@@ -65,6 +66,7 @@ def number_cell(findings: Findings, block: Block, level: str, mode: str, metric:
 def notes(findings: Findings, block: Block, mode: str) -> Iterator[str]:
     """What was timed, costs at regular intervals, how the intervals were computed, and what an equivalence cannot
     show."""
+    yield from step_note(mode)
     yield conditions(findings, block, mode)
     settings, compared = block.measures.speed, findings.of(block, mode).values()
     assert settings is not None
@@ -130,4 +132,5 @@ def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:
 
     rows = tuple((trial.level, *(cell(trial.level, name) for name in phases)) for trial in block.trials)
     headers = (findings.plan.axis, *(in_words(name).removesuffix(" time") for name in phases))
-    return Table(f"{block_title(block, mode)}: where the time goes", headers, rows) if phases else None
+    title = f"{block_title(block, mode)}: where the time goes"
+    return Table(title, headers, rows, step_note(mode)) if phases else None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.analysis.effects import Effect
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
+from harness.modes import step_note
 from harness.records import designs
 from harness.records.plan import LEARNING, Block
 from harness.report.cells import (
@@ -63,7 +64,7 @@ def effect_table(title: str, effects: Sequence[Effect]) -> Table | None:
         interval_header(effects[0].confidence), "p (Holm)", "verdict",
     )  # fmt: skip
     lacking = grouped((effect for effect in effects if effect.estimate is None), lambda effect: effect.reason)
-    notes = []
+    notes = [*step_note(effects[0].mode)]
     for reason, those in lacking.items():
         names = [f"{effect.kind} of {effect.level}" if several else effect.level for effect in those]
         notes.append(f"Not estimated: {', '.join(names)} ({reason}).")

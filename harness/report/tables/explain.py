@@ -10,6 +10,7 @@ from harness.analysis.explain import Explanation, OperatorTime, largest
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
+from harness.modes import step_name, step_note
 from harness.records.plan import Block
 from harness.report.cells import UNKNOWN, block_title, confidence_interval, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table
@@ -71,7 +72,7 @@ def kernel_path_table(
     )  # fmt: skip
     launched = "kernels on the device" if group[0].device == "cuda" else "calls to leaf operators"
     settings = ", ".join(f"{name} {_setting(value)}" for name, value in group[0].flags.items())
-    notes = (*sentences, f"Launches: {launched}. Settings of {group[0].level}: {settings}.")
+    notes = (*step_note(mode), *sentences, f"Launches: {launched}. Settings of {group[0].level}: {settings}.")
     return Table(f"{block_title(block, mode)}: how it was computed, and why", headers, tuple(rows), notes)
 
 
@@ -106,6 +107,7 @@ def _cells(one: Explanation, phase: str, name: str, row: OperatorTime) -> tuple[
 
 
 def _notes(one: Explanation, shown: Sequence[OperatorTime]) -> Iterator[str]:
+    yield from step_note(one.mode)
     yield sentence_of(one)
     covered = sum(row.difference for row in shown) / one.difference if one.difference else 1.0
     yield (
@@ -120,7 +122,7 @@ def _notes(one: Explanation, shown: Sequence[OperatorTime]) -> Iterator[str]:
 def sentence_of(one: Explanation) -> str:
     """Why one trial takes longer than the other, in a sentence."""
     bounds = f" ({confidence_interval(one)})" if one.interval else ""
-    size = f"{one.level} takes {one.ratio:.3f}× as long as {one.baseline}{bounds}"
+    size = f"{one.level} takes {one.ratio:.3f}× as long as {one.baseline} for {step_name(one.mode)}{bounds}"
     causes = ["the interval includes no difference"]
     if one.decided:
         causes = [*_other_path(one), *_more_calls(one), *_main_operators(one)]

@@ -10,6 +10,7 @@ from harness.analysis import seed_stats, stats
 from harness.analysis.findings import Findings
 from harness.analysis.learning import Learned, LearningComparison, smallest_visible
 from harness.analysis.stats import Array
+from harness.modes import step_note
 from harness.plugins.parts import Score
 from harness.report import cells
 from harness.report.cells import UNKNOWN, block_title, in_words, size_cells
@@ -158,7 +159,7 @@ def pareto_table(findings: Findings, one: Learned) -> Table | None:
         findings.plan.axis, "step time", "ratio", in_words(metric), cells.SIZE_HEADERS[one.scores[metric].compared],
         *(("time to target, ratio",) if target is not None else ()), "speed and quality",
     )  # fmt: skip
-    return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (DOMINATED,))
+    return Table(f"{one.block.name}: speed and quality", headers, tuple(rows), (*step_note("train"), DOMINATED))
 
 
 def _in_brackets(comparison: LearningComparison) -> str:

@@ -9,6 +9,7 @@ from harness.analysis.finding import exact_in_words
 from harness.analysis.grouping import grouped
 from harness.analysis.quantities import KindFindings, QuantityFinding, TrialData
 from harness.analysis.verdicts import Verdict
+from harness.modes import step_note
 from harness.plugins.catalog import resolve
 from harness.plugins.isolation import caught, isolated
 from harness.plugins.kinds import Quantity
@@ -64,7 +65,7 @@ def quantity_table(
     heads = (title(quantity, name) for name, quantity in shown.items())
     rows = tuple((trial.level, *(cell(here.get((trial.level, name))) for name in shown)) for trial in block.trials)
     place = block_title(block, mode) if mode else block.name
-    return Table(f"{place}: {what}", (found.plan.axis, *heads), rows, notes)
+    return Table(f"{place}: {what}", (found.plan.axis, *heads), rows, (*step_note(mode), *notes))
 
 
 def title(quantity: Quantity, name: str) -> str:

@@ -1,11 +1,12 @@
 """Lasting changes in a sequence of numbers: binary segmentation on a likelihood ratio, calibrated by simulation.
 
 The numbers are assumed to vary around means that are constant between changes, each with a variance that is known up to
-one factor common to all of them. docs/method.md gives the error rate.
+one factor common to all of them. A number may resemble the one before it. docs/method.md gives the error rate.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,14 @@ from harness.analysis.stats import Array
 #: At least so many runs lie on either side of a change: a single run may be an accident.
 FEWEST = 2
 #: The number of simulated sequences for a p value. They are always the same ones.
-SIMULATED = 2000
+SIMULATED = 1000
 #: The share of sequences without a change in which one is reported.
 ALPHA = 0.05
+#: The autocorrelation (lag 1) of simulated sequences. With a smaller one, fewer changes are reported. It is not
+#: estimated, because an estimate from ten runs cannot distinguish a change from runs that resemble their neighbours.
+AUTOCORRELATION = 0.6
+#: The scale is estimated from the differences of runs that are at most this far apart.
+MOST_LAGS = 3
 #: The median of the absolute value of a standard normal number.
 _MEDIAN = 0.6744897501960817
 
@@ -87,7 +93,7 @@ def find_changes(values: Sequence[float], variances: Sequence[float], alpha: flo
         start, stop = parts.pop()
         if stop - start < 2 * FEWEST:
             continue
-        gains = robust_gains(y[start:stop], 1 / v[start:stop]) / scale**2
+        gains = robust_gains(y[None, start:stop], 1 / v[start:stop])[0] / scale**2
         split = int(np.argmax(gains))
         p = p_value(float(gains[split]), v, start, stop)
         if (start, stop) == (0, len(y)):
@@ -104,10 +110,9 @@ def find_changes(values: Sequence[float], variances: Sequence[float], alpha: flo
 def likelihood_gains(sequences: Array, weights: Array) -> Array:
     """Twice the gain in log-likelihood of two means over one, for each split, shape (sequences, splits).
 
-    `sequences` and `weights` (one over the variance) are (sequences, n), or broadcast to it. The first split leaves
-    `FEWEST` numbers before it, the last one as many after it.
+    `sequences` and `weights` (one over the variance) are (sequences, n); one of them may be (1, n). The first split
+    leaves `FEWEST` numbers before it, the last one as many after it.
     """
-    sequences, weights = np.broadcast_arrays(sequences, weights)
     at = np.arange(FEWEST, sequences.shape[1] - FEWEST + 1) - 1
     sums, totals = np.cumsum(sequences * weights, axis=1), np.cumsum(weights, axis=1)
     left, right = totals[:, at], totals[:, -1:] - totals[:, at]
@@ -116,21 +121,28 @@ def likelihood_gains(sequences: Array, weights: Array) -> Array:
     return gains
 
 
-def robust_gains(values: Array, weights: Array) -> Array:
-    """The gain of each split without the number that it depends on most, shape (splits,)."""
-    found: Array = likelihood_gains(values[None], weights * (1 - np.eye(len(values)))).min(axis=0)
-    return found
+def robust_gains(sequences: Array, weights: Array) -> Array:
+    """The gain of each split without the number that it depends on most, shape (sequences, splits). `sequences` are
+    (sequences, n), `weights` (n,)."""
+    without_one = (likelihood_gains(sequences, one[None]) for one in weights * (1 - np.eye(len(weights))))
+    return functools.reduce(np.minimum, without_one)
 
 
 def scales(sequences: Array, variances: Array) -> Array:
     """The factor by which the standard errors would have to grow to explain the scatter, shape (sequences,).
 
-    It is the median of the differences of neighbours: a change affects one of them, and hardly moves the median.
+    The squared factor is estimated from the median difference of runs that are 1, 2 and 3 apart, and averaged: where
+    runs resemble their neighbours, neighbours differ by too little. A change affects as many differences as the runs
+    are apart, fewer than half of them, and hardly moves the median.
     """
-    if sequences.shape[1] < 2:
+    n = sequences.shape[1]
+    if n < 2:
         return np.ones(len(sequences))
-    steps = np.abs(np.diff(sequences, axis=1)) / np.sqrt(variances[1:] + variances[:-1])
-    found: Array = np.median(steps, axis=1) / _MEDIAN
+    squares = []
+    for lag in range(1, max(1, min(MOST_LAGS, math.ceil(n / 3) - 1)) + 1):
+        steps = np.abs(sequences[:, lag:] - sequences[:, :-lag]) / np.sqrt(variances[lag:] + variances[:-lag])
+        squares.append((np.median(steps, axis=1) / _MEDIAN) ** 2)
+    found: Array = np.sqrt(np.mean(squares, axis=0))
     return found
 
 
@@ -141,11 +153,20 @@ def p_value(gain: float, variances: Array, start: int, stop: int) -> float:
     larger share is returned: the true factor is 1, and its estimate is at least 1 as in the data; or it is large, so
     that all of it is estimated.
     """
-    draws = np.random.default_rng(0).normal(size=(SIMULATED, len(variances))) * np.sqrt(variances)
-    best = likelihood_gains(draws[:, start:stop], 1 / variances[None, start:stop]).max(axis=1)
+    draws = sequences_without_change(len(variances), AUTOCORRELATION) * np.sqrt(variances)
+    best = robust_gains(draws[:, start:stop], 1 / variances[start:stop]).max(axis=1)
     estimated = np.maximum(scales(draws, variances), 1e-9)
     known = np.maximum(estimated, 1.0)
     return max((1 + int((best / scale**2 >= gain).sum())) / (1 + SIMULATED) for scale in (known, estimated))
+
+
+def sequences_without_change(n: int, autocorrelation: float) -> Array:
+    """Simulated sequences of standard normal numbers in which each depends on the one before it (AR(1)), shape
+    (SIMULATED, n)."""
+    draws: Array = np.random.default_rng(0).normal(size=(SIMULATED, n))
+    for at in range(1, n):
+        draws[:, at] = autocorrelation * draws[:, at - 1] + math.sqrt(1 - autocorrelation**2) * draws[:, at]
+    return draws
 
 
 def segment(values: Array, variances: Array, start: int, stop: int) -> Segment:

@@ -18,7 +18,10 @@ from harness.tools.comparison.times import NORMAL_DF
 
 #: The characters of a sparkline.
 SPARKS = "▁▂▃▄▅▆▇█"
-NO_CHANGE = "None found. Detecting one needs at least four comparable runs, two before and two after it."
+NO_CHANGE = (
+    "None found. Detecting one needs at least four comparable runs, two before and two after it. With fewer than eight "
+    "runs, only large changes can be distinguished from runs that resemble the runs before them."
+)
 
 
 def history_sections(history: History, last: int) -> list[Section]:

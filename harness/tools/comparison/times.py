@@ -76,7 +76,16 @@ def spread_of(earlier: Sequence[Estimate], log_ratio: float, *, far: bool = Fals
     means = np.array([estimate.mean for estimate in earlier])
     within = float(np.mean([estimate.error**2 for estimate in earlier]))
     between = float(np.mean(np.diff(means) ** 2)) / 2 - within
-    return Spread(math.sqrt(max(SPREAD_OF_EQUAL**2, between)), len(earlier) - 1)
+    return Spread(math.sqrt(max(SPREAD_OF_EQUAL**2, between)), df_of_differences(len(means)))
+
+
+def df_of_differences(n: int) -> float:
+    """The degrees of freedom of a variance that is estimated by the mean square of the n - 1 differences of neighbours.
+
+    For numbers with variance 1, a squared difference has mean 2 and variance 8, and two that share a number have
+    covariance 2. The sum of all n - 1 thus has mean 2 (n - 1) and variance 8 (n - 1) + 4 (n - 2) = 4 (3n - 4). A
+    variance with df degrees of freedom has 2 mean^2 / variance = df."""
+    return 2 * (n - 1) ** 2 / (3 * n - 4)
 
 
 def are_far_apart(a: Sequence[Record], b: Sequence[Record]) -> bool:

@@ -15,6 +15,7 @@ from harness.api.session import SuiteOverrides, plan_of
 from harness.cli.options import device_option, preset_option, results_option, set_option, write_text
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
+from harness.modes import MODES
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Plan
 from harness.report.report import Report, make_report
@@ -28,7 +29,7 @@ from harness.report.report import Report, make_report
 @click.option(
     "--issue", "form", flag_value="issue", help="Write the Markdown text of an issue that contains this file."
 )
-@click.option("--mode", type=click.Choice(["train", "inference"]), help="By default, the first mode that is measured.")
+@click.option("--mode", type=click.Choice(MODES), help="By default, the first mode that is measured.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to this file.")
 @click.option(
     "--check/--no-check", default=True,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.measure.runtime import machine
+from harness.modes import step_name
 from harness.records.plan import Block, Trial
 from harness.report.cells import UNKNOWN, size_cells, verdict_cell
 from harness.report.formats import markdown
@@ -27,7 +28,7 @@ def measured_lines(report: Report, block: Block, trial: Trial, mode: str) -> lis
     findings, lines = report.findings, []
     time = number_cell(findings, block, trial.level, mode, "step_time")
     if time != UNKNOWN:
-        lines.append(f"{time} a step of {'training' if mode == 'train' else mode}")
+        lines.append(f"{time} for {step_name(mode)}")
     comparison = findings.of(block, mode).get(trial.level)
     if comparison is not None and comparison.size is not None:
         ratio, interval = size_cells(comparison)
@@ -46,7 +47,7 @@ def failures_of(report: Report, block: Block, trial: Trial) -> list[Any]:
 def issue_text(exported: ExportedTrial, script: Script, report: Report | None) -> str:
     """The whole text."""
     trial, block, cell = exported.trial, exported.block, markdown.cell
-    lines = [f"**{cell(exported.parts)}: {exported.activity}**", "", f"Question: {cell(exported.plan.question)}", ""]
+    lines = [f"**{cell(exported.parts)}: {exported.step}**", "", f"Question: {cell(exported.plan.question)}", ""]
     reasons = [record.reason for record in failures_of(report, block, trial)] if report else []
     reasons += [script.failure] if script.failure else []
     if reasons:

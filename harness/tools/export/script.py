@@ -15,6 +15,7 @@ from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.replay import Replay, replay, work_batches
 from harness.measure.runtime.tensor_text import replace_large
+from harness.modes import PREPARED, step_name
 from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.isolation import user_errors
 from harness.plugins.parts import Dataset, Model, Optimization, Skip
@@ -31,20 +32,16 @@ BATCH_CHARACTERS = 40_000
 #: If one batch takes more than this, its large tensors of floating-point numbers are replaced by random ones.
 MAX_CHARACTERS = 256 * 1024
 
-#: The seams that a step of each mode uses.
-SEAMS = {
-    "train": {"build", "init", "optimizer", "forward", "backward", "update", "step"},
-    "inference": {"build", "init", "evaluate"},
-}
+#: The seams that a training step uses, and those that a prediction uses.
+TRAINING_SEAMS = {"build", "init", "optimizer", "forward", "backward", "update", "step"}
+PREDICTION_SEAMS = {"build", "init", "evaluate"}
 #: Those that are not used any more once there are batches.
 BATCH_SEAMS = {"order", "collate"}
 
 #: The functions of the harness that a script includes.
 DEFAULTS = {name: Definition("harness.measure.runtime.builder", name) for name in ("update", "step")}
-STEPS = {
-    "train": Definition("harness.measure.runtime.replay", "training_step"),
-    "inference": Definition("harness.measure.runtime.replay", "inference_step"),
-}
+TRAINING_STEP = Definition("harness.measure.runtime.replay", "training_step")
+INFERENCE_STEP = Definition("harness.measure.runtime.replay", "inference_step")
 RECIPE = Definition("harness.plugins.parts", "Recipe")
 RANDOM_TENSOR = Definition("harness.measure.runtime.tensor_text", "random_tensor")
 UNPACK_TENSORS = Definition("harness.measure.runtime.tensor_text", "unpack_tensors")
@@ -84,9 +81,14 @@ class ExportedTrial:
         return f"{self.trial.model.name} on {self.trial.dataset.name}{f' with {used}' if used else ''}"
 
     @property
-    def activity(self) -> str:
-        """Training or inference."""
-        return "training" if self.mode == "train" else self.mode
+    def trains(self) -> bool:
+        """Whether a step is a training step, not a prediction."""
+        return self.mode == "train"
+
+    @property
+    def step(self) -> str:
+        """What one step is."""
+        return step_name(self.mode)
 
     @property
     def threads(self) -> int:
@@ -177,9 +179,11 @@ class ScriptWriter:
     def is_needed(self, spec: Spec) -> bool:
         """Whether the script needs an optimization. If not, a note says why."""
         changed = {seam for seam, changes in self.recipe.changes.items() if any(c.by == spec.name for c in changes)}
-        if changed & SEAMS[self.exported.mode] or any(seam.startswith("model.") for seam in changed):
+        if changed & (TRAINING_SEAMS if self.exported.trains else PREDICTION_SEAMS) or any(
+            seam.startswith("model.") for seam in changed
+        ):
             return True
-        why = f"it does not change a step of {self.exported.activity}"
+        why = f"it does not change {self.exported.step}"
         if changed & BATCH_SEAMS:
             why = "it only shapes the batches"
         elif self.catalog.find(Optimization, spec.name).part.environment:
@@ -226,7 +230,7 @@ class ScriptWriter:
             "seed": trial.seed,
             "device": trial.device,
             "environment": exported.environment,
-            "noun": "loss" if exported.mode == "train" else "mean magnitude",
+            "noun": "loss" if exported.trains else "mean magnitude",
             "failure": failure,
             "expected": wrapped(f"EXPECTED = {literals.write(list(values), '')}", indent=4),
             "facts": literals.write(self.builder.data(trial.dataset).facts, f"the facts of {trial.dataset.name}"),
@@ -236,7 +240,10 @@ class ScriptWriter:
             "changed": set(self.recipe.changes),
             "methods": self.recipe.of_model(),
             "functions": self.functions(),
-            "step": self.name(STEPS[exported.mode]),
+            "mode": exported.mode,
+            "prepared": exported.mode in PREPARED,
+            "what": exported.step,
+            "step": self.name(TRAINING_STEP if exported.trains else INFERENCE_STEP),
             "rows": literals.rows(),
             "data": literals.text(),
             "unpack_tensors": self.name(UNPACK_TENSORS) if literals.tensors else "",
@@ -256,7 +263,7 @@ class ScriptWriter:
 
     def slice(self) -> Slice:
         """The code of everything that the script names."""
-        mentioned = {"to", "loss" if self.exported.mode == "train" else "predict", *self.recipe.of_model()}
+        mentioned = {"to", "loss" if self.exported.trains else "predict", *self.recipe.of_model()}
         slicer = Slicer(self.modules, {RECIPE: "Recipe"}, RESERVED, mentioned, self.whole)
         return slicer.slice([*self.origins, *self.imports()])
 
@@ -270,7 +277,7 @@ class ScriptWriter:
 
     def functions(self) -> dict[str, str]:
         """The functions of a step, as the optimizations changed them."""
-        if self.exported.mode == "inference":
+        if not self.exported.trains:
             functions = {"evaluate": "lambda model, batch: model.predict(batch)"}
         else:
             functions = {
@@ -301,7 +308,7 @@ class ScriptWriter:
         else:
             expected = "the values in EXPECTED, which each step prints beside its own"
         rows = [
-            ("Trial", f"{exported.trial.id}: {exported.parts}, {exported.activity}"),
+            ("Trial", f"{exported.trial.id}: {exported.parts}, {exported.step}"),
             ("Suite", f"{exported.plan.suite}, {exported.path}"),
             ("Question", exported.plan.question),
             ("Exported", f"from {', '.join([*versions, *sorted(plugins - set(versions))])}"),

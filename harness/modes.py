@@ -1,0 +1,29 @@
+"""The modes: what is timed as one step, and the words for it. Everything that names a mode reads these."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Mode = Literal["train", "inference", "call", "fresh"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+#: The modes that time the prediction of prepared batches alone: collation is not timed.
+PREPARED: frozenset[str] = frozenset({"call", "fresh"})
+
+#: What one step of each mode is: its name, and after the colon what it consists of.
+WORDS: dict[str, str] = {
+    "train": "a training step: collation, forward, backward and update, on a new batch each time",
+    "inference": "an inference step: collation and prediction, on a new batch each time",
+    "call": "a repeated call: prediction alone, for the same batch again and again, caches warm",
+    "fresh": "a fresh call: prediction alone, for another prepared batch each time",
+}
+
+
+def step_name(mode: str) -> str:
+    """The name of one step of a mode: "a training step"; empty for results that are not of steps."""
+    return WORDS.get(mode, "").partition(":")[0]
+
+
+def step_note(mode: str) -> tuple[str, ...]:
+    """The sentence in the notes of a table that says what its numbers are of; none for results that are not of
+    steps."""
+    return (f"Each number is of {WORDS[mode]}.",) if mode in WORDS else ()
