@@ -301,6 +301,11 @@ class Measures:
         return self.get("learning", Learning)
 
     @property
+    def steps(self) -> int | None:
+        """The training steps of a run, if they are known before the data are loaded."""
+        return self.learning.steps if self.learning else None
+
+    @property
     def modes(self) -> tuple[str, ...]:
         """The modes in which some kind measures single steps."""
         return tuple(dict.fromkeys(mode for settings in self.kinds.values() for mode in settings.get("of") or ()))

@@ -83,7 +83,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, r.reason) for r in findings.claims),
         flags=flag_lines(seen),
-        warnings=tuple(explain.warnings(plan.blocks, findings.profiles)) if findings.profiles else (),
+        warnings=(*plan.remarks, *(explain.warnings(plan.blocks, findings.profiles) if findings.profiles else ())),
         problems=tuple(problems),
         last_line=sensitivity_line(findings),
         findings=findings,

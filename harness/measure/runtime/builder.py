@@ -107,9 +107,10 @@ class TrialBuilder:
         """A copy of the weights of the bare model, by name."""
         return {name: tensor.clone() for name, tensor in self.bare(trial).state_dict().items()}
 
-    def recipe(self, trial: Trial) -> Recipe:
-        """The recipe with all optimizations of the trial applied, from left to right."""
-        recipe = Recipe()
+    def recipe(self, trial: Trial, steps: int | None = None) -> Recipe:
+        """The recipe with all optimizations of the trial applied, from left to right, for a run of this many training
+        steps."""
+        recipe = Recipe(steps=steps)
         for spec in trial.use:
             entry = self.catalog.find(Optimization, spec.name)
             recipe = self.catalog.code(entry)(recipe.as_used_by(spec.name), **spec.parameters)
@@ -122,10 +123,11 @@ class TrialBuilder:
         *,
         dtype: torch.dtype = torch.float32,
         before_init: Callable[[torch.nn.Module], None] = lambda model: None,
+        steps: int | None = None,
     ) -> BuiltTrial:
         """Build the model under the trial's seed, copy the baseline's `weights` into tensors of the same name and
-        shape, and then run the initialisers."""
-        data, recipe = self.data(trial.dataset), self.recipe(trial)
+        shape, and then run the initialisers. `steps` is the number of training steps of a run, if there is one."""
+        data, recipe = self.data(trial.dataset), self.recipe(trial, steps)
         device = torch.device(trial.device)
         model = self.bare(trial, recipe)
         if weights:
