@@ -23,9 +23,10 @@ def place_of(suite: Suite, block: Block, trial: Trial, *path: str) -> Place:
 
 
 def place_of_level(suite: Suite, block: Block, trial: Trial) -> Place:
-    """The position of the level of a trial; of the base in an ablation design, where several factors may set it."""
-    axis = suite.axis
-    return suite.source.place(("axes", axis, trial.level) if axis in suite.axes else ("base",), key=True)
+    """The position of the level of a trial; in an ablation design, of its first factor that is on, or of the base."""
+    if suite.axis in suite.axes:
+        return suite.source.place(("axes", suite.axis, trial.level), key=True)
+    return suite.source.place(("axes", trial.on[0]) if trial.on else ("base",), key=True)
 
 
 def coordinates(suite: Suite, block: Block, trial: Trial) -> Mapping[str, str]:

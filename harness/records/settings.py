@@ -25,6 +25,9 @@ from harness.records.value_types import (
     from_suite,
 )
 
+#: A quick run measures for this many seconds in total.
+QUICK_SECONDS = 5.0
+
 
 class Settings(BaseModel):
     """The settings of a kind of measurement. Subclass it for a kind of your own, with a default for every field."""
@@ -105,6 +108,10 @@ class Speed(SpeedSettings):
 
     quick: bool = False
     until_decided: bool = False
+
+    def seconds_of(self, members: int) -> float:
+        """The least seconds for which one process measures this many members, all of them together."""
+        return QUICK_SECONDS if self.quick else self.seconds * members
 
     @classmethod
     def suite_form(cls) -> type[Settings]:

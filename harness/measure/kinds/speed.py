@@ -33,8 +33,6 @@ STATIONARY = 0.03
 WARM_MOST = 3.0
 #: A GPU raises its clock rate under load, so there each member warms up for at least this many seconds.
 GPU_WARM_UP = 0.5
-#: A quick run measures for this long in total.
-QUICK_SECONDS = 5.0
 #: The minimum seconds of a turn. The first step after a change of process takes longer and is not recorded.
 LEAST_TURN = 0.05
 
@@ -117,8 +115,7 @@ def plan_turns(slots: Sequence[tuple[float, int]], settings: Speed) -> Mapping[s
 def rounds_for(samples: Sequence[float], settings: Speed) -> int:
     """The number of rounds of one process: whole passes, at least `visits` of them, and on average at least `seconds`
     per member. `samples` are the seconds of one sample of each member."""
-    wanted = QUICK_SECONDS if settings.quick else settings.seconds * len(samples)
-    passes = math.ceil(wanted / (sum(samples) * settings.batches))
+    passes = math.ceil(settings.seconds_of(len(samples)) / (sum(samples) * settings.batches))
     return max(settings.visits, passes) * settings.batches
 
 

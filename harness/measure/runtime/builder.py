@@ -83,13 +83,18 @@ class TrialBuilder:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
         that the seed of the trial fixes. Raises ValueError if there are too few."""
         train, wanted = self.data(trial.dataset).train, batches * trial.batch_size
-        if len(train) < wanted:
-            raise ValueError(
-                f"the work set needs {batches} x {trial.batch_size} = {wanted} examples and the training set has "
-                f"{len(train)}; lower measure.speed.batches or dataset.batch_size"
-            )
+        self.check_work_set(len(train), trial.batch_size, batches)
         positions = Random(f"work set {trial.seed}").sample(range(len(train)), wanted)
         return [train[position] for position in positions]
+
+    @staticmethod
+    def check_work_set(size: int, batch_size: int, batches: int) -> None:
+        """Raise ValueError if a training set of this size is too small for a work set."""
+        if size < batches * batch_size:
+            raise ValueError(
+                f"the work set needs {batches} x {batch_size} = {batches * batch_size} examples and the training set "
+                f"has {size}; lower measure.speed.batches or dataset.batch_size"
+            )
 
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
         """The model built under the trial's seed, before any initialiser. Raises TypeError if it lacks a method."""
