@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ from time import perf_counter
 from typing import IO, Any, NamedTuple
 
 from harness.errors import UserError
-from harness.measure.children import death, in_child
+from harness.measure.children import death, in_child, read_from_group
 from harness.plugins.catalog import Catalog
 from harness.plugins.rehearsal import LevelTimes, Rehearsal
 from harness.records.plan import Block
@@ -54,9 +55,8 @@ def examine(
     left = spread_out(len(blocks))
     seconds = REHEARSAL if rehearse else 0.0
     while left:
-        text, status = in_child(
-            partial(_examine, [(number, blocks[number]) for number in left], catalog, seconds, jobs)
-        )
+        numbered = [(number, blocks[number]) for number in left]
+        text, status = in_child(partial(_examine, numbered, catalog, seconds, jobs), read_from_group)
         begun = None
         for line in text.splitlines():
             number, what, value = json.loads(line)
@@ -72,7 +72,7 @@ def examine(
         if begun is not None:
             limit = blocks[begun].measures.limit
             found[begun].problems.append(Problem("", death(status, "loading the data", limit)))
-        elif left and not text:
+        elif left:
             found[left[0]].remarks.append(Problem("", f"it was not examined: {death(status, '', 0.0)}"))
             break
     return found, start
@@ -109,10 +109,12 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, seconds: flo
     from harness.measure.runtime.warm import warm
     from harness.measure.worker import Worker
 
+    os.setsid()  # so that every process that is left at the end can be ended
     begun = perf_counter()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
         os.dup2(nowhere, stream)
+    sys.stdout = sys.stderr = os.fdopen(nowhere, "w")
     gpus = machine.describe()["gpus"]
     warm(gpus)
     worker = Worker(TrialBuilder(catalog))
