@@ -192,6 +192,33 @@ def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
     return recipe.wrap("state", lambda state: lambda built: [*state(built), schedules[-1]])
 
 
+def one_cycle(recipe: harness.Recipe, *, total: int | None = None) -> harness.Recipe:
+    """A learning rate that rises and falls once in a run. Its schedule raises after `total` updates."""
+    if total and recipe.steps and total != recipe.steps:
+        recipe = recipe.remark(f"the cycle has {total} updates, and a run has {recipe.steps} steps")
+    total = total or recipe.steps
+    if total is None:  # steps are only timed
+        return recipe
+
+    def optimizer(inner: Any) -> Any:
+        def build(model: nn.Module) -> Any:
+            made = inner(model)
+            made.cycle = torch.optim.lr_scheduler.OneCycleLR(made, max_lr=0.1, total_steps=total + 1)
+            return made
+
+        return build
+
+    def update(inner: Any) -> Any:
+        def run(model: nn.Module, optimizer: Any) -> None:
+            inner(model, optimizer)
+            optimizer.cycle.step()
+
+        return run
+
+    recipe = recipe.wrap("optimizer", optimizer).wrap("update", update)
+    return recipe.wrap("state", lambda state: lambda built: [*state(built), built.optimizer.cycle])
+
+
 def shorten(recipe: harness.Recipe, *, max_norm: float = 1.0) -> harness.Recipe:
     """Gradient clipping."""
     return before_update(recipe, lambda model: nn.utils.clip_grad_norm_(model.parameters(), max_norm))
@@ -371,6 +398,7 @@ def provide_optimizations():
     )
     yield harness.Optimization("adaptive", adaptive, "Adam", changes="update", role="optimizer")
     yield harness.Optimization("fade", fade, "a shrinking learning rate", changes="update")
+    yield harness.Optimization("one_cycle", one_cycle, "a learning rate for the length of a run", changes="update")
     yield harness.Optimization("shorten", shorten, "clipping", changes="update")
     yield harness.Optimization("null", null, "nothing", changes="rounding")
     yield harness.Optimization("shuffled", shuffled, "another random order", changes="order", role="order")
