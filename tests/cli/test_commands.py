@@ -78,7 +78,10 @@ def test_check_and_plan_find_what_would_fail_in_a_run(here):
     (here / "toy.yaml").write_text(SUITE.replace("{use: [reverse]}", f"{{drop: [descent], use: [{bad}]}}"))
     done = harness("check", "toy.yaml", cwd=here)
     assert done.returncode == 2
-    assert "toy.yaml:10:5: level 'backwards' fails: building the model: ValueError: Invalid learning rate: -1" in done.stderr
+    assert (
+        "toy.yaml:10:5: level 'backwards' fails: building the model: ValueError: Invalid learning rate: -1"
+        in done.stderr
+    )
 
 
 def test_check_plan_and_run_print_warnings(here):
