@@ -37,7 +37,7 @@ def seconds(settings: Memory, block: Block, rehearsal: Rehearsal) -> float:
     batches, total = block.measures.work_set_batches, 0.0
     for mode in settings.of or ():
         for level in rehearsal.levels.values():
-            passes = 3 * level.first[mode] + 2 * PROFILED * level.step[mode] + 7 * level.step[mode]
+            passes = 3 * level.first[mode] + (2 * PROFILED + 4) * level.step[mode]
             total += 4 * (rehearsal.fork + level.build + PROCESS) + batches * passes
     return total
 

@@ -91,5 +91,5 @@ def source(rehearsals: Sequence[Rehearsal | None]) -> str:
         return "It was calculated from a rehearsal on this machine."
     return (
         f"It was calculated from a rehearsal of {rehearsed} of {len(rehearsals)} blocks on this machine; each other "
-        "block is assumed to be like the nearest of these."
+        "block is assumed to be between the nearest of these."
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.analysis import stats
 from harness.analysis.timing import looks_of
 from harness.plugins.catalog import Catalog, Measure, resolve
 from harness.plugins.isolation import user_errors
-from harness.plugins.rehearsal import LevelTimes, Rehearsal, TimeRange
+from harness.plugins.rehearsal import LevelTimes, Rehearsal, TimeRange, mean
 from harness.records.plan import Block
 from harness.records.settings import Learning, Profile, Settings, Speed
 
@@ -41,21 +42,25 @@ def assumed(block: Block, jobs: int = 1) -> Rehearsal:
 
 
 def for_blocks(blocks: Sequence[Block], rehearsals: Sequence[Rehearsal | None], jobs: int = 1) -> list[Rehearsal]:
-    """A rehearsal for each block: its own, or that of the nearest block that has one, or assumed times."""
-    known = [number for number, rehearsal in enumerate(rehearsals) if rehearsal is not None]
+    """A rehearsal for each block: its own, or times between those of the nearest blocks before and after it that have
+    one, or assumed times."""
+    known = {number: rehearsal for number, rehearsal in enumerate(rehearsals) if rehearsal is not None}
     found = []
     for number, block in enumerate(blocks):
-        nearest = min(known, key=lambda other: abs(other - number), default=None)
-        rehearsal = None if nearest is None else rehearsals[nearest]
-        found.append(completed(rehearsal, block) if rehearsal else assumed(block, jobs))
+        if not known:
+            found.append(assumed(block, jobs))
+            continue
+        before = max((other for other in known if other <= number), default=min(known))
+        after = min((other for other in known if other >= number), default=max(known))
+        share = (number - before) / (after - before) if after > before else 0.0
+        found.append(completed(known[before].between(known[after], share), block))
     return found
 
 
 def completed(rehearsal: Rehearsal, block: Block) -> Rehearsal:
     """The rehearsal with the levels of this block: a level that it lacks has the mean times of the others."""
-    mean = LevelTimes.mean(list(rehearsal.levels.values()))
-    levels = {trial.level: rehearsal.levels.get(trial.level, mean) for trial in block.trials}
-    return Rehearsal(**{**vars(rehearsal), "levels": levels})
+    others = mean(list(rehearsal.levels.values()), [1.0] * len(rehearsal.levels))
+    return replace(rehearsal, levels={trial.level: rehearsal.levels.get(trial.level, others) for trial in block.trials})
 
 
 def estimated_seconds(block: Block, catalog: Catalog, rehearsal: Rehearsal | None = None) -> TimeRange:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 
@@ -41,17 +42,6 @@ class LevelTimes:
         step, first, profiled = (dict.fromkeys(modes, seconds) for seconds in (0.01, 0.03, 0.05))
         return cls(0.02, step, first, profiled, 0.01 * learns, 0.5 * learns)
 
-    @classmethod
-    def mean(cls, several: list[LevelTimes]) -> LevelTimes:
-        """The means of several levels, of which there is at least one."""
-
-        def mean_of(values: list[Any]) -> Any:
-            if isinstance(values[0], Mapping):
-                return {name: mean_of([value[name] for value in values if name in value]) for name in values[0]}
-            return sum(values) / len(values)
-
-        return cls(*(mean_of([getattr(one, name.name) for one in several]) for name in fields(cls)))
-
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -73,3 +63,29 @@ class Rehearsal:
     def of_step(self, mode: str) -> float:
         """The seconds of one step of every trial of the block."""
         return sum(level.step.get(mode, 0.0) for level in self.levels.values())
+
+    def between(self, other: Rehearsal, share: float) -> Rehearsal:
+        """The times at this share of the way from this block to another one, if they grow by equal factors."""
+        weights = (1 - share, share)
+        levels = mean([self.levels, other.levels], weights)
+        load, fork, verify = (mean([getattr(self, n), getattr(other, n)], weights) for n in ("load", "fork", "verify"))
+        return replace(self, levels=levels, load=load, fork=fork, verify=verify)
+
+
+def mean(values: Sequence[Any], weights: Sequence[float]) -> Any:
+    """The weighted geometric mean of numbers, of each entry of mappings, or of each field of `LevelTimes`. An entry
+    that only some mappings have is the mean of these."""
+    total = sum(weights)
+    if isinstance(values[0], LevelTimes):
+        return LevelTimes(
+            *(mean([getattr(value, one.name) for value in values], weights) for one in fields(LevelTimes))
+        )
+    if isinstance(values[0], Mapping):
+        found = {}
+        for name in dict.fromkeys(name for value in values for name in value):
+            pairs = [(value[name], weight) for value, weight in zip(values, weights, strict=True) if name in value]
+            found[name] = mean([value for value, _ in pairs], [weight for _, weight in pairs])
+        return found
+    if total == 0 or min(values) <= 0:
+        return max(values)
+    return math.exp(sum(weight * math.log(value) for value, weight in zip(values, weights, strict=True)) / total)

@@ -110,7 +110,7 @@ def test_learning_counts_evaluations_and_runs_at_the_same_time():
 def test_the_other_kinds_of_the_core():
     block = block_of(memory=Memory(of=("train",)))
     assert memory.seconds(Memory(of=("train",)), block, rehearsal()) == pytest.approx(
-        2 * (4 * (0.07 + PROCESS) + 8 * (3 * 0.02 + (7 + 2 * memory.PROFILED) * 0.01))
+        2 * (4 * (0.07 + PROCESS) + 8 * (3 * 0.02 + (4 + 2 * memory.PROFILED) * 0.01))
     )
     assert cost.seconds(Cost(of=("train",)), block, rehearsal()) == pytest.approx(
         2 * (4 * (0.07 + PROCESS) + cost.PRODUCTS + 8 * (4 * 0.02 + (5 + cost.COUNTED) * 0.01))
@@ -150,12 +150,15 @@ def test_an_estimate_that_fails_names_its_plugin():
         kind_seconds(measure_with(lambda settings, block: 1 / 0), Settings(), block_of(), rehearsal())
 
 
-def test_a_block_that_was_not_rehearsed_is_like_the_nearest_one():
+def test_a_block_that_was_not_rehearsed_is_between_the_nearest_ones():
     block = block_of(speed=SPEED)
-    one, other = rehearsal(load=1.0), rehearsal(load=2.0, levels={"plain": times(0.03)})
-    found = for_blocks([block] * 4, [one, None, None, other])
-    assert [each.load for each in found] == [1.0, 1.0, 2.0, 2.0]
-    assert found[2].levels["backwards"].step == {"train": pytest.approx(0.03)}  # the mean of the levels it has
+    one, other = rehearsal(load=1.0), rehearsal(load=8.0, levels={"plain": times(0.08)})
+    found = for_blocks([block] * 5, [one, None, None, other, None])
+    assert [each.load for each in found] == pytest.approx([1.0, 2.0, 4.0, 8.0, 8.0])
+    assert [each.levels["plain"].step["train"] for each in found] == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.08])
+    assert [each.levels["backwards"].step["train"] for each in found[:3]] == pytest.approx([0.01] * 3)
+    assert found[3].levels["backwards"].step == {"train": pytest.approx(0.08)}, "the mean of the levels that it has"
+    assert found[1].levels["plain"].evaluation == pytest.approx(0.5)
     assert [each.assumed for each in for_blocks([block] * 2, [None, None])] == [True, True]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from statistics import median
@@ -35,7 +35,7 @@ STEPS, TRAINING = 0.15, 0.2
 #: The most test examples of a rehearsed evaluation.
 EVALUATED = 2048
 #: Verification is not rehearsed if it would take longer than this, in seconds; its time then follows from the steps.
-VERIFICATION = 2.0
+VERIFICATION = 3.0
 #: The most seconds for which a companion of a training run trains.
 COMPANION = 20
 
@@ -57,11 +57,8 @@ def rehearse_block(worker: Any, block: Block, load: float, jobs: int) -> Iterato
         except Exception as failure:
             yield "remark", [trial.level, str(getattr(failure, "reason", failure))]
     data, learning = builder.data(block.baseline.dataset), measures.learning
-    probes = len(data.probes(block.baseline.seed)) + 1 if data.probes else 4
     if levels:
-        mean = LevelTimes.mean(list(levels.values()))
-        step = max([*mean.step.values(), mean.training])
-        verify = verify_seconds(len(block.trials), probes, step)
+        verify = verify_seconds(block, levels, len(data.probes(block.baseline.seed)) if data.probes else 3)
         if verify < VERIFICATION:
             begun = perf_counter()
             for finding in verify_block(block, builder, watchdog):
@@ -73,9 +70,17 @@ def rehearse_block(worker: Any, block: Block, load: float, jobs: int) -> Iterato
     watchdog.stop_alarm()
 
 
-def verify_seconds(trials: int, probes: int, step: float) -> float:
-    """About how long verification takes: of each probe, two passes forward and backward and one prediction."""
-    return trials * (0.05 + 2.5 * probes * step)
+def verify_seconds(block: Block, levels: Mapping[str, LevelTimes], probes: int) -> float:
+    """About how long verification takes. Of one batch and of the `probes`, which are smaller, it takes two passes
+    forward and backward and a prediction, and of the baseline also in float64. Strong promises need further steps."""
+    total = 0.0
+    for trial in block.trials:
+        if trial.level in levels:
+            times = levels[trial.level]
+            passes = 2.5 * (1 + 0.2 * probes) * (2.5 if trial is block.baseline else 1)
+            further = 2.5 if trial.changes in ("rounding", "order") else 0.0
+            total += 6 * times.build + (passes + further) * max([*times.step.values(), times.training])
+    return total
 
 
 def times_of(task: Task, jobs: int) -> LevelTimes:
