@@ -23,8 +23,8 @@ class Report:
     """A run in tables and sentences.
 
     `summary` is what it shows, the most important sentence first; `sections` are in the order of reading; `claims` are
-    (claim, answer, reason); `warnings` say why the ratios may mislead; `problems` are errors outside the
-    trials."""
+    (claim, answer, reason); `warnings` say what in the suite is probably not intended and why the ratios may mislead;
+    `problems` are errors outside the trials."""
 
     run: str
     question: str
