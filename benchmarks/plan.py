@@ -25,7 +25,7 @@ RUNS: tuple[tuple[str, ...], ...] = (
     (
         str(SUITES / "recipe.yaml"),
         "--set",
-        "measure.learning={seeds: 2, steps: 100, evaluations: 4, metric: mean_loss}",
+        "measure.learning={seeds: 5, steps: 60, evaluations: 4, metric: mean_loss}",
     ),
 )
 
