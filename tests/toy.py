@@ -174,11 +174,6 @@ class WithHealth(Regression):
         return {"drawn": float(torch.rand(())), "lags": [2.0, 1.0, 0.0], "rows": weight.grad[0].tolist()}
 
 
-def with_health(features: int) -> WithHealth:
-    """A model that reports its health."""
-    return WithHealth(nn.Sequential(nn.Linear(features, 1)))
-
-
 def other(features: int) -> Regression:
     """Declares that it computes what linear computes, but does not."""
     model = linear(features)
@@ -199,24 +194,31 @@ def adaptive(recipe: harness.Recipe, *, lr: float = 0.01) -> harness.Recipe:
 
 def fade(recipe: harness.Recipe, *, gamma: float = 0.9) -> harness.Recipe:
     """A learning rate that shrinks with every update. The schedule is part of the saved state."""
+    return scheduled(recipe, lambda made: torch.optim.lr_scheduler.ExponentialLR(made, gamma))
+
+
+def one_cycle(recipe: harness.Recipe, *, total: int | None = None) -> harness.Recipe:
+    """A learning rate that rises and falls once in a run. Its schedule raises after `total` updates."""
+    if total and recipe.steps:
+        recipe = recipe.remark(f"the cycle has {total} updates, and a run has {recipe.steps} steps")
+    last = total or recipe.steps or 1000
+    return scheduled(recipe, lambda made: torch.optim.lr_scheduler.OneCycleLR(made, 0.1, total_steps=last + 1))
+
+
+def scheduled(recipe: harness.Recipe, schedule_of: Any) -> harness.Recipe:
+    """A learning rate that changes with every update."""
     schedules: list[Any] = []
 
     def optimizer(inner: Any) -> Any:
         def build(model: nn.Module) -> Any:
             made = inner(model)
-            schedules.append(torch.optim.lr_scheduler.ExponentialLR(made, gamma))
+            schedules.append(schedule_of(made))
             return made
 
         return build
 
-    def update(inner: Any) -> Any:
-        def run(model: nn.Module, optimizer: Any) -> None:
-            inner(model, optimizer)
-            schedules[-1].step()
-
-        return run
-
-    recipe = recipe.wrap("optimizer", optimizer).wrap("update", update)
+    recipe = recipe.wrap("optimizer", optimizer)
+    recipe = recipe.wrap("update", lambda inner: lambda *given: (inner(*given), schedules[-1].step()))
     return recipe.wrap("state", lambda state: lambda built: [*state(built), schedules[-1]])
 
 
@@ -377,7 +379,9 @@ def provide_models():
     yield harness.Model("linear", linear, "one linear map", offers={"plane"}, computes="linear")
     yield harness.Model("mlp", mlp, "two linear maps")
     yield harness.Model("remembers", remembers, "slow for other batches", computes="linear")
-    yield harness.Model("with_health", with_health, "reports its health", computes="linear")
+    yield harness.Model(
+        "with_health", lambda features: WithHealth(nn.Sequential(nn.Linear(features, 1))), computes="linear"
+    )
     yield harness.Model("broken", f"{HERE}:broken", "fails")
     yield harness.Model("other", f"{HERE}:other", "computes something else than it declares", computes="linear")
 
@@ -395,11 +399,10 @@ def provide_datasets():
 @harness.hookimpl
 def provide_optimizations():
     yield harness.Optimization("descent", descent, "gradient descent", changes="update", role="optimizer")
-    yield harness.Optimization(
-        "second_descent", descent, "the same optimizer with another name", changes="update", role="optimizer"
-    )
+    yield harness.Optimization("second_descent", descent, "the same, renamed", changes="update", role="optimizer")
     yield harness.Optimization("adaptive", adaptive, "Adam", changes="update", role="optimizer")
     yield harness.Optimization("fade", fade, "a shrinking learning rate", changes="update")
+    yield harness.Optimization("one_cycle", one_cycle, "a learning rate for the length of a run", changes="update")
     yield harness.Optimization("shorten", shorten, "clipping", changes="update")
     yield harness.Optimization("null", null, "nothing", changes="rounding")
     yield harness.Optimization("shuffled", shuffled, "another random order", changes="order", role="order")
@@ -417,9 +420,7 @@ def provide_optimizations():
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")
     yield harness.Optimization("elsewhere", same, "its own process", changes="rounding", environment=variables)
-    yield harness.Optimization(
-        "contrary", picky, "needs another environment", changes="rounding", environment={"TOY": "2"}
-    )
+    yield harness.Optimization("contrary", picky, "another variable", changes="rounding", environment={"TOY": "2"})
 
 
 @harness.hookimpl

@@ -12,7 +12,7 @@ from harness.analysis.standing import LearningStanding, ModeStanding, Standing, 
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import Comparison
 from harness.measure.runner import Watcher
-from harness.plan.measures import estimated_seconds
+from harness.plan.estimates import estimated_seconds
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import visible
 from harness.records.plan import LEARNING, Block, Plan
@@ -29,7 +29,7 @@ class Progress(Watcher):
         self.lines_drawn = 0
         self.written: list[str] = []
         self.problems: set[str] = set()
-        self.clock = Clock([estimated_seconds(block, catalog)[0] for block in plan.blocks])
+        self.clock = Clock([estimated_seconds(block, catalog).expected for block in plan.blocks])
         names = [_head(b, mode) for b in plan.blocks for mode in b.measures.timed_modes]
         self.width = max(map(len, names), default=0)
         self.level_width = max((len(t.level) for b in plan.blocks for t in b.trials), default=0)
@@ -125,7 +125,7 @@ class Progress(Watcher):
 
 
 class Clock:
-    """The time that is left. `expected` is the least time of each block in seconds."""
+    """The time that is left. `expected` is the expected time of each block in seconds."""
 
     def __init__(self, expected: Sequence[float]) -> None:
         self.expected = expected
@@ -143,7 +143,7 @@ class Clock:
         self.expected_of_taken += self.expected[block]
 
     def left_from(self, block: int) -> float:
-        """The least time for the blocks from this number on, scaled by how long the earlier blocks took."""
+        """The expected time for the blocks from this number on, scaled by how long the earlier blocks took."""
         pace = self.taken / self.expected_of_taken if self.expected_of_taken else 1.0
         return pace * sum(self.expected[block:])
 

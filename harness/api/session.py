@@ -132,6 +132,7 @@ class Session:
                 where=str(folder),
                 fix="Start a new run.",
             )
+        plan = replace(plan, remarks=stored.remarks)  # these name the places in the file that the user wrote
         if plan != stored:
             store.keep(plan)
         return cls(store, catalog, plan, Path())

@@ -78,33 +78,35 @@ def provide_measures() -> Iterator[harness.MeasureKind]:
     yield harness.MeasureKind(
         "speed", CODE + "speed:measure_speed", "time of a step",
         settings=SETTINGS + "Speed", placement="together", more="harness.analysis.standing:due_levels",
-        estimate="harness.plan.measures:speed_seconds",
+        estimate="harness.plan.estimates:speed_seconds",
         example={"of": ["train", "inference"], "half_width": "1%", "margin": "2%", "budget": "2 min"},
     )  # fmt: skip
     yield harness.MeasureKind(
         "memory", CODE + "memory:measure_memory", "memory that a step takes",
         settings="harness.builtin.memory:Memory", quantities=memory_quantities(),
+        estimate="harness.builtin.memory:seconds",
         stages=(harness.Stage("resident", CODE + "memory:measure_resident", processes=3),),
         analyse="harness.builtin.memory:analyse", section="harness.builtin.memory:section", example={"of": "train"},
     )  # fmt: skip
     yield harness.MeasureKind(
         "cost", CODE + "cost:measure_cost", "operations of a step, and the cost of a start",
-        settings="harness.builtin.cost:Cost", quantities=cost_quantities(),
+        settings="harness.builtin.cost:Cost", quantities=cost_quantities(), estimate="harness.builtin.cost:seconds",
         stages=(harness.Stage("cold", CODE + "cost:measure_cold", processes=3),),
         analyse="harness.builtin.cost:analyse", section="harness.builtin.cost:section", example={"of": "train"},
     )  # fmt: skip
     yield harness.MeasureKind(
         "profile", CODE + "profile:profile_trial", "where the time of a step goes",
-        settings=SETTINGS + "Profile", example={"steps": 5},
+        settings=SETTINGS + "Profile", estimate="harness.plan.estimates:profile_seconds", example={"steps": 5},
     )  # fmt: skip
     yield harness.MeasureKind(
         "health", CODE + "health:measure_health", "gradients, clipping and gates during a short training run",
-        settings="harness.builtin.health:Health", estimate=5.0, section="harness.builtin.health:section",
+        settings="harness.builtin.health:Health", section="harness.builtin.health:section",
+        estimate="harness.builtin.health:seconds",
         example={"steps": 600, "looks": 10},
     )  # fmt: skip
     yield harness.MeasureKind(
         "learning", CODE + "learning:learn", "how well a level learns, over seeds",
-        settings=SETTINGS + "Learning", placement="per_seed", estimate="harness.plan.measures:learning_seconds",
+        settings=SETTINGS + "Learning", placement="per_seed", estimate="harness.plan.estimates:learning_seconds",
         example={"seeds": 10, "steps": 600, "metric": "accuracy", "margin": "1 point"},
     )  # fmt: skip
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from harness.analysis.profiles import SUBNORMAL
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
+from harness.plan.estimates import PROCESS
+from harness.plugins.rehearsal import Rehearsal
+from harness.records.plan import Block
 from harness.records.settings import StepSettings
 from harness.report.cells import amount, section_words
 from harness.report.table import Section
@@ -27,8 +30,22 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+#: A step whose operations are counted, as a multiple of a plain step; and the seconds of the products of matrices.
+COUNTED, PRODUCTS = 5.0, 0.5
+
+
 class Cost(StepSettings):
     """What a step computes, after timing: operations, page faults, subnormal numbers; and the cost of a start."""
+
+
+def seconds(settings: Cost, block: Block, rehearsal: Rehearsal) -> float:
+    """Estimates its time: passes that count page faults and operations, products of matrices, and three cold starts."""
+    batches, total = block.measures.work_set_batches, 0.0
+    for mode in settings.of or ():
+        for level in rehearsal.levels.values():
+            passes = 4 * level.first[mode] + (5 + COUNTED) * level.step[mode]
+            total += 4 * (rehearsal.fork + level.build + PROCESS) + PRODUCTS + batches * passes
+    return total
 
 
 def analyse(data: KindData) -> Iterator[tuple[TrialData, dict[str, Any]]]:

@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from harness.analysis.quantities import KindFindings
+from harness.plan.estimates import PROCESS
+from harness.plugins.rehearsal import Rehearsal
 from harness.records.plan import Block
 from harness.records.settings import Settings
 from harness.report.cells import UNKNOWN, in_words, section_words
@@ -30,11 +32,24 @@ SHORTER = 1e-4
 SHOWN = 5
 
 
+#: One look at a model, as a multiple of a training step; and the assumed seconds of a step that was not rehearsed.
+LOOK, DEFAULT_STEP = 5.0, 0.01
+
+
 class Health(Settings):
     """A short training run inspected in detail: gradients by time lag, gates, clipping. Nothing is timed."""
 
     steps: int = Field(200, ge=1, description="training steps of the run", examples=[600])
     looks: int = Field(5, ge=1, le=100, description="how often the model is inspected during the run", examples=[10])
+
+
+def seconds(settings: Health, block: Block, rehearsal: Rehearsal) -> float:
+    """Estimates its time: one training run of each level, and a few steps for each look at the model."""
+    total = 0.0
+    for level in rehearsal.levels.values():
+        step = level.training or level.step.get("train", DEFAULT_STEP)
+        total += rehearsal.fork + 2 * level.build + PROCESS + (settings.steps + LOOK * (settings.looks + 1)) * step
+    return total
 
 
 def section(found: KindFindings) -> Section | None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from harness.analysis.quantities import KindData, KindFindings, TrialData, per_amount
 from harness.builtin import PHASES
+from harness.plan.estimates import PROCESS
+from harness.plugins.rehearsal import Rehearsal
+from harness.records.plan import Block
 from harness.records.settings import StepSettings
 from harness.report.cells import section_words
 from harness.report.table import Section
@@ -20,8 +23,23 @@ WORDS = section_words(
 )
 
 
+#: A step under the memory profiler, as a multiple of a plain step.
+PROFILED = 2.0
+
+
 class Memory(StepSettings):
     """Memory that a step takes, after timing: peaks in torch's allocator, what backward saves, the resident rise."""
+
+
+def seconds(settings: Memory, block: Block, rehearsal: Rehearsal) -> float:
+    """Estimates its time: two passes under a memory profiler and one that counts what backward saves, and twice in
+    each of three processes the resident memory."""
+    batches, total = block.measures.work_set_batches, 0.0
+    for mode in settings.of or ():
+        for level in rehearsal.levels.values():
+            passes = 3 * level.first[mode] + (2 * PROFILED + 4) * level.step[mode]
+            total += 4 * (rehearsal.fork + level.build + PROCESS) + batches * passes
+    return total
 
 
 def analyse(data: KindData) -> Iterator[tuple[TrialData, dict[str, Any]]]:

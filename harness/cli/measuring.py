@@ -12,6 +12,7 @@ from harness.api.lookup import PluginChoice
 from harness.api.progress import Progress
 from harness.api.result import has_failures
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides, plan_of
+from harness.cli.options import show_remarks
 from harness.cli.plugin_options import stopped_while
 from harness.cli.show import show, show_batch
 from harness.errors import CLAIM_FAILED, FAILED, INTERRUPTED, UserError
@@ -73,6 +74,7 @@ def check_gate(plans: Sequence[Plan]) -> None:
 
 def measured(session: Session, options: ExecutionOptions) -> tuple[Report, int]:
     """Measure and report; the report and the exit code. On Ctrl-C, say how to resume and exit."""
+    show_remarks(session.plan.remarks)
     watcher = Progress(session.plan, session.catalog, sys.stderr)
     try:
         report = session.execute(options, watcher)

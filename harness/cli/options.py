@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,23 @@ def echo_json(value: Any) -> None:
 def plural(count: int, noun: str) -> str:
     """A number with its noun."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def show_remarks(remarks: Sequence[str]) -> None:
+    """Print the warnings about a suite to the error stream."""
+    for remark in remarks:
+        click.echo(f"warning: {remark}", err=True)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, to about a tenth: 45 s, 1 min 50 s, 25 min, 2 h 10 min."""
+    if seconds < 59.5:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 595:
+        minutes, rest = divmod(5 * round(seconds / 5), 60)
+        return f"{minutes} min" + (f" {rest} s" if rest else "")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{minutes} min" if not hours else f"{hours} h" + (f" {minutes} min" if minutes else "")
 
 
 def write_text(path: Path, text: str) -> None:

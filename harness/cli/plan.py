@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import as_json_option, echo_json, plural, quick_option, suite_argument, suite_options
+from harness.cli.options import (
+    as_json_option,
+    duration,
+    echo_json,
+    plural,
+    quick_option,
+    show_remarks,
+    suite_argument,
+    suite_options,
+)
 from harness.cli.plugin_options import plugin_option, plugins_of
 
 if TYPE_CHECKING:
+    from harness.plugins.rehearsal import Rehearsal, TimeRange
     from harness.records.plan import Block
 
 
@@ -22,36 +34,62 @@ if TYPE_CHECKING:
 @as_json_option
 @click.pass_context
 def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) -> None:
-    """Show what a suite would measure, what it would skip and why, and how long it would take."""
-    from harness.api.session import SuiteOverrides, plan_of
-    from harness.plan.measures import estimated_seconds
+    """Show what a suite would measure, what it would skip and why, and how long it would take.
 
-    _, catalog, made = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
+    It takes a few steps of each trial to estimate the time, for at most about ten seconds.
+    """
+    from harness.api.examined import examined_plan
+    from harness.api.session import SuiteOverrides, plan_of
+
+    planned = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
+    imports = time.process_time()
+    examined = examined_plan(*planned, rehearse=True)
+    made, times, total = examined.plan, examined.seconds, examined.total(imports)
+    show_remarks(made.remarks)
     if as_json:
-        echo_json(made.to_json())
+        blocks = {block.id: seconds._asdict() for block, seconds in zip(made.blocks, times, strict=True)}
+        echo_json({**made.to_json(), "seconds": {**total._asdict(), "blocks": blocks}})
         return
     click.echo(made.question)
-    times = [estimated_seconds(block, catalog) for block in made.blocks]
-    for block, (low, high) in zip(made.blocks, times, strict=True):
-        show_block(block, low, high)
+    for block, seconds in zip(made.blocks, times, strict=True):
+        show_block(block, seconds)
     if made.skipped:
         click.echo("\nSkipped")
         for skipped in made.skipped:
             click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
-    least, most = sum(low for low, _ in times) / 60, sum(high for _, high in times) / 60
     click.echo(
-        f"\n{plural(len(made.blocks), 'block')}. "
-        f"Estimated time: {least:.1f} to {most:.1f} minutes; slow steps can take longer."
+        f"\n{plural(len(made.blocks), 'block')}. Estimated time: {in_words(total)}. {source(examined.rehearsals)}"
     )
 
 
-def show_block(block: Block, low: float, high: float) -> None:
-    """Print what a block measures, and its trials. The times are in seconds."""
+def show_block(block: Block, seconds: TimeRange) -> None:
+    """Print what a block measures, how long it takes, and its trials."""
     measures = ", ".join(block.measures.timed_modes) or "no timing"
     if block.measures.learning:
         measures += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"
-    click.echo(f"\n{block.name} ({measures}; at least {low:.0f} s, budget {high:.0f} s)")
+    click.echo(f"\n{block.name} ({measures}; {in_words(seconds)})")
     for trial in block.trials:
         parts = [trial.model.name, trial.dataset.name, *(spec.name for spec in trial.use)]
         changes = "baseline" if trial is block.baseline else f"changes {trial.changes}"
         click.echo(f"  {trial.id}  {trial.level:<20} {' + '.join(parts)}  ({changes})")
+
+
+def in_words(seconds: TimeRange) -> str:
+    """A range of times, such as "about 2 min; between 80 s and 3 min, depending on noise"."""
+    least, expected, most = map(duration, seconds)
+    if least == most:
+        return f"about {expected}"
+    return f"about {expected}; between {least} and {most}, depending on noise"
+
+
+def source(rehearsals: Sequence[Rehearsal | None]) -> str:
+    """A sentence that says what the times are calculated from."""
+    rehearsed = sum(rehearsal is not None for rehearsal in rehearsals)
+    if not rehearsed:
+        return "No block could be rehearsed, so the times assume steps of a few milliseconds."
+    if rehearsed == len(rehearsals):
+        return "It was calculated from a rehearsal on this machine."
+    return (
+        f"It was calculated from a rehearsal of {rehearsed} of {len(rehearsals)} blocks on this machine; each other "
+        "block is assumed to be between the nearest of these."
+    )

@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import socket
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from time import perf_counter  # bound here, since a plugin that is imported later might replace it
 from typing import IO, Any
 
 from harness.errors import UserError
-from harness.measure.children import death, in_child
+from harness.measure.children import death, in_child, read_until_end
 from harness.plugins.isolation import error_text
 from harness.records.plan import Block
 
@@ -87,7 +86,7 @@ class ForkServer:
             sys.stdout.flush()
             sys.stderr.flush()
 
-        text, status = in_child(measure, read_until_end)
+        text, status = in_child(measure, partial(read_until_end, parent=sys.stdin))
         level, activity = watchdog.last()
         if not text:
             return {"failed": level, "reason": death(status, activity, watchdog.limit)}
@@ -100,27 +99,6 @@ class ForkServer:
 def failure(error: BaseException) -> Answer:
     """The answer in place of one that an exception prevented."""
     return {"failed": "", "reason": str(error) if isinstance(error, UserError) else error_text(error)}
-
-
-def read_until_end(pipe: IO[bytes], child: int) -> bytes:
-    """What the child writes until it ends. Blocks. If the coordinator ends meanwhile, the child is killed and this
-    process ends."""
-    chunks: list[bytes] = []
-    # Readable when the child has ended. Some builds of Python lack it, such as those against old kernel headers.
-    ended = [os.pidfd_open(child)] if hasattr(os, "pidfd_open") else []
-    while True:
-        ready, _, _ = select.select([pipe, sys.stdin, *ended], [], [])
-        if sys.stdin in ready:  # no message is due now, so this is the end of the input
-            os.kill(child, signal.SIGKILL)
-            os._exit(1)
-        # If only the end of the child is ready, a process that it started still holds the pipe open.
-        chunk = pipe.read(1 << 16) if pipe in ready else b""
-        if not chunk:
-            break
-        chunks.append(chunk)
-    for descriptor in ended:
-        os.close(descriptor)
-    return b"".join(chunks)
 
 
 def not_preloaded() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.errors import Place, UserError
 from harness.plugins.catalog import Catalog, Entry, resolve
-from harness.plugins.isolation import user_errors
+from harness.plugins.isolation import one_line, user_errors
 from harness.plugins.parts import Optimization, Recipe, Skip
 from harness.plugins.signature import REQUIRED, Parameter
 from harness.records.plan import Spec, canonical_json
@@ -33,10 +33,12 @@ def check_roles(used: Sequence[Used], catalog: Catalog, trains: bool, base: Plac
         raise UserError("training needs an optimizer.", where=base, fix=fix)
 
 
-def check_recipe(used: Sequence[Used], catalog: Catalog) -> None:
-    """Apply the optimizations to an empty recipe. This builds no model; it shows which part changes which seam."""
-    recipe = Recipe()
+def check_recipe(used: Sequence[Used], catalog: Catalog, steps: int | None = None) -> list[str]:
+    """Apply the optimizations to an empty recipe for a run of this many training steps. This builds no model; it shows
+    which part changes which seam. Returns the remarks of the parts, with their places."""
+    recipe, remarks = Recipe(steps=steps), list[str]()
     for spec, entry, where in used:
+        known = len(recipe.remarks)
         try:
             recipe = catalog.code(entry, where)(recipe.as_used_by(spec.name), **spec.parameters)
         except (Skip, KeyboardInterrupt):
@@ -48,6 +50,8 @@ def check_recipe(used: Sequence[Used], catalog: Catalog) -> None:
         if not isinstance(recipe, Recipe):
             what = f"{spec.name} (plugin {entry.plugin}) returns a {type(recipe).__name__}, not a Recipe."
             raise UserError(what, where=where)
+        remarks += [f"{where}: {one_line(text)}." for text in recipe.remarks[known:]]
+    return remarks
 
 
 def check_defaults(schema: Mapping[str, Parameter], owner: str, where: Place) -> None:

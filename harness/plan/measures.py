@@ -1,4 +1,4 @@
-"""What is measured of a block, and how long it takes: the suite's settings, the dataset's scores, the command line."""
+"""What is measured of a block: the suite's settings, the dataset's scores, the command line."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from harness.analysis.timing import looks_of
 from harness.errors import UserError, did_you_mean
-from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Dataset
 from harness.plugins.scores import TARGETED, declared, scores_of
-from harness.records.plan import Block, Spec
-from harness.records.settings import Learning, Measures, Settings, Speed
+from harness.records.plan import Spec
+from harness.records.settings import Learning, Measures
 from harness.suite.loader import Suite
-
-#: Seconds that verification of a block takes.
-VERIFICATION = 2.0
-#: Assumed seconds of one training step.
-STEP = 0.01
 
 
 @dataclass(frozen=True)
 class MeasurePlanner:
     """Plans what is measured of a block. `plain` is for results that something depends on: no look before the fifth
     process, and no pooled variance. `seeds` is the least number of seeds for learning; `complain` is called with each
-    mistake."""
+    mistake, and `remark` with each warning."""
 
     suite: Suite
     catalog: Catalog
@@ -33,6 +27,7 @@ class MeasurePlanner:
     plain: bool
     seeds: int | None
     complain: Callable[[UserError], None]
+    remark: Callable[[str], None]
 
     def __call__(self, dataset: Spec) -> Measures:
         """The measures of a block with this dataset."""
@@ -59,6 +54,9 @@ class MeasurePlanner:
             planned=len(settings.seeds),
             scores=declared(part.scores),
         )
+        place = self.suite.source.places.get(("measure", "learning", "evaluations"))
+        if place and learning.evaluations < settings.evaluations:
+            self.remark(f"{place}: a run has {settings.steps} steps, so it is evaluated only {settings.steps} times.")
         known = scores_of(learning)
         metrics = [name for name in known if name not in (*TARGETED, "diverged")]
         if learning.metric not in metrics:
@@ -79,36 +77,3 @@ class MeasurePlanner:
     def report(self, field: str, what: str, fix: str) -> None:
         """Report a mistake in a field of `measure.learning`."""
         self.complain(UserError(what, where=self.suite.source.place(("measure", "learning", field)), fix=fix))
-
-
-def estimated_seconds(block: Block, catalog: Catalog) -> tuple[float, float]:
-    """The least and the most seconds that a block takes if steps take a few milliseconds: the most is its budgets."""
-    least = most = VERIFICATION
-    for name, measure in catalog.measures.items():
-        settings = block.measures.get(name, measure.settings)
-        if settings is None:
-            continue
-        estimate = measure.kind.estimate
-        if isinstance(estimate, (int, float)):
-            modes = getattr(settings, "of", None) or ("",)
-            low = high = float(estimate) * len(block.trials) * len(modes)
-        else:
-            low, high = resolve(estimate, measure.entry.owner)(settings, block)
-        least, most = least + low, most + high
-    return least, most
-
-
-def speed_seconds(settings: Settings, block: Block) -> tuple[float, float]:
-    """The fewest processes in each mode that give a verdict (one in a quick run), and the budget."""
-    speed = block.measures.speed or Speed()
-    processes = 1 if speed.quick else looks_of(block)[0]
-    least = len(speed.of) * processes * (len(block.trials) + 1) * (speed.seconds + speed.warm_up)
-    return least, max(least, speed.budget * len(speed.of))
-
-
-def learning_seconds(settings: Settings, block: Block) -> tuple[float, float]:
-    """Every trial under every seed, one run at a time."""
-    learning = block.measures.learning or Learning()
-    each = learning.seconds or STEP * (learning.steps or 1000)
-    seconds = each * len(learning.seeds) * len(block.trials)
-    return seconds, seconds

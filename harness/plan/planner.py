@@ -85,11 +85,13 @@ class _Planner:
         seeds: int | None,
     ) -> None:
         self.suite, self.catalog = suite, catalog
-        self.measures = MeasurePlanner(suite, catalog, quick, gate, seeds, self.complain)
+        self.measures = MeasurePlanner(suite, catalog, quick, gate, seeds, self.complain, self.remark)
         self.errors: dict[str, UserError] = {}
         self.skipped: list[Skipped] = []
         self.schemas: dict[tuple[str, str], Mapping[str, Parameter]] = {}
         self.fingerprints: dict[str, str] = {}
+        #: The remarks of parts as keys, in the order in which they are made.
+        self.remarks: dict[str, None] = {}
         self.axes = self.chosen_axes(only)
         self.factors = tuple(factor for factor in suite.factors if len(self.axes[factor]) == 2)
         if suite.factors and not self.factors:
@@ -136,6 +138,7 @@ class _Planner:
             overrides=dict(overrides),
             design=self.suite.design,
             factors=self.factors,
+            remarks=tuple(self.remarks),
         )
 
     def points(self) -> Iterator[_Point]:
@@ -153,6 +156,10 @@ class _Planner:
     def complain(self, error: UserError) -> None:
         """Record a mistake once, even if several trials make it."""
         self.errors.setdefault(f"{error.where}: {error.what.partition(' (in ')[0]}", error)
+
+    def remark(self, text: str) -> None:
+        """Record a warning once."""
+        self.remarks[text] = None
 
     def block(self, context: dict[str, str], points: Sequence[_Point]) -> Block | None:
         trials: list[Trial] = []
@@ -195,7 +202,8 @@ class _Planner:
         check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
-        check_recipe(used, self.catalog)
+        for text in check_recipe(used, self.catalog, self.suite.measures.steps):
+            self.remark(text)
         device, device_place = configuration.leaves.get(("device",), ("cpu", None))
         if not isinstance(device, str) or device.split(":")[0] not in ("cpu", "cuda"):
             raise UserError(f"unknown device {device!r}.", where=device_place, fix="Use cpu, cuda or cuda:1.")

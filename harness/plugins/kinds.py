@@ -63,7 +63,9 @@ class MeasureKind(Part):
     placement: Placement = "alone"
     #: Further stages. The first one has the name of the kind and runs `build` in one process.
     stages: tuple[Stage, ...] = ()
-    #: The seconds for one trial in one mode, or ``(settings, block) -> (least seconds, most seconds)``.
+    #: The seconds for one trial in one mode, or a function ``(settings, block, rehearsal)`` that returns the seconds of
+    #: a block: a number, (least, most) or (least, expected, most). `rehearsal` has the seconds of steps on this machine
+    #: (see `harness.plugins.rehearsal.Rehearsal`); a function of two arguments does not get it.
     estimate: float | Reference = 3.0
     #: ``(block, records, mode) -> levels``: the levels, with the baseline, that another process is to measure; empty if
     #: none is needed. Only for the placement "together". Without it, one process measures all levels.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from harness.errors import UserError, did_you_mean
@@ -338,6 +338,10 @@ class Recipe:
 
     changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     by: str = "?"
+    #: The number of training steps of a run. None if it is not known, or if steps are only timed.
+    steps: int | None = None
+    #: What the optimizations say to the user (see `remark`), in order.
+    remarks: tuple[str, ...] = ()
 
     def wrap(self, seam: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Recipe:
         """A recipe whose `seam` is ``around(current function)``."""
@@ -369,8 +373,13 @@ class Recipe:
     def _with(self, seam: str, change: Change) -> Recipe:
         if seam not in SEAMS and not seam.startswith("model."):
             raise UserError(f"{self.by} changes the unknown seam {seam!r}.", fix=did_you_mean(seam, SEAMS))
-        return Recipe({**self.changes, seam: (*self.changes.get(seam, ()), change)}, self.by)
+        return replace(self, changes={**self.changes, seam: (*self.changes.get(seam, ()), change)})
+
+    def remark(self, text: str) -> Recipe:
+        """The same recipe, with a warning for the user: a clause without a full stop. The commands `check`, `plan` and
+        `run` print it with the name of the optimization and its place in the suite."""
+        return replace(self, remarks=(*self.remarks, f"{self.by}: {text}"))
 
     def as_used_by(self, name: str) -> Recipe:
         """The same recipe, with the name of the optimization that changes it next, for error messages."""
-        return Recipe(self.changes, name)
+        return replace(self, by=name)

@@ -233,6 +233,8 @@ class Plan:
     #: The ablation design (`harness.records.designs`), and the factors whose combinations the trials are.
     design: str = "grid"
     factors: tuple[str, ...] = ()
+    #: Warnings about the suite, such as a schedule that is longer than a run, with their places in it.
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -251,4 +253,5 @@ class Plan:
             overrides=data["overrides"],
             design=data.get("design", "grid"),
             factors=tuple(data.get("factors", ())),
+            remarks=tuple(data.get("remarks", ())),
         )

@@ -25,6 +25,9 @@ from harness.records.value_types import (
     from_suite,
 )
 
+#: A quick run measures for this many seconds in total.
+QUICK_SECONDS = 5.0
+
 
 class Settings(BaseModel):
     """The settings of a kind of measurement. Subclass it for a kind of your own, with a default for every field."""
@@ -150,6 +153,10 @@ class Speed(SpeedSettings):
             if data.pop("until_decided"):
                 data |= {"until": "decided", "rates": PLAIN_RATES}
         return data
+
+    def seconds_of(self, members: int) -> float:
+        """The least seconds for which one process measures this many members, all of them together."""
+        return QUICK_SECONDS if self.quick else self.seconds * members
 
     @classmethod
     def suite_form(cls) -> type[Settings]:
@@ -359,6 +366,11 @@ class Measures:
     def learning(self) -> Learning | None:
         """The settings of training over seeds; None where nothing is trained."""
         return self.get("learning", Learning)
+
+    @property
+    def steps(self) -> int | None:
+        """The training steps of a run, if they are known before the data are loaded."""
+        return self.learning.steps if self.learning else None
 
     @property
     def modes(self) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ class Report:
     """A run in tables and sentences.
 
     `summary` is what it shows, the most important sentence first; `sections` are in the order of reading; `claims` are
-    (claim, answer, reason); `warnings` say why the ratios may mislead; `problems` are errors outside the
-    trials."""
+    (claim, answer, reason); `warnings` say what in the suite is probably not intended and why the ratios may mislead;
+    `problems` are errors outside the trials."""
 
     run: str
     question: str
@@ -84,7 +84,7 @@ def report_of(
         failures=tuple(failure_line(plan, record) for record in findings.failures),
         claims=tuple((r.claim.says, r.answer, tested_reason(r)) for r in findings.claims),
         flags=flag_lines(seen),
-        warnings=tuple(explain.warnings(plan.blocks, findings.profiles)) if findings.profiles else (),
+        warnings=(*plan.remarks, *(explain.warnings(plan.blocks, findings.profiles) if findings.profiles else ())),
         problems=tuple(problems),
         last_line=sensitivity_line(findings),
         findings=findings,

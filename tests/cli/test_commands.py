@@ -7,6 +7,7 @@ import os
 
 import pytest
 from commands import harness
+from toy_suite import SUITE
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,51 @@ def test_plan_and_check_measure_nothing(here):
     assert json.loads(harness("plan", "toy.yaml", "--json", cwd=here).stdout)["axis"] == "what"
     assert "toy.yaml is valid: 1 block, 2 trials, 0 skipped." in harness("check", "toy.yaml", cwd=here).stdout
     assert not (here / "results").exists()
+
+
+def test_check_and_plan_find_what_would_fail_in_a_run(here):
+    for command in ("check", "plan"):
+        done = harness(command, "toy.yaml", "--set", "base.dataset.size=60", cwd=here)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            "Error: toy.yaml:5:19: dataset points: the work set needs 8 x 8 = 64 examples and the training set has 60; "
+            "lower measure.speed.batches or dataset.batch_size.\n"
+        )
+    bad = "{name: adaptive, lr: -1}"
+    (here / "toy.yaml").write_text(SUITE.replace("{use: [reverse]}", f"{{drop: [descent], use: [{bad}]}}"))
+    done = harness("check", "toy.yaml", cwd=here)
+    assert done.returncode == 2
+    assert (
+        "toy.yaml:10:5: level 'backwards' fails: building the model: ValueError: Invalid learning rate: -1"
+        in done.stderr
+    )
+
+
+def test_check_plan_and_run_print_warnings(here):
+    learning = "measure: {learning: {seeds: 1, epochs: 1, evaluations: 2}}\n"
+    cycle = SUITE.replace("{use: [reverse]}", "{use: [{name: one_cycle, total: 90}]}").partition("measure:")[0]
+    (here / "toy.yaml").write_text(cycle + learning)
+    warning = "warning: toy.yaml:10:30: one_cycle: the cycle has 90 updates, and a run has 64 steps.\n"
+    check = harness("check", "toy.yaml", cwd=here)
+    assert (check.returncode, check.stderr) == (0, warning)
+    plan = harness("plan", "toy.yaml", "--json", cwd=here)
+    assert plan.stderr == warning
+    made = json.loads(plan.stdout)
+    assert made["remarks"] == [warning.removeprefix("warning: ").strip()]
+    assert 0 < made["seconds"]["least"] <= made["seconds"]["expected"] <= made["seconds"]["most"]
+    assert set(made["seconds"]["blocks"]) == {block["id"] for block in made["blocks"]}
+    run = harness("run", "toy.yaml", "--set", "measure.learning={seeds: 1, steps: 64, evaluations: 2}", cwd=here)
+    assert warning in run.stderr
+    report = next((here / "results").rglob("report.md")).read_text()
+    assert "one_cycle: the cycle has 90 updates" in report
+
+
+def test_plan_says_what_its_times_are_calculated_from(here):
+    assert "It was calculated from a rehearsal on this machine." in harness("plan", "toy.yaml", cwd=here).stdout
+    (here / "toy.yaml").write_text(SUITE.replace("model: linear", "model: {name: broken, how: raises}"))
+    plan = harness("plan", "toy.yaml", cwd=here)
+    assert "No block could be rehearsed, so the times assume steps of a few milliseconds." in plan.stdout
+    assert "warning: toy.yaml:9:5: level 'plain': rehearsing: RuntimeError: the toy is broken" in plan.stderr
 
 
 def test_list_and_describe(here):

@@ -217,6 +217,15 @@ def test_the_learning_rate_of_each_step_is_recorded(block, builder):
     assert found["learning_rate"] == pytest.approx([0.05, 0.025, 0.0125, 0.00625])
 
 
+@pytest.mark.parametrize(("length", "steps"), [("{steps: 5}", 5), ("{epochs: 1.5, evaluations: 3}", 9)])
+def test_a_part_knows_the_length_of_a_run(block, builder, length, steps):
+    """OneCycleLR raises after its last step. It rises and falls once."""
+    found = learnt(block("{use: [one_cycle]}", f"measure.learning={length}"), "other", 0, builder)
+    assert found["steps"] == len(found["learning_rate"]) == steps
+    assert max(found["learning_rate"]) > 0.09
+    assert found["learning_rate"][-1] < 0.02
+
+
 def test_a_trial_without_an_optimizer_cannot_train(planned, builder):
     text = TEXT.replace("OTHER", "{}").replace("learning: {steps: 12, evaluations: 4}", "speed: {of: inference}")
     (one,) = planned("", text=text.replace("use: [{name: descent, lr: 0.05}]", "use: []")).blocks

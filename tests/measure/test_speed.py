@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.measure.kinds.speed import QUICK_SECONDS, plan_turns, rounds_for
-from harness.records.settings import Speed
+from harness.measure.kinds.speed import plan_turns, rounds_for
+from harness.records.settings import QUICK_SECONDS, Speed
 
 
 @pytest.mark.parametrize(

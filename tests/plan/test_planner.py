@@ -9,7 +9,7 @@ import pytest
 from toy_suite import SUITE, read
 
 from harness.errors import UserError
-from harness.plan.measures import estimated_seconds
+from harness.plan.estimates import estimated_seconds
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Block, Plan
@@ -198,15 +198,6 @@ def test_claims_need_an_interval(catalog):
         with pytest.raises(UserError) as caught:
             make_plan(read(SUITE.replace("measure:", claim % (metric, more))), catalog)
         assert message in str(caught.value)
-
-
-def test_the_estimate_counts_members_processes_and_modes(planned, catalog):
-    (block,) = planned(
-        "", "measure.speed.seconds=1 s", "measure.speed.warm_up=1 s", "measure.speed.budget=10 min"
-    ).blocks
-    least, most = estimated_seconds(block, catalog)
-    assert least == 2 + 5 * 3 * 2
-    assert most == 2 + 600
 
 
 def test_quick_run_measures_speed_only(planned, catalog):

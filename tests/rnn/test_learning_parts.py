@@ -196,6 +196,54 @@ def test_schedules_give_the_rate_of_each_update(kind, warm_up):
         assert rate == pytest.approx(0.02 * expected, rel=1e-9), number
 
 
+def test_a_schedule_lasts_as_long_as_a_run():
+    def rates(recipe, *, steps, **parameters):
+        built = live_of(schedule(adam(recipe, lr=1.0), **parameters), gru, TASKS[0], torch.float32)
+        found = []
+        for _ in range(steps):
+            found.append(built.optimizer.param_groups[0]["lr"])
+            built.update(built.model, built.optimizer)
+        return found
+
+    of_run, given = rates(Recipe(steps=20), steps=20), rates(Recipe(), steps=20, total=20)
+    assert of_run == given
+    assert of_run[-1] < 0.05
+    assert rates(Recipe(steps=20), steps=3, total=10) == rates(Recipe(), steps=3, total=10)
+    assert rates(Recipe(), steps=3) == rates(Recipe(), steps=3, total=1000), "as long as the length is not known"
+    with pytest.raises(ValueError, match="warm_up = 20: it must be at least 0 and below total = 20"):
+        schedule(Recipe(steps=20), warm_up=20)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "remark"),
+    [
+        ({}, ""),
+        ({"total": 100}, ""),
+        ({"total": 110}, ""),
+        ({"total": 51}, ""),
+        ({"total": 1000}, "the schedule ends at update 1000, and a run has 100 steps, at whose end the learning rate is "
+         "multiplied by 0.98"),
+        ({"total": 111}, "ends at update 111"),
+        ({"total": 49}, "ends at update 49"),
+        ({"kind": "constant", "total": 1000}, ""),
+        ({"kind": "constant", "warm_up": 20, "total": 1000}, ""),
+        ({"kind": "constant", "warm_up": 200, "total": 1000}, "ends at update 200, and a run has 100 steps, at whose "
+         "end the learning rate is multiplied by 0.5"),
+    ],
+)  # fmt: skip
+def test_a_schedule_that_does_not_fit_a_run_is_remarked(parameters, remark):
+    assert schedule(Recipe(), **parameters).remarks == ()
+    remarks = schedule(Recipe(steps=100).as_used_by("schedule"), **parameters).remarks
+    assert len(remarks) == bool(remark)
+    assert all(text.startswith("schedule: ") and remark in text for text in remarks)
+
+
+def test_a_part_that_makes_several_updates_in_a_step_may_have_a_longer_schedule():
+    windows = tbptt(Recipe(steps=100), window=5)
+    assert schedule(windows, total=500).remarks == ()
+    assert len(schedule(windows, total=20).remarks) == 1
+
+
 def test_a_schedule_is_saved_and_loaded_with_its_optimizer():
     """From a saved state the same steps lead to the same weights."""
     from harness.measure.runtime.member import clone

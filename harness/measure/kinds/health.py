@@ -24,7 +24,8 @@ def measure_health(task: Task) -> dict[str, Any]:
     values."""
     settings = task.settings
     task.doing("building the model")
-    run = TrainingRun(task, task.block.baseline.seed, task.block.measures.learning or Learning())
+    training = task.block.measures.learning or Learning(steps=settings.steps)
+    run = TrainingRun(task, task.block.baseline.seed, training)
     built, after = run.built, []
     assert built.optimizer is not None
     built.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(built.model))))

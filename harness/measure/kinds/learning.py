@@ -109,10 +109,16 @@ def learn(task: Task) -> dict[str, Any]:
     }
 
 
-def built_under(block: Block, level: str, seed: int, builder: TrialBuilder) -> BuiltTrial:
-    """A trial under a seed, with the weights of its baseline under this seed."""
+def steps_of(settings: Learning, data: Data, batch_size: int) -> int | None:
+    """The training steps of a run; None if it ends after some time."""
+    epochs = ceil((settings.epochs or 0.0) * ceil(len(data.train) / batch_size))
+    return settings.steps or epochs or None
+
+
+def built_under(block: Block, level: str, seed: int, builder: TrialBuilder, steps: int | None = None) -> BuiltTrial:
+    """A trial under a seed, with the weights of its baseline under this seed, for a run of this many steps."""
     weights = builder.weights(replace(block.baseline, seed=seed))
-    built = builder.build(replace(block.trial(level), seed=seed), weights)
+    built = builder.build(replace(block.trial(level), seed=seed), weights, steps=steps)
     if built.optimizer is None:
         raise ValueError("it has no optimizer")
     torch.manual_seed(seed)  # models of different sizes have drawn different amounts
@@ -124,9 +130,11 @@ class TrainingRun:
 
     def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
         self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
+        self.data = task.builder.data(task.trial.dataset)
+        #: The steps planned; 0 if the run ends after some time.
+        self.total = steps_of(settings, self.data, task.trial.batch_size) or 0
         self.is_baseline = task.level == task.block.baseline.level
-        self.built = built_under(task.block, task.level, seed, task.builder)
-        self.data = task.builder.data(self.built.trial.dataset)
+        self.built = built_under(task.block, task.level, seed, task.builder, self.total or None)
         for name in settings.scores:
             if name != "loss" and name not in self.data.scores:
                 raise ValueError(
@@ -136,8 +144,8 @@ class TrainingRun:
         self.evaluation = Evaluation(self.built, self.data, self.test_set, task.watchdog)
         #: Names the run in its checkpoint.
         self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
-        #: The steps taken and the steps planned; 0 are planned if the run ends after some time.
-        self.step = self.total = 0
+        #: The steps taken.
+        self.step = 0
         self.spent = 0.0
         self.curve = Curve()
         self.norms: list[torch.Tensor] = []
@@ -170,8 +178,7 @@ class TrainingRun:
         if not curve.evaluated:
             self.evaluate()
         batches = self.batches(self.step)
-        steps_per_epoch = ceil(len(self.train_set) / self.built.trial.batch_size)
-        total = self.total = settings.steps or ceil((settings.epochs or 0.0) * steps_per_epoch)
+        total = self.total
         due = {round(total * index / settings.evaluations) for index in range(settings.evaluations + 1)}
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []

@@ -34,8 +34,6 @@ STATIONARY = 0.03
 WARM_MOST = 3.0
 #: A GPU raises its clock rate under load, so there each member warms up for at least this many seconds.
 GPU_WARM_UP = 0.5
-#: A quick run measures for this long in total.
-QUICK_SECONDS = 5.0
 #: A level with other optimizations than the baseline may do extra work every so many steps. A process takes at least
 #: this many steps of it, so that periods up to 64 are seen, unless it would then take more than twice as long.
 LEAST_STEPS = 72
@@ -123,7 +121,7 @@ def rounds_for(samples: Sequence[float], settings: Speed, *, periodic: bool = Fa
     """The number of rounds of one process: whole passes, at least `visits` of them, and on average at least `seconds`
     per member. `samples` are the seconds of one sample of each member. `periodic`: a member may do extra work every so
     many steps (see `LEAST_STEPS`)."""
-    wanted = QUICK_SECONDS if settings.quick else settings.seconds * len(samples)
+    wanted = settings.seconds_of(len(samples))
     of_pass = sum(samples) * settings.batches
     passes = max(settings.visits, math.ceil(wanted / of_pass))
     more = math.ceil(LEAST_STEPS / settings.batches)

@@ -86,13 +86,18 @@ class TrialBuilder:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
         that the seed of the trial fixes. Raises ValueError if there are too few."""
         train, wanted = self.data(trial.dataset).train, batches * trial.batch_size
-        if len(train) < wanted:
-            raise ValueError(
-                f"the work set needs {batches} x {trial.batch_size} = {wanted} examples and the training set has "
-                f"{len(train)}; lower measure.speed.batches or dataset.batch_size"
-            )
+        self.check_work_set(len(train), trial.batch_size, batches)
         positions = Random(f"work set {trial.seed}").sample(range(len(train)), wanted)
         return [train[position] for position in positions]
+
+    @staticmethod
+    def check_work_set(size: int, batch_size: int, batches: int) -> None:
+        """Raise ValueError if a training set of this size is too small for a work set."""
+        if size < batches * batch_size:
+            raise ValueError(
+                f"the work set needs {batches} x {batch_size} = {batches * batch_size} examples and the training set "
+                f"has {size}; lower measure.speed.batches or dataset.batch_size"
+            )
 
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
         """The model that the trial's recipe builds under its seed, before any initialiser. Raises TypeError if it lacks
@@ -112,9 +117,10 @@ class TrialBuilder:
         """A copy of the weights of the bare model, by name."""
         return {name: tensor.clone() for name, tensor in self.bare(trial).state_dict().items()}
 
-    def recipe(self, trial: Trial) -> Recipe:
-        """The recipe with all optimizations of the trial applied, from left to right."""
-        recipe = Recipe()
+    def recipe(self, trial: Trial, steps: int | None = None) -> Recipe:
+        """The recipe with all optimizations of the trial applied, from left to right, for a run of this many training
+        steps."""
+        recipe = Recipe(steps=steps)
         for spec in trial.use:
             entry = self.catalog.find(Optimization, spec.name)
             recipe = self.catalog.code(entry)(recipe.as_used_by(spec.name), **spec.parameters)
@@ -127,15 +133,16 @@ class TrialBuilder:
         *,
         dtype: torch.dtype = torch.float32,
         before_init: Callable[[torch.nn.Module], None] = lambda model: None,
+        steps: int | None = None,
     ) -> BuiltTrial:
         """Build the model under the trial's seed, and then run the initialisers.
 
         `weights` are those of the baseline. They are copied into tensors of the same name and shape if the trial
         promises the same function of the same weights. Any other trial keeps the weights that it was built with: a
         different weight may be its treatment, and what it has in common with the baseline is equal already, since both
-        are built under the same seed.
+        are built under the same seed. `steps` is the number of training steps of a run, if there is one.
         """
-        data, recipe = self.data(trial.dataset), self.recipe(trial)
+        data, recipe = self.data(trial.dataset), self.recipe(trial, steps)
         device = torch.device(trial.device)
         model = self.bare(trial, recipe)
         if weights and trial.changes in SAME_FUNCTION:

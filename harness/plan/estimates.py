@@ -1,0 +1,174 @@
+"""How long a run takes: calculated from the settings and from the seconds of a rehearsal, or of assumed steps."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from harness.analysis import stats
+from harness.analysis.stats import Estimate
+from harness.analysis.timing import looks_of
+from harness.plugins.catalog import Catalog, Measure, resolve
+from harness.plugins.isolation import user_errors
+from harness.plugins.rehearsal import LevelTimes, Rehearsal, TimeRange, mean
+from harness.records.plan import Block
+from harness.records.settings import Learning, Profile, Settings, Speed
+
+#: The standard deviations between processes (log ratio) on a quiet, a typical and a noisy machine. How many processes
+#: a block needs depends on it, and the expected time is the mean over the three.
+NOISE = (0.005, 0.01, 0.02)
+#: Seconds that a process takes besides its steps: it counts, writes its samples and ends, and the run analyses them.
+PROCESS = 0.1
+#: A sample takes longer than its step by this factor: state is restored and clocks are read between samples.
+BETWEEN_SAMPLES = 1.05
+#: Seconds that the profiler takes in each process besides its steps: its first use, and the overhead of an operator.
+PROFILER = 0.5
+#: A step in the trace, which is written with shapes, as a multiple of a profiled step.
+TRACED = 3.0
+#: The most seconds of profiled steps, and the number of passes if that is less (see `harness.measure.kinds.profile`).
+PROFILED, PASSES = 40.0, 5
+#: Seconds of the report: of its parts that do not depend on the plan, and of each trial.
+REPORT, REPORT_OF_TRIAL = 1.0, 0.02
+
+
+def assumed(block: Block, jobs: int = 1) -> Rehearsal:
+    """A rehearsal of this block with assumed times: steps take a few milliseconds."""
+    learning = block.measures.learning
+    times = LevelTimes.assumed(block.measures.modes, learns=bool(learning))
+    levels = {trial.level: times for trial in block.trials}
+    return Rehearsal(levels, jobs=jobs, steps=learning.steps if learning else None, assumed=True)
+
+
+def for_blocks(blocks: Sequence[Block], rehearsals: Sequence[Rehearsal | None], jobs: int = 1) -> list[Rehearsal]:
+    """A rehearsal for each block: its own, or times between those of the nearest blocks before and after it that have
+    one, or assumed times."""
+    known = {number: rehearsal for number, rehearsal in enumerate(rehearsals) if rehearsal is not None}
+    found = []
+    for number, block in enumerate(blocks):
+        if not known:
+            found.append(assumed(block, jobs))
+            continue
+        before = max((other for other in known if other <= number), default=min(known))
+        after = min((other for other in known if other >= number), default=max(known))
+        share = (number - before) / (after - before) if after > before else 0.0
+        found.append(completed(known[before].between(known[after], share), block))
+    return found
+
+
+def completed(rehearsal: Rehearsal, block: Block) -> Rehearsal:
+    """The rehearsal with the levels of this block: a level that it lacks has the mean times of the others."""
+    others = mean(list(rehearsal.levels.values()), [1.0] * len(rehearsal.levels))
+    return replace(rehearsal, levels={trial.level: rehearsal.levels.get(trial.level, others) for trial in block.trials})
+
+
+def estimated_seconds(block: Block, catalog: Catalog, rehearsal: Rehearsal | None = None) -> TimeRange:
+    """The time of a block, from loading its data to its last measurement."""
+    rehearsal = rehearsal or assumed(block)
+    environments = len(block.environments)
+    setup = environments * rehearsal.load + rehearsal.verify + PROCESS
+    total = TimeRange(setup, setup, setup)
+    for name, measure in catalog.measures.items():
+        settings = block.measures.get(name, measure.settings)
+        if settings is not None:
+            total = total.plus(kind_seconds(measure, settings, block, rehearsal))
+    return total
+
+
+def kind_seconds(measure: Measure, settings: Settings, block: Block, rehearsal: Rehearsal) -> TimeRange:
+    """The time of one kind of measurement in a block, from what the kind says about it."""
+    estimate, owner = measure.kind.estimate, measure.entry.owner
+    if isinstance(estimate, (int, float)):
+        modes = getattr(settings, "of", None) or ("",)
+        seconds = float(estimate) * len(block.trials) * len(modes)
+        return TimeRange(seconds, seconds, seconds)
+    function = resolve(estimate, owner)
+    with user_errors(f"{owner}: its estimate failed"):
+        arguments = (settings, block, rehearsal)[: len(inspect.signature(function).parameters)]
+        return time_range(function(*arguments))
+
+
+def time_range(estimate: Any) -> TimeRange:
+    """A number of seconds, (least, most) or (least, expected, most) as a range."""
+    numbers = [float(estimate)] if isinstance(estimate, (int, float)) else [float(number) for number in estimate]
+    return TimeRange(numbers[0], sum(numbers) / len(numbers) if len(numbers) < 3 else numbers[1], numbers[-1])
+
+
+def speed_seconds(settings: Speed, block: Block, rehearsal: Rehearsal) -> TimeRange:
+    """Processes until the verdicts are decided or the intervals narrow, in each mode, or until the budget is spent."""
+    total = TimeRange(0.0, 0.0, 0.0)
+    for mode in settings.of:
+        each = process_seconds(settings, block, rehearsal, mode)
+        looks = (1,) if settings.quick else looks_of(block)
+        # Whether levels differ is not known: a large difference is decided at the first look.
+        differ, equal = looks[0], [processes(settings, each, looks, noise) for noise in NOISE]
+        least, most = looks[0], processes(settings, each, looks, math.inf)
+        expected = sum(equal) / len(equal)
+        expected = (differ + expected) / 2 if settings.until == "decided" else expected
+        total = total.plus(TimeRange(least * each, expected * each, most * each))
+    return total
+
+
+def processes(settings: Speed, each: float, looks: Sequence[int], noise: float) -> int:
+    """After how many processes of `each` so many seconds an equivalence is decided, or with ``until: precise`` an
+    interval is narrow enough, if processes differ by `noise`."""
+    target = settings.margin / 2 if settings.until == "decided" else settings.half_width
+    fewest = stats.MIN_REPLICATES if settings.until == "decided" else 0
+    for look, following in pairwise(looks):
+        narrow = look >= fewest and half_width(settings, noise, look) <= target
+        if narrow or (following > stats.MIN_REPLICATES and each * following > settings.budget):
+            return look
+    return looks[-1]
+
+
+def half_width(settings: Speed, noise: float, k: int) -> float:
+    """The half-width of the interval after k processes that differ by a standard deviation of `noise`."""
+    df = k - 1 + stats.PRIOR_DF * settings.pooled
+    return Estimate(0.0, noise / math.sqrt(k), df, k, share=settings.share(k)).half_width() if k > 1 else noise
+
+
+def process_seconds(settings: Speed, block: Block, rehearsal: Rehearsal, mode: str) -> float:
+    """The time of one process in which all trials and the control are built, warmed up and measured."""
+    members = [*rehearsal.levels.values(), rehearsal.levels[block.baseline.level]]
+    build = sum(member.build for member in members) + rehearsal.fork * (1 + block.takes_turns)
+    one_pass = settings.batches * sum(member.step[mode] for member in members) * BETWEEN_SAMPLES
+    first = settings.batches * sum(member.first[mode] for member in members)
+    warm_up = first + whole_passes(settings.warm_up * len(members) - first, one_pass, 1)
+    measured = whole_passes(settings.seconds_of(len(members)), one_pass, settings.visits)
+    return build + warm_up + measured + PROCESS
+
+
+def whole_passes(seconds: float, one_pass: float, least: int) -> float:
+    """The time of as many whole passes as take this long, but at least some."""
+    return max(least, math.ceil(seconds / one_pass)) * one_pass
+
+
+def profile_seconds(settings: Profile, block: Block, rehearsal: Rehearsal) -> float:
+    """Every trial in each mode: warm-up, plain and profiled steps in turns, the context of the profile, the trace."""
+    batches, seconds = block.measures.work_set_batches, 0.0
+    for mode in settings.of or ():
+        for level in rehearsal.levels.values():
+            step, profiled = level.step[mode], level.profiled.get(mode, level.step[mode] + 0.05)
+            pairs = min(PROFILED, PASSES * batches * (step + profiled))
+            others = 5 * batches * step + settings.steps * TRACED * profiled  # two passes to warm up, three of context
+            seconds += rehearsal.fork + level.build + PROCESS + PROFILER + pairs + others
+    return seconds
+
+
+def learning_seconds(settings: Learning, block: Block, rehearsal: Rehearsal) -> float:
+    """Every trial under every seed, several runs at the same time. Each run evaluates once more than it has
+    evaluations: before its first step."""
+    jobs = 1 if settings.one_at_a_time else min(rehearsal.jobs, len(settings.seeds) * len(block.trials))
+    steps, runs = settings.steps or rehearsal.steps or 1000, 0.0
+    for level in rehearsal.levels.values():
+        training = settings.seconds or steps * level.training
+        runs += rehearsal.fork + level.build + PROCESS + training + (settings.evaluations + 1) * level.evaluation
+    return runs * len(settings.seeds) / jobs + (jobs - 1) * rehearsal.load
+
+
+def report_seconds(blocks: Sequence[Block]) -> float:
+    """The time of the report at the end of a run."""
+    return REPORT + REPORT_OF_TRIAL * sum(len(block.trials) for block in blocks)
