@@ -9,6 +9,7 @@ from typing import Any
 from harness.analysis.grouping import grouped
 from harness.analysis.stats import Estimate
 from harness.cli.options import plural
+from harness.modes import step_note
 from harness.report.cells import UNKNOWN, block_title, milliseconds, size_cells, verdict_cell
 from harness.report.table import Section, Table
 from harness.tools.comparison.comparison import plain
@@ -90,7 +91,8 @@ def run_tables(group: Group, last: int) -> list[Table]:
             if baseline is not None:
                 rows.append((run.name, run.commit, f"{milliseconds(baseline)} ms", *cells.values()))
         hidden = len(rows) - len(rows[-last:])
-        notes = (f"{plural(hidden, 'earlier run')} not shown. Show more with --last N.",) if hidden else ()
+        more = (f"{plural(hidden, 'earlier run')} not shown. Show more with --last N.",) if hidden else ()
+        notes = (*step_note(its_series[0].last.mode), *more)
         found.append(Table(place, ("run", "commit", "baseline's step", *levels), tuple(rows[-last:]), notes))
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import Flag, Verdict
+from harness.modes import step_note
 from harness.report.cells import (
     UNKNOWN,
     amount,
@@ -74,7 +75,7 @@ def change_tables(changes: Sequence[MetricChange], head: str) -> tuple[Table, ..
         cells = tuple(
             (c.level, number_cell(c, c.a), number_cell(c, c.b), *change_cells(c), verdict_cell(c)) for c in rows
         )
-        found.append(Table(name, ("level", "A", "B", head, "interval", "verdict"), cells))
+        found.append(Table(name, ("level", "A", "B", head, "interval", "verdict"), cells, step_note(rows[0].mode)))
     return tuple(found)
 
 
