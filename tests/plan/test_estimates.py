@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from toy_suite import SUITE, read, toy_catalog
 
-from harness.analysis.stats import LOOKS
 from harness.builtin import cost, health, memory
 from harness.builtin.cost import Cost
 from harness.builtin.health import Health
@@ -40,6 +39,7 @@ def rehearsal(**others) -> Rehearsal:
 
 
 SPEED = Speed(seconds=0.5, warm_up=0.25, batches=8, visits=5, budget=60.0, half_width=0.01)
+LOOKS = SPEED.looks
 
 
 def test_one_process_of_timing():
@@ -77,6 +77,21 @@ def test_a_quick_run_has_one_process_of_a_fixed_time():
 )
 def test_the_number_of_processes_depends_on_noise_and_budget(noise, each, expected):
     assert processes(SPEED, each, LOOKS, noise) == expected
+
+
+def test_a_large_difference_is_decided_at_the_first_look():
+    """Whether levels differ is not known: the expected time is the mean of both cases."""
+    speed = SPEED.changed(until="decided").as_planned(plain=False)
+    assert speed.looks[0] == 3
+    equal = [processes(speed, 1.0, speed.looks, noise) for noise in estimates.NOISE]
+    assert all(5 <= k <= 20 for k in equal)
+    block = block_of(speed=speed)
+    found, each = (
+        estimates.speed_seconds(speed, block, rehearsal()),
+        estimates.process_seconds(speed, block, rehearsal(), "train"),
+    )
+    assert found.least == pytest.approx(3 * each)
+    assert found.expected == pytest.approx((3 + sum(equal) / 3) / 2 * each)
 
 
 def test_the_range_of_timing():
