@@ -255,8 +255,8 @@ def claimed(catalog, block: Block, records: list[Record], *claims: Claim):
 def test_claims_about_points_and_ratios(catalog):
     block = learning_block("a", "b")
     theirs = BASE + gain(0.05, 1e-6)
-    made = runs(block, "a", close=BASE, error=BASE) + runs(
-        block, "b", close=theirs, error=BASE * np.exp(gain(-0.2, 1e-6))
+    made = runs(block, "a", close=BASE, error=BASE, loss=BASE) + runs(
+        block, "b", close=theirs, error=BASE * np.exp(gain(-0.2, 1e-6)), loss=BASE
     )
     answers = claimed(
         catalog, block, made,
