@@ -136,7 +136,7 @@ def test_table_of_fifty_runs_is_short():
     assert len(summary.rows) == 1
     assert len(summary.rows[0][6]) == 50
     assert len(runs.rows) == 10
-    assert runs.notes[-1] == "40 earlier runs not shown. Show more with --last N."
+    assert runs.notes[1:] == ("40 earlier runs not shown. Show more with --last N.",)
     assert "run-29 to run-30" in sections[1].tables[0].rows[0]
     assert "*" in history_sections(history, 50)[0].tables[1].rows[30][3]
     assert runs.rows[0][2] == "1.00 ms"
