@@ -30,7 +30,7 @@ PROFILER = 0.5
 #: A step in the trace, which is written with shapes, as a multiple of a profiled step.
 TRACED = 3.0
 #: The most seconds of profiled steps, and the number of passes if that is less (see `harness.measure.kinds.profile`).
-PROFILED, PASSES = 40.0, 5
+PROFILED, PASSES = 2.5, 5
 #: Seconds of the report: of its parts that do not depend on the plan, and of each trial.
 REPORT, REPORT_OF_TRIAL = 1.0, 0.02
 

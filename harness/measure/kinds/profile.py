@@ -31,6 +31,8 @@ from harness.measure.runtime.task import Task
 PASSES = 5
 #: The limits: operators in all profiles, and seconds of profiling. Reading a million operators takes about 5 s.
 MOST_EVENTS, MOST_SECONDS = 800_000, 40.0
+#: No further pass begins if the passes would then take longer than this.
+ENOUGH_SECONDS = 2.5
 #: A trace with more events is truncated, after fewer steps or within one, since viewers become slow.
 TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
@@ -98,7 +100,7 @@ def profile_passes(member: BuiltMember) -> tuple[list[int], list[list[StepProfil
         return max(seen / MOST_EVENTS, (perf_counter() - begun) / MOST_SECONDS)
 
     for done in range(PASSES):
-        if done and spent() * (1 + 1 / done) > 1:
+        if done and max(spent(), (perf_counter() - begun) / ENOUGH_SECONDS) * (1 + 1 / done) > 1:
             break
         member.restore()
         buffer, steps, walls = SampleBuffer(), [], []

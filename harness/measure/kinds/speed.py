@@ -30,6 +30,9 @@ from harness.records.settings import Speed
 LEAST_SAMPLE = 1e-3
 #: Warm-up ends when a pass over the work set is at most this share faster than the best pass before it.
 STATIONARY = 0.03
+#: The first two passes of warm-up are over the whole work set. Further ones only show whether a member still gets
+#: faster, on this many batches.
+CHECKED_BATCHES = 3
 #: After its first pass, warm-up lasts at most this many seconds per member.
 WARM_MOST = 3.0
 #: A GPU raises its clock rate under load, so there each member warms up for at least this many seconds.
@@ -43,10 +46,11 @@ LEAST_TURN = 0.05
 
 @dataclass
 class WarmUp:
-    """The result of warming up: passes and seconds, and for each member the median and mean seconds of a step in the
-    last pass and whether its times had become stationary."""
+    """The result of warming up: passes, steps and seconds, and for each member the median and mean seconds of a step
+    in the last whole pass, and whether its times had become stationary."""
 
     passes: int
+    steps: int
     seconds: float
     medians: list[float]
     means: list[float]
@@ -145,28 +149,33 @@ def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, rando
     least = max(settings.warm_up, GPU_WARM_UP) if members[0].built.device.type == "cuda" else settings.warm_up
     for member in members:
         member.save()
-    stationary, first = [False] * len(members), 0.0
+    stationary, first, steps = [False] * len(members), 0.0, 0
     best: list[Any] = []
+    whole: list[Any] = []
     for passes in itertools.count(1):
+        batches = settings.batches if passes <= 2 else min(CHECKED_BATCHES, settings.batches)
         buffers = [SampleBuffer() for _ in members]
-        run_rounds(members, buffers, settings.batches, range(settings.batches), clock, random)
+        run_rounds(members, buffers, settings.batches, range(batches), clock, random)
+        steps += batches
         times = [np.array(buffer.wall) * 1e-9 for buffer in buffers]
+        whole = times if passes <= 2 else whole
         if passes == 1:
-            best = times
+            best = [time.copy() for time in times]
             for member in members:  # now the optimizer state exists, so that it can be restored
                 member.save()
         else:
             for index, now in enumerate(times):
-                stationary[index] = stationary[index] or float(np.median(now / best[index])) > 1 - STATIONARY
-            best = [np.minimum(*pair) for pair in zip(times, best, strict=True)]
+                before = best[index][:batches]
+                stationary[index] = stationary[index] or float(np.median(now / before)) > 1 - STATIONARY
+                best[index][:batches] = np.minimum(now, before)
         spent = perf_counter() - begun
         if passes == 1:
             first = spent  # the first pass may compile, for any length of time
         warm = spent >= least * len(members) and all(stationary)
         if warm or spent - first >= WARM_MOST * len(members):
             break
-    medians, means = [float(np.median(t)) for t in times], [float(t.mean()) for t in times]
-    return WarmUp(passes, spent, medians, means, stationary)
+    medians, means = [float(np.median(t)) for t in whole], [float(t.mean()) for t in whole]
+    return WarmUp(passes, steps, spent, medians, means, stationary)
 
 
 def results(
@@ -185,7 +194,7 @@ def results(
                 **buffer.columns(),
                 "counts": member.counts(),
                 "warm_up": {"passes": warmed.passes, "seconds": warmed.seconds},
-                "steps_before": warmed.passes * len(member.batches),
+                "steps_before": warmed.steps,
                 "flags": [
                     *([] if stationary else ["not_stationary"]),
                     *(["counters_restored"] if member.restarts else []),
