@@ -23,6 +23,8 @@ from harness.records.settings import Learning, Profile, Settings, Speed
 NOISE = (0.005, 0.01, 0.02)
 #: Seconds that a process takes besides its steps: it counts, writes its samples and ends, and the run analyses them.
 PROCESS = 0.1
+#: The batches of a further pass of warm-up (see `harness.measure.kinds.speed`).
+CHECKED_BATCHES = 3
 #: A sample takes longer than its step by this factor: state is restored and clocks are read between samples.
 BETWEEN_SAMPLES = 1.05
 #: Seconds that the profiler takes in each process besides its steps: its first use, and the overhead of an operator.
@@ -136,7 +138,9 @@ def process_seconds(settings: Speed, block: Block, rehearsal: Rehearsal, mode: s
     build = sum(member.build for member in members) + rehearsal.fork * (1 + block.takes_turns)
     one_pass = settings.batches * sum(member.step[mode] for member in members) * BETWEEN_SAMPLES
     first = settings.batches * sum(member.first[mode] for member in members)
-    warm_up = first + whole_passes(settings.warm_up * len(members) - first, one_pass, 1)
+    # After the first pass, two short ones are the fewest that show that no member gets faster.
+    check = one_pass * min(CHECKED_BATCHES, settings.batches) / settings.batches
+    warm_up = first + whole_passes(settings.warm_up * len(members) - first, check, 2)
     measured = whole_passes(settings.seconds_of(len(members)), one_pass, settings.visits)
     return build + warm_up + measured + PROCESS
 

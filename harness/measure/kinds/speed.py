@@ -30,8 +30,8 @@ from harness.records.settings import Speed
 LEAST_SAMPLE = 1e-3
 #: Warm-up ends when a pass over the work set is at most this share faster than the best pass before it.
 STATIONARY = 0.03
-#: The first two passes of warm-up are over the whole work set. Further ones only show whether a member still gets
-#: faster, on this many batches.
+#: The first pass of warm-up is over the whole work set. Further ones show whether a member still gets faster, on this
+#: many batches.
 CHECKED_BATCHES = 3
 #: After its first pass, warm-up lasts at most this many seconds per member.
 WARM_MOST = 3.0
@@ -46,8 +46,8 @@ LEAST_TURN = 0.05
 
 @dataclass
 class WarmUp:
-    """The result of warming up: passes, steps and seconds, and for each member the median and mean seconds of a step
-    in the last whole pass, and whether its times had become stationary."""
+    """The result of warming up: passes, steps and seconds, and for each member the expected median and mean seconds of
+    a step, and whether its times had become stationary."""
 
     passes: int
     steps: int
@@ -151,16 +151,15 @@ def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, rando
         member.save()
     stationary, first, steps = [False] * len(members), 0.0, 0
     best: list[Any] = []
-    whole: list[Any] = []
+    cold: list[Any] = []
     for passes in itertools.count(1):
-        batches = settings.batches if passes <= 2 else min(CHECKED_BATCHES, settings.batches)
+        batches = settings.batches if passes == 1 else min(CHECKED_BATCHES, settings.batches)
         buffers = [SampleBuffer() for _ in members]
         run_rounds(members, buffers, settings.batches, range(batches), clock, random)
         steps += batches
         times = [np.array(buffer.wall) * 1e-9 for buffer in buffers]
-        whole = times if passes <= 2 else whole
         if passes == 1:
-            best = [time.copy() for time in times]
+            cold, best = times, [time.copy() for time in times]
             for member in members:  # now the optimizer state exists, so that it can be restored
                 member.save()
         else:
@@ -174,7 +173,12 @@ def warm_up(members: Sequence[BuiltMember], settings: Speed, clock: Clock, rando
         warm = spent >= least * len(members) and all(stationary)
         if warm or spent - first >= WARM_MOST * len(members):
             break
-    medians, means = [float(np.median(t)) for t in whole], [float(t.mean()) for t in whole]
+    # The last pass, and the other batches of the first pass, as much faster as those of the last have become.
+    warm_times = [
+        np.concatenate([now, one[len(now) :] * float(np.median(now / one[: len(now)]))])
+        for one, now in zip(cold, times, strict=True)
+    ]
+    medians, means = [float(np.median(one)) for one in warm_times], [float(one.mean()) for one in warm_times]
     return WarmUp(passes, steps, spent, medians, means, stationary)
 
 

@@ -87,3 +87,4 @@ def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
         plot.draw(figure)
         for path in paths:
             figure.savefig(path, dpi=dpi, metadata=same[path.suffix])
+            figure.set_layout_engine("none")  # all files have the layout of the first
