@@ -67,8 +67,8 @@ def test_a_misspelt_parameter_of_the_real_parts_is_refused(schemas):
         jsonschema.validate(suite, with_parts)
 
 
-def test_smoke_suite_has_verdicts_from_five_processes(tmp_path):
-    """The verdict depends on the machine. The test requires that there is one, from five processes."""
+def test_smoke_suite_has_verdicts_from_three_processes(tmp_path):
+    """The verdict depends on the machine. The test requires that there is one, from at least three processes."""
     fields = {
         "speed.seconds": "50 ms",
         "speed.warm_up": "20 ms",
@@ -85,7 +85,7 @@ def test_smoke_suite_has_verdicts_from_five_processes(tmp_path):
         (cell, level) for cell in ("lstm", "gru") for level in ("packed", "segmented")
     }
     for comparison in steps:
-        assert comparison["processes"] >= 5
+        assert comparison["processes"] >= 3
         assert comparison["verdict"] in ("faster", "slower", "equivalent", "undecided")
         assert comparison["low"] < comparison["ratio"] < comparison["high"]
     folder = Path(tmp_path / found["folder"])

@@ -146,9 +146,10 @@ def profiled_seconds(member: BuiltMember) -> float:
 
 
 def training_seconds(run: TrainingRun) -> float:
-    """The mean seconds of a training step. The first half of the steps, which may be slower, is not counted."""
+    """The mean seconds of a training step. The first half of the steps, which may be slower, is not counted. No more
+    steps are taken than the run has, since a schedule may end with it."""
     batches, times, until = run.batches(0), list[float](), perf_counter() + TRAINING
-    while len(times) < 2 or perf_counter() < until:
+    while len(times) != run.total and (len(times) < 2 or perf_counter() < until):
         run.watchdog.doing(run.built.trial.level, "one training step")
         begun = perf_counter()
         run.built.step(run.built, run.built.batch(next(batches)), no_mark)
