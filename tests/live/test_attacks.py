@@ -51,7 +51,7 @@ def test_waiting_and_working_elsewhere_are_not_cheap(tmp_path, changed):
 
 
 def test_moved_work_is_not_faster(tmp_path):
-    found = comparison(tmp_path, "{name: moved, share: 0.6}", "{name: moved, share: 0.6, thread: false}")
+    found = comparison(tmp_path, "{name: moved, share: 0.6}", "descent, {name: moved, share: 0.6, thread: false}")
     assert found["verdict"] in ("slower", "equivalent", "undecided")
     assert found["answers"][1] != "holds"
 
