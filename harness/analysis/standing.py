@@ -11,7 +11,7 @@ from harness.analysis.learning import Learned, LearningComparison
 from harness.analysis.samples import step_time
 from harness.analysis.stats import Estimate
 from harness.analysis.timing import Comparison, Measured, decide, floor_of, looks_of
-from harness.analysis.verdicts import DECIDED, Verdict
+from harness.analysis.verdicts import DECIDED, EXCLUDED, FORBID_DECISION, Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
 from harness.records.settings import Speed
@@ -123,13 +123,14 @@ def due_levels(block: Block, records: Sequence[Record], mode: str) -> list[str]:
 
 
 def is_settled(one: Comparison, settings: Speed, looks: Sequence[int], floor: float) -> bool:
-    """Whether more processes are of no use for a comparison: its verdict is decided, its interval is narrow enough, or
-    neither would come with as many processes as there may be, if ratio and variance stay as they are."""
-    estimate, until_decided = one.estimate, settings.until == "decided"
-    if estimate is None or (until_decided and one.verdict in DECIDED):
+    """Whether more processes are of no use for a comparison: its verdict is decided or cannot be, its interval is narrow
+    enough, or neither would come with as many processes as there may be, if ratio and variance stay as they are."""
+    estimate, until_decided, decided = one.estimate, settings.until == "decided", one.verdict in DECIDED
+    if estimate is None or (until_decided and (decided or one.verdict in EXCLUDED)):
         return True
-    enough = not until_decided or estimate.k >= stats.MIN_REPLICATES
-    if estimate.half_width() <= settings.half_width and enough:
+    if FORBID_DECISION.intersection(one.flags):
+        return True
+    if estimate.half_width() <= settings.half_width and (decided or estimate.k >= stats.MIN_REPLICATES):
         return True
     last = looks[-1]
     at_last = Estimate(

@@ -89,6 +89,8 @@ NONE = (1.0, 1.01, 1.02, 1.03, 1.04)
         ((1.1,) * 3, {"pooled": True}, False),
         ((1.1,) * 2, {"pooled": True}, True),
         ((1.0, 1.001, 0.999), {"pooled": True}, True),  # an equivalence needs five processes
+        ((1.0, 1.001, 0.999), {"pooled": True, "until": "precise"}, True),
+        ((1.1, 1.101, 1.099), {"pooled": True, "until": "precise"}, False),
     ],
 )
 def test_stopping_rule(ratios, settings, another):
@@ -107,6 +109,21 @@ def test_only_levels_that_are_not_settled_are_measured_further():
     assert due_levels(this, records, "train") == ["a", "c"]
     comparison = Measured(this, records, "train").compare(this.trials[1], *STEP, 0.003, False)
     assert (comparison.estimate.k, comparison.verdict) == (5, "slower")
+
+
+def test_a_level_that_cannot_be_decided_is_not_measured_further():
+    """It has another answer, or cores were shared and it has several threads."""
+    other = block("a", "b", speed=Speed(until="decided"), changes="answer")
+    assert due_levels(other, times(other, NONE), "train") == []
+    threads = block("a", "b", speed=Speed(until="decided"))
+    threads = replace(threads, trials=tuple(replace(t, environment={"HARNESS_THREADS": "2"}) for t in threads.trials))
+    records = [
+        record(threads, level, number, np.full(10, 2e8 * ratio), np.full(10, 1e8 * ratio))
+        for level, ratios in (("a", (1.0,) * 5), ("b", NONE))
+        for number, ratio in enumerate(ratios)
+    ]
+    assert Measured(threads, records, "train").contended
+    assert due_levels(threads, records, "train") == []
 
 
 def test_levels_of_a_design_stay_together():
