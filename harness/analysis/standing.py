@@ -123,8 +123,9 @@ def due_levels(block: Block, records: Sequence[Record], mode: str) -> list[str]:
 
 
 def is_settled(one: Comparison, settings: Speed, looks: Sequence[int], floor: float) -> bool:
-    """Whether more processes are of no use for a comparison: its verdict is decided or cannot be, its interval is narrow
-    enough, or neither would come with as many processes as there may be, if ratio and variance stay as they are."""
+    """Whether more processes are of no use for a comparison: its verdict is decided or cannot be, its interval is
+    narrow enough, or neither would come with as many processes as there may be, if ratio and variance stay as they
+    are."""
     estimate, until_decided, decided = one.estimate, settings.until == "decided", one.verdict in DECIDED
     if estimate is None or (until_decided and (decided or one.verdict in EXCLUDED)):
         return True
