@@ -77,7 +77,7 @@ def test_json_and_csv_reports_have_its_quantities(ran):
 
 def test_claim_about_an_exact_quantity_is_decided(ran):
     done, folder = ran
-    assert "True: More gradient (exactly 1.13)" in done.stdout
+    assert "True: More gradient (expected: higher; exactly 1.13)" in done.stdout
     (claim,) = json.loads((folder / "report.json").read_text())["claims"]
     assert (claim["claim"], claim["answer"], claim["reason"]) == ("More gradient", "holds", "exactly 1.13")
 
