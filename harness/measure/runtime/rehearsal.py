@@ -171,8 +171,9 @@ def learning_seconds(task: Task, settings: Learning, jobs: int) -> tuple[float, 
     runs = len(settings.seeds) * len(task.block.trials)
     with companions(0 if alone else min(jobs, runs) - 1, lambda: run.built.step(run.built, batch, no_mark)):
         training = training_seconds(run)
+        run.evaluation.scores()  # the first evaluation also examines the model
         begun = perf_counter()
-        run.evaluate()
+        run.evaluation.scores()
         evaluation = perf_counter() - begun
     return training, evaluation * len(data.test) / max(1, len(some))
 
