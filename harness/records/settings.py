@@ -54,9 +54,7 @@ class Settings(BaseModel):
         return type(self)(**{**dict(self), **values})
 
 
-#: The error rates of looks at 3, 5, 10 and 20 processes with a pooled variance, and at 5, 10 and 20 with a plain one.
-#: All looks together err in 5 %, which a simulation shows (tests/analysis/test_stats.py). Pocock's equal rates (1977)
-#: are for a known variance and looks at equal distances.
+#: The error rates of the looks at the results, with a pooled and with a plain variance: 5 % together (docs/method.md).
 POOLED_RATES = (0.009, 0.013, 0.018, 0.022)
 PLAIN_RATES = (0.0195, 0.0195, 0.0195)
 

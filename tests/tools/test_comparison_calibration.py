@@ -33,7 +33,7 @@ def shares(between: float, planted: float, spread: Spread | None, ratio: float =
     found: dict[str, float] = {"covers": 0.0}
     for a, b in pairs(between, planted, ratio):
         change = difference(a, b, spread or assumed_spread(a.mean))
-        verdict, _ = decide_change(change, 0.02, stats.FLOOR, 0.05)
+        verdict, _ = decide_change(change, 0.02, stats.FLOOR)
         found[verdict] = found.get(verdict, 0.0) + 1 / RUNS
         low, high = change.interval()
         found["covers"] += (low <= np.log1p(planted) <= high) / RUNS

@@ -109,6 +109,13 @@ def learn(task: Task) -> dict[str, Any]:
     }
 
 
+def missing_scores(settings: Learning, data: Data) -> Iterator[str]:
+    """What is wrong with each score that a dataset declares and does not compute."""
+    for name in settings.scores:
+        if name != "loss" and name not in data.scores:
+            yield f"declares the score {name} but does not compute it"
+
+
 def steps_of(settings: Learning, data: Data, batch_size: int) -> int | None:
     """The training steps of a run; None if it ends after some time."""
     epochs = ceil((settings.epochs or 0.0) * ceil(len(data.train) / batch_size))
@@ -135,11 +142,8 @@ class TrainingRun:
         self.total = steps_of(settings, self.data, task.trial.batch_size) or 0
         self.is_baseline = task.level == task.block.baseline.level
         self.built = built_under(task.block, task.level, seed, task.builder, self.total or None)
-        for name in settings.scores:
-            if name != "loss" and name not in self.data.scores:
-                raise ValueError(
-                    f"dataset {self.built.trial.dataset.name} declares the score {name} but does not compute it"
-                )
+        for text in missing_scores(settings, self.data):
+            raise ValueError(f"dataset {self.built.trial.dataset.name} {text}")
         self.train_set, self.test_set = split(self.data, seed)
         self.evaluation = Evaluation(self.built, self.data, self.test_set, task.watchdog)
         #: Names the run in its checkpoint.

@@ -57,10 +57,12 @@ class BuiltTrial:
             raise ValueError("its order does not contain each example exactly once")
         return batches
 
-    def work_batches(self, examples: Sequence[Any]) -> list[list[Any]]:
-        """The work set in batches of this trial, the same in every process. Raises ValueError like
-        `batch_positions`."""
+    def work_batches(self, examples: Sequence[Any], expected: int | None = None) -> list[list[Any]]:
+        """The work set in batches of this trial, the same in every process. Raises ValueError like `batch_positions`,
+        and unless there are as many batches as `expected`."""
         batches = self.batch_positions(examples, Random(f"order {self.trial.seed}"))
+        if expected is not None and len(batches) != expected:
+            raise ValueError(f"its order makes {len(batches)} batches; expected {expected}")
         return [[examples[position] for position in batch] for batch in batches]
 
 

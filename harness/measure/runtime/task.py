@@ -70,9 +70,7 @@ class Task:
         weights = self.builder.weights(baseline)
         built: dict[MemberKey, BuiltMember] = {}
         for level, role in random.sample(self.members, len(self.members)):
-            member = built[level, role] = self._build(level, role, examples, weights)
-            if len(member.batches) != batches:
-                raise ValueError(f"its order makes {len(member.batches)} batches; expected {batches}")
+            built[level, role] = self._build(level, role, examples, weights, batches)
         if self.settings.cache == "cold":
             flush = cold_caches(next(iter(built.values())).built.device)
             for member in built.values():
@@ -80,9 +78,14 @@ class Task:
         return [built[key] for key in self.members]
 
     def _build(
-        self, level: str, role: Role, examples: Sequence[Any], weights: Mapping[str, torch.Tensor] | None = None
+        self,
+        level: str,
+        role: Role,
+        examples: Sequence[Any],
+        weights: Mapping[str, torch.Tensor] | None = None,
+        batches: int | None = None,
     ) -> BuiltMember:
         self.watchdog.doing(level, "building the model")
         built = self.builder.build(self.block.trial(level), weights)
         self.watchdog.doing(level, "cutting the work set into batches")
-        return BuiltMember(built, role, built.work_batches(examples), self.mode, self.watchdog)
+        return BuiltMember(built, role, built.work_batches(examples, batches), self.mode, self.watchdog)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from harness.measure.kinds.learning import steps_of
+from harness.measure.kinds.learning import missing_scores, steps_of
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.global_state import GlobalState
@@ -55,9 +55,7 @@ def data_complaints(block: Block, data: Data) -> Iterator[str]:
     if learning:
         if not len(data.test):
             yield "the test set is empty; learning needs test examples to evaluate on"
-        for name in learning.scores:
-            if name != "loss" and name not in data.scores:
-                yield f"it declares the score {name} but does not compute it"
+        yield from (f"it {text}" for text in missing_scores(learning, data))
 
 
 def work_set(block: Block, builder: TrialBuilder) -> list[Any] | None:
@@ -103,9 +101,7 @@ def check_trial(
             raise ValueError("it has no optimizer")
     with failures_of(trial.level, "cutting the examples into batches"):
         if examples is not None:
-            batches, expected = len(built.work_batches(examples)), block.measures.work_set_batches
-            if block.measures.speed and batches != expected:
-                raise ValueError(f"its order makes {batches} batches; expected {expected}")
+            built.work_batches(examples, block.measures.work_set_batches if block.measures.speed else None)
         if block.measures.learning:
             built.batch_positions(data.train, Random(0))
     return recipe.remarks

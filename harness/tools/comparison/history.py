@@ -274,7 +274,7 @@ def ratio_change(
     series: Series, names: tuple[str, str], means: tuple[float, float], size: Estimate, also_changed: tuple[str, ...]
 ) -> RatioChange:
     """A change between two runs, by their names; `means` are the log ratios before and after."""
-    verdict, reason = decide_change(size, series.last.margin, stats.FLOOR, 0.05)
+    verdict, reason = decide_change(size, series.last.margin, stats.FLOOR)
     before, after = map(math.exp, means)
     return RatioChange(
         block=series.last.block, level=series.last.level, mode=series.last.mode, metric=STEP_TIME, estimate=size,

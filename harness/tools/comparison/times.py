@@ -104,12 +104,12 @@ def difference(a: Estimate, b: Estimate, spread: Spread) -> Estimate:
     return replace(found, df=math.floor(10 * min(NORMAL_DF, found.df) + 1e-6) / 10)
 
 
-def decide_change(estimate: Estimate, margin: float, floor: float, alpha: float) -> tuple[Verdict, str]:
+def decide_change(estimate: Estimate, margin: float, floor: float) -> tuple[Verdict, str]:
     """The verdict on a change of log times, and the reason if it is undecided."""
-    verdict = conclude(estimate, math.log1p(margin), floor, alpha, Verdict.FASTER, Verdict.SLOWER)
+    verdict = conclude(estimate, math.log1p(margin), floor, 0.05, Verdict.FASTER, Verdict.SLOWER)
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
-    half = estimate.half_width(1 - alpha)
+    half = estimate.half_width()
     return verdict, f"interval is ±{100 * half:.1f} %, margin {100 * margin:.1f} %" if half > margin else CLOSE
 
 
@@ -129,7 +129,6 @@ class PairedTimes:
         settings = [one.settings for one in self.measured]
         self.quick = [name for name, one in zip("AB", settings, strict=True) if one.quick]
         self.margin = min(one.margin for one in settings) if margin is None else margin
-        self.alpha = 0.05
         self.far = are_far_apart(a.records, b.records)
         self.floor = max(a.findings.floor, b.findings.floor)
 
@@ -141,7 +140,6 @@ class PairedTimes:
         a, b = (math.exp(one.mean) if one else None for one in estimates)
         change = MetricChange(
             kind="ratios", block=self.pair.b, level=level, mode=self.mode, metric=metric, a=a, b=b,
-            confidence=1 - self.alpha,
         )  # fmt: skip
         if alone := self.pair.only_in_one(change):
             return alone
@@ -183,7 +181,7 @@ class PairedTimes:
         logs = np.log(earlier)
         error = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
         estimate = Estimate(math.log(second) - float(logs.mean()), error, len(logs) - 1, len(logs))
-        verdict, reason = decide_change(estimate, self.margin, stats.FLOOR, 0.05)
+        verdict, reason = decide_change(estimate, self.margin, stats.FLOOR)
         return replace(change, estimate=estimate, verdict=verdict, reason=reason)
 
     def _log_ratio(self, index: int, level: str, metric: str, compared: Comparison | None) -> Estimate | None:
@@ -213,4 +211,4 @@ class PairedTimes:
             several_threads = one.block.threads > 1 and all(trial.device == "cpu" for trial in one.block.trials)
             if several_threads and one.clock == "wall" and one.cpu_share < CPU_SHARE:
                 return Verdict.UNDECIDED, f"in {name} cores were shared, and several threads have no CPU clock"
-        return decide_change(estimate, self.margin, self.floor, self.alpha)
+        return decide_change(estimate, self.margin, self.floor)
