@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis import stats
-from harness.analysis.stats import Array, Estimate
+from harness.analysis.stats import Array
 
 #: The longest period that is searched for, in steps.
 LONGEST_PERIOD = 64
@@ -83,10 +83,9 @@ def drifts(ratios: Sequence[ProcessRatios], margin: float) -> bool:
 
 def _beyond(values: Sequence[float], size: float) -> bool:
     """Whether the interval of the mean lies beyond a size."""
-    found: Estimate = stats.estimate(values)
-    if found.k < 2:
+    if len(values) < 2:
         return False
-    low, high = found.interval()
+    low, high = stats.estimate(values).interval()
     return low > size or high < -size
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -94,6 +95,8 @@ def test_drifts_are_of_whole_processes():
     assert drifts(ratios, 0.02)
     assert not drifts(ratios, 0.06)
     assert not drifts(ratios[:1], 0.02)
+    with warnings.catch_warnings(action="error"):
+        assert not drifts([], 0.02)
 
 
 def test_times_that_are_not_positive_have_no_ratio():
