@@ -177,14 +177,12 @@ class PartUnderTest:
         """The dataset of the trial."""
         return self.builder.data(self.trial.dataset)
 
-    def built(self, seed: int = 0, dtype: torch.dtype | None = None, **parameters: Any) -> BuiltTrial:
-        """The built trial, with other `parameters` of its model."""
-        import torch
-
+    def built(self, seed: int = 0, exact: bool = False, **parameters: Any) -> BuiltTrial:
+        """The built trial, with other `parameters` of its model, in float64 if it is to be `exact`."""
         trial = replace(self.trial, seed=seed)
         if parameters:
             trial = replace(trial, model=replace(trial.model, parameters={**trial.model.parameters, **parameters}))
-        return self.builder.build(trial, dtype=dtype or torch.float32)
+        return self.builder.build(trial, exact=exact)
 
     @cached_property
     def probes(self) -> list[list[Any]]:

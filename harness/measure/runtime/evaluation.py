@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial
+from harness.measure.runtime.generators import kept_generators
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
 
@@ -29,9 +30,9 @@ PROBED, ROUNDING = 16, 0.02
 
 @contextmanager
 def evaluating(built: BuiltTrial) -> Iterator[None]:
-    """The model in evaluation mode, without gradients. The state of torch's generator does not change."""
+    """The model in evaluation mode, without gradients. The state of the random generators does not change."""
     built.model.eval()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), kept_generators():
         yield
     built.model.train()
 
@@ -58,9 +59,9 @@ class Evaluation:
         with evaluating(built):
             for batch in self.loaded():
                 if data.criterion is None:
-                    means.add("loss", built.forward(built.model, batch).expand(len(batch.ids)))
+                    means.add("loss", built.forward(built.model, built.as_input(batch)).expand(len(batch.ids)))
                 if data.criterion is not None or data.scores:
-                    means.add_scores(data, built.evaluate(built.model, batch), batch)
+                    means.add_scores(data, built.evaluate(built.model, built.as_input(batch)), batch)
         return means.found()
 
     def constant(self, train: Sequence[Any]) -> dict[str, float]:
@@ -75,10 +76,10 @@ class Evaluation:
         return means.found()
 
     def loaded(self) -> Iterator[Any]:
-        """The batches of the test examples."""
+        """The batches of the test examples, in the dataset's dtypes: labels must not be rounded to those of a model."""
         for positions in self.batches:
             self.watchdog.doing(self.built.trial.level, "evaluating")
-            yield self.built.batch([self.test[position] for position in positions])
+            yield self.built.on_device(self.built.collate([self.test[position] for position in positions]))
 
     def depends_on_batch(self) -> bool:
         """Whether an example alone gets another prediction than in a batch, or this cannot be seen."""
