@@ -187,10 +187,11 @@ class PartUnderTest:
     @cached_property
     def probes(self) -> list[list[Any]]:
         """Batches of examples: the difficult ones that the dataset provides, or batches of several sizes."""
-        from harness.measure.kinds.verify import default_probes
+        from harness.measure.runtime.probes import default_probes, own_probes
 
         data = self.data
-        return [list(one) for one in (data.probes(0) if data.probes else default_probes(data.train, BATCH))]
+        probes = list(own_probes(data, 0)) or default_probes(data.train, BATCH)
+        return [probe.examples for probe in probes]
 
     @property
     def examples(self) -> list[Any]:

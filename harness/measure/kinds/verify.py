@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuilder, no_mark
-from harness.measure.runtime.failure import TrialFailed, reason_of
+from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
 from harness.measure.runtime.global_state import GlobalState
+from harness.measure.runtime.probes import probes_of
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Block, Trial
 
@@ -87,15 +88,9 @@ class Verifier:
 
     def __init__(self, block: Block, builder: TrialBuilder, watchdog: Watchdog) -> None:
         self.block, self.builder, self.watchdog = block, builder, watchdog
-        baseline = self.baseline = block.baseline
-        data = self.data = builder.data(baseline.dataset)
-        self.probes = (
-            list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
-        )
-        # The last probe has the batch size that is timed, because code may depend on the size of a batch.
-        count = len(data.train)
-        positions = Random(f"probe {baseline.seed}").sample(range(count), min(baseline.batch_size, count))
-        self.probes.append([data.train[position] for position in positions])
+        self.baseline = block.baseline
+        data = self.data = builder.data(self.baseline.dataset)
+        self.probes = probes_of(block, data)
         #: The weights of the baseline, its tensors in float64 for each probe, and the errors of its float32 tensors.
         self.weights: Mapping[str, torch.Tensor] = {}
         self.references: list[Tensors] = []
@@ -106,10 +101,10 @@ class Verifier:
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
             exact = self.prepared(trial, torch.float64)
-            self.references = [observations(exact, probe, self.watchdog) for probe in self.probes]
+            self.references = self.observed(exact)
             data["dataset_counts"] = dataset_counts(exact, self.data.train)
         built = self.prepared(trial)
-        observed = [observations(built, probe, self.watchdog) for probe in self.probes]
+        observed = self.observed(built)
         for name, tensor in (item for tensors in observed for item in tensors.items()):
             if not bool(torch.isfinite(tensor).all()):
                 raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
@@ -127,6 +122,14 @@ class Verifier:
         """The built trial with the weights of the baseline: see `prepared`."""
         return prepared(self.builder, trial, self.weights, dtype)
 
+    def observed(self, built: BuiltTrial) -> list[Tensors]:
+        """The observations on each probe. Raises TrialFailed with the name of the probe."""
+        found = []
+        for probe in self.probes:
+            with failures_of(built.trial.level, f"verifying {probe.name}"):
+                found.append(observations(built, probe.examples, self.watchdog))
+        return found
+
     def check_observations(self, observed: Sequence[Tensors]) -> dict[str, Any]:
         """Compare the tensors of each probe with the reference. Returns the error that is closest to its limit. Raises
         BrokenPromise."""
@@ -142,7 +145,7 @@ class Verifier:
                     raise BrokenPromise(f"{name} has shape {shapes}")
                 error, allowed = found.get(name, 0.0), FACTOR * self.baseline_errors[probe].get(name, 0.0) + OFFSET
                 if error > allowed:
-                    limit = f"rounding allows {allowed:.1e}; probe {probe}"
+                    limit = f"rounding allows {allowed:.1e}; {self.probes[probe].name}"
                     raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({limit})")
                 worst = max(worst, (error, allowed, name), key=lambda case: case[0] / case[1])
         return dict(zip(("error", "allowed", "of"), worst, strict=True))
@@ -181,7 +184,7 @@ class Verifier:
         """
 
         def step(built: BuiltTrial) -> None:
-            built.step(built, built.batch(self.probes[-1]), no_mark)
+            built.step(built, built.batch(self.probes[-1].examples), no_mark)
 
         changes = self.parameter_changes(trial, step)
         difference = sum(float((change - expected).square().sum()) for _, change, expected in changes) ** 0.5
@@ -215,11 +218,6 @@ def dataset_counts(built: BuiltTrial, examples: Sequence[Any], most: int = 64) -
         for name, amount in built.count(built.model, built.collate(examples[at : at + size])).items():
             totals[name] = totals.get(name, 0.0) + amount
     return totals
-
-
-def default_probes(train: Sequence[Any], batch_size: int) -> list[list[Any]]:
-    """The probes of a dataset without difficult examples: a full batch, a smaller batch, and a single example."""
-    return [list(train[:batch_size]), list(train[batch_size : batch_size + 3]) or list(train[:3]), [train[0]]]
 
 
 def prepared(
