@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from harness.errors import UserError
-from harness.measure.kinds.verify import prepared
 from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.dtypes import floats_as, input_dtype
 from harness.measure.runtime.generators import seed_generators
+from harness.measure.runtime.observations import prepared
 from harness.plugins.parts import Skip
 from harness.testing.part_under_test import BATCH, Broken, PartUnderTest, message_prefix, train_step
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial
+from harness.measure.runtime.digests import digest_of_weights
 from harness.measure.runtime.dtypes import input_dtype
 from harness.measure.runtime.generators import seed_generators
-from harness.measure.runtime.digests import digest_of_weights
 from harness.plugins.parts import Skip
 from harness.testing.models import distance, predicted
 from harness.testing.part_under_test import Broken, PartUnderTest, train_step

@@ -1,8 +1,8 @@
 """Trains one trial under one seed and evaluates it on held-out examples.
 
 Steps are not timed. The seed determines all random numbers: the weights, the split if the dataset allows one, the order
-of examples, and the numbers from the generators of torch, NumPy and Python, as for dropout. On one thread of one machine, the same seed gives
-bit-identical numbers, even if the run was stopped and resumed.
+of examples, and the numbers from the generators of torch, NumPy and Python, as for dropout. On one thread of one
+machine, the same seed gives bit-identical numbers, even if the run was stopped and resumed.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def input_dtype(model: torch.nn.Module) -> torch.dtype | None:
 
 def is_inexact(tensor: torch.Tensor) -> bool:
     """Whether the numbers of a tensor are rounded: real or complex floating-point numbers."""
-    return tensor.is_floating_point() or tensor.is_complex()
+    return bool(tensor.is_floating_point() or tensor.is_complex())
 
 
 def floats_as(batch: Any, dtype: torch.dtype) -> Any:
@@ -29,9 +29,7 @@ def floats_as(batch: Any, dtype: torch.dtype) -> Any:
     tensors = (leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor))
     if all(not tensor.is_floating_point() or tensor.dtype == dtype for tensor in tensors):
         return batch
-    return tree_map_only(
-        torch.Tensor, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, batch
-    )
+    return tree_map_only(torch.Tensor, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, batch)
 
 
 def to_float64(model: torch.nn.Module) -> None:
