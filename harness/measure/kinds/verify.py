@@ -18,13 +18,12 @@ from harness.measure.runtime.dtypes import as_real, lower_of
 from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.global_state import GlobalState
-from harness.measure.runtime.observations import Tensors, errors, observations, prepared, projection
+from harness.measure.runtime.observations import GRADIENT, Tensors, errors, observations, prepared, projection
 from harness.measure.runtime.probes import probes_of
 from harness.measure.runtime.reference import LOOSE, STRICT, Reference
 from harness.measure.runtime.seed_checks import check_seeds
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Block, Trial
-from harness.records.settings import SeedSettings
 
 #: The largest difference of the changes of all weights by one step, as a share of their size.
 LARGEST = 0.01
@@ -79,8 +78,9 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
         except BaseException as error:  # a trial's code may raise anything
             finding.update(outcome="failed", reason=f"verifying: {reason_of(error)}")
         changed = state.restore()
-        if changed and finding["outcome"] == "ok":
-            finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
+        if changed:
+            cause = f"it changes {', '.join(changed)}, which all trials share"
+            finding.update(outcome="failed", reason="; ".join(filter(None, (cause, finding["reason"]))))
         if trial is block.baseline and finding["outcome"] != "ok":
             break
     watchdog.stop_alarm()
@@ -113,6 +113,8 @@ class Verifier:
         for name, tensor in (item for tensors in observed for item in tensors.items()):
             if not bool(torch.isfinite(tensor).all()):
                 raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
+        if self.block.measures.trains and not any(name.startswith(GRADIENT) for name in observed[-1]):
+            raise TrialFailed(trial.level, "no parameter has a gradient after the backward pass, so it does not train")
         if trial is not self.baseline and trial.changes in SAME_FUNCTION:
             data.update(self.check_observations(trial, observed))
         if trial.changes != "answer":
@@ -120,8 +122,14 @@ class Verifier:
         if trial.changes in ("rounding", "order"):
             self.check_update(trial)
             self.check_step(trial)
-        if any(isinstance(settings, SeedSettings) for settings in self.block.measures.kinds.values()):
+        if self.trains_under_seeds:
             check_seeds(self.builder, trial, self.weights, self.probes[-1].examples)
+
+    @property
+    def trains_under_seeds(self) -> bool:
+        """Whether the block has a kind of measurement that compares runs under the same seed."""
+        kinds = self.builder.catalog.measures
+        return any(kinds[name].kind.placement == "per_seed" for name in self.block.measures.kinds)
 
     def prepared(self, trial: Trial, *, exact: bool = False) -> BuiltTrial:
         """The built trial with the weights of the baseline: see `prepared`."""

@@ -16,6 +16,9 @@ from harness.records.plan import Trial
 
 Tensors = dict[str, torch.Tensor]
 
+#: The prefix of the name of a parameter, for the gradient of the loss.
+GRADIENT = "gradient of "
+
 
 def prepared(
     builder: TrialBuilder, trial: Trial, weights: Mapping[str, torch.Tensor], *, exact: bool = False
@@ -44,7 +47,7 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise ValueError(f"forward returns {shape}; expected a scalar loss")
     found["loss"] = loss
-    found |= gradients(built, loss, "gradient of")
+    found |= gradients(built, loss, GRADIENT)
     # The loss does not depend on states that the classifier ignores, but the projection depends on all of them.
     order = torch.argsort(batch.ids)
     total: Any = 0.0
@@ -64,7 +67,7 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
             raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
         found["predictions"] = predictions[order.to(predictions.device)]
     if isinstance(total, torch.Tensor) and total.requires_grad:
-        found |= gradients(built, total, "projected gradient of")
+        found |= gradients(built, total, f"projected {GRADIENT}")
     with torch.no_grad():
         for buffer, value in buffers:
             buffer.copy_(value)
@@ -82,7 +85,7 @@ def gradients(built: BuiltTrial, loss: torch.Tensor, prefix: str) -> Tensors:
     """The dense gradient of each parameter after a backward pass. The model has no gradients afterwards."""
     built.backward(built.model, loss)
     found = {
-        f"{prefix} {name}": parameter.grad.to_dense().clone() if parameter.grad.is_sparse else parameter.grad.clone()
+        f"{prefix}{name}": parameter.grad.to_dense().clone() if parameter.grad.is_sparse else parameter.grad.clone()
         for name, parameter in built.model.named_parameters()
         if parameter.grad is not None
     }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial
-from harness.measure.runtime.observations import Tensors, errors
+from harness.measure.runtime.observations import GRADIENT, Tensors, errors
 from harness.measure.runtime.rounding import RandomRounding, spread
 
 #: The error of a variant that is accepted at once, as a multiple of the baseline's own error.
@@ -83,7 +83,7 @@ class Reference:
     def judged(self, probe: int, name: str, *, exact: bool) -> torch.Tensor | None:
         """Which elements of the gradient of a parameter are larger than its error, in the shape of the parameter; None
         if there is no gradient. An optimizer that looks at signs moves the others at random."""
-        gradient = f"gradient of {name}"
+        gradient = f"{GRADIENT}{name}"
         if gradient not in self.tensors[probe]:
             return None
         error = self.exact_limit(probe, gradient) if exact else self.limit(probe, gradient, STRICT)
