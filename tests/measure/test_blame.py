@@ -34,6 +34,6 @@ def test_a_level_that_fails_does_not_take_others_with_it(tmp_path):
     )  # fmt: skip
     assert failed["unsavable"][0] == "speed.train"
     assert "the state is gone (odd_models.py:" in failed["unsavable"][1]
-    assert failed["unsavable"][1].startswith("saving its state")
+    assert failed["unsavable"][1].startswith("putting its state back")
     measured = {one.level for one in records if one.measure == "speed.train" and one.outcome == "ok"}
     assert measured == {"plain", "backwards", "counting", "last"}
