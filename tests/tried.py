@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -50,7 +51,9 @@ def tried(
     measure: Mapping[str, Any] = EVERYTHING,
 ) -> dict[str, dict[str, Any]]:
     """For each level, "base" among them, the data of each measure by its name, or why it failed in "failed"."""
-    catalog = Catalog(load_plugins(plugins))
+    loaded = load_plugins(plugins)
+    assert not loaded.problems, [str(problem) for problem in loaded.problems]
+    catalog = Catalog(loaded)
     block = block_of(catalog, base, levels or {"same": {}}, measure)
     worker = Worker(TrialBuilder(catalog))
     worker.block, worker.watchdog = block, Watchdog(0.0)  # an alarm would end the process of the test
@@ -59,11 +62,12 @@ def tried(
         reason = f"{finding['outcome']}: {finding['reason']}" if finding["outcome"] != "ok" else ""
         found[finding["level"]] = {"verify": finding["data"], **({"failed": reason} if reason else {})}
     for level in [level for level, data in found.items() if "failed" not in data]:
-        found[level] |= measured(worker, level, measure)
+        with TemporaryDirectory() as folder:
+            found[level] |= measured(worker, level, measure, folder)
     return found
 
 
-def measured(worker: Worker, level: str, measure: Mapping[str, Any]) -> dict[str, Any]:
+def measured(worker: Worker, level: str, measure: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """The data of one level by measure, until one fails."""
     found: dict[str, Any] = {}
     kinds = worker.builder.catalog.measures
@@ -74,6 +78,7 @@ def measured(worker: Worker, level: str, measure: Mapping[str, Any]) -> dict[str
         for mode in settings.get("of") or ("",):
             for stage in kind.all_stages:
                 message = {"request": "measure", "kind": name, "stage": stage.name, "mode": mode, "seed": seeds[0]}
+                message["folder"] = folder
                 if kind.placement == "together":
                     message["members"] = [(level, "variant")]
                 else:

@@ -300,4 +300,10 @@ def gradient_norm(model: torch.nn.Module) -> torch.Tensor:
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     if not gradients:
         return torch.tensor(nan, device=next(model.parameters()).device)
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients]))
+    return torch.linalg.vector_norm(torch.stack([norm_of(gradient) for gradient in gradients]))
+
+
+def norm_of(gradient: torch.Tensor) -> torch.Tensor:
+    """The Euclidean norm of one gradient, which may be sparse or complex, in float32, shape ()."""
+    stored = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return torch.linalg.vector_norm(stored if stored.is_complex() else stored.float()).float()

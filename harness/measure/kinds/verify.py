@@ -16,6 +16,8 @@ import torch
 from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
 from harness.measure.runtime.global_state import GlobalState
+from harness.measure.runtime.gradients import set_gradients
+from harness.measure.runtime.module_modes import evaluation_mode, without_dropout
 from harness.measure.runtime.probes import probes_of
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Block, Trial
@@ -166,8 +168,7 @@ class Verifier:
         gradients."""
 
         def update(built: BuiltTrial) -> None:
-            for name, parameter in built.model.named_parameters():
-                parameter.grad = projection(name, parameter)
+            set_gradients(built, built.batch(self.probes[-1].examples), projection)
             built.update(built.model, built.optimizer)
 
         for name, change, expected in self.parameter_changes(trial, update):
@@ -225,11 +226,7 @@ def prepared(
 ) -> BuiltTrial:
     """The built trial in train mode, with the probability of every dropout set to 0."""
     built = builder.build(trial, weights, dtype=dtype)
-    for module in built.model.modules():
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-        elif isinstance(getattr(module, "dropout", None), float):
-            module.dropout = 0.0
+    without_dropout(built.model)
     return built
 
 
@@ -255,10 +252,8 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
         tensor = tensor[order.to(tensor.device)]
         found[name] = tensor
         total = total + (tensor * projection(name, tensor)).sum()
-    built.model.eval()  # as it is timed
-    with torch.inference_mode():
+    with evaluation_mode(built.model), torch.inference_mode():  # as it is timed
         predictions = built.evaluate(built.model, batch)
-    built.model.train()
     if isinstance(predictions, torch.Tensor):
         if predictions.shape[:1] != batch.ids.shape:
             raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
