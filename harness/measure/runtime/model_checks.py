@@ -43,16 +43,15 @@ def check_optimizer(optimizer: Any, recipe: Recipe) -> None:
             f"the optimizer is a {kind}, which has no method {missing[0]}; return one object that has the methods "
             f"{', '.join(OPTIMIZER)} (and the attribute param_groups)"
         )
-    required = [
-        one.name
-        for one in signature(optimizer.step).parameters.values()
-        if one.default is one.empty and one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-    ]
-    if required:
+    step = getattr(type(optimizer), "step", None)  # not that of the object, which torch's schedules wrap
+    try:
+        if step is not None:
+            signature(step).bind(optimizer)
+    except TypeError as error:
         raise TypeError(
-            f"the step of {kind} needs {', '.join(required)}, but a training step calls it without arguments, once a "
-            f"batch; use an optimizer that computes no loss, or replace the seam `step`"
-        )
+            f"a training step calls the step of {kind} once a batch, without a closure ({error}); use an optimizer "
+            f"that does not compute the loss itself, or replace the seam `step`"
+        ) from None
 
 
 def check_replaceable(model: nn.Module, method: str, by: str) -> None:
