@@ -190,8 +190,7 @@ class TrainingRun:
         while not self.finished(total):
             begun = perf_counter()
             self.watchdog.doing(self.built.trial.level, "one training step")
-            assert self.built.optimizer is not None
-            curve.learning_rate.append(float(self.built.optimizer.param_groups[0]["lr"]))
+            curve.learning_rate.append(self.learning_rate())
             losses.append(self.built.step(self.built, self.built.batch(next(batches)), no_mark))
             norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.built.device))
             self.norms.clear()
@@ -208,6 +207,11 @@ class TrainingRun:
                 if self.checkpoint and monotonic() - saved >= settings.checkpoint:
                     self.save()
                     saved = monotonic()
+
+    def learning_rate(self) -> float:
+        """The learning rate of the first group of parameters."""
+        assert self.built.optimizer is not None
+        return float(self.built.optimizer.param_groups[0]["lr"])
 
     def finished(self, total: int) -> bool:
         """Whether the run has reached its number of steps, or its time."""
