@@ -15,6 +15,7 @@ import torch
 from harness.measure.children import death, in_child
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, consecutive_batches, no_mark
+from harness.measure.runtime.digests import dtype_name
 from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip
@@ -25,11 +26,13 @@ from harness.records.plan import THREADS, Block, Trial
 class Replay:
     """The value of each step: in training its loss, otherwise the mean magnitude of the predictions.
 
-    `failure` says why the trial failed, `skipped` why a part cannot run on this machine."""
+    `failure` says why the trial failed, `skipped` why a part cannot run on this machine. `input_dtype` is the dtype
+    that the model wants for floating-point inputs, such as float64; empty if it does not say."""
 
     values: tuple[float, ...] = ()
     failure: str = ""
     skipped: str = ""
+    input_dtype: str = ""
 
 
 def work_batches(builder: TrialBuilder, block: Block, trial: Trial) -> list[Any]:
@@ -62,11 +65,11 @@ def replay(builder: TrialBuilder, trial: Trial, batches: Sequence[Any], mode: st
     text, status = in_child(work)
     messages = [json.loads(line) for line in text.splitlines()]
     values = tuple(content for name, content in messages if name == "value")
-    for name, content in messages:
-        if name != "value":
-            return Replay(values, **{name: content})
+    others = {name: content for name, content in messages if name != "value"}
     complete = len(values) == len(batches) and not os.WIFSIGNALED(status)
-    return Replay(values, "" if complete else death(status, "", limit))
+    if not complete and not {"failure", "skipped"} & others.keys():
+        others["failure"] = death(status, "", limit)
+    return Replay(values, **others)
 
 
 def _steps(
@@ -80,9 +83,12 @@ def _steps(
             built = builder.build(trial)
             if mode != "train":
                 built.model.eval()
+        if built.input_dtype:
+            yield "input_dtype", dtype_name(built.input_dtype)
         for number, batch in enumerate(batches, 1):
             signal.setitimer(signal.ITIMER_REAL, limit)
             with failures_of(trial.level, f"{mode} step {number}"):
+                batch = built.as_input(batch)
                 value = training_step(built, batch) if mode == "train" else inference_step(built, batch)
             yield "value", value
     except TrialFailed as failure:
@@ -94,13 +100,15 @@ def _steps(
 
 def training_step(built: BuiltTrial, batch: Any) -> float:
     """Run one training step. Returns its loss."""
-    return float(built.step(built, built.as_input(built.on_device(batch)), no_mark))
+    batch = batch if built.device.type == "cpu" else batch.to(built.device)
+    return float(built.step(built, batch, no_mark))
 
 
 def inference_step(built: BuiltTrial, batch: Any) -> float:
     """Predict one batch in inference mode. Returns the mean magnitude of the predictions."""
+    batch = batch if built.device.type == "cpu" else batch.to(built.device)
     with torch.inference_mode():
-        return mean_magnitude(built.evaluate(built.model, built.as_input(built.on_device(batch))))
+        return mean_magnitude(built.evaluate(built.model, batch))
 
 
 def mean_magnitude(predictions: Any) -> float:

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from harness.errors import UserError
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.dtypes import floats_as
 from harness.measure.runtime.replay import Replay, replay, work_batches
 from harness.measure.runtime.tensor_text import replace_large
 from harness.modes import PREPARED, step_name
@@ -149,6 +152,9 @@ def make_script(
         done = replay(builder, trial, writer.batches, exported.mode, exported.block.measures.limit)
         if done.skipped:
             raise UserError(f"{exported.path} cannot run here: {done.skipped}.")
+        if done.input_dtype:
+            dtype = getattr(torch, done.input_dtype)
+            writer.batches = [floats_as(batch, dtype) for batch in writer.batches]
     text, needs = writer.text(done)
     return Script(text, done, facts, needs, tuple(sorted(writer.modules.packages)))
 
@@ -249,7 +255,9 @@ class ScriptWriter:
             "unpack_tensors": self.name(UNPACK_TENSORS) if literals.tensors else "",
         }
         code = self.slice()
-        needs = self.packages(f"{code.imports}\n{code.code}")
+        modules = imported_modules(f"{code.imports}\n{code.code}")
+        needs = self.packages(modules)
+        content["generators"] = sorted({"numpy", "random"} & modules)
         header = self.header(done, needs)
         own = [(origin.attribute or origin.module, code.names[origin]) for origin in self.imports()]
         imports = code.imports + "".join(f"\n{name} = {here}" for name, here in own if name != here)
@@ -324,19 +332,25 @@ class ScriptWriter:
             lines += wrapped(f"{name:<10}{' '.join(text.split())}", indent=10).splitlines()
         return lines
 
-    def packages(self, text: str) -> str:
-        """The packages that code imports. Raises UserError if one of them should be in the script."""
-        needs = set()
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Import):
-                needs |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                needs.add((node.module or "").partition(".")[0])
-        packages = sorted(needs - set(sys.stdlib_module_names))
+    def packages(self, modules: set[str]) -> str:
+        """The packages among the modules that the code imports. Raises UserError if one of them should be in the
+        script."""
+        packages = sorted(modules - set(sys.stdlib_module_names))
         if included := [package for package in packages if self.modules.is_included(package)]:
             what = f"the script of {self.exported.path} would import {', '.join(included)}, so it cannot be exported."
             raise UserError(what)
         return ", ".join(packages)
+
+
+def imported_modules(text: str) -> set[str]:
+    """The names of the top modules that code imports."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
 
 
 def wrapped(text: str, indent: int) -> str:
