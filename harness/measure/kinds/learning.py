@@ -23,6 +23,7 @@ from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.evaluation import Evaluation
 from harness.measure.runtime.failure import failures_of
 from harness.measure.runtime.pairing import own_objective, shared_weights
+from harness.measure.runtime.subset import Subset
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Data
 from harness.records.plan import Block
@@ -58,21 +59,6 @@ class Curve:
             if norm == norm and not isfinite(norm):
                 return step, f"the gradient's norm is {norm}"
         return None
-
-
-class Subset(Sequence[Any]):
-    """The examples at some positions of a dataset."""
-
-    def __init__(self, examples: Any, positions: Sequence[int]) -> None:
-        self.examples, self.positions = examples, positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self.examples[position] for position in self.positions[index]]
-        return self.examples[self.positions[index]]
 
 
 def split(dataset: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -113,7 +99,8 @@ def missing_scores(settings: Learning, data: Data) -> Iterator[str]:
     """What is wrong with each score that a dataset declares and does not compute."""
     for name in settings.scores:
         if name != "loss" and name not in data.scores:
-            yield f"declares the score {name} but does not compute it"
+            others = f"; for these data it computes {', '.join(sorted(data.scores))}" if data.scores else ""
+            yield f"declares the score {name} but does not compute it{others}"
 
 
 def steps_of(settings: Learning, data: Data, batch_size: int) -> int | None:
@@ -137,14 +124,15 @@ class TrainingRun:
 
     def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
         self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
-        self.data = task.builder.data(task.trial.dataset)
+        data = task.builder.data(task.trial.dataset)
         #: The steps planned; 0 if the run ends after some time.
-        self.total = steps_of(settings, self.data, task.trial.batch_size) or 0
+        self.total = steps_of(settings, data, task.trial.batch_size) or 0
         self.is_baseline = task.level == task.block.baseline.level
         self.built = built_under(task.block, task.level, seed, task.builder, self.total or None)
-        for text in missing_scores(settings, self.data):
+        for text in missing_scores(settings, data):
             raise ValueError(f"dataset {self.built.trial.dataset.name} {text}")
-        self.train_set, self.test_set = split(self.data, seed)
+        self.data = replace(data, scores={name: data.scores[name] for name in settings.scores if name != "loss"})
+        self.train_set, self.test_set = split(data, seed)
         self.evaluation = Evaluation(self.built, self.data, self.test_set, task.watchdog)
         #: Names the run in its checkpoint.
         self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
@@ -245,17 +233,17 @@ class TrainingRun:
     def evaluate(self) -> None:
         """Add the loss and all scores on the test examples to the curve. Before the first step, add those of a constant
         answer; they are the same for all levels, so only the baseline computes them."""
-        means = self.evaluation.scores()
+        scores = self.evaluation.scores()
         if not self.step and self.is_baseline:
             self.curve.constant = self.evaluation.constant(self.train_set)
-        if not all(map(isfinite, means.values())):
-            bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
+        if not all(map(isfinite, scores.values())):
+            bad = ", ".join(f"{name} {score}" for name, score in scores.items() if not isfinite(score))
             if not self.step:
-                raise ValueError(f"before the first step, the mean over the test examples is not finite: {bad}")
-            self.curve.diverged_at, self.curve.why = self.step, f"the mean over the test examples is not finite: {bad}"
+                raise ValueError(f"before the first step, a score of the test examples is not finite: {bad}")
+            self.curve.diverged_at, self.curve.why = self.step, f"a score of the test examples is not finite: {bad}"
             return
-        for name, mean in means.items():
-            self.curve.scores.setdefault(name, []).append(mean)
+        for name, score in scores.items():
+            self.curve.scores.setdefault(name, []).append(score)
         self.curve.evaluated.append(self.step)
         self.curve.elapsed.append(round(self.spent, 3))
 

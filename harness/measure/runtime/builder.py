@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 import torch
 
 from harness.errors import UserError, did_you_mean
+from harness.measure.runtime.subset import with_slices
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
 from harness.records.plan import Spec, Trial
@@ -81,7 +82,7 @@ class TrialBuilder:
             loaded = code(**spec.parameters)
             if not isinstance(loaded, Data):
                 raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
-            self._data[key] = loaded
+            self._data[key] = replace(loaded, train=with_slices(loaded.train), test=with_slices(loaded.test))
         return self._data[key]
 
     def work_set(self, trial: Trial, batches: int) -> list[Any]:

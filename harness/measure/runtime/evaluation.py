@@ -6,7 +6,7 @@ sizes. Otherwise the loss is the model's own, in batches of the training size, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import nan
 from random import Random
@@ -17,6 +17,7 @@ import torch
 from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
+from harness.plugins.whole_score import WholeScore
 
 #: A batch of an evaluation may be this many times as large as the largest batch in training. It stores no activations.
 LARGER = 4
@@ -53,26 +54,46 @@ class Evaluation:
             self.batches = batches_of_similar_size(data, test, size)
 
     def scores(self) -> dict[str, float]:
-        """The loss and all scores, each the mean of its values over all examples."""
-        built, data, means = self.built, self.data, Means()
+        """The loss and all scores over all examples."""
+        built, totals = self.built, self.new_totals()
         with evaluating(built):
             for batch in self.loaded():
-                if data.criterion is None:
-                    means.add("loss", built.forward(built.model, batch).expand(len(batch.ids)))
-                if data.criterion is not None or data.scores:
-                    means.add_scores(data, built.evaluate(built.model, batch), batch)
-        return means.found()
+                if self.data.criterion is None:
+                    totals["loss"].add(built.forward(built.model, batch).expand(len(batch.ids)))
+                if self.data.criterion is not None or self.data.scores:
+                    self.add(totals, built.evaluate(built.model, batch), batch)
+        return {name: total.found() for name, total in totals.items()}
 
     def constant(self, train: Sequence[Any]) -> dict[str, float]:
         """The scores of the best constant answer for the training examples; empty if the dataset does not give one."""
         if self.data.constant is None:
             return {}
         positions = Random("constant answer").sample(range(len(train)), min(len(train), MOST))
-        answer, means = self.data.constant([train[position] for position in positions]), Means()
+        answer, totals = self.data.constant([train[position] for position in positions]), self.new_totals()
+        if self.data.criterion is None:
+            del totals["loss"]  # a model's own
         with torch.no_grad():
             for batch in self.loaded():
-                means.add_scores(self.data, answer(batch), batch)
-        return means.found()
+                self.add(totals, answer(batch), batch)
+        return {name: total.found() for name, total in totals.items()}
+
+    def new_totals(self) -> dict[str, Mean | Whole]:
+        """The loss and each score, before the first batch."""
+        scores = {
+            name: Whole(function.score) if isinstance(function, WholeScore) else Mean()
+            for name, function in self.data.scores.items()
+        }
+        return {"loss": Mean(), **scores}
+
+    def add(self, totals: Mapping[str, Mean | Whole], predictions: Any, batch: Any) -> None:
+        """Add the values of the criterion and of each score."""
+        if self.data.criterion is not None:
+            totals["loss"].add(self.data.criterion(predictions, batch))
+        for name, function in self.data.scores.items():
+            if isinstance(function, WholeScore):
+                totals[name].add(*function.values(predictions, batch))
+            else:
+                totals[name].add(function(predictions, batch))
 
     def loaded(self) -> Iterator[Any]:
         """The batches of the test examples."""
@@ -106,28 +127,45 @@ class Evaluation:
         return dict(zip(batch.ids.tolist(), predictions.double(), strict=True))
 
 
-class Means:
-    """Means over all values of each score."""
+class Mean:
+    """The mean of all values of a score."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
+        self.sum, self.count = 0.0, 0
 
-    def add(self, name: str, values: torch.Tensor) -> None:
-        """Add values (n,) of a score."""
-        self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
-        self.counts[name] = self.counts.get(name, 0) + len(values)
+    def add(self, values: torch.Tensor) -> None:
+        """Add values (n,)."""
+        self.sum += float(values.double().sum())
+        self.count += len(values)
 
-    def add_scores(self, data: Data, predictions: Any, batch: Any) -> None:
-        """Add the values of the criterion and of each score of the dataset."""
-        if data.criterion is not None:
-            self.add("loss", data.criterion(predictions, batch))
-        for name, score in data.scores.items():
-            self.add(name, score(predictions, batch))
+    def found(self) -> float:
+        """The mean; NaN without values."""
+        return self.sum / self.count if self.count else nan
 
-    def found(self) -> dict[str, float]:
-        """The mean of each score; NaN for one without values."""
-        return {name: total / self.counts[name] if self.counts[name] else nan for name, total in self.sums.items()}
+
+class Whole:
+    """A score of the values of all batches: see `WholeScore`."""
+
+    def __init__(self, score: Any) -> None:
+        self.score = score
+        self.is_object = hasattr(score, "update") and hasattr(score, "compute")
+        self.batches: list[tuple[torch.Tensor, ...]] = []
+        if self.is_object:
+            score.reset()
+
+    def add(self, *values: torch.Tensor) -> None:
+        """Add the values of a batch."""
+        values = tuple(value.detach().cpu() for value in values)
+        if self.is_object:
+            self.score.update(*values)
+        else:
+            self.batches.append(values)
+
+    def found(self) -> float:
+        """The score."""
+        if self.is_object:
+            return float(self.score.compute())
+        return float(self.score(*(torch.cat(parts) for parts in zip(*self.batches, strict=True))))
 
 
 def consecutive(count: int, size: int) -> list[Sequence[int]]:
