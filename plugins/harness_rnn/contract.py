@@ -238,7 +238,7 @@ def sequence_data(
     """A dataset for models of this contract. `exchangeable`: train and test were split at random, so that each seed may
     split them again. `scores` are added to the scores of the task. `constant` replaces `constant_answer`.
 
-    Raises ValueError for the first example that breaks the contract of `SequenceExample`. All examples of lists and of
+    Raises UserError for the first example that breaks the contract of `SequenceExample`. All examples of lists and of
     `Sequences` are checked, and 1,000 examples of each set of any other type, which may load each when it is asked for.
     """
     data = Data(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from harness.errors import UserError, did_you_mean
+from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.subset import with_slices
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
@@ -75,11 +76,15 @@ class TrialBuilder:
         self._data: dict[Any, Data] = {}
 
     def data(self, spec: Spec) -> Data:
-        """The dataset, loaded at first use."""
+        """The dataset, loaded at first use. Raises UserError if it cannot be loaded."""
         key = (spec.name, repr(sorted(spec.parameters.items())))
         if key not in self._data:
             code = self.catalog.code(self.catalog.find(Dataset, spec.name))
-            loaded = code(**spec.parameters)
+            try:
+                loaded = code(**spec.parameters)
+            except Exception as error:
+                reason = str(error) if isinstance(error, UserError) else reason_of(error)
+                raise UserError(f"dataset {spec.name}: {reason}") from error
             if not isinstance(loaded, Data):
                 raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
             self._data[key] = replace(loaded, train=with_slices(loaded.train), test=with_slices(loaded.test))
