@@ -23,4 +23,4 @@ class Subset(Sequence[Any]):
 
 def with_slices(examples: Any) -> Sequence[Any]:
     """The same examples as a sequence that has slices: a torch `Dataset` has none."""
-    return examples if isinstance(examples, list | tuple) else Subset(examples, range(len(examples)))
+    return examples if isinstance(examples, list | tuple | range) else Subset(examples, range(len(examples)))

@@ -193,9 +193,8 @@ def records_of(
         except StopIteration:
             return
         except csv.Error as error:
-            ends = reader.line_num
-            what = f"a quote opens here and never closes ({error})" if ends == len(lines) > begins + 1 else str(error)
-            raise ValueError(f"{where}: {what}; set quoting: none if quotes are ordinary characters") from error
+            never = ": the quote never closes" if reader.line_num == len(lines) else ""
+            raise ValueError(f"{where}: {error}{never}; set quoting: none if quotes are ordinary characters") from error
         finally:
             csv.field_size_limit(limit)
         yield record, where, lines[begins : reader.line_num]
