@@ -7,8 +7,10 @@ from typing import Any
 import torch
 
 from harness.errors import UserError
-from harness.measure.kinds.verify import as_dtype, prepared
 from harness.measure.runtime.builder import BuiltTrial
+from harness.measure.runtime.dtypes import floats_as, input_dtype
+from harness.measure.runtime.generators import seed_generators
+from harness.measure.runtime.observations import prepared
 from harness.plugins.parts import Skip
 from harness.testing.part_under_test import BATCH, Broken, PartUnderTest, message_prefix, train_step
 
@@ -77,7 +79,7 @@ def batch_of_one(part: PartUnderTest) -> None:
 
 def batch_invariance(part: PartUnderTest) -> None:
     """In evaluation mode, the prediction for an example is the same alone and in a batch."""
-    built = part.built(dtype=torch.float64)
+    built = part.built(exact=True)
     built.model.eval()
     for examples in part.probes:
         together = predicted(built, examples)
@@ -92,7 +94,7 @@ def batch_invariance(part: PartUnderTest) -> None:
 
 def predicted(built: BuiltTrial, examples: list[Any]) -> torch.Tensor:
     """The predictions for the examples, in their order."""
-    batch = as_dtype(built.batch(examples), next(built.model.parameters()).dtype)
+    batch = floats_as(built.on_device(built.collate(examples)), input_dtype(built.model) or torch.float32)
     with torch.no_grad():
         predictions: torch.Tensor = built.evaluate(built.model, batch)
     return predictions
@@ -120,12 +122,12 @@ def deterministic_evaluation(part: PartUnderTest) -> str:
 
 def gradients(part: PartUnderTest) -> str:
     """For each parameter, the derivative along a random direction equals the central difference of the loss."""
-    built = prepared(part.builder, part.trial, {}, torch.float64)
-    batch = as_dtype(built.batch(part.probes[0]), torch.float64)
+    built = prepared(part.builder, part.trial, {}, exact=True)
+    batch = built.batch(part.probes[0])
     generator = torch.Generator().manual_seed(0)
 
     def loss() -> torch.Tensor:
-        torch.manual_seed(0)  # layers that draw must draw the same
+        seed_generators(0)  # layers that draw must draw the same
         value: torch.Tensor = built.forward(built.model, batch)
         return value
 
@@ -156,7 +158,7 @@ def gradients(part: PartUnderTest) -> str:
 def trains(part: PartUnderTest) -> str:
     """In thirty steps on one batch, all numbers stay finite, and the loss of a model decreases."""
     built = part.built()
-    torch.manual_seed(0)
+    seed_generators(0)
     batch = built.batch(part.examples)
     losses = []
     for number in range(STEPS):

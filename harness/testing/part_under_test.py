@@ -177,22 +177,21 @@ class PartUnderTest:
         """The dataset of the trial."""
         return self.builder.data(self.trial.dataset)
 
-    def built(self, seed: int = 0, dtype: torch.dtype | None = None, **parameters: Any) -> BuiltTrial:
-        """The built trial, with other `parameters` of its model."""
-        import torch
-
+    def built(self, seed: int = 0, exact: bool = False, **parameters: Any) -> BuiltTrial:
+        """The built trial, with other `parameters` of its model, in float64 if it is to be `exact`."""
         trial = replace(self.trial, seed=seed)
         if parameters:
             trial = replace(trial, model=replace(trial.model, parameters={**trial.model.parameters, **parameters}))
-        return self.builder.build(trial, dtype=dtype or torch.float32)
+        return self.builder.build(trial, exact=exact)
 
     @cached_property
     def probes(self) -> list[list[Any]]:
         """Batches of examples: the difficult ones that the dataset provides, or batches of several sizes."""
-        from harness.measure.kinds.verify import default_probes
+        from harness.measure.runtime.probes import default_probes, own_probes
 
         data = self.data
-        return [list(one) for one in (data.probes(0) if data.probes else default_probes(data.train, BATCH))]
+        probes = list(own_probes(data, 0)) or default_probes(data.train, BATCH)
+        return [probe.examples for probe in probes]
 
     @property
     def examples(self) -> list[Any]:

@@ -11,6 +11,8 @@ import torch
 
 from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.digests import digest_of_weights
+from harness.measure.runtime.dtypes import input_dtype
+from harness.measure.runtime.generators import seed_generators
 from harness.plugins.parts import Skip
 from harness.testing.models import distance, predicted
 from harness.testing.part_under_test import Broken, PartUnderTest, train_step
@@ -22,7 +24,7 @@ STEPS = 3
 
 def losses_of_steps(built: BuiltTrial, part: PartUnderTest, seed: int = 0) -> list[float]:
     """The losses of some steps on one batch, with the random numbers of a seed."""
-    torch.manual_seed(seed)
+    seed_generators(seed)
     batch = built.batch(part.examples)
     return [float(train_step(built, batch)) for _ in range(STEPS)]
 
@@ -91,9 +93,12 @@ def rebuilds(part: PartUnderTest) -> str:
 
 
 def dtypes(part: PartUnderTest) -> None:
-    """In float64, the part computes in float64. Moved back to float32, its predictions are bit-identical to those
+    """In float64, the part computes in float64. Moved back to its own dtype, its predictions are bit-identical to those
     before."""
     built = part.built()
+    own = input_dtype(built.model)
+    if own is None:
+        raise Skip("its parameters do not have one dtype")
     built.model.eval()
     before = predicted(built, part.examples)
     built.model.to(torch.float64)
@@ -104,7 +109,7 @@ def dtypes(part: PartUnderTest) -> None:
     if double.dtype != torch.float64:
         raise Broken(f"moved to float64, it predicts in {double.dtype}")
     check_close("in float64", double, before.double(), 1e-3)
-    built.model.to(torch.float32)
+    built.model.to(own)
     check_same("float64", before, predicted(built, part.examples))
 
 

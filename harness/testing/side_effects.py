@@ -12,11 +12,12 @@ import torch
 
 from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.digests import tensors_in
+from harness.measure.runtime.generators import generator_states
 from harness.measure.runtime.global_state import PROCESS, SETTINGS
 from harness.plugins.parts import Dataset
 from harness.testing.part_under_test import Broken, PartUnderTest, train_step
 
-#: The global state of a process, without torch's generator, which models may use while they are built and trained.
+#: The global state of a process, without the random generators, which models may use while they are built and trained.
 STATE: dict[str, Callable[[], Any]] = {
     **{name: setting.read for name, setting in (SETTINGS | PROCESS).items()},
     "inference mode": torch.is_inference_mode_enabled,
@@ -25,14 +26,14 @@ STATE: dict[str, Callable[[], Any]] = {
 
 @contextmanager
 def unchanged(action: str, *, generator: bool = False) -> Iterator[None]:
-    """Raise Broken if the code inside changes the global state, or with `generator` draws from torch's generator."""
-    before, drawn = {name: read() for name, read in STATE.items()}, torch.get_rng_state()
+    """Raise Broken if the code inside changes the global state, or with `generator` draws from a random generator."""
+    before, drawn = {name: read() for name, read in STATE.items()}, generator_states()
     yield
     changed = [name for name, read in STATE.items() if read() != before[name]]
     if changed:
         raise Broken(f"{action} changes {', '.join(changed)}")
-    if generator and not torch.equal(drawn, torch.get_rng_state()):
-        raise Broken(f"{action} draws from torch's random generator")
+    if generator and (used := [name for name, state in generator_states().items() if state != drawn[name]]):
+        raise Broken(f"{action} draws from {', '.join(used)}")
 
 
 def global_state(part: PartUnderTest) -> None:

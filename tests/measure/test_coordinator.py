@@ -65,7 +65,7 @@ BROKEN = {
     "raises": "RuntimeError: the toy is broken (toy.py:",
     "nan": "loss is not finite",
     "shape": "RuntimeError: The size of tensor a (3) must match",
-    "exits": "verifying: SystemExit: 0 (toy.py:",
+    "exits": "verifying a batch of 8: SystemExit: 0 (toy.py:",
     "interrupts": "KeyboardInterrupt",
     "ends": "the process ended with exit code 0 while verifying",
     "meddles": "it changes torch's default dtype, which all trials share",

@@ -15,6 +15,7 @@ import torch
 
 from harness.measure.kinds.learning import TrainingRun, gradient_norm
 from harness.measure.runtime.builder import no_mark
+from harness.measure.runtime.generators import kept_generators
 from harness.measure.runtime.task import Task
 from harness.records.settings import Learning
 
@@ -63,13 +64,13 @@ def measure_health(task: Task) -> dict[str, Any]:
 
 
 def probe(model: torch.nn.Module, batch: Any) -> Mapping[str, Any]:
-    """The probes that the model defines; empty if it has none. Gradients and torch's generator do not change."""
+    """The probes that the model defines; empty if it has none. Gradients and random generators do not change."""
     health = getattr(model, "health", None)
     if not callable(health):
         return {}
     gradients = [parameter.grad for parameter in model.parameters()]
     model.zero_grad(set_to_none=True)
-    with torch.random.fork_rng(devices=[]):
+    with kept_generators():
         found = {name: _json_values(value) for name, value in health(batch).items()}
     for parameter, gradient in zip(model.parameters(), gradients, strict=True):
         parameter.grad = gradient

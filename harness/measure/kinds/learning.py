@@ -1,8 +1,8 @@
 """Trains one trial under one seed and evaluates it on held-out examples.
 
 Steps are not timed. The seed determines all random numbers: the weights, the split if the dataset allows one, the order
-of examples, and the numbers from torch's generator, as for dropout. On one thread of one machine, the same seed gives
-bit-identical numbers, even if the run was stopped and resumed.
+of examples, and the numbers from the generators of torch, NumPy and Python, as for dropout. On one thread of one
+machine, the same seed gives bit-identical numbers, even if the run was stopped and resumed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch.utils.data import ConcatDataset
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.evaluation import Evaluation
 from harness.measure.runtime.failure import failures_of
+from harness.measure.runtime.generators import generator_states, seed_generators, set_generator_states
 from harness.measure.runtime.pairing import own_objective, shared_weights
 from harness.measure.runtime.subset import Subset
 from harness.measure.runtime.task import Task
@@ -115,7 +116,7 @@ def built_under(block: Block, level: str, seed: int, builder: TrialBuilder, step
     built = builder.build(replace(block.trial(level), seed=seed), weights, steps=steps)
     if built.optimizer is None:
         raise ValueError("it has no optimizer")
-    torch.manual_seed(seed)  # models of different sizes have drawn different amounts
+    seed_generators(seed)  # models of different sizes have drawn different amounts
     return built
 
 
@@ -255,7 +256,7 @@ class TrainingRun:
             "step": self.step,
             "spent": self.spent,
             "curve": asdict(self.curve),
-            "generator": torch.get_rng_state(),
+            "generators": generator_states(),
             "states": [stateful.state_dict() for stateful in self.built.state(self.built)],
         }
         if self.built.device.type == "cuda":
@@ -277,7 +278,7 @@ class TrainingRun:
             return
         for stateful, saved in zip(self.built.state(self.built), state["states"], strict=True):
             stateful.load_state_dict(saved)
-        torch.set_rng_state(state["generator"])
+        set_generator_states(state["generators"])
         if self.built.device.type == "cuda":
             torch.cuda.set_rng_state(state["generator_cuda"], self.built.device)
         self.step, self.spent, self.curve = state["step"], state["spent"], Curve(**state["curve"])

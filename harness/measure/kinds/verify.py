@@ -1,26 +1,32 @@
 """Verifies before timing, on difficult examples, that each variant keeps its promise.
 
-The reference is the baseline in float64. The error of the baseline in float32 estimates the rounding error. The error
-of a variant that promises the same computation may be four times as large (plus one millionth).
+The reference is the baseline in float64. A variant that promises the same computation may differ from it by as much as
+rounding explains: see `harness.measure.runtime.reference`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from random import Random
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import torch
 
 from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuilder, no_mark
-from harness.measure.runtime.failure import TrialFailed, reason_of
+from harness.measure.runtime.dtypes import as_real, lower_of
+from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
+from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.global_state import GlobalState
+from harness.measure.runtime.observations import GRADIENT, Tensors, errors, observations, prepared, projection
+from harness.measure.runtime.probes import probes_of
+from harness.measure.runtime.reference import LOOSE, STRICT, Reference
+from harness.measure.runtime.seed_checks import check_seeds
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Block, Trial
 
-#: The largest allowed error of a variant is FACTOR times the error of the float32 baseline, plus OFFSET.
-FACTOR, OFFSET = 4.0, 1e-6
+#: The largest difference of the changes of all weights by one step, as a share of their size.
+LARGEST = 0.01
 
 #: What a trial promises, by what it `changes`.
 PROMISES = {
@@ -30,8 +36,6 @@ PROMISES = {
     "model": "finite numbers",
     "answer": "nothing",
 }
-
-Tensors = dict[str, torch.Tensor]
 
 
 class BrokenPromise(Exception):
@@ -74,8 +78,9 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
         except BaseException as error:  # a trial's code may raise anything
             finding.update(outcome="failed", reason=f"verifying: {reason_of(error)}")
         changed = state.restore()
-        if changed and finding["outcome"] == "ok":
-            finding.update(outcome="failed", reason=f"it changes {', '.join(changed)}, which all trials share")
+        if changed:
+            cause = f"it changes {', '.join(changed)}, which all trials share"
+            finding.update(outcome="failed", reason="; ".join(filter(None, (cause, finding["reason"]))))
         if trial is block.baseline and finding["outcome"] != "ok":
             break
     watchdog.stop_alarm()
@@ -87,65 +92,99 @@ class Verifier:
 
     def __init__(self, block: Block, builder: TrialBuilder, watchdog: Watchdog) -> None:
         self.block, self.builder, self.watchdog = block, builder, watchdog
-        baseline = self.baseline = block.baseline
-        data = self.data = builder.data(baseline.dataset)
-        self.probes = (
-            list(data.probes(baseline.seed)) if data.probes else default_probes(data.train, baseline.batch_size)
-        )
-        # The last probe has the batch size that is timed, because code may depend on the size of a batch.
-        count = len(data.train)
-        positions = Random(f"probe {baseline.seed}").sample(range(count), min(baseline.batch_size, count))
-        self.probes.append([data.train[position] for position in positions])
-        #: The weights of the baseline, its tensors in float64 for each probe, and the errors of its float32 tensors.
+        self.baseline = block.baseline
+        data = self.data = builder.data(self.baseline.dataset)
+        self.probes = probes_of(block, data)
+        #: The weights of the baseline.
         self.weights: Mapping[str, torch.Tensor] = {}
-        self.references: list[Tensors] = []
-        self.baseline_errors: list[dict[str, float]] = []
+        self.reference: Reference
 
     def verify(self, trial: Trial, data: dict[str, Any]) -> None:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
-            exact = self.prepared(trial, torch.float64)
-            self.references = [observations(exact, probe, self.watchdog) for probe in self.probes]
-            data["dataset_counts"] = dataset_counts(exact, self.data.train)
-        built = self.prepared(trial)
-        observed = [observations(built, probe, self.watchdog) for probe in self.probes]
+            built = self.prepared(trial)
+            observed = [self.observed(built, probe) for probe in range(len(self.probes))]
+            self.reference = Reference(built, observed, self.exact(trial, range(len(self.probes))), self.observed)
+            data["dataset_counts"] = dataset_counts(built, self.data.train)
+        else:
+            built = self.prepared(trial)
+            observed = [self.observed(built, probe) for probe in range(len(self.probes))]
         for name, tensor in (item for tensors in observed for item in tensors.items()):
             if not bool(torch.isfinite(tensor).all()):
                 raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
-        if trial is self.baseline:
-            self.baseline_errors = [errors(*pair) for pair in zip(observed, self.references, strict=True)]
-        elif trial.changes in SAME_FUNCTION:
-            data.update(self.check_observations(observed))
+        if self.block.measures.trains and not any(name.startswith(GRADIENT) for name in observed[-1]):
+            raise TrialFailed(trial.level, "no parameter has a gradient after the backward pass, so it does not train")
+        if trial is not self.baseline and trial.changes in SAME_FUNCTION:
+            data.update(self.check_observations(trial, observed))
         if trial.changes != "answer":
             self.check_order(trial, built)
         if trial.changes in ("rounding", "order"):
             self.check_update(trial)
             self.check_step(trial)
+        if self.trains_under_seeds:
+            check_seeds(self.builder, trial, self.weights, self.probes[-1].examples)
 
-    def prepared(self, trial: Trial, dtype: torch.dtype = torch.float32) -> BuiltTrial:
+    @property
+    def trains_under_seeds(self) -> bool:
+        """Whether the block has a kind of measurement that compares runs under the same seed."""
+        kinds = self.builder.catalog.measures
+        return any(kinds[name].kind.placement == "per_seed" for name in self.block.measures.kinds)
+
+    def prepared(self, trial: Trial, *, exact: bool = False) -> BuiltTrial:
         """The built trial with the weights of the baseline: see `prepared`."""
-        return prepared(self.builder, trial, self.weights, dtype)
+        return prepared(self.builder, trial, self.weights, exact=exact)
 
-    def check_observations(self, observed: Sequence[Tensors]) -> dict[str, Any]:
+    def exact(self, trial: Trial, probes: Iterable[int]) -> tuple[BuiltTrial, list[Tensors]] | None:
+        """The built trial in float64 and its observations; None if it cannot compute in float64."""
+        try:
+            built = self.prepared(trial, exact=True)
+            return built, [self.observed(built, probe) for probe in probes]
+        except Exception:  # code that is written for one dtype may raise anything
+            return None
+
+    def observed(self, built: BuiltTrial, probe: int) -> Tensors:
+        """The observations on a probe. Raises TrialFailed with the name of the probe."""
+        with failures_of(built.trial.level, f"verifying {self.probes[probe].name}"):
+            return observations(built, self.probes[probe].examples, self.watchdog)
+
+    def check_observations(self, trial: Trial, observed: Sequence[Tensors]) -> dict[str, Any]:
         """Compare the tensors of each probe with the reference. Returns the error that is closest to its limit. Raises
         BrokenPromise."""
-        worst = (0.0, 1.0, "")  # the error, its limit, and the name of the tensor
-        for probe, (tensors, reference) in enumerate(zip(observed, self.references, strict=True)):
-            missing = sorted(set(reference) ^ set(tensors))
+        reference, found = self.reference, []
+        for probe, tensors in enumerate(observed):
+            expected = reference.tensors[probe]
+            missing = sorted(set(expected) ^ set(tensors))
             if missing:
                 raise BrokenPromise(f"only one of it and the baseline has {missing[0]}")
-            found = errors(tensors, reference)
             for name, tensor in tensors.items():
-                if tensor.shape != reference[name].shape:
-                    shapes = f"{tuple(tensor.shape)} and not {tuple(reference[name].shape)}"
+                if tensor.shape != expected[name].shape:
+                    shapes = f"{tuple(tensor.shape)} and not {tuple(expected[name].shape)}"
                     raise BrokenPromise(f"{name} has shape {shapes}")
-                error, allowed = found.get(name, 0.0), FACTOR * self.baseline_errors[probe].get(name, 0.0) + OFFSET
-                if error > allowed:
-                    limit = f"rounding allows {allowed:.1e}; probe {probe}"
-                    raise BrokenPromise(f"{name} is off by {error:.1e} of its largest value ({limit})")
-                worst = max(worst, (error, allowed, name), key=lambda case: case[0] / case[1])
+            for name, error in errors(tensors, expected).items():
+                limit = reference.quick_limit(probe, name)
+                if error > limit:
+                    limit = self.careful_limit(trial, probe, name, error)
+                found.append((error, limit, name))
+        worst = max(found, key=lambda case: case[0] / case[1], default=(0.0, 1.0, ""))
         return dict(zip(("error", "allowed", "of"), worst, strict=True))
+
+    def careful_limit(self, trial: Trial, probe: int, name: str, error: float) -> float:
+        """The largest error that rounding explains, from the spread of the baseline under random rounding. A variant
+        that agrees with the baseline in float64 may have a larger one. Raises BrokenPromise if the error is larger."""
+        reference = self.reference
+        limit, exact_error = reference.limit(probe, name, STRICT), None
+        if error > limit and reference.is_exact and (exact := self.exact(trial, [probe])):
+            exact_error = errors(exact[1][0], reference.tensors[probe]).get(name, inf)
+            if exact_error <= reference.exact_limit(probe, name):
+                limit = reference.limit(probe, name, LOOSE)
+        if error <= limit:
+            return limit
+        both = "" if exact_error is None else f"; in float64 it is off by {exact_error:.1e}"
+        probed = self.probes[probe].name
+        raise BrokenPromise(
+            f"{name} is off by {error:.1e} of its largest value (rounding allows {limit:.1e}; {probed}{both})"
+        )
 
     def check_order(self, trial: Trial, built: BuiltTrial) -> None:
         """Raise BrokenPromise unless each example of the work set is in exactly one batch."""
@@ -160,50 +199,82 @@ class Verifier:
 
     def check_update(self, trial: Trial) -> None:
         """Raise BrokenPromise unless the updates of trial and baseline change parameters equally, given the same
-        gradients."""
+        gradients. A parameter is rounded to its dtype when it is changed, so that much is no difference."""
 
         def update(built: BuiltTrial) -> None:
             for name, parameter in built.model.named_parameters():
                 parameter.grad = projection(name, parameter)
             built.update(built.model, built.optimizer)
 
-        for name, change, expected in self.parameter_changes(trial, update):
-            difference, size = float((change - expected).abs().max()), float(expected.abs().max())
-            if difference > 1e-4 * size + 1e-7:
+        for change in self.parameter_changes(trial, update):
+            difference, size = float((change.ours - change.theirs).abs().max()), float(change.theirs.abs().max())
+            if difference > 1e-4 * size + 4 * torch.finfo(change.dtype).eps * change.largest:
+                name = change.name
                 raise BrokenPromise(f"the same gradients move {name} differently (by {difference:.1e} of {size:.1e})")
 
     def check_step(self, trial: Trial) -> None:
-        """Raise BrokenPromise unless one whole step, as it is timed, changes the weights equally.
+        """Raise BrokenPromise unless one whole step, as it is timed, changes the weights equally, up to one percent.
 
-        The tolerance is one percent: an optimizer that depends on signs, as Adam does in its first step, amplifies a
-        gradient that rounds to either side of zero. If a replaced `step` leaves something out, the difference is
-        larger.
+        An optimizer that looks at signs, as Adam does in its first step, amplifies a gradient that rounds to either
+        side of zero. If the weights differ, the step is therefore repeated in float64, and weights whose gradient is
+        smaller than its error are not compared. If a replaced `step` leaves something out, the others still differ.
         """
+        difference = self.step_difference(trial)
+        if difference > LARGEST:
+            exact = self.reference.is_exact and self.exact(trial, [len(self.probes) - 1]) is not None
+            difference = self.step_difference(trial, exact=exact, judged=True)
+        if difference > LARGEST:
+            raise BrokenPromise(f"a whole step moves the weights differently (by {difference:.1%})")
+
+    def step_difference(self, trial: Trial, *, exact: bool = False, judged: bool = False) -> float:
+        """The difference of the changes of all weights by one step, as a share of their size. With `judged`, only
+        weights are compared whose gradient is larger than its error."""
 
         def step(built: BuiltTrial) -> None:
-            built.step(built, built.batch(self.probes[-1]), no_mark)
+            built.step(built, built.batch(self.probes[-1].examples), no_mark)
 
-        changes = self.parameter_changes(trial, step)
-        difference = sum(float((change - expected).square().sum()) for _, change, expected in changes) ** 0.5
-        size = sum(float(expected.square().sum()) for _, _, expected in changes) ** 0.5
-        if difference > 0.01 * size:
-            raise BrokenPromise(f"a whole step moves the weights differently (by {difference / size:.1%})")
+        difference = size = 0.0
+        for change in self.parameter_changes(trial, step, exact=exact):
+            ours, theirs = change.ours, change.theirs
+            if judged and (mask := self.reference.judged(len(self.probes) - 1, change.name, exact=exact)) is not None:
+                ours, theirs = ours * mask.to(ours), theirs * mask.to(theirs)
+            difference += float((ours - theirs).square().sum())
+            size += float(theirs.square().sum())
+        return (difference / size) ** 0.5 if size else 0.0 if not difference else inf
 
     def parameter_changes(
-        self, trial: Trial, act: Callable[[BuiltTrial], None]
-    ) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
-        """The name of each parameter that trial and baseline have, and how `act` changes it in each of them; empty if
-        one of them has no optimizer."""
+        self, trial: Trial, act: Callable[[BuiltTrial], None], *, exact: bool = False
+    ) -> list[ParameterChange]:
+        """How `act` changes each parameter that trial and baseline have; empty if one of them has no optimizer."""
         found: list[Tensors] = []
         for one in (trial, self.baseline):
-            built = self.prepared(one)
+            built = self.prepared(one, exact=exact)
             if built.optimizer is None:
                 return []
+            seed_generators(trial.seed)
             before = {name: parameter.detach().clone() for name, parameter in built.model.named_parameters()}
             act(built)
-            found.append({name: one.detach() - before[name] for name, one in built.model.named_parameters()})
-        changes, expected = found
-        return [(name, changes[name], expected[name]) for name in sorted(changes.keys() & expected.keys())]
+            found.append({name: as_real(p.detach() - before[name]) for name, p in built.model.named_parameters()})
+        ours, theirs = found
+        return [
+            ParameterChange(name, ours[name], theirs[name], float(before[name].abs().max()))
+            for name in sorted(ours.keys() & theirs.keys())
+            if ours[name].numel()
+        ]
+
+
+class ParameterChange(NamedTuple):
+    """How the variant and the baseline change a parameter, and the largest magnitude of its values before."""
+
+    name: str
+    ours: torch.Tensor
+    theirs: torch.Tensor
+    largest: float
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of fewer bits."""
+        return lower_of(self.ours.dtype, self.theirs.dtype)
 
 
 def dataset_counts(built: BuiltTrial, examples: Sequence[Any], most: int = 64) -> dict[str, float]:
@@ -215,94 +286,3 @@ def dataset_counts(built: BuiltTrial, examples: Sequence[Any], most: int = 64) -
         for name, amount in built.count(built.model, built.collate(examples[at : at + size])).items():
             totals[name] = totals.get(name, 0.0) + amount
     return totals
-
-
-def default_probes(train: Sequence[Any], batch_size: int) -> list[list[Any]]:
-    """The probes of a dataset without difficult examples: a full batch, a smaller batch, and a single example."""
-    return [list(train[:batch_size]), list(train[batch_size : batch_size + 3]) or list(train[:3]), [train[0]]]
-
-
-def prepared(
-    builder: TrialBuilder, trial: Trial, weights: Mapping[str, torch.Tensor], dtype: torch.dtype
-) -> BuiltTrial:
-    """The built trial in train mode, with the probability of every dropout set to 0."""
-    built = builder.build(trial, weights, dtype=dtype)
-    for module in built.model.modules():
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-        elif isinstance(getattr(module, "dropout", None), float):
-            module.dropout = 0.0
-    return built
-
-
-def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog) -> Tensors:
-    """The tensors that are compared, as float64 on the CPU: the loss, the predictions and the observed tensors in order
-    of example id, and the gradients of the loss and of a random projection of the observed tensors."""
-    watchdog.doing(built.trial.level, "verifying")
-    dtype = next(built.model.parameters()).dtype
-    batch = as_dtype(built.batch(examples), dtype)
-    found: Tensors = {}
-    loss = built.forward(built.model, batch)
-    if not isinstance(loss, torch.Tensor) or loss.shape != ():
-        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
-        raise ValueError(f"forward returns {shape}; expected a scalar loss")
-    found["loss"] = loss
-    found |= gradients(built, loss, "gradient of")
-    # The loss does not depend on states that the classifier ignores, but the projection depends on all of them.
-    order = torch.argsort(batch.ids)
-    total: Any = 0.0
-    for name, tensor in built.observe(built.model, batch).items():
-        if tensor.shape[:1] != batch.ids.shape:
-            raise ValueError(f"observes {name} of shape {tuple(tensor.shape)} for {len(batch.ids)} examples")
-        tensor = tensor[order.to(tensor.device)]
-        found[name] = tensor
-        total = total + (tensor * projection(name, tensor)).sum()
-    built.model.eval()  # as it is timed
-    with torch.inference_mode():
-        predictions = built.evaluate(built.model, batch)
-    built.model.train()
-    if isinstance(predictions, torch.Tensor):
-        if predictions.shape[:1] != batch.ids.shape:
-            raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")
-        found["predictions"] = predictions[order.to(predictions.device)]
-    if isinstance(total, torch.Tensor) and total.requires_grad:
-        found |= gradients(built, total, "projected gradient of")
-    return {name: tensor.detach().double().cpu() for name, tensor in found.items()}
-
-
-def projection(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Random weights for an observed tensor. Its name and shape fix them, so they are the same for every variant."""
-    generator = torch.Generator().manual_seed(Random(name).randrange(1 << 31))
-    weights = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-    return weights.to(device=tensor.device, dtype=tensor.dtype)
-
-
-def gradients(built: BuiltTrial, loss: torch.Tensor, prefix: str) -> Tensors:
-    """The dense gradient of each parameter after a backward pass. The model has no gradients afterwards."""
-    built.backward(built.model, loss)
-    found = {
-        f"{prefix} {name}": parameter.grad.to_dense().clone() if parameter.grad.is_sparse else parameter.grad.clone()
-        for name, parameter in built.model.named_parameters()
-        if parameter.grad is not None
-    }
-    built.model.zero_grad(set_to_none=True)
-    return found
-
-
-def as_dtype(batch: Any, dtype: torch.dtype) -> Any:
-    """The batch with its floating-point tensors in another type."""
-    return type(batch)(
-        *(
-            value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
-            for value in batch
-        )
-    )
-
-
-def errors(tensors: Tensors, reference: Tensors) -> dict[str, float]:
-    """The largest error of each tensor, as a share of the largest value of the reference."""
-    return {
-        name: float((tensor - reference[name]).abs().max() / reference[name].abs().max().clamp(min=1e-12))
-        for name, tensor in tensors.items()
-        if name in reference and tensor.shape == reference[name].shape and tensor.numel()
-    }

@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from harness.errors import UserError, did_you_mean
+from harness.measure.runtime.dtypes import floats_as, input_dtype, to_float64
 from harness.measure.runtime.failure import reason_of
+from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.subset import with_slices
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
@@ -45,11 +47,25 @@ class BuiltTrial:
     observe: Callable[..., Mapping[str, torch.Tensor]]
     count: Callable[..., Mapping[str, float]]
     state: Callable[[BuiltTrial], Sequence[Any]]
+    #: The dtype of floating-point inputs that the model wants; None if it does not say. See `dtypes.input_dtype`.
+    input_dtype: torch.dtype | None = None
 
     def batch(self, examples: Sequence[Any]) -> Any:
-        """The examples as one batch on the trial's device."""
-        batch = self.collate(examples)
+        """The examples as one batch on the trial's device, in the dtype that the model wants."""
+        return self.as_input(self.on_device(self.collate(examples)))
+
+    def on_device(self, batch: Any) -> Any:
+        """A collated batch on the trial's device."""
         return batch if self.device.type == "cpu" else batch.to(self.device)
+
+    def as_input(self, batch: Any) -> Any:
+        """A batch in the dtype that the model wants."""
+        if self.input_dtype is None:
+            return batch
+        converted = floats_as(batch, self.input_dtype)
+        if converted is batch:  # the dataset gives this dtype, so later batches need no look
+            self.input_dtype = None
+        return converted
 
     def batch_positions(self, examples: Sequence[Any], random: Random) -> list[list[int]]:
         """The positions of the examples in each batch of this trial. Raises ValueError unless each example is in
@@ -80,6 +96,7 @@ class TrialBuilder:
         key = (spec.name, repr(sorted(spec.parameters.items())))
         if key not in self._data:
             code = self.catalog.code(self.catalog.find(Dataset, spec.name))
+            seed_generators(0)  # every process must load the same examples, whatever the seed of its trial
             try:
                 loaded = code(**spec.parameters)
             except Exception as error:
@@ -113,7 +130,7 @@ class TrialBuilder:
         entry = self.catalog.find(Model, trial.model.name)
         facts = self.data(trial.dataset).facts
         recipe = recipe or self.recipe(trial)
-        torch.manual_seed(trial.seed)
+        seed_generators(trial.seed)
         build = recipe.seam("build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters))
         model = build()
         for method in ("loss", "predict", "observe"):
@@ -123,7 +140,7 @@ class TrialBuilder:
 
     def weights(self, trial: Trial) -> dict[str, torch.Tensor]:
         """A copy of the weights of the bare model, by name."""
-        return {name: tensor.clone() for name, tensor in self.bare(trial).state_dict().items()}
+        return {name: tensor.clone() for name, tensor in tensors_of(self.bare(trial)).items()}
 
     def recipe(self, trial: Trial, steps: int | None = None) -> Recipe:
         """The recipe with all optimizations of the trial applied, from left to right, for a run of this many training
@@ -139,7 +156,7 @@ class TrialBuilder:
         trial: Trial,
         weights: Mapping[str, torch.Tensor] | None = None,
         *,
-        dtype: torch.dtype = torch.float32,
+        exact: bool = False,
         before_init: Callable[[torch.nn.Module], None] = lambda model: None,
         steps: int | None = None,
     ) -> BuiltTrial:
@@ -148,7 +165,8 @@ class TrialBuilder:
         `weights` are those of the baseline. They are copied into tensors of the same name and shape if the trial
         promises the same function of the same weights. Any other trial keeps the weights that it was built with: a
         different weight may be its treatment, and what it has in common with the baseline is equal already, since both
-        are built under the same seed. `steps` is the number of training steps of a run, if there is one.
+        are built under the same seed. The model keeps its dtypes, unless it is to be `exact`: then it is moved to
+        float64. `steps` is the number of training steps of a run, if there is one.
         """
         data, recipe = self.data(trial.dataset), self.recipe(trial, steps)
         device = torch.device(trial.device)
@@ -159,7 +177,9 @@ class TrialBuilder:
         recipe.seam("init", lambda model: None)(model)
         for method in recipe.of_model():
             patch(model, method, recipe, trial)
-        model.to(device=device, dtype=dtype)
+        model.to(device=device)
+        if exact:
+            to_float64(model)
         model.train()
         make_optimizer = recipe.seam("optimizer", lambda model: None)
         return BuiltTrial(
@@ -177,6 +197,7 @@ class TrialBuilder:
             observe=recipe.seam("observe", lambda model, batch: model.observe(batch)),
             count=recipe.seam("count", lambda model, batch: data.count(batch) if data.count else {}),
             state=recipe.seam("state", lambda built: [built.model, built.optimizer]),
+            input_dtype=torch.float64 if exact else input_dtype(model),
         )
 
 
@@ -203,9 +224,14 @@ def step(built: BuiltTrial, batch: Any, mark: Mark) -> torch.Tensor:
     return loss.detach()
 
 
+def tensors_of(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters and persistent buffers by name, detached. The extra state of a module may be anything else."""
+    return {name: value for name, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
+
+
 def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) -> None:
     """Copy the tensors whose name and shape the model has too."""
-    for name, tensor in model.state_dict().items():  # detached, so autograd does not see the copy
+    for name, tensor in tensors_of(model).items():
         if name in weights and weights[name].shape == tensor.shape:
             tensor.copy_(weights[name])
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from harness.measure.runtime.builder import tensors_of
 from harness.plugins.parts import Data
 
 #: The largest number of examples of each half of a dataset that its digest covers.
@@ -37,7 +38,7 @@ def digest(tensors: Iterable[torch.Tensor]) -> str:
 
 def digest_of_weights(model: torch.nn.Module) -> str:
     """The digest of all parameters and buffers, in the order of their names."""
-    state = model.state_dict()
+    state = tensors_of(model)
     return digest(state[name] for name in sorted(state))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial
+from harness.measure.runtime.generators import kept_generators
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
 from harness.plugins.whole_score import WholeScore
@@ -30,9 +31,9 @@ PROBED, ROUNDING = 16, 0.02
 
 @contextmanager
 def evaluating(built: BuiltTrial) -> Iterator[None]:
-    """The model in evaluation mode, without gradients. The state of torch's generator does not change."""
+    """The model in evaluation mode, without gradients. The state of the random generators does not change."""
     built.model.eval()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), kept_generators():
         yield
     built.model.train()
 
@@ -59,9 +60,10 @@ class Evaluation:
         with evaluating(built):
             for batch in self.loaded():
                 if self.data.criterion is None:
-                    totals["loss"].add(built.forward(built.model, batch).expand(len(batch.ids)))
+                    loss = built.forward(built.model, built.as_input(batch))
+                    totals["loss"].add(loss.expand(len(batch.ids)))
                 if self.data.criterion is not None or self.data.scores:
-                    self.add(totals, built.evaluate(built.model, batch), batch)
+                    self.add(totals, built.evaluate(built.model, built.as_input(batch)), batch)
         return {name: total.found() for name, total in totals.items()}
 
     def constant(self, train: Sequence[Any]) -> dict[str, float]:
@@ -96,10 +98,10 @@ class Evaluation:
                 totals[name].add(function(predictions, batch))
 
     def loaded(self) -> Iterator[Any]:
-        """The batches of the test examples."""
+        """The batches of the test examples, in the dataset's dtypes: labels must not be rounded to those of a model."""
         for positions in self.batches:
             self.watchdog.doing(self.built.trial.level, "evaluating")
-            yield self.built.batch([self.test[position] for position in positions])
+            yield self.built.on_device(self.built.collate([self.test[position] for position in positions]))
 
     def depends_on_batch(self) -> bool:
         """Whether an example alone gets another prediction than in a batch, or this cannot be seen."""

@@ -1,4 +1,4 @@
-"""Global state of a process: torch's settings, and the functions that read clocks and set seeds.
+"""Global state of a process: torch's settings, the functions that read clocks and set seeds, and the generators.
 
 If the code of one trial changes them, it changes what the other trials compute, or how fast.
 """
@@ -65,7 +65,7 @@ def _set_device(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
-#: Torch's settings. Its random generator is not among them: seeds set it.
+#: Torch's settings.
 SETTINGS: dict[str, Setting] = {
     "torch's default dtype": Setting(torch.get_default_dtype, torch.set_default_dtype),
     "torch's default device": Setting(lambda: torch.empty(0).device, _set_device),
@@ -100,7 +100,8 @@ FUNCTIONS: dict[str, Setting] = {
         torch: ("manual_seed", "seed", "set_num_threads", "set_default_dtype", "get_rng_state", "set_rng_state"),
         torch.random: ("manual_seed", "fork_rng", "get_rng_state", "set_rng_state"),
         torch.cuda: ("synchronize", "Event"),
-        random: ("Random",),
+        random: ("Random", "seed", "getstate", "setstate"),
+        np.random: ("seed", "get_state", "set_state"),
     }.items()
     for name in names
 }  # fmt: skip
@@ -118,11 +119,23 @@ def _set_variables(before: dict[str, str]) -> None:
 
 
 #: Global state that only the conformance kit compares and restores.
-PROCESS: dict[str, Setting] = {
-    "environment variables": Setting(_variables, _set_variables),
-    "Python's random generator": Setting(random.getstate, random.setstate),
-    "NumPy's random generator": Setting(
-        lambda: tuple(np.array(part).tolist() for part in np.random.get_state(legacy=True)), np.random.set_state
+PROCESS: dict[str, Setting] = {"environment variables": Setting(_variables, _set_variables)}
+
+
+def _numpy_state() -> list[Any]:
+    """The state as plain values, which can be compared and saved."""
+    return [np.array(part).tolist() for part in np.random.get_state(legacy=True)]
+
+
+#: How the state of each generator is read, as plain values, and written.
+GENERATORS: dict[str, Setting] = {
+    "torch's random generator": Setting(
+        lambda: torch.get_rng_state().tolist(),
+        lambda state: torch.set_rng_state(torch.tensor(state, dtype=torch.uint8)),
+    ),
+    "NumPy's random generator": Setting(_numpy_state, lambda state: np.random.set_state(tuple(state))),
+    "Python's random generator": Setting(
+        random.getstate, lambda state: random.setstate((state[0], tuple(state[1]), state[2]))
     ),
 }
 
@@ -151,10 +164,9 @@ class GlobalState:
 def restored() -> Iterator[None]:
     """Restore the whole global state afterwards. Inside, torch uses one thread: more do not speed up small batches, and
     spin between operators."""
-    state = GlobalState(FUNCTIONS | SETTINGS | PROCESS)
+    state = GlobalState(FUNCTIONS | SETTINGS | PROCESS | GENERATORS)
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
-            yield
+        yield
     finally:
         state.restore()

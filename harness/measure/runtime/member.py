@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from torch.profiler import record_function
-from torch.utils._pytree import tree_flatten, tree_flatten_with_path, tree_map_only
+from torch.utils._pytree import tree_flatten, tree_flatten_with_path, tree_map
 
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
@@ -99,11 +101,13 @@ class BuiltMember:
 
     def save(self) -> None:
         """Save parameters and optimizer state."""
+        self.watchdog.doing(self.level, "saving its state")
         if self.mode == "train":
             self.saved = [clone(stateful.state_dict()) for stateful in self.built.state(self.built)]
 
     def restore(self) -> None:
         """Check the last step of a pass, and put weights and moments back. Counters run on: see `put_back`."""
+        self.watchdog.doing(self.level, "putting its state back")
         self.check()
         if self.mode == "train":
             parameters = {parameter.data_ptr() for parameter in self.built.model.parameters()}
@@ -116,6 +120,7 @@ class BuiltMember:
         and not twice in one pass."""
         if not self.saved or not self._can_restart:
             return False
+        self.watchdog.doing(self.level, "loading its state")
         for stateful, saved in zip(self.built.state(self.built), self.saved, strict=False):
             stateful.load_state_dict(clone(saved))
         self.built.model.zero_grad(set_to_none=True)
@@ -182,14 +187,23 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def clone(state: Any) -> Any:
-    """A deep copy of a state dict."""
-    return tree_map_only(torch.Tensor, lambda tensor: tensor.detach().clone(), state)
+    """A deep copy of a state dict. A value that cannot be copied, such as a lock, is shared."""
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.detach().clone()
+        try:
+            return deepcopy(value)
+        except Exception:  # plugin code may raise anything
+            return value
+
+    return tree_map(copied, state)
 
 
 def put_back(stateful: Any, saved: Any, parameters: Container[int]) -> None:
     """Copy the numbers that steps compute with from a saved state: parameters (given by their addresses), and all
-    floating-point tensors of more than one element, such as the moments of an optimizer. Without this, hundreds of
-    steps on the same few batches would end in subnormal numbers.
+    floating-point tensors and arrays of more than one element, such as the moments of an optimizer. Without this,
+    hundreds of steps on the same few batches would end in subnormal numbers.
 
     Everything else runs on, also state that a later step has added. Numbers, tensors of one element and of integers are
     counters: work that comes every n-th step must come during the measurement as it does in training."""
@@ -197,8 +211,15 @@ def put_back(stateful: Any, saved: Any, parameters: Container[int]) -> None:
     with torch.no_grad():
         for path, now in tree_flatten_with_path(stateful.state_dict())[0]:
             value = values.get(path)
+            if isinstance(value, np.ndarray) and is_array(now) and now.shape == value.shape and now.size > 1:
+                np.copyto(now, value)
             if not isinstance(now, torch.Tensor) or not isinstance(value, torch.Tensor) or now.shape != value.shape:
                 continue
             computed = now.numel() > 1 and (now.is_floating_point() or now.is_complex())
             if computed or now.data_ptr() in parameters:
                 now.copy_(value)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is a writable floating-point array of NumPy, as the extra state of a module may hold."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fc" and value.flags.writeable

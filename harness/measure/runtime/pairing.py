@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, copy_weights
+from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, copy_weights, tensors_of
+from harness.measure.runtime.dtypes import is_inexact, lower_of
 from harness.measure.runtime.evaluation import evaluating
 from harness.records.plan import Spec, Trial
 
@@ -19,13 +20,16 @@ ROUNDING = 1e-5
 def shared_weights(built: BuiltTrial, baseline: BuiltTrial) -> dict[str, Any]:
     """The names of the tensors, parameters and buffers, that are equal in both models, and how many the level has;
     empty if all are equal."""
-    ours, theirs = built.model.state_dict(), baseline.model.state_dict()
+    ours, theirs = tensors_of(built.model), tensors_of(baseline.model)
     shared = [name for name in ours if name in theirs and is_same(ours[name], theirs[name])]
     return {} if len(shared) == len(ours) else {"shared": shared, "tensors": len(ours)}
 
 
 def is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether type, shape and all values are equal."""
+    """Whether shapes and all values are equal. If one tensor has fewer bits, the other is rounded to its dtype."""
+    if is_inexact(one) and is_inexact(other) and one.is_complex() == other.is_complex():
+        lower = lower_of(one.dtype, other.dtype)
+        one, other = one.to(lower), other.to(lower)
     return one.dtype == other.dtype and bool(torch.equal(one, other))
 
 
@@ -55,7 +59,7 @@ Losses = list[tuple[float, float]]
 
 def with_same_weights(built: BuiltTrial, baseline: BuiltTrial, examples: Sequence[Any]) -> Losses:
     """The losses of both with the weights of the baseline; empty if their predictions are then not the same."""
-    ours, theirs = built.model.state_dict(), baseline.model.state_dict()
+    ours, theirs = tensors_of(built.model), tensors_of(baseline.model)
     if {name: one.shape for name, one in ours.items()} != {name: one.shape for name, one in theirs.items()}:
         return []
     before = {name: tensor.clone() for name, tensor in ours.items()}

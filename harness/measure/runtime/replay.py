@@ -94,15 +94,13 @@ def _steps(
 
 def training_step(built: BuiltTrial, batch: Any) -> float:
     """Run one training step. Returns its loss."""
-    batch = batch if built.device.type == "cpu" else batch.to(built.device)
-    return float(built.step(built, batch, no_mark))
+    return float(built.step(built, built.as_input(built.on_device(batch)), no_mark))
 
 
 def inference_step(built: BuiltTrial, batch: Any) -> float:
     """Predict one batch in inference mode. Returns the mean magnitude of the predictions."""
-    batch = batch if built.device.type == "cpu" else batch.to(built.device)
     with torch.inference_mode():
-        return mean_magnitude(built.evaluate(built.model, batch))
+        return mean_magnitude(built.evaluate(built.model, built.as_input(built.on_device(batch))))
 
 
 def mean_magnitude(predictions: Any) -> float:
