@@ -225,9 +225,8 @@ class LearningSettings(SeedSettings):
         (), strict=False, description="optional scores of the dataset to compute too", examples=[["macro_f1"]]
     )
     explodes: float = Field(
-        100.0, gt=1, description="a run has diverged when its loss exceeds the first loss this many times",
-        examples=[10],
-    )  # fmt: skip
+        100.0, gt=1, description="a run has diverged at this many times its first loss", examples=[10]
+    )
     checkpoint: Duration = Field(
         "60 s", validate_default=True, description="time between two checkpoints of a run", examples=["5 min"]
     )

@@ -153,8 +153,10 @@ class TrainingRun:
     def compare_with_baseline(self, task: Task) -> dict[str, Any]:
         """What the run has in common with that of the baseline, before its first step: `shared` names the equal tensors
         among all, unless all are equal; `own_objective` says why its loss cannot be compared; `batch_dependent` says
-        that its predictions depend on the other examples of a batch."""
-        found: dict[str, Any] = {"batch_dependent": True} if self.evaluation.batch_dependent else {}
+        that its predictions depend on the other examples of a batch, and `size_dependent` that its own loss depends on
+        the batch size."""
+        kinds = ("batch_dependent", "size_dependent")
+        found: dict[str, Any] = {kind: True for kind in kinds if getattr(self.evaluation, kind)}
         if self.is_baseline:
             return found
         baseline = built_under(task.block, task.block.baseline.level, self.seed, task.builder)

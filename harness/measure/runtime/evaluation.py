@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import nan
+from math import isclose, nan
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -40,16 +41,18 @@ def evaluating(built: BuiltTrial) -> Iterator[None]:
 
 class Evaluation:
     """Evaluates one built trial on `test`. `batch_dependent` says whether its predictions depend on the other examples
-    of a batch, as they do if a model reads padding. Such a trial is evaluated in batches of the training size."""
+    of a batch, as they do if a model reads padding. Such a trial is evaluated in batches of the training size.
+    `size_dependent` says whether the model's own loss is not a mean over examples, so that it depends on that size."""
 
     def __init__(self, built: BuiltTrial, data: Data, test: Sequence[Any], watchdog: Watchdog) -> None:
         self.built, self.data, self.test, self.watchdog = built, data, test, watchdog
-        self.batch_dependent = False
+        self.batch_dependent = self.size_dependent = False
         size = built.trial.batch_size
         self.batches: list[Sequence[int]] = consecutive(len(test), size)
-        if data.criterion is None:
-            return
         with evaluating(built):
+            if data.criterion is None:
+                self.size_dependent = self.depends_on_size()
+                return
             self.batch_dependent = self.depends_on_batch()
         if not self.batch_dependent:
             self.batches = batches_of_similar_size(data, test, size)
@@ -60,8 +63,7 @@ class Evaluation:
         with evaluating(built):
             for batch in self.loaded():
                 if self.data.criterion is None:
-                    loss = built.forward(built.model, built.as_input(batch))
-                    totals["loss"].add(loss.expand(len(batch.ids)))
+                    totals["loss"].add(built.forward(built.model, built.as_input(batch)).expand(len(batch.ids)))
                 if self.data.criterion is not None or self.data.scores:
                     self.add(totals, built.evaluate(built.model, built.as_input(batch)), batch)
         return {name: total.found() for name, total in totals.items()}
@@ -105,8 +107,7 @@ class Evaluation:
 
     def depends_on_batch(self) -> bool:
         """Whether an example alone gets another prediction than in a batch, or this cannot be seen."""
-        count = min(LARGER * self.built.trial.batch_size, PROBED, len(self.test))
-        examples = [self.test[position] for position in Random("alone").sample(range(len(self.test)), count)]
+        examples = self.probed()
         together = self.predictions(examples)
         largest = max((float(row.abs().max()) for row in together.values()), default=0.0)
         for example in examples if together else ():
@@ -117,6 +118,21 @@ class Evaluation:
                 if not difference <= ROUNDING * largest:  # NaN is a difference too
                     return True
         return not together
+
+    def depends_on_size(self) -> bool:
+        """Whether the model's own loss of a batch is another number than the mean of those of its examples."""
+        examples = self.probed()
+        try:
+            losses = [float(self.built.forward(self.built.model, self.built.batch([one]))) for one in examples]
+        except Exception:  # some models refuse a batch of one, and raise anything
+            return False
+        mean, together = fmean(losses), float(self.built.forward(self.built.model, self.built.batch(examples)))
+        return not isclose(mean, together, rel_tol=ROUNDING / 10, abs_tol=1e-6)
+
+    def probed(self) -> list[Any]:
+        """A few test examples."""
+        count = min(LARGER * self.built.trial.batch_size, PROBED, len(self.test))
+        return [self.test[position] for position in Random("alone").sample(range(len(self.test)), count)]
 
     def predictions(self, examples: Sequence[Any]) -> dict[int, torch.Tensor]:
         """The prediction of each of these examples by its id, as one batch; empty if the predictions are not one tensor
