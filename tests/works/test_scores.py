@@ -104,7 +104,7 @@ def test_the_own_loss_of_a_model(steps):
         one = evaluation(data, size)
         one.built.model = OwnLoss(one.built.model)
         again = Evaluation(one.built, data, data.test, Watchdog(0.0))
-        assert again.size_dependent == steps
+        assert again.size_dependent == (steps and size > 1)
         found[size] = again.scores()["loss"]
     assert (found[1] != pytest.approx(found[16], rel=1e-3)) == steps
 
