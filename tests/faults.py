@@ -46,7 +46,7 @@ FAULTS: dict[str, list[tuple[str, str]]] = {
         ("meddler", "building it changes the number of threads"),
         ("flusher", "a step of it changes whether subnormal numbers are flushed"),
         ("dice", "predicting draws from torch's random generator"),
-        ("shuffler", "loading it changes Python's random generator"),
+        ("shuffler", "loading it draws from Python's random generator"),
     ],
     "no-leaks": [
         ("hoarder", "of the batch is still alive"),

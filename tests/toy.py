@@ -340,6 +340,20 @@ def lazy(recipe: harness.Recipe) -> harness.Recipe:
     return recipe.replace("step", half)
 
 
+def needs_two(recipe: harness.Recipe) -> harness.Recipe:
+    """A step that cannot train on a single example, as with batch normalization."""
+
+    def step(inner: Any) -> Any:
+        def run(built: Any, batch: Points, mark: Any) -> torch.Tensor:
+            if len(batch.ids) < 2:
+                raise ValueError("expected more than one example")
+            return inner(built, batch, mark)
+
+        return run
+
+    return recipe.wrap("step", step)
+
+
 def busy(recipe: harness.Recipe, *, times: int = 100) -> harness.Recipe:
     """The same result, with `times` needless sines."""
 
@@ -416,6 +430,7 @@ def provide_optimizations():
     yield harness.Optimization("halved", halved, "half the update", changes="rounding")
     yield harness.Optimization("lazy", lazy, "half a batch", changes="rounding")
     yield harness.Optimization("declared_halved", halved, "half the update, declared as such", changes="update")
+    yield harness.Optimization("needs_two", needs_two, "refuses a single example", changes="model")
     yield harness.Optimization("busy", busy, "needless work", changes="rounding")
     yield harness.Optimization("plane", picky, "needs a plane", changes="rounding", needs={"plane"})
     yield harness.Optimization("picky", picky, "refuses", changes="rounding")

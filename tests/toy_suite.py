@@ -35,6 +35,6 @@ def toy_catalog() -> Catalog:
     return Catalog(load_plugins([TOY]))
 
 
-def read(text: str, *settings: str) -> Suite:
+def read(text: str, *settings: str, catalog: Catalog | None = None) -> Suite:
     """A suite from text."""
-    return parse_suite(read_text(text, "suite.yaml"), "suite", text, toy_catalog(), settings)
+    return parse_suite(read_text(text, "suite.yaml"), "suite", text, catalog or toy_catalog(), settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _generate import cli_page, gallery_page, hooks_page, parts_page, promises_page, suite_page
+from _generate import cli_page, gallery_page, hooks_page, parts_page, promises_page, suite_page, works_page
 from _generate.catalog import catalog_of
 
 #: Folders in which every file is generated.
@@ -20,6 +20,7 @@ def pages(root: Path) -> dict[str, bytes]:
         "docs/reference/cli.md": cli_page.page(catalog),
         "docs/reference/parts.md": parts_page.page(catalog),
         "docs/reference/promises.md": promises_page.page(root),
+        "docs/what-works.md": works_page.page(root),
         "docs/gallery.md": gallery_page.page(root, catalog),
         "results/reference/claims.md": gallery_page.claims(root, catalog),
     }

@@ -46,11 +46,11 @@ class ExaminedPlan:
         return total
 
 
-def examined_plan(suite: Suite, catalog: Catalog, plan: Plan, *, rehearse: bool = False) -> ExaminedPlan:
-    """Load the data of a plan and build its trials; with `rehearse`, also take a few steps. Raises UserErrors with
-    everything that would fail in a run."""
+def examined_plan(suite: Suite, catalog: Catalog, plan: Plan, *, timed: bool = False) -> ExaminedPlan:
+    """Load the data of a plan, build its trials, and rehearse it: with `timed`, to estimate times. Raises UserErrors
+    with everything that would fail in a run."""
     jobs = len(os.sched_getaffinity(0))
-    found, start = examine(plan.blocks, catalog, rehearse=rehearse, jobs=jobs)
+    found, start = examine(plan.blocks, catalog, timed=timed, jobs=jobs)
     errors: dict[str, UserError] = {}
     remarks = dict.fromkeys(plan.remarks)
     for block, examined in zip(plan.blocks, found, strict=True):

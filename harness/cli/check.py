@@ -19,8 +19,14 @@ from harness.cli.plugin_options import plugin_option, plugins_of
 def check(context: click.Context, /, suite: Path, **changes: Any) -> None:
     """Check a suite without measuring anything.
 
-    It checks names, parameters, axes and claims, and whether the optimizations fit together. Then it loads the data and
-    builds each trial once. Every error names the file, line and column.
+    It checks names, parameters, axes and claims, and whether the optimizations fit together. Then it loads the data,
+    builds each trial, takes a few training steps, evaluates once, and verifies each level. Every error names the file,
+    line and column.
+
+    A valid suite can still fail later in a run: training may diverge, memory may run out, and plugins may change. Steps
+    are tried of as many blocks as fit into six seconds. A block is not verified if that would take over three seconds.
+    Kinds of measurement by plugins are only imported. The folder of results and the executor, which are options of
+    `harness run`, are not checked.
     """
     from harness.api.examined import examined_plan
     from harness.api.session import SuiteOverrides, plan_of

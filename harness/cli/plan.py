@@ -36,14 +36,15 @@ if TYPE_CHECKING:
 def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) -> None:
     """Show what a suite would measure, what it would skip and why, and how long it would take.
 
-    It takes a few steps of each trial to estimate the time, for at most about ten seconds.
+    It takes a few steps of each trial to estimate the time, for at most about ten seconds. What `harness check` finds
+    wrong is an error here too.
     """
     from harness.api.examined import examined_plan
     from harness.api.session import SuiteOverrides, plan_of
 
     planned = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
     imports = time.process_time()
-    examined = examined_plan(*planned, rehearse=True)
+    examined = examined_plan(*planned, timed=True)
     made, times, total = examined.plan, examined.seconds, examined.total(imports)
     show_remarks(made.remarks)
     if as_json:

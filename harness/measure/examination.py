@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import IO, Any, NamedTuple
 
 from harness.errors import UserError
 from harness.measure.children import death, in_child, read_from_group
-from harness.plugins.catalog import Catalog
+from harness.plugins.catalog import Catalog, resolve
 from harness.plugins.rehearsal import LevelTimes, Rehearsal
 from harness.records.plan import Block
 
@@ -35,7 +36,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Examined:
-    """What was found about a block. `rehearsal` is None if it was not rehearsed."""
+    """What was found about a block. `rehearsal` is None if it was not rehearsed, or not timed."""
 
     problems: list[Problem] = field(default_factory=list)
     remarks: list[Problem] = field(default_factory=list)
@@ -44,19 +45,17 @@ class Examined:
     load: float = 0.0
 
 
-def examine(
-    blocks: Sequence[Block], catalog: Catalog, *, rehearse: bool, jobs: int = 1
-) -> tuple[list[Examined], float]:
-    """Load the data of each block and build its trials. With `rehearse`, also take a few steps of each trial, of as
-    many blocks as fit into `REHEARSAL` seconds. `jobs` is how many training runs a run has at the same time. Returns
-    what was found about each block, and the seconds that a process took to prepare itself."""
+def examine(blocks: Sequence[Block], catalog: Catalog, *, timed: bool, jobs: int = 1) -> tuple[list[Examined], float]:
+    """Load the data of each block and build its trials. As many blocks as fit into `REHEARSAL` seconds are rehearsed: a
+    few steps of each trial, an evaluation and the verification. `timed`: so many steps that times can be estimated.
+    `jobs` is how many training runs a run has at the same time. Returns what was found about each block, and the
+    seconds that a process took to prepare itself."""
     start = 0.0
     found = [Examined() for _ in blocks]
     left = spread_out(len(blocks))
-    seconds = REHEARSAL if rehearse else 0.0
     while left:
         numbered = [(number, blocks[number]) for number in left]
-        text, status = in_child(partial(_examine, numbered, catalog, seconds, jobs), read_from_group)
+        text, status = in_child(partial(_examine, numbered, catalog, timed, jobs), read_from_group)
         begun = None
         for line in text.splitlines():
             number, what, value = json.loads(line)
@@ -102,7 +101,7 @@ def spread_out(count: int) -> list[int]:
     return order
 
 
-def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, seconds: float, jobs: int, pipe: IO[str]) -> None:
+def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool, jobs: int, pipe: IO[str]) -> None:
     """In the child process: write a line of JSON for everything that is found."""
     from harness.measure.runtime import machine
     from harness.measure.runtime.builder import TrialBuilder
@@ -119,7 +118,7 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, seconds: flo
     warm(gpus)
     worker = Worker(TrialBuilder(catalog))
     pipe.write(json.dumps([0, "start", perf_counter() - begun]) + "\n")
-    until = perf_counter() + seconds
+    until = perf_counter() + REHEARSAL
     for number, block in blocks:
 
         def say(what: str, value: Any = None, number: int = number) -> None:
@@ -136,8 +135,33 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, seconds: flo
         else:
             load = perf_counter() - begun
             say("load", load)
-            _examine_block(worker, block, gpus, say, partial(_rehearse, load, jobs) if begun < until else None)
+            for problem in (*environment_problems(block), *code_problems(block, catalog)):
+                say("problem", problem)
+            _examine_block(worker, block, gpus, say, partial(_rehearse, load, jobs, timed) if begun < until else None)
         say("end")
+
+
+def environment_problems(block: Block) -> Iterator[Problem]:
+    """The trials whose environment variables name a library that the system does not load."""
+    for environment in block.environments:
+        if "LD_PRELOAD" not in environment:
+            continue
+        code = "from harness.measure.forkserver import not_preloaded; print(not_preloaded(), end='')"
+        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True)
+        if missing := done.stdout.decode(errors="replace"):
+            levels = [trial.level for trial in block.trials if trial.environment == environment]
+            yield Problem(levels[0], f"LD_PRELOAD names {missing}, which the system does not load")
+
+
+def code_problems(block: Block, catalog: Catalog) -> Iterator[Problem]:
+    """The kinds of measurement whose code cannot be imported."""
+    for name in block.measures.kinds:
+        measure = catalog.measures[name]
+        for stage in measure.kind.all_stages:
+            try:
+                resolve(stage.run, measure.entry.owner)
+            except UserError as error:
+                yield Problem(block.baseline.level, str(error))
 
 
 def _examine_block(
@@ -163,19 +187,19 @@ def _examine_block(
         if failure.level not in {trial.level for trial in block.trials} - known:
             break
         known.add(failure.level)
-    if rehearse is None or fails or any(what == "absent" for what, _ in messages):
+    if rehearse is None or fails:
         return
     messages, failure = _in_child(worker, lambda: rehearse(worker, block))
     for what, value in messages:
         say(what, value)
     if failure is not None:
-        say("remark", failure)
+        say("problem", failure)
 
 
-def _rehearse(load: float, jobs: int, worker: Any, block: Block) -> Iterator[Any]:
+def _rehearse(load: float, jobs: int, timed: bool, worker: Any, block: Block) -> Iterator[Any]:
     from harness.measure.runtime.rehearsal import rehearse_block
 
-    yield from rehearse_block(worker, block, load, jobs)
+    yield from rehearse_block(worker, block, load, jobs, timed)
 
 
 def _in_child(worker: Any, messages: Callable[[], Iterator[Any]]) -> tuple[list[Any], Problem | None]:

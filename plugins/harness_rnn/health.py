@@ -26,12 +26,15 @@ def as_if_training(model: nn.Module) -> Iterator[None]:
     """Train mode without dropout inside; restored afterwards. cuDNN has no backward pass in evaluation mode."""
     modes = [(module, module.training) for module in model.modules()]
     dropped = []
+    model.train()
     for module in model.modules():
         name = "p" if isinstance(module, nn.modules.dropout._DropoutNd) else "dropout"
-        if isinstance(getattr(module, name, None), float):
+        if isinstance(module, torch.jit.ScriptModule):  # its dropout is a constant, which evaluation switches off
+            if "Dropout" in module.original_name or getattr(module, "dropout", 0.0):
+                module.training = False
+        elif isinstance(getattr(module, name, None), float):
             dropped.append((module, name, getattr(module, name)))
     try:
-        model.train()
         for module, name, _ in dropped:
             setattr(module, name, 0.0)
         yield

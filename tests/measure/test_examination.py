@@ -20,9 +20,9 @@ def optimizer_imported():
     warm(0)
 
 
-def examined(*settings: str, text: str = SUITE, rehearse: bool = False, jobs: int = 1):
+def examined(*settings: str, text: str = SUITE, timed: bool = False, jobs: int = 1):
     plan = make_plan(read(text, *settings), toy_catalog())
-    found, start = examine(plan.blocks, toy_catalog(), rehearse=rehearse, jobs=jobs)
+    found, start = examine(plan.blocks, toy_catalog(), timed=timed, jobs=jobs)
     assert start > 0
     return found
 
@@ -136,7 +136,7 @@ def faulty(tmp_path_factory):
 
 def faulty_problems(catalog, text: str):
     plan = make_plan(parse_suite(read_text(text, "suite.yaml"), "suite", text, catalog), catalog)
-    found, _ = examine(plan.blocks, catalog, rehearse=False)
+    found, _ = examine(plan.blocks, catalog, timed=False)
     return [[tuple(problem) for problem in block.problems] for block in found]
 
 
@@ -187,7 +187,7 @@ def test_the_times_of_a_rehearsal():
     text = SUITE.replace("measure:", "measure:\n  profile: {}\n  memory: {}").replace(
         "speed: {", "speed: {of: [train, inference], "
     )
-    (block,) = examined(text=text, rehearse=True)
+    (block,) = examined(text=text, timed=True)
     found = block.rehearsal
     assert (block.problems, block.remarks) == ([], [])
     assert list(found.levels) == ["plain", "backwards"]
@@ -201,21 +201,54 @@ def test_the_times_of_a_rehearsal():
 
 
 def test_training_and_evaluation_are_rehearsed():
-    (block,) = examined("measure.learning.steps=~", "measure.learning.epochs=3", text=LEARNING, rehearse=True, jobs=2)
+    (block,) = examined("measure.learning.steps=~", "measure.learning.epochs=3", text=LEARNING, timed=True, jobs=2)
     assert block.rehearsal.steps == 18
     for times in block.rehearsal.levels.values():
         assert times.training > 0
         assert times.evaluation > 0
 
 
-def test_a_trial_that_fails_in_its_steps_is_remarked():
-    text = SUITE.replace("{use: [reverse]}", "{model: {name: broken, how: raises}}")
-    (block,) = examined(text=text, rehearse=True)
-    assert block.problems == []
-    level, reason = block.remarks[0]
-    assert level == "backwards"
-    assert reason.startswith("rehearsing: RuntimeError: the toy is broken (toy.py:")
-    assert list(block.rehearsal.levels) == ["plain"]
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        ("{model: {name: broken, how: raises}}", "one train step: RuntimeError: the toy is broken (toy.py:"),
+        ("{model: {name: broken, how: nan}}", "its loss is not finite after a few train steps"),
+        ("{model: {name: broken, how: killed}}", "the process was killed by SIGSEGV while"),
+        ("{model: {name: broken, how: meddles}}", "one train step: RuntimeError: mat1 and mat2 must have the"),
+        ("{model: other}", "promises the same computation, but "),
+        ("{use: [halved]}", "promises the same computation, but the same gradients move"),
+        ("{use: [{name: spoil, how: raises, at: 1}]}", "one train step: RuntimeError: the step is broken"),
+        ("{use: [{name: elsewhere, preload: /nowhere/lib.so}]}", "LD_PRELOAD names /nowhere/lib.so, which the system"),
+    ],
+)
+def test_a_level_that_a_run_would_find_failed_or_invalid(level, text):
+    ((found_level, found),) = problems(text=SUITE.replace("{use: [reverse]}", level))
+    assert found_level == "backwards"
+    assert found.startswith(text)
+
+
+def test_a_device_that_is_not_here_is_named_once():
+    assert problems("base.device=cuda:7") == [("plain", "there is no cuda:7 here; --device cpu uses the processor")]
+
+
+@pytest.mark.parametrize(
+    ("level", "settings", "text"),
+    [
+        ("{model: {name: broken, how: nan}}", (), "evaluating the untrained model: ValueError: before the first step"),
+        ("{use: [{name: spoil, how: raises, at: 1}]}", (), "one training step: RuntimeError: the step is broken"),
+        ("{use: [needs_two]}", ("base.dataset.size=49",), "one training step on a single example, a batch of each"),
+    ],
+)
+def test_a_level_that_would_fail_in_training(level, settings, text):
+    steps = "measure.learning.steps=9"
+    ((found_level, found),) = problems(steps, *settings, text=LEARNING.replace("{use: [shuffled]}", level))
+    assert found_level == "other"
+    assert found.startswith(text)
+
+
+def test_a_batch_of_one_that_no_run_reaches_is_no_problem():
+    text = LEARNING.replace("{use: [shuffled]}", "{use: [needs_two]}")
+    assert problems("measure.learning.steps=6", "base.dataset.size=49", text=text) == []
 
 
 def test_blocks_are_rehearsed_from_everywhere():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from random import Random
+from threading import Lock
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attacks import Refreshing
@@ -30,9 +33,9 @@ class Net(nn.Module):
         return (self.layer(x) * self.scale).square().mean()
 
 
-def member(make_optimizer, *more_state) -> BuiltMember:
+def member(make_optimizer, *more_state, model: nn.Module | None = None) -> BuiltMember:
     """A member with four batches, whose state is that of the model, of the optimizer and of `more_state`."""
-    model = Net()
+    model = model or Net()
     optimizer = make_optimizer(model.parameters())
     stateful = [model, optimizer, *(make(optimizer) for make in more_state)]
 
@@ -131,3 +134,63 @@ def test_a_step_that_raises_again_fails():
     fresh.built.step = broken
     with pytest.raises(ValueError, match="never works"):  # nothing was saved
         run(fresh, 1)
+
+
+class WithArrays(Net):
+    """Its extra state holds moments in an array of NumPy, a counter, and a lock that cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments, self.calls, self.lock = np.zeros(3), 0, Lock()
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"moments": self.moments, "calls": self.calls, "lock": self.lock}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.moments, self.calls = state["moments"], state["calls"]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.moments += 1
+        self.calls += 1
+        return super().forward(x)
+
+
+def test_arrays_are_put_back_as_tensors_are_and_counters_run_on():
+    one = member(lambda parameters: torch.optim.SGD(parameters, lr=0.1), model=WithArrays())
+    one.run_work_set()
+    one.save()
+    one.run_work_set()
+    assert one.built.model.moments.tolist() == [2.0 * BATCHES] * 3
+    one.restore()
+    assert one.built.model.moments.tolist() == [1.0 * BATCHES] * 3
+    assert one.built.model.calls == 2 * BATCHES
+
+
+def test_a_restart_loads_arrays_as_they_were_saved():
+    one = member(lambda parameters: torch.optim.SGD(parameters, lr=0.1), model=WithArrays())
+    one.run_work_set()
+    one.save()
+    one.restore()
+    one.run_work_set()
+    assert one.restart()
+    assert (one.built.model.moments.tolist(), one.built.model.calls) == ([1.0 * BATCHES] * 3, BATCHES)
+
+
+@pytest.mark.parametrize("action", ["save", "restore", "restart"])
+def test_the_owner_of_a_state_is_named_before_its_code_runs(action):
+    """If code raises, the last name is that of the level that failed."""
+    said = []
+    one = member(lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+    one.watchdog.doing = lambda level, activity: said.append((level, activity))
+    one.save()
+    one.restore()
+    said.clear()
+
+    def raises() -> None:
+        raise RuntimeError("the state is gone")
+
+    one.built.model.state_dict = raises
+    one.built.model.load_state_dict = lambda state: raises()
+    with pytest.raises(RuntimeError, match="the state is gone"):
+        getattr(one, action)()
+    assert [level for level, _ in said] == ["b"]

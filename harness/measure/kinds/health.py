@@ -7,7 +7,7 @@ numbers, such as the values of its gates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -29,7 +29,7 @@ def measure_health(task: Task) -> dict[str, Any]:
     run = TrainingRun(task, task.block.baseline.seed, training)
     built, after = run.built, []
     assert built.optimizer is not None
-    built.optimizer.register_step_pre_hook(lambda *_: after.append(float(gradient_norm(built.model))))
+    before_each_step(built.optimizer, lambda: after.append(float(gradient_norm(built.model))))
     before: list[float] = []
     examples = [run.train_set[index] for index in range(min(built.trial.batch_size, len(run.train_set)))]
     due = {round(settings.steps * index / settings.looks) for index in range(settings.looks + 1)}
@@ -61,6 +61,20 @@ def measure_health(task: Task) -> dict[str, Any]:
         "after": _json_values(after),
         "first_bad": bad,
     }
+
+
+def before_each_step(optimizer: Any, act: Callable[[], None]) -> None:
+    """Call `act` before each step of the optimizer. An optimizer of the user need not be one of torch."""
+    if isinstance(optimizer, torch.optim.Optimizer):
+        optimizer.register_step_pre_hook(lambda *_: act())  # after the hooks that change the gradient
+        return
+    step = optimizer.step
+
+    def act_and_step(*given: Any) -> Any:
+        act()
+        return step(*given)
+
+    optimizer.step = act_and_step
 
 
 def probe(model: torch.nn.Module, batch: Any) -> Mapping[str, Any]:

@@ -181,8 +181,7 @@ class TrainingRun:
         while not self.finished(total):
             begun = perf_counter()
             self.watchdog.doing(self.built.trial.level, "one training step")
-            assert self.built.optimizer is not None
-            curve.learning_rate.append(float(self.built.optimizer.param_groups[0]["lr"]))
+            curve.learning_rate.append(self.learning_rate())
             losses.append(self.built.step(self.built, self.built.batch(next(batches)), no_mark))
             norms.append(torch.stack(self.norms).max() if self.norms else torch.tensor(nan, device=self.built.device))
             self.norms.clear()
@@ -199,6 +198,11 @@ class TrainingRun:
                 if self.checkpoint and monotonic() - saved >= settings.checkpoint:
                     self.save()
                     saved = monotonic()
+
+    def learning_rate(self) -> float:
+        """The learning rate of the first group of parameters."""
+        assert self.built.optimizer is not None
+        return float(self.built.optimizer.param_groups[0]["lr"])
 
     def finished(self, total: int) -> bool:
         """Whether the run has reached its number of steps, or its time."""
@@ -291,4 +295,10 @@ def gradient_norm(model: torch.nn.Module) -> torch.Tensor:
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     if not gradients:
         return torch.tensor(nan, device=next(model.parameters()).device)
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients]))
+    return torch.linalg.vector_norm(torch.stack([norm_of(gradient) for gradient in gradients]))
+
+
+def norm_of(gradient: torch.Tensor) -> torch.Tensor:
+    """The Euclidean norm of one gradient, which may be sparse or complex, in float32, shape ()."""
+    stored = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return torch.linalg.vector_norm(stored if stored.is_complex() else stored.float()).float()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.autograd.profiler import profile
+from torch.utils._pytree import tree_leaves
 
 from harness.measure.runtime.builder import BuiltTrial, no_mark
 from harness.measure.runtime.member import MARK, BuiltMember, columns, mark_timeline, step_with_marks
@@ -60,8 +61,8 @@ def size(tensor: torch.Tensor) -> int:
 
 def optimizer_bytes(built: BuiltTrial) -> int:
     """The bytes of the tensors in the optimizer's state."""
-    states = built.optimizer.state.values() if built.optimizer else ()
-    return sum(size(value) for state in states for value in state.values() if isinstance(value, torch.Tensor))
+    states = tree_leaves(built.optimizer.state_dict()) if built.optimizer else ()
+    return sum(size(value) for value in states if isinstance(value, torch.Tensor))
 
 
 def peaks_on_cpu(member: BuiltMember, batch: int) -> dict[str, int]:

@@ -18,6 +18,7 @@ from harness.measure.runtime.dtypes import as_real, lower_of
 from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.global_state import GlobalState
+from harness.measure.runtime.gradients import set_gradients
 from harness.measure.runtime.observations import GRADIENT, Tensors, errors, observations, prepared, projection
 from harness.measure.runtime.probes import probes_of
 from harness.measure.runtime.reference import LOOSE, STRICT, Reference
@@ -202,8 +203,7 @@ class Verifier:
         gradients. A parameter is rounded to its dtype when it is changed, so that much is no difference."""
 
         def update(built: BuiltTrial) -> None:
-            for name, parameter in built.model.named_parameters():
-                parameter.grad = projection(name, parameter)
+            set_gradients(built, built.batch(self.probes[-1].examples), projection)
             built.update(built.model, built.optimizer)
 
         for change in self.parameter_changes(trial, update):

@@ -14,6 +14,7 @@ from harness.errors import UserError, did_you_mean
 from harness.measure.runtime.dtypes import floats_as, input_dtype, to_float64
 from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.generators import seed_generators
+from harness.measure.runtime.model_checks import check_model, check_optimizer, check_replaceable
 from harness.measure.runtime.subset import with_slices
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
@@ -126,16 +127,14 @@ class TrialBuilder:
 
     def bare(self, trial: Trial, recipe: Recipe | None = None) -> torch.nn.Module:
         """The model that the trial's recipe builds under its seed, before any initialiser. Raises TypeError if it lacks
-        a method."""
+        a method, and ValueError if weights have no shape yet."""
         entry = self.catalog.find(Model, trial.model.name)
         facts = self.data(trial.dataset).facts
         recipe = recipe or self.recipe(trial)
         seed_generators(trial.seed)
         build = recipe.seam("build", lambda: self.catalog.code(entry)(facts, **trial.model.parameters))
         model = build()
-        for method in ("loss", "predict", "observe"):
-            if not callable(getattr(model, method, None)):
-                raise TypeError(f"model {trial.model.name} has no method {method}(batch)")
+        check_model(model, trial.model.name)
         return model
 
     def weights(self, trial: Trial) -> dict[str, torch.Tensor]:
@@ -181,12 +180,13 @@ class TrialBuilder:
         if exact:
             to_float64(model)
         model.train()
-        make_optimizer = recipe.seam("optimizer", lambda model: None)
+        optimizer = recipe.seam("optimizer", lambda model: None)(model)
+        check_optimizer(optimizer, recipe)
         return BuiltTrial(
             trial=trial,
             device=device,
             model=model,
-            optimizer=make_optimizer(model),
+            optimizer=optimizer,
             order=recipe.seam("order", consecutive_batches),
             collate=recipe.seam("collate", data.collate),
             forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
@@ -239,6 +239,7 @@ def copy_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module) ->
 def patch(model: torch.nn.Module, method: str, recipe: Recipe, trial: Trial) -> None:
     """Replace a method of the model by the one that the optimizations make of it. Raises UserError if the model lacks
     it."""
+    check_replaceable(model, method, recipe.changes[f"model.{method}"][0].by)
     default = getattr(type(model), method, None)
     if default is None:
         methods = [name for name in dir(type(model)) if not name.startswith("_") and name not in dir(torch.nn.Module)]

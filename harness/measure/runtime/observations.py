@@ -11,6 +11,7 @@ import torch
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder
 from harness.measure.runtime.dtypes import as_real
 from harness.measure.runtime.generators import seed_generators
+from harness.measure.runtime.module_modes import evaluation_mode, without_dropout
 from harness.measure.runtime.watchdog import Watchdog
 from harness.records.plan import Trial
 
@@ -25,11 +26,7 @@ def prepared(
 ) -> BuiltTrial:
     """The built trial in train mode, with the probability of every dropout set to 0; in float64 if `exact`."""
     built = builder.build(trial, weights, exact=exact)
-    for module in built.model.modules():
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-        elif isinstance(getattr(module, "dropout", None), float):
-            module.dropout = 0.0
+    without_dropout(built.model)
     return built
 
 
@@ -58,10 +55,8 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
         found[name] = tensor
         real = as_real(tensor)
         total = total + (real * projection(name, real)).sum()
-    built.model.eval()  # as it is timed
-    with torch.inference_mode():
+    with evaluation_mode(built.model), torch.inference_mode():  # as it is timed
         predictions = built.evaluate(built.model, batch)
-    built.model.train()
     if isinstance(predictions, torch.Tensor):
         if predictions.shape[:1] != batch.ids.shape:
             raise ValueError(f"predicts shape {tuple(predictions.shape)} for {len(batch.ids)} examples")

@@ -1,7 +1,7 @@
 """Rehearses a block: builds each trial, takes a few steps and one short evaluation, and verifies the block.
 
-The times are those of this machine now. Nothing of them is stored: `harness.plan.estimates` calculates from them how
-long a run takes.
+What fails here would fail in a run. The times are those of this machine now. Nothing of them is stored:
+`harness.plan.estimates` calculates from them how long a run takes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from random import Random
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -21,7 +22,8 @@ from harness.measure.kinds.profile import events_of, marked_step, profiler_of
 from harness.measure.kinds.profile_events import profile_of_step
 from harness.measure.kinds.verify import verify_block
 from harness.measure.runtime.builder import TrialBuilder, no_mark
-from harness.measure.runtime.failure import failures_of
+from harness.measure.runtime.failure import TrialFailed, failures_of
+from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.gpu import clock_for
 from harness.measure.runtime.member import BuiltMember
 from harness.measure.runtime.task import Task
@@ -40,33 +42,39 @@ VERIFICATION = 3.0
 COMPANION = 20
 
 
-def rehearse_block(worker: Any, block: Block, load: float, jobs: int) -> Iterator[tuple[str, Any]]:
-    """The rehearsal of a block whose data took `load` seconds to load, as one message; before it a remark for each
-    trial that fails. `jobs` training runs run at the same time."""
+def rehearse_block(worker: Any, block: Block, load: float, jobs: int, timed: bool) -> Iterator[tuple[str, Any]]:
+    """The rehearsal of a block whose data took `load` seconds to load, as one message; before it a problem for each
+    trial that fails. `jobs` training runs run at the same time. Without `timed`, as few steps as possible are taken,
+    and there is no message about times."""
     builder, watchdog, measures = worker.builder, worker.watchdog, block.measures
     begun = perf_counter()
     watchdog.doing(block.baseline.level, "building the model")
     builder.weights(block.baseline)
     fork = perf_counter() - begun
     levels: dict[str, LevelTimes] = {}
+    state = GlobalState()
     for trial in block.trials:
         task = Task(block, "", builder, watchdog, None, trial.level)
         try:
-            with failures_of(trial.level, "rehearsing"):
-                levels[trial.level] = times_of(task, jobs)
-        except Exception as failure:
-            yield "remark", [trial.level, str(getattr(failure, "reason", failure))]
+            with failures_of(trial.level, "building the model"):
+                levels[trial.level] = times_of(task, jobs, timed)
+        except TrialFailed as failure:
+            yield "problem", [trial.level, failure.reason]
+        if (changed := state.restore()) and levels.pop(trial.level, None):
+            yield "problem", [trial.level, f"it changes {', '.join(changed)}, which all trials share"]
     data, learning = builder.data(block.baseline.dataset), measures.learning
-    if levels:
+    if block.baseline.level in levels:
         verify = verify_seconds(block, levels, len(data.probes(block.baseline.seed)) if data.probes else 3)
         if verify < VERIFICATION:
             begun = perf_counter()
-            for finding in verify_block(block, builder, watchdog):
+            failed = {trial.level for trial in block.trials} - levels.keys()
+            for finding in verify_block(block.without(failed), builder, watchdog):
                 if finding["outcome"] != "ok":
-                    yield "remark", [finding["level"], finding["reason"]]
+                    yield "problem", [finding["level"], finding["reason"]]
             verify = perf_counter() - begun
-        steps = steps_of(learning, data, block.baseline.batch_size) if learning else None
-        yield "rehearsal", asdict(Rehearsal(levels, load, fork, verify, jobs, steps))
+        if timed:
+            steps = steps_of(learning, data, block.baseline.batch_size) if learning else None
+            yield "rehearsal", asdict(Rehearsal(levels, load, fork, verify, jobs, steps))
     watchdog.stop_alarm()
 
 
@@ -83,9 +91,9 @@ def verify_seconds(block: Block, levels: Mapping[str, LevelTimes], probes: int) 
     return total
 
 
-def times_of(task: Task, jobs: int) -> LevelTimes:
-    """The times of one trial."""
-    measures = task.block.measures
+def times_of(task: Task, jobs: int, timed: bool) -> LevelTimes:
+    """The times of one trial. Raises TrialFailed."""
+    measures, share = task.block.measures, 1.0 if timed else 0.0
     begun = perf_counter()
     task.builder.build(task.trial)
     build = perf_counter() - begun
@@ -97,25 +105,26 @@ def times_of(task: Task, jobs: int) -> LevelTimes:
         begun = perf_counter()
         member = task.member()
         build = perf_counter() - begun
-        first[mode], step[mode] = step_seconds(member)
+        with failures_of(task.level, f"one {mode} step"):
+            first[mode], step[mode] = step_seconds(member, share * STEPS)
+            member.check()
         profile = measures.get("profile", Profile)
-        if profile and mode in (profile.of or ()):
+        if timed and profile and mode in (profile.of or ()):
             profiled[mode] = profiled_seconds(member)
     training, evaluation = 0.0, 0.0
     if measures.learning:
-        training, evaluation = learning_seconds(task, measures.learning, jobs)
+        training, evaluation = learning_seconds(task, measures.learning, jobs if timed else 1, share * TRAINING)
     elif not measures.modes:  # only kinds that train, such as health
-        run = TrainingRun(task, task.trial.seed, Learning())
-        training = training_seconds(run)
+        training = training_seconds(TrainingRun(task, task.trial.seed, Learning()), share * TRAINING)
     return LevelTimes(build, step, first, profiled, training, evaluation)
 
 
-def step_seconds(member: BuiltMember) -> tuple[float, float]:
+def step_seconds(member: BuiltMember, seconds: float) -> tuple[float, float]:
     """The mean seconds of a step on batches of the work set: in a first pass, in which every shape is new, and the
-    median of further passes over the same batches."""
+    median of further passes over the same batches. No pass begins after `seconds`, except for the second."""
     wait = clock_for(member.built.device).wait or (lambda: None)
     passes: list[list[float]] = []
-    chosen, until = range(len(member.batches)), perf_counter() + STEPS
+    chosen, until = range(len(member.batches)), perf_counter() + seconds
     while len(passes) < 2 or perf_counter() < until:
         times: list[float] = []
         for batch in chosen:
@@ -145,37 +154,74 @@ def profiled_seconds(member: BuiltMember) -> float:
     return seconds
 
 
-def training_seconds(run: TrainingRun) -> float:
+def training_seconds(run: TrainingRun, seconds: float) -> float:
     """The mean seconds of a training step. The first half of the steps, which may be slower, is not counted. No more
-    steps are taken than the run has, since a schedule may end with it."""
-    batches, times, until = run.batches(0), list[float](), perf_counter() + TRAINING
-    while len(times) != run.total and (len(times) < 2 or perf_counter() < until):
-        run.watchdog.doing(run.built.trial.level, "one training step")
-        begun = perf_counter()
-        run.built.step(run.built, run.built.batch(next(batches)), no_mark)
-        run.norms.clear()
-        times.append(perf_counter() - begun)
+    steps are taken than the run has, since a schedule may end with it. Raises TrialFailed."""
+    batches, times, until = run.batches(0), list[float](), perf_counter() + seconds
+    level = run.built.trial.level
+    with failures_of(level, "one training step"):
+        while len(times) != run.total and (len(times) < 2 or perf_counter() < until):
+            begun = perf_counter()
+            training_step(run, next(batches))
+            times.append(perf_counter() - begun)
+    smallest = smallest_batch(run)
+    if len(smallest) == 1:
+        advice = "another dataset.batch_size avoids it, if the model cannot train on one"
+        with failures_of(level, f"one training step on a single example, a batch of each epoch ({advice})"):
+            training_step(run, smallest)
     later = times[len(times) // 2 :]
     return sum(later) / len(later)
 
 
-def learning_seconds(task: Task, settings: Learning, jobs: int) -> tuple[float, float]:
-    """The seconds of a training step and of an evaluation, while as many other runs train as in a real run."""
+def training_step(run: TrainingRun, examples: Sequence[Any]) -> None:
+    """One training step on these examples."""
+    run.watchdog.doing(run.built.trial.level, "one training step")
+    run.built.step(run.built, run.built.batch(examples), no_mark)
+    run.norms.clear()
+
+
+def smallest_batch(run: TrainingRun) -> list[Any]:
+    """The smallest batch of the first epoch, among the batches that the run reaches."""
+    batches = run.built.batch_positions(run.train_set, Random(0))[: run.total or None]
+    return [run.train_set[position] for position in min(batches, key=len)]
+
+
+def learning_seconds(task: Task, settings: Learning, jobs: int, seconds: float) -> tuple[float, float]:
+    """The seconds of a training step and of an evaluation, while as many other runs train as in a real run. Raises
+    TrialFailed."""
     data = task.builder.data(task.trial.dataset)
-    every = max(1, len(data.test) // EVALUATED)
-    some = [data.test[position] for position in range(0, len(data.test), every)]
-    with_some = OneDataset(task.builder, Data(**{**vars(data), "test": some}))
-    run = TrainingRun(replace(task, builder=with_some, settings=settings), settings.seeds[0], settings)
+    run, tested = evaluated_run(task, settings, data)
     batch = run.built.batch(next(run.batches(0)))
     alone = settings.one_at_a_time or run.built.device.type != "cpu" or int(task.trial.environment.get(THREADS, 1)) > 1
     runs = len(settings.seeds) * len(task.block.trials)
     with companions(0 if alone else min(jobs, runs) - 1, lambda: run.built.step(run.built, batch, no_mark)):
-        training = training_seconds(run)
-        run.evaluation.scores()  # the first evaluation also examines the model
+        training = training_seconds(run, seconds)
         begun = perf_counter()
-        run.evaluation.scores()
+        with failures_of(task.level, "evaluating"):
+            run.evaluation.scores()
         evaluation = perf_counter() - begun
-    return training, evaluation * len(data.test) / max(1, len(some))
+    return training, evaluation * len(data.test) / max(1, tested)
+
+
+def evaluated_run(task: Task, settings: Learning, data: Data) -> tuple[TrainingRun, int]:
+    """A training run that was evaluated before its first step, and the number of its test examples: of a large test
+    set only some, unless the evaluation fails on these, as a score of rare classes may. Raises TrialFailed."""
+    for most in (EVALUATED, len(data.test)):
+        every = max(1, len(data.test) // most)
+        some = [data.test[position] for position in range(0, len(data.test), every)]
+        with_some = OneDataset(task.builder, Data(**{**vars(data), "test": some}))
+        run = TrainingRun(replace(task, builder=with_some, settings=settings), settings.seeds[0], settings)
+        try:
+            with failures_of(task.level, "evaluating the untrained model"):
+                run.compare_with_baseline(task)
+                run.evaluate()
+                run.learning_rate()
+        except TrialFailed:
+            if every == 1:
+                raise
+        else:
+            break
+    return run, len(some)
 
 
 class OneDataset(TrialBuilder):

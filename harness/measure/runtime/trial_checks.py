@@ -14,7 +14,7 @@ from harness.measure.runtime.global_state import GlobalState
 from harness.plugins.parts import Data
 from harness.records.plan import Block, Trial
 
-#: ("problem" or "remark", [level, text]), ("checked", level), or ("absent", device).
+#: ("problem" or "remark", [level, text]), or ("checked", level).
 Message = tuple[str, Any]
 
 
@@ -67,12 +67,12 @@ def work_set(block: Block, builder: TrialBuilder) -> list[Any] | None:
 def trial_messages(worker: Any, block: Block, gpus: int, data: Data, examples: list[Any] | None) -> Iterator[Message]:
     """Build each trial under its seed, and cut the examples into its batches."""
     state, learning = GlobalState(), block.measures.learning
+    device = worker.block.baseline.device  # that of all trials
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and int(number or 0) >= gpus:
+        yield "problem", [worker.block.baseline.level, f"there is no {device} here; --device cpu uses the processor"]
+        return
     for trial in block.trials:
-        kind, _, number = trial.device.partition(":")
-        if kind == "cuda" and int(number or 0) >= gpus:
-            yield "absent", trial.device
-            yield "remark", [trial.level, f"there is no {trial.device} here, so its model was not built"]
-            continue
         steps = steps_of(learning, data, trial.batch_size) if learning else None
         worker.watchdog.doing(trial.level, "building the model")
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.weight_norm import WeightNorm
 
 State = Any
 """h (1, n, H); for an LSTM (h, c)."""
@@ -29,7 +30,7 @@ class RecurrentEncoder(nn.Module):
     def __init__(self, rnn: Any) -> None:
         super().__init__()
         self.rnn = rnn
-        self.output_size = rnn.hidden_size * (2 if rnn.bidirectional else 1)
+        self.output_size = state_size(rnn) * (2 if rnn.bidirectional else 1)
 
     def forward(self, x: Tensor, lengths: Tensor, carry: State = None) -> tuple[Tensor, Tensor, State]:
         """x (B, T, E), lengths (B,) -> outputs (B, T, D*H), final (B, D*H), carry."""
@@ -104,8 +105,13 @@ def reverse_rows(x: Tensor, index: Tensor) -> Tensor:
 
 def zero_state(rnn: Any, x: Tensor) -> State:
     """The zero state before the first step of x (n, T, *)."""
-    h = x.new_zeros(1, x.shape[0], rnn.hidden_size)
-    return (h, torch.zeros_like(h)) if is_lstm(rnn) else h
+    h = x.new_zeros(1, x.shape[0], state_size(rnn))
+    return (h, x.new_zeros(1, x.shape[0], rnn.hidden_size)) if is_lstm(rnn) else h
+
+
+def state_size(rnn: Any) -> int:
+    """The size H of the state h, and of the outputs of one direction: the `proj_size` of nn.LSTM if it is set."""
+    return getattr(rnn, "proj_size", 0) or rnn.hidden_size  # type: ignore[no-any-return]
 
 
 def is_lstm(rnn: Any) -> bool:
@@ -128,9 +134,18 @@ def layer_of(state: State, index: int) -> State:
 
 
 def layer_weights(rnn: Any, layer: int, reverse: bool) -> list[Tensor]:
-    """weight_ih, weight_hh, bias_ih and bias_hh of one layer in one direction."""
+    """weight_ih and weight_hh of one layer in one direction, then bias_ih and bias_hh, then weight_hr; without those
+    that the module does not have. Raises ValueError if the module has hooks, which only a call of it would run."""
+    for hook in rnn._forward_pre_hooks.values():
+        if not isinstance(hook, WeightNorm):
+            raise ValueError(
+                f"the recurrent module has a hook ({type(hook).__name__}) that runs when the module is called, but "
+                f"here its layers run one by one; use one direction, and leave out segment"
+            )
+        setattr(rnn, hook.name, hook.compute_weight(rnn))
     suffix = f"_l{layer}{'_reverse' if reverse else ''}"
-    return [getattr(rnn, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"]
+    return [getattr(rnn, name + suffix) for name in names if hasattr(rnn, name + suffix)]
 
 
 def run_layer(rnn: Any, x: Tensor, state: State, layer: int, reverse: bool) -> tuple[Tensor, State]:
@@ -138,10 +153,12 @@ def run_layer(rnn: Any, x: Tensor, state: State, layer: int, reverse: bool) -> t
 
     `reverse` only selects the weights. torch's modules run their fused kernel, scratch modules their loop.
     """
+    if isinstance(rnn, torch.jit.ScriptModule):
+        raise ValueError("the recurrent module is scripted (torch.jit.script), so its layers cannot run one by one")
     weights = layer_weights(rnn, layer, reverse)
     if not isinstance(rnn, nn.RNNBase):
         return rnn.loop(x, state, weights)  # type: ignore[no-any-return]
-    settings = (True, 1, 0.0, rnn.training, False, True)  # biases, layers, dropout, train, two directions, batch first
+    settings = (rnn.bias, 1, 0.0, rnn.training, False, True)  # layers, dropout, train, two directions, batch first
     if rnn.mode == "LSTM":
         outputs, h, c = torch.lstm(x, state, weights, *settings)
         return outputs, (h, c)

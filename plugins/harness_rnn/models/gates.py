@@ -65,7 +65,8 @@ def layers(rnn: Any, x: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor]]:
 
     def run(inputs: Tensor, layer: int, reverse: bool) -> Tensor:
         outputs = run_layer(rnn, inputs, zero_state(rnn, inputs), layer, reverse)[0]
-        weight_ih, weight_hh, bias_ih, bias_hh = layer_weights(rnn, layer, reverse)
+        weight_ih, weight_hh, *others = layer_weights(rnn, layer, reverse)
+        bias_ih, bias_hh = others[:2] if getattr(rnn, "bias", True) else (None, None)
         before = F.pad(outputs, (0, 0, 1, 0))[:, :-1]  # zero before the first step
         sums = F.linear(inputs[valid], weight_ih, bias_ih) + F.linear(before[valid], weight_hh, bias_hh)
         found.append((sums, outputs[valid]))

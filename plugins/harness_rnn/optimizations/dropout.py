@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from harness import Recipe
@@ -29,6 +30,8 @@ def dropout(recipe: Recipe, *, features: float = 0.5, embedding: float = 0.0) ->
     def built(build: Any) -> Any:
         def build_with_dropout() -> nn.Module:
             model = build()
+            if isinstance(model, torch.jit.ScriptModule):
+                raise ValueError("dropout cannot be added to a scripted model (torch.jit.script)")
             model.extra_dropout = nn.ModuleDict({seam: nn.Dropout(share) for seam, share in shares.items()})
             return model
 

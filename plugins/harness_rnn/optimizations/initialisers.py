@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +24,7 @@ def orthogonal(recipe: Recipe, *, gain: float = 1.0) -> Recipe:
 
     def draw(model: nn.Module) -> None:
         for weight in recurrent(model, "weight_hh"):
-            for gate in weight.split(weight.shape[1]):
+            for gate in weight.split(model.encoder.rnn.hidden_size):
                 nn.init.orthogonal_(gate, gain)
 
     return initialised(recipe, draw)
@@ -50,8 +51,16 @@ def identity_rnn(recipe: Recipe, *, scale: float = 1.0) -> Recipe:
 
 
 def recurrent(model: nn.Module, kind: str) -> Iterator[Tensor]:
-    """The parameters ``<kind>_l<layer>`` of every layer and direction."""
-    return (parameter for name, parameter in model.named_parameters() if f".{kind}_l" in f".{name}")
+    """The parameters ``<kind>_l<layer>`` of every layer and direction. Raises ValueError if there are none, because an
+    initialiser would then change nothing."""
+    wanted = re.compile(rf"(.*\.)?{kind}_l\d+(_reverse)?")
+    found = [parameter for name, parameter in model.named_parameters() if wanted.fullmatch(name)]
+    if not found:
+        raise ValueError(
+            f"the model has no parameters {kind}_l0, ..., {kind}_l<layer>: it may have no biases, or compute them, as "
+            f"weight normalization does"
+        )
+    return iter(found)
 
 
 def initialised(recipe: Recipe, draw: Callable[[nn.Module], None]) -> Recipe:

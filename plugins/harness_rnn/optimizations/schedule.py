@@ -51,6 +51,10 @@ def schedule(
     def scheduled(make_optimizer: Any) -> Any:
         def make(model: nn.Module) -> torch.optim.Optimizer | None:
             optimizer = make_optimizer(model)
+            if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+                raise ValueError(
+                    f"schedule needs a torch.optim.Optimizer, but the optimizer is a {type(optimizer).__name__}"
+                )
             if optimizer is not None:
                 optimizer.schedule = LambdaLR(optimizer, factor_of)  # update and state read it there
             return optimizer
