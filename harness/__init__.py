@@ -36,6 +36,7 @@ from harness.plugins.parts import (
     Score,
     Skip,
 )
+from harness.plugins.whole_score import WholeScore
 
 if TYPE_CHECKING:
     from harness.api.python import open as open
@@ -66,6 +67,7 @@ __all__ = [
     "Skip",
     "Stage",
     "UserError",
+    "WholeScore",
     "__version__",
     "hookimpl",
 ]

@@ -61,6 +61,7 @@ FAULTS: dict[str, list[tuple[str, str]]] = {
     "fingerprint": [("clockwork", "different fingerprints"), ("nameless", "has no fingerprint")],
     "scores": [
         ("boastful_here", "score far is declared but not computed"),
+        ("undefined", "score close is nan"),
         ("unscored", "the criterion of the constant answer has no values, or values that are not finite"),
     ],
     "declared-changes": [("amplifier", "is off by")],

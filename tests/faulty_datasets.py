@@ -87,6 +87,12 @@ def unscored() -> harness.Data:
     )
 
 
+def undefined() -> harness.Data:
+    """Its score of all predictions is no number."""
+    score = harness.WholeScore(lambda values: float("nan"), lambda predictions, batch: (predictions[:, 0],))
+    return replaced(train=toy.points().train[8:], scores={"close": score})
+
+
 def clockwork() -> str:
     """Another text each time."""
     return str(time.perf_counter_ns())
@@ -111,6 +117,8 @@ def provide_datasets():
         yield harness.Dataset(name, code, summary, fingerprint=fixed)
     yield harness.Dataset("clockwork", apart, "a fingerprint of the time of day", fingerprint=lambda: clockwork())
     yield harness.Dataset("nameless", apart, "no fingerprint")
+    close = {"close": harness.Score(optional=True)}
+    yield harness.Dataset("undefined", undefined, "a score that is not defined", fingerprint=fixed, scores=close)
     boasts = {"close": harness.Score(), "far": harness.Score()}
     yield harness.Dataset(
         "boastful_here", toy.cloud, "a score that it does not compute", fingerprint=fixed, scores=boasts

@@ -130,7 +130,8 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
         try:
             worker.prepare(block)
         except UserError as error:
-            say("problem", ["", str(error)])
+            named = f"dataset {block.baseline.dataset.name}: "  # the command says this too
+            say("problem", ["", str(error).removeprefix(named)])
         else:
             load = perf_counter() - begun
             say("load", load)

@@ -48,17 +48,22 @@ class MeasurePlanner:
     def learning(self, settings: Learning, dataset: Spec) -> Learning:
         """The settings with the dataset's scores. Reports a metric or a margin that does not fit these."""
         part = self.catalog.find(Dataset, dataset.name).part
+        claimed = [claim.metric.removeprefix("mean_") for claim in self.suite.claims]
         learning = settings.changed(
             seeds=self.enough_seeds(settings.seeds),
             evaluations=min(settings.evaluations, settings.steps or settings.evaluations),
             planned=len(settings.seeds),
-            scores=declared(part.scores),
+            scores=declared(part.scores, {*settings.also, settings.score, *claimed}),
         )
         place = self.suite.source.places.get(("measure", "learning", "evaluations"))
         if place and learning.evaluations < settings.evaluations:
             self.remark(f"{place}: a run has {settings.steps} steps, so it is evaluated only {settings.steps} times.")
         known = scores_of(learning)
+        for name in settings.also:
+            if name not in part.scores:
+                self.report("also", f"{part.name} has no score {name!r}.", did_you_mean(name, part.scores))
         metrics = [name for name in known if name not in (*TARGETED, "diverged")]
+        metrics += [name for name in part.scores if name not in metrics]
         if learning.metric not in metrics:
             what = f"{part.name} has no score {learning.metric!r}."
             self.report("metric", what, did_you_mean(learning.metric, metrics))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 
 from harness.errors import UserError, did_you_mean
 from harness.plugins.isolation import visible
+from harness.plugins.whole_score import WholeScore
 
 if TYPE_CHECKING:
     import torch
@@ -124,6 +125,8 @@ class Score:
     compared: Literal["difference", "ratio"] = "difference"
     #: A one-line summary.
     summary: str = ""
+    #: It is computed only if `measure.learning` names it, as `metric` or in `also`.
+    optional: bool = False
 
     def is_known(self) -> bool:
         """Whether its values are valid."""
@@ -287,8 +290,9 @@ class Data:
     count: Callable[[Any], Mapping[str, float]] | None = None
     #: ``probes(seed)`` returns lists of difficult examples for verification. By default, examples of `train` are used.
     probes: Callable[[int], Sequence[Sequence[Any]]] | None = None
-    #: Each maps predictions and their batch to values (n,). The score is the mean of all values over `test`.
-    scores: Mapping[str, Callable[[Any, Any], Any]] = field(default_factory=dict)
+    #: Each maps predictions and their batch to values (n,), and the score is the mean of all values over `test`. A
+    #: `WholeScore` is computed from all predictions at once.
+    scores: Mapping[str, Callable[[Any, Any], Any] | WholeScore] = field(default_factory=dict)
     #: Whether `train` and `test` were split at random. Each seed then splits them again.
     exchangeable: bool = False
     #: ``criterion(predictions, batch)`` returns losses (n,). Their mean over `test` is the score `loss` of every model.
@@ -299,6 +303,16 @@ class Data:
     constant: Callable[[Sequence[Any]], Callable[[Any], Any]] | None = None
     #: The size of an example, such as its number of steps. Evaluation batches examples of similar sizes.
     size: Callable[[Any], float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("train", "test"):
+            kinds = type(getattr(self, name)).__mro__
+            has = all(any(method in vars(kind) for kind in kinds) for method in ("__len__", "__getitem__"))
+            if not has or any(kind.__name__ == "IterableDataset" for kind in kinds):
+                raise TypeError(
+                    f"{name} is a {kinds[0].__name__}; expected a list, or an object with __len__() and "
+                    "__getitem__(position), since each seed shuffles the examples: put them into a list"
+                )
 
 
 class Change(NamedTuple):

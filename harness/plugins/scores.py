@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from harness.plugins.parts import Score
 from harness.records.settings import Learning
@@ -13,11 +13,12 @@ TARGETED = ("reached", "steps_to_target", "time_to_target")
 LOSS = Score("lower", "ratio", "mean loss on the test examples")
 
 
-def declared(scores: Mapping[str, Score]) -> dict[str, dict[str, str]]:
-    """The scores of a dataset, and the loss, as a plan stores them."""
+def declared(scores: Mapping[str, Score], wanted: Collection[str] = ()) -> dict[str, dict[str, str]]:
+    """The scores of a dataset, and the loss, as a plan stores them: all that are not optional, and those `wanted`."""
     return {
         name: {"better": score.better, "compared": score.compared, "summary": score.summary}
         for name, score in {"loss": LOSS, **scores}.items()
+        if not score.optional or name in wanted
     }
 
 

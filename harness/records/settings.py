@@ -221,11 +221,11 @@ class LearningSettings(SeedSettings):
     target: float | None = Field(
         None, description="a value of the metric; how many steps until a run reaches it?", examples=[0.8]
     )
+    also: tuple[str, ...] = Field(
+        (), strict=False, description="optional scores of the dataset to compute too", examples=[["macro_f1"]]
+    )
     explodes: float = Field(
-        100.0,
-        gt=1,
-        description="a run has diverged when its loss exceeds the first loss this many times",
-        examples=[10],
+        100.0, gt=1, description="a run has diverged at this many times its first loss", examples=[10]
     )
     checkpoint: Duration = Field(
         "60 s", validate_default=True, description="time between two checkpoints of a run", examples=["5 min"]

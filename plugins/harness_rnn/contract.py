@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from harness import Data
+from harness_rnn.whole_scores import AUC, MACRO_F1
 
 PADDING = 0
 """The token id of padding. Its embedding is zero and gets no gradient."""
@@ -29,8 +30,9 @@ Task = Literal["class", "value", "steps"]
 
 
 class SequenceExample(NamedTuple):
-    """One sequence of L >= 1 steps. `tokens` are (L,) int64, none of them `PADDING`, or features (L, F) float32. The
-    label is a class, a number, or classes of all steps (L,) int64."""
+    """One sequence of L >= 1 steps. `tokens` are (L,) int64, none of them `PADDING`, or finite features (L, F) float32.
+    The label is a class (an int), a finite number (a float), or classes of all steps (L,) int64, at least one of them
+    not `NO_LABEL`. No two examples of a set have the same id. `sequence_data` checks all this."""
 
     id: int
     tokens: Tensor
@@ -55,11 +57,14 @@ class SequenceBatch(NamedTuple):
 
 
 def collate(examples: Sequence[SequenceExample]) -> SequenceBatch:
-    """A batch of these examples, padded to the longest of them."""
+    """A batch of these examples, padded to the longest of them. Raises ValueError for one without steps."""
+    lengths = [len(example.tokens) for example in examples]
+    if 0 in lengths:  # of a dataset of which `sequence_data` has checked only some examples
+        raise ValueError(f"the example with the id {examples[lengths.index(0)].id} has no steps")
     return SequenceBatch(
         torch.tensor([example.id for example in examples]),
         pad_sequence([example.tokens for example in examples], batch_first=True, padding_value=PADDING),
-        torch.tensor([len(example.tokens) for example in examples]),
+        torch.tensor(lengths),
         labels_of(examples),
     )
 
@@ -90,13 +95,19 @@ class SequenceFacts:
 
 
 class Sequences(Sequence[SequenceExample]):
-    """Sequences, given as lists of token ids or as tensors, stored in one flat tensor. An example is a view of it."""
+    """Sequences, given as lists of token ids or as tensors, stored in one flat tensor. An example is a view of it.
+    Raises ValueError if there are not as many labels, if tensors cannot be joined, or if token ids are not integers."""
 
     def __init__(self, tokens: Sequence[Any], labels: Sequence[Any], first_id: int = 0) -> None:
-        if isinstance(tokens[0], Tensor):
-            self.flat = torch.cat(list(tokens))
+        if len(tokens) != len(labels):
+            raise ValueError(f"there are {len(tokens)} sequences and {len(labels)} labels")
+        if len(tokens) and isinstance(tokens[0], Tensor):
+            self.flat = joined(tokens)
         else:
-            self.flat = torch.tensor([token for sequence in tokens for token in sequence], dtype=torch.int64)
+            self.flat = torch.tensor([token for sequence in tokens for token in sequence])
+            if self.flat.is_floating_point() and len(self.flat):
+                raise ValueError("token ids are floats; expected integers")
+            self.flat = self.flat.long()
         self.ends = torch.tensor([len(sequence) for sequence in tokens]).cumsum(0).tolist()
         self.labels, self.first_id = list(labels), first_id
 
@@ -112,6 +123,16 @@ class Sequences(Sequence[SequenceExample]):
             raise IndexError(index)
         begin = self.ends[index - 1] if index else 0
         return SequenceExample(self.first_id + index, self.flat[begin : self.ends[index]], self.labels[index])
+
+
+def joined(tokens: Sequence[Tensor]) -> Tensor:
+    """All steps in one tensor. Raises ValueError for the first tensor of another dtype or width than the first one."""
+    first = tokens[0]
+    for number, one in enumerate(tokens):
+        if (one.dtype, one.shape[1:]) != (first.dtype, first.shape[1:]):
+            forms = [f"{tuple(each.shape)} {str(each.dtype).removeprefix('torch.')}" for each in (one, first)]
+            raise ValueError(f"sequence {number} is {forms[0]}, and sequence 0 is {forms[1]}")
+    return torch.cat(list(tokens))
 
 
 def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExample]]:
@@ -195,12 +216,14 @@ def logits_of(labels: Tensor, classes: int) -> Tensor:
     return (counts / counts.sum()).log()
 
 
-#: The scores of each task besides the loss. They are declared in `harness_rnn`.
-SCORERS: Mapping[Task, Mapping[str, Any]] = {
-    "class": {"accuracy": correct},
-    "value": {"solved": close},
-    "steps": {"step_accuracy": correct_steps},
-}
+def scorers(facts: SequenceFacts) -> dict[str, Any]:
+    """The scores of a task besides the loss. A dataset declares those that are to be computed, as `harness_rnn` does
+    for its own."""
+    if facts.task == "value":
+        return {"solved": close}
+    if facts.task == "steps":
+        return {"step_accuracy": correct_steps}
+    return {"accuracy": correct, "macro_f1": MACRO_F1, **({"auc": AUC} if facts.classes == 2 else {})}
 
 
 def sequence_data(
@@ -213,13 +236,21 @@ def sequence_data(
     constant: Callable[[Sequence[SequenceExample]], Answer] | None = None,
 ) -> Data:
     """A dataset for models of this contract. `exchangeable`: train and test were split at random, so that each seed may
-    split them again. `scores` are added to the scores of the task. `constant` replaces `constant_answer`."""
-    return Data(
+    split them again. `scores` are added to the scores of the task. `constant` replaces `constant_answer`.
+
+    Raises UserError for the first example that breaks the contract of `SequenceExample`. All examples of lists and of
+    `Sequences` are checked, and 1,000 examples of each set of any other type, which may load each when it is asked for.
+    """
+    data = Data(
         train, test, collate, facts, count, lambda seed: probes(train, seed),
-        scores={**SCORERS[facts.task], **(scores or {})}, exchangeable=exchangeable,
+        scores={**scorers(facts), **(scores or {})}, exchangeable=exchangeable,
         criterion=partial(losses, facts.task), constant=constant or partial(constant_answer, facts),
         size=lambda example: len(example.tokens),
     )  # fmt: skip
+    from harness_rnn.check import check_sequences  # it imports this module
+
+    check_sequences(train, test, facts, exchangeable=exchangeable)
+    return data
 
 
 class SequenceModel(nn.Module):

@@ -320,9 +320,14 @@ def test_losses_of_different_functions_are_not_compared(catalog):
 def test_a_table_names_shared_tensors_and_batches_of_the_training_size(catalog):
     block = learning_block("a", "b")
     ours = with_data(
-        runs(block, "b", close=BASE), shared=["one", "two", "three", "four"], tensors=6, batch_dependent=True
+        runs(block, "b", close=BASE),
+        shared=["one", "two", "three", "four"],
+        tensors=6,
+        batch_dependent=True,
+        size_dependent=True,
     )
     found = find(plan_of(block), [*runs(block, "a", close=BASE + 0.01), *ours], catalog)
     text = list(notes(found.learning.learned[0], []))
-    assert text[-2] == "Under the same seed, b shares 4 of 6 tensors with a: one, two, three, and 1 more."
-    assert text[-1].startswith("The predictions of b depend on the other examples of a batch")
+    assert text[-3] == "Under the same seed, b shares 4 of 6 tensors with a: one, two, three, and 1 more."
+    assert text[-2].startswith("The predictions of b depend on the other examples of a batch")
+    assert text[-1].startswith("The loss of b is not a mean over examples, so it depends on the batch size")

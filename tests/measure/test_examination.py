@@ -67,7 +67,7 @@ def test_what_learning_needs_of_a_dataset():
     assert problems(text=LEARNING) == []
     assert "the test set is empty" in problems("base.dataset.held_out=0", text=LEARNING)[0][1]
     (problem,) = problems("base.dataset.name=boastful", text=LEARNING)
-    assert problem == ("", "it declares the score far but does not compute it")
+    assert problem == ("", "it declares the score far but does not compute it; for these data it computes close")
     ((_, remark),) = examined(
         "measure.learning.steps=~", "measure.learning.epochs=1", "measure.learning.evaluations=20", text=LEARNING
     )[0].remarks

@@ -260,7 +260,7 @@ def test_a_run_that_diverges_ends_with_a_reason(block, builder, how, step, why):
 def test_a_run_diverges_if_an_evaluation_is_not_finite(block, builder):
     """The step's own loss is fine; the weights after it are not, and an evaluation comes first to see it."""
     found = learnt(block("{use: [{name: spoil, how: weights, at: 5}]}"), "other", 0, builder)
-    assert (found["diverged_at"], found["why"]) == (6, "the mean over the test examples is not finite: loss nan")
+    assert (found["diverged_at"], found["why"]) == (6, "a score of the test examples is not finite: loss nan")
     assert found["evaluated"] == [0, 3]
     assert found["steps"] == len(found["loss"]) == 6
 
@@ -287,7 +287,7 @@ def test_a_model_that_is_not_finite_before_its_first_step_fails(block, builder):
     one = block("{model: {name: broken, how: nan}}")
     with pytest.raises(
         TrialFailed,
-        match="under seed 0: ValueError: before the first step, the mean over the test examples is not finite: lo",
+        match="under seed 0: ValueError: before the first step, a score of the test examples is not finite: lo",
     ):
         learnt(one, "other", 0, builder)
 

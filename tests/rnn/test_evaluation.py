@@ -20,6 +20,7 @@ from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.evaluation import Evaluation
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plan.planner import make_plan
+from harness.plugins.whole_score import WholeScore
 
 DATASETS = {
     "class": lambda: lengths(examples=80, mean=12, vocabulary=20),
@@ -43,7 +44,11 @@ def scored(data) -> dict[str, float]:
     """The mean criterion and scores of the constant answer on the test examples."""
     batch = collate(data.test[:])
     predictions = data.constant(data.train)(batch)
-    means = {name: float(score(predictions, batch).mean()) for name, score in data.scores.items()}
+    means = {
+        name: float(score(predictions, batch).mean())
+        for name, score in data.scores.items()
+        if not isinstance(score, WholeScore)
+    }
     return {"loss": float(data.criterion(predictions, batch).mean()), **means}
 
 

@@ -24,6 +24,7 @@ from harness.measure.runtime.evaluation import Evaluation
 from harness.measure.runtime.failure import failures_of
 from harness.measure.runtime.generators import generator_states, seed_generators, set_generator_states
 from harness.measure.runtime.pairing import own_objective, shared_weights
+from harness.measure.runtime.subset import Subset
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Data
 from harness.records.plan import Block
@@ -59,21 +60,6 @@ class Curve:
             if norm == norm and not isfinite(norm):
                 return step, f"the gradient's norm is {norm}"
         return None
-
-
-class Subset(Sequence[Any]):
-    """The examples at some positions of a dataset."""
-
-    def __init__(self, examples: Any, positions: Sequence[int]) -> None:
-        self.examples, self.positions = examples, positions
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self.examples[position] for position in self.positions[index]]
-        return self.examples[self.positions[index]]
 
 
 def split(dataset: Data, seed: int) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -114,7 +100,8 @@ def missing_scores(settings: Learning, data: Data) -> Iterator[str]:
     """What is wrong with each score that a dataset declares and does not compute."""
     for name in settings.scores:
         if name != "loss" and name not in data.scores:
-            yield f"declares the score {name} but does not compute it"
+            others = f"; for these data it computes {', '.join(sorted(data.scores))}" if data.scores else ""
+            yield f"declares the score {name} but does not compute it{others}"
 
 
 def steps_of(settings: Learning, data: Data, batch_size: int) -> int | None:
@@ -138,14 +125,15 @@ class TrainingRun:
 
     def __init__(self, task: Task, seed: int, settings: Learning, checkpoint: Path | None = None) -> None:
         self.seed, self.settings, self.checkpoint, self.watchdog = seed, settings, checkpoint, task.watchdog
-        self.data = task.builder.data(task.trial.dataset)
+        data = task.builder.data(task.trial.dataset)
         #: The steps planned; 0 if the run ends after some time.
-        self.total = steps_of(settings, self.data, task.trial.batch_size) or 0
+        self.total = steps_of(settings, data, task.trial.batch_size) or 0
         self.is_baseline = task.level == task.block.baseline.level
         self.built = built_under(task.block, task.level, seed, task.builder, self.total or None)
-        for text in missing_scores(settings, self.data):
+        for text in missing_scores(settings, data):
             raise ValueError(f"dataset {self.built.trial.dataset.name} {text}")
-        self.train_set, self.test_set = split(self.data, seed)
+        self.data = replace(data, scores={name: data.scores[name] for name in settings.scores if name != "loss"})
+        self.train_set, self.test_set = split(data, seed)
         self.evaluation = Evaluation(self.built, self.data, self.test_set, task.watchdog)
         #: Names the run in its checkpoint.
         self.key = f"{task.block.id} {task.level} {seed} {settings.steps} {settings.epochs} {settings.evaluations}"
@@ -165,8 +153,10 @@ class TrainingRun:
     def compare_with_baseline(self, task: Task) -> dict[str, Any]:
         """What the run has in common with that of the baseline, before its first step: `shared` names the equal tensors
         among all, unless all are equal; `own_objective` says why its loss cannot be compared; `batch_dependent` says
-        that its predictions depend on the other examples of a batch."""
-        found: dict[str, Any] = {"batch_dependent": True} if self.evaluation.batch_dependent else {}
+        that its predictions depend on the other examples of a batch, and `size_dependent` that its own loss depends on
+        the batch size."""
+        kinds = ("batch_dependent", "size_dependent")
+        found: dict[str, Any] = {kind: True for kind in kinds if getattr(self.evaluation, kind)}
         if self.is_baseline:
             return found
         baseline = built_under(task.block, task.block.baseline.level, self.seed, task.builder)
@@ -250,17 +240,17 @@ class TrainingRun:
     def evaluate(self) -> None:
         """Add the loss and all scores on the test examples to the curve. Before the first step, add those of a constant
         answer; they are the same for all levels, so only the baseline computes them."""
-        means = self.evaluation.scores()
+        scores = self.evaluation.scores()
         if not self.step and self.is_baseline:
             self.curve.constant = self.evaluation.constant(self.train_set)
-        if not all(map(isfinite, means.values())):
-            bad = ", ".join(f"{name} {mean}" for name, mean in means.items() if not isfinite(mean))
+        if not all(map(isfinite, scores.values())):
+            bad = ", ".join(f"{name} {score}" for name, score in scores.items() if not isfinite(score))
             if not self.step:
-                raise ValueError(f"before the first step, the mean over the test examples is not finite: {bad}")
-            self.curve.diverged_at, self.curve.why = self.step, f"the mean over the test examples is not finite: {bad}"
+                raise ValueError(f"before the first step, a score of the test examples is not finite: {bad}")
+            self.curve.diverged_at, self.curve.why = self.step, f"a score of the test examples is not finite: {bad}"
             return
-        for name, mean in means.items():
-            self.curve.scores.setdefault(name, []).append(mean)
+        for name, score in scores.items():
+            self.curve.scores.setdefault(name, []).append(score)
         self.curve.evaluated.append(self.step)
         self.curve.elapsed.append(round(self.spent, 3))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -12,8 +12,10 @@ import torch
 
 from harness.errors import UserError, did_you_mean
 from harness.measure.runtime.dtypes import floats_as, input_dtype, to_float64
+from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.model_checks import check_model, check_optimizer, check_replaceable
+from harness.measure.runtime.subset import with_slices
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
 from harness.records.plan import Spec, Trial
@@ -91,15 +93,19 @@ class TrialBuilder:
         self._data: dict[Any, Data] = {}
 
     def data(self, spec: Spec) -> Data:
-        """The dataset, loaded at first use."""
+        """The dataset, loaded at first use. Raises UserError if it cannot be loaded."""
         key = (spec.name, repr(sorted(spec.parameters.items())))
         if key not in self._data:
             code = self.catalog.code(self.catalog.find(Dataset, spec.name))
             seed_generators(0)  # every process must load the same examples, whatever the seed of its trial
-            loaded = code(**spec.parameters)
+            try:
+                loaded = code(**spec.parameters)
+            except Exception as error:
+                reason = str(error) if isinstance(error, UserError) else reason_of(error)
+                raise UserError(f"dataset {spec.name}: {reason}") from error
             if not isinstance(loaded, Data):
                 raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
-            self._data[key] = loaded
+            self._data[key] = replace(loaded, train=with_slices(loaded.train), test=with_slices(loaded.test))
         return self._data[key]
 
     def work_set(self, trial: Trial, batches: int) -> list[Any]:

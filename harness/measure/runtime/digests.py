@@ -49,5 +49,9 @@ def digest_of_examples(data: Data, examples: Sequence[Any]) -> str:
 
 def digest_of_data(data: Data) -> str:
     """The digest of the first examples and the sizes of both halves, and of the facts that models get."""
-    halves = [f"{len(half)} {digest_of_examples(data, half[:MOST])}" for half in (data.train, data.test) if len(half)]
+    halves = [
+        f"{len(half)} {digest_of_examples(data, [half[position] for position in range(min(MOST, len(half)))])}"
+        for half in (data.train, data.test)
+        if len(half)
+    ]
     return hashlib.sha256(f"{halves} {data.facts!r}".encode()).hexdigest()

@@ -6,10 +6,11 @@ sizes. Otherwise the loss is the model's own, in batches of the training size, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import nan
+from math import isclose, nan
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.generators import kept_generators
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
+from harness.plugins.whole_score import WholeScore
 
 #: A batch of an evaluation may be this many times as large as the largest batch in training. It stores no activations.
 LARGER = 4
@@ -39,41 +41,63 @@ def evaluating(built: BuiltTrial) -> Iterator[None]:
 
 class Evaluation:
     """Evaluates one built trial on `test`. `batch_dependent` says whether its predictions depend on the other examples
-    of a batch, as they do if a model reads padding. Such a trial is evaluated in batches of the training size."""
+    of a batch, as they do if a model reads padding. Such a trial is evaluated in batches of the training size.
+    `size_dependent` says whether the model's own loss is not a mean over examples, so that it depends on that size."""
 
     def __init__(self, built: BuiltTrial, data: Data, test: Sequence[Any], watchdog: Watchdog) -> None:
         self.built, self.data, self.test, self.watchdog = built, data, test, watchdog
-        self.batch_dependent = False
+        self.batch_dependent = self.size_dependent = False
         size = built.trial.batch_size
         self.batches: list[Sequence[int]] = consecutive(len(test), size)
-        if data.criterion is None:
-            return
         with evaluating(built):
+            if data.criterion is None:
+                self.size_dependent = self.depends_on_size()
+                return
             self.batch_dependent = self.depends_on_batch()
         if not self.batch_dependent:
             self.batches = batches_of_similar_size(data, test, size)
 
     def scores(self) -> dict[str, float]:
-        """The loss and all scores, each the mean of its values over all examples."""
-        built, data, means = self.built, self.data, Means()
+        """The loss and all scores over all examples."""
+        built, totals = self.built, self.new_totals()
         with evaluating(built):
             for batch in self.loaded():
-                if data.criterion is None:
-                    means.add("loss", built.forward(built.model, built.as_input(batch)).expand(len(batch.ids)))
-                if data.criterion is not None or data.scores:
-                    means.add_scores(data, built.evaluate(built.model, built.as_input(batch)), batch)
-        return means.found()
+                if self.data.criterion is None:
+                    totals["loss"].add(built.forward(built.model, built.as_input(batch)).expand(len(batch.ids)))
+                if self.data.criterion is not None or self.data.scores:
+                    self.add(totals, built.evaluate(built.model, built.as_input(batch)), batch)
+        return {name: total.found() for name, total in totals.items()}
 
     def constant(self, train: Sequence[Any]) -> dict[str, float]:
         """The scores of the best constant answer for the training examples; empty if the dataset does not give one."""
         if self.data.constant is None:
             return {}
         positions = Random("constant answer").sample(range(len(train)), min(len(train), MOST))
-        answer, means = self.data.constant([train[position] for position in positions]), Means()
+        answer, totals = self.data.constant([train[position] for position in positions]), self.new_totals()
+        if self.data.criterion is None:
+            del totals["loss"]  # a model's own
         with torch.no_grad():
             for batch in self.loaded():
-                means.add_scores(self.data, answer(batch), batch)
-        return means.found()
+                self.add(totals, answer(batch), batch)
+        return {name: total.found() for name, total in totals.items()}
+
+    def new_totals(self) -> dict[str, Mean | Whole]:
+        """The loss and each score, before the first batch."""
+        scores = {
+            name: Whole(function.score) if isinstance(function, WholeScore) else Mean()
+            for name, function in self.data.scores.items()
+        }
+        return {"loss": Mean(), **scores}
+
+    def add(self, totals: Mapping[str, Mean | Whole], predictions: Any, batch: Any) -> None:
+        """Add the values of the criterion and of each score."""
+        if self.data.criterion is not None:
+            totals["loss"].add(self.data.criterion(predictions, batch))
+        for name, function in self.data.scores.items():
+            if isinstance(function, WholeScore):
+                totals[name].add(*function.values(predictions, batch))
+            else:
+                totals[name].add(function(predictions, batch))
 
     def loaded(self) -> Iterator[Any]:
         """The batches of the test examples, in the dataset's dtypes: labels must not be rounded to those of a model."""
@@ -83,8 +107,7 @@ class Evaluation:
 
     def depends_on_batch(self) -> bool:
         """Whether an example alone gets another prediction than in a batch, or this cannot be seen."""
-        count = min(LARGER * self.built.trial.batch_size, PROBED, len(self.test))
-        examples = [self.test[position] for position in Random("alone").sample(range(len(self.test)), count)]
+        examples = self.probed()
         together = self.predictions(examples)
         largest = max((float(row.abs().max()) for row in together.values()), default=0.0)
         for example in examples if together else ():
@@ -100,6 +123,21 @@ class Evaluation:
                     return True
         return not together
 
+    def depends_on_size(self) -> bool:
+        """Whether the model's own loss of a batch is another number than the mean of those of its examples."""
+        examples = self.probed()
+        try:
+            losses = [float(self.built.forward(self.built.model, self.built.batch([one]))) for one in examples]
+        except Exception:  # some models refuse a batch of one, and raise anything
+            return False
+        mean, together = fmean(losses), float(self.built.forward(self.built.model, self.built.batch(examples)))
+        return not isclose(mean, together, rel_tol=ROUNDING / 10, abs_tol=1e-6)
+
+    def probed(self) -> list[Any]:
+        """A few test examples."""
+        count = min(LARGER * self.built.trial.batch_size, PROBED, len(self.test))
+        return [self.test[position] for position in Random("alone").sample(range(len(self.test)), count)]
+
     def predictions(self, examples: Sequence[Any]) -> dict[int, torch.Tensor]:
         """The prediction of each of these examples by its id, as one batch; empty if the predictions are not one tensor
         with a row for each."""
@@ -111,28 +149,45 @@ class Evaluation:
         return dict(zip(batch.ids.tolist(), predictions.double(), strict=True))
 
 
-class Means:
-    """Means over all values of each score."""
+class Mean:
+    """The mean of all values of a score."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
+        self.sum, self.count = 0.0, 0
 
-    def add(self, name: str, values: torch.Tensor) -> None:
-        """Add values (n,) of a score."""
-        self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
-        self.counts[name] = self.counts.get(name, 0) + len(values)
+    def add(self, values: torch.Tensor) -> None:
+        """Add values (n,)."""
+        self.sum += float(values.double().sum())
+        self.count += len(values)
 
-    def add_scores(self, data: Data, predictions: Any, batch: Any) -> None:
-        """Add the values of the criterion and of each score of the dataset."""
-        if data.criterion is not None:
-            self.add("loss", data.criterion(predictions, batch))
-        for name, score in data.scores.items():
-            self.add(name, score(predictions, batch))
+    def found(self) -> float:
+        """The mean; NaN without values."""
+        return self.sum / self.count if self.count else nan
 
-    def found(self) -> dict[str, float]:
-        """The mean of each score; NaN for one without values."""
-        return {name: total / self.counts[name] if self.counts[name] else nan for name, total in self.sums.items()}
+
+class Whole:
+    """A score of the values of all batches: see `WholeScore`."""
+
+    def __init__(self, score: Any) -> None:
+        self.score = score
+        self.is_object = hasattr(score, "update") and hasattr(score, "compute")
+        self.batches: list[tuple[torch.Tensor, ...]] = []
+        if self.is_object:
+            score.reset()
+
+    def add(self, *values: torch.Tensor) -> None:
+        """Add the values of a batch."""
+        values = tuple(value.detach().cpu() for value in values)
+        if self.is_object:
+            self.score.update(*values)
+        else:
+            self.batches.append(values)
+
+    def found(self) -> float:
+        """The score."""
+        if self.is_object:
+            return float(self.score.compute())
+        return float(self.score(*(torch.cat(parts) for parts in zip(*self.batches, strict=True))))
 
 
 def consecutive(count: int, size: int) -> list[Sequence[int]]:

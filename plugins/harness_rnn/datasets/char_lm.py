@@ -29,10 +29,10 @@ def char_lm(*, path: str | None = None, length: int = 100, vocabulary: int = 256
 
     `path` is a UTF-8 file. Without it, the text is the topics of Python's ``help()`` (``pydoc_data``, half a million
     characters). It differs between versions of Python, and so does the fingerprint of the trial. The last `test_share`
-    of the text is the test set. An incomplete piece at the end of either part is dropped. `vocabulary` is the number of
-    ids, with padding and unknown; the others are the most frequent characters of the training part. Other characters
-    are unknown as input and have no label. Class k has the id k + 2. Raises ValueError for an invalid parameter, or if
-    one of the two parts has less than `length` + 1 characters.
+    of the text is the test set. An incomplete piece at the end of either part is dropped, and so is a piece without any
+    label. `vocabulary` is the number of ids, with padding and unknown; the others are the most frequent characters of
+    the training part. Other characters are unknown as input and have no label. Class k has the id k + 2. Raises
+    ValueError for an invalid parameter, or if one of the two parts has less than `length` + 1 characters.
     """
     parts = train_and_test(path, length, vocabulary, test_share)
     ids = number_by_frequency([parts[0]], vocabulary)
@@ -43,7 +43,8 @@ def char_lm(*, path: str | None = None, length: int = 100, vocabulary: int = 256
         inputs = numbers[: pieces * length].view(pieces, length)
         follows = numbers[1 : pieces * length + 1].view(pieces, length)
         labels = torch.where(follows == UNKNOWN, NO_LABEL, follows - 2)
-        return Sequences(list(inputs), list(labels), first_id)
+        labelled = (labels != NO_LABEL).any(1)
+        return Sequences(list(inputs[labelled]), list(labels[labelled]), first_id)
 
     train = sequences(parts[0], 0)
     facts = SequenceFacts(vocabulary=len(ids) + 2, classes=len(ids), task="steps")

@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness import Data
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
+from harness_rnn.datasets.text import read_text
 
 #: Increased whenever the same parameters draw other sequences.
 VERSION = "1"
@@ -77,9 +78,9 @@ def lengths(
 def read_lengths(path: Path) -> list[int]:
     """Whole numbers from 1, separated by white space. Raises ValueError for the first invalid one."""
     numbers = []
-    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for line_number, line in enumerate(read_text(path).splitlines(), 1):
         for word in line.split():
-            if not word.isdigit() or int(word) < 1:
+            if not word.isdecimal() or int(word) < 1:
                 raise ValueError(f"{path}:{line_number}: {word!r} is not a length (a whole number of at least 1)")
             numbers.append(int(word))
     if not numbers:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
-import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import TypeVar
+
+import regex
 
 from harness import Data
 from harness.errors import did_you_mean
@@ -17,12 +20,19 @@ from harness_rnn.contract import UNKNOWN, SequenceFacts, Sequences, sequence_dat
 Row = TypeVar("Row")
 Labelled = Sequence[tuple[Sequence[str], int]]
 """The tokens and the class of each text."""
-_WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+#: A word, or one visible character that is in no word (an extended grapheme cluster, such as an emoji). Letters, the
+#: marks combined with them, and joiners form words by Unicode's rules, which `re` does not know. All numbers belong to
+#: words, and the separators \x1c to \x1f are white space, as they are for `re`.
+_WORD = regex.compile(r"[\w\p{N}]+(?:'[\w\p{N}]+)?|(?![\s\x1c-\x1f])\X")
 
 
 def tokenise(text: str, unit: str) -> list[str]:
-    """Lower-case words and punctuation marks, or characters. A text that is not blank has at least one."""
-    return _WORD.findall(text.lower()) if unit == "word" else list(text.lower())
+    """Lower-case words and punctuation marks, or characters (Unicode code points). A text that is not blank has at
+    least one. Composed and decomposed letters make the same word. Scripts without spaces between words, such as Chinese
+    and Thai, are split only at punctuation marks and spaces."""
+    if unit == "character":
+        return list(text.lower())
+    return _WORD.findall(unicodedata.normalize("NFC", text.lower()))
 
 
 def number_by_frequency(texts: Iterable[Iterable[str]], vocabulary: int) -> dict[str, int]:
@@ -96,12 +106,20 @@ def read_text(path: Path) -> str:
 
 
 def decode(content: bytes, name: str) -> str:
-    """UTF-8 bytes as text, without a byte order mark. Raises ValueError with the first line that is not UTF-8."""
+    """UTF-8 bytes as text, without a byte order mark. Raises ValueError with the first line that is not UTF-8, or that
+    has a NUL byte."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{name}:1: this is UTF-16; convert it: iconv -f UTF-16 -t UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{name}:{line}: invalid UTF-8 (byte 0x{content[error.start]:02x})") from error
+        line, byte = content[: error.start].count(b"\n") + 1, f"0x{content[error.start]:02x}"
+        fix = "if it is Latin-1, convert it: iconv -f ISO-8859-1 -t UTF-8"
+        raise ValueError(f"{name}:{line}: invalid UTF-8 (byte {byte}); {fix}") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(f"{name}:{line}: a NUL byte; expected text in UTF-8 (is it UTF-16, or damaged?)")
+    return text
 
 
 def hash_of_text(parts: Iterable[str]) -> str:
