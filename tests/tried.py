@@ -68,7 +68,8 @@ def works(
 ) -> dict[str, dict[str, Any]]:
     """The same, asserting that nothing failed."""
     found = tried(catalog, base, levels, measure)
-    assert {level: data["failed"] for level, data in found.items() if "failed" in data} == {}
+    failed = {level: data["failed"] for level, data in found.items() if "failed" in data}
+    assert not failed, failed
     return found
 
 

@@ -121,12 +121,14 @@ def test_script(catalog, model):
 
     Dropout in a scripted module is switched off for verification, as it is in other modules.
     """
-    works(catalog, base(model), None, EVERYTHING if model == "scripted_inside" else HEALTH)
+    with torch.jit.optimized_execution(False):  # which would compile anew for each length
+        works(catalog, base(model), None, EVERYTHING)
 
 
 def test_script_of_the_same_model(catalog):
     """A scripted model can be compared with the same model in Python: both compute the same."""
-    works(catalog, base("unscripted"), {"scripted": {"model": "scripted_inside"}})
+    with torch.jit.optimized_execution(False):
+        works(catalog, base("unscripted"), {"scripted": {"model": "scripted_inside"}})
 
 
 def test_changed_methods_of_a_scripted_model(catalog):
