@@ -59,10 +59,10 @@ def no_running_statistics(facts):
     return model
 
 
-def sparse(facts):
+def sparse(facts, *, sparse: bool = True):
     """nn.Embedding(sparse=True)."""
     model = small(facts)
-    model.embedding = nn.Embedding(facts.vocabulary, E, padding_idx=0, sparse=True)
+    model.embedding = nn.Embedding(facts.vocabulary, E, padding_idx=0, sparse=sparse)
     return model
 
 
@@ -73,7 +73,7 @@ def only_sparse(facts):
     return model
 
 
-def proj(facts, *, bidirectional: bool = False, num_layers: int = 1):
+def projected(facts, *, bidirectional: bool = False, num_layers: int = 1):
     """nn.LSTM with proj_size: the state is smaller than the cell."""
     module = nn.LSTM(E, H, num_layers=num_layers, proj_size=3, batch_first=True, bidirectional=bidirectional)
     return SequenceModel(facts, RecurrentEncoder(module), E)
@@ -190,16 +190,16 @@ def scripted_whole(facts):
     return torch.jit.script(WithMethods(facts.vocabulary, facts.classes))
 
 
-def scripted_encoder(facts):
-    """nn.LSTM scripted inside the encoder of a sequence model."""
-    model = small(facts)
-    model.encoder.rnn = torch.jit.script(model.encoder.rnn)
-    return model
-
-
 def scripted_head(facts):
     model = small(facts)
     model.classifier = torch.jit.script(model.classifier)
+    return model
+
+
+def scripted_dropout(facts):
+    """A scripted head with dropout."""
+    model = small(facts)
+    model.classifier = torch.jit.script(nn.Sequential(nn.Dropout(0.5), nn.Linear(H, facts.classes)))
     return model
 
 
@@ -231,7 +231,7 @@ def graph_module(facts):
 
 def tied(facts):
     """The embedding is tied with the weight of the head: two names of one parameter."""
-    model = lstm(facts, hidden_size=facts.vocabulary and H, embedding_size=H)
+    model = lstm(facts, hidden_size=H, embedding_size=H)
     model.classifier = nn.Linear(H, facts.vocabulary, bias=False)
     model.classifier.weight = model.embedding.weight
     model.head = lambda features: model.classifier(features)[..., : facts.classes]
@@ -304,14 +304,18 @@ def parameter_list(facts):
     return Wrapper(Listed(facts.vocabulary, facts.classes))
 
 
-class Nothing(nn.Module):
+class LongestIsFirst(nn.Module):
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        return torch.stack([lengths.float(), -lengths.float()], 1)
+        return lengths.float()[:, None] * torch.linspace(-1, 1, self.classes)
 
 
 def no_parameters(facts):
     """A rule without parameters."""
-    return Wrapper(Nothing())
+    return Wrapper(LongestIsFirst(facts.classes))
 
 
 class Complex(nn.Module):
@@ -378,11 +382,8 @@ def state_buffer(facts):
     return Wrapper(StateBuffer(facts.vocabulary, facts.classes))
 
 
-class Hooked(Scripted):
-    """Forward and backward hooks."""
-
-
 def hooks(facts):
+    """Hooks of a module and of a parameter."""
     model = small(facts)
     model.classifier.register_forward_hook(lambda module, given, out: out * 1.0)
     model.classifier.weight.register_hook(lambda gradient: gradient * 0.5)
@@ -392,10 +393,6 @@ def hooks(facts):
 def copied(facts):
     """A deep copy of a model with weight norm."""
     return copy.deepcopy(new_weight_norm(facts))
-
-
-class NoBias(nn.Module):
-    pass
 
 
 def no_bias(facts):
@@ -437,17 +434,15 @@ def checkpointed(facts):
 
 
 FACTORIES = [
-    plain, batch_norm, layer_norm, group_norm, sync_batch_norm, no_running_statistics, sparse, only_sparse, proj,
+    plain, batch_norm, layer_norm, group_norm, sync_batch_norm, no_running_statistics, sparse, only_sparse, projected,
     old_weight_norm, new_weight_norm, recurrent_weight_norm, spectral, old_spectral, orthogonal_weight, removed,
-    unscripted, scripted_inside, scripted_whole, scripted_encoder, scripted_head, traced, compiled_head,
+    unscripted, scripted_inside, scripted_whole, scripted_head, scripted_dropout, traced, compiled_head,
     compiled_whole, graph_module, tied, lazy, lazy_initialized, wrapped, data_parallel, frozen, unused,
-    parameter_list, no_parameters, complex_state, stateful, state_buffer, hooks, copied, no_bias, time_first, checkpointed,
+    parameter_list, no_parameters, complex_state, stateful, state_buffer, hooks, copied, no_bias, time_first,
+    checkpointed,
 ]  # fmt: skip
 
 WRAPPED = {"unscripted", "scripted_inside"}
-PACKABLE = {
-    "plain", "proj", "batch_norm", "recurrent_weight_norm", "scripted_encoder", "no_bias", "sparse",
-}  # fmt: skip
 
 
 @harness.hookimpl

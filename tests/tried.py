@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
@@ -14,19 +13,16 @@ from harness.measure.runtime.watchdog import Watchdog
 from harness.measure.worker import Worker
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
-from harness.plugins.manager import load_plugins
 from harness.records.plan import Block
 from harness.records.settings import SeedSettings
 from harness.suite.loader import parse_suite
 from harness.suite.yaml_source import Source
 
-#: A little of every kind of measurement.
-SPEED = {"of": ["train", "inference", "call"], "warm_up": "1 ms", "seconds": "2 ms", "batches": 2}
-LEARNING = {"seeds": 1, "steps": 3, "evaluations": 1}
-EVERYTHING = {
-    "speed": SPEED, "learning": LEARNING, "health": {"steps": 3, "looks": 1}, "memory": {"of": "train"},
-    "cost": {"of": "train"}, "profile": {"of": "train"},
-}  # fmt: skip
+#: Short measurements: LITTLE trains and evaluates, and EVERYTHING has every kind.
+SPEED = {"of": ["train", "inference"], "warm_up": "1 ms", "seconds": "1 ms", "batches": 1}
+LITTLE = {"speed": SPEED, "learning": {"seeds": 1, "steps": 3, "evaluations": 1}}
+OTHERS = {"health": {"steps": 3, "looks": 1}, "memory": {"of": "train"}, "cost": {"of": "train"}}
+EVERYTHING = {**LITTLE, **OTHERS, "profile": {"of": "train"}}
 
 
 def block_of(
@@ -45,15 +41,12 @@ def block_of(
 
 
 def tried(
+    catalog: Catalog,
     base: Mapping[str, Any],
     levels: Mapping[str, Any] | None = None,
-    plugins: Sequence[Path] = (),
-    measure: Mapping[str, Any] = EVERYTHING,
+    measure: Mapping[str, Any] = LITTLE,
 ) -> dict[str, dict[str, Any]]:
     """For each level, "base" among them, the data of each measure by its name, or why it failed in "failed"."""
-    loaded = load_plugins(plugins)
-    assert not loaded.problems, [str(problem) for problem in loaded.problems]
-    catalog = Catalog(loaded)
     block = block_of(catalog, base, levels or {"same": {}}, measure)
     worker = Worker(TrialBuilder(catalog))
     worker.block, worker.watchdog = block, Watchdog(0.0)  # an alarm would end the process of the test
@@ -64,6 +57,19 @@ def tried(
     for level in [level for level, data in found.items() if "failed" not in data]:
         with TemporaryDirectory() as folder:
             found[level] |= measured(worker, level, measure, folder)
+    return found
+
+
+def works(
+    catalog: Catalog,
+    base: Mapping[str, Any],
+    levels: Mapping[str, Any] | None = None,
+    measure: Mapping[str, Any] = LITTLE,
+) -> dict[str, dict[str, Any]]:
+    """The same, asserting that nothing failed."""
+    found = tried(catalog, base, levels, measure)
+    failed = {level: data["failed"] for level, data in found.items() if "failed" in data}
+    assert not failed, failed
     return found
 
 

@@ -86,8 +86,6 @@ def in_words(seconds: TimeRange) -> str:
 def source(rehearsals: Sequence[Rehearsal | None]) -> str:
     """A sentence that says what the times are calculated from."""
     rehearsed = sum(rehearsal is not None for rehearsal in rehearsals)
-    if not rehearsed:
-        return "No block could be rehearsed, so the times assume steps of a few milliseconds."
     if rehearsed == len(rehearsals):
         return "It was calculated from a rehearsal on this machine."
     return (

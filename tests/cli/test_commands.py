@@ -106,9 +106,10 @@ def test_check_plan_and_run_print_warnings(here):
 def test_plan_says_what_its_times_are_calculated_from(here):
     assert "It was calculated from a rehearsal on this machine." in harness("plan", "toy.yaml", cwd=here).stdout
     (here / "toy.yaml").write_text(SUITE.replace("model: linear", "model: {name: broken, how: raises}"))
-    plan = harness("plan", "toy.yaml", cwd=here)
-    assert "No block could be rehearsed, so the times assume steps of a few milliseconds." in plan.stdout
-    assert "warning: toy.yaml:9:5: level 'plain': rehearsing: RuntimeError: the toy is broken" in plan.stderr
+    for command in ("plan", "check"):
+        refused = harness(command, "toy.yaml", cwd=here)
+        assert refused.returncode == 2
+        assert "toy.yaml:9:5: level 'plain' fails: one train step: RuntimeError: the toy is broken" in refused.stderr
 
 
 def test_list_and_describe(here):

@@ -90,7 +90,7 @@ def test_failed_trials_give_exit_code_3_and_the_rest_is_measured(here):
     (here / "toy.yaml").write_text(SUITE.replace("backwards:", levels))
     done = harness("run", "toy.yaml", cwd=here)
     assert done.returncode == 3
-    assert "all, bad: failed in verify: verifying: RuntimeError: the toy is broken (toy.py:" in done.stdout
+    assert "all, bad: failed in verify: verifying a batch of 8: RuntimeError: the toy is broken (toy.py:" in done.stdout
     assert re.search(r"^twice .* invalid: promises the same computation", done.stdout, re.MULTILINE)
     assert "5 processes" in done.stderr
     assert harness("report", cwd=here).returncode == 3

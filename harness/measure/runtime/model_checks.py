@@ -33,8 +33,7 @@ def check_model(model: nn.Module, name: str) -> None:
 
 def check_optimizer(optimizer: Any, recipe: Recipe) -> None:
     """Raise TypeError unless the default update, if the recipe uses it, can call the optimizer."""
-    changed = [*recipe.changes.get("update", ()), *recipe.changes.get("step", ())]
-    if optimizer is None or any(change.how == "replace" for change in changed):
+    if optimizer is None or any(change.how == "replace" for change in recipe.changes.get("update", ())):
         return
     kind = type(optimizer).__name__
     missing = [name for name in OPTIMIZER if not callable(getattr(optimizer, name, None))]
@@ -50,7 +49,7 @@ def check_optimizer(optimizer: Any, recipe: Recipe) -> None:
     except TypeError as error:
         raise TypeError(
             f"a training step calls the step of {kind} once a batch, without a closure ({error}); use an optimizer "
-            f"that does not compute the loss itself, or replace the seam `step`"
+            f"that does not compute the loss itself"
         ) from None
 
 

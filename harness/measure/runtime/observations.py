@@ -44,7 +44,8 @@ def observations(built: BuiltTrial, examples: Sequence[Any], watchdog: Watchdog)
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
         raise ValueError(f"forward returns {shape}; expected a scalar loss")
     found["loss"] = loss
-    found |= gradients(built, loss, GRADIENT)
+    if loss.requires_grad or built.optimizer is not None:  # a rule without weights may be timed in inference
+        found |= gradients(built, loss, GRADIENT)
     # The loss does not depend on states that the classifier ignores, but the projection depends on all of them.
     order = torch.argsort(batch.ids)
     total: Any = 0.0

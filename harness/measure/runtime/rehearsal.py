@@ -60,7 +60,9 @@ def rehearse_block(worker: Any, block: Block, load: float, jobs: int, timed: boo
                 levels[trial.level] = times_of(task, jobs, timed)
         except TrialFailed as failure:
             yield "problem", [trial.level, failure.reason]
-        if (changed := state.restore()) and levels.pop(trial.level, None):
+        changed = state.restore()
+        if changed and trial.level in levels:
+            del levels[trial.level]
             yield "problem", [trial.level, f"it changes {', '.join(changed)}, which all trials share"]
     data, learning = builder.data(block.baseline.dataset), measures.learning
     if block.baseline.level in levels:
