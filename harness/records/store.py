@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from harness.records.record import SCHEMA, Record
 RECORDS = "records.jsonl"
 #: The files that are the run itself: all others can be made of them again.
 OWN = ("suite.yaml", "plan.json", "machine.json", RECORDS)
+#: The name of a run's folder: the local time at which it began.
+STAMP = "%Y-%m-%dT%H%M%S"
 
 
 class Store:
@@ -33,7 +36,7 @@ class Store:
         try:
             store = cls(cls.new_folder(results / plan.suite))
             store.write("suite.yaml", suite_text)
-            store.keep(plan)
+            store.keep(plan, began=datetime.now(UTC).isoformat())
             store.write(RECORDS, "")
         except OSError as error:
             raise _cannot_write(results, error) from error
@@ -42,7 +45,7 @@ class Store:
     @staticmethod
     def new_folder(parent: Path) -> Path:
         """A folder named by the time, below `parent`. Raises UserError where it cannot be made."""
-        stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
+        stamp = datetime.now().strftime(STAMP)
         try:
             for attempt in range(100):
                 folder = parent / (stamp if attempt == 0 else f"{stamp}-{attempt}")
@@ -76,9 +79,28 @@ class Store:
         if not (self.folder / RECORDS).stat().st_size:
             shutil.rmtree(self.folder)
 
-    def keep(self, plan: Plan) -> None:
-        """Write the plan, also in place of an earlier one."""
-        self.write("plan.json", json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
+    def keep(self, plan: Plan, began: str = "") -> None:
+        """Write the plan and the time at which the run began, also in place of an earlier plan of the same run."""
+        began = began or self._stored_time()
+        time = {"began": began} if began else {}
+        self.write("plan.json", json.dumps({**time, **plan.to_json()}, indent=1, ensure_ascii=False))
+
+    def _stored_time(self) -> str:
+        with suppress(UserError, AttributeError):
+            return str(self._json("plan.json").get("began", ""))
+        return ""
+
+    @property
+    def began(self) -> datetime:
+        """When the run began. Times of files do not matter, since copies and checkouts change them. Runs of earlier
+        versions did not store the time: their first record has one, or else the folder is named by it."""
+        with suppress(ValueError):
+            return _in_utc(datetime.fromisoformat(self._stored_time()))
+        with suppress(OSError, KeyError, TypeError, ValueError), (self.folder / RECORDS).open(encoding="utf-8") as file:
+            return _in_utc(datetime.fromisoformat(json.loads(file.readline())["at"]))
+        with suppress(ValueError):
+            return datetime.strptime(self.folder.name[:17], STAMP).astimezone(UTC)
+        return datetime.min.replace(tzinfo=UTC)
 
     def write(self, name: str, text: str) -> Path:
         """Write a whole file of the run at once (through a temporary name, so that no half of it is ever seen)."""
@@ -195,7 +217,11 @@ class Store:
 def plans_in(results: Path) -> list[Path]:
     """The plans of all runs under a results folder, the newest last. The reference runs are not among them."""
     plans = [plan for plan in results.glob("*/*/plan.json") if plan.parent.parent.name != "reference"]
-    return sorted(plans, key=lambda plan: (plan.stat().st_mtime, plan.parent.name))
+    return sorted(plans, key=lambda plan: (Store(plan.parent).began, plan.parent.name, plan))
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _cannot_write(folder: Path, error: OSError) -> UserError:
