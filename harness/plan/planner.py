@@ -22,6 +22,7 @@ from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, param
 from harness.records.designs import combinations
 from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
 from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
+from harness.suite.names import find_name
 
 
 def make_plan(
@@ -104,11 +105,12 @@ class _Planner:
             where = Place(f"--only {axis}={','.join(wanted)}")
             if axis not in axes:
                 raise UserError(f"there is no axis {axis!r}.", where=where, fix=did_you_mean(axis, axes))
+            kept = {self.suite.baseline} if axis == self.suite.axis else set()
             for level in wanted:
-                if level not in axes[axis]:
+                if (found := find_name(level, axes[axis])) is None:
                     fix = did_you_mean(level, axes[axis])
                     raise UserError(f"axis {axis} has no level {level!r}.", where=where, fix=fix)
-            kept = {*wanted, self.suite.baseline} if axis == self.suite.axis else set(wanted)
+                kept.add(found)
             axes[axis] = {level: patch for level, patch in axes[axis].items() if level in kept}
             if axis == self.suite.axis and len(axes[axis]) < 2:
                 raise UserError("--only leaves only the baseline.", where=where, fix="Name a level to compare with it.")

@@ -119,10 +119,10 @@ def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
         context = file_name(*block.context.values()) if block.context else "all"
         for trial in block.trials:
             name = f"{context}.{file_name(trial.level)}"
-            if not file_name(trial.level) or len(name.encode()) > 200 or name in taken:
-                name = f"{name[:60]}.{block.id}.{trial.id}"
+            if not file_name(trial.level) or len(name.encode()) > 200 or name.casefold() in taken:
+                name = f"{name[:40]}.{block.id}.{trial.id}"
             found[block.id, trial.level] = name
-            taken.add(name)
+            taken.add(name.casefold())
     return found
 
 

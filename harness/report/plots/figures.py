@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.stats import Array
+from harness.records.plan import digest
 
 # Of matplotlib, which is not imported here.
 Figure: TypeAlias = Any
@@ -43,6 +44,10 @@ LABEL_OFFSETS = (
     (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center"),
     (7, 16, "left", "bottom"), (7, -16, "left", "top"), (-7, 16, "right", "bottom"), (-7, -16, "right", "top"),
 )  # fmt: skip
+
+
+#: The most bytes of a file's name, without its ending and a number.
+MOST_BYTES = 200
 
 
 class Drawing:
@@ -94,8 +99,11 @@ def styles_of(levels: Iterable[str]) -> dict[str, Style]:
 
 
 def file_name(*words: str) -> str:
-    """Words as a file's name."""
-    return "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
+    """Words as a file's name. A file system allows 255 bytes, so the end of a long name is replaced by a digest."""
+    name = "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
+    if len(name.encode()) <= MOST_BYTES:
+        return name
+    return f"{name.encode()[: MOST_BYTES - 13].decode(errors='ignore')}-{digest(words)}"
 
 
 def heading(axes: Axes, title: str) -> None:

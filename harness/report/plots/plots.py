@@ -6,11 +6,10 @@ them stays in memory.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from itertools import zip_longest
+from itertools import chain, count, zip_longest
 from pathlib import Path
 
 from harness.analysis.grouping import grouped
@@ -42,8 +41,8 @@ def missing_plots(report: Report) -> str:
 
 
 def all_plots(report: Report) -> list[Plot]:
-    """Every plot of a run; those of the same name get numbers."""
-    findings, found, names = report.findings, list[Plot](), Counter[str]()
+    """Every plot of a run; those of the same name get numbers. Some file systems ignore case."""
+    findings, found, taken = report.findings, list[Plot](), set[str]()
     for plots, data in (
         (speed_plots, findings.comparisons),
         (break_even_plots, findings.break_evens),
@@ -52,9 +51,10 @@ def all_plots(report: Report) -> list[Plot]:
         (explain_plots, findings.explained),
     ):
         for plot in plots(report) if data else ():
-            names[plot.name] += 1
-            again = names[plot.name]
-            found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
+            names = chain([plot.name], (f"{plot.name}-{number}" for number in count(2)))
+            name = next(name for name in names if name.casefold() not in taken)
+            taken.add(name.casefold())
+            found.append(replace(plot, name=name))
     return found
 
 

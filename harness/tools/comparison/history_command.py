@@ -24,13 +24,14 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     version or with another question form groups of their own. A change is reported when two runs show it, together with
     the commits, versions and settings that changed at the same time.
     """
+    from harness.api.lookup import suite_called
     from harness.records.store import Store
     from harness.report.formats import terminal
     from harness.report.rows import json_text
     from harness.tools.comparison.history import read_history
     from harness.tools.comparison.history_tables import history_sections, to_json
 
-    name = Path(suite).stem if suite else Store.latest(results).folder.parent.name
+    name = suite_called(suite) if suite else Store.latest(results).folder.parent.name
     found = read_history(results, name)
     if as_json:
         click.echo(json_text(to_json(found)))
