@@ -183,7 +183,17 @@ class _Planner:
                 return None
         if len(trials) < 2:
             return None
+        self.remark_on_copies(trials)
         return Block(context, tuple(trials), self.measures(trials[0].dataset))
+
+    def remark_on_copies(self, trials: Sequence[Trial]) -> None:
+        """Warn about levels that specify the same trial. They may be a control, or a level may lack its setting."""
+        first: dict[str, str] = {}
+        for trial in trials:
+            if (other := first.setdefault(trial.id, trial.level)) != trial.level:
+                where = self.suite.source.place(("axes", self.suite.axis, trial.level), key=True)
+                what = f"{trial.level} and {other} specify the same trial, so a difference between them is noise."
+                self.remark(f"{where}: {what}")
 
     def trial(self, context: Mapping[str, str], point: _Point, baseline: Trial | None) -> Trial:
         coordinates = {**context, **point.coordinates}

@@ -120,6 +120,8 @@ class _Reader:
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
+        if self.errors:  # the names of levels are not known
+            raise UserErrors(self.errors)
         self.resolve_names(axes)
         design, factors = schema.design.kind, self.factors(axes)
         self.check_names(axes, factors)

@@ -55,11 +55,21 @@ _NAMED = {
 }
 Named = Annotated[dict[str, Any], BeforeValidator(_named), WithJsonSchema(_NAMED)]
 Used = Annotated[dict[str, Any], BeforeValidator(_used), WithJsonSchema(_NAMED)]
+
+
+def _name(value: Any) -> Any:
+    if value is None:
+        raise ValueError("expected a name, found ~. A level with this name needs quotes: '~'")
+    if not isinstance(value, str):
+        raise ValueError(f"expected a name, found a {'list' if isinstance(value, list) else 'mapping'}")
+    return value
+
+
 #: A reference to an axis or a level. A suite may also write a number or a truth value, which is read as text.
 _NAME = {"type": ["string", "number", "boolean"]}
-Name = Annotated[str, WithJsonSchema(_NAME)]
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema(_NAME)]
 LevelNames = Annotated[
-    list[str],
+    list[Annotated[str, BeforeValidator(_name)]],
     BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
     Field(min_length=1),
     WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME}], "$comment": "a level, or a list of levels"}),
