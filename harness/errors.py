@@ -12,7 +12,8 @@ CLAIM_FAILED, MISTAKE, FAILED, UNDECIDED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4,
 EXIT_CODES = {
     0: "Success. A false claim is a finding and leaves the code at 0, unless --gate is given.",
     CLAIM_FAILED: "With --gate: a claim is false, also after a second measurement, or run B is worse than run A.",
-    MISTAKE: "The command line, a suite or a plugin file has an error. Nothing was started.",
+    MISTAKE: "The command line, a suite or a plugin file has an error, and nothing was started; or the system has one, "
+    "such as a full disk, and everything measured before is stored.",
     FAILED: "A trial failed or broke its promise, or a plugin, a reporter or this machine has a problem.",
     UNDECIDED: "With compare --gate: something is undecided, missing or not comparable.",
     INTERRUPTED: "Interrupted. Everything measured is stored, and run --resume continues.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -116,10 +118,30 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line. Every error becomes a message on the error stream and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
+    code = FAILED
+    with suppress(OSError):  # the error stream may be on a full disk: Python would end with 1
+        code = exit_code()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def exit_code() -> int:
+    """Run the command line, and write errors to the error stream. Returns the exit code."""
     code: Any = 0
     try:
-        code = cli.main(prog_name="harness", standalone_mode=False)
-        sys.stdout.flush()
+        try:
+            code = cli.main(prog_name="harness", standalone_mode=False)
+        except SystemExit as end:
+            code = complain(end.code) if isinstance(end.code, str) else end.code
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except UserErrors as errors:
         code = complain(*map(str, errors.errors))
     except UserError as error:
@@ -139,11 +161,13 @@ def main() -> NoReturn:
         # The reader of our output has closed it. Everything measured is on disk.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = PIPE_CLOSED
+    except OSError as error:
+        code = complain(f"{error.filename or 'the system'}: {error.strerror or error}.")
     except Exception:
         # Python would end with 1, which says that a claim is false.
         traceback.print_exc()
         code = FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def complain(*messages: str) -> int:

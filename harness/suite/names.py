@@ -14,8 +14,8 @@ from harness.suite.yaml_source import Path_, Source, read_scalar
 
 #: The most characters of a name. Tables, plots and names of files repeat it.
 LONGEST = 100
-#: Unicode categories without a visible form: control characters, formats, halves of surrogate pairs, line separators.
-INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+#: Unicode categories without a visible form: control characters, formats, line separators.
+INVISIBLE = ("Cc", "Cf", "Zl", "Zp")
 #: The joiners, which emoji and several scripts need inside words.
 JOINERS = "\u200c\u200d"
 #: Where a suite refers to axes and levels. None stands for any key or index.
@@ -46,6 +46,8 @@ def why_no_name(text: str) -> str:
     """Why a text cannot be the name of an axis, a level or a suite; empty if it can."""
     if not text:
         return "it is empty"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "it is not text in the encoding of this system"
     for character in text:
         if unicodedata.category(character) in INVISIBLE and character not in JOINERS:
             called = unicodedata.name(character, "a control character").lower()

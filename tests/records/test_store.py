@@ -54,7 +54,7 @@ def test_incomplete_replicate_is_ignored_and_truncated_on_resume(store):
         again = Store(store.folder)
         again.lock()
         assert path.read_bytes() == whole
-        os.close(again._lock)
+        again.unlock()
     store.append(replicate(1))
     assert store.records() == replicate(0) + replicate(1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ LABEL_OFFSETS = (
 )  # fmt: skip
 
 
-#: The most bytes of a file's name, without its ending and a number.
+#: The most bytes of a file's name, without its ending, a digest and a number.
 MOST_BYTES = 200
 
 
@@ -99,11 +100,12 @@ def styles_of(levels: Iterable[str]) -> dict[str, Style]:
 
 
 def file_name(*words: str) -> str:
-    """Words as a file's name. A file system allows 255 bytes, so the end of a long name is replaced by a digest."""
+    """Words as a file's name. A file system allows 255 bytes, and without a UTF-8 locale only some characters. What is
+    left out is replaced by a digest."""
     name = "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
-    if len(name.encode()) <= MOST_BYTES:
-        return name
-    return f"{name.encode()[: MOST_BYTES - 13].decode(errors='ignore')}-{digest(words)}"
+    encoding = sys.getfilesystemencoding()
+    shown = name.encode(encoding, "ignore")[:MOST_BYTES].decode(encoding, "ignore")
+    return name if shown == name else f"{shown}-{digest(words)}"
 
 
 def heading(axes: Axes, title: str) -> None:

@@ -6,6 +6,8 @@ them stays in memory.
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,6 +15,7 @@ from itertools import chain, count, zip_longest
 from pathlib import Path
 
 from harness.analysis.grouping import grouped
+from harness.records.store import replace_file
 from harness.report.plots.explain_plots import explain_plots
 from harness.report.plots.figures import DRAWN, Plot
 from harness.report.plots.forest import effect_plots
@@ -82,9 +85,12 @@ def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
 
     # No date, so that the same data give the same file.
     same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with matplotlib.rc_context(DRAWN):
+    with matplotlib.rc_context(DRAWN), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
         figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
         plot.draw(figure)
         for path in paths:
-            figure.savefig(path, dpi=dpi, metadata=same[path.suffix])
+            content = io.BytesIO()
+            figure.savefig(content, format=path.suffix[1:], dpi=dpi, metadata=same[path.suffix])
+            replace_file(path, content.getvalue())
             figure.set_layout_engine("none")  # all files have the layout of the first

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import as_json_option, plural, results_option
+from harness.cli.options import as_json_option, echo_json_text, plural, results_option
 
 
 @click.command()
@@ -34,7 +34,7 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     name = suite_called(suite) if suite else Store.latest(results).folder.parent.name
     found = read_history(results, name)
     if as_json:
-        click.echo(json_text(to_json(found)))
+        echo_json_text(json_text(to_json(found)))
         return
     runs = sum(len(group.runs) for group in found.groups)
     click.echo(f"{found.suite}: {plural(runs, 'run')} in {plural(len(found.groups), 'group')}")
