@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from made import block, record
 
 from harness.errors import UserError
 from harness.records.plan import Plan
-from harness.records.store import Store, runs_of
+from harness.records.store import Store, replace_file, runs_of
 
 PLAN = Plan("suite", "q?", "what", (block("a", "b"),))
 
@@ -146,3 +147,46 @@ def test_unwritable_results_folder_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write results there"):
         Store.create(tmp_path / "file", PLAN, "")
+
+
+def test_a_full_disk_keeps_earlier_records_and_names_the_file(store, monkeypatch):
+    store.append(replicate(0))
+    before = (store.folder / "records.jsonl").read_bytes()
+    write = os.write
+
+    def half(descriptor: int, content: bytes) -> int:
+        if len(content) < 100:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content[: len(content) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(UserError, match="the system reports: No space left on device") as caught:
+        store.append(replicate(1))
+    assert caught.value.where == str(store.folder / "records.jsonl")
+    assert caught.value.fix.endswith(f"Continue with: harness run --resume {store.folder}")
+    assert (store.folder / "records.jsonl").read_bytes() == before
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "report.md"
+    replace_file(path, b"before")
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="report") as caught:
+        replace_file(path, b"after", sync=True)
+    assert caught.value.errno == errno.EDQUOT
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(UserError, match="cannot write results there: No space left on device"):
+        Store.create(tmp_path, PLAN, "")
+    assert not list((tmp_path / "suite").iterdir())
