@@ -144,7 +144,7 @@ def main() -> NoReturn:
     """Run the command line. Every error becomes a message on the error stream and an exit code."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the caller has closed it
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            setattr(sys, name, io.StringIO())
         elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # a name that the encoding lacks is escaped
             stream.reconfigure(errors="backslashreplace")
     code = exit_code()
