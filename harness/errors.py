@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,12 +12,15 @@ CLAIM_FAILED, MISTAKE, FAILED, UNDECIDED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 4,
 EXIT_CODES = {
     0: "Success. A false claim is a finding and leaves the code at 0, unless --gate is given.",
     CLAIM_FAILED: "With --gate: a claim is false, also after a second measurement, or run B is worse than run A.",
-    MISTAKE: "The command line, a suite or a plugin file has an error. Nothing was started.",
+    MISTAKE: "The command line, a suite or a plugin file has an error, and nothing was started; or the system has one, "
+    "such as a full disk, and everything measured before is stored.",
     FAILED: "A trial failed or broke its promise, or a plugin, a reporter or this machine has a problem.",
     UNDECIDED: "With compare --gate: something is undecided, missing or not comparable.",
     INTERRUPTED: "Interrupted. Everything measured is stored, and run --resume continues.",
     PIPE_CLOSED: "The reader of the output closed it. Everything measured is stored.",
 }
+#: A number inside a text.
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,11 @@ class UserErrors(UserError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest known names, or the list of names if none is near."""
+    """A sentence with the nearest known names, or the list of names if none is near. A name that differs only in its
+    numbers is no typing error: 0.001 is another learning rate than 0.0001."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, n=2, cutoff=0.6)
+    others = [name for name in names if NUMBER.sub("#", name) != NUMBER.sub("#", word)]
+    near = difflib.get_close_matches(word, others, n=2, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     if not names:

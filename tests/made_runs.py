@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -61,5 +60,4 @@ def store(results: Path, name: str, ratio: float, number: int, suite="made", **f
         [replace(each, at=f"2030-01-01T00:00:{number:02}+00:00") for each in timed(TWO, {"other": ratio}, seed=number)]
     )
     kept.write("machine.json", json.dumps({**FACTS, **facts}))
-    os.utime(folder / "plan.json", (number, number))
     return folder

@@ -38,12 +38,14 @@ class PluginChoice:
 
 def parse_only(texts: Sequence[str]) -> dict[str, list[str]]:
     """Levels by axis, from texts such as AXIS=LEVEL,LEVEL. An axis that is given twice gets the levels of both."""
+    from harness.suite.names import composed
+
     found: dict[str, list[str]] = {}
     for text in texts:
         axis, equals, levels = text.partition("=")
         if not equals or not levels:
             raise UserError("expected AXIS=LEVEL or AXIS=LEVEL,LEVEL.", where=f"--only {text}")
-        found.setdefault(axis, []).extend(levels.split(","))
+        found.setdefault(composed(axis), []).extend(levels.split(","))
     return found
 
 
@@ -52,12 +54,36 @@ def is_selected(context: Mapping[str, str], only: Mapping[str, Sequence[str]]) -
     return all(context[axis] in levels for axis, levels in only.items() if axis in context)
 
 
-def check_known(kind: str, names: Iterable[str], known: Collection[str], option: str = "") -> None:
-    """Raise UserError for a name that is not among the known ones of this kind."""
-    for name in names:
-        if name not in known:
-            where = f"{option}{name}" if option else None
-            raise UserError(f"there is no {kind} named {name!r}.", where=where, fix=did_you_mean(name, known))
+def known_names(kind: str, wanted: Iterable[str], known: Collection[str], option: str = "") -> list[str]:
+    """The known names that these texts mean. Raises UserError for a text that means none of this kind."""
+    from harness.suite.names import find_name
+
+    names = []
+    for text in wanted:
+        if (name := find_name(text, known)) is None:
+            where = f"{option}{text}" if option else None
+            raise UserError(f"there is no {kind} named {text!r}.", where=where, fix=did_you_mean(text, known))
+        names.append(name)
+    return names
+
+
+def known_levels(
+    only: Mapping[str, Sequence[str]], known: Mapping[str, Collection[str]], axis: str = "axis"
+) -> dict[str, list[str]]:
+    """The axes and levels that the texts of `only` mean. Raises UserError for one that is not known."""
+    axes = known_names(axis, only, known, "--only ")
+    return {
+        axis: known_names("level", levels, known[axis], f"--only {axis}=")
+        for axis, levels in zip(axes, only.values(), strict=True)
+    }
+
+
+def suite_called(text: str) -> str:
+    """The name of the suite that a user calls by its name or by its file."""
+    from harness.suite.names import composed
+    from harness.suite.yaml_source import is_yaml
+
+    return composed(Path(text).stem if is_yaml(Path(text)) else text)
 
 
 def open_run(run: str | Path | None, results: Path) -> Store:
@@ -67,9 +93,9 @@ def open_run(run: str | Path | None, results: Path) -> Store:
     from harness.report.suite_batch import SuiteBatch
 
     name = str(run or "latest")
-    suite, _, back = name.partition("~")
-    is_file = Path(suite).suffix in (".yaml", ".yml")
-    if Path(name).is_dir() or ("/" in name and not is_file):
+    called, _, back = name.partition("~")
+    suite = suite_called(called)
+    if Path(name).is_dir() or ("/" in name and suite == called):
         if SuiteBatch.is_in(Path(name)):
             raise UserError("this is the page of several suites.", where=name, fix="Give the folder of one run.")
         return Store.open(Path(name))
@@ -80,7 +106,7 @@ def open_run(run: str | Path | None, results: Path) -> Store:
         if not back:
             return latest
         suite = latest.folder.parent.name
-    folders = runs_of(results, Path(suite).stem if is_file else suite)
+    folders = runs_of(results, suite)
     if int(back or 0) >= len(folders):
         fix = f"Use a number below {len(folders)}, or leave it out for the latest run."
         raise UserError(f"the number of runs of {suite} is {len(folders)}.", where=name, fix=fix)

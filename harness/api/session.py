@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,13 +18,23 @@ from harness.measure.runner import Runner, Watcher, notify
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.parts import Executor
-from harness.records.plan import Block, Plan
+from harness.records.plan import THREADS, Block, Plan
 from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.report import Report
 from harness.report.writer import report_run
 from harness.suite.loader import Suite, load_suite, parse_suite
 from harness.suite.yaml_source import read_file
+
+#: The most threads of a measuring process.
+MOST_THREADS = 1024
+
+
+def check_threads(text: str) -> None:
+    """Raise UserError for a wrong value of the variable that sets the number of threads."""
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_THREADS:
+        what = f"expected a number of threads from 1 to {MOST_THREADS}, found {text!r}."
+        raise UserError(what, where=f"environment variable {THREADS}", fix="Correct the variable, or unset it.")
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class SuiteOverrides:
 
     def plan(self, suite: Suite, catalog: Catalog) -> Plan:
         """The plan of a suite that was read with the same settings."""
+        check_threads(os.environ.get(THREADS, "1"))
         return make_plan(
             suite, catalog, only=parse_only(self.only), quick=self.quick, gate=self.gate, seeds=self.seeds,
             overrides=self.for_plan(catalog),
@@ -149,6 +161,12 @@ class Session:
         except UserError:
             self.store.discard_if_empty()
             raise
+        except BrokenPipeError:  # the reader of our output has closed it
+            raise
+        except OSError as error:
+            found = self.store.system_error(error)
+            self.store.discard_if_empty()
+            raise found from error
         report = self.report()
         notify(self.catalog, "run_finished", watcher, folder=self.store.folder)
         return report

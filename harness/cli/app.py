@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
@@ -21,9 +24,32 @@ from harness.plugins.parts import Command
 GROUPS = ("run", "look", "share", "extend", "check")
 
 
+class PipeClosed(Exception):
+    """The reader of our output has closed it."""
+
+
+@contextmanager
+def closed_pipes() -> Iterator[None]:
+    """Raise PipeClosed for a BrokenPipeError, for which click ends with the code of a false claim."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise PipeClosed from error
+
+
 class Commands(click.Group):
     """The commands of the core and of all plugins. The module of a command is imported when the command runs or shows
     its own help."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """See click. Printing help fails if the reader has closed our output."""
+        with closed_pipes():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, context: click.Context) -> Any:
+        """See click."""
+        with closed_pipes():
+            return super().invoke(context)
 
     def list_commands(self, context: click.Context) -> list[str]:
         """The names of all commands."""
@@ -116,9 +142,28 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line. Every error becomes a message on the error stream and an exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller has closed it
+            setattr(sys, name, io.StringIO())
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):  # a name that the encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
+    code = exit_code()
+    for stream in (sys.stdout, sys.stderr):  # Python would end with another code if it could not flush them
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def exit_code() -> int:
+    """Run the command line, and write errors to the error stream. Returns the exit code."""
     code: Any = 0
     try:
-        code = cli.main(prog_name="harness", standalone_mode=False)
+        try:
+            code = cli.main(prog_name="harness", standalone_mode=False)
+        except SystemExit as end:
+            code = complain(end.code) if isinstance(end.code, str) else end.code
         sys.stdout.flush()
     except UserErrors as errors:
         code = complain(*map(str, errors.errors))
@@ -133,21 +178,25 @@ def main() -> NoReturn:
     except click.ClickException as error:
         code = complain(error.format_message())
     except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(f"Stopped{stopped_while(stop.__cause__ or stop)}.", err=True)
+        with suppress(OSError):
+            click.echo(f"Stopped{stopped_while(stop.__cause__ or stop)}.", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has closed it. Everything measured is on disk.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (PipeClosed, BrokenPipeError):  # everything measured is on disk
         code = PIPE_CLOSED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = complain(f"{where}the system reports: {error.strerror or error}.")
     except Exception:
         # Python would end with 1, which says that a claim is false.
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
         code = FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def complain(*messages: str) -> int:
     """Print error messages and return the exit code."""
-    for message in messages:
-        click.echo(f"Error: {visible(message)}", err=True)
+    with suppress(OSError):  # the error stream may be on a full disk, too
+        for message in messages:
+            click.echo(f"Error: {visible(message)}", err=True)
     return MISTAKE

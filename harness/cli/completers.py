@@ -56,9 +56,11 @@ def _runs(context: click.Context) -> Iterator[CompletionItem]:
 def _presets(context: click.Context) -> Iterator[CompletionItem]:
     import yaml
 
+    from harness.suite.yaml_source import is_yaml
+
     # While an option waits for its value, click has not assigned the arguments yet.
     words = [str(word) for word in (*context.params.values(), *context.args)]
-    suite = next(word for word in words if word.endswith((".yaml", ".yml")))
+    suite = next(word for word in words if is_yaml(Path(word)))
     yield from map(CompletionItem, yaml.safe_load(Path(suite).read_text(encoding="utf-8"))["presets"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,18 +71,23 @@ def explain(
 
 
 def explanations(
-    findings: Findings, levels: tuple[str, ...], only: dict[str, list[str]], mode: str | None, where: str
+    findings: Findings, levels: Sequence[str], only: dict[str, list[str]], mode: str | None, where: str
 ) -> list[Explanation]:
     """The explanations of these levels. Raises UserError, with the reason, if there are none."""
     from harness.analysis.explain import explain as explain_pair
     from harness.analysis.profiles import profiler_cost
-    from harness.api.lookup import check_known, is_selected
+    from harness.api.lookup import is_selected, known_levels, known_names
 
     plan = findings.plan
     if len(levels) > 2:
         raise UserError(f"expected at most two levels, got {len(levels)}.")
-    check_known(f"level of axis {plan.axis}", levels, {trial.level for block in plan.blocks for trial in block.trials})
-    check_known("axis of the context", only, {name for block in plan.blocks for name in block.context}, "--only ")
+    known = {trial.level for block in plan.blocks for trial in block.trials}
+    levels = known_names(f"level of axis {plan.axis}", levels, known)
+    contexts: dict[str, set[str]] = {}
+    for block in plan.blocks:
+        for axis, level in block.context.items():
+            contexts.setdefault(axis, set()).add(level)
+    only = known_levels(only, contexts, "axis of the context")
     if len(levels) < 2:
         found = [one for one in findings.explained if not levels or one.level == levels[0]]
     else:

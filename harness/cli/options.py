@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,16 @@ def suite_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def echo_json(value: Any) -> None:
     """Print JSON. Values that JSON does not know are printed as text."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    echo_json_text(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def echo_json_text(text: str) -> None:
+    """Print a text of JSON. If the output cannot encode it, other characters than ASCII are escaped as JSON does."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = re.sub("[^\0-\x7f]", lambda match: json.dumps(match[0])[1:-1], text)
+    click.echo(text)
 
 
 def plural(count: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import echo_json_text
 from harness.report.formats import terminal
 from harness.report.report import Report
 from harness.report.rows import json_text, to_json
@@ -16,7 +17,7 @@ from harness.report.suite_batch import SuiteBatch, claims_table
 def show(report: Report, folder: Path, *, as_json: bool) -> None:
     """Print the comparisons, claims, skipped trials and failures of a run."""
     if as_json:
-        click.echo(json_text({"folder": str(folder), **to_json(report)}))
+        echo_json_text(json_text({"folder": str(folder), **to_json(report)}))
     else:
         click.echo(f"\n{terminal.render(report, folder)}")
 
@@ -25,7 +26,7 @@ def show_batch(batch: SuiteBatch, reports: Mapping[str, Report], *, as_json: boo
     """Print the claims of all suites of a folder."""
     if as_json:
         suites = {name: {"folder": str(batch.runs[name]), **to_json(report)} for name, report in reports.items()}
-        click.echo(json_text({"folder": str(batch.folder), "suites": suites}))
+        echo_json_text(json_text({"folder": str(batch.folder), "suites": suites}))
         return
     click.echo(f"\n{terminal.table(claims_table(reports))}")
     click.echo(f"\nPage: {batch.folder / 'claims.md'}")

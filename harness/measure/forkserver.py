@@ -104,7 +104,7 @@ def failure(error: BaseException) -> Answer:
 def not_preloaded() -> str:
     """The first library of LD_PRELOAD that this process has not loaded. The loader only warns and continues."""
     wanted = os.environ.get("LD_PRELOAD", "").replace(":", " ").split()
-    loaded = Path("/proc/self/maps").read_text() if wanted else ""
+    loaded = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace") if wanted else ""
     return next((path for path in wanted if str(Path(path).resolve()) not in loaded), "")
 
 

@@ -22,6 +22,7 @@ from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, param
 from harness.records.designs import combinations
 from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
 from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
+from harness.suite.names import find_name
 
 
 def make_plan(
@@ -104,11 +105,12 @@ class _Planner:
             where = Place(f"--only {axis}={','.join(wanted)}")
             if axis not in axes:
                 raise UserError(f"there is no axis {axis!r}.", where=where, fix=did_you_mean(axis, axes))
+            kept = {self.suite.baseline} if axis == self.suite.axis else set()
             for level in wanted:
-                if level not in axes[axis]:
+                if (found := find_name(level, axes[axis])) is None:
                     fix = did_you_mean(level, axes[axis])
                     raise UserError(f"axis {axis} has no level {level!r}.", where=where, fix=fix)
-            kept = {*wanted, self.suite.baseline} if axis == self.suite.axis else set(wanted)
+                kept.add(found)
             axes[axis] = {level: patch for level, patch in axes[axis].items() if level in kept}
             if axis == self.suite.axis and len(axes[axis]) < 2:
                 raise UserError("--only leaves only the baseline.", where=where, fix="Name a level to compare with it.")
@@ -181,7 +183,17 @@ class _Planner:
                 return None
         if len(trials) < 2:
             return None
+        self.remark_on_copies(trials)
         return Block(context, tuple(trials), self.measures(trials[0].dataset))
+
+    def remark_on_copies(self, trials: Sequence[Trial]) -> None:
+        """Warn about levels that specify the same trial. They may be a control, or a level may lack its setting."""
+        first: dict[str, str] = {}
+        for trial in trials:
+            if (other := first.setdefault(trial.id, trial.level)) != trial.level:
+                where = self.suite.source.place(("axes", self.suite.axis, trial.level), key=True)
+                what = f"{trial.level} and {other} specify the same trial, so a difference between them is noise."
+                self.remark(f"{where}: {what}")
 
     def trial(self, context: Mapping[str, str], point: _Point, baseline: Trial | None) -> Trial:
         coordinates = {**context, **point.coordinates}

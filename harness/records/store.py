@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, did_you_mean
 from harness.records.plan import Plan
 from harness.records.record import SCHEMA, Record
+from harness.records.run_lock import RunLock
 
 RECORDS = "records.jsonl"
 #: The files that are the run itself: all others can be made of them again.
 OWN = ("suite.yaml", "plan.json", "machine.json", RECORDS)
+#: The name of a run's folder: the local time at which it began.
+STAMP = "%Y-%m-%dT%H%M%S"
 
 
 class Store:
@@ -25,24 +28,25 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock: int | None = None
+        self._lock: RunLock | None = None
 
     @classmethod
     def create(cls, results: Path, plan: Plan, suite_text: str) -> Store:
         """A new run's folder. Raises UserError where it cannot be written."""
+        store = cls(cls.new_folder(results / plan.suite))
         try:
-            store = cls(cls.new_folder(results / plan.suite))
             store.write("suite.yaml", suite_text)
-            store.keep(plan)
+            store.keep(plan, began=datetime.now(UTC).isoformat())
             store.write(RECORDS, "")
-        except OSError as error:
-            raise _cannot_write(results, error) from error
+        except UserError:
+            shutil.rmtree(store.folder, ignore_errors=True)
+            raise
         return store
 
     @staticmethod
     def new_folder(parent: Path) -> Path:
         """A folder named by the time, below `parent`. Raises UserError where it cannot be made."""
-        stamp = datetime.now().strftime("%Y-%m-%dT%H%M%S")
+        stamp = datetime.now().strftime(STAMP)
         try:
             for attempt in range(100):
                 folder = parent / (stamp if attempt == 0 else f"{stamp}-{attempt}")
@@ -73,12 +77,46 @@ class Store:
 
     def discard_if_empty(self) -> None:
         """Remove a run that could not begin: nothing was measured, so nothing is lost."""
-        if not (self.folder / RECORDS).stat().st_size:
-            shutil.rmtree(self.folder)
+        if not self.has_records:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def keep(self, plan: Plan) -> None:
-        """Write the plan, also in place of an earlier one."""
-        self.write("plan.json", json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
+    @property
+    def has_records(self) -> bool:
+        """Whether anything was measured."""
+        with suppress(OSError):
+            return (self.folder / RECORDS).stat().st_size > 0
+        return False
+
+    def system_error(self, error: OSError, path: Path | None = None) -> UserError:
+        """An error of the system, such as a full disk, in words. It says what is stored."""
+        fix = "Nothing was measured before."
+        if self.has_records:
+            fix = f"Everything measured before is stored. Continue with: harness run --resume {self.folder}"
+        where = str(path or error.filename or self.folder)
+        return UserError(f"the system reports: {error.strerror or error}.", where=where, fix=fix)
+
+    def keep(self, plan: Plan, began: str = "") -> None:
+        """Write the plan and the time at which the run began, also in place of an earlier plan of the same run."""
+        began = began or self._stored_time()
+        time = {"began": began} if began else {}
+        self.write("plan.json", json.dumps({**time, **plan.to_json()}, indent=1, ensure_ascii=False))
+
+    def _stored_time(self) -> str:
+        with suppress(UserError, AttributeError):
+            return str(self._json("plan.json").get("began", ""))
+        return ""
+
+    @property
+    def began(self) -> datetime:
+        """When the run began. Times of files do not matter, since copies and checkouts change them. Runs of earlier
+        versions did not store the time: their first record has one, or else the folder is named by it."""
+        with suppress(ValueError):
+            return _in_utc(datetime.fromisoformat(self._stored_time()))
+        with suppress(OSError, KeyError, TypeError, ValueError), (self.folder / RECORDS).open(encoding="utf-8") as file:
+            return _in_utc(datetime.fromisoformat(json.loads(file.readline())["at"]))
+        with suppress(ValueError):
+            return datetime.strptime(self.folder.name[:17], STAMP).astimezone(UTC)
+        return datetime.min.replace(tzinfo=UTC)
 
     def write(self, name: str, text: str) -> Path:
         """Write a whole file of the run at once (through a temporary name, so that no half of it is ever seen)."""
@@ -87,29 +125,22 @@ class Store:
     def write_bytes(self, name: str, content: bytes) -> Path:
         """The same of bytes."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content, sync=True)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
         return path
 
     def lock(self) -> None:
         """Hold the run for this process; raises UserError while another one measures into it."""
-        self._lock = os.open(self.folder / RECORDS, os.O_RDWR)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            what = "another process is measuring into this run, or writing its report."
-            raise UserError(what, where=str(self.folder)) from error
+        self._lock = RunLock(self.folder / RECORDS)
         self._drop_torn_tail()
 
     def unlock(self) -> None:
         """Let others measure into the run."""
-        assert self._lock is not None
-        os.close(self._lock)
+        if self._lock is not None:
+            self._lock.release()
         self._lock = None
 
     def _drop_torn_tail(self) -> None:
@@ -131,14 +162,24 @@ class Store:
         os.truncate(path, sum(map(len, lines[: len(lines) - tail])))
 
     def append(self, records: Sequence[Record]) -> None:
-        """Append the records of one replicate in one write, and see them onto the disk."""
+        """Append the records of one replicate in one write, and see them onto the disk. Raises UserError if that fails;
+        earlier records stay."""
         lines = "".join(json.dumps(record.to_json(), ensure_ascii=False) + "\n" for record in records)
-        descriptor = os.open(self.folder / RECORDS, os.O_WRONLY | os.O_APPEND)
+        path = self.folder / RECORDS
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise self.system_error(error, path) from error
+        size = os.fstat(descriptor).st_size
         try:
             view = memoryview(lines.encode())
             while view:
                 view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise self.system_error(error, path) from error
         finally:
             os.close(descriptor)
 
@@ -195,7 +236,28 @@ class Store:
 def plans_in(results: Path) -> list[Path]:
     """The plans of all runs under a results folder, the newest last. The reference runs are not among them."""
     plans = [plan for plan in results.glob("*/*/plan.json") if plan.parent.parent.name != "reference"]
-    return sorted(plans, key=lambda plan: (plan.stat().st_mtime, plan.parent.name))
+    return sorted(plans, key=lambda plan: (Store(plan.parent).began, plan.parent.name, plan))
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def replace_file(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Write a whole file through a temporary name, with `sync` onto the disk. If that fails, an earlier file of this
+    name stays. Raises OSError, which names the file."""
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _cannot_write(folder: Path, error: OSError) -> UserError:

@@ -5,6 +5,7 @@ docs/tables.md describes the columns and the fields."""
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
@@ -238,11 +239,12 @@ def write_csv(report: Report, folder: Path) -> list[Path]:
 def _write_table(path: Path, table: Rows, axis: str) -> Path:
     """The column of levels has the name of the compared axis; the baseline is left out."""
     columns = [column for column in table.columns if column != "baseline"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([_cell(axis) if column == "level" else column for column in columns])
-        writer.writerows([_cell(row[column]) for column in columns] for row in table.rows)
-    return path
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_cell(axis) if column == "level" else column for column in columns])
+    writer.writerows([_cell(row[column]) for column in columns] for row in table.rows)
+    (written,) = saved(path, text.getvalue())
+    return written
 
 
 def _cell(value: Any) -> Any:

@@ -17,6 +17,7 @@ from harness.report.cells import ANSWERS
 from harness.report.report import Report
 from harness.report.table import Table
 from harness.report.tables.claims import claim_row
+from harness.suite.files import suites_in
 
 NAME = "page.json"
 
@@ -36,7 +37,7 @@ class SuiteBatch:
     @classmethod
     def create(cls, results: Path, source: Path, overrides: Mapping[str, Any]) -> SuiteBatch:
         """A new batch of all suites in a folder. Raises UserError where there are none."""
-        suites = tuple(sorted(source.glob("*.yaml")))
+        suites = tuple(suites_in(source))
         if not suites:
             fix = "Create one with `harness new suite NAME`."
             raise UserError("there are no suites in this folder.", where=str(source), fix=fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import fcntl
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UserError
 from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.isolation import caught, isolated, one_line
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Reporter
+from harness.records.run_lock import RunLock
 from harness.records.store import OWN, RECORDS, Store
 from harness.report.report import Report, make_report
+
+#: What the system answers when it has no space, no quota or no descriptors left.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 
 
 def report_run(store: Store, catalog: Catalog) -> Report:
@@ -27,7 +32,13 @@ def report_run(store: Store, catalog: Catalog) -> Report:
         for entry in catalog.entries(Reporter).values():
             try:
                 with caught(entry.owner, problems):  # the folder may be read-only, too
-                    write(report, entry, catalog, store.folder)
+                    try:
+                        write(report, entry, catalog, store.folder)
+                    except OSError as error:  # a full disk is not the fault of a reporter
+                        if error.errno not in FULL:
+                            raise
+                        where = error.filename or store.folder
+                        problems.append(f"{where} cannot be written, the system reports: {error.strerror}")
             finally:
                 problems += [f"{entry.owner}: {what}" for what in files.restore()]
     return replace(report, problems=(*report.problems, *problems))
@@ -76,8 +87,8 @@ class FileSnapshot:
             did = "removes" if now is None else "changes"
             try:
                 self.store.write_bytes(name, before)
-            except OSError as error:
-                yield f"it {did} {name}, which cannot be restored: {error.strerror}"
+            except UserError as error:
+                yield f"it {did} {name}, which cannot be restored: {error.what}"
             else:
                 yield f"it {did} {name}, which is not its own; restored"
 
@@ -85,13 +96,11 @@ class FileSnapshot:
 @contextmanager
 def snapshot(store: Store) -> Iterator[FileSnapshot]:
     """A snapshot of the run's own files. Meanwhile no process can start to measure into the run."""
-    alone, descriptor = False, None
-    with suppress(OSError):
-        descriptor = os.open(store.folder / RECORDS, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        alone = True
+    lock = None
+    with suppress(OSError, UserError):
+        lock = RunLock(store.folder / RECORDS, shared=True)
     try:
-        yield FileSnapshot(store, alone=alone)
+        yield FileSnapshot(store, alone=lock is not None)
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        if lock is not None:
+            lock.release()

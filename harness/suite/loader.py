@@ -16,8 +16,18 @@ from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
 from harness.suite.expect import parse_expect
+from harness.suite.files import suite_name
+from harness.suite.names import (
+    appearance,
+    composed,
+    find_name,
+    keep_names_as_written,
+    level_name,
+    same_value,
+    why_no_name,
+)
 from harness.suite.overrides import apply_preset, apply_setting
-from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, level_name, suite_schema
+from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, suite_schema
 from harness.suite.schema_errors import schema_errors
 from harness.suite.yaml_source import Path_, Source, read_file
 
@@ -59,7 +69,7 @@ def load_suite(path: Path, catalog: Catalog, settings: Sequence[str] = (), prese
     """The suite in a file, with a preset and then ``path=value`` settings applied. The catalog says which kinds of
     measurement there are. Raises UserError or UserErrors."""
     text, source = read_file(path)
-    return parse_suite(source, path.stem, text, catalog, settings, preset)
+    return parse_suite(source, suite_name(path), text, catalog, settings, preset)
 
 
 def parse_suite(
@@ -74,6 +84,7 @@ def parse_suite(
         apply_preset(source, preset)
     for setting in settings:
         apply_setting(source, setting)
+    keep_names_as_written(source)
     form = suite_schema(catalog)
     try:
         schema = form.model_validate(source.value, context=FROM_SUITE)
@@ -109,6 +120,9 @@ class _Reader:
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
+        if self.errors:  # the names of levels are not known
+            raise UserErrors(self.errors)
+        self.resolve_names(axes)
         design, factors = schema.design.kind, self.factors(axes)
         self.check_names(axes, factors)
         if self.errors:
@@ -143,12 +157,40 @@ class _Reader:
         if path[0] not in ("model", "dataset", "use", "seed", "device"):
             fix = "A path begins with model, dataset, use, seed or device, as in model.hidden_size."
             self.complain(("axes", axis, "path"), f"{form.path!r} is not a path in the base.", fix)
-        for index, value in enumerate(form.values):
+        for index, value in self.scalars(axis, form.values):
             where = self.source.place(("axes", axis, "values", index))
             assignments = [Assignment(path, value, where)]
             if path[0] == "use":
                 assignments.insert(0, Assignment(path[:2], PRESENT, where))
             yield level_name(value), tuple(assignments)
+
+    def scalars(self, axis: str, values: Sequence[Any]) -> Iterator[tuple[int, str | bool | float]]:
+        """The values of an axis that can be levels, with their indices. The others are complained about."""
+        fix = f"Name the levels: axes: {{{axis}: {{NAME: {{...}}, NAME: {{...}}}}}}."
+        seen: dict[int, Any] = {}
+        for index, value in enumerate(values):
+            here: Path_ = ("axes", axis, "values", index)
+            if value is None:
+                self.complain(here, "the value of an axis cannot be ~, which stands for the default.", fix)
+            elif isinstance(value, (list, dict)):
+                found = "list" if isinstance(value, list) else "mapping"
+                self.complain(
+                    here, f"the value of an axis must be a text, a number or a truth value, not a {found}.", fix
+                )
+            elif why := why_no_name(level_name(value)):
+                self.complain(here, f"this value cannot be the name of a level: {why}.", fix)
+            else:
+                for first, other in seen.items():
+                    if level_name(other) == level_name(value) or same_value(other, value):
+                        there: Path_ = ("axes", axis, "values", first)
+                        place, texts = self.source.place(there), self.source.texts
+                        what = f"{texts.get(here, value)} is the same value as {texts.get(there, other)}"
+                        what += f" (line {place.line}, column {place.column})." if place.line else "."
+                        self.complain(here, what, "Remove one of them.")
+                        break
+                else:
+                    seen[index] = value
+                    yield index, value
 
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
         for index, name in enumerate(patch.drop):
@@ -168,6 +210,28 @@ class _Reader:
 
     def parameter_place(self, path: Path_) -> Place:
         return self.source.place(path, key=path[-1] != "name")
+
+    def resolve_names(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace references to axes and levels by their names, where these are spelled differently."""
+
+        def levels_of(axis: str, wanted: Sequence[str]) -> list[str]:
+            return [find_name(level, axes.get(axis, ())) or level for level in wanted]
+
+        schema = self.schema
+        if schema.compare is not None:
+            schema.compare.axis = axis = composed(schema.compare.axis)
+            (schema.compare.baseline,) = levels_of(axis, [schema.compare.baseline])
+        if schema.design.factors is not None:
+            schema.design.factors = list(map(composed, schema.design.factors))
+        for claim in schema.claims:
+            if claim.level is not None and schema.compare is not None:
+                (claim.level,) = levels_of(schema.compare.axis, [claim.level])
+            claim.effect = claim.effect and composed(claim.effect)
+            claim.along = claim.along and composed(claim.along)
+            claim.where = {axis: levels_of(axis, levels) for axis, levels in claim.where.items()}
+        for rule in schema.skip:
+            for axis, levels in rule.__pydantic_extra__.items():
+                rule.__pydantic_extra__[axis] = levels_of(axis, levels)
 
     def factors(self, axes: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
         """The factors of an ablation design, in the order of the axes. A grid has none."""
@@ -200,8 +264,19 @@ class _Reader:
             self.complain(("design",), f"{design.kind} needs {wanted} factors; this suite has {len(factors)}.", fix)
         return factors
 
+    def check_texts(self, kind: str, names: Sequence[str], at: Path_) -> None:
+        """Complain about texts that are no names, and about names that look the same."""
+        seen: dict[str, str] = {}
+        for name in names:
+            if why := why_no_name(name):
+                self.complain((*at, name), f"this text cannot be the name of a level or an axis: {why}.", key=True)
+            elif (other := seen.setdefault(appearance(name), name)) != name:
+                self.complain((*at, name), f"{name!r} looks like {other!r}, another {kind}.", key=True)
+
     def check_names(self, axes: Mapping[str, Mapping[str, Any]], factors: tuple[str, ...]) -> None:
+        self.check_texts("axis", list(axes), ("axes",))
         for axis, levels in axes.items():
+            self.check_texts("level", list(levels), ("axes", axis))
             if "because" in (axis, *levels):
                 self.complain(
                     ("axes", axis), "the name 'because' is reserved for skip.", "Choose another name.", key=True

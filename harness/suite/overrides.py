@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import Place, UserError, did_you_mean
@@ -16,7 +18,8 @@ def apply_preset(source: Source, preset: str) -> None:
         fix = did_you_mean(preset, known) if known else "This suite has no presets."
         raise UserError(f"there is no preset {preset!r}.", where=Place(f"--preset {preset}"), fix=fix)
     for path, value in presets[preset].items():
-        _override(source, str(path), value, source.place(("presets", preset, path)))
+        at = ("presets", preset, path)
+        _override(source, str(path), value, _texts_below(source, at), source.place(at))
 
 
 def apply_setting(source: Source, setting: str) -> None:
@@ -25,12 +28,18 @@ def apply_setting(source: Source, setting: str) -> None:
     path, equals, text = setting.partition("=")
     if not equals or not all(path.split(".")):
         raise UserError("expected path=value.", where=where, fix="For example --set base.model.hidden_size=64.")
-    _override(source, path, read_text(text, str(where)).value if text.strip() else None, where)
+    given = read_text(text, str(where)) if text.strip() else Source(str(where))
+    _override(source, path, given.value, given.texts, where)
 
 
-def _override(source: Source, dotted: str, value: Any, where: Place) -> None:
-    """Set the value at a path such as base.model.hidden_size. Entries of `use` are found by name, all others by key."""
-    keys = dotted.split(".")
+def _texts_below(source: Source, at: Path_) -> dict[Path_, str]:
+    return {path[len(at) :]: text for path, text in source.texts.items() if path[: len(at)] == at}
+
+
+def _override(source: Source, dotted: str, value: Any, texts: Mapping[Path_, str], where: Place) -> None:
+    """Set the value at a path such as base.model.hidden_size. Entries of `use` are found by name, all others by key.
+    `texts` are the texts of its scalars, as in `Source`."""
+    keys = unicodedata.normalize("NFC", dotted).split(".")
     path: Path_ = ()
     inside = source.value
     for index, key in enumerate(keys):
@@ -56,8 +65,10 @@ def _override(source: Source, dotted: str, value: Any, where: Place) -> None:
             raise UserError(f"{'.'.join(keys[:index])} is a single value and has no fields.", where=where)
         if last:
             inside[key] = value
-            for known in [known for known in source.places if known[: len(path) + 1] == (*path, key)]:
-                del source.places[known]
+            for found in (source.places, source.texts):
+                for known in [known for known in found if known[: len(path) + 1] == (*path, key)]:
+                    del found[known]
+            source.texts |= {(*path, key, *below): text for below, text in texts.items()}
             source.places[(*path, key)] = source.keys[(*path, key)] = where
             return
         if isinstance(inside.get(key), str) and key in ("model", "dataset"):

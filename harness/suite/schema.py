@@ -32,13 +32,6 @@ def none_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
 
-def level_name(value: Any) -> Any:
-    """The name of a level is text, also where a number or a truth value gives it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
-
-
 def _named(value: Any) -> Any:
     if isinstance(value, str):
         return {"name": value}
@@ -62,16 +55,24 @@ _NAMED = {
 }
 Named = Annotated[dict[str, Any], BeforeValidator(_named), WithJsonSchema(_NAMED)]
 Used = Annotated[dict[str, Any], BeforeValidator(_used), WithJsonSchema(_NAMED)]
+
+
+def _name(value: Any) -> Any:
+    if value is None:
+        raise ValueError("expected a name, found ~. A level with this name needs quotes: '~'")
+    if not isinstance(value, str):
+        raise ValueError(f"expected a name, found a {'list' if isinstance(value, list) else 'mapping'}")
+    return value
+
+
+#: A reference to an axis or a level. A suite may also write a number or a truth value, which is read as text.
+_NAME = {"type": ["string", "number", "boolean"]}
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema(_NAME)]
 LevelNames = Annotated[
-    list[Annotated[str, BeforeValidator(level_name)]],
+    list[Annotated[str, BeforeValidator(_name)]],
     BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
     Field(min_length=1),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}],
-            "$comment": "a level, or a list of levels",
-        }
-    ),
+    WithJsonSchema({"anyOf": [_NAME, {"type": "array", "items": _NAME}], "$comment": "a level, or a list of levels"}),
 ]
 
 
@@ -171,10 +172,10 @@ Design = Annotated[
 class CompareSchema(_Strict):
     """The axis that is compared, and its baseline."""
 
-    axis: str = Field(
+    axis: Name = Field(
         description="the axis whose levels are compared; the other axes are contexts", examples=["batching"]
     )
-    baseline: str = Field(description="the level that the others are compared with", examples=["padded"])
+    baseline: Name = Field(description="the level that the others are compared with", examples=["padded"])
 
 
 def _expectation(value: Any) -> Any:
@@ -187,7 +188,7 @@ class ClaimSchema(_Strict):
     """A claim that an interval decides, or an exact number."""
 
     says: str = Field(description="the claim as a sentence", examples=["Packing speeds up training"])
-    level: str | None = Field(None, description="a level of the compared axis", examples=["packed"])
+    level: Name | None = Field(None, description="a level of the compared axis", examples=["packed"])
     effect: str | None = Field(
         None,
         description="in an ablation design: a factor, or two factors with an x between them",

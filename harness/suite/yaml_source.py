@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ _PLAIN = "plain"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_INT = re.compile(r"[-+]?[0-9]{1,1000}")  # Python refuses to read or write many more digits
+_OCTAL = re.compile(r"0o[0-7]{1,100}")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)")
+#: Half of a surrogate pair without the other half.
+_HALF = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
 
 #: The most values in one suite, with aliases expanded. More are a mistake or an attack.
 MOST_VALUES = 10_000
@@ -44,6 +47,8 @@ class Source:
     places: dict[Path_, Place] = field(default_factory=dict)
     #: The positions of keys, for errors about a key and not about its value.
     keys: dict[Path_, Place] = field(default_factory=dict)
+    #: The texts of numbers and truth values as they were written.
+    texts: dict[Path_, str] = field(default_factory=dict)
 
     def place(self, path: Path_, *, key: bool = False) -> Place:
         """The position of the value at `path`, or with `key` of its key; else that of the nearest value around it."""
@@ -55,13 +60,18 @@ class Source:
         return self.places.get(path, Place(self.name))
 
 
+def is_yaml(path: Path) -> bool:
+    """Whether a path has the ending of a YAML file."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
 def read_file(path: Path) -> tuple[str, Source]:
     """The text of a YAML file and its values. Raises UserError for anything that is wrong with it."""
     name = str(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = sorted(path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        near = sorted(filter(is_yaml, path.parent.glob("*"))) if path.parent.is_dir() else []
         here = "There are no suites in this folder; create one with `harness new suite NAME`."
         raise UserError(
             "file not found.", where=name, fix=did_you_mean(name, map(str, near)) if near else here
@@ -85,6 +95,11 @@ def read_text(text: str, name: str) -> Source:
         mark = error.problem_mark or error.context_mark
         where = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
         raise UserError(f"this is not valid YAML: {error.problem or error.context}.", where=where) from None
+    except yaml.reader.ReaderError as error:
+        lines = text[: error.position].split("\n")
+        what = f"this is not valid YAML: the character U+{ord(text[error.position]):04X} is not allowed."
+        where = Place(name, len(lines), len(lines[-1]) + 1)
+        raise UserError(what, where=where, fix="Remove it, or write it as an escape in double quotes.") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"this is not valid YAML: {str(error).splitlines()[0]}.", where=Place(name)) from None
     source = Source(name)
@@ -164,7 +179,10 @@ class _Builder:
         self.source.places.setdefault(path, where)
         around = (*around, id(node))
         if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node, where)
+            value = self.scalar(node, where)
+            if isinstance(value, (bool, int, float)):
+                self.source.texts[path] = node.value
+            return value
         if isinstance(node, yaml.SequenceNode):
             self.expect_tag(node, "seq", where)
             return [self.build(child, (*path, index), around) for index, child in enumerate(node.value)]
@@ -174,7 +192,7 @@ class _Builder:
             key_where = self.at(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise UserError("expected text as a key.", where=key_where)
-            key = key_node.value
+            key = unicodedata.normalize("NFC", whole_text(key_node.value, key_where))
             if key == "<<" and not key_node.style:
                 raise UserError(
                     "YAML 1.2 has no merge keys.", where=key_where, fix="Put shared values in base; levels patch it."
@@ -188,10 +206,10 @@ class _Builder:
 
     def scalar(self, node: yaml.ScalarNode, where: Place) -> Any:
         tag = node.tag
+        if tag == _CORE + "str" or (tag == _PLAIN and isinstance(read_scalar(node.value), str)):
+            return whole_text(node.value, where)
         if tag == _PLAIN:
             return read_scalar(node.value)
-        if tag == _CORE + "str":
-            return node.value
         kinds = {"null": type(None), "bool": bool, "int": int, "float": float}
         kind = kinds.get(tag.removeprefix(_CORE))
         value = read_scalar(node.value)
@@ -207,6 +225,15 @@ class _Builder:
 
     def at(self, node: yaml.Node) -> Place:
         return Place(self.source.name, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def whole_text(text: str, where: Place) -> str:
+    """The text with both halves of each surrogate pair combined: JSON writes an emoji as two escapes. Raises UserError
+    for half of a pair."""
+    if half := _HALF.search(text):
+        what = f"this text contains \\u{ord(half[0]):04x}, which is only half of a character."
+        raise UserError(what, where=where, fix="Write the character itself, or both of its escapes.")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _short(tag: str) -> str:

@@ -1,6 +1,6 @@
 """What names mean: levels of an axis, and runs."""
 
-import os
+import json
 
 import pytest
 
@@ -25,12 +25,12 @@ def test_an_axis_without_levels_is_refused(text):
 def results(tmp_path, monkeypatch):
     """The runs a/1, a/2 and b/3, in this order, and a page of several suites."""
     monkeypatch.chdir(tmp_path)
-    for number, name in enumerate(("a/1", "a/2", "b/3")):
+    for number, name in enumerate(("b/3", "a/2", "a/1")):
         folder = tmp_path / "results" / name
         folder.mkdir(parents=True)
         (folder / "records.jsonl").touch()
-        (folder / "plan.json").touch()
-        os.utime(folder / "plan.json", (number, number))
+        began = f"2030-01-01T00:00:0{3 - number}.5+00:00"
+        (folder / "plan.json").write_text(json.dumps({"began": began}))
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "page.json").touch()
     return tmp_path / "results"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from made import block, record
 
 from harness.errors import UserError
 from harness.records.plan import Plan
-from harness.records.store import Store
+from harness.records.store import Store, replace_file, runs_of
 
 PLAN = Plan("suite", "q?", "what", (block("a", "b"),))
 
@@ -51,7 +55,7 @@ def test_incomplete_replicate_is_ignored_and_truncated_on_resume(store):
         again = Store(store.folder)
         again.lock()
         assert path.read_bytes() == whole
-        os.close(again._lock)
+        again.unlock()
     store.append(replicate(1))
     assert store.records() == replicate(0) + replicate(1)
 
@@ -85,14 +89,53 @@ def test_runs_in_the_same_second_get_separate_folders(tmp_path):
 def test_latest_run_is_found_and_reference_is_excluded(tmp_path, store):
     results = store.folder.parent.parent
     newer = Store.create(results, PLAN, "")
-    os.utime(newer.folder / "plan.json", (2e9, 2e9))
     reference = results / "reference" / "old"
     reference.mkdir(parents=True)
-    (reference / "plan.json").write_text("{}")
-    os.utime(reference / "plan.json", (3e9, 3e9))
+    (reference / "plan.json").write_text('{"began": "2999-01-01T00:00:00+00:00"}')
     assert Store.latest(results).folder == newer.folder
     with pytest.raises(UserError, match="there is no run in it yet"):
         Store.latest(tmp_path / "empty")
+
+
+def test_runs_are_ordered_by_their_beginning_and_not_by_file_times(store):
+    results = store.folder.parent.parent
+    newer = Store.create(results, PLAN, "")
+    store.append(replicate(0))
+    store.keep(replace(PLAN, remarks=("resumed later",)))
+    for age, folder in enumerate((newer.folder, store.folder)):
+        for file in folder.iterdir():
+            os.utime(file, (1e9 + age, 1e9 + age))
+    assert runs_of(results, "suite") == [store.folder, newer.folder]
+    # A copy is beside its original, whatever its name is.
+    for name in ("0-copy", "zz-copy"):
+        shutil.copytree(store.folder, store.folder.parent / name)
+    assert [folder.name for folder in runs_of(results, "suite")][-1] == newer.folder.name
+
+
+def test_a_run_without_a_beginning_is_ordered_by_its_first_record_or_its_name(tmp_path):
+    def old(name: str, *at: str) -> Path:
+        folder = tmp_path / "suite" / name
+        folder.mkdir(parents=True)
+        (folder / "plan.json").write_text(json.dumps(PLAN.to_json()))
+        Store(folder).write("records.jsonl", "")
+        Store(folder).append([replace(record, at=time) for record, time in zip(replicate(0), at, strict=False)])
+        return folder
+
+    first = old("z", "2030-01-01T00:00:00+02:00", "2029-01-01T00:00:00+00:00")
+    third = old("a", "2030-01-01T00:00:00+01:00")
+    # An executor of a third party may give a time without a zone, or none at all.
+    second = old("b", "2029-12-31T22:30:00")
+    last, nameless = old("2031-01-01T000000-1", ""), old("copy", "")
+    os.utime(first / "plan.json", (2e9, 2e9))
+    assert runs_of(tmp_path, "suite") == [nameless, first, second, third, last]
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(store):
+    results = store.folder.parent.parent
+    for name, text in (("broken", "{"), ("list", "[]"), ("number", '{"began": 3}')):
+        (store.folder.parent / name).mkdir()
+        (store.folder.parent / name / "plan.json").write_text(text)
+    assert Store.latest(results).folder == store.folder
 
 
 def test_folder_without_a_run_is_an_error(tmp_path):
@@ -104,3 +147,46 @@ def test_unwritable_results_folder_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write results there"):
         Store.create(tmp_path / "file", PLAN, "")
+
+
+def test_a_full_disk_keeps_earlier_records_and_names_the_file(store, monkeypatch):
+    store.append(replicate(0))
+    before = (store.folder / "records.jsonl").read_bytes()
+    write = os.write
+
+    def half(descriptor: int, content: bytes) -> int:
+        if len(content) < 100:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content[: len(content) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(UserError, match="the system reports: No space left on device") as caught:
+        store.append(replicate(1))
+    assert caught.value.where == str(store.folder / "records.jsonl")
+    assert caught.value.fix.endswith(f"Continue with: harness run --resume {store.folder}")
+    assert (store.folder / "records.jsonl").read_bytes() == before
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "report.md"
+    replace_file(path, b"before")
+
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="report") as caught:
+        replace_file(path, b"after", sync=True)
+    assert caught.value.errno == errno.EDQUOT
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(UserError, match="cannot write results there: No space left on device"):
+        Store.create(tmp_path, PLAN, "")
+    assert not list((tmp_path / "suite").iterdir())

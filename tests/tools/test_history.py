@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +179,12 @@ def test_earlier_runs_have_the_same_key_and_are_older():
     (ratios,) = past.ratios.values()
     assert len(ratios) == 6
     assert sorted(len(times) for times in past.seconds.values()) == [6, 6]
+
+
+def test_a_copy_of_a_run_confirms_nothing(tmp_path):
+    first = store(tmp_path, "b", 1.1, 1)
+    store(tmp_path, "c", 1.1, 2)
+    shutil.copytree(first, first.parent / "a copy")
+    history = read_history(tmp_path, "made")
+    assert [run.name for run in history.groups[0].runs] == ["a copy", "c"]
+    assert [(run.name, run.left_out) for run in history.left_out] == [("b", "a copy of a copy")]

@@ -192,5 +192,5 @@ def measure_resident(task: Task) -> dict[str, Any]:
 
 def status() -> dict[str, int]:
     """The sizes in /proc/self/status, in bytes."""
-    lines = (line.split() for line in (PROCESS / "status").read_text().splitlines())
+    lines = (line.split() for line in (PROCESS / "status").read_text(encoding="utf-8", errors="replace").splitlines())
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[-1:] == ["kB"]}

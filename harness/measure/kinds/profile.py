@@ -26,6 +26,7 @@ from harness.measure.runtime.clock import SampleBuffer, take
 from harness.measure.runtime.gpu import clock_for
 from harness.measure.runtime.member import MARK, BuiltMember, mark_timeline, step_with_marks, undisturbed
 from harness.measure.runtime.task import Task
+from harness.records.plan import digest
 
 #: The number of passes over the work set, if that stays below both limits.
 PASSES = 5
@@ -227,4 +228,6 @@ def _sum_of_medians(passes: list[list[int]]) -> int:
 
 
 def _file_name(level: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in level)
+    """The level as a part of a file's name; with a digest if it is changed or shortened, since levels differ."""
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in level[:40])
+    return name if name == level else f"{name}-{digest(level, 6)}"

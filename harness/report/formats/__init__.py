@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from harness.records.store import replace_file
+
 
 def saved(path: Path, text: str) -> list[Path]:
     """Write a file; the paths that a reporter returns."""
-    path.write_text(text, encoding="utf-8")
+    replace_file(path, text.encode("utf-8", errors="backslashreplace"))
     return [path]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.records.plan import digest
 from harness.report.cells import ANSWERS
+from harness.report.formats import saved
 from harness.report.formats.markdown import escape, table
 from harness.report.report import Report
 
@@ -18,7 +19,7 @@ VARIABLE, LIMIT = "GITHUB_STEP_SUMMARY", 2**20
 def write(report: Report, folder: Path) -> list[Path]:
     """Write summary.md into the folder. For a run's own folder, append it to the step's summary where there is one."""
     path = folder / "summary.md"
-    path.write_text(render(report), encoding="utf-8")
+    saved(path, render(report))
     summary = os.environ.get(VARIABLE)
     if summary and (folder / "plan.json").is_file():
         append(report, Path(summary))

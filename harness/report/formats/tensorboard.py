@@ -27,6 +27,7 @@ from harness.analysis.learning import Learned
 from harness.analysis.seed_stats import average
 from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record
+from harness.records.store import replace_file
 from harness.report.plots.figures import file_name
 from harness.report.plots.learning_curves import SeedCurve
 from harness.report.report import Report
@@ -119,10 +120,10 @@ def folders_of(plan: Plan) -> dict[tuple[str, str], str]:
         context = file_name(*block.context.values()) if block.context else "all"
         for trial in block.trials:
             name = f"{context}.{file_name(trial.level)}"
-            if not file_name(trial.level) or len(name.encode()) > 200 or name in taken:
-                name = f"{name[:60]}.{block.id}.{trial.id}"
+            if not file_name(trial.level) or len(name.encode()) > 200 or name.casefold() in taken:
+                name = f"{name[:40]}.{block.id}.{trial.id}"
             found[block.id, trial.level] = name
-            taken.add(name)
+            taken.add(name.casefold())
     return found
 
 
@@ -231,9 +232,7 @@ def write_if_changed(folder: Path, events: Events) -> Path:
     path, content = folder / NAME, encoded(events)
     if not path.is_file() or path.read_bytes() != content:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name("part")
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        replace_file(path, content)
     return path
 
 

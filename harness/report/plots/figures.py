@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.stats import Array
+from harness.records.plan import digest
 
 # Of matplotlib, which is not imported here.
 Figure: TypeAlias = Any
@@ -43,6 +45,10 @@ LABEL_OFFSETS = (
     (0, 9, "center", "bottom"), (0, -9, "center", "top"), (9, 0, "left", "center"), (-9, 0, "right", "center"),
     (7, 16, "left", "bottom"), (7, -16, "left", "top"), (-7, 16, "right", "bottom"), (-7, -16, "right", "top"),
 )  # fmt: skip
+
+
+#: The most bytes of a file's name, without its ending, a digest and a number.
+MOST_BYTES = 200
 
 
 class Drawing:
@@ -94,8 +100,12 @@ def styles_of(levels: Iterable[str]) -> dict[str, Style]:
 
 
 def file_name(*words: str) -> str:
-    """Words as a file's name."""
-    return "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
+    """Words as a file's name. A file system allows 255 bytes, and without a UTF-8 locale only some characters. What is
+    left out is replaced by a digest."""
+    name = "-".join(part for word in words for part in re.findall(r"[\w.]+", word))
+    encoding = sys.getfilesystemencoding()
+    shown = name.encode(encoding, "ignore")[:MOST_BYTES].decode(encoding, "ignore")
+    return name if shown == name else f"{shown}-{digest(words)}"
 
 
 def heading(axes: Axes, title: str) -> None:

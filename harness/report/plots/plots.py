@@ -6,14 +6,16 @@ them stays in memory.
 
 from __future__ import annotations
 
-from collections import Counter
+import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from itertools import zip_longest
+from itertools import chain, count, zip_longest
 from pathlib import Path
 
 from harness.analysis.grouping import grouped
+from harness.records.store import replace_file
 from harness.report.plots.explain_plots import explain_plots
 from harness.report.plots.figures import DRAWN, Plot
 from harness.report.plots.forest import effect_plots
@@ -42,8 +44,8 @@ def missing_plots(report: Report) -> str:
 
 
 def all_plots(report: Report) -> list[Plot]:
-    """Every plot of a run; those of the same name get numbers."""
-    findings, found, names = report.findings, list[Plot](), Counter[str]()
+    """Every plot of a run; those of the same name get numbers. Some file systems ignore case."""
+    findings, found, taken = report.findings, list[Plot](), set[str]()
     for plots, data in (
         (speed_plots, findings.comparisons),
         (break_even_plots, findings.break_evens),
@@ -52,9 +54,10 @@ def all_plots(report: Report) -> list[Plot]:
         (explain_plots, findings.explained),
     ):
         for plot in plots(report) if data else ():
-            names[plot.name] += 1
-            again = names[plot.name]
-            found.append(replace(plot, name=f"{plot.name}-{again}") if again > 1 else plot)
+            names = chain([plot.name], (f"{plot.name}-{number}" for number in count(2)))
+            name = next(name for name in names if name.casefold() not in taken)
+            taken.add(name.casefold())
+            found.append(replace(plot, name=name))
     return found
 
 
@@ -82,9 +85,12 @@ def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
 
     # No date, so that the same data give the same file.
     same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    with matplotlib.rc_context(DRAWN):
+    with matplotlib.rc_context(DRAWN), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
         figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
         plot.draw(figure)
         for path in paths:
-            figure.savefig(path, dpi=dpi, metadata=same[path.suffix])
+            content = io.BytesIO()
+            figure.savefig(content, format=path.suffix[1:], dpi=dpi, metadata=same[path.suffix])
+            replace_file(path, content.getvalue())
             figure.set_layout_engine("none")  # all files have the layout of the first

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import completers
-from harness.cli.options import as_json_option, only_option, results_option
+from harness.cli.options import as_json_option, echo_json_text, only_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 
@@ -103,7 +103,7 @@ def compare(
     comparison = compare_runs(a, b, options, runs_before(*folders) if history else None)
     outcome = gate_of(comparison)
     if as_json:
-        click.echo(json_text({**to_json(comparison), "gate": {**vars(outcome), "result": outcome.result}}))
+        echo_json_text(json_text({**to_json(comparison), "gate": {**vars(outcome), "result": outcome.result}}))
     else:
         click.echo(f"A: {a.name}\nB: {b.name}\n{b.plan.question}")
         remarks = (

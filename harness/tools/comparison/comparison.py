@@ -9,12 +9,12 @@ from typing import Any
 from harness.analysis import stats
 from harness.analysis.finding import control_familywise_errors
 from harness.analysis.verdicts import EXCLUDED, Flag, Verdict
-from harness.api.lookup import check_known
+from harness.api.lookup import known_names
 from harness.records.plan import LEARNING, Block
 from harness.records.settings import Speed
 from harness.tools.comparison.claims import ClaimChange, claims_of
 from harness.tools.comparison.fields import Difference
-from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, match
+from harness.tools.comparison.pairs import ContextPair, MetricChange, RunData, chosen_levels, match
 from harness.tools.comparison.scores import amounts_of, scores_of
 from harness.tools.comparison.times import STEP_TIME, EarlierRuns, PairedTimes
 
@@ -71,7 +71,8 @@ def compare_runs(
 ) -> RunComparison:
     """Compare run B with run A. Raises UserError for an axis, a level or a metric that neither has."""
     earlier = earlier or EarlierRuns()
-    matched = match(a, b, options.only, options.allowed)
+    only = chosen_levels(options.only, (a.plan, b.plan))
+    matched = match(a, b, only, options.allowed)
     check_metrics(options.metrics, (a, b))
     ratios: list[MetricChange] = []
     times: list[MetricChange] = []
@@ -100,7 +101,7 @@ def compare_runs(
         times=tuple(control_familywise_errors(times, stats.FLOOR, NOT_COUNTED)),
         scores=tuple(control_familywise_errors(scores, 0.0, NOT_COUNTED)),
         amounts=tuple(amounts),
-        claims=tuple(claims_of(a, b, matched.pairs, options.only, options.metrics)),
+        claims=tuple(claims_of(a, b, matched.pairs, only, options.metrics)),
         failures=tuple(failures_of(b, matched.pairs, matched.only_in_b)),
         only_in_a=tuple(only_in_a),
         only_in_b=tuple(only_in_b),
@@ -135,7 +136,7 @@ def check_metrics(metrics: Sequence[str], runs: Sequence[RunData]) -> None:
     for run in runs:
         known |= sample_metrics(run) | {quantity.metric for quantity in run.findings.quantities}
         known |= {name for learned in run.findings.learning.learned for name in learned.scores}
-    check_known("metric", metrics, known, "--metric ")
+    known_names("metric", metrics, known, "--metric ")
 
 
 def failures_of(run: RunData, pairs: Sequence[ContextPair], only_here: Sequence[Block]) -> list[str]:

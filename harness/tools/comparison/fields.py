@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.api.lookup import check_known
+from harness.api.lookup import known_names
 from harness.records.plan import Block, Plan, Trial
 from harness.records.settings import Speed
 from harness.report.cells import first_few
@@ -148,8 +148,7 @@ def shortened(text: str, most: int = 40) -> str:
 
 def parse_allowed(names: Iterable[str]) -> frozenset[str]:
     """The fields of `--allow`. Raises UserError for an unknown field."""
-    check_known("field", names, BY_NAME, "--allow ")
-    return frozenset(names)
+    return frozenset(known_names("field", names, BY_NAME, "--allow "))
 
 
 def differences(a: Fields, b: Fields, place: str = "", allowed: frozenset[str] = frozenset()) -> list[Difference]:

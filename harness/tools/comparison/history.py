@@ -140,12 +140,19 @@ def read_history(results: Path, suite: str) -> History:
 
 
 def read_runs(folders: Iterable[Path]) -> tuple[list[SuiteRun], list[str]]:
-    """Runs from their folders, and the errors of those that cannot be read."""
-    runs, problems = [], []
+    """Runs from their folders, and the errors of those that cannot be read. Of a run and its copies, all but the first
+    are left out: a copy confirms nothing."""
+    runs: list[SuiteRun] = []
+    problems, originals = [], dict[str, str]()
     for folder in folders:
         try:
             store = Store.open(folder)
-            runs.append(suite_run(folder.name, store.machine(), store.plan(), store.records(), folder))
+            records = store.records()
+            run = suite_run(folder.name, store.machine(), store.plan(), records, folder)
+            # No two runs measure the same times.
+            timed = next((record for record in records if record.stage == "speed"), None)
+            name = originals.setdefault(digest(timed.to_json()), folder.name) if timed else folder.name
+            runs.append(replace(run, left_out=f"a copy of {name}") if name != folder.name else run)
         except (UserError, KeyError, TypeError) as error:  # the last two: a plan of another version
             problems.append(str(error) if isinstance(error, UserError) else f"{folder}: cannot be read: {error!r}")
     return runs, problems

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import as_json_option, plural, results_option
+from harness.cli.options import as_json_option, echo_json_text, plural, results_option
 
 
 @click.command()
@@ -24,16 +24,17 @@ def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     version or with another question form groups of their own. A change is reported when two runs show it, together with
     the commits, versions and settings that changed at the same time.
     """
+    from harness.api.lookup import suite_called
     from harness.records.store import Store
     from harness.report.formats import terminal
     from harness.report.rows import json_text
     from harness.tools.comparison.history import read_history
     from harness.tools.comparison.history_tables import history_sections, to_json
 
-    name = Path(suite).stem if suite else Store.latest(results).folder.parent.name
+    name = suite_called(suite) if suite else Store.latest(results).folder.parent.name
     found = read_history(results, name)
     if as_json:
-        click.echo(json_text(to_json(found)))
+        echo_json_text(json_text(to_json(found)))
         return
     runs = sum(len(group.runs) for group in found.groups)
     click.echo(f"{found.suite}: {plural(runs, 'run')} in {plural(len(found.groups), 'group')}")

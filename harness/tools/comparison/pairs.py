@@ -10,7 +10,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings, find
 from harness.analysis.profiles import computed_with
 from harness.analysis.verdicts import Flag, Verdict
-from harness.api.lookup import check_known, is_selected
+from harness.api.lookup import is_selected, known_levels
 from harness.plugins.catalog import Catalog
 from harness.plugins.kinds import Quantity
 from harness.records.plan import Block, Plan
@@ -143,8 +143,7 @@ class MatchedRuns:
 
 
 def match(a: RunData, b: RunData, only: Mapping[str, Sequence[str]], allowed: frozenset[str]) -> MatchedRuns:
-    """Match two runs by context and level. Raises UserError if `only` names an axis or level that neither has."""
-    check_only(only, (a.plan, b.plan))
+    """Match two runs by context and level, those that `only` names."""
     of_run = differences(fields_of_run(a.facts, a.plan), fields_of_run(b.facts, b.plan), allowed=allowed)
     blocks_a, blocks_b = ([x for x in run.plan.blocks if is_selected(x.context, only)] for run in (a, b))
     levels = only.get(b.plan.axis)
@@ -186,14 +185,12 @@ def in_both(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[dict[str, Any],
     return {name: a[name] for name in both}, {name: b[name] for name in both}
 
 
-def check_only(only: Mapping[str, Sequence[str]], plans: Sequence[Plan]) -> None:
-    """Raise UserError for an axis or a level that is in neither run."""
+def chosen_levels(only: Mapping[str, Sequence[str]], plans: Sequence[Plan]) -> dict[str, list[str]]:
+    """The axes and levels that the texts of `only` mean. Raises UserError for one that is in neither run."""
     known: dict[str, set[str]] = {}
     for plan in plans:
         for block in plan.blocks:
             known.setdefault(plan.axis, set()).update(trial.level for trial in block.trials)
             for axis, level in block.context.items():
                 known.setdefault(axis, set()).add(level)
-    check_known("axis", only, known, "--only ")
-    for axis, levels in only.items():
-        check_known("level", levels, known[axis], f"--only {axis}=")
+    return known_levels(only, known)

@@ -49,7 +49,7 @@ def find_difference(
         try:
             done = subprocess.run(
                 [sys.executable, "-I", "-c", runner, path], cwd=folder, env={**os.environ, **environment},
-                capture_output=True, text=True, timeout=seconds,
+                capture_output=True, text=True, errors="replace", timeout=seconds,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "" if hangs else "it takes longer than the trial may take"

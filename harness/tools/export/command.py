@@ -19,6 +19,7 @@ from harness.modes import MODES
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Plan
 from harness.report.report import Report, make_report
+from harness.suite.yaml_source import is_yaml
 
 
 @click.command()
@@ -70,7 +71,7 @@ def export(
         raise UserError("expected --script or --issue.", fix="Add one of them.")
     overrides = SuiteOverrides.of(**changes, only=())
     report = None
-    if run is not None and run.suffix in (".yaml", ".yml"):
+    if run is not None and is_yaml(run):
         _, catalog, plan = plan_of(run, overrides, plugins_of(context))
     elif overrides != SuiteOverrides([]):
         fix = "Leave out --preset, --set and --device, or give the YAML file of a suite."

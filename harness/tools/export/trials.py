@@ -6,6 +6,7 @@ from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog, resolve
 from harness.plugins.parts import Dataset
 from harness.records.plan import Block, Plan, Trial
+from harness.suite.names import find_name
 
 #: The fewest characters of an id that are accepted.
 MIN_ID_LENGTH = 4
@@ -18,6 +19,8 @@ def find_trial(plan: Plan, wanted: str) -> tuple[Block, Trial]:
     found = [(block, trial) for block, trial in everything if has_name(block, trial, wanted)]
     if not found and len(wanted) >= MIN_ID_LENGTH:
         found = [(block, trial) for block, trial in everything if trial.id.startswith(wanted)]
+    if not found and (level := find_name(wanted, {trial.level for _, trial in everything})):
+        found = [(block, trial) for block, trial in everything if trial.level == level]
     if not found:
         known = {trial.level for _, trial in everything} | {trial_path(block, trial) for block, trial in everything}
         if wanted and set(wanted) <= set("0123456789abcdef"):

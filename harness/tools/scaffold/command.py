@@ -86,7 +86,7 @@ def suite(context: click.Context, /, name: str, into: Path, **options: Any) -> N
       harness new suite cells --model lstm --against gru --measure learning
       harness new suite clipping --optimization clip
     """
-    name = name.removesuffix(".yaml")
+    name = name.removesuffix(".yaml").removesuffix(".yml")
     for path in write_suite(name, into, NewSuite(catalog_of(context), **options).text(name)):
         click.echo(f"Written: {path}")
     plugins = plugins_of(context)

@@ -16,6 +16,7 @@ from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry, core_catalog
 from harness.plugins.parts import Dataset, Model, Optimization, Part
 from harness.plugins.signature import BATCH_SIZE, REQUIRED, Parameter, parameters_of
+from harness.suite.files import suite_name
 from harness.suite.loader import parse_suite
 from harness.suite.schema import json_schema
 from harness.suite.yaml_source import read_text, scalar_text
@@ -83,6 +84,7 @@ class NewSuite:
         if not NAME.fullmatch(name):
             fix = "Use letters, digits, dots, hyphens and underscores."
             raise UserError(f"{name!r} is not a valid name for a suite.", where=f"harness new suite {name}", fix=fix)
+        suite_name(Path(f"{name}.yaml"))
         if self.question is not None and not self.question.strip():
             raise UserError("expected a question, got an empty text.", where="--question")
         if self.optimization and self.against:

@@ -134,7 +134,7 @@ def process_times(root: Path) -> Mapping[int, tuple[str, int]]:
     found = {}
     for path in root.glob("proc/[0-9]*/stat"):
         try:
-            head, _, rest = path.read_text(errors="replace").rpartition(")")
+            head, _, rest = path.read_text(encoding="utf-8", errors="replace").rpartition(")")
         except OSError:  # it has ended meanwhile
             continue
         fields = rest.split()
