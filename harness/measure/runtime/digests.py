@@ -21,6 +21,11 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def dtype_of(name: str) -> torch.dtype:
+    """The dtype with this name."""
+    return getattr(torch, name)  # type: ignore[no-any-return]
+
+
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """Every tensor in nested tuples, lists and dictionaries, in order."""
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from harness.errors import UserError
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.digests import dtype_of
 from harness.measure.runtime.dtypes import floats_as
 from harness.measure.runtime.replay import Replay, replay, work_batches
 from harness.measure.runtime.tensor_text import replace_large
@@ -153,8 +152,7 @@ def make_script(
         if done.skipped:
             raise UserError(f"{exported.path} cannot run here: {done.skipped}.")
         if done.input_dtype:
-            dtype = getattr(torch, done.input_dtype)
-            writer.batches = [floats_as(batch, dtype) for batch in writer.batches]
+            writer.batches = [floats_as(batch, dtype_of(done.input_dtype)) for batch in writer.batches]
     text, needs = writer.text(done)
     return Script(text, done, facts, needs, tuple(sorted(writer.modules.packages)))
 
