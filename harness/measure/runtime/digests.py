@@ -23,7 +23,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def dtype_of(name: str) -> torch.dtype:
     """The dtype with this name."""
-    return getattr(torch, name)  # type: ignore[no-any-return]
+    return getattr(torch, name)
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
