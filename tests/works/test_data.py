@@ -205,6 +205,11 @@ def test_line_ends_and_byte_order_marks(tmp_path, end, encoding):
         (b"text\ttext\tlabel\na\tb\tpos\n", r"a\.tsv:1: 2 columns have the name 'text'; give a number"),
         (b"text\tlable\na\tpos\n", r"a\.tsv:1: there is no column 'label' \(did you mean lable\?\)"),
         (b"text\tlabel\na\tpos\nb\tand\tneg\n", r"a\.tsv:3: 3 columns, but the first row has 2; .* needs quotes"),
+        (
+            b'"text\tlabel\na\tpos\nb"\tneg\n',
+            r"a\.tsv:1: a quoted field goes on for 3 lines, of which 3 look like rows",
+        ),
+        (b'text\tlabel\n"A" film\tpos\n', r"a\.tsv:2: .* set quoting: none if quotes are ordinary characters"),
         (b"text\tlabel\na\tpos\n\tneg\n", r"a\.tsv:3: the text is empty; remove this row"),
     ],
 )

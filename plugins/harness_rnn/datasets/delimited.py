@@ -152,19 +152,19 @@ def table_records(content: str, path: Path, table: Table) -> Iterator[Example]:
     for record, where, lines in records_of(content, path, delimiter, table.quoting):
         if not any(field.strip() for field in record):
             continue
-        if not at:
-            columns = len(record)
-            names = [name.strip() for name in record] if table.header else None
-            wanted = {"text": table.text, "label": table.label}
-            at = {part: position(column, names, columns, where) for part, column in wanted.items()}
-            if table.header:
-                continue
+        columns = columns or len(record)
         rows = sum(line.count(delimiter) == columns - 1 for line in lines)
         if table.quoting == "lines" and len(lines) > 1 and rows > 1:
             raise ValueError(
                 f"{where}: a quoted field goes on for {len(lines)} lines, of which {rows} look like rows of their own; "
                 "set quoting: none if quotes are ordinary characters, or quoting: multiline if it is one row"
             )
+        if not at:
+            names = [name.strip() for name in record] if table.header else None
+            wanted = {"text": table.text, "label": table.label}
+            at = {part: position(column, names, columns, where) for part, column in wanted.items()}
+            if table.header:
+                continue
         for part, column in at.items():
             if column >= len(record):
                 raise ValueError(f"{where}: column {column} with the {part} is missing (the first column is 0)")
@@ -193,7 +193,7 @@ def records_of(
         except StopIteration:
             return
         except csv.Error as error:
-            never = ": the quote never closes" if reader.line_num == len(lines) else ""
+            never = ": the quote never closes" if "end of data" in str(error) else ""
             raise ValueError(f"{where}: {error}{never}; set quoting: none if quotes are ordinary characters") from error
         finally:
             csv.field_size_limit(limit)
