@@ -19,8 +19,8 @@ from harness.report.report import make_report
 StrPath = str | Path
 #: ``path=value`` texts as --set takes them, or a mapping of paths to values.
 Settings = Sequence[str] | Mapping[str, Any]
-#: ``axis=level,level`` texts as --only takes them, or a mapping of axes to levels.
-Only = Sequence[str] | Mapping[str, str | Sequence[str]]
+#: ``axis=level,level`` texts as --only takes them, or a mapping of axes to levels, which may be numbers.
+Only = Sequence[str] | Mapping[str, str | float | Sequence[str | float]]
 
 
 class ProblemCollector(Watcher):
@@ -120,5 +120,6 @@ def _texts(given: Settings | Only, name: str) -> list[str]:
     return [f"{path}={json.dumps(value, ensure_ascii=False)}" for path, value in given.items()]
 
 
-def _levels(levels: str | Sequence[str]) -> str:
-    return levels if isinstance(levels, str) else ",".join(map(str, levels))
+def _levels(levels: Any) -> str:
+    several = isinstance(levels, Iterable) and not isinstance(levels, str)
+    return ",".join(map(str, levels)) if several else str(levels)

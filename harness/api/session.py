@@ -24,6 +24,7 @@ from harness.records.store import Store
 from harness.report.report import Report
 from harness.report.writer import report_run
 from harness.suite.loader import Suite, load_suite, parse_suite
+from harness.suite.names import composed
 from harness.suite.yaml_source import read_file
 
 #: The most threads of a measuring process.
@@ -67,7 +68,7 @@ class SuiteOverrides:
     def where_possible(self, suite: Path) -> SuiteOverrides:
         """The same without the preset if the suite does not have it: not every suite of a folder needs to."""
         source = read_file(suite)[1].value
-        has_it = isinstance(source, dict) and self.preset in (source.get("presets") or {})
+        has_it = isinstance(source, dict) and composed(self.preset or "") in (source.get("presets") or {})
         return self if has_it else replace(self, preset=None)
 
     def for_plan(self, catalog: Catalog) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tabulate import tabulate
 
@@ -113,5 +114,5 @@ def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str
     ]
     for name, report in reports.items():
         problems = [f"  - {text}" for text in (*report.failures, *report.problems)]
-        lines += [f"- **{report.question}** [{Path(name).stem}]({links[name]})", *problems]
+        lines += [f"- **{report.question}** [{Path(name).stem}]({quote(str(links[name]))})", *problems]
     return "\n".join([*lines, ""])

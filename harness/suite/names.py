@@ -44,7 +44,7 @@ def level_name(value: str | bool | float) -> str:
 
 def why_no_name(text: str) -> str:
     """Why a text cannot be the name of an axis, a level or a suite; empty if it can."""
-    if not text:
+    if not appearance(text):
         return "it is empty"
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "it is not text in the encoding of this system"

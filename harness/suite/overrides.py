@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import Place, UserError, did_you_mean
+from harness.suite.names import composed
 from harness.suite.yaml_source import Path_, Source, read_text
 
 
 def apply_preset(source: Source, preset: str) -> None:
     """Apply the values of a preset of the suite."""
-    presets = source.value.get("presets") or {}
+    presets, preset = source.value.get("presets") or {}, composed(preset)
     if not isinstance(presets, dict) or not isinstance(presets.get(preset), dict):
         known = presets if isinstance(presets, dict) else {}
         fix = did_you_mean(preset, known) if known else "This suite has no presets."
@@ -39,7 +39,7 @@ def _texts_below(source: Source, at: Path_) -> dict[Path_, str]:
 def _override(source: Source, dotted: str, value: Any, texts: Mapping[Path_, str], where: Place) -> None:
     """Set the value at a path such as base.model.hidden_size. Entries of `use` are found by name, all others by key.
     `texts` are the texts of its scalars, as in `Source`."""
-    keys = unicodedata.normalize("NFC", dotted).split(".")
+    keys = composed(dotted).split(".")
     path: Path_ = ()
     inside = source.value
     for index, key in enumerate(keys):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from tasks import task
 
-from harness.measure.kinds.profile import profile_trial
+from harness.measure.kinds.profile import _file_name, profile_trial
 from harness.records.settings import Profile
 
 
@@ -63,3 +63,10 @@ def test_the_plugin_of_tensorboard_reads_the_trace(traced):
     assert {row["name"] for row in table["data"]} >= {
         name for name in data["operators"]["name"] if name.startswith("aten::mm")
     }
+
+
+def test_levels_with_similar_names_have_traces_of_their_own():
+    names = ["a b", "a+b", "a-b", "é" * 99, "é" * 98 + "x"]
+    assert len({_file_name(name) for name in names}) == len(names)
+    assert all(len(_file_name(name).encode()) < 120 for name in names)
+    assert _file_name("a-b") == "a-b"

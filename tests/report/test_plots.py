@@ -14,6 +14,7 @@ from harness.records import designs
 from harness.records.plan import Plan
 from harness.report.formats import markdown
 from harness.report.plots import plots
+from harness.report.plots.figures import Plot, file_name
 from harness.report.plots.forest import EFFECT_COLOURS, effect_forest
 from harness.report.report import report_of
 
@@ -91,3 +92,18 @@ def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
 
 def test_every_estimand_has_a_colour():
     assert set(EFFECT_COLOURS) == set(designs.WORDS)
+
+
+def test_long_and_equal_names_make_different_files():
+    long, other = "é" * 150, "é" * 149 + "x"
+    names = {file_name("curves", name) for name in (long, other)}
+    assert len(names) == 2
+    assert all(len(f"{name}-10.png".encode()) < 256 for name in names)
+    assert file_name("a b", "c/d") == "a-b-c-d"
+
+
+def test_names_are_told_apart_where_case_is_ignored(report, monkeypatch):
+    drawn = [Plot(name, "", (1, 1), lambda figure: None, "s") for name in ("a", "A", "a-2", "a")]
+    monkeypatch.setattr(plots, "speed_plots", lambda report: drawn)
+    monkeypatch.setattr(plots, "effect_plots", lambda report: ())
+    assert [plot.name for plot in plots.all_plots(report)] == ["a", "A-2", "a-2-2", "a-3"]

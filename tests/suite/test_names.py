@@ -122,6 +122,8 @@ def test_settings_and_presets_replace_the_texts_of_earlier_values():
     ("name", "why"),
     [
         ("''", "it is empty"),
+        ("' '", "it is empty"),
+        ('"\\u200d"', "it is empty"),
         ("' a'", "it begins or ends with white space"),
         ('"a\\u200b"', "it contains U+200B (zero width space), which is not visible"),
         ('"\\u202eb"', "it contains U+202E (right-to-left override), which is not visible"),
@@ -180,6 +182,12 @@ def test_a_reference_that_is_no_name_says_what_was_found(baseline, found):
 
 def test_a_number_with_thousands_of_digits_is_no_integer():
     assert "cannot be" not in error_of(with_values(f"[{'9' * 5000}, 0.1]", "1"))
+
+
+def test_a_preset_is_found_in_any_form(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(SUITE + f"presets: {{{COMPOSED}: {{compare.baseline: backwards}}}}\n", encoding="utf-8")
+    assert load_suite(path, toy_catalog(), preset=DECOMPOSED).baseline == "backwards"
 
 
 def test_a_stored_name_is_found_in_any_form():
