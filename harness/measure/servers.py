@@ -23,6 +23,8 @@ VARIABLES = {
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     # torch 2.6 starts a pool of compiling processes together with its compiler.
     "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    # The order of a set of texts depends on it, and with it a vocabulary that was made from a set.
+    "PYTHONHASHSEED": "0",
 }
 
 

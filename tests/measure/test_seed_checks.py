@@ -21,6 +21,7 @@ from harness.measure.runtime.generators import (
     set_generator_states,
 )
 from harness.measure.runtime.watchdog import Watchdog
+from harness.measure.servers import Servers
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
@@ -106,3 +107,47 @@ def test_states_are_restored_and_survive_a_file(tmp_path):
         with kept_generators():
             drawn = numbers()
         assert numbers() == drawn
+
+
+SETS = """
+import harness
+
+@harness.hookimpl
+def describe_machine():
+    return {"order": list({f"word {number}" for number in range(50)})}
+"""
+
+
+def test_sets_of_texts_have_the_same_order_in_every_run(tmp_path):
+    (tmp_path / "sets.py").write_text(SETS)
+    orders = []
+    for run in ("one", "other"):
+        (tmp_path / run).mkdir()
+        with Servers(tmp_path / run, Catalog(load_plugins([tmp_path / "sets.py"]))) as servers:
+            orders.append(servers.get({}).facts["order"])
+    assert orders[0] == orders[1]
+
+
+DRAWN = """
+import random, numpy, torch, toy, harness
+
+def drawn():
+    data = toy.points(size=64)
+    numbers = torch.rand(()), numpy.random.random(), random.random()
+    rows = [(index, [float(sum(numbers))] * 8) for index, _ in data.train]
+    return harness.Data(rows, rows[:8], data.collate, data.facts, toy.count)
+
+@harness.hookimpl
+def provide_datasets():
+    yield harness.Dataset("drawn", drawn, "draws its points", fingerprint=lambda: "1")
+"""
+
+
+def test_a_dataset_that_draws_is_the_same_for_every_process_and_seed(tmp_path):
+    (tmp_path / "drawn.py").write_text(DRAWN)
+    catalog = Catalog(load_plugins([TOY, tmp_path / "drawn.py"]))
+    text = TEXT.replace("cloud", "drawn").replace("OTHER", "linear").replace("MEASURE", SPEED)
+    (block,) = make_plan(read(text, catalog=catalog), catalog).blocks
+    seed_generators(5)
+    rows = [TrialBuilder(catalog).data(block.baseline.dataset).train for _ in range(2)]
+    assert rows[0] == rows[1]
