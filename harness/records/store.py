@@ -76,9 +76,13 @@ class Store:
         return cls.open(plans[-1].parent)
 
     def discard_if_empty(self) -> None:
-        """Remove a run that could not begin: nothing was measured, so nothing is lost."""
-        if not self.has_records:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove a run that could not begin: nothing was measured, so nothing is lost. A run into which another process
+        measures stays."""
+        with suppress(UserError, OSError):
+            lock = RunLock(self.folder / RECORDS)
+            if not self.has_records:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            lock.release()
 
     @property
     def has_records(self) -> bool:

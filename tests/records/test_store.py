@@ -190,3 +190,12 @@ def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="cannot write results there: No space left on device"):
         Store.create(tmp_path, PLAN, "")
     assert not list((tmp_path / "suite").iterdir())
+
+
+def test_an_empty_run_is_removed_unless_another_process_measures_into_it(store):
+    store.lock()
+    Store(store.folder).discard_if_empty()
+    assert store.folder.exists()
+    store.unlock()
+    store.discard_if_empty()
+    assert not store.folder.exists()
