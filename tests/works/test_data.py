@@ -1,6 +1,6 @@
 """Data.
 
-Lists, torch datasets and files of your own. What breaks the contract of sequences is refused before anything trains,
+Train and test may be lists, torch datasets, or files of your own. What breaks the contract of sequences is refused before anything trains,
 by `harness check` and by `harness run`, with the name of the example.
 """
 

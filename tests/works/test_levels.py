@@ -1,4 +1,4 @@
-"""What a level is.
+"""Levels.
 
 A level is measured as its author built it, and its seed sets all of its random numbers.
 """

@@ -1,4 +1,7 @@
-"""Machines. What happens on full disks, on file systems without locks, and in terminals that lack characters."""
+"""Machines.
+
+A run may meet full disks, file systems without locks, and terminals that lack characters.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Suites and results. How suites may be written, what may be a name, and how stored runs are found again."""
+"""Suites and results.
+
+A suite may be written in several ways, and stored runs are found again wherever they are copied.
+"""
 
 from __future__ import annotations
 
