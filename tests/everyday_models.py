@@ -75,7 +75,9 @@ def only_sparse(facts):
 
 def projected(facts, *, bidirectional: bool = False, num_layers: int = 1):
     """nn.LSTM with proj_size: the state is smaller than the cell."""
-    module = nn.LSTM(E, H, num_layers=num_layers, proj_size=3, batch_first=True, bidirectional=bidirectional)
+    module = nn.LSTM(
+        facts.features or E, H, num_layers=num_layers, proj_size=3, batch_first=True, bidirectional=bidirectional
+    )
     return SequenceModel(facts, RecurrentEncoder(module), E)
 
 
@@ -397,7 +399,7 @@ def copied(facts):
 
 def no_bias(facts):
     """nn.LSTM without biases."""
-    return SequenceModel(facts, RecurrentEncoder(nn.LSTM(E, H, batch_first=True, bias=False)), E)
+    return SequenceModel(facts, RecurrentEncoder(nn.LSTM(facts.features or E, H, batch_first=True, bias=False)), E)
 
 
 def time_first(facts):

@@ -17,6 +17,7 @@ from tried import EVERYTHING, LITTLE, OTHERS, SPEED, block_of, tried, works
 from harness.measure.runtime.builder import TrialBuilder
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
+from harness.testing import cases
 
 TESTS = Path(__file__).parents[1]
 DATASET = {"name": "lengths", "mean": 8, "examples": 64, "batch_size": 8}
@@ -236,3 +237,11 @@ def test_state_between_batches(catalog, model):
 def test_hooks_and_checkpointing(catalog, model):
     """Forward and backward hooks, activation checkpointing and packing inside a model work."""
     works(catalog, base(model), using("bucket"), {**LITTLE, **OTHERS})
+
+
+@pytest.mark.parametrize("model", ["projected", "no_bias"])
+def test_promises_of_other_shapes(catalog, model):
+    """`harness conform` tests models with a projected state, or without biases, as it tests every sequence model."""
+    shapes = ("every-layer-and-direction", "ragged-as-alone", "padding-does-not-leak", "packed-as-padded")
+    for case in cases(model, catalog=catalog, only=(*shapes, "carried-state")):
+        case.check()
