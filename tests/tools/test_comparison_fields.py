@@ -90,8 +90,9 @@ def test_every_setting_of_a_measure_is_compared(kind):
     """A missing setting could make two different runs comparable by mistake."""
     plain = fields_of_measures(learning_block("a", "b", speed=Speed()))
     for setting in kind.model_fields:
-        if setting in ("checkpoint", "planned", "metric") or (kind, setting) == (Learning, "margin"):
-            # how often a run is saved, when seeds were planned, and what is judged, which each run states itself
+        if setting in ("checkpoint", "planned", "metric", "also") or (kind, setting) == (Learning, "margin"):
+            # how often a run is saved, when seeds were planned, what is judged, which each run states itself, and
+            # which optional scores are computed, which `scores` lists
             continue
         values = {
             "of": ("inference",), "cache": "cold", "seeds": (1, 2), "half_width": 0.5, "margin": 0.5, "quick": True,
