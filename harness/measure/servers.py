@@ -90,12 +90,14 @@ class Server:
             self._messages.flush()
 
     def receive(self) -> Answer:
-        """Block until the answer comes, or until the server has died."""
+        """Block until the answer comes, or until the server has died. Raises OSError if the disk is full there."""
         line = self._answers.readline()
         if not line:  # it has ended
             self.close()
             return {"failed": "", "reason": f"the measuring process ended{self.code_in_words}"}
         answer: Answer = json.loads(line)
+        if "no_space" in answer:
+            raise OSError(*answer["no_space"])
         return answer
 
     def fileno(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -122,9 +123,11 @@ class Worker:
             data = self.measure(block, message, forked)
             self.watchdog.stop_alarm()
             return {"data": data}
-        except TrialFailed as failure:
-            return {"failed": failure.level, "reason": failure.reason}
         except BaseException as error:  # the code of a kind, or of a trial, may raise anything
+            if full := no_space(error):
+                return {"no_space": [full.errno, full.strerror, full.filename]}
+            if isinstance(error, TrialFailed):
+                return {"failed": error.level, "reason": error.reason}
             if isinstance(error, Skip) and "level" in message:  # trials that are interleaved cannot be skipped alone
                 return {"skipped": message["level"], "reason": str(error)}
             level, activity = self.watchdog.last()
@@ -151,6 +154,16 @@ class Worker:
             forked=forked,
         )
         return resolve(stage.run, measure.entry.owner)(task)
+
+
+def no_space(error: BaseException | None) -> OSError | None:
+    """The error of the system that a disk, a quota or a file is full, if it is this error or caused it. It is nobody's
+    failure: no level can be measured then."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from io import BytesIO
 from itertools import count
 from math import ceil, isfinite, nan
 from pathlib import Path
@@ -268,8 +269,9 @@ class TrainingRun:
         if self.built.device.type == "cuda":
             state["generator_cuda"] = torch.cuda.get_rng_state(self.built.device)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
+        part, content = self.checkpoint.with_suffix(".part"), BytesIO()
+        torch.save(state, content)
+        part.write_bytes(content.getbuffer())  # says it if the disk is full; torch's own writer does not
         part.replace(self.checkpoint)
 
     def resume(self) -> None:
