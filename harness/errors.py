@@ -19,8 +19,8 @@ EXIT_CODES = {
     INTERRUPTED: "Interrupted. Everything measured is stored, and run --resume continues.",
     PIPE_CLOSED: "The reader of the output closed it. Everything measured is stored.",
 }
-#: A number inside a text.
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+#: A number inside a text, unless it belongs to a word, as in conv2d.
+NUMBER = re.compile(r"(?<![a-z_\d.])[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

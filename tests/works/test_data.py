@@ -15,12 +15,14 @@ from everyday_data import Loaded, Streamed, example, lists
 from harness_rnn.contract import NO_LABEL, SequenceFacts, sequence_data
 from harness_rnn.datasets.delimited import delimited
 from harness_rnn.datasets.text import tokenise
-from tried import LEARNING, SPEED, tried
+from tried import LITTLE, tried
 
 from harness import Data, UserError
 from harness.measure.runtime.digests import digest_of_data
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
 
-PLUGIN = Path(everyday_data.__file__)
+CATALOG = Catalog(load_plugins([Path(everyday_data.__file__)]))
 
 
 def failures(dataset: str) -> dict[str, str]:
@@ -33,7 +35,7 @@ def failures(dataset: str) -> dict[str, str]:
     levels = {"packed": {"use": ["pack"]}, "sorted": {"use": ["bucket"]}}
     if dataset == "with_features":
         del base["model"]["embedding_size"]
-    found = tried(base, levels, [PLUGIN], {"speed": SPEED, "learning": LEARNING})
+    found = tried(CATALOG, base, levels, LITTLE)
     return {level: data["failed"] for level, data in found.items() if "failed" in data}
 
 

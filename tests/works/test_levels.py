@@ -18,7 +18,7 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 
 TESTS = Path(__file__).parent.parent
-PLUGINS = [TESTS / "toy.py", TESTS / "paired_parts.py", TESTS / "odd_models.py"]
+CATALOG = Catalog(load_plugins([TESTS / "toy.py", TESTS / "paired_parts.py", TESTS / "odd_models.py"]))
 BASE = {"model": "linear", "dataset": {"name": "cloud", "batch_size": 8}, "use": ["descent"]}
 LEARNING = {"learning": {"seeds": 1, "steps": 3, "evaluations": 1}}
 SPEED = {"speed": {"warm_up": "1 ms", "seconds": "2 ms", "batches": 2}}
@@ -26,7 +26,7 @@ SPEED = {"speed": {"warm_up": "1 ms", "seconds": "2 ms", "batches": 2}}
 
 def found(model: Any, measure: dict = LEARNING) -> dict[str, Any]:
     """The data of a level with this model."""
-    return tried(BASE, {"level": {"model": model}}, PLUGINS, measure)["level"]
+    return tried(CATALOG, BASE, {"level": {"model": model}}, measure)["level"]
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
@@ -62,7 +62,7 @@ def test_values_of_a_constructor_are_kept(model):
 
     The baseline's weights are copied only into a level that promises the same function of the same weights.
     """
-    data = tried({**BASE, "model": "table"}, {"level": {"model": model}}, PLUGINS, LEARNING)
+    data = tried(CATALOG, {**BASE, "model": "table"}, {"level": {"model": model}}, LEARNING)
     assert data["level"]["learning"]["shared"]
     assert data["level"]["learning"]["scores"] != data["base"]["learning"]["scores"]
 
@@ -116,12 +116,12 @@ def test_a_model_that_does_not_train_is_refused():
 
 def test_a_model_may_compute_only_in_float32():
     """A model that can compute only in float32 is verified in float32."""
-    assert "failed" not in tried({**BASE, "model": "single"}, {"level": {"use": ["reverse"]}}, PLUGINS)["level"]
+    assert "failed" not in tried(CATALOG, {**BASE, "model": "single"}, {"level": {"use": ["reverse"]}})["level"]
 
 
 def test_each_seed_has_its_own_weights():
     """Runs under different seeds begin with different weights, whoever draws them."""
-    builder = TrialBuilder(Catalog(load_plugins(PLUGINS)))
+    builder = TrialBuilder(CATALOG)
     block = block_of(builder.catalog, BASE, {"level": {"model": {"name": "drawn", "by": "numpy"}}}, LEARNING)
     one, other = (built_under(block, "level", seed, builder).model.layers[0].weight for seed in (0, 1))
     assert not torch.equal(one, other)

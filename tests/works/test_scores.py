@@ -23,6 +23,8 @@ from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.evaluation import Evaluation
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plan.planner import make_plan
+from harness.plugins.catalog import Catalog
+from harness.plugins.manager import load_plugins
 from harness.plugins.parts import Data
 
 SUITE = """
@@ -151,7 +153,7 @@ def test_a_suite_asks_for_optional_scores():
         "dataset": {"name": "scored", "batch_size": 8}, "use": ["adam"],
     }  # fmt: skip
     measure = {"learning": {"seeds": 1, "steps": 2, "evaluations": 2, "metric": "auc", "also": ["macro_f1"]}}
-    found = tried(base, {"packed": {"use": ["pack"]}}, [Path(everyday_data.__file__)], measure)
+    found = tried(Catalog(load_plugins([Path(everyday_data.__file__)])), base, {"packed": {"use": ["pack"]}}, measure)
     for level in ("base", "packed"):
         learned = found[level]["learning"]
         assert set(learned["scores"]) == {"loss", "accuracy", "auc", "macro_f1"}
