@@ -25,6 +25,12 @@ from harness.records.plan import Block
 
 #: After this many seconds no further block is rehearsed.
 REHEARSAL = 6.0
+#: A dataset is loaded a second time if that takes fewer seconds.
+RELOAD = 1.0
+OTHER_EXAMPLES = (
+    "loading it a second time gives other examples, so another run would measure other data; draw them from a "
+    "generator with a fixed seed"
+)
 
 
 class Problem(NamedTuple):
@@ -119,6 +125,7 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
     worker = Worker(TrialBuilder(catalog))
     pipe.write(json.dumps([0, "start", perf_counter() - begun]) + "\n")
     until = perf_counter() + REHEARSAL
+    loaded: set[str] = set()
     for number, block in blocks:
 
         def say(what: str, value: Any = None, number: int = number) -> None:
@@ -128,13 +135,17 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
         say("begin")
         begun = perf_counter()
         try:
-            worker.prepare(block)
+            examples = worker.prepare(block)
         except UserError as error:
             named = f"dataset {block.baseline.dataset.name}: "  # the command says this too
             say("problem", ["", str(error).removeprefix(named)])
         else:
             load = perf_counter() - begun
             say("load", load)
+            if examples not in loaded and load < RELOAD:
+                loaded.add(examples)
+                if examples != Worker(TrialBuilder(catalog)).prepare(block):
+                    say("remark", ["", OTHER_EXAMPLES])
             for problem in (*environment_problems(block), *code_problems(block, catalog)):
                 say("problem", problem)
             _examine_block(worker, block, gpus, say, partial(_rehearse, load, jobs, timed) if begun < until else None)

@@ -256,3 +256,11 @@ def test_blocks_are_rehearsed_from_everywhere():
     assert spread_out(1) == [0]
     assert spread_out(5) == [0, 4, 2, 1, 3]
     assert sorted(spread_out(20)) == list(range(20))
+
+
+def test_a_dataset_that_draws_other_examples_each_time_is_named():
+    (block,) = examined("base.dataset.name=fickle")
+    ((level, text),) = block.remarks
+    assert level == ""
+    assert text.startswith("loading it a second time gives other examples")
+    assert block.problems == []
