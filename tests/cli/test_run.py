@@ -199,7 +199,7 @@ def test_ctrl_c_loses_no_records_and_resume_repeats_none(here):
     assert done.returncode == 0, done.stderr
     after = (folder / "records.jsonl").read_text()
     assert after.startswith(before)
-    keys = [(r["level"], r["measure"], r["role"], r["replicate"]) for r in lines_of(folder)]
+    keys = [(r["block"], r["level"], r["measure"], r["role"], r["replicate"]) for r in lines_of(folder)]
     assert len(keys) == len(set(keys))
     assert max(r["replicate"] for r in lines_of(folder)) >= 4
     assert harness("run", "--resume", folder, cwd=here).returncode == 0
