@@ -24,7 +24,7 @@ def check(context: click.Context, /, suite: Path, **changes: Any) -> None:
     line and column.
 
     A valid suite can still fail later in a run: training may diverge, memory may run out, and plugins may change. Steps
-    are tried of as many blocks as fit into six seconds. A block is not verified if that would take over three seconds.
+    are tried of as many blocks as fit into three seconds. A block is not verified if that alone would take longer.
     Kinds of measurement by plugins are only imported. The folder of results and the executor, which are options of
     `harness run`, are not checked.
     """

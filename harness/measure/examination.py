@@ -23,8 +23,8 @@ from harness.plugins.catalog import Catalog, resolve
 from harness.plugins.rehearsal import LevelTimes, Rehearsal
 from harness.records.plan import Block
 
-#: After this many seconds no further block is rehearsed.
-REHEARSAL = 6.0
+#: After this many seconds no further block is rehearsed, or only checked.
+REHEARSAL, CHECK = 6.0, 3.0
 #: A dataset is loaded a second time if that takes fewer seconds.
 RELOAD = 1.0
 OTHER_EXAMPLES = (
@@ -52,7 +52,7 @@ class Examined:
 
 
 def examine(blocks: Sequence[Block], catalog: Catalog, *, timed: bool, jobs: int = 1) -> tuple[list[Examined], float]:
-    """Load the data of each block and build its trials. As many blocks as fit into `REHEARSAL` seconds are rehearsed: a
+    """Load the data of each block and build its trials. As many blocks as fit into some seconds are rehearsed: a
     few steps of each trial, an evaluation and the verification. `timed`: so many steps that times can be estimated.
     `jobs` is how many training runs a run has at the same time. Returns what was found about each block, and the
     seconds that a process took to prepare itself."""
@@ -124,7 +124,7 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
     warm(gpus)
     worker = Worker(TrialBuilder(catalog))
     pipe.write(json.dumps([0, "start", perf_counter() - begun]) + "\n")
-    until = perf_counter() + REHEARSAL
+    until = perf_counter() + (REHEARSAL if timed else CHECK)
     loaded: set[str] = set()
     for number, block in blocks:
 

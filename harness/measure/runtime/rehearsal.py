@@ -199,7 +199,7 @@ def learning_seconds(task: Task, settings: Learning, jobs: int, seconds: float) 
     with companions(0 if alone else min(jobs, runs) - 1, lambda: run.built.step(run.built, batch, no_mark)):
         training = training_seconds(run, seconds)
         begun = perf_counter()
-        with failures_of(task.level, "evaluating"):
+        with failures_of(task.level, "evaluating"):  # the first evaluation also examined the model, so this one counts
             run.evaluation.scores()
         evaluation = perf_counter() - begun
     return training, evaluation * len(data.test) / max(1, tested)
