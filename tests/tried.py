@@ -46,7 +46,8 @@ def tried(
     levels: Mapping[str, Any] | None = None,
     measure: Mapping[str, Any] = LITTLE,
 ) -> dict[str, dict[str, Any]]:
-    """For each level, "base" among them, the data of each measure by its name, or why it failed in "failed"."""
+    """For each level, "base" among them, the data of each measure by its name, or why it failed in "failed". Without
+    levels, only the base is measured."""
     block = block_of(catalog, base, levels or {"same": {}}, measure)
     worker = Worker(TrialBuilder(catalog))
     worker.block, worker.watchdog = block, Watchdog(0.0)  # an alarm would end the process of the test
@@ -54,7 +55,7 @@ def tried(
     for finding in worker.run({"request": "verify"}, 0.0)["findings"]:
         reason = f"{finding['outcome']}: {finding['reason']}" if finding["outcome"] != "ok" else ""
         found[finding["level"]] = {"verify": finding["data"], **({"failed": reason} if reason else {})}
-    for level in [level for level, data in found.items() if "failed" not in data]:
+    for level in [level for level, data in found.items() if "failed" not in data and (levels or level == "base")]:
         with TemporaryDirectory() as folder:
             found[level] |= measured(worker, level, measure, folder)
     return found

@@ -114,8 +114,10 @@ def times_of(task: Task, jobs: int, timed: bool) -> LevelTimes:
         if timed and profile and mode in (profile.of or ()):
             profiled[mode] = profiled_seconds(member)
     training, evaluation = 0.0, 0.0
-    if measures.learning:
-        training, evaluation = learning_seconds(task, measures.learning, jobs if timed else 1, share * TRAINING)
+    if measures.learning and timed:
+        training, evaluation = learning_seconds(task, measures.learning, jobs)
+    elif measures.learning:
+        training = training_seconds(evaluated_run(task, measures.learning)[0], 0.0)
     elif not measures.modes:  # only kinds that train, such as health
         training = training_seconds(TrainingRun(task, task.trial.seed, Learning()), share * TRAINING)
     return LevelTimes(build, step, first, profiled, training, evaluation)
@@ -188,26 +190,26 @@ def smallest_batch(run: TrainingRun) -> list[Any]:
     return [run.train_set[position] for position in min(batches, key=len)]
 
 
-def learning_seconds(task: Task, settings: Learning, jobs: int, seconds: float) -> tuple[float, float]:
+def learning_seconds(task: Task, settings: Learning, jobs: int) -> tuple[float, float]:
     """The seconds of a training step and of an evaluation, while as many other runs train as in a real run. Raises
     TrialFailed."""
-    data = task.builder.data(task.trial.dataset)
-    run, tested = evaluated_run(task, settings, data)
+    run, tested = evaluated_run(task, settings)
     batch = run.built.batch(next(run.batches(0)))
     alone = settings.one_at_a_time or run.built.device.type != "cpu" or int(task.trial.environment.get(THREADS, 1)) > 1
     runs = len(settings.seeds) * len(task.block.trials)
     with companions(0 if alone else min(jobs, runs) - 1, lambda: run.built.step(run.built, batch, no_mark)):
-        training = training_seconds(run, seconds)
+        training = training_seconds(run, TRAINING)
         begun = perf_counter()
         with failures_of(task.level, "evaluating"):  # the first evaluation also examined the model, so this one counts
             run.evaluation.scores()
         evaluation = perf_counter() - begun
-    return training, evaluation * len(data.test) / max(1, tested)
+    return training, evaluation * len(task.builder.data(task.trial.dataset).test) / max(1, tested)
 
 
-def evaluated_run(task: Task, settings: Learning, data: Data) -> tuple[TrainingRun, int]:
+def evaluated_run(task: Task, settings: Learning) -> tuple[TrainingRun, int]:
     """A training run that was evaluated before its first step, and the number of its test examples: of a large test
     set only some, unless the evaluation fails on these, as a score of rare classes may. Raises TrialFailed."""
+    data = task.builder.data(task.trial.dataset)
     for most in (EVALUATED, len(data.test)):
         every = max(1, len(data.test) // most)
         some = [data.test[position] for position in range(0, len(data.test), every)]
