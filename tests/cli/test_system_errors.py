@@ -115,6 +115,7 @@ def test_characters_that_the_output_lacks_are_escaped(stored):
     assert b"file not found" in error.stderr
 
 
+@pytest.mark.slow
 def test_files_are_utf_8_in_every_locale(stored, tmp_path):
     here = shutil.copytree(stored, tmp_path / "copy")
     plain = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

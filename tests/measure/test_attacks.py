@@ -31,6 +31,7 @@ def cpu_share(data: dict) -> float:
     return float(np.median(np.array(data["cpu"]) / np.array(data["wall"])))
 
 
+@pytest.mark.live  # other programs take a share of the time too
 @pytest.mark.parametrize(
     ("level", "least", "most"),
     [
