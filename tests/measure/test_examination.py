@@ -264,3 +264,19 @@ def test_a_dataset_that_draws_other_examples_each_time_is_named():
     assert level == ""
     assert text.startswith("loading it a second time gives other examples")
     assert block.problems == []
+
+
+@pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        "{}",
+        "{learning: {seeds: 2, seconds: 1 s, evaluations: 2}}",
+        "{health: {steps: 2, looks: 1}}",
+        "{memory: {of: inference}, speed: {of: inference, batches: 2}}",
+    ],
+)
+def test_a_suite_without_a_number_of_steps_is_tried_too(measure, timed):
+    text = LEARNING.replace("{learning: {seeds: 2, steps: 4, evaluations: 2}}", measure)
+    (block,) = examined(text=text, timed=timed)
+    assert (block.problems, block.remarks) == ([], [])

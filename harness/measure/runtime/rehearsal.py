@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from math import inf
 from random import Random
 from statistics import median
 from time import perf_counter
@@ -164,7 +165,7 @@ def training_seconds(run: TrainingRun, seconds: float) -> float:
     batches, times, until = run.batches(0), list[float](), perf_counter() + seconds
     level = run.built.trial.level
     with failures_of(level, "one training step"):
-        while len(times) != run.total and (len(times) < 2 or perf_counter() < until):
+        while len(times) < (run.total or inf) and (len(times) < 2 or perf_counter() < until):
             begun = perf_counter()
             training_step(run, next(batches))
             times.append(perf_counter() - begun)
