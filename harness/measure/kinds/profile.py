@@ -34,6 +34,8 @@ PASSES = 5
 MOST_EVENTS, MOST_SECONDS = 800_000, 40.0
 #: No further pass begins if the passes would then take longer than this.
 ENOUGH_SECONDS = 2.5
+#: The bytes that are written to see whether the disk is full. A trace has about as many.
+WRITTEN = 1 << 22
 #: A trace with more events is truncated, after fewer steps or within one, since viewers become slow.
 TRACE_EVENTS = 150_000
 STEP = "ProfilerStep"
@@ -187,13 +189,25 @@ def write_trace(member: BuiltMember, steps: int, folder: Path) -> bool:
             with record_function(f"{STEP}#{index}"):  # the name that TensorBoard's profiler plugin expects
                 marked_step(member, index % len(member.batches))
     member.watchdog.stop_alarm()  # writing the trace of a loop in Python takes longer than its steps
-    profiler.export_chrome_trace(str(plain))
-    trace = json.loads(plain.read_text(encoding="utf-8", errors="replace"))
-    plain.unlink()
+    trace = exported(profiler, plain)
     cut = tidy(trace)
     with gzip.open(f"{plain}.gz", "wb", compresslevel=6) as target:
         target.write(json.dumps(trace).encode())
     return cut
+
+
+def exported(profiler: Any, path: Path) -> dict[str, Any]:
+    """The trace of a profiler, written to a file and read from it. If torch cannot write it, torch only logs this, so a
+    file of zeros then shows whether the disk is full. Raises OSError if it is."""
+    profiler.export_chrome_trace(str(path))
+    try:
+        trace: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except (FileNotFoundError, ValueError):
+        path.write_bytes(bytes(WRITTEN))
+        raise
+    finally:
+        path.unlink(missing_ok=True)
+    return trace
 
 
 def tidy(trace: dict[str, Any]) -> bool:
