@@ -26,7 +26,7 @@ from harness.records.plan import Block
 #: After this many seconds no further block is rehearsed, or only checked.
 REHEARSAL, CHECK = 6.0, 3.0
 #: A dataset is loaded a second time if that takes fewer seconds.
-RELOAD = 1.0
+RELOAD = 2.0
 OTHER_EXAMPLES = (
     "loading it a second time gives other examples, so another run would measure other data; draw them from a "
     "generator with a fixed seed"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from toy_suite import SUITE, TOY, read, toy_catalog
 
+from harness.measure import examination
 from harness.measure.examination import examine, spread_out
 from harness.measure.runtime.warm import warm
 from harness.plan.planner import make_plan
@@ -258,7 +261,8 @@ def test_blocks_are_rehearsed_from_everywhere():
     assert sorted(spread_out(20)) == list(range(20))
 
 
-def test_a_dataset_that_draws_other_examples_each_time_is_named():
+def test_a_dataset_that_draws_other_examples_each_time_is_named(monkeypatch):
+    monkeypatch.setattr(examination, "RELOAD", inf)
     (block,) = examined("base.dataset.name=fickle")
     ((level, text),) = block.remarks
     assert level == ""
