@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ EXIT_CODES = {
     INTERRUPTED: "Interrupted. Everything measured is stored, and run --resume continues.",
     PIPE_CLOSED: "The reader of the output closed it. Everything measured is stored.",
 }
+#: What the system answers when a disk, a quota or a file is full.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 #: A number inside a text, unless it belongs to a word, as in conv2d.
 NUMBER = re.compile(r"(?<![a-z_\d.])[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 

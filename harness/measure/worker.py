@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import os
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import NO_SPACE, UserError
 from harness.measure.children import use_default_alarm
 from harness.measure.kinds.verify import verify_block
 from harness.measure.runtime import machine
@@ -160,7 +159,7 @@ def no_space(error: BaseException | None) -> OSError | None:
     """The error of the system that a disk, a quota or a file is full, if it is this error or caused it. It is nobody's
     failure: no level can be measured then."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
             return error
         error = error.__cause__ or error.__context__
     return None

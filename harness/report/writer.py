@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import NO_SPACE, UserError
 from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.isolation import caught, isolated, one_line
 from harness.plugins.manager import CORE
@@ -20,8 +20,8 @@ from harness.records.run_lock import RunLock
 from harness.records.store import OWN, RECORDS, Store
 from harness.report.report import Report, make_report
 
-#: What the system answers when it has no space, no quota or no descriptors left.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE)
+#: What the system answers when it has no space or no descriptors left.
+FULL = (*NO_SPACE, errno.EMFILE, errno.ENFILE)
 
 
 def report_run(store: Store, catalog: Catalog) -> Report:

@@ -30,6 +30,7 @@ from harness.measure.runtime.task import Task
 from harness.plugins.parts import Data
 from harness.records.plan import Block
 from harness.records.settings import Learning
+from harness.records.store import replace_file
 
 #: The losses are read after this many steps, since reading one synchronizes with a GPU.
 READ_EVERY = 16
@@ -269,10 +270,9 @@ class TrainingRun:
         if self.built.device.type == "cuda":
             state["generator_cuda"] = torch.cuda.get_rng_state(self.built.device)
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        part, content = self.checkpoint.with_suffix(".part"), BytesIO()
+        content = BytesIO()
         torch.save(state, content)
-        part.write_bytes(content.getbuffer())  # says it if the disk is full; torch's own writer does not
-        part.replace(self.checkpoint)
+        replace_file(self.checkpoint, content.getvalue())  # says it if the disk is full; torch's own writer does not
 
     def resume(self) -> None:
         """Load the saved state of this run. If the file cannot be read, or is of another run, nothing is loaded."""

@@ -12,7 +12,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from harness.analysis.profiles import COMPILED, kernel_paths_of
 from harness.measure.kinds.cost import OperatorObserver, page_faults
 from harness.measure.runtime.builder import no_mark
-from harness.measure.runtime.digests import dtype_name
+from harness.measure.runtime.dtypes import dtype_name
 from harness.measure.runtime.member import BuiltMember
 
 

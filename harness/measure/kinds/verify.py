@@ -104,13 +104,11 @@ class Verifier:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
-            built = self.prepared(trial)
-            observed = [self.observed(built, probe) for probe in range(len(self.probes))]
-            self.reference = Reference(built, observed, self.exact(trial, range(len(self.probes))), self.observed)
+        built, probes = self.prepared(trial), range(len(self.probes))
+        observed = [self.observed(built, probe) for probe in probes]
+        if trial is self.baseline:
+            self.reference = Reference(built, observed, self.exact(trial, probes), self.observed)
             data["dataset_counts"] = dataset_counts(built, self.data.train)
-        else:
-            built = self.prepared(trial)
-            observed = [self.observed(built, probe) for probe in range(len(self.probes))]
         for name, tensor in (item for tensors in observed for item in tensors.items()):
             if not bool(torch.isfinite(tensor).all()):
                 raise TrialFailed(trial.level, f"{name} is not finite (NaN or infinity)")
@@ -222,21 +220,21 @@ class Verifier:
         difference = self.step_difference(trial)
         if difference > LARGEST:
             exact = self.reference.is_exact and self.exact(trial, [len(self.probes) - 1]) is not None
-            difference = self.step_difference(trial, exact=exact, judged=True)
+            difference = self.step_difference(trial, exact=exact, reliable=True)
         if difference > LARGEST:
             raise BrokenPromise(f"a whole step moves the weights differently (by {difference:.1%})")
 
-    def step_difference(self, trial: Trial, *, exact: bool = False, judged: bool = False) -> float:
-        """The difference of the changes of all weights by one step, as a share of their size. With `judged`, only
+    def step_difference(self, trial: Trial, *, exact: bool = False, reliable: bool = False) -> float:
+        """The difference of the changes of all weights by one step, as a share of their size. With `reliable`, only
         weights are compared whose gradient is larger than its error."""
 
         def step(built: BuiltTrial) -> None:
             built.step(built, built.batch(self.probes[-1].examples), no_mark)
 
-        difference = size = 0.0
+        difference, size, last = 0.0, 0.0, len(self.probes) - 1
         for change in self.parameter_changes(trial, step, exact=exact):
             ours, theirs = change.ours, change.theirs
-            if judged and (mask := self.reference.judged(len(self.probes) - 1, change.name, exact=exact)) is not None:
+            if reliable and (mask := self.reference.reliable(last, change.name, exact=exact)) is not None:
                 ours, theirs = ours * mask.to(ours), theirs * mask.to(theirs)
             difference += float((ours - theirs).square().sum())
             size += float(theirs.square().sum())

@@ -16,16 +16,6 @@ from harness.plugins.parts import Data
 MOST = 64
 
 
-def dtype_name(dtype: torch.dtype) -> str:
-    """The name of a dtype without its module, such as float32."""
-    return str(dtype).removeprefix("torch.")
-
-
-def dtype_of(name: str) -> torch.dtype:
-    """The dtype with this name."""
-    return getattr(torch, name)
-
-
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """Every tensor in nested tuples, lists and dictionaries, in order."""
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 def input_dtype(model: torch.nn.Module) -> torch.dtype | None:
     """The dtype that a model wants for floating-point inputs: its attribute `dtype`, or else the one dtype of its
-    parameters and buffers. None if they have several, so that the inputs stay as the dataset gives them."""
+    parameters. None if they have several, so that the inputs stay as the dataset gives them."""
     declared = getattr(model, "dtype", None)
     if isinstance(declared, torch.dtype) and declared.is_floating_point:
         return declared
@@ -48,3 +48,13 @@ def as_real(tensor: torch.Tensor) -> torch.Tensor:
 def lower_of(one: torch.dtype, other: torch.dtype) -> torch.dtype:
     """The dtype of fewer bits; the first if they have the same number."""
     return other if other.itemsize < one.itemsize else one
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """The name of a dtype without its module, such as float32."""
+    return str(dtype).removeprefix("torch.")
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The dtype with this name."""
+    return getattr(torch, name)

@@ -17,6 +17,7 @@ import torch
 
 from harness.measure.runtime.builder import BuiltTrial
 from harness.measure.runtime.generators import kept_generators
+from harness.measure.runtime.module_modes import evaluation_mode
 from harness.measure.runtime.watchdog import Watchdog
 from harness.plugins.parts import Data
 from harness.plugins.whole_score import WholeScore
@@ -33,10 +34,8 @@ PROBED, ROUNDING = 16, 0.02
 @contextmanager
 def evaluating(built: BuiltTrial) -> Iterator[None]:
     """The model in evaluation mode, without gradients. The state of the random generators does not change."""
-    built.model.eval()
-    with torch.no_grad(), kept_generators():
+    with evaluation_mode(built.model), torch.no_grad(), kept_generators():
         yield
-    built.model.train()
 
 
 class Evaluation:
@@ -62,10 +61,11 @@ class Evaluation:
         built, totals = self.built, self.new_totals()
         with evaluating(built):
             for batch in self.loaded():
+                given = built.as_input(batch)
                 if self.data.criterion is None:
-                    totals["loss"].add(built.forward(built.model, built.as_input(batch)).expand(len(batch.ids)))
+                    totals["loss"].add(built.forward(built.model, given).expand(len(batch.ids)))
                 if self.data.criterion is not None or self.data.scores:
-                    self.add(totals, built.evaluate(built.model, built.as_input(batch)), batch)
+                    self.add(totals, built.evaluate(built.model, given), batch)
         return {name: total.found() for name, total in totals.items()}
 
     def constant(self, train: Sequence[Any]) -> dict[str, float]:

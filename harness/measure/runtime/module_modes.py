@@ -23,11 +23,14 @@ def without_dropout(model: nn.Module) -> None:
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside. Afterwards, each module has its own mode again."""
+    """Evaluation mode inside. Afterwards, each module has its own mode again. The methods `eval` and `train` of the
+    model are called, since they may do more than set the mode, such as merge weights."""
     modes = [(module, module.training) for module in model.modules()]
+    was_training = model.training
     model.eval()
     try:
         yield
     finally:
+        model.train(was_training)
         for module, mode in modes:
             module.training = mode

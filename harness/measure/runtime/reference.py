@@ -8,13 +8,14 @@ from collections.abc import Callable
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial
+from harness.measure.runtime.dtypes import is_inexact
 from harness.measure.runtime.observations import GRADIENT, Tensors, errors
 from harness.measure.runtime.rounding import RandomRounding, spread
 
 #: The error of a variant that is accepted at once, as a multiple of the baseline's own error.
 QUICK = 4.0
-#: The largest error of a variant, as a multiple of the spread that random rounding causes. Below seven samples, a
-#: normal error exceeds 8 times their root mean square with probability 1e-4.
+#: The largest error of a variant, as a multiple of the spread that random rounding causes. A normal
+#: error exceeds 8 times the root mean square of seven samples with probability 1e-4.
 STRICT = 8.0
 #: The same for a variant that agrees with the baseline in float64. Lower precision causes thousands of times as much.
 LOOSE = 64.0
@@ -80,7 +81,7 @@ class Reference:
             self._spreads[probe] = spread(samples, self.errors[probe])
         return self._spreads[probe]
 
-    def judged(self, probe: int, name: str, *, exact: bool) -> torch.Tensor | None:
+    def reliable(self, probe: int, name: str, *, exact: bool) -> torch.Tensor | None:
         """Which elements of the gradient of a parameter are larger than its error, in the shape of the parameter; None
         if there is no gradient. An optimizer that looks at signs moves the others at random."""
         gradient = f"{GRADIENT}{name}"
@@ -93,5 +94,5 @@ class Reference:
 
 def own_dtype(built: BuiltTrial) -> torch.dtype:
     """The floating-point dtype of fewest bits among the parameters; float32 if there are none."""
-    found = [one.dtype.to_real() for one in built.model.parameters() if one.is_floating_point() or one.is_complex()]
+    found = [one.dtype.to_real() for one in built.model.parameters() if is_inexact(one)]
     return min(found, key=lambda dtype: dtype.itemsize, default=torch.float32)

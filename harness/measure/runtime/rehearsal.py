@@ -214,7 +214,7 @@ def evaluated_run(task: Task, settings: Learning) -> tuple[TrainingRun, int]:
     for most in (EVALUATED, len(data.test)):
         every = max(1, len(data.test) // most)
         some = [data.test[position] for position in range(0, len(data.test), every)]
-        with_some = OneDataset(task.builder, Data(**{**vars(data), "test": some}))
+        with_some = OneDataset(task.builder, replace(data, test=some))
         run = TrainingRun(replace(task, builder=with_some, settings=settings), settings.seeds[0], settings)
         try:
             with failures_of(task.level, "evaluating the untrained model"):

@@ -15,7 +15,7 @@ import torch
 from harness.measure.children import death, in_child
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, consecutive_batches, no_mark
-from harness.measure.runtime.digests import dtype_name
+from harness.measure.runtime.dtypes import dtype_name
 from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.warm import use_threads, warm
 from harness.plugins.parts import Skip

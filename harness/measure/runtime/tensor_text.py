@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map_only
 
-from harness.measure.runtime.digests import dtype_name
+from harness.measure.runtime.dtypes import dtype_name
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.measure.runtime import machine
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.digests import dtype_of
-from harness.measure.runtime.dtypes import floats_as
+from harness.measure.runtime.dtypes import dtype_of, floats_as
 from harness.measure.runtime.replay import Replay, replay, work_batches
 from harness.measure.runtime.tensor_text import replace_large
 from harness.modes import PREPARED, step_name
