@@ -21,6 +21,13 @@ def small(facts: SequenceFacts, **more: Any) -> SequenceModel:
     return lstm(facts, hidden_size=H, embedding_size=E, **more)
 
 
+def with_classifier(facts: SequenceFacts, change: Any) -> SequenceModel:
+    """The small model with ``change(classifier)`` as its classifier."""
+    model = small(facts)
+    model.classifier = change(model.classifier)
+    return model
+
+
 def plain(facts):
     """A small LSTM."""
     return small(facts)
@@ -83,16 +90,12 @@ def projected(facts, *, bidirectional: bool = False, num_layers: int = 1):
 
 def old_weight_norm(facts):
     """torch.nn.utils.weight_norm, which keeps the weight in a hook."""
-    model = small(facts)
-    model.classifier = nn.utils.weight_norm(model.classifier)
-    return model
+    return with_classifier(facts, nn.utils.weight_norm)
 
 
 def new_weight_norm(facts):
     """The parametrization of the same name."""
-    model = small(facts)
-    model.classifier = parametrizations.weight_norm(model.classifier)
-    return model
+    return with_classifier(facts, parametrizations.weight_norm)
 
 
 def recurrent_weight_norm(facts):
@@ -104,15 +107,11 @@ def recurrent_weight_norm(facts):
 
 def spectral(facts):
     """Spectral norm, whose buffers each training step changes."""
-    model = small(facts)
-    model.classifier = parametrizations.spectral_norm(model.classifier)
-    return model
+    return with_classifier(facts, parametrizations.spectral_norm)
 
 
 def old_spectral(facts):
-    model = small(facts)
-    model.classifier = nn.utils.spectral_norm(model.classifier)
-    return model
+    return with_classifier(facts, nn.utils.spectral_norm)
 
 
 def orthogonal_weight(facts):
@@ -159,76 +158,6 @@ class Wrapper(nn.Module):
 
     def observe(self, batch: SequenceBatch) -> dict[str, Tensor]:
         return {"logits": self.predict(batch)}
-
-
-def unscripted(facts):
-    """The same model without torch.jit.script."""
-    return Wrapper(Scripted(facts.vocabulary, facts.classes))
-
-
-def scripted_inside(facts):
-    """A scripted module inside a Python model."""
-    return Wrapper(torch.jit.script(Scripted(facts.vocabulary, facts.classes)))
-
-
-class WithMethods(Scripted):
-    """Methods that are scripted, too. A scripted method takes tensors."""
-
-    @torch.jit.export
-    def predict(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-        return self.forward(batch[1], batch[2])
-
-    @torch.jit.export
-    def loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-        return nn.functional.cross_entropy(self.predict(batch), batch[3])
-
-    @torch.jit.export
-    def observe(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
-        return {"logits": self.predict(batch)}
-
-
-def scripted_whole(facts):
-    """A scripted module with scripted methods loss, predict and observe."""
-    return torch.jit.script(WithMethods(facts.vocabulary, facts.classes))
-
-
-def scripted_head(facts):
-    model = small(facts)
-    model.classifier = torch.jit.script(model.classifier)
-    return model
-
-
-def scripted_dropout(facts):
-    """A scripted head with dropout."""
-    model = small(facts)
-    model.classifier = torch.jit.script(nn.Sequential(nn.Dropout(0.5), nn.Linear(H, facts.classes)))
-    return model
-
-
-def traced(facts):
-    """A traced head."""
-    model = small(facts)
-    model.classifier = torch.jit.trace(model.classifier, torch.zeros(2, H))
-    return model
-
-
-def compiled_head(facts):
-    """A head compiled by torch.compile, without Inductor."""
-    model = small(facts)
-    model.classifier = torch.compile(model.classifier, backend="eager")
-    return model
-
-
-def compiled_whole(facts):
-    model = Wrapper(torch.compile(Scripted(facts.vocabulary, facts.classes), backend="eager", dynamic=True))
-    return model
-
-
-def graph_module(facts):
-    """A head as a GraphModule of torch.fx."""
-    model = small(facts)
-    model.classifier = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(H, H), nn.ReLU(), nn.Linear(H, facts.classes)))
-    return model
 
 
 def tied(facts):
@@ -421,38 +350,22 @@ class TimeFirst(nn.Module):
         return self.head(self.rnn(packed)[1][0][-1])
 
 
-class Checkpointed(Scripted):
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        from torch.utils.checkpoint import checkpoint
-
-        x = self.embedding(tokens)
-        outputs = checkpoint(lambda x: self.rnn(x)[0], x, use_reentrant=False)
-        return self.head(outputs[torch.arange(len(lengths)), lengths - 1])
-
-
-def checkpointed(facts):
-    """Activation checkpointing."""
-    return Wrapper(Checkpointed(facts.vocabulary, facts.classes))
-
-
 FACTORIES = [
     plain, batch_norm, layer_norm, group_norm, sync_batch_norm, no_running_statistics, sparse, only_sparse, projected,
-    old_weight_norm, new_weight_norm, recurrent_weight_norm, spectral, old_spectral, orthogonal_weight, removed,
-    unscripted, scripted_inside, scripted_whole, scripted_head, scripted_dropout, traced, compiled_head,
-    compiled_whole, graph_module, tied, lazy, lazy_initialized, wrapped, data_parallel, frozen, unused,
-    parameter_list, no_parameters, complex_state, stateful, state_buffer, hooks, copied, no_bias, time_first,
-    checkpointed,
+    old_weight_norm, new_weight_norm, recurrent_weight_norm, spectral, old_spectral, orthogonal_weight, removed, tied,
+    lazy, lazy_initialized, wrapped, data_parallel, frozen, unused, parameter_list, no_parameters, complex_state,
+    stateful, state_buffer, hooks, copied, no_bias, time_first,
 ]  # fmt: skip
 
-WRAPPED = {"unscripted", "scripted_inside"}
+
+def declared(factory, computes=""):
+    """The part of a function that builds a model."""
+    return harness.Model(
+        factory.__name__, factory, (factory.__doc__ or "").partition("\n")[0],
+        offers={"sequence", "layers", "carry", "packable", "forget_gate"}, computes=computes,
+    )  # fmt: skip
 
 
 @harness.hookimpl
 def provide_models():
-    for factory in FACTORIES:
-        name = factory.__name__
-        yield harness.Model(
-            name, factory, (factory.__doc__ or "").partition("\n")[0],
-            offers={"sequence", "layers", "carry", "packable", "forget_gate"},
-            computes="scripted" if name in WRAPPED else "",
-        )  # fmt: skip
+    yield from map(declared, FACTORIES)

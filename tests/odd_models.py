@@ -143,10 +143,10 @@ def cancelling(features: int, *, reverse: bool = False, mistake: float = 0.0, ha
 class Idle(toy.Regression):
     """A linear map, and weights whose gradient is zero apart from rounding."""
 
-    def __init__(self, layers: nn.Module, reverse: bool, forgets: bool) -> None:
+    def __init__(self, layers: nn.Module, reverse: bool) -> None:
         super().__init__(layers)
         self.idle = nn.Parameter(torch.zeros(64))
-        self.reverse, self.forgets = reverse, forgets
+        self.reverse = reverse
 
     def predict(self, batch: toy.Points) -> torch.Tensor:
         order = slice(None, None, -1) if self.reverse else slice(None)
@@ -157,11 +157,11 @@ class Idle(toy.Regression):
 
 def idle(features: int, *, reverse: bool = False) -> nn.Module:
     """Most gradients are noise."""
-    return Idle(toy.linear(features).layers, reverse, False)
+    return Idle(toy.linear(features).layers, reverse)
 
 
 class Counting(toy.Regression):
-    """Its extra state holds an array, a lock that cannot be copied, and the number of calls."""
+    """Its extra state holds an array that counts its calls."""
 
     def __init__(self, layers: nn.Module) -> None:
         super().__init__(layers)

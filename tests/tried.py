@@ -61,14 +61,9 @@ def tried(
     return found
 
 
-def works(
-    catalog: Catalog,
-    base: Mapping[str, Any],
-    levels: Mapping[str, Any] | None = None,
-    measure: Mapping[str, Any] = LITTLE,
-) -> dict[str, dict[str, Any]]:
-    """The same, asserting that nothing failed."""
-    found = tried(catalog, base, levels, measure)
+def works(*given: Any, **more: Any) -> dict[str, dict[str, Any]]:
+    """The same as `tried`, asserting that nothing failed."""
+    found = tried(*given, **more)
     failed = {level: data["failed"] for level, data in found.items() if "failed" in data}
     assert not failed, failed
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,17 +79,12 @@ def test_the_exact_model_is_in_float64(builder):
 def test_labels_are_not_rounded_when_a_model_of_lower_precision_is_scored(builder):
     one = built(builder, "{name: typed, dtype: bfloat16}")
     data, seen = builder.data(one.trial.dataset), []
-    criterion = data.criterion
 
     def watched(predictions, batch):
         seen.append((predictions.dtype, batch.y.dtype))
-        return criterion(predictions, batch)
+        return data.criterion(predictions, batch)
 
-    object.__setattr__(data, "criterion", watched)
-    try:
-        Evaluation(one, data, data.test, Watchdog(0.0)).scores()
-    finally:
-        object.__setattr__(data, "criterion", criterion)
+    Evaluation(one, replace(data, criterion=watched), data.test, Watchdog(0.0)).scores()
     assert set(seen) == {(BFLOAT16, torch.float32)}
 
 

@@ -28,7 +28,7 @@ HEALTH = {**LITTLE, "health": OTHERS["health"]}
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
     """The installed plugins, and the models that people have."""
-    loaded = load_plugins([TESTS / "everyday_models.py"])
+    loaded = load_plugins([TESTS / "everyday_models.py", TESTS / "compiled_models.py"])
     assert not loaded.problems
     return Catalog(loaded)
 
