@@ -156,8 +156,8 @@ class Worker:
 
 
 def no_space(error: BaseException | None) -> OSError | None:
-    """The error of the system that a disk, a quota or a file is full, if it is this error or caused it. It is nobody's
-    failure: no level can be measured then."""
+    """The system's error that a disk, a quota or a file is full, if it is this error or its cause. Then no level can be
+    measured, so the error is not a failure of one level."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             return error

@@ -272,7 +272,7 @@ class TrainingRun:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         content = BytesIO()
         torch.save(state, content)
-        replace_file(self.checkpoint, content.getvalue())  # says it if the disk is full; torch's own writer does not
+        replace_file(self.checkpoint, content.getvalue())  # raises OSError if the disk is full
 
     def resume(self) -> None:
         """Load the saved state of this run. If the file cannot be read, or is of another run, nothing is loaded."""

@@ -198,7 +198,7 @@ class Verifier:
 
     def check_update(self, trial: Trial) -> None:
         """Raise BrokenPromise unless the updates of trial and baseline change parameters equally, given the same
-        gradients. A parameter is rounded to its dtype when it is changed, so that much is no difference."""
+        gradients. A difference of the size of a rounding error of the parameter is allowed."""
 
         def update(built: BuiltTrial) -> None:
             set_gradients(built, built.batch(self.probes[-1].examples), projection)

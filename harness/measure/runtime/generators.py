@@ -1,6 +1,6 @@
-"""The random generators that everybody's code shares: those of torch, NumPy and Python.
+"""The random generators that all code in a process shares: those of torch, NumPy and Python.
 
-A trial's seed sets all three. A generator that a part makes for itself is its own: no seed of ours reaches it.
+The seed of a trial sets all three. It cannot set a generator that a part creates for itself.
 """
 
 from __future__ import annotations

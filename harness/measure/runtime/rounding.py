@@ -38,7 +38,7 @@ class RandomRounding(TorchDispatchMode):  # type: ignore[misc]  # torch does not
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled here. Otherwise torch would import its compiler to say so, which takes seconds."""
+        """Nothing is compiled here. If this were true, torch would import its compiler, which takes seconds."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None) -> Any:
