@@ -61,7 +61,7 @@ def with_children(value: Any, changed: Mapping[Any, Any]) -> Any:
     if isinstance(value, PackedSequence):
         return PackedSequence(*(changed.get(name, part) for name, part in zip(value._fields, value, strict=True)))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return value._replace(**changed)
+        return type(value)(*(changed.get(name, part) for name, part in zip(value._fields, value, strict=True)))
     if isinstance(value, tuple | list):
         parts = [changed.get(index, part) for index, part in enumerate(value)]
         return parts if type(value) is list else type(value)(parts)
