@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.analysis.online import SeriesState
+from harness.analysis.verdicts import Verdict
 from harness.errors import Place, UserError
 from harness.records.run_lock import RunLock
 
 #: Raised when a field of a line changes its meaning.
 FORMAT = 1
-KEEP, DISCARD, UNDECIDED = "keep", "discard", "undecided"
+KEEP, DISCARD, UNDECIDED = "keep", "discard", str(Verdict.UNDECIDED)
 #: The number of attempts to lock the ledger, and the seconds between them. A lock is held for milliseconds.
 ATTEMPTS, PAUSE = 100, 0.1
 
