@@ -15,7 +15,7 @@ from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
 from harness.plan.measures import MeasurePlanner
-from harness.plugins.catalog import Catalog, Entry, resolve
+from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
 from harness.plugins.isolation import isolated, user_errors
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
@@ -296,7 +296,7 @@ class _Planner:
                     for problem in problems
                 ]
             )
-        return Spec(name, resolved, entry.plugin, entry.version), entry
+        return Spec(name, resolved, *origin_of(entry, resolved, places["name"])), entry
 
     def batch_size(self, values: dict[str, Any], places: Mapping[str, Place]) -> int:
         chosen = {"batch_size": values.pop("batch_size")} if "batch_size" in values else {}
