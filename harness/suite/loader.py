@@ -63,19 +63,27 @@ class Suite:
     skip: tuple[tuple[Mapping[str, Sequence[str]], str], ...]
     source: Source
     text: str
+    #: The paths in the suite are relative to this folder.
+    folder: Path = Path()
 
 
 def load_suite(path: Path, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
     """The suite in a file, with a preset and then ``path=value`` settings applied. The catalog says which kinds of
     measurement there are. Raises UserError or UserErrors."""
     text, source = read_file(path)
-    return parse_suite(source, suite_name(path), text, catalog, settings, preset)
+    return parse_suite(source, suite_name(path), text, catalog, settings, preset, path.parent)
 
 
 def parse_suite(
-    source: Source, name: str, text: str, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None
+    source: Source,
+    name: str,
+    text: str,
+    catalog: Catalog,
+    settings: Sequence[str] = (),
+    preset: str | None = None,
+    folder: Path = Path(),
 ) -> Suite:
-    """The suite in values that were read from YAML already."""
+    """The suite in values that were read from YAML already. Its paths are relative to `folder`."""
     if not isinstance(source.value, dict):
         raise UserError(
             "expected a mapping.", where=source.place(()), fix="docs/suites.md explains what a suite contains."
@@ -90,7 +98,7 @@ def parse_suite(
         schema = form.model_validate(source.value, context=FROM_SUITE)
     except pydantic.ValidationError as error:
         raise UserErrors(list(schema_errors(error, form, source))) from None
-    return _Reader(source, schema).suite(name, text)
+    return _Reader(source, schema).suite(name, text, folder)
 
 
 def measures_of(section: Any) -> Measures:
@@ -112,7 +120,7 @@ class _Reader:
         self.source, self.schema = source, schema
         self.errors: list[UserError] = []
 
-    def suite(self, name: str, text: str) -> Suite:
+    def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
         for part in ("model", "dataset"):
             if "name" not in (getattr(schema.base, part) or {}):
@@ -141,6 +149,7 @@ class _Reader:
             skip=tuple((dict(rule.__pydantic_extra__), rule.because) for rule in schema.skip),
             source=self.source,
             text=text,
+            folder=folder,
         )
 
     def complain(self, path: Path_, what: str, fix: str = "", *, key: bool = False) -> None:
