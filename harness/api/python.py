@@ -15,6 +15,7 @@ from harness.api.session import ExecutionOptions, Session, SuiteOverrides
 from harness.errors import UserError
 from harness.measure.runner import Watcher
 from harness.report.report import make_report
+from harness.suite.values import SuiteValues
 
 StrPath = str | Path
 #: ``path=value`` texts as --set takes them, or a mapping of paths to values.
@@ -35,8 +36,9 @@ class ProblemCollector(Watcher):
 
 
 def run(
-    suite: StrPath,
+    suite: StrPath | Mapping[str, Any],
     *,
+    name: str = "suite",
     preset: str | None = None,
     settings: Settings = (),
     only: Only = (),
@@ -50,21 +52,22 @@ def run(
     jobs: int | None = None,
     progress: bool = False,
 ) -> Result:
-    """Measure a suite and return its result. The parameters are the options of ``harness run``.
+    """Measure a suite, which is a file or a dictionary, and return its result. The runs of a dictionary are stored
+    under `name`. All other parameters are the options of ``harness run``.
 
     `confirm` measures at least five processes, and the blocks of a false claim again, as ``--gate`` does. With
     `progress`, comparisons are written to standard error as they come. A trial that fails is part of the result, which
     is then not `ok`. Raises UserError for a mistake in the arguments or the suite. On Ctrl-C it raises
     KeyboardInterrupt, whose message names the folder of the run.
     """
-    path = Path(suite)
-    if path.is_dir():
-        raise UserError("this is a folder of suites.", where=str(path), fix="Run its suites one by one.")
+    given = SuiteValues(name, suite) if isinstance(suite, Mapping) else Path(suite)
+    if isinstance(given, Path) and given.is_dir():
+        raise UserError("this is a folder of suites.", where=str(given), fix="Run its suites one by one.")
     overrides = SuiteOverrides.of(
         _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, gate=confirm
     )
     options = ExecutionOptions(executor, jobs, confirm)
-    session = Session.begin(path, overrides, _choice(plugins, without), Path(results), options)
+    session = Session.begin(given, overrides, _choice(plugins, without), Path(results), options)
     return _executed(session, options, progress)
 
 

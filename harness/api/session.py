@@ -26,6 +26,7 @@ from harness.report.report import Report
 from harness.report.writer import report_run
 from harness.suite.loader import Suite, load_suite, parse_suite
 from harness.suite.names import composed
+from harness.suite.values import SuiteValues
 from harness.suite.yaml_source import read_file
 
 #: The most threads of a measuring process.
@@ -92,10 +93,10 @@ class SuiteOverrides:
         )  # fmt: skip
 
 
-def plan_of(path: Path, overrides: SuiteOverrides, plugins: PluginChoice) -> tuple[Suite, Catalog, Plan]:
+def plan_of(given: Path | SuiteValues, overrides: SuiteOverrides, plugins: PluginChoice) -> tuple[Suite, Catalog, Plan]:
     """The suite, the catalog and the plan, with the overrides applied."""
     catalog = plugins.catalog(overrides.without)
-    suite = load_suite(path, catalog, overrides.settings, overrides.preset)
+    suite = load_suite(given, catalog, overrides.settings, overrides.preset)
     return suite, catalog, overrides.plan(suite, catalog)
 
 
@@ -120,12 +121,17 @@ class Session:
 
     @classmethod
     def begin(
-        cls, suite: Path, overrides: SuiteOverrides, plugins: PluginChoice, results: Path, options: ExecutionOptions
+        cls,
+        suite: Path | SuiteValues,
+        overrides: SuiteOverrides,
+        plugins: PluginChoice,
+        results: Path,
+        options: ExecutionOptions,
     ) -> Session:
-        """A new run of a suite."""
+        """A new run of a suite, which is a file or given as values."""
         loaded, catalog, plan = plan_of(suite, overrides, plugins)
         catalog.find(Executor, options.executor)
-        return cls(Store.create(results, plan, loaded.text), catalog, plan, suite.parent)
+        return cls(Store.create(results, plan, loaded.text), catalog, plan, loaded.folder)
 
     @classmethod
     def resume(cls, folder: Path, plugins: PluginChoice, seeds: int | None = None) -> Session:

@@ -305,12 +305,14 @@ class _Planner:
         return Spec(name, resolved, entry.plugin, entry.version), entry
 
     def located(self, value: Any, where: Place) -> Any:
-        """The value of a parameter that holds paths, with paths as plans store them. Those in the file of the suite are
-        relative to the suite. Those of options are relative to the working folder."""
-        folder = self.suite.folder if where.source == self.suite.source.name else Path()
+        """The value of a parameter that holds paths, with paths as plans store them. Those in the suite are relative to
+        its folder. Those of options are relative to the working folder."""
+        folder = Path() if where.source.startswith("--") else self.suite.folder
         for path in paths_in(value):
             if not (folder / path).exists() and Path(path).exists():
-                what = f"there is no {path} in {folder or '.'}, the folder of the suite; paths in a suite are relative to it."
+                what = (
+                    f"there is no {path} in {folder}, the folder of the suite, to which paths in a suite are relative."
+                )
                 fix = f"{path} is in the working folder: write {os.path.relpath(path, folder)}."
                 raise UserError(what, where=where, fix=fix)
         return with_stored_paths(value, folder)

@@ -28,7 +28,7 @@ def holds_paths(annotation: Any) -> bool:
 def stored_path(path: str | Path, folder: Path) -> str:
     """A path that is relative to a `folder`, as plans store it: relative to the working folder where it lies below it,
     and absolute elsewhere."""
-    whole = Path(os.path.abspath(folder / path))
+    whole = Path(os.path.abspath(folder / path))  # noqa: PTH100  # links are kept as the user wrote them
     here = Path.cwd()
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 

@@ -29,6 +29,7 @@ from harness.suite.names import (
 from harness.suite.overrides import apply_preset, apply_setting
 from harness.suite.schema import ClaimSchema, PatchSchema, PathSchema, SuiteSchema, suite_schema
 from harness.suite.schema_errors import schema_errors
+from harness.suite.values import SuiteValues
 from harness.suite.yaml_source import Path_, Source, read_file
 
 
@@ -67,11 +68,16 @@ class Suite:
     folder: Path = Path()
 
 
-def load_suite(path: Path, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None) -> Suite:
-    """The suite in a file, with a preset and then ``path=value`` settings applied. The catalog says which kinds of
-    measurement there are. Raises UserError or UserErrors."""
-    text, source = read_file(path)
-    return parse_suite(source, suite_name(path), text, catalog, settings, preset, path.parent)
+def load_suite(
+    given: Path | SuiteValues, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None
+) -> Suite:
+    """The suite in a file or in values, with a preset and then ``path=value`` settings applied. The catalog says which
+    kinds of measurement there are. Raises UserError or UserErrors."""
+    if isinstance(given, SuiteValues):
+        (text, source), path, folder = given.read(), Path(f"{given.name}.yaml"), given.folder
+    else:
+        (text, source), path, folder = read_file(given), given, given.parent
+    return parse_suite(source, suite_name(path), text, catalog, settings, preset, folder)
 
 
 def parse_suite(
