@@ -15,6 +15,9 @@ from harness.records.settings import Measures
 #: The variable that sets the number of threads of a measuring process. The default is 1.
 THREADS = "HARNESS_THREADS"
 
+#: The name of the core's model that is a function of the user.
+FUNCTION = "function"
+
 #: The mode of results over seeds; the other modes are of single steps.
 LEARNING = "learning"
 
@@ -58,6 +61,11 @@ class Trial:
     changes: str
     environment: Mapping[str, str] = field(default_factory=dict)
     on: tuple[str, ...] = ()
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the user, and no model."""
+        return self.model.name == FUNCTION
 
     @cached_property
     def id(self) -> str:
