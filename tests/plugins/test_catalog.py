@@ -96,6 +96,16 @@ def test_named_plugin_file_must_load(plugin, name, body, message):
         load_plugins([plugin(name, body)])
 
 
+def test_a_plugin_file_imports_its_neighbours(plugin):
+    plugin("neighbour_now", "")
+    plugin("neighbour_later", "def build(facts): ...")
+    file = plugin(
+        "has_neighbours", "import neighbour_now\n" + ONE.replace("lambda facts: None", "'neighbour_later:build'")
+    )
+    catalog = Catalog(load_plugins([file]))
+    assert catalog.code(catalog.find(Model, "mine")).__module__ == "neighbour_later"
+
+
 def test_missing_plugin_file_is_an_error(tmp_path):
     with pytest.raises(UserError, match="plugin file not found"):
         load_plugins([tmp_path / "nothing.py"])
