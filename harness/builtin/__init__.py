@@ -62,6 +62,24 @@ def run_block(block: Any, done: list[Any], keep: Any, measure: Any) -> bool:
 
 
 @harness.hookimpl
+def provide_models() -> Iterator[harness.Model]:
+    """The model of an experiment, for the field `experiment` of a suite."""
+    yield harness.Model(
+        "experiment", "harness.measure.runtime.experiments.call:build_model", "the model of a training script",
+        offers=frozenset({"forward"}), listed=False,
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_datasets() -> Iterator[harness.Dataset]:
+    """The data of an experiment."""
+    yield harness.Dataset(
+        "experiment", "harness.measure.runtime.experiments.call:load_data", "the data of a training script",
+        fingerprint="harness.plugins.experiment:fingerprint", listed=False,
+    )  # fmt: skip
+
+
+@harness.hookimpl
 def provide_promises() -> Iterator[harness.Promise]:
     """The promises that `harness conform` checks of every part."""
     from harness.builtin.promises import PROMISES

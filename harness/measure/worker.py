@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,8 @@ class Worker:
             data = self.builder.data(block.baseline.dataset)
             check_unchanged(state, "loading", [block.baseline.dataset])
             examples = digest_of_data(data)
+            self.load_others(block)
+            self.block = self.builder.resolved(block)
         except UserError:
             raise
         except BaseException as error:  # plugin code may raise anything
@@ -97,6 +99,13 @@ class Worker:
         gc.collect()
         gc.freeze()  # children then do not write to the memory pages of what is loaded here
         return examples
+
+    def load_others(self, block: Block) -> None:
+        """Load the data of levels that have parameters of their own, as those of an experiment. An error is one of the
+        level, which its own processes report."""
+        for trial in block.trials[1:]:
+            with suppress(UserError):
+                self.builder.data(trial.dataset)
 
     def use_own_watchdog(self) -> None:
         """In a copy of the server: a watchdog whose memory the children of other copies do not share."""

@@ -215,6 +215,11 @@ class LearningSettings(SeedSettings):
         description="the score that decides: loss, a score of the dataset, or the mean of one over the run",
         examples=["accuracy", "mean_loss"],
     )
+    better: Mapping[str, Literal["higher", "lower"]] = Field(
+        {},
+        description="the better direction of scores of an experiment; higher by default, and lower for loss",
+        examples=[{"error": "lower"}],
+    )
     margin: Amount | None = Field(
         None, description="the largest difference that counts as equal: 1 point, or 2% of a loss", examples=["1 point"]
     )

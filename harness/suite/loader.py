@@ -11,6 +11,7 @@ import pydantic
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plugins.catalog import Catalog
+from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
@@ -128,9 +129,7 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for part in ("model", "dataset"):
-            if "name" not in (getattr(schema.base, part) or {}):
-                self.complain(("base",), f"base lacks the name of a {part}.", "Add one; every level patches the base.")
+        self.check_base(schema.base)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -158,6 +157,27 @@ class _Reader:
             folder=folder,
         )
 
+    def check_base(self, base: PatchSchema) -> None:
+        """Complain unless the base has a model and a dataset, or an experiment, which is both."""
+        if base.experiment is None:
+            for part in ("model", "dataset"):
+                if "name" not in (getattr(base, part) or {}):
+                    fix = "Add one; every level patches the base. A training script is an experiment instead."
+                    self.complain(("base",), f"base lacks the name of a {part}.", fix)
+        elif FROM not in base.experiment:
+            fix = "Add from: FILE.py:NAME, a function that returns a harness.Experiment."
+            self.complain(("base", EXPERIMENT), "the experiment lacks its function.", fix)
+
+    def check_patch(self, patch: PatchSchema, at: Path_) -> None:
+        """Complain if a patch sets a part that trials of this suite do not have."""
+        is_experiment = self.schema.base.experiment is not None
+        for part in ("model", "dataset") if is_experiment else (EXPERIMENT,):
+            if getattr(patch, part) is not None:
+                has = "an experiment" if is_experiment else "a model and a dataset"
+                what = f"the base has {has}, so there is no {part} to set."
+                fix = "Set parameters of the experiment." if is_experiment else "Write an experiment in the base."
+                self.complain((*at, part), what, fix, key=True)
+
     def complain(self, path: Path_, what: str, fix: str = "", *, key: bool = False) -> None:
         self.errors.append(UserError(what, where=self.source.place(path, key=key), fix=fix))
 
@@ -169,8 +189,9 @@ class _Reader:
                 yield level, tuple(self.assignments(patch, ("axes", axis, level)))
             return
         path = tuple(form.path.split("."))
-        if path[0] not in ("model", "dataset", "use", "seed", "device"):
-            fix = "A path begins with model, dataset, use, seed or device, as in model.hidden_size."
+        parts = (EXPERIMENT,) if self.schema.base.experiment is not None else ("model", "dataset")
+        if path[0] not in (*parts, "use", "seed", "device"):
+            fix = f"A path begins with {', '.join(parts)}, use, seed or device, as in {parts[0]}.hidden_size."
             self.complain(("axes", axis, "path"), f"{form.path!r} is not a path in the base.", fix)
         for index, value in self.scalars(axis, form.values):
             where = self.source.place(("axes", axis, "values", index))
@@ -208,9 +229,10 @@ class _Reader:
                     yield index, value
 
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
+        self.check_patch(patch, at)
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
-        for part in ("model", "dataset"):
+        for part in ("model", "dataset", EXPERIMENT):
             for key, value in (getattr(patch, part) or {}).items():
                 yield Assignment((part, key), value, self.parameter_place((*at, part, key)))
         for index, entry in enumerate(patch.use):
@@ -224,7 +246,7 @@ class _Reader:
                 yield Assignment((key,), getattr(patch, key), self.source.place((*at, key)))
 
     def parameter_place(self, path: Path_) -> Place:
-        return self.source.place(path, key=path[-1] != "name")
+        return self.source.place(path, key=path[-1] not in ("name", FROM))
 
     def resolve_names(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace references to axes and levels by their names, where these are spelled differently."""
