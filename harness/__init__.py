@@ -32,11 +32,11 @@ from harness.plugins.parts import (
     Model,
     Optimization,
     Promise,
-    Recipe,
     Reporter,
     Score,
     Skip,
 )
+from harness.plugins.recipe import Recipe
 from harness.plugins.whole_score import WholeScore
 
 if TYPE_CHECKING:

@@ -14,6 +14,34 @@ PHASES = ("collate", "forward", "backward", "update")
 TRAIN = frozenset({"train"})
 SETTINGS = "harness.records.settings:"
 CODE = "harness.measure.kinds."
+#: The code of experiments, and how their files are read.
+EXPERIMENTS, FILE = "harness.measure.runtime.experiments.call:", "harness.plugins.experiment:"
+
+
+@harness.hookimpl
+def provide_models() -> Iterator[harness.Model]:
+    """A function of the user, for `harness ab`, and the model of a training script."""
+    code = "harness.builtin.functions:"
+    yield harness.Model(
+        "function", code + "function", "a function of yours, as it is", computes="function",
+        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load",
+    )  # fmt: skip
+    yield harness.Model(
+        "experiment", EXPERIMENTS + "build_model", "the model of a training script", offers=frozenset({"forward"}),
+        listed=False, origin=FILE + "origin", load=FILE + "load",
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_datasets() -> Iterator[harness.Dataset]:
+    """What the functions of `harness ab` are called with, and the data of a training script."""
+    code = "harness.builtin.functions:inputs"
+    yield harness.Dataset(
+        "inputs", code, "the arguments that a function of yours yields", fingerprint=f"{code}_fingerprint"
+    )
+    yield harness.Dataset(
+        "experiment", EXPERIMENTS + "load_data", "the data of a training script", listed=False, origin=FILE + "origin"
+    )
 
 
 @harness.hookimpl
@@ -59,24 +87,6 @@ def run_block(block: Any, done: list[Any], keep: Any, measure: Any) -> bool:
     """Measure the block; others wrap this hook."""
     measure(block, done, keep)
     return True
-
-
-@harness.hookimpl
-def provide_models() -> Iterator[harness.Model]:
-    """The model of an experiment, for the field `experiment` of a suite."""
-    yield harness.Model(
-        "experiment", "harness.measure.runtime.experiments.call:build_model", "the model of a training script",
-        offers=frozenset({"forward"}), listed=False,
-    )  # fmt: skip
-
-
-@harness.hookimpl
-def provide_datasets() -> Iterator[harness.Dataset]:
-    """The data of an experiment."""
-    yield harness.Dataset(
-        "experiment", "harness.measure.runtime.experiments.call:load_data", "the data of a training script",
-        fingerprint="harness.plugins.experiment:fingerprint", listed=False,
-    )  # fmt: skip
 
 
 @harness.hookimpl

@@ -17,7 +17,7 @@ from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
 from harness.plan.measures import MeasurePlanner
-from harness.plugins.catalog import Catalog, Entry, resolve
+from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
 from harness.plugins.experiment import EXPERIMENT, FROM, located_reference, parameters_of_experiment
 from harness.plugins.file_paths import holds_paths, paths_in, with_stored_paths
 from harness.plugins.isolation import isolated, user_errors
@@ -317,7 +317,7 @@ class _Planner:
         for parameter in parameters:
             if holds_paths(self.schemas[key][parameter].annotation):
                 resolved[parameter] = self.located(resolved[parameter], places[parameter])
-        return Spec(name, resolved, entry.plugin, entry.version), entry
+        return Spec(name, resolved, *origin_of(entry, resolved, places["name"])), entry
 
     def schema_of(self, kind: type[Part], entry: Entry, owner: str, where: Place) -> Mapping[str, Parameter]:
         """The parameters of a part; of an experiment those of its function, which is its `owner`."""

@@ -6,7 +6,6 @@ suite may set. Does not import torch; the function's own module may.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import pydantic
 
 from harness.errors import Place, UserError
-from harness.plugins.code_files import CodeReference, function_of, location_of, parse_reference
+from harness.plugins.code_files import CodeReference, function_of, location_of, origin_of, parse_reference
 from harness.plugins.file_paths import stored_path
 from harness.plugins.isolation import error_text
 from harness.plugins.signature import REQUIRED, Parameter
@@ -146,10 +145,11 @@ def place_of(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
 
 
-def fingerprint(**parameters: Any) -> str:
-    """A hash of the file that holds the function."""
-    root, module = location_of(parse_reference(parameters[FROM]))
-    file = root / Path(*module.split("."))
-    files = [file.with_suffix(".py"), file / "__init__.py"]
-    content = next((file.read_bytes() for file in files if file.is_file()), b"")
-    return hashlib.sha256(content).hexdigest()[:16]
+def origin(**parameters: Any) -> tuple[str, str]:
+    """The file of the function, and a hash of it."""
+    return origin_of(parameters[FROM])
+
+
+def load(**parameters: Any) -> None:
+    """Import the file of the function."""
+    function_of(parameters[FROM])

@@ -17,9 +17,10 @@ from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.model_checks import check_model, check_optimizer, check_replaceable
 from harness.measure.runtime.subset import with_slices
-from harness.plugins.catalog import Catalog
-from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
-from harness.records.plan import Block, Spec, Trial
+from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.parts import Data, Dataset, Model, Optimization
+from harness.plugins.recipe import Recipe
+from harness.records.plan import Spec, Trial
 
 Mark = Callable[[str], None]
 
@@ -33,7 +34,7 @@ def no_mark(phase: str) -> None:
 
 @dataclass
 class BuiltTrial:
-    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `parts.SEAMS`)."""
+    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `recipe.SEAMS`)."""
 
     trial: Trial
     device: torch.device
@@ -108,13 +109,11 @@ class TrialBuilder:
             self._data[key] = replace(loaded, train=with_slices(loaded.train), test=with_slices(loaded.test))
         return self._data[key]
 
-    def resolved(self, block: Block) -> Block:
-        """The block, with the batch size of its data where a trial has none. Raises UserError if these cannot be
-        loaded."""
-        sizes = {
-            trial.level: trial.batch_size or self.data(block.baseline.dataset).batch_size for trial in block.trials
-        }
-        return replace(block, trials=tuple(replace(one, batch_size=sizes[one.level]) for one in block.trials))
+    def load_code(self, trial: Trial) -> None:
+        """Import the code that the parameters of the model name, if they do."""
+        entry = self.catalog.find(Model, trial.model.name)
+        if entry.part.load is not None:
+            resolve(entry.part.load, entry.owner)(**trial.model.parameters)
 
     def work_set(self, trial: Trial, batches: int) -> list[Any]:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples

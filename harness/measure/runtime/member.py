@@ -92,6 +92,15 @@ class BuiltMember:
             copies = self.prepared[batch]
             copies += [self._copy(batch) for _ in range(repeats - len(copies))]
 
+    def run(self, batch: int, repeats: int, mark: Mark) -> None:
+        """Take the steps of one sample, which is timed."""
+        step = self.step
+        for _ in range(repeats):
+            step(batch, mark)
+
+    def after(self, batch: int) -> None:
+        """Check a sample on a batch when it is complete, outside the timed region."""
+
     def run_work_set(self, passes: int = 1) -> None:
         """Take a step on each batch of the work set, without marks."""
         for _ in range(passes):

@@ -13,7 +13,7 @@ from torch import nn
 from harness.errors import UserError
 from harness.measure.runtime.experiments.batches import ExperimentBatch, Predictions
 from harness.plugins.experiment import Experiment, place_of
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 
 #: The seams that an own step does not call.
 INSIDE_STEP = ("forward", "backward", "update")
