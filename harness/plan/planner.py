@@ -16,6 +16,7 @@ from typing import Any
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
+from harness.plan.configuration import configuration_of
 from harness.plan.measures import MeasurePlanner
 from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
 from harness.plugins.experiment import EXPERIMENT, FROM, located_reference, parameters_of_experiment
@@ -25,7 +26,7 @@ from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, S
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
 from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
-from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
+from harness.suite.loader import Assignment, Suite
 from harness.suite.names import find_name
 
 
@@ -53,25 +54,6 @@ def make_plan(
 
 #: The fields of a trial that determine its examples.
 EXAMPLES = ("dataset", "batch_size", "seed", "device")
-
-
-@dataclass(frozen=True)
-class _Configuration:
-    """The merged values of base and levels, with their positions, by path."""
-
-    leaves: Mapping[tuple[str, ...], tuple[Any, Place]]
-
-    def part(self, *path: str) -> tuple[dict[str, Any], dict[str, Place]]:
-        """The parameters below a path, and the position of each."""
-        values, places = {}, {}
-        for leaf, (value, where) in self.leaves.items():
-            if leaf[:-1] == path:
-                values[leaf[-1]], places[leaf[-1]] = value, where
-        return values, places
-
-    def used(self) -> list[tuple[str, Place]]:
-        """The optimizations in the order of their first mention, with their positions."""
-        return [(leaf[1], where) for leaf, (value, where) in self.leaves.items() if len(leaf) == 2 and value is PRESENT]
 
 
 @dataclass(frozen=True)
@@ -208,7 +190,7 @@ class _Planner:
         for rule, because in self.suite.skip:
             if all(coordinates[axis] in levels for axis, levels in rule.items()):
                 raise Skip(because)
-        configuration = self.configuration(coordinates)
+        configuration = configuration_of(self.suite, coordinates)
         values, places = configuration.part(EXPERIMENT)
         if is_experiment := bool(values):
             values["name"] = EXPERIMENT
@@ -252,39 +234,6 @@ class _Planner:
             self.check_same_examples(trial, baseline)
             trial = replace(trial, changes=self.weakest_promise(trial, baseline))
         return trial
-
-    def configuration(self, coordinates: Mapping[str, str]) -> _Configuration:
-        """Base and levels merged. Raises UserError if two axes set the same path to different values."""
-        leaves: dict[tuple[str, ...], tuple[Any, Place]] = {}
-        set_by: dict[tuple[str, ...], tuple[str, Any]] = {}
-        for assignment in self.suite.base:
-            leaves[assignment.path] = (assignment.value, assignment.where)
-        for axis, level in coordinates.items():
-            for assignment in self.suite.axes[axis][level]:
-                path, value = assignment.path, assignment.value
-                other, earlier = set_by.get(path, (axis, value))
-                if other != axis and earlier != value:
-                    raise UserError(
-                        f"axes {other} and {axis} both set {'.'.join(path)}, to {earlier!r} and {value!r}.",
-                        where=assignment.where,
-                        fix="Set it in only one of them.",
-                    )
-                set_by[path] = (axis, value)
-                if value is ABSENT:
-                    if path not in leaves:
-                        known = [leaf[1] for leaf in leaves if leaf[0] == "use"]
-                        fix = did_you_mean(path[1], known)
-                        raise UserError(
-                            f"there is no optimization {path[1]!r} to drop.", where=assignment.where, fix=fix
-                        )
-                    leaves = {leaf: kept for leaf, kept in leaves.items() if leaf[:2] != path}
-                elif value is None:
-                    leaves.pop(path, None)
-                elif value is PRESENT:
-                    leaves.setdefault(path, (value, assignment.where))
-                else:
-                    leaves[path] = (value, assignment.where)
-        return _Configuration({path: leaf for path, leaf in leaves.items() if leaf[0] is not None})
 
     def spec(
         self, kind: type[Part], values: dict[str, Any], places: Mapping[str, Place], coordinates: Mapping[str, str]

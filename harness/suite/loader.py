@@ -16,6 +16,7 @@ from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
+from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
 from harness.suite.names import (
@@ -129,7 +130,8 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        self.check_base(schema.base)
+        for complaint in base_complaints(schema.base):
+            self.complain(*complaint)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -156,27 +158,6 @@ class _Reader:
             text=text,
             folder=folder,
         )
-
-    def check_base(self, base: PatchSchema) -> None:
-        """Complain unless the base has a model and a dataset, or an experiment, which is both."""
-        if base.experiment is None:
-            for part in ("model", "dataset"):
-                if "name" not in (getattr(base, part) or {}):
-                    fix = "Add one; every level patches the base. A training script is an experiment instead."
-                    self.complain(("base",), f"base lacks the name of a {part}.", fix)
-        elif FROM not in base.experiment:
-            fix = "Add from: FILE.py:NAME, a function that returns a harness.Experiment."
-            self.complain(("base", EXPERIMENT), "the experiment lacks its function.", fix)
-
-    def check_patch(self, patch: PatchSchema, at: Path_) -> None:
-        """Complain if a patch sets a part that trials of this suite do not have."""
-        is_experiment = self.schema.base.experiment is not None
-        for part in ("model", "dataset") if is_experiment else (EXPERIMENT,):
-            if getattr(patch, part) is not None:
-                has = "an experiment" if is_experiment else "a model and a dataset"
-                what = f"the base has {has}, so there is no {part} to set."
-                fix = "Set parameters of the experiment." if is_experiment else "Write an experiment in the base."
-                self.complain((*at, part), what, fix, key=True)
 
     def complain(self, path: Path_, what: str, fix: str = "", *, key: bool = False) -> None:
         self.errors.append(UserError(what, where=self.source.place(path, key=key), fix=fix))
@@ -229,7 +210,8 @@ class _Reader:
                     yield index, value
 
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
-        self.check_patch(patch, at)
+        for complaint in patch_complaints(patch, at, self.schema.base):
+            self.complain(*complaint, key=True)
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
         for part in ("model", "dataset", EXPERIMENT):
