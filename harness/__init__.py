@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from harness.api.python import resume as resume
     from harness.api.python import run as run
     from harness.api.result import Result as Result
+    from harness.api.vary import vary as vary
     from harness.plugins.experiment import Experiment as Experiment
     from harness.records.settings import Settings as Settings
 
@@ -83,6 +84,7 @@ _LAZY = {
     "Samples": "harness.analysis.samples",
     "run": "harness.api.python",
     "resume": "harness.api.python",
+    "vary": "harness.api.vary",
     "open": "harness.api.python",
     "Result": "harness.api.result",
 }

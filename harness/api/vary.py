@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.api.ab_functions import PLAIN
 from harness.api.notebook_code import reference_to
-from harness.api.python import StrPath, run_suite
+from harness.api.python import StrPath, run
 from harness.api.result import Result
 from harness.errors import Place, UserError
 from harness.plugins.experiment import EXPERIMENT, FROM, parameters_of_experiment
@@ -47,7 +47,7 @@ class Variation:
     steps: int | None = None
     epochs: float | None = None
     metric: str = "loss"
-    better: str = ""
+    better: str | None = None
     budget: str = ""
     expect: str = ""
     device: str = "cpu"
@@ -58,8 +58,8 @@ class Variation:
         levels = {name: patch_of(changes) for name, changes in self.levels()}
         base = {EXPERIMENT: {FROM: self.function, **self.base}, "device": self.device}
         axes: dict[str, Any] = {AXIS: levels}
-        for name, values in self.contexts.items():
-            axes[name] = {"path": f"{EXPERIMENT}.{name}", "values": list(values)}
+        for name, several in self.contexts.items():
+            axes[name] = {"path": f"{EXPERIMENT}.{name}", "values": list(several)}
         function = self.function.rpartition(":")[2]
         values: dict[str, Any] = {
             "question": f"What do these changes of {function} cost or gain?",
@@ -154,6 +154,15 @@ def parse_change(text: str) -> Change:
     return name.strip(), read_text(value, text).value if value.strip() else ""
 
 
+def parse_context(text: str) -> tuple[str, list[Any]]:
+    """A parameter and its values that are written as NAME=VALUE,VALUE. Raises UserError."""
+    name, value = text.partition("=")[0].strip(), text.partition("=")[2]
+    values = [parse_change(f"{name}={one.strip()}")[1] for one in value.split(",")]
+    if not name or not value:
+        raise UserError(f"{text!r} is no context.", where="--context", fix="Write NAME=VALUE,VALUE.")
+    return name, values
+
+
 def vary(
     build: str | Callable[..., Any],
     changes: Mapping[str, Any],
@@ -166,7 +175,7 @@ def vary(
     steps: int | None = None,
     epochs: float | None = None,
     metric: str = "loss",
-    better: str = "",
+    better: str | None = None,
     budget: str = "",
     device: str = "cpu",
     quick: bool = False,
@@ -188,7 +197,7 @@ def vary(
         [also] if isinstance(also, str) else also, seeds, steps, epochs, metric, better, budget, device=device,
     )  # fmt: skip
     suite = variation.suite()
-    return run_suite(suite, quick=quick, results=results, progress=progress)
+    return run(suite.values, name=suite.name, quick=quick, results=results, progress=progress)
 
 
 def as_values(given: Any) -> Sequence[Any]:
