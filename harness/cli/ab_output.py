@@ -19,11 +19,13 @@ from harness.report.rows import json_text, to_json
 from harness.suite.values import SuiteValues
 
 
-def measure(suite: SuiteValues, plugins: PluginChoice, results: Path, *, gate: bool, as_json: bool) -> int:
+def measure(
+    suite: SuiteValues, plugins: PluginChoice, results: Path, *, gate: bool, as_json: bool, quick: bool = False
+) -> int:
     """Measure a suite that was made from options, and print its answers. Returns the exit code; with `gate`, it depends
     on the claims: 1 if one is false, 4 if one is undecided."""
     options = ExecutionOptions(confirm=gate)
-    session = Session.begin(suite, SuiteOverrides(gate=gate), plugins, results, options)
+    session = Session.begin(suite, SuiteOverrides(gate=gate, quick=quick), plugins, results, options)
     report, code = measured(session, options)
     folder = session.store.folder
     if as_json:

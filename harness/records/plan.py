@@ -41,6 +41,11 @@ class Spec:
     plugin: str
     version: str
 
+    @property
+    def title(self) -> str:
+        """Its name in sentences; the function of an experiment."""
+        return str(self.parameters["from"]) if self.name == "experiment" and "from" in self.parameters else self.name
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -48,7 +53,8 @@ class Trial:
 
     `level` is its level on the compared axis; in an ablation design it is the name of a combination, and `on` are the
     factors that are switched on. `changes` is the weakest promise among the parts in which it differs from the
-    baseline. `environment` holds the variables that must exist before its process starts."""
+    baseline. `environment` holds the variables that must exist before its process starts. A `batch_size` of 0 stands
+    for that of the data, which is known when they are loaded."""
 
     level: str
     model: Spec
