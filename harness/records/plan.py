@@ -15,6 +15,9 @@ from harness.records.settings import Measures
 #: The variable that sets the number of threads of a measuring process. The default is 1.
 THREADS = "HARNESS_THREADS"
 
+#: The name of the model of a trial that is a program: its parameter `run` is the command line.
+COMMAND = "command"
+
 #: The mode of results over seeds; the other modes are of single steps.
 LEARNING = "learning"
 
@@ -66,6 +69,11 @@ class Trial:
         del content["level"], content["on"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program, which is run as a whole. Nothing of it is built here."""
+        return self.model.name == COMMAND
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
         """The trial with these fields, given as plain JSON values."""
@@ -100,6 +108,11 @@ class Block:
     def baseline(self) -> Trial:
         """The trial that the others are compared with."""
         return self.trials[0]
+
+    @property
+    def of_programs(self) -> bool:
+        """Whether the trials are programs."""
+        return self.baseline.is_program
 
     @property
     def environments(self) -> list[Mapping[str, str]]:

@@ -16,6 +16,7 @@ from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
 from harness.suite.expect import parse_expect
+from harness.suite.commands import values_of_command, wrong_length
 from harness.suite.files import suite_name
 from harness.suite.names import (
     appearance,
@@ -119,8 +120,10 @@ class _Reader:
     def suite(self, name: str, text: str) -> Suite:
         schema = self.schema
         for part in ("model", "dataset"):
-            if "name" not in (getattr(schema.base, part) or {}):
+            if "name" not in (getattr(schema.base, part) or {}) and schema.base.command is None:
                 self.complain(("base",), f"base lacks the name of a {part}.", "Add one; every level patches the base.")
+        if what := wrong_length(schema):
+            self.complain(("measure", "learning"), what)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -199,6 +202,8 @@ class _Reader:
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
+        for key, value in values_of_command(patch, in_base=at == ("base",)):
+            yield Assignment(key, value, self.source.place((*at, "command")))
         for part in ("model", "dataset"):
             for key, value in (getattr(patch, part) or {}).items():
                 yield Assignment((part, key), value, self.parameter_place((*at, part, key)))

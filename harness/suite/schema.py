@@ -93,6 +93,12 @@ class PatchSchema(_Strict):
         description="the name of a dataset, or its name and parameters; every dataset has batch_size",
         examples=[{"name": "reviews", "batch_size": 32}],
     )
+    command: str | None = Field(
+        None,
+        min_length=1,
+        description="a program in place of a model and a dataset: a command line, in which {seed} is the seed of a run",
+        examples=["python train.py --seed {seed}"],
+    )
     use: list[Used] = Field(
         [],
         description="optimizations, applied from left to right; entries with the same name are merged",
