@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from harness.errors import UserError
+from harness.plugins.file_paths import FilePath
 from harness.plugins.kinds import MeasureKind, Quantity, Stage
 from harness.plugins.parts import (
     Batch,
@@ -31,11 +32,11 @@ from harness.plugins.parts import (
     Model,
     Optimization,
     Promise,
-    Recipe,
     Reporter,
     Score,
     Skip,
 )
+from harness.plugins.recipe import Recipe
 from harness.plugins.whole_score import WholeScore
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ __all__ = [
     "Data",
     "Dataset",
     "Executor",
+    "FilePath",
     "MeasureKind",
     "Metric",
     "Model",

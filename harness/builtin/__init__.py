@@ -17,6 +17,25 @@ CODE = "harness.measure.kinds."
 
 
 @harness.hookimpl
+def provide_models() -> Iterator[harness.Model]:
+    """A function of the user, for `harness ab`."""
+    code = "harness.builtin.functions:"
+    yield harness.Model(
+        "function", code + "function", "a function of yours, as it is", computes="function",
+        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load",
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_datasets() -> Iterator[harness.Dataset]:
+    """What the functions of `harness ab` are called with."""
+    code = "harness.builtin.functions:inputs"
+    yield harness.Dataset(
+        "inputs", code, "the arguments that a function of yours yields", fingerprint=f"{code}_fingerprint"
+    )
+
+
+@harness.hookimpl
 def provide_metrics() -> Iterator[harness.Metric]:
     """Time of a step and of its phases."""
     for name, summary in (

@@ -148,7 +148,9 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
                     say("remark", ["", OTHER_EXAMPLES])
             for problem in (*environment_problems(block), *code_problems(block, catalog)):
                 say("problem", problem)
-            _examine_block(worker, block, gpus, say, partial(_rehearse, load, jobs, timed) if begun < until else None)
+            _examine_block(
+                worker, worker.block, gpus, say, partial(_rehearse, load, jobs, timed) if begun < until else None
+            )
         say("end")
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from harness.measure.runtime.task import Task
 from harness.measure.runtime.warm import use_threads, warm
 from harness.measure.runtime.watchdog import Watchdog
 from harness.measure.token_ring import TokenRing
-from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.catalog import Catalog, origin_of, resolve
 from harness.plugins.isolation import caught, isolated
 from harness.plugins.manager import load_plugins
-from harness.plugins.parts import Skip
+from harness.plugins.parts import Data, Dataset, Model, Optimization, Skip
 from harness.records.plan import THREADS, Block, Spec
 
 #: The most seconds that the hook `describe_machine` of a plugin may take.
@@ -85,7 +86,11 @@ class Worker:
             for trial in block.trials:
                 self.builder.recipe(trial)
                 check_unchanged(state, "importing", (trial.dataset, *trial.use))
+            for trial in block.trials:
+                self.builder.load_code(trial)
+                check_unchanged(state, "importing", [trial.model])
             data = self.builder.data(block.baseline.dataset)
+            self.block = as_loaded(block, data)
             check_unchanged(state, "loading", [block.baseline.dataset])
             examples = digest_of_data(data)
         except UserError:
@@ -103,12 +108,16 @@ class Worker:
         self.watchdog = Watchdog(self.watchdog.limit)
 
     def check_versions(self, block: Block) -> None:
-        """Raise UserError if the plan was made with other versions of plugins."""
-        here = self.builder.catalog.plugins.versions
+        """Raise UserError if the plan was made with other versions of plugins, or of files that parameters name."""
+        catalog = self.builder.catalog
+        here = catalog.plugins.versions
         for trial in block.trials:
-            for spec in (trial.model, trial.dataset, *trial.use):
-                if here.get(spec.plugin) != spec.version:
-                    found = here.get(spec.plugin, "not installed")
+            kinds = (Model, Dataset, *(Optimization for _ in trial.use))
+            for kind, spec in zip(kinds, (trial.model, trial.dataset, *trial.use), strict=True):
+                found = here.get(spec.plugin, "not installed")
+                if (entry := catalog.entries(kind).get(spec.name)) and entry.part.origin:
+                    found = origin_of(entry, spec.parameters)[1]
+                if found != spec.version:
                     planned = f"{spec.name} from {spec.plugin} {spec.version}"
                     raise UserError(f"the plan expects {planned}; the measuring process found {found}.")
 
@@ -153,6 +162,14 @@ class Worker:
             forked=forked,
         )
         return resolve(stage.run, measure.entry.owner)(task)
+
+
+def as_loaded(block: Block, data: Data) -> Block:
+    """The block with what only the loaded data say: how many batches its work set has."""
+    speed = block.measures.speed
+    if data.batches is None or speed is None:
+        return block
+    return replace(block, measures=block.measures.with_(speed=speed.changed(batches=data.batches)))
 
 
 def no_space(error: BaseException | None) -> OSError | None:

@@ -7,15 +7,18 @@ the schema, and optimizations are applied to an empty recipe to check that they 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
 from harness.plan.measures import MeasurePlanner
-from harness.plugins.catalog import Catalog, Entry, resolve
+from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
+from harness.plugins.file_paths import holds_paths, paths_in, with_stored_paths
 from harness.plugins.isolation import isolated, user_errors
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
@@ -296,7 +299,23 @@ class _Planner:
                     for problem in problems
                 ]
             )
-        return Spec(name, resolved, entry.plugin, entry.version), entry
+        for parameter in parameters:
+            if holds_paths(self.schemas[key][parameter].annotation):
+                resolved[parameter] = self.located(resolved[parameter], places[parameter])
+        return Spec(name, resolved, *origin_of(entry, resolved, places["name"])), entry
+
+    def located(self, value: Any, where: Place) -> Any:
+        """The value of a parameter that holds paths, with paths as plans store them. Those in the suite are relative to
+        its folder. Those of options are relative to the working folder."""
+        folder = Path() if where.source.startswith("--") else self.suite.folder
+        for path in paths_in(value):
+            if not (folder / path).exists() and Path(path).exists():
+                what = (
+                    f"there is no {path} in {folder}, the folder of the suite, to which paths in a suite are relative."
+                )
+                fix = f"{path} is in the working folder: write {os.path.relpath(path, folder)}."
+                raise UserError(what, where=where, fix=fix)
+        return with_stored_paths(value, folder)
 
     def batch_size(self, values: dict[str, Any], places: Mapping[str, Place]) -> int:
         chosen = {"batch_size": values.pop("batch_size")} if "batch_size" in values else {}

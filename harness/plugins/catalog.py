@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -180,6 +180,18 @@ def core_catalog() -> Catalog:
     """The core's own parts. No other plugin is imported."""
     others = {name.partition(":")[0] for name in installed()} - {CORE}
     return Catalog(load_plugins(without=others))
+
+
+def origin_of(entry: Entry, parameters: Mapping[str, Any], where: Place | None = None) -> tuple[str, str]:
+    """Where the code of a part with these parameters is, and its version: the plugin, or the file that a parameter
+    names. Raises UserError if there is no such file."""
+    if entry.part.origin is None:
+        return entry.plugin, entry.version
+    try:
+        name, version = resolve(entry.part.origin, entry.owner, where)(**parameters)
+    except UserError as error:
+        raise UserError(error.what, where=error.where or where, fix=error.fix) from None
+    return name, version
 
 
 def complaint_of(part: object, kind: type[Part]) -> str:

@@ -65,6 +65,8 @@ class Suite:
     skip: tuple[tuple[Mapping[str, Sequence[str]], str], ...]
     source: Source
     text: str
+    #: The paths in the suite are relative to this folder.
+    folder: Path = Path()
 
 
 def load_suite(
@@ -72,15 +74,23 @@ def load_suite(
 ) -> Suite:
     """The suite in a file or in values, with a preset and then ``path=value`` settings applied. The catalog says which
     kinds of measurement there are. Raises UserError or UserErrors."""
-    text, source = given.read() if isinstance(given, SuiteValues) else read_file(given)
-    name = suite_name(Path(f"{given.name}.yaml") if isinstance(given, SuiteValues) else given)
-    return parse_suite(source, name, text, catalog, settings, preset)
+    if isinstance(given, SuiteValues):
+        (text, source), path, folder = given.read(), Path(f"{given.name}.yaml"), given.folder
+    else:
+        (text, source), path, folder = read_file(given), given, given.parent
+    return parse_suite(source, suite_name(path), text, catalog, settings, preset, folder)
 
 
 def parse_suite(
-    source: Source, name: str, text: str, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None
+    source: Source,
+    name: str,
+    text: str,
+    catalog: Catalog,
+    settings: Sequence[str] = (),
+    preset: str | None = None,
+    folder: Path = Path(),
 ) -> Suite:
-    """The suite in values that were read from YAML already."""
+    """The suite in values that were read from YAML already. Its paths are relative to `folder`."""
     if not isinstance(source.value, dict):
         raise UserError(
             "expected a mapping.", where=source.place(()), fix="docs/suites.md explains what a suite contains."
@@ -95,7 +105,7 @@ def parse_suite(
         schema = form.model_validate(source.value, context=FROM_SUITE)
     except pydantic.ValidationError as error:
         raise UserErrors(list(schema_errors(error, form, source))) from None
-    return _Reader(source, schema).suite(name, text)
+    return _Reader(source, schema).suite(name, text, folder)
 
 
 def measures_of(section: Any) -> Measures:
@@ -117,7 +127,7 @@ class _Reader:
         self.source, self.schema = source, schema
         self.errors: list[UserError] = []
 
-    def suite(self, name: str, text: str) -> Suite:
+    def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
         for part in ("model", "dataset"):
             if "name" not in (getattr(schema.base, part) or {}) and schema.base.command is None:
@@ -148,6 +158,7 @@ class _Reader:
             skip=tuple((dict(rule.__pydantic_extra__), rule.because) for rule in schema.skip),
             source=self.source,
             text=text,
+            folder=folder,
         )
 
     def complain(self, path: Path_, what: str, fix: str = "", *, key: bool = False) -> None:

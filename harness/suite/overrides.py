@@ -65,7 +65,7 @@ def _override(source: Source, dotted: str, value: Any, texts: Mapping[Path_, str
             raise UserError(f"{'.'.join(keys[:index])} is a single value and has no fields.", where=where)
         if last:
             inside[key] = value
-            for found in (source.places, source.texts):
+            for found in (source.places, source.keys, source.texts):
                 for known in [known for known in found if known[: len(path) + 1] == (*path, key)]:
                     del found[known]
             source.texts |= {(*path, key, *below): text for below, text in texts.items()}

@@ -16,8 +16,9 @@ from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.model_checks import check_model, check_optimizer, check_replaceable
 from harness.measure.runtime.subset import with_slices
-from harness.plugins.catalog import Catalog
-from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
+from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.parts import Data, Dataset, Model, Optimization
+from harness.plugins.recipe import Recipe
 from harness.records.plan import Spec, Trial
 
 Mark = Callable[[str], None]
@@ -32,7 +33,7 @@ def no_mark(phase: str) -> None:
 
 @dataclass
 class BuiltTrial:
-    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `parts.SEAMS`)."""
+    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `recipe.SEAMS`)."""
 
     trial: Trial
     device: torch.device
@@ -107,6 +108,12 @@ class TrialBuilder:
                 raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
             self._data[key] = replace(loaded, train=with_slices(loaded.train), test=with_slices(loaded.test))
         return self._data[key]
+
+    def load_code(self, trial: Trial) -> None:
+        """Import the code that the parameters of the model name, if they do."""
+        entry = self.catalog.find(Model, trial.model.name)
+        if entry.part.load is not None:
+            resolve(entry.part.load, entry.owner)(**trial.model.parameters)
 
     def work_set(self, trial: Trial, batches: int) -> list[Any]:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
