@@ -17,6 +17,8 @@ THREADS = "HARNESS_THREADS"
 
 #: The name of the core's model that is a function of the user.
 FUNCTION = "function"
+#: The name of the model of a trial that is a program: its parameter `run` is the command line.
+COMMAND = "command"
 
 #: The mode of results over seeds; the other modes are of single steps.
 LEARNING = "learning"
@@ -80,6 +82,11 @@ class Trial:
         del content["level"], content["on"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program, which is run as a whole. Nothing of it is built here."""
+        return self.model.name == COMMAND
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
         """The trial with these fields, given as plain JSON values."""
@@ -114,6 +121,11 @@ class Block:
     def baseline(self) -> Trial:
         """The trial that the others are compared with."""
         return self.trials[0]
+
+    @property
+    def of_programs(self) -> bool:
+        """Whether the trials are programs."""
+        return self.baseline.is_program
 
     @property
     def environments(self) -> list[Mapping[str, str]]:
