@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from harness.analysis.finding import Finding
 from harness.errors import UserError, did_you_mean
-from harness.report.summary import comparison_sentence
+from harness.report.answers import answer
+from harness.report.cells import FIRST_LOOK
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +45,7 @@ class OneComparison:
         return self.finding.interval
 
     def __repr__(self) -> str:
-        return comparison_sentence(self.finding, first_look=self.first_look)
+        return f"{FIRST_LOOK}: {answer(self.finding)}" if self.first_look else answer(self.finding)
 
 
 def choose(findings: Sequence[Finding], wanted: Mapping[str, str]) -> Finding:

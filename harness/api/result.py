@@ -13,9 +13,10 @@ from harness.api.one_comparison import OneComparison, choose
 from harness.errors import UserError, did_you_mean
 from harness.plugins.isolation import visible
 from harness.records.store import Store
+from harness.report.answers import only_answer
+from harness.report.cells import FIRST_LOOK
 from harness.report.report import Report, failure_line
 from harness.report.rows import COLUMNS, Row, Rows, rows_of
-from harness.report.summary import comparison_sentence
 
 if TYPE_CHECKING:
     import pandas
@@ -150,10 +151,10 @@ class Result:
 
     @property
     def _headline(self) -> str:
+        if only := only_answer(self.report):
+            return visible(only)
         compared = self.report.findings.deciding
-        if len(compared) == 1:
-            return visible(comparison_sentence(compared[0], first_look=self.report.first_look))
-        counts = Counter("first look" if self.report.first_look else str(one.verdict) for one in compared)
+        counts = Counter(FIRST_LOOK if self.report.first_look else str(one.verdict) for one in compared)
         each = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
         return f"{len(compared)} comparisons{f': {each}' if each else ''}"
 

@@ -17,6 +17,7 @@ from harness.errors import UserError
 from harness.measure.runner import Runner, Watcher, notify
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
+from harness.plugins.file_paths import stored_path
 from harness.plugins.parts import Executor
 from harness.records.plan import THREADS, Block, Plan
 from harness.records.record import Record
@@ -73,12 +74,14 @@ class SuiteOverrides:
         has_it = isinstance(source, dict) and composed(self.preset or "") in (source.get("presets") or {})
         return self if has_it else replace(self, preset=None)
 
-    def for_plan(self, catalog: Catalog) -> dict[str, Any]:
-        """The overrides as a plan stores them."""
+    def for_plan(self, catalog: Catalog, folder: Path) -> dict[str, Any]:
+        """The overrides as a plan stores them. `folder` is that of the suite, to which its paths are relative."""
         others = ("settings", "only", "without")
         changed = {name: value for name, value in vars(self).items() if value and name not in others}
         if catalog.plugins.without:
             changed["without"] = list(catalog.plugins.without)
+        if (stored := stored_path(folder, Path())) != ".":
+            changed["folder"] = stored
         plugins = [str(file) for file in catalog.plugins.files]
         return {"set": list(self.settings), "only": list(self.only), "plugins": plugins, **changed}
 
@@ -87,7 +90,7 @@ class SuiteOverrides:
         check_threads(os.environ.get(THREADS, "1"))
         plan = make_plan(
             suite, catalog, only=parse_only(self.only), quick=self.quick, gate=self.gate, seeds=self.seeds,
-            overrides=self.for_plan(catalog),
+            overrides=self.for_plan(catalog, suite.folder),
         )  # fmt: skip
         return plan if self.faster_level is None else plan.with_faster_level(self.faster_level)
 
@@ -130,8 +133,7 @@ class Session:
         """A new run of a suite, which is a file or given as values."""
         loaded, catalog, plan = plan_of(suite, overrides, plugins)
         catalog.find(Executor, options.executor)
-        folder = suite.folder if isinstance(suite, SuiteValues) else suite.parent
-        return cls(Store.create(results, plan, loaded.text), catalog, plan, folder)
+        return cls(Store.create(results, plan, loaded.text), catalog, plan, loaded.folder)
 
     @classmethod
     def resume(cls, folder: Path, plugins: PluginChoice, seeds: int | None = None) -> Session:
@@ -145,9 +147,16 @@ class Session:
         overrides = SuiteOverrides.from_plan(stored.overrides)
         overrides = replace(overrides, seeds=max(seeds or 0, overrides.seeds or 0) or None)
         text, source = read_file(folder / "suite.yaml")
-        plan = overrides.plan(
-            parse_suite(source, stored.suite, text, catalog, overrides.settings, overrides.preset), catalog
+        suite = parse_suite(
+            source,
+            stored.suite,
+            text,
+            catalog,
+            overrides.settings,
+            overrides.preset,
+            Path(stored.overrides.get("folder", "")),
         )
+        plan = overrides.plan(suite, catalog)
         if [block.id for block in plan.blocks] != [block.id for block in stored.blocks]:
             raise UserError(
                 "plugins or data have changed since this run began, so new records could not be compared with it.",

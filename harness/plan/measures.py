@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog
-from harness.plugins.parts import Dataset
+from harness.plugins.experiment import EXPERIMENT
+from harness.plugins.parts import Dataset, Score
 from harness.plugins.scores import TARGETED, declared, scores_of
 from harness.records.plan import Spec
 from harness.records.settings import Learning, Measures
@@ -47,25 +48,29 @@ class MeasurePlanner:
 
     def learning(self, settings: Learning, dataset: Spec) -> Learning:
         """The settings with the dataset's scores. Reports a metric or a margin that does not fit these."""
-        part = self.catalog.find(Dataset, dataset.name).part
         claimed = [claim.metric.removeprefix("mean_") for claim in self.suite.claims]
+        if dataset.name == EXPERIMENT:
+            wanted = (settings.score, *settings.also)
+            scores = {name: Score(settings.better.get(name, "higher")) for name in wanted if name != "loss"}
+        else:
+            scores = dict(self.catalog.find(Dataset, dataset.name).part.scores)
         learning = settings.changed(
             seeds=self.enough_seeds(settings.seeds),
             evaluations=min(settings.evaluations, settings.steps or settings.evaluations),
             planned=len(settings.seeds),
-            scores=declared(part.scores, {*settings.also, settings.score, *claimed}),
+            scores=declared(scores, {*settings.also, settings.score, *claimed}),
         )
         place = self.suite.source.places.get(("measure", "learning", "evaluations"))
         if place and learning.evaluations < settings.evaluations:
             self.remark(f"{place}: a run has {settings.steps} steps, so it is evaluated only {settings.steps} times.")
         known = scores_of(learning)
         for name in settings.also:
-            if name not in part.scores:
-                self.report("also", f"{part.name} has no score {name!r}.", did_you_mean(name, part.scores))
+            if name not in scores:
+                self.report("also", f"{dataset.name} has no score {name!r}.", did_you_mean(name, scores))
         metrics = [name for name in known if name not in (*TARGETED, "diverged")]
-        metrics += [name for name in part.scores if name not in metrics]
+        metrics += [name for name in scores if name not in metrics]
         if learning.metric not in metrics:
-            what = f"{part.name} has no score {learning.metric!r}."
+            what = f"{dataset.name} has no score {learning.metric!r}."
             self.report("metric", what, did_you_mean(learning.metric, metrics))
         elif learning.margin and learning.margin_scale != known[learning.metric].compared:
             compared = known[learning.metric].compared

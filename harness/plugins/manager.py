@@ -17,6 +17,7 @@ import pluggy
 
 from harness.errors import UserError, did_you_mean
 from harness.plugins import hookspecs
+from harness.plugins.code_files import line_in, modules_of
 from harness.plugins.isolation import error_text, errors_to, isolated, one_line
 
 GROUP = "harness"
@@ -159,26 +160,15 @@ def _import_file(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that references like "my_cell:build" find it
     try:
-        with isolated(f"importing {file.name}"):
+        with modules_of(file.parent), isolated(f"importing {file.name}"):  # so that it can import its neighbours
             spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # it may raise anything
         sys.modules.pop(name, None)
-        line = _line_in(error, file)
+        line = line_in(error, file)
         raise UserError(
             f"the plugin file failed to import: {error_text(error)}",
             where=f"{file}:{line}" if line else str(file),
         ) from error
     return module
-
-
-def _line_in(error: BaseException, file: Path) -> int | None:
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import UserError
-from harness.records.value_types import Amount, Duration, Modes, Seeds, Share, amount_scale, amount_value, from_suite
+from harness.records.value_types import Amount, Duration, Modes, Seeds, Share, amount_scale, amount_value
 
 #: A quick run measures for this many seconds in total.
 QUICK_SECONDS = 5.0
@@ -67,7 +67,7 @@ class SpeedSettings(StepSettings):
         "train",
         validate_default=True,
         description="what one step is: train, inference, call (one batch again and again), fresh (prepared batches), "
-        "or a list",
+        "a list of these, or program (a run of a command)",
         examples=["train"],
     )
     half_width: Share = Field(
@@ -207,6 +207,9 @@ class LearningSettings(SeedSettings):
         description="the score that decides: loss, a score of the dataset, or the mean of one over the run",
         examples=["accuracy", "mean_loss"],
     )
+    better: Mapping[str, Literal["higher", "lower"]] = Field(
+        {}, description="the better direction of scores of an experiment, if not higher", examples=[{"error": "lower"}]
+    )
     margin: Amount | None = Field(
         None, description="the largest difference that counts as equal: 1 point, or 2% of a loss", examples=["1 point"]
     )
@@ -236,12 +239,10 @@ class LearningSettings(SeedSettings):
                 data["margin"] = f"{100 * margin:.12g}{'%' if scale == 'ratio' else ' points'}"
         return data
 
-    @model_validator(mode="after")
-    def _one_length(self, info: ValidationInfo) -> Self:
-        given = sum(length is not None for length in (self.steps, self.epochs, self.seconds))
-        if from_suite(info) and given != 1:
-            raise ValueError("expected exactly one of steps, epochs and seconds: the length of a run")
-        return self
+    @property
+    def of_programs(self) -> bool:
+        """Whether the runs are those of programs, which have no length that is known here."""
+        return not (self.steps or self.epochs or self.seconds)
 
     @property
     def one_at_a_time(self) -> bool:

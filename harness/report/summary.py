@@ -13,7 +13,6 @@ from harness.records import designs
 from harness.records.plan import LEARNING
 from harness.report.cells import (
     ANSWERS,
-    FIRST_LOOK,
     WORDING,
     confidence_interval,
     first_few,
@@ -99,23 +98,6 @@ def level_sentence(compared: Sequence[Finding]) -> str:
         pieces.append(f"{wording.words or verdict}{against}{_where(places, len(compared))}{_sizes(those, places)}")
     of = f"By {in_words(metric)}" if mode == LEARNING else f"For {step_name(mode)}"
     return f"{of}, {level} is {'; '.join(pieces)}."
-
-
-def comparison_sentence(one: Finding, *, first_look: bool = False) -> str:
-    """One comparison in one sentence, without a full stop: what it is, its interval, and the verdict."""
-    verdict = f"{FIRST_LOOK}, no verdict" if first_look and one.verdict not in EXCLUDED else str(one.verdict)
-    because = f" ({one.reason})" if one.reason and not first_look else ""
-    if one.size is None:
-        return f"{one.level} against {one.baseline}: {verdict}{because}"
-    size, bounds = size_cells(one)
-    interval = f" ({100 * one.confidence:.3g} % CI {bounds})" if bounds else ""
-    if one.scale == "difference":
-        size = f"{in_words(one.metric)} of {one.level} differs by {size} points from {one.baseline}"
-    elif one.mode == LEARNING:
-        size = f"{in_words(one.metric)} of {one.level} is {size} times that of {one.baseline}"
-    else:
-        size = f"{one.level} takes {size} times as long as {one.baseline}"
-    return f"{size}{interval}: {verdict}{because}"
 
 
 def _where(places: Sequence[str], of: int) -> str:

@@ -11,10 +11,13 @@ import pydantic
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plugins.catalog import Catalog
+from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
+from harness.suite.commands import values_of_command, wrong_length
+from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
 from harness.suite.names import (
@@ -64,6 +67,8 @@ class Suite:
     skip: tuple[tuple[Mapping[str, Sequence[str]], str], ...]
     source: Source
     text: str
+    #: The paths in the suite are relative to this folder.
+    folder: Path = Path()
 
 
 def load_suite(
@@ -71,15 +76,23 @@ def load_suite(
 ) -> Suite:
     """The suite in a file or in values, with a preset and then ``path=value`` settings applied. The catalog says which
     kinds of measurement there are. Raises UserError or UserErrors."""
-    text, source = given.read() if isinstance(given, SuiteValues) else read_file(given)
-    name = suite_name(Path(f"{given.name}.yaml") if isinstance(given, SuiteValues) else given)
-    return parse_suite(source, name, text, catalog, settings, preset)
+    if isinstance(given, SuiteValues):
+        (text, source), path, folder = given.read(), Path(f"{given.name}.yaml"), given.folder
+    else:
+        (text, source), path, folder = read_file(given), given, given.parent
+    return parse_suite(source, suite_name(path), text, catalog, settings, preset, folder)
 
 
 def parse_suite(
-    source: Source, name: str, text: str, catalog: Catalog, settings: Sequence[str] = (), preset: str | None = None
+    source: Source,
+    name: str,
+    text: str,
+    catalog: Catalog,
+    settings: Sequence[str] = (),
+    preset: str | None = None,
+    folder: Path = Path(),
 ) -> Suite:
-    """The suite in values that were read from YAML already."""
+    """The suite in values that were read from YAML already. Its paths are relative to `folder`."""
     if not isinstance(source.value, dict):
         raise UserError(
             "expected a mapping.", where=source.place(()), fix="docs/suites.md explains what a suite contains."
@@ -94,7 +107,7 @@ def parse_suite(
         schema = form.model_validate(source.value, context=FROM_SUITE)
     except pydantic.ValidationError as error:
         raise UserErrors(list(schema_errors(error, form, source))) from None
-    return _Reader(source, schema).suite(name, text)
+    return _Reader(source, schema).suite(name, text, folder)
 
 
 def measures_of(section: Any) -> Measures:
@@ -116,11 +129,12 @@ class _Reader:
         self.source, self.schema = source, schema
         self.errors: list[UserError] = []
 
-    def suite(self, name: str, text: str) -> Suite:
+    def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for part in ("model", "dataset"):
-            if "name" not in (getattr(schema.base, part) or {}):
-                self.complain(("base",), f"base lacks the name of a {part}.", "Add one; every level patches the base.")
+        for complaint in base_complaints(schema.base):
+            self.complain(*complaint)
+        if what := wrong_length(schema):
+            self.complain(("measure", "learning"), what)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -145,6 +159,7 @@ class _Reader:
             skip=tuple((dict(rule.__pydantic_extra__), rule.because) for rule in schema.skip),
             source=self.source,
             text=text,
+            folder=folder,
         )
 
     def complain(self, path: Path_, what: str, fix: str = "", *, key: bool = False) -> None:
@@ -158,8 +173,9 @@ class _Reader:
                 yield level, tuple(self.assignments(patch, ("axes", axis, level)))
             return
         path = tuple(form.path.split("."))
-        if path[0] not in ("model", "dataset", "use", "seed", "device"):
-            fix = "A path begins with model, dataset, use, seed or device, as in model.hidden_size."
+        parts = (EXPERIMENT,) if self.schema.base.experiment is not None else ("model", "dataset")
+        if path[0] not in (*parts, "use", "seed", "device"):
+            fix = f"A path begins with {', '.join(parts)}, use, seed or device, as in {parts[0]}.hidden_size."
             self.complain(("axes", axis, "path"), f"{form.path!r} is not a path in the base.", fix)
         for index, value in self.scalars(axis, form.values):
             where = self.source.place(("axes", axis, "values", index))
@@ -197,9 +213,13 @@ class _Reader:
                     yield index, value
 
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
+        for complaint in patch_complaints(patch, at, self.schema.base):
+            self.complain(*complaint, key=True)
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
-        for part in ("model", "dataset"):
+        for path, value in values_of_command(patch, in_base=at == ("base",)):
+            yield Assignment(path, value, self.source.place((*at, "command")))
+        for part in ("model", "dataset", EXPERIMENT):
             for key, value in (getattr(patch, part) or {}).items():
                 yield Assignment((part, key), value, self.parameter_place((*at, part, key)))
         for index, entry in enumerate(patch.use):
@@ -213,7 +233,7 @@ class _Reader:
                 yield Assignment((key,), getattr(patch, key), self.source.place((*at, key)))
 
     def parameter_place(self, path: Path_) -> Place:
-        return self.source.place(path, key=path[-1] != "name")
+        return self.source.place(path, key=path[-1] not in ("name", FROM))
 
     def resolve_names(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace references to axes and levels by their names, where these are spelled differently."""

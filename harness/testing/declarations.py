@@ -6,9 +6,10 @@ import inspect
 from functools import cache
 
 from harness.plugins.catalog import Catalog
+from harness.plugins.file_paths import holds_paths
 from harness.plugins.parts import Skip
 from harness.plugins.signature import REQUIRED, check_values
-from harness.testing.part_under_test import USER_FILES, Broken, PartUnderTest
+from harness.testing.part_under_test import Broken, PartUnderTest
 from harness.testing.subprocess_checks import ask
 
 
@@ -50,8 +51,8 @@ def parameters_have_defaults(part: PartUnderTest) -> None:
             _, errors = check_values({name: parameter}, {name: parameter.default}, part.owner)
             if errors:
                 raise Broken(f"a suite would reject the default of {name}: {errors[0].what}")
-        elif name not in USER_FILES:
-            raise Broken(f"{name} has no default")
+        elif not holds_paths(parameter.annotation):
+            raise Broken(f"{name} has no default; only a path (harness.FilePath) may lack one")
 
 
 def invalid_parameters_are_rejected(part: PartUnderTest) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from harness.errors import UserError
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.file_paths import holds_paths, paths_in
 from harness.plugins.parts import Data, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import REQUIRED, Parameter, check_values, parameters_of
 from harness.records.plan import Block, Trial
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Examples in a batch of the kit, unless a promise needs another size.
 BATCH = 8
-#: Parameters that name files of the user. Only these parameters may lack a default.
-USER_FILES = ("path", "file")
 #: The name of the kit's suite in messages.
 SUITE = "the tested suite"
 
@@ -116,9 +116,21 @@ class PartUnderTest:
             reason += f" ({len(rejected) - 1} other combinations fail, too)"
         if isinstance(self.declared, Optimization):
             return Skip(f"nothing here can be combined with it: {reason}")
-        if missing := [name for name in USER_FILES if name in self.schema and not self.parameters.get(name)]:
-            return Skip(f"its data are not here; set the parameter {missing[0]}: '{{name: ..., {missing[0]}: ...}}'")
+        if missing := self._missing_file():
+            return Skip(f"{missing} It cannot be planned or built: {reason}")
         return Broken(f"it cannot be planned or built: {reason}")
+
+    def _missing_file(self) -> str:
+        """A sentence about a file of the user that is not here, or that nobody has named; empty if there is none."""
+        for name, parameter in self.schema.items():
+            if not holds_paths(parameter.annotation):
+                continue
+            value = self.parameters.get(name, parameter.default)
+            if value is REQUIRED or value is None:
+                return f"the parameter {name} names no file: set it, as in {{name: {self.declared.name}, {name}: ...}}."
+            if missing := [path for path in paths_in(value) if not Path(path).exists()]:
+                return f"{missing[0]}, which the parameter {name} names, is not here."
+        return ""
 
     def _candidates(self) -> Iterator[dict[str, Any]]:
         for dataset in self.companions(Dataset):

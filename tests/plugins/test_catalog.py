@@ -11,7 +11,8 @@ import harness
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog, resolve
 from harness.plugins.manager import load_plugins
-from harness.plugins.parts import Executor, Metric, Model, Optimization, Recipe, Reporter
+from harness.plugins.parts import Executor, Metric, Model, Optimization, Reporter
+from harness.plugins.recipe import Recipe
 from harness.plugins.signature import check_values, parameters_of
 
 
@@ -94,6 +95,16 @@ def test_named_plugin_file_must_load(plugin, name, body, message):
 
     with pytest.raises(UserError, match=message):
         load_plugins([plugin(name, body)])
+
+
+def test_a_plugin_file_imports_its_neighbours(plugin):
+    plugin("neighbour_now", "")
+    plugin("neighbour_later", "def build(facts): ...")
+    file = plugin(
+        "has_neighbours", "import neighbour_now\n" + ONE.replace("lambda facts: None", "'neighbour_later:build'")
+    )
+    catalog = Catalog(load_plugins([file]))
+    assert catalog.code(catalog.find(Model, "mine")).__module__ == "neighbour_later"
 
 
 def test_missing_plugin_file_is_an_error(tmp_path):

@@ -43,6 +43,8 @@ class BuiltMember:
         self.saved: list[Any] = []
         #: How often the counters were restored, because a step had raised.
         self.restarts = 0
+        #: Remarks on its samples, which are stored with them.
+        self.flags: list[str] = []
         self._can_restart = False
         #: Called before each sample, outside the timed region, to empty the caches.
         self.flush: Callable[[], None] = lambda: None
@@ -91,6 +93,15 @@ class BuiltMember:
         elif self.mode == "fresh":
             copies = self.prepared[batch]
             copies += [self._copy(batch) for _ in range(repeats - len(copies))]
+
+    def run(self, batch: int, repeats: int, mark: Mark) -> None:
+        """Take the steps of one sample, which is timed."""
+        step = self.step
+        for _ in range(repeats):
+            step(batch, mark)
+
+    def after(self, batch: int) -> None:
+        """Check a sample on a batch when it is complete, outside the timed region."""
 
     def run_work_set(self, passes: int = 1) -> None:
         """Take a step on each batch of the work set, without marks."""

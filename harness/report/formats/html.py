@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records.plan import Plan
+from harness.report.answers import only_answer
 from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
@@ -28,7 +29,7 @@ from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, missing_plots, plots_of
 from harness.report.report import Report
-from harness.report.summary import comparison_sentence, other_sentences
+from harness.report.summary import other_sentences
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
@@ -102,11 +103,10 @@ def render_cell(report: Report, folder: Path) -> str:
     """The HTML for the cell of a notebook: the summary, the claims and the tables that give answers. It uses the
     notebook's colours, light or dark, and has no script."""
     template = environment().get_template("notebook.html.j2")
-    compared = report.findings.deciding
     return template.render(
         report=report,
         # A run with one comparison is a card with that sentence; its tables are folded.
-        headline=comparison_sentence(compared[0], first_look=report.first_look) if len(compared) == 1 else "",
+        headline=only_answer(report),
         folder=str(folder),
         style=Markup(asset("notebook.css")),
         claims=claims_of(report),

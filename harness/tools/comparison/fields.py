@@ -212,7 +212,7 @@ def fields_of_run(facts: Mapping[str, Any], plan: Plan) -> Fields:
         "axis": {"": plan.axis},
         "baseline": {"": list(dict.fromkeys(block.baseline.level for block in plan.blocks))},
         "design": {"": [plan.design, *plan.factors]},
-        "overrides": {name: in_words(value) for name, value in plan.overrides.items() if value},
+        "overrides": {name: in_words(value) for name, value in plan.overrides.items() if value and name != "folder"},
     }
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness import Data
+from harness import Data, FilePath
 from harness_rnn.contract import (
     NO_LABEL,
     UNKNOWN,
@@ -24,7 +24,7 @@ from harness_rnn.contract import (
 from harness_rnn.datasets.text import check_test_share, check_vocabulary, hash_of_text, number_by_frequency, read_text
 
 
-def char_lm(*, path: str | None = None, length: int = 100, vocabulary: int = 256, test_share: float = 0.1) -> Data:
+def char_lm(*, path: FilePath | None = None, length: int = 100, vocabulary: int = 256, test_share: float = 0.1) -> Data:
     """A text in pieces of `length` characters. The label of each step is the next character (task "steps").
 
     `path` is a UTF-8 file. Without it, the text is the topics of Python's ``help()`` (``pydoc_data``, half a million
@@ -53,7 +53,7 @@ def char_lm(*, path: str | None = None, length: int = 100, vocabulary: int = 256
     return sequence_data(train, sequences(parts[1], len(train)), facts, scores=scores)
 
 
-def fingerprint(*, path: str | None, length: int, vocabulary: int, test_share: float) -> str:
+def fingerprint(*, path: FilePath | None, length: int, vocabulary: int, test_share: float) -> str:
     """A hash of the text."""
     return hash_of_text(train_and_test(path, length, vocabulary, test_share))
 

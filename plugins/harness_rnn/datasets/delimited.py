@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from harness import Data
+from harness import Data, FilePath
 from harness_rnn.datasets.text import (
     check_vocabulary,
     hash_of_text,
@@ -51,7 +51,7 @@ class Table(NamedTuple):
 
 def delimited(
     *,
-    path: str,
+    path: FilePath,
     text: str | int = "text",
     label: str | int = "label",
     delimiter: str | None = None,
@@ -60,7 +60,7 @@ def delimited(
     unit: Literal["word", "character"] = "word",
     vocabulary: int = 5000,
     test_share: float = 0.1,
-    test_path: str | None = None,
+    test_path: FilePath | None = None,
 ) -> Data:
     """Text classification with the UTF-8 file `path`, which has one example per line (or per quoted record).
 
@@ -82,7 +82,7 @@ def delimited(
 
 def fingerprint(
     *,
-    path: str,
+    path: FilePath,
     text: Column,
     label: Column,
     delimiter: str | None,
@@ -91,7 +91,7 @@ def fingerprint(
     unit: str,
     vocabulary: int,
     test_share: float,
-    test_path: str | None,
+    test_path: FilePath | None,
 ) -> str:
     """A hash of all texts and labels in order."""
     check_vocabulary(vocabulary)

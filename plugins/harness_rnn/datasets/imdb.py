@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from harness import Data
+from harness import Data, FilePath
 from harness_rnn.datasets.text import (
     check_longest,
     check_vocabulary,
@@ -22,7 +22,7 @@ CLASSES = ("neg", "pos")
 
 def imdb(
     *,
-    path: str,
+    path: FilePath,
     vocabulary: int = 20_000,
     longest: int | None = None,
     train_share: float = 1.0,
@@ -45,7 +45,7 @@ def imdb(
     return text_data(train, test, vocabulary, 2, exchangeable=False)
 
 
-def fingerprint(*, path: str, vocabulary: int, longest: int | None, train_share: float, test_share: float) -> str:
+def fingerprint(*, path: FilePath, vocabulary: int, longest: int | None, train_share: float, test_share: float) -> str:
     """A hash of the names and contents of the selected files."""
     check_vocabulary(vocabulary)
     check_longest(longest)

