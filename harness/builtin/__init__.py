@@ -24,7 +24,7 @@ def provide_models() -> Iterator[harness.Model]:
     code = "harness.builtin.functions:"
     yield harness.Model(
         "function", code + "function", "a function of yours, as it is", computes="function",
-        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load",
+        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load", listed=False,
     )  # fmt: skip
     yield harness.Model(
         "experiment", EXPERIMENTS + "build_model", "the model of a training script", offers=frozenset({"forward"}),
@@ -37,7 +37,11 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     """What the functions of `harness ab` are called with, and the data of a training script."""
     code = "harness.builtin.functions:inputs"
     yield harness.Dataset(
-        "inputs", code, "the arguments that a function of yours yields", fingerprint=f"{code}_fingerprint"
+        "inputs",
+        code,
+        "the arguments that a function of yours yields",
+        fingerprint=f"{code}_fingerprint",
+        listed=False,
     )
     yield harness.Dataset(
         "experiment", EXPERIMENTS + "load_data", "the data of a training script", listed=False, origin=FILE + "origin"

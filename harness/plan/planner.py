@@ -241,7 +241,7 @@ class _Planner:
         """The part that `values` name, with its parameters checked and defaults added."""
         name = values["name"]
         entry = self.catalog.find(kind, name, places["name"])
-        if not entry.part.listed and FROM not in values:
+        if name == EXPERIMENT and FROM not in values:
             fix = f"Write {name}: {{from: FILE.py:NAME}} in place of model and dataset."
             raise UserError(f"{name} is not the name of a {kind.kind}.", where=places["name"], fix=fix)
         owner, key = f"{kind.kind} {name}", (kind.kind, name)
