@@ -16,6 +16,7 @@ from typing import Any
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
+from harness.plan.commands import check_program, placed, remarks_on_programs
 from harness.plan.measures import MeasurePlanner
 from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
 from harness.plugins.file_paths import holds_paths, paths_in, with_stored_paths
@@ -23,7 +24,7 @@ from harness.plugins.isolation import isolated, user_errors
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
-from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
+from harness.records.plan import COMMAND, Block, Plan, Skipped, Spec, Trial, digest
 from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
 from harness.suite.names import find_name
 
@@ -187,6 +188,8 @@ class _Planner:
         if len(trials) < 2:
             return None
         self.remark_on_copies(trials)
+        for text in remarks_on_programs(trials, self.suite.measures):
+            self.remark(text)
         return Block(context, tuple(trials), self.measures(trials[0].dataset))
 
     def remark_on_copies(self, trials: Sequence[Trial]) -> None:
@@ -204,7 +207,8 @@ class _Planner:
             if all(coordinates[axis] in levels for axis, levels in rule.items()):
                 raise Skip(because)
         configuration = self.configuration(coordinates)
-        model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
+        model_values, model_places = configuration.part("model")
+        model, model_entry = self.spec(Model, model_values, model_places, coordinates)
         dataset_values, dataset_places = configuration.part("dataset")
         batch_size = self.batch_size(dataset_values, dataset_places)
         dataset, dataset_entry = self.spec(Dataset, dataset_values, dataset_places, coordinates)
@@ -213,7 +217,7 @@ class _Planner:
             values, places = configuration.part("use", name)
             spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
             used.append((spec, entry, where))
-        trains = self.suite.measures.trains
+        trains = self.suite.measures.trains and model.name != COMMAND
         check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
@@ -235,6 +239,8 @@ class _Planner:
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
+        with placed(model_places.get("run") or model_places["name"]):
+            check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)
             trial = replace(trial, changes=self.weakest_promise(trial, baseline))

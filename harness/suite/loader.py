@@ -15,8 +15,8 @@ from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
-from harness.suite.expect import parse_expect
 from harness.suite.commands import values_of_command, wrong_length
+from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
 from harness.suite.names import (
     appearance,

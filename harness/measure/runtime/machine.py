@@ -13,6 +13,7 @@ from harness.measure.children import in_child
 from harness.measure.machine_facts import OURS, describe_machine, versions_of
 from harness.measure.runtime import gpu
 
+
 def describe() -> dict[str, Any]:
     """Processor, memory, threads, torch build, devices and package versions.
 
