@@ -46,8 +46,8 @@ def answer(finding: Finding) -> str:
     interval = confidence_interval(finding)
     sized = f"{size} times as long as {finding.baseline}" if finding.metric == "step_time" else ""
     if not sized:
-        unit = "times" if finding.scale == "ratio" else "points:"
-        sized = f"{size} {unit} {in_words(finding.metric)} of {finding.baseline}"
+        unit = {"ratio": " times", "difference": " points:"}.get(finding.scale, ":")
+        sized = f"{size}{unit} {in_words(finding.metric)} of {finding.baseline}"
     verb = "takes" if finding.metric == "step_time" else "has"
     return f"{place}{finding.level} {verb} {sized}{f' ({interval})' if interval else ''}: {words}"
 
