@@ -137,6 +137,10 @@ backward_time = wall_time("backward")
 update_time = wall_time("update")
 
 
+#: The metrics that only programs have. Less of them is less, and not faster.
+OF_PROGRAMS = ("cpu_time", "peak_memory")
+
+
 def cpu_time(samples: Samples) -> Array | None:
     """CPU seconds of each run of a program, shape (n,); None for the steps of a model."""
     return None if samples.peak is None else samples.cpu_seconds

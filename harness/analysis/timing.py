@@ -282,7 +282,9 @@ class Measured:
         estimate = comparison.estimate
         if estimate is None:
             return ()
-        others = [math.log(one) for one in (comparison.ratio_of_means, comparison.ratio_of_fast) if one]
+        # A round has too few runs of a program for a 10th percentile.
+        fast = None if self.block.of_programs else comparison.ratio_of_fast
+        others = [math.log(one) for one in (comparison.ratio_of_means, fast) if one]
         margin, by_mean = self.settings.margin, Flag.MEAN_DECIDES in comparison.flags
         flags = {
             Flag.CPU_CLOCK: comparison.clock == "cpu",

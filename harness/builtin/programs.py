@@ -6,6 +6,8 @@ from typing import Annotated, Any, NoReturn
 
 from pydantic import Field
 
+from harness.plugins.file_paths import FilePath
+
 Run = Annotated[str, Field(description="the command line; {seed} in it is the seed of a run")]
 Scores = Annotated[
     dict[str, dict[str, str]],
@@ -14,7 +16,7 @@ Scores = Annotated[
         "`better` (higher or lower) and `compared` (number, share or ratio)"
     ),
 ]
-Folder = Annotated[str, Field(description="the folder in which commands run, relative to the working folder")]
+Folder = Annotated[FilePath, Field(description="the folder in which the commands run; by default the working folder")]
 
 
 def command(facts: Any, *, run: Run) -> NoReturn:

@@ -117,7 +117,7 @@ class ProgramBlock(BlockRecords):
     def measure_round(self, seed: int, levels: Sequence[str]) -> None:
         """Measure a round of these levels. A program that fails is recorded as failed, and the others go on."""
         number, begun = self.next_replicate(), perf_counter()
-        members: list[Member] = [*((level, "variant") for level in levels), (self.baseline, "control")]  # type: ignore[list-item]
+        members: list[Member] = [*((level, "variant") for level in levels), (self.baseline, "control")]
         runs: dict[Member, list[ProgramRun]] = {member: [] for member in members}
         places: dict[Member, list[tuple[int, int]]] = {member: [] for member in members}
         problems: dict[str, str] = {}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
-from harness.errors import UserError, did_you_mean
+from harness.errors import Place, UserError, did_you_mean
 from harness.modes import PROGRAM
 from harness.plugins.command_line import SEED, SEED_VARIABLE, CommandLine
 from harness.plugins.parts import Score, is_name
 from harness.plugins.printed_scores import ScoreReader
 from harness.records.plan import COMMAND, Spec, Trial
-from harness.records.settings import Measures, Speed
+from harness.records.settings import Learning, Measures, Speed
 
 #: How a score of a program may be compared: by the difference of numbers or of shares, or by the ratio.
-COMPARED = ("number", "share", "ratio")
+COMPARED: dict[str, Literal["number", "difference", "ratio"]] = {
+    "number": "number", "share": "difference", "ratio": "ratio",
+}  # fmt: skip
 BETTER = ("higher", "lower")
 FIELDS = ("read", "better", "compared")
 
@@ -64,7 +68,7 @@ def check_scores(dataset: Spec) -> None:
         if "read" not in form or "better" not in form:
             fix = "Example: {read: 'acc=(.+)', better: higher}."
             raise UserError(f"score {name} lacks {'better' if 'read' in form else 'read'}.", fix=fix)
-        for field, known in (("better", BETTER), ("compared", COMPARED)):
+        for field, known in (("better", BETTER), ("compared", tuple(COMPARED))):
             if (value := form.get(field, known[0])) not in known:
                 raise UserError(f"score {name}: {field} is {value!r}.", fix=f"Use {', '.join(known)}.")
         ScoreReader.parse(form["read"])
@@ -74,29 +78,35 @@ def scores_of_program(dataset: Spec) -> dict[str, Score]:
     """The scores that are read from the output of the programs."""
     found = {}
     for name, form in dataset.parameters["scores"].items():
-        compared = form.get("compared", COMPARED[0])
-        found[name] = Score(
-            "lower" if form["better"] == "lower" else "higher",
-            "ratio" if compared == "ratio" else "difference",
-            f"read by {form['read']}",
-            shown="number" if compared == "number" else "share",
-        )
+        compared = COMPARED[form.get("compared", "number")]
+        found[name] = Score(form["better"], compared, f"read by {form['read']}")  # type: ignore[arg-type]  # was checked
     return found
 
 
-def speed_of_programs(speed: Speed, seeds: int) -> Speed:
+def speed_of_programs(speed: Speed, learning: Learning | None) -> Speed:
     """The settings of timing. The variance of rounds is not pooled: what is expected of steps of a model says nothing
-    about programs. The first look is not before the last of the `seeds`, since these are run in any case."""
-    plain = speed.as_planned(plain=True)
+    about programs. The first look is not before the last seed of `learning`, since all seeds are run in any case."""
+    plain, seeds = speed.as_planned(plain=True), learning.planned if learning else 0
     if seeds <= plain.looks[0]:
         return plain
     looks = (seeds, *(look for look in plain.looks if look > seeds))
     return plain.changed(looks=looks, rates=plain.rates if len(looks) == 3 else (0.05 / len(looks),) * len(looks))
 
 
-def remark_on_seeds(trials: Sequence[Trial], measures: Measures) -> Iterator[str]:
-    """A warning if no command says where the seed of a run belongs."""
-    if measures.learning and not any(CommandLine.parse(trial.model.parameters["run"]).has_seed for trial in trials):
+@contextmanager
+def placed(where: Place | None) -> Iterator[None]:
+    """Give this place to a UserError that has none."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(error.what, where=where, fix=error.fix) from error
+
+
+def remarks_on_programs(trials: Sequence[Trial], measures: Measures) -> Iterator[str]:
+    """A warning if scores are read, and no command says where the seed of a run belongs."""
+    if not measures.learning or not trials[0].is_program:
+        return
+    if not any(CommandLine.parse(trial.model.parameters["run"]).has_seed for trial in trials):
         yield (
             f"no command contains {SEED}, so the programs get the seed of a run in the variable {SEED_VARIABLE} only."
         )

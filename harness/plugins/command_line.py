@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -93,8 +94,5 @@ def shell_operator(text: str) -> str:
 
 def programs_like(name: str, folders: Sequence[str]) -> set[str]:
     """The names of programs that begin with the same letter."""
-    found: set[str] = set()
-    for folder in folders:
-        if folder and os.path.isdir(folder):
-            found.update(each for each in os.listdir(folder) if each[:1] == name[:1])
-    return found
+    known = {Path(folder) for folder in folders if folder}
+    return {each.name for folder in known if folder.is_dir() for each in folder.glob(f"{glob.escape(name[:1])}*")}

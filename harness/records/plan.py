@@ -214,7 +214,7 @@ class Claim:
     of: str
     where: Mapping[str, tuple[str, ...]]
     inside: Literal["all", "any"]
-    scale: Literal["ratio", "difference", "exponent", "value", ""] = ""
+    scale: Literal["ratio", "difference", "number", "exponent", "value", ""] = ""
     along: str = ""
     exact: bool = False
     unit: str = ""

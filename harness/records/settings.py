@@ -240,11 +240,6 @@ class LearningSettings(SeedSettings):
         return data
 
     @property
-    def of_programs(self) -> bool:
-        """Whether the runs are those of programs, which have no length that is known here."""
-        return not (self.steps or self.epochs or self.seconds)
-
-    @property
     def one_at_a_time(self) -> bool:
         """Runs of a fixed duration would share the processor, so they train one after another."""
         return self.seconds is not None
@@ -252,9 +247,11 @@ class LearningSettings(SeedSettings):
 
 class Learning(LearningSettings):
     """`LearningSettings` as planned. `planned` is how many seeds were fixed before the first look at results; `scores`
-    says of each score which direction is better and how it is compared (see `parts.Score`)."""
+    says of each score which direction is better and how it is compared (see `parts.Score`). `of_programs`: programs run
+    in place of training, and their scores are known only at their ends."""
 
     planned: int = 0
+    of_programs: bool = False
     scores: Mapping[str, Mapping[str, str]] = {}
 
     @classmethod
@@ -284,7 +281,7 @@ class Learning(LearningSettings):
         return amount_value(self.margin) if self.margin else 0.0
 
     @property
-    def margin_scale(self) -> Literal["ratio", "difference", ""]:
+    def margin_scale(self) -> Literal["ratio", "difference", "number", ""]:
         """The scale of the margin; empty where none is given."""
         return amount_scale(self.margin) if self.margin else ""
 
