@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from harness.api.python import resume as resume
     from harness.api.python import run as run
     from harness.api.result import Result as Result
+    from harness.api.vary import vary as vary
+    from harness.plugins.experiment import Experiment as Experiment
     from harness.records.settings import Settings as Settings
 
 hookimpl = pluggy.HookimplMarker("harness")
@@ -77,10 +79,12 @@ __all__ = [
 #: Names that are imported at first use, and their modules. They are not in __all__: a star import must not hide the
 #: built-in open.
 _LAZY = {
+    "Experiment": "harness.plugins.experiment",
     "Settings": "harness.records.settings",
     "Samples": "harness.analysis.samples",
     "run": "harness.api.python",
     "resume": "harness.api.python",
+    "vary": "harness.api.vary",
     "open": "harness.api.python",
     "Result": "harness.api.result",
 }

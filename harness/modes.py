@@ -15,8 +15,8 @@ PROGRAM: Mode = "program"
 WORDS: dict[str, str] = {
     "train": "a training step: collation, forward, backward and update, on a new batch each time",
     "inference": "an inference step: collation and prediction, on a new batch each time",
-    "call": "a repeated call: prediction alone, for the same batch again and again, caches warm",
-    "fresh": "a fresh call: prediction alone, for another prepared batch each time",
+    "call": "a repeated call: prediction, or a function, alone, for the same input again and again, caches warm",
+    "fresh": "a fresh call: prediction, or a function, alone, for another prepared input each time",
     PROGRAM: "a run of the program: from its start to its end, in a fresh process",
 }
 

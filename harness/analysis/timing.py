@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -293,12 +293,18 @@ class Measured:
             Flag.TAIL_EFFECT: not by_mean and any(abs(other - estimate.mean) > margin for other in others),
             Flag.DRIFTS: self.settings.method > 1 and not self.settings.quick and tails.drifts(ratios, margin),
             Flag.RESTARTED: self.mostly("counters_restored", trial.level, estimate.k),
+            Flag.SLOW_FIRST_CALL: self.mostly("slow_first_call", trial.level, estimate.k),
             Flag.NOT_STATIONARY: self.mostly("not_stationary", trial.level, estimate.k),
             Flag.NULL_BIASED: null_biased,
             Flag.CONTENDED: self.contended,
-            **{flag: trial.changes == changes for changes, flag in CHANGE_FLAGS.items()},
+            **{flag: trial.changes == changes for changes, flag in change_flags(trial).items()},
         }
         return tuple(flag for flag, applies in flags.items() if applies)
+
+
+def change_flags(trial: Trial) -> Mapping[str, Flag]:
+    """The flag of a trial by what it changes."""
+    return {"model": Flag.DIFFERENT_RESULTS} if trial.is_function else CHANGE_FLAGS
 
 
 def _median(values: Iterable[Any]) -> float | None:

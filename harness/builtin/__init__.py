@@ -15,30 +15,43 @@ PHASES = ("collate", "forward", "backward", "update")
 TRAIN = frozenset({"train"})
 SETTINGS = "harness.records.settings:"
 CODE = "harness.measure.kinds."
+#: The code of experiments, and how their files are read.
+EXPERIMENTS, FILE = "harness.measure.runtime.experiments.call:", "harness.plugins.experiment:"
 
 
 @harness.hookimpl
 def provide_models() -> Iterator[harness.Model]:
-    """A function of the user, for `harness ab`."""
+    """A function of the user, for `harness ab`, and the model of a training script."""
     code = "harness.builtin.functions:"
     yield harness.Model(
         "function", code + "function", "a function of yours, as it is", computes="function",
-        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load",
+        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load", listed=False,
+    )  # fmt: skip
+    yield harness.Model(
+        "experiment", EXPERIMENTS + "build_model", "the model of a training script", offers=frozenset({"forward"}),
+        listed=False, origin=FILE + "origin", load=FILE + "load",
     )  # fmt: skip
     yield harness.Model(
         COMMAND, "harness.builtin.programs:command", "a program as it is, in any language", computes=COMMAND,
-        implementation=frozenset({"run"}),
+        implementation=frozenset({"run"}), listed=False,
     )  # fmt: skip
 
 
 @harness.hookimpl
 def provide_datasets() -> Iterator[harness.Dataset]:
-    """What the functions of `harness ab` are called with."""
+    """What the functions of `harness ab` are called with, and the data of a training script."""
     code = "harness.builtin.functions:inputs"
     yield harness.Dataset(
-        "inputs", code, "the arguments that a function of yours yields", fingerprint=f"{code}_fingerprint"
+        "inputs",
+        code,
+        "the arguments that a function of yours yields",
+        fingerprint=f"{code}_fingerprint",
+        listed=False,
     )
-    yield harness.Dataset(PROGRAM, "harness.builtin.programs:program", "what programs print: their scores")
+    yield harness.Dataset(
+        "experiment", EXPERIMENTS + "load_data", "the data of a training script", listed=False, origin=FILE + "origin"
+    )
+    yield harness.Dataset(PROGRAM, "harness.builtin.programs:program", "what programs print", listed=False)
 
 
 @harness.hookimpl

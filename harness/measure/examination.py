@@ -137,7 +137,7 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
         try:
             examples = worker.prepare(block)
         except UserError as error:
-            named = f"dataset {block.baseline.dataset.name}: "  # the command says this too
+            named = f"{block.baseline.dataset.title}: "  # the command says this too
             say("problem", ["", str(error).removeprefix(named)])
         else:
             load = perf_counter() - begun

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,7 @@ class Worker:
             self.block = as_loaded(block, data)
             check_unchanged(state, "loading", [block.baseline.dataset])
             examples = digest_of_data(data)
+            self.load_others(block)
         except UserError:
             raise
         except BaseException as error:  # plugin code may raise anything
@@ -102,6 +103,13 @@ class Worker:
         gc.collect()
         gc.freeze()  # children then do not write to the memory pages of what is loaded here
         return examples
+
+    def load_others(self, block: Block) -> None:
+        """Load the data of levels that have parameters of their own, as those of an experiment. An error is one of the
+        level, which its own processes report."""
+        for trial in block.trials[1:]:
+            with suppress(UserError):
+                self.builder.data(trial.dataset)
 
     def use_own_watchdog(self) -> None:
         """In a copy of the server: a watchdog whose memory the children of other copies do not share."""
@@ -115,7 +123,7 @@ class Worker:
             kinds = (Model, Dataset, *(Optimization for _ in trial.use))
             for kind, spec in zip(kinds, (trial.model, trial.dataset, *trial.use), strict=True):
                 found = here.get(spec.plugin, "not installed")
-                if (entry := catalog.entries(kind).get(spec.name)) and entry.part.origin:
+                if (entry := catalog.get(kind, spec.name)) and entry.part.origin:
                     found = origin_of(entry, spec.parameters)[1]
                 if found != spec.version:
                     planned = f"{spec.name} from {spec.plugin} {spec.version}"
@@ -165,11 +173,17 @@ class Worker:
 
 
 def as_loaded(block: Block, data: Data) -> Block:
-    """The block with what only the loaded data say: how many batches its work set has."""
-    speed = block.measures.speed
-    if data.batches is None or speed is None:
+    """The block with what only the loaded data say: the size of a batch where the trials have none, and how many
+    batches the work set has. Data with a batch size of their own may have fewer batches than planned."""
+    speed, batches = block.measures.speed, data.batches
+    if not block.baseline.batch_size:
+        size = data.batch_size
+        block = replace(block, trials=tuple(replace(trial, batch_size=size) for trial in block.trials))
+        if speed is not None:
+            batches = max(1, min(speed.batches, len(data.train) // size))
+    if batches is None or speed is None:
         return block
-    return replace(block, measures=block.measures.with_(speed=speed.changed(batches=data.batches)))
+    return replace(block, measures=block.measures.with_(speed=speed.changed(batches=batches)))
 
 
 def no_space(error: BaseException | None) -> OSError | None:

@@ -1,7 +1,7 @@
 """Parameters that are paths: relative to the suite in a suite, and to the working folder everywhere else.
 
-A part declares such a parameter with the annotation `harness.FilePath`, or `CodePath` for a reference to code. Plans store the path relative to the working
-folder where it lies below it, and absolute elsewhere. Parts get what is stored.
+A part declares such a parameter with the annotation `harness.FilePath`, or `CodePath` for a reference to code. Plans
+store the path relative to the working folder where it lies below it, and absolute elsewhere. Parts get what is stored.
 """
 
 from __future__ import annotations

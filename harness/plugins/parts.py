@@ -61,6 +61,9 @@ class Part:
     load: Reference | None = field(default=None, kw_only=True)
     #: What the base of its example needs, as in a suite, if it does not work with just any model and dataset.
     example: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    #: Whether lists show it, and a suite may name it as a model or a dataset. Another field of a suite stands for a
+    #: part that is not listed.
+    listed: bool = field(default=True, kw_only=True)
 
     kind: ClassVar[str] = "part"
     #: The number of positional arguments that the core itself passes to `build`.
@@ -308,6 +311,12 @@ class Data:
     constant: Callable[[Sequence[Any]], Callable[[Any], Any]] | None = None
     #: The size of an example, such as its number of steps. Evaluation batches examples of similar sizes.
     size: Callable[[Any], float] | None = None
+    #: The batch size that belongs to these data, for a trial that has none of its own; 0 if none does.
+    batch_size: int = 0
+    #: Whether the last batch of an epoch is left out where it has fewer examples than the others.
+    drop_last: bool = False
+    #: ``evaluate(model, batches)`` returns numbers by the name of a score. It replaces `criterion` and `scores`.
+    evaluate: Callable[[Any, Any], Mapping[str, float]] | None = None
     #: The number of batches in the work set, where the data fix it. By default, it is `measure.speed.batches`.
     batches: int | None = None
 

@@ -15,6 +15,8 @@ from harness.records.settings import Measures
 #: The variable that sets the number of threads of a measuring process. The default is 1.
 THREADS = "HARNESS_THREADS"
 
+#: The name of the core's model that is a function of the user.
+FUNCTION = "function"
 #: The name of the model of a trial that is a program: its parameter `run` is the command line.
 COMMAND = "command"
 
@@ -41,6 +43,11 @@ class Spec:
     plugin: str
     version: str
 
+    @property
+    def title(self) -> str:
+        """Its name in sentences; the function of an experiment."""
+        return str(self.parameters["from"]) if self.name == "experiment" and "from" in self.parameters else self.name
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -48,7 +55,8 @@ class Trial:
 
     `level` is its level on the compared axis; in an ablation design it is the name of a combination, and `on` are the
     factors that are switched on. `changes` is the weakest promise among the parts in which it differs from the
-    baseline. `environment` holds the variables that must exist before its process starts."""
+    baseline. `environment` holds the variables that must exist before its process starts. A `batch_size` of 0 stands
+    for that of the data, which is known when they are loaded."""
 
     level: str
     model: Spec
@@ -61,6 +69,11 @@ class Trial:
     changes: str
     environment: Mapping[str, str] = field(default_factory=dict)
     on: tuple[str, ...] = ()
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the user, and no model."""
+        return self.model.name == FUNCTION
 
     @cached_property
     def id(self) -> str:

@@ -14,15 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import UserError
-from harness.records.value_types import (
-    Amount,
-    Duration,
-    Modes,
-    Seeds,
-    Share,
-    amount_scale,
-    amount_value,
-)
+from harness.records.value_types import Amount, Duration, Modes, Seeds, Share, amount_scale, amount_value
 
 #: A quick run measures for this many seconds in total.
 QUICK_SECONDS = 5.0
@@ -213,6 +205,9 @@ class LearningSettings(SeedSettings):
         "loss",
         description="the score that decides: loss, a score of the dataset, or the mean of one over the run",
         examples=["accuracy", "mean_loss"],
+    )
+    better: Mapping[str, Literal["higher", "lower"]] = Field(
+        {}, description="the better direction of scores of an experiment, if not higher", examples=[{"error": "lower"}]
     )
     margin: Amount | None = Field(
         None, description="the largest difference that counts as equal: 1 point, or 2% of a loss", examples=["1 point"]

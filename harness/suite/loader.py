@@ -11,13 +11,16 @@ import pydantic
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plugins.catalog import Catalog
+from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.records import designs
 from harness.records.plan import Claim
-from harness.records.settings import Measures, Settings, StepSettings
+from harness.records.settings import Measures
 from harness.records.value_types import FROM_SUITE
-from harness.suite.commands import values_of_command, wrong_length
+from harness.suite.commands import length_complaints, values_of_command
+from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
+from harness.suite.measure_section import measures_of
 from harness.suite.names import (
     appearance,
     composed,
@@ -108,18 +111,6 @@ def parse_suite(
     return _Reader(source, schema).suite(name, text, folder)
 
 
-def measures_of(section: Any) -> Measures:
-    """The settings of all kinds that the section `measure` names. A kind that measures steps and names no modes uses
-    those of speed, or training."""
-    given = {name: value for name, value in section if isinstance(value, Settings)}
-    speed = given.get("speed")
-    modes = speed.of if isinstance(speed, StepSettings) else ("train",)
-    for name, settings in given.items():
-        if isinstance(settings, StepSettings) and settings.of is None:
-            given[name] = settings.changed(of=modes)
-    return Measures.of(section.limit, **given)
-
-
 class _Reader:
     """From the validated schema to a Suite: checks names of axes and levels, and flattens patches."""
 
@@ -129,11 +120,8 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for part in ("model", "dataset"):
-            if "name" not in (getattr(schema.base, part) or {}) and schema.base.command is None:
-                self.complain(("base",), f"base lacks the name of a {part}.", "Add one; every level patches the base.")
-        if what := wrong_length(schema):
-            self.complain(("measure", "learning"), what)
+        for where, what, fix in (*base_complaints(schema.base), *length_complaints(schema)):
+            self.complain(where, what, fix)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -172,8 +160,9 @@ class _Reader:
                 yield level, tuple(self.assignments(patch, ("axes", axis, level)))
             return
         path = tuple(form.path.split("."))
-        if path[0] not in ("model", "dataset", "use", "seed", "device"):
-            fix = "A path begins with model, dataset, use, seed or device, as in model.hidden_size."
+        parts = (EXPERIMENT,) if self.schema.base.experiment is not None else ("model", "dataset")
+        if path[0] not in (*parts, "use", "seed", "device"):
+            fix = f"A path begins with {', '.join(parts)}, use, seed or device, as in {parts[0]}.hidden_size."
             self.complain(("axes", axis, "path"), f"{form.path!r} is not a path in the base.", fix)
         for index, value in self.scalars(axis, form.values):
             where = self.source.place(("axes", axis, "values", index))
@@ -211,11 +200,13 @@ class _Reader:
                     yield index, value
 
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
+        for complaint in patch_complaints(patch, at, self.schema.base):
+            self.complain(*complaint, key=True)
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
-        for key, value in values_of_command(patch, in_base=at == ("base",)):
-            yield Assignment(key, value, self.source.place((*at, "command")))
-        for part in ("model", "dataset"):
+        for path, value in values_of_command(patch, in_base=at == ("base",)):
+            yield Assignment(path, value, self.source.place((*at, "command")))
+        for part in ("model", "dataset", EXPERIMENT):
             for key, value in (getattr(patch, part) or {}).items():
                 yield Assignment((part, key), value, self.parameter_place((*at, part, key)))
         for index, entry in enumerate(patch.use):
@@ -229,7 +220,7 @@ class _Reader:
                 yield Assignment((key,), getattr(patch, key), self.source.place((*at, key)))
 
     def parameter_place(self, path: Path_) -> Place:
-        return self.source.place(path, key=path[-1] != "name")
+        return self.source.place(path, key=path[-1] not in ("name", FROM))
 
     def resolve_names(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace references to axes and levels by their names, where these are spelled differently."""

@@ -16,8 +16,8 @@ import torch
 from harness.measure.kinds.verify_functions import FunctionVerifier
 from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.dtypes import as_real, lower_of
+from harness.measure.runtime.experiments.same_examples import check_same_examples
 from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
-from harness.measure.runtime.functions import FUNCTION
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.gradients import set_gradients
@@ -80,7 +80,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
 
 def verifier_of(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> Verifier | FunctionVerifier:
     """What verifies the trials of a block: they are models, or functions of the user."""
-    kind = FunctionVerifier if block.baseline.model.name == FUNCTION else Verifier
+    kind = FunctionVerifier if block.baseline.is_function else Verifier
     return kind(block, builder, watchdog)
 
 
@@ -100,6 +100,8 @@ class Verifier:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
+        else:
+            check_same_examples(self.builder, self.block, trial)
         built, probes = self.prepared(trial), range(len(self.probes))
         observed = [self.observed(built, probe) for probe in probes]
         if trial is self.baseline:

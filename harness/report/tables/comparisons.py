@@ -110,7 +110,9 @@ def conditions(findings: Findings, block: Block, mode: str) -> str:
     assert settings is not None
     comparisons = findings.of(block, mode).values()
     k = max((c.estimate.k for c in comparisons if c.estimate), default=0)
-    batches = f"{settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
+    batches = f"at most {settings.batches} batches from {trial.dataset.title}"
+    if trial.batch_size:
+        batches = f"{settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
     sentences = [f"Timed on {batches} in {k} process{'es' if k != 1 else ''}"]
     verified = [r for r in findings.verified if (r.block, r.level) == (block.id, trial.level)]
     counts = verified[0].data.get("dataset_counts") if verified else None

@@ -115,12 +115,12 @@ def run_notes(one: Learned, level: str) -> Iterator[str]:
     if data.get("batch_dependent"):
         yield (
             f"The predictions of {level} depend on the other examples of a batch, so it was evaluated in batches of "
-            f"{one.block.baseline.batch_size} in the order of the data."
+            f"{one.block.baseline.batch_size or 'the training size'} in the order of the data."
         )
     if data.get("size_dependent"):
         yield (
-            f"The loss of {level} is not a mean over examples, so it depends on the batch size "
-            f"({one.block.baseline.batch_size}); a criterion of the dataset would not."
+            f"The loss of {level} is not a mean over examples, so it depends on the batch size; a criterion of the "
+            "dataset would not."
         )
 
 
