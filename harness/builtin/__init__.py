@@ -51,9 +51,7 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     yield harness.Dataset(
         "experiment", EXPERIMENTS + "load_data", "the data of a training script", listed=False, origin=FILE + "origin"
     )
-    yield harness.Dataset(
-        PROGRAM, "harness.builtin.programs:program", "what programs print: their scores", listed=False
-    )
+    yield harness.Dataset(PROGRAM, "harness.builtin.programs:program", "what programs print", listed=False)
 
 
 @harness.hookimpl

@@ -203,16 +203,20 @@ class _Planner:
             dataset, dataset_entry = self.spec(Dataset, values, places, coordinates)
             batch_size, places_of_data = 0, places  # the data have one
         else:
-            model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
+            values, places = configuration.part("model")
+            model, model_entry = self.spec(Model, values, places, coordinates)
             values, places_of_data = configuration.part("dataset")
             batch_size = self.batch_size(values, places_of_data)
             dataset, dataset_entry = self.spec(Dataset, values, places_of_data, coordinates)
         used = []
         for name, where in configuration.used():
-            values, places = configuration.part("use", name)
-            spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
+            values, places_of_part = configuration.part("use", name)
+            spec, entry = self.spec(
+                Optimization, {"name": name, **values}, {"name": where, **places_of_part}, coordinates
+            )
             used.append((spec, entry, where))
-        trains = self.suite.measures.trains and not is_experiment and model.name != COMMAND  # these have their own
+        # An experiment has an optimizer of its own, and a program needs none.
+        trains = self.suite.measures.trains and not is_experiment and model.name != COMMAND
         check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
@@ -234,7 +238,7 @@ class _Planner:
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
-        with placed(model_places.get("run")):
+        with placed(places.get("run") or places["name"]):
             check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)
