@@ -130,7 +130,7 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for complaint in base_complaints(schema.base):
+        for complaint in (*base_complaints(schema.base), *patch_complaints(schema.base, ("base",), schema.base)):
             self.complain(*complaint)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
