@@ -129,7 +129,11 @@ PAIRS = f"{scripts.__file__}:pairs"
         ({"experiment": PAIRS}, {"model": "lstm"}, "the base has an experiment, so there is no model to set."),
         ({"experiment": PAIRS, "model": "lstm"}, {}, "the base has an experiment, so there is no model to set."),
         ({"model": "lstm", "dataset": "reviews"}, {"experiment": PAIRS}, "so there is no experiment to set."),
-        ({"experiment": PAIRS}, {"experiment": {"hiden": 3}}, "has no parameter 'hiden' (in a two). Did you mean hidden?"),
+        (
+            {"experiment": PAIRS},
+            {"experiment": {"hiden": 3}},
+            "has no parameter 'hiden' (in a two). Did you mean hidden?",
+        ),
         ({"experiment": PAIRS}, {"experiment": {"hidden": "x"}}, "pairs.hidden: expected a valid integer, got 'x'"),
         ({"experiment": f"{FAULTY}:no_such"}, {}, "faulty_experiments.py has no function 'no_such'."),
         ({"experiment": "no_file.py:build"}, {}, "no_file.py: file not found."),
