@@ -23,9 +23,9 @@ PLAIN = re.compile(r"[^\w.+-]+")
 class FunctionComparison:
     """What `harness ab` compares: functions by reference, the first of them is the baseline.
 
-    `inputs` is the reference of a function that yields arguments. `commit` is where the baseline comes from: a branch, a
-    tag or a hash. `gradients`: a call is forward and backward. `different`: the results may differ. `tolerance` is the
-    largest error as a share of the largest value. `fresh`: every call gets new copies of its arguments. `expect` is
+    `inputs` is the reference of a function that yields arguments. `commit` is where the baseline comes from: a branch,
+    a tag or a hash. `gradients`: a call is forward and backward. `different`: the results may differ. `tolerance` is
+    the largest error as a share of the largest value. `fresh`: every call gets new copies of its arguments. `expect` is
     what each other function is expected to be, such as "at most 5% slower". `why`: profile them, too."""
 
     functions: Sequence[str]

@@ -89,13 +89,14 @@ def suite_called(text: str) -> str:
 def open_run(run: str | Path | None, results: Path) -> Store:
     """The run that a name means: a folder, "latest" or None for the latest run of all, the name or file of a suite for
     its latest run, or NAME~N for the Nth run before that. Raises UserError if there is none."""
-    from harness.records.store import Store, runs_of
+    from harness.records.store import Store, is_run, runs_of, suites_with_runs
     from harness.report.suite_batch import SuiteBatch
 
     name = str(run or "latest")
     called, _, back = name.partition("~")
     suite = suite_called(called)
-    if Path(name).is_dir() or ("/" in name and suite == called):
+    is_path = Path(name).is_dir() or ("/" in name and suite == called)
+    if is_path and (is_run(Path(name)) or suite not in ("latest", *suites_with_runs(results))):
         if SuiteBatch.is_in(Path(name)):
             raise UserError("this is the page of several suites.", where=name, fix="Give the folder of one run.")
         return Store.open(Path(name))
@@ -111,3 +112,20 @@ def open_run(run: str | Path | None, results: Path) -> Store:
         fix = f"Use a number below {len(folders)}, or leave it out for the latest run."
         raise UserError(f"the number of runs of {suite} is {len(folders)}.", where=name, fix=fix)
     return Store.open(folders[-1 - int(back or 0)])
+
+
+def names_run(text: str, results: Path) -> bool:
+    """Whether a text is meant as a run: a folder or another path, "latest", NAME~N, or a suite that has runs."""
+    from harness.records.store import suites_with_runs
+
+    suite = suite_called(text.partition("~")[0])
+    return bool({"/", "~"} & set(text)) or Path(text).is_dir() or suite in ("latest", *suites_with_runs(results))
+
+
+def suite_of_runs(text: str | None, results: Path) -> str:
+    """The suite whose runs a text means: its name or file, or any name of one of its runs."""
+    from harness.records.store import suites_with_runs
+
+    suite = suite_called((text or "latest").partition("~")[0])
+    is_folder = Path(suite).is_dir() and suite not in suites_with_runs(results)
+    return open_run(text, results).folder.resolve().parent.name if suite == "latest" or is_folder else suite

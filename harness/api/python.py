@@ -72,16 +72,18 @@ def run(
 
 
 def resume(
-    folder: StrPath,
+    run: StrPath,
     *,
+    results: StrPath = "results",
     seeds: int | None = None,
     plugins: Iterable[StrPath] = (),
     executor: str = "local",
     jobs: int | None = None,
     progress: bool = False,
 ) -> Result:
-    """Continue a run that was stopped, or extend it to more `seeds`, as ``harness run --resume`` does."""
-    session = Session.resume(Path(folder), _choice(plugins), seeds)
+    """Continue a run that was stopped, or extend it to more `seeds`, as ``harness run --resume`` does. `run` is its
+    folder, or a name as `open` takes it."""
+    session = Session.resume(open_run(run, Path(results)).folder, _choice(plugins), seeds)
     return _executed(session, ExecutionOptions(executor, jobs), progress)
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.plugins.code_files import function_of, origin_of
+from harness.plugins.file_paths import CodePath
 from harness.plugins.parts import Data
 
-Code = Annotated[str, Field(description="the function: file.py:name, or package.module:name")]
+Code = Annotated[CodePath, Field(description="the function: file.py:name, or package.module:name")]
 Commit = Annotated[str, Field(description="the commit of the repository that has the function; empty: the files here")]
 Gradients = Annotated[bool, Field(description="whether a call also computes the gradients of the arguments")]
 Different = Annotated[bool, Field(description="whether it may return something else than the baseline")]
@@ -49,7 +50,9 @@ def origin(*, code: str, commit: str = "", **_: Any) -> tuple[str, str]:
     return origin_of(code, commit=commit)
 
 
-InputsCode = Annotated[str, Field(description="a function that yields arguments; empty: functions without arguments")]
+InputsCode = Annotated[
+    CodePath, Field(description="a function that yields arguments; empty: functions without arguments")
+]
 
 
 def inputs(*, code: InputsCode = "") -> Data:

@@ -28,8 +28,8 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--git", "commit", metavar="REF", default="",
-    help="Take OLD from another commit of this repository: a branch, a tag or a hash. With one function, it is compared "
-    "with itself as it was then.",
+    help="Take OLD from another commit of this repository: a branch, a tag or a hash. One function alone is compared "
+    "with what it was then.",
 )  # fmt: skip
 @click.option("--grad", "gradients", is_flag=True, help="Time forward plus backward, and compare the gradients too.")
 @click.option(
@@ -42,9 +42,7 @@ Examples:
     help="The largest error, as a share of the largest value. By default, what rounding explains.",
 )  # fmt: skip
 @click.option("--margin", metavar="SHARE", default="", help="The largest difference that counts as equivalent: 2%.")
-@click.option(
-    "--budget", metavar="TIME", default="", help="The time for measuring, such as 15s. It is 60 s by default."
-)
+@click.option("--budget", metavar="TIME", default="", help="The time for measuring, such as 15s; 60 s by default.")
 @click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="The device: cpu, cuda or cuda:1.")
 @click.option("--why", is_flag=True, help="Profile all versions after timing: which operators make the difference?")
 @click.option(

@@ -13,10 +13,14 @@ from harness.cli.measuring import measured
 from harness.cli.options import echo_json_text
 from harness.errors import UNDECIDED
 from harness.report.answers import answers_of, notes_of
-from harness.report.formats.terminal import columns, prose
+from harness.report.formats.terminal import columns, prose, table
 from harness.report.report import Report
 from harness.report.rows import json_text, to_json
+from harness.report.tables.explain import explanation_table
 from harness.suite.values import SuiteValues
+
+#: The rows of a table of operators.
+OPERATORS = 6
 
 
 def measure(
@@ -40,7 +44,9 @@ def answer_text(report: Report, folder: Path) -> str:
     """The answers, and where to read more. The verdicts come last."""
     page = next((path for name in ("report.html", "report.md") if (path := folder / name).is_file()), folder)
     width = columns()
-    notes = [*notes_of(report), *report.flags, *report.warnings, *report.failures, *report.problems]
+    notes = [*notes_of(report), *report.flags, *report.warnings, *report.problems]
     claims = [f"{claim.answer}: {claim.claim.says}" for claim in report.findings.claims]
     lines = [prose(text, width) for text in notes]
+    for one in report.findings.explained:
+        lines += ["", table(explanation_table(one, OPERATORS), width), ""]
     return "\n".join([*lines, f"Report: {page}", "", *(prose(text, width) for text in [*answers_of(report), *claims])])

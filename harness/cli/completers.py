@@ -46,10 +46,10 @@ def parts(kind: str = "") -> Completer:
 
 
 def _runs(context: click.Context) -> Iterator[CompletionItem]:
-    from harness.records.store import plans_in
+    from harness.records.store import plans_in, suites_with_runs
 
     results = Path(context.params.get("results") or "results")
-    yield CompletionItem("latest")
+    yield from map(CompletionItem, ("latest", *sorted(suites_with_runs(results))))
     yield from (CompletionItem(str(plan.parent)) for plan in reversed(plans_in(results)))
 
 

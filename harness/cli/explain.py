@@ -42,9 +42,10 @@ def explain(
 ) -> None:
     """Explain why one level takes longer than another, by phase and operator.
 
-    RUN is the folder of a run, the name of a suite for its latest run, or "latest". The profiles of A and B are aligned
-    and scaled to the measured times, so that the rows add up to the measured difference. With one level, it is compared
-    with the baseline; with none, every level is. The suite must measure both speed and profile.
+    RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or "latest". The
+    profiles of A and B are aligned and scaled to the measured times, so that the rows add up to the measured
+    difference. With one level, it is compared with the baseline; with none, every level is. The suite must measure both
+    speed and profile.
 
     \b
     Examples:

@@ -49,20 +49,21 @@ def plot(
 ) -> None:
     """Draw the plots of a run as image files.
 
-    RUN is the folder of a run or "latest", the default. NAME is a plot that --list names, or a pattern such as
-    'curves-*'; without names all plots are drawn. The names of the files are printed. The command needs matplotlib and
-    no torch.
+    RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or "latest", the
+    default. NAME is a plot that --list names, or a pattern such as 'curves-*'; without names all plots are drawn. The
+    names of the files are printed. The command needs matplotlib and no torch.
 
     \b
     Examples:
       harness plot --list
       harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf
     """
-    from harness.api.lookup import open_run
+    from harness.api.lookup import names_run, open_run
     from harness.report.plots.plots import all_plots, save
     from harness.report.report import make_report
 
-    run, names = (arguments[0], arguments[1:]) if is_run(arguments) else (None, arguments)
+    has_run = bool(arguments) and names_run(arguments[0], results)
+    run, names = (arguments[0], arguments[1:]) if has_run else (None, arguments)
     store = open_run(run, results)
     found = chosen(all_plots(make_report(store, plugins_of(context).catalog_for([store]))), names)
     if not found:
@@ -87,11 +88,6 @@ def plot(
         raise UserError(
             f"cannot write to this folder: {error.strerror}.", where=str(folder), fix="Choose --output DIR."
         ) from error
-
-
-def is_run(arguments: Sequence[str]) -> bool:
-    """Whether the first argument is a folder, or looks like a path. The names of plots have no slash."""
-    return bool(arguments) and ("/" in arguments[0] or arguments[0] == "latest" or Path(arguments[0]).is_dir())
 
 
 def chosen(plots: Sequence[Plot], names: Sequence[str]) -> list[Plot]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("folder", type=click.Path(path_type=Path), required=False, shell_complete=completers.runs)
+@click.argument(
+    "folder", type=click.Path(path_type=Path), required=False, metavar="[RUN]", shell_complete=completers.runs
+)
 @results_option
 @click.option(
     "--as", "reporter", metavar="NAME", shell_complete=completers.parts("reporter"),
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 def report(context: click.Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
     """Rebuild the report of a run from its records, or print one format of it.
 
-    FOLDER is the folder of a run, the name of a suite for its latest run, or the folder of the page of several suites.
-    By default it is the latest run. The command needs no torch.
+    RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or the folder of
+    the page of several suites. By default it is the latest run. The command needs no torch.
 
     With --as NAME nothing is rebuilt: the text of one reporter is printed, for pasting or for a pipe. Several files are
     printed one after another, each under its name. `harness list reporters` lists the names.

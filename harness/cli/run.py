@@ -22,8 +22,8 @@ from harness.errors import UserError
 @quick_option
 @results_option
 @click.option(
-    "--resume", "folder", type=click.Path(path_type=Path), metavar="DIR", shell_complete=completers.runs,
-    help="Continue an interrupted run.",
+    "--resume", "folder", type=click.Path(path_type=Path), metavar="RUN", shell_complete=completers.runs,
+    help="Continue an interrupted run: its folder, the name of a suite for its latest run, or `latest`.",
 )  # fmt: skip
 @click.option(
     "--seeds", type=click.IntRange(1), metavar="N",
@@ -59,12 +59,13 @@ def run(
 ) -> None:
     """Measure a suite, or every suite in a folder, and report the results.
 
-    Records are written to results/SUITE/RUN/ while the run goes on. Ctrl-C loses nothing, and --resume DIR continues.
+    Records are written to results/SUITE/RUN/ while the run goes on. Ctrl-C loses nothing, and --resume RUN continues.
     A folder of suites ends with one page that lists each claim with its verdict, effect and interval.
 
     The exit code is 3 if a trial failed or broke its promise. A false claim is a finding and leaves the exit code at 0,
     unless --gate is given.
     """
+    from harness.api.lookup import open_run
     from harness.api.session import ExecutionOptions, Session, SuiteOverrides
     from harness.cli.measuring import measure_batch, measure_suite
     from harness.report.suite_batch import SuiteBatch
@@ -82,7 +83,8 @@ def run(
         if SuiteBatch.is_in(folder):
             code = measure_batch(SuiteBatch.open(folder), plugins, options, as_json=as_json)
         else:
-            code = measure_suite(Session.resume(folder, plugins, seeds), options, as_json=as_json)
+            session = Session.resume(open_run(folder, results).folder, plugins, seeds)
+            code = measure_suite(session, options, as_json=as_json)
     else:
         assert suite is not None
         if suite.is_dir():

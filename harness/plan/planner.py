@@ -16,6 +16,7 @@ from typing import Any
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
+from harness.plan.commands import check_program, placed, remarks_on_programs
 from harness.plan.configuration import configuration_of
 from harness.plan.measures import MeasurePlanner
 from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
@@ -25,7 +26,7 @@ from harness.plugins.isolation import isolated, user_errors
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
-from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
+from harness.records.plan import COMMAND, Block, Plan, Skipped, Spec, Trial, digest
 from harness.suite.loader import Assignment, Suite
 from harness.suite.names import find_name
 
@@ -174,6 +175,8 @@ class _Planner:
         if len(trials) < 2:
             return None
         self.remark_on_copies(trials)
+        for text in remarks_on_programs(trials, self.suite.measures):
+            self.remark(text)
         return Block(context, tuple(trials), self.measures(trials[0].dataset))
 
     def remark_on_copies(self, trials: Sequence[Trial]) -> None:
@@ -192,6 +195,7 @@ class _Planner:
                 raise Skip(because)
         configuration = configuration_of(self.suite, coordinates)
         values, places = configuration.part(EXPERIMENT)
+        model_places = configuration.part("model")[1]
         if is_experiment := bool(values):
             values["name"] = EXPERIMENT
             values[FROM], places["name"] = self.reference(values[FROM], places[FROM]), places[FROM]
@@ -208,7 +212,7 @@ class _Planner:
             values, places = configuration.part("use", name)
             spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
             used.append((spec, entry, where))
-        trains = self.suite.measures.trains and not is_experiment  # it has an optimizer of its own
+        trains = self.suite.measures.trains and not is_experiment and model.name != COMMAND  # these have their own
         check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
@@ -230,6 +234,8 @@ class _Planner:
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
+        with placed(model_places.get("run")):
+            check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)
             trial = replace(trial, changes=self.weakest_promise(trial, baseline))
@@ -241,7 +247,7 @@ class _Planner:
         """The part that `values` name, with its parameters checked and defaults added."""
         name = values["name"]
         entry = self.catalog.find(kind, name, places["name"])
-        if not entry.part.listed and FROM not in values:
+        if name == EXPERIMENT and FROM not in values:
             fix = f"Write {name}: {{from: FILE.py:NAME}} in place of model and dataset."
             raise UserError(f"{name} is not the name of a {kind.kind}.", where=places["name"], fix=fix)
         owner, key = f"{kind.kind} {name}", (kind.kind, name)

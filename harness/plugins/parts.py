@@ -128,8 +128,9 @@ class Score:
 
     #: Which direction is better.
     better: Literal["higher", "lower"] = "higher"
-    #: Compare the "difference" of two means for a share, and their "ratio" for an amount above zero, such as a loss.
-    compared: Literal["difference", "ratio"] = "difference"
+    #: Compare the "difference" of two means for a share, which is shown in percent and points; their "ratio" for an
+    #: amount above zero, such as a loss; the difference of two plain numbers ("number") for everything else.
+    compared: Literal["difference", "ratio", "number"] = "difference"
     #: A one-line summary.
     summary: str = ""
     #: It is computed only if `measure.learning` names it, as `metric` or in `also`.
@@ -137,7 +138,7 @@ class Score:
 
     def is_known(self) -> bool:
         """Whether its values are valid."""
-        known = self.better in ("higher", "lower") and self.compared in ("difference", "ratio")
+        known = self.better in ("higher", "lower") and self.compared in ("difference", "ratio", "number")
         return known and is_shown(self.summary)
 
 

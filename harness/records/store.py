@@ -63,7 +63,7 @@ class Store:
     @classmethod
     def open(cls, folder: Path) -> Store:
         """The folder of an earlier run. Raises UserError where it is none."""
-        if not (folder / "plan.json").is_file() or not (folder / RECORDS).is_file():
+        if not is_run(folder):
             raise UserError("is not the folder of a run.", where=str(folder), fix="A run's folder holds plan.json.")
         return cls(folder)
 
@@ -268,12 +268,22 @@ def _cannot_write(folder: Path, error: OSError) -> UserError:
     return UserError(f"cannot write results there: {error.strerror}.", where=str(folder), fix="Choose --results DIR.")
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (folder / "plan.json").is_file() and (folder / RECORDS).is_file()
+
+
+def suites_with_runs(results: Path) -> set[str]:
+    """The names of the suites that have runs under a results folder."""
+    return {plan.parent.parent.name for plan in plans_in(results)}
+
+
 def runs_of(results: Path, suite: str) -> list[Path]:
     """The folders of a suite's runs, the newest last. Raises UserError where there are none."""
     plans = plans_in(results)
     found = [plan.parent for plan in plans if plan.parent.parent.name == suite]
     if not found:
-        known = sorted({plan.parent.parent.name for plan in plans})
+        known = sorted(suites_with_runs(results))
         fix = did_you_mean(suite, known) if known else "Try: harness run suites/smoke.yaml"
         raise UserError(f"there is no run of {suite!r} in it.", where=str(results), fix=fix)
     return found

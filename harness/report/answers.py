@@ -11,8 +11,9 @@ from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.modes import WORDS
 from harness.records.plan import LEARNING
-from harness.report.cells import amount, confidence_interval, duration, in_words
-from harness.report.report import Report
+from harness.records.record import Record
+from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words
+from harness.report.report import Report, failure_line
 
 #: The quantity of memory that is shown, in the order of choice.
 MEMORY = ("peak_bytes", "resident_rise")
@@ -21,16 +22,19 @@ MEMORY = ("peak_bytes", "resident_rise")
 def answers_of(report: Report) -> list[str]:
     """The verdict on each level with its interval, then memory, then the answer to each claim."""
     findings = report.findings
-    lines = [sentence for finding in findings.deciding if (sentence := answer(finding))]
-    lines += memory_lines(findings)
-    return lines
+    failed = [failure_line(findings.plan, record) for record in findings.failures if is_baseline(record, findings)]
+    return failed or [*map(answer, findings.deciding), *memory_lines(findings)]
+
+
+def is_baseline(record: Record, findings: Findings) -> bool:
+    """Whether a record is of a baseline, without which nothing can be compared."""
+    return any(block.id == record.block and block.baseline.level == record.level for block in findings.plan.blocks)
 
 
 def answer(finding: Finding) -> str:
     """The verdict on one level in a sentence: "new takes 0.83 times as long as old (95 % CI 0.81–0.85): faster"."""
     place = f"{finding.block.name}: " if finding.context else ""
-    words = f"{finding.verdict}"
-    reason = finding.reason
+    words, reason = str(finding.verdict), finding.reason
     if isinstance(finding, Comparison) and finding.needs:
         time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
         reason += f"; {finding.needs} processes{time} should settle it"
@@ -42,10 +46,18 @@ def answer(finding: Finding) -> str:
     interval = confidence_interval(finding)
     sized = f"{size} times as long as {finding.baseline}" if finding.metric == "step_time" else ""
     if not sized:
-        unit = "times" if finding.scale == "ratio" else "points:"
-        sized = f"{size} {unit} {in_words(finding.metric)} of {finding.baseline}"
+        unit = {"ratio": " times", "difference": " points:"}.get(finding.scale, ":")
+        sized = f"{size}{unit} {in_words(finding.metric)} of {finding.baseline}"
     verb = "takes" if finding.metric == "step_time" else "has"
     return f"{place}{finding.level} {verb} {sized}{f' ({interval})' if interval else ''}: {words}"
+
+
+def only_answer(report: Report) -> str:
+    """The verdict of a run with one comparison, in a sentence; empty for other runs."""
+    deciding = report.findings.deciding
+    if len(deciding) != 1:
+        return ""
+    return f"{FIRST_LOOK}: {answer(deciding[0])}" if report.first_look else answer(deciding[0])
 
 
 def memory_lines(findings: Findings) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Whether a base is a complete trial: a model and a dataset, or an experiment, which is both."""
+"""Whether a base is a complete trial: a model and a dataset, or an experiment or a command, which is both."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ Complaint = tuple[Path_, str, str]
 
 def base_complaints(base: PatchSchema) -> Iterator[Complaint]:
     """What a base lacks."""
+    if base.command is not None:
+        return
     if base.experiment is None:
         for part in ("model", "dataset"):
             if "name" not in (getattr(base, part) or {}):

@@ -16,6 +16,7 @@ from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
+from harness.suite.commands import values_of_command, wrong_length
 from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
@@ -132,6 +133,8 @@ class _Reader:
         schema = self.schema
         for complaint in (*base_complaints(schema.base), *patch_complaints(schema.base, ("base",), schema.base)):
             self.complain(*complaint)
+        if what := wrong_length(schema):
+            self.complain(("measure", "learning"), what)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -214,6 +217,8 @@ class _Reader:
             self.complain(*complaint, key=True)
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
+        for path, value in values_of_command(patch, in_base=at == ("base",)):
+            yield Assignment(path, value, self.source.place((*at, "command")))
         for part in ("model", "dataset", EXPERIMENT):
             for key, value in (getattr(patch, part) or {}).items():
                 yield Assignment((part, key), value, self.parameter_place((*at, part, key)))

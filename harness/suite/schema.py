@@ -112,6 +112,12 @@ class PatchSchema(_Strict):
         "and its parameters",
         examples=[{"from": "train.py:build", "pooling": "attention"}],
     )
+    command: str | None = Field(
+        None,
+        min_length=1,
+        description="a program in place of a model and a dataset: a command line, in which {seed} is the seed of a run",
+        examples=["python train.py --seed {seed}"],
+    )
     use: list[Used] = Field(
         [],
         description="optimizations, applied from left to right; entries with the same name are merged",

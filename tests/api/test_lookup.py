@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.api.lookup import open_run, parse_only
+from harness.api.lookup import names_run, open_run, parse_only, suite_of_runs
 from harness.errors import UserError
 
 
@@ -62,3 +62,25 @@ def test_a_name_without_a_run_is_a_mistake(results, name, says):
     with pytest.raises(UserError) as error:
         open_run(name, results)
     assert says in str(error.value)
+
+
+def test_a_suite_is_found_although_a_folder_has_its_name(results, tmp_path):
+    (tmp_path / "a").mkdir()
+    assert open_run("a", results).folder.resolve() == results / "a/2"
+    assert suite_of_runs("a", results) == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "suite"),
+    [
+        (None, "b"), ("latest", "b"), ("latest~0", "b"), ("a", "a"), ("a~1", "a"), ("suites/a.yaml", "a"),
+        ("results/a/1", "a"), ("c", "c"),
+    ],
+)  # fmt: skip
+def test_the_suite_of_runs_has_every_name_of_one_of_them(results, name, suite):
+    assert suite_of_runs(name, results) == suite
+
+
+def test_which_texts_name_runs_and_not_plots(results):
+    assert all(names_run(text, results) for text in ("latest", "a", "a~1", "c~1", "a.yaml", "results/a/9", "page"))
+    assert not any(names_run(text, results) for text in ("curves", "curves-*", "c"))

@@ -21,7 +21,7 @@ from toy_suite import SUITE
         (["run", "broken.yaml"], "broken.yaml:1:6: this is not valid YAML: "),
         (["run", "binary.yaml"], "is not UTF-8 text"),
         (["run"], "give a suite, or --resume with the folder of a run."),
-        (["run", "--resume", "nowhere"], "nowhere: is not the folder of a run."),
+        (["run", "--resume", "nowhere"], "results: there is no run of 'nowhere' in it."),
         (["run", "toy.yaml", "--results", "toy.yaml"], "toy.yaml/toy: cannot write results there"),
         (["run", "toy.yaml", "--set", "base.model=liner"], "--set base.model=liner: there is no model named 'liner'"),
         (["run", "toy.yaml", "--only", "what"], "--only what: expected AXIS=LEVEL"),

@@ -53,7 +53,7 @@ def test_names_of_parts():
 
 def test_runs(runs):
     for words in (["report"], ["explain"], ["plot"], ["run", "--resume"], ["compare", "latest"]):
-        assert offered(*words, "") == ["latest", *runs]
+        assert offered(*words, "") == ["latest", "suite", *runs]
         assert offered(*words, "results/") == runs
     assert [item.type for item in items("report", "elsewhere")] == ["dir"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -132,6 +133,31 @@ def test_as_has_exit_code_3_for_a_failed_run(tmp_path):
     done = harness("report", folder, "--as", "junit", cwd=tmp_path)
     assert done.returncode == 3
     assert '<error message="failed in verify: it broke" type="failed">' in done.stdout
+
+
+@pytest.mark.parametrize("name", ["learning~1", "latest~1", "suites/learning.yaml~1"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "RUN", "--as", "json"),
+        ("plot", "RUN", "--list"),
+        ("compare", "RUN", "learning"),
+        ("history", "RUN"),
+        ("explain", "RUN"),
+        ("export", "fast", "RUN", "--issue"),
+        ("run", "--resume", "RUN"),
+    ],
+)
+def test_every_command_that_takes_a_run_takes_its_name(learned, tmp_path, command, name):
+    store = Store.open(learned)
+    plan = replace(store.plan(), overrides={"set": [], "only": [], "plugins": []})
+    store.keep(plan)
+    Store.create(tmp_path / "results", plan, "question: q\n").append(store.records())
+    (learned / "machine.json").write_text("{")  # an error of the older run names its folder
+    found = harness(*(name if word == "RUN" else word for word in command), cwd=tmp_path)
+    both = found.stdout + found.stderr
+    expected = "learning: " if command[0] == "history" else str(learned.relative_to(tmp_path))
+    assert expected in both, both
 
 
 def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):

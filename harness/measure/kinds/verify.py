@@ -18,7 +18,6 @@ from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuil
 from harness.measure.runtime.dtypes import as_real, lower_of
 from harness.measure.runtime.experiments.same_examples import check_same_examples
 from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
-from harness.measure.runtime.functions import FUNCTION
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.gradients import set_gradients
@@ -81,7 +80,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
 
 def verifier_of(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> Verifier | FunctionVerifier:
     """What verifies the trials of a block: they are models, or functions of the user."""
-    kind = FunctionVerifier if block.baseline.model.name == FUNCTION else Verifier
+    kind = FunctionVerifier if block.baseline.is_function else Verifier
     return kind(block, builder, watchdog)
 
 

@@ -142,7 +142,8 @@ class FunctionVerifier:
                 what = f"{name} is off by {apart.error:.1e} of its largest value, {apart.where}"
                 allows = "--tolerance" if model.tolerance else "rounding"
                 raise BrokenPromise(f"{what} ({allows} allows {limit:.1e}; input {number})")
-            worst = max(worst, (apart.error / limit, apart.error, limit, name))
+            if limit:
+                worst = max(worst, (apart.error / limit, apart.error, limit, name))
         return worst
 
     def truth(self, number: int, name: str, own: torch.Tensor) -> torch.Tensor:

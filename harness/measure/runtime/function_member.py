@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 from random import Random
+from time import perf_counter
 from typing import Any
 
 import torch
 
-from harness.measure.runtime.builder import BuiltTrial, Mark
+from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.functions import Arguments, FunctionModel
 from harness.measure.runtime.member import BuiltMember
@@ -38,6 +39,8 @@ class FunctionMember(BuiltMember):
         self.copies: list[list[Arguments]] = [[self.arguments(batch)] for batch in range(len(batches))]
         #: What every call must return for each input, by name: see `expect`.
         self.expected: list[dict[str, Any]] = []
+        #: The seconds of the first call of the first input in this process, and of a later one.
+        self.first_call = self.later_call = 0.0
         self.random = Random(f"checked calls {self.level} {role}")
         self.step = self._step
 
@@ -85,12 +88,22 @@ class FunctionMember(BuiltMember):
         mark("forward")
         self.loss = result
 
+    def run_once(self) -> None:
+        """Call the function once, and forget what it returns."""
+        self.before(0)
+        self.run(0, 1, no_mark)
+        self.loss = None
+
     def results(self) -> list[dict[str, Any]]:
         """What the function returns for each input, by name."""
         found = []
         for batch in range(len(self.batches)):
             self.watchdog.doing(self.level, f"one call (input {batch})")
-            found.append(self.function.named(self.function.call(self.arguments(batch))))
+            arguments = self.arguments(batch)
+            begun = perf_counter()
+            result = self.function.call(arguments)
+            self.first_call = self.first_call or perf_counter() - begun
+            found.append(self.function.named(result))
         return found
 
     def after(self, batch: int) -> None:
@@ -130,6 +143,9 @@ def expect_results(members: Sequence[BuiltMember], baseline: str) -> None:
     """Let all functions expect what the baseline returns in this process. One that may return something else, or whose
     baseline is measured in another process, expects what it returns itself."""
     functions = [member for member in members if isinstance(member, FunctionMember)]
-    known = next((member.results() for member in functions if member.level == baseline), None)
+    known = None
     for member in functions:
-        member.expected = known if known and not member.function.different else member.results()
+        own = member.results()
+        if member.level == baseline:
+            known = known or own
+        member.expected = known if known and not member.function.different else own

@@ -13,8 +13,6 @@ from harness.errors import UserError
 from harness.measure.runtime.nested import cloned, leaves, mapped, named_tensors, on_device
 from harness.measure.runtime.observations import projection
 
-#: The name of the core's part that is a function of the user.
-FUNCTION = "function"
 #: The most inputs of a run: each is kept in memory and timed.
 MOST = 64
 

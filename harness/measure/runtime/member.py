@@ -43,6 +43,8 @@ class BuiltMember:
         self.saved: list[Any] = []
         #: How often the counters were restored, because a step had raised.
         self.restarts = 0
+        #: Remarks on its samples, which are stored with them.
+        self.flags: list[str] = []
         self._can_restart = False
         #: Called before each sample, outside the timed region, to empty the caches.
         self.flush: Callable[[], None] = lambda: None

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from harness.cli import completers
 from harness.cli.options import as_json_option, echo_json_text, plural, results_option
 
 
 @click.command()
-@click.argument("suite", required=False)
+@click.argument("suite", required=False, shell_complete=completers.runs)
 @results_option
 @click.option(
     "--last", type=click.IntRange(1), default=10, show_default=True, metavar="N",
@@ -20,19 +21,17 @@ from harness.cli.options import as_json_option, echo_json_text, plural, results_
 def history(suite: str | None, results: Path, last: int, as_json: bool) -> None:
     """Show a suite's ratios over all its runs, and where they changed.
 
-    SUITE is the name or file of a suite, by default that of the latest run. Runs on other machines, with another torch
-    version or with another question form groups of their own. A change is reported when two runs show it, together with
-    the commits, versions and settings that changed at the same time.
+    SUITE is the name or file of a suite, or one of its runs, by default the latest run of all. Runs on other machines,
+    with another torch version or with another question form groups of their own. A change is reported when two runs
+    show it, together with the commits, versions and settings that changed at the same time.
     """
-    from harness.api.lookup import suite_called
-    from harness.records.store import Store
+    from harness.api.lookup import suite_of_runs
     from harness.report.formats import terminal
     from harness.report.rows import json_text
     from harness.tools.comparison.history import read_history
     from harness.tools.comparison.history_tables import history_sections, to_json
 
-    name = suite_called(suite) if suite else Store.latest(results).folder.parent.name
-    found = read_history(results, name)
+    found = read_history(results, suite_of_runs(suite, results))
     if as_json:
         echo_json_text(json_text(to_json(found)))
         return

@@ -12,6 +12,7 @@ import click
 
 from harness.api.lookup import open_run
 from harness.api.session import SuiteOverrides, plan_of
+from harness.cli import completers
 from harness.cli.options import device_option, preset_option, results_option, set_option, write_text
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
@@ -26,7 +27,7 @@ from harness.suite.yaml_source import is_yaml
 @click.command()
 @plugin_option
 @click.argument("trial")
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=click.Path(path_type=Path), required=False, shell_complete=completers.runs)
 @click.option("--script", "form", flag_value="script", help="Write a Python file that repeats the steps of the trial.")
 @click.option(
     "--issue", "form", flag_value="issue", help="Write the Markdown text of an issue that contains this file."
@@ -57,8 +58,8 @@ def export(
     """Export a trial as a standalone script or as the text of an issue.
 
     TRIAL is an id or the beginning of one (see harness plan), a level such as packed, or a level with its context such
-    as wide/packed. RUN is the folder of a run, the name of a suite for its latest run, or the YAML file of a suite,
-    which needs no run. By default it is the latest run.
+    as wide/packed. RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that,
+    or the YAML file of a suite, which needs no run. By default it is the latest run.
 
     The script needs only torch. It contains the code of the parts that the trial uses, some of the measured batches,
     and the loss of each step as the harness computes it. Before it is written, it is run and its losses are compared.
