@@ -93,17 +93,6 @@ class MeasurePlanner:
             self.report("margin", what, f"Give the margin in {units[compared]}.")
         return learning
 
-    def declared_by(self, dataset: Spec, settings: Learning) -> dict[str, Score]:
-        """The scores of a dataset. Those of an experiment are known only when it is built."""
-        if dataset.name == PROGRAM:
-            return scores_of_program(dataset)
-        if dataset.name == EXPERIMENT:
-            wanted = (settings.score, *settings.also)
-            own = {name: Score(settings.better.get(name, "higher")) for name in wanted if name != "loss"}
-        else:
-            own = dict(self.catalog.find(Dataset, dataset.name).part.scores)
-        return {"loss": LOSS, **own}
-
     def enough_seeds(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """The suite's seeds, and the smallest other ones if more are needed."""
         others = (seed for seed in itertools.count() if seed not in seeds)

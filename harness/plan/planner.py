@@ -195,7 +195,6 @@ class _Planner:
                 raise Skip(because)
         configuration = configuration_of(self.suite, coordinates)
         values, places = configuration.part(EXPERIMENT)
-        model_places = configuration.part("model")[1]
         if is_experiment := bool(values):
             values["name"] = EXPERIMENT
             values[FROM], places["name"] = self.reference(values[FROM], places[FROM]), places[FROM]
