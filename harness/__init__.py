@@ -32,18 +32,21 @@ from harness.plugins.parts import (
     Model,
     Optimization,
     Promise,
-    Recipe,
     Reporter,
     Score,
     Skip,
 )
+from harness.plugins.recipe import Recipe
 from harness.plugins.whole_score import WholeScore
 
 if TYPE_CHECKING:
+    from harness.api.ab import ab as ab
     from harness.api.python import open as open
     from harness.api.python import resume as resume
     from harness.api.python import run as run
     from harness.api.result import Result as Result
+    from harness.api.vary import vary as vary
+    from harness.plugins.experiment import Experiment as Experiment
     from harness.records.settings import Settings as Settings
 
 hookimpl = pluggy.HookimplMarker("harness")
@@ -77,10 +80,13 @@ __all__ = [
 #: Names that are imported at first use, and their modules. They are not in __all__: a star import must not hide the
 #: built-in open.
 _LAZY = {
+    "Experiment": "harness.plugins.experiment",
     "Settings": "harness.records.settings",
     "Samples": "harness.analysis.samples",
+    "ab": "harness.api.ab",
     "run": "harness.api.python",
     "resume": "harness.api.python",
+    "vary": "harness.api.vary",
     "open": "harness.api.python",
     "Result": "harness.api.result",
 }

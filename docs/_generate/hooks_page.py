@@ -14,7 +14,8 @@ from _generate import markdown as md
 from harness import errors
 from harness.plugins import hookspecs, parts
 from harness.plugins.catalog import KINDS
-from harness.plugins.parts import CHANGES, SEAMS, Part
+from harness.plugins.parts import CHANGES, Part
+from harness.plugins.recipe import SEAMS
 
 
 def page() -> str:

@@ -66,7 +66,8 @@ class ClockChoice:
     def __init__(self, block: Block, processes: Sequence[Process]) -> None:
         baseline = self._name = block.baseline.level
         self._known: dict[tuple[str, str], bool] = {}
-        self._on_cpu = all(trial.device == "cpu" for trial in block.trials)
+        # A program may wait, or use several processes, as it likes: what counts is how long a user waits for it.
+        self._on_cpu = all(trial.device == "cpu" for trial in block.trials) and not block.of_programs
         members = [(baseline, "variant"), (baseline, "control")]
         both = [Shares.of([p[member] for p in processes if member in p]) for member in members]
         self._baseline = both[0]

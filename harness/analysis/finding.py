@@ -14,7 +14,7 @@ from harness.analysis.verdicts import DIFFERENT, Flag, Verdict
 from harness.records.plan import Block
 from harness.records.record import Record
 
-Scale = Literal["ratio", "difference", "exponent"]
+Scale = Literal["ratio", "difference", "number", "exponent"]
 FindingT = TypeVar("FindingT", bound="Finding")
 
 
@@ -80,9 +80,9 @@ class Finding:
 
 
 def scaled_in_words(value: float, scale: str) -> str:
-    """A ratio, a difference in points, or a difference of exponents as text."""
-    if scale == "exponent":
-        return f"{value:+.2f}"
+    """A ratio, a difference in points, of numbers or of exponents as text."""
+    if scale in ("exponent", "number"):
+        return f"{value:+.2f}" if scale == "exponent" else f"{value:+.3g}"
     return f"{100 * value:+.1f}" if scale == "difference" else f"{value:.3f}"
 
 

@@ -21,7 +21,7 @@ from harness.analysis.learning import LearningResults
 from harness.analysis.level_values import LevelValue, level_values
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
-from harness.analysis.samples import metric_views
+from harness.analysis.samples import OF_PROGRAMS, metric_views
 from harness.analysis.timing import (
     Comparison,
     Measured,
@@ -71,7 +71,7 @@ class Findings:
             # Metrics that were not measured are left out.
             comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
             self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
-        self.comparisons = control_false_discoveries(comparisons, self.floor)
+        self.comparisons = [as_amount(one) for one in control_false_discoveries(comparisons, self.floor)]
         self.learning = LearningResults(plan, records, self.measured)
         self.effects += self.learning.effects
         times = {place[:3]: value for place, value in self.numbers.items() if place[3] == "step_time"}
@@ -210,6 +210,12 @@ class Findings:
             if c.metric == "step_time" and c.estimate is not None and math.isfinite(c.estimate.half_width())
         ]
         return (float(np.median(sizes)), max(sizes)) if sizes else None
+
+
+def as_amount(one: Comparison) -> Comparison:
+    """The comparison. One by an amount, such as memory, is more or less, and not slower or faster."""
+    words = {Verdict.FASTER: Verdict.LESS, Verdict.SLOWER: Verdict.MORE}
+    return replace(one, verdict=words.get(one.verdict, one.verdict)) if one.metric in OF_PROGRAMS else one
 
 
 def find(plan: Plan, records: Sequence[Record], catalog: Catalog) -> Findings:

@@ -123,7 +123,7 @@ class Learned:
     @cached_property
     def _nothing_learned(self) -> frozenset[str]:
         """The scores by which no level learned anything."""
-        if all(len(runs) < stats.MIN_REPLICATES for runs in self.runs.values()):
+        if self.settings.of_programs or all(len(runs) < stats.MIN_REPLICATES for runs in self.runs.values()):
             return frozenset()
         return frozenset(
             name
@@ -147,7 +147,14 @@ class Learned:
         """Why a level has no verdict by a score, although it was trained; empty if it has one."""
         if not self.has_learned(metric):
             return "nothing learned"
+        if self.settings.of_programs and self.ignores_seed(level, metric):
+            return "the score is the same under every seed, so the seeds are not independent runs"
         return self.own_objective(level, metric)
+
+    def ignores_seed(self, level: str, metric: str) -> bool:
+        """Whether a level and the baseline each have the same score under every seed."""
+        values = [self.values(one, metric).tolist() for one in (self.block.baseline.level, level)]
+        return all(len(those) > 1 and len(set(those)) == 1 for those in values)
 
     def own_objective(self, level: str, metric: str) -> str:
         """Why the losses of a level and of the baseline are not compared, if the metric is about the loss."""
@@ -156,7 +163,10 @@ class Learned:
         return next((run.data["own_objective"] for run in self.records(level) if "own_objective" in run.data), "")
 
     def is_identical(self, level: str) -> bool:
-        """Whether every loss and every score of every seed is the same number as that of the baseline."""
+        """Whether every loss and every score of every seed is the same number as that of the baseline. Programs may
+        print rounded numbers, so theirs do not show this."""
+        if self.settings.of_programs:
+            return False
         seeds = self.seeds_of(self.block.baseline.level, level)
         pairs = zip(self.records(self.block.baseline.level, seeds), self.records(level, seeds), strict=True)
         return all(one.data[curve] == other.data[curve] for one, other in pairs for curve in ("loss", "scores"))

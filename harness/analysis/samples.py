@@ -35,6 +35,7 @@ class Samples:
     `cpu` is the CPU time of the measuring thread, and `process` that of the whole process. `switches` says how often
     the thread was preempted during each sample. Recordings and older runs lack the last two: they are None. `before` is
     the number of steps that the trial took before its first sample, and `repeats` the number of steps of a sample.
+    `peak` is the peak memory of each run of a program in bytes; it is None for the steps of a model.
     """
 
     wall: Array
@@ -48,6 +49,7 @@ class Samples:
     switches: NDArray[np.int64] | None = None
     before: int = 0
     repeats: int = 1
+    peak: Array | None = None
 
     @classmethod
     def from_record(cls, data: Mapping[str, Any], clock: Clock = "wall") -> Samples:
@@ -67,6 +69,7 @@ class Samples:
             switches=_fixed(np.array(data["switches"])) if "switches" in data else None,
             before=data.get("steps_before", 0),
             repeats=data["repeats"],
+            peak=_fixed(np.array(data["peak"], dtype=float)) if "peak" in data else None,
         )
 
     @property
@@ -132,6 +135,20 @@ forward_time = wall_time("forward")
 backward_time = wall_time("backward")
 #: From gradients to updated weights.
 update_time = wall_time("update")
+
+
+#: The metrics that only programs have. Less of them is less, and not faster.
+OF_PROGRAMS = ("cpu_time", "peak_memory")
+
+
+def cpu_time(samples: Samples) -> Array | None:
+    """CPU seconds of each run of a program, shape (n,); None for the steps of a model."""
+    return None if samples.peak is None else samples.cpu_seconds
+
+
+def peak_memory(samples: Samples) -> Array | None:
+    """The peak memory of each run of a program in bytes, shape (n,); None for the steps of a model."""
+    return samples.peak
 
 
 def metric_views(catalog: Catalog, problems: list[str]) -> dict[str, View]:

@@ -17,7 +17,7 @@ from harness.analysis.stats import MIN_REPLICATES, Array, Estimate, beta_quantil
 from harness.analysis.verdicts import CLOSE, Verdict, conclude
 
 Better = Literal["higher", "lower"]
-Scale = Literal["difference", "ratio"]
+Scale = Literal["difference", "ratio", "number"]
 
 #: Smaller values are raised to this before a logarithm is taken, so that a loss of zero is not infinitely good.
 SMALLEST = 1e-12

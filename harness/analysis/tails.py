@@ -58,12 +58,12 @@ class ProcessRatios:
         centred, half = series.copy(), len(series) // 2
         for here in (batch == j for j in np.unique(batch)):
             centred[here] -= np.median(series[here])
+        halves = (centred[half:], centred[:half])
+        drift = float(np.subtract(*(stats.trimmed_means(part[None])[0] for part in halves))) if half else 0.0
         return cls(
             typical=stats.log_ratio(typical_baseline, variant, batch),
             mean=math.log(sums[1] / sums[0]),
-            drift=float(
-                np.subtract(*(stats.trimmed_means(part[None])[0] for part in (centred[half:], centred[:half])))
-            ),
+            drift=drift,
             error=stats.log_ratio_error(typical_baseline, variant, batch),
             series=centred,
             batch=batch,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -282,7 +282,9 @@ class Measured:
         estimate = comparison.estimate
         if estimate is None:
             return ()
-        others = [math.log(one) for one in (comparison.ratio_of_means, comparison.ratio_of_fast) if one]
+        # A round has too few runs of a program for a 10th percentile.
+        fast = None if self.block.of_programs else comparison.ratio_of_fast
+        others = [math.log(one) for one in (comparison.ratio_of_means, fast) if one]
         margin, by_mean = self.settings.margin, Flag.MEAN_DECIDES in comparison.flags
         flags = {
             Flag.CPU_CLOCK: comparison.clock == "cpu",
@@ -291,12 +293,18 @@ class Measured:
             Flag.TAIL_EFFECT: not by_mean and any(abs(other - estimate.mean) > margin for other in others),
             Flag.DRIFTS: self.settings.method > 1 and not self.settings.quick and tails.drifts(ratios, margin),
             Flag.RESTARTED: self.mostly("counters_restored", trial.level, estimate.k),
+            Flag.SLOW_FIRST_CALL: self.mostly("slow_first_call", trial.level, estimate.k),
             Flag.NOT_STATIONARY: self.mostly("not_stationary", trial.level, estimate.k),
             Flag.NULL_BIASED: null_biased,
             Flag.CONTENDED: self.contended,
-            **{flag: trial.changes == changes for changes, flag in CHANGE_FLAGS.items()},
+            **{flag: trial.changes == changes for changes, flag in change_flags(trial).items()},
         }
         return tuple(flag for flag, applies in flags.items() if applies)
+
+
+def change_flags(trial: Trial) -> Mapping[str, Flag]:
+    """The flag of a trial by what it changes."""
+    return {"model": Flag.DIFFERENT_RESULTS} if trial.is_function else CHANGE_FLAGS
 
 
 def _median(values: Iterable[Any]) -> float | None:
@@ -324,6 +332,9 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
     enough = estimate.k >= stats.MIN_REPLICATES or settings.quick
     margin = math.log1p(settings.margin) if half <= settings.margin / 2 and enough else None
     verdict = conclude(estimate, margin, floor, 0.05, Verdict.FASTER, Verdict.SLOWER)
+    if verdict == Verdict.FASTER and lacks_level(estimate, settings, floor):
+        p, level = faster_p(estimate, settings, floor), settings.faster_level
+        return Verdict.UNDECIDED, f"faster by its 95 % interval, but p = {p:.2g}, and its series needs p <= {level:.2g}"
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
     if half > settings.half_width:
@@ -331,6 +342,19 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
     if not enough:
         return verdict, f"{estimate.k} of at least {stats.MIN_REPLICATES} processes for an equivalence"
     return verdict, CLOSE
+
+
+def faster_p(estimate: Estimate, settings: Speed, floor: float) -> float:
+    """The one-sided p value of *faster*: of a ratio this far below the floor, at any of the looks (Bonferroni)."""
+    if estimate.mean >= 0:
+        return 1.0
+    return min(1.0, estimate.p_value(floor) * estimate.share / 2 * len(settings.looks))
+
+
+def lacks_level(estimate: Estimate, settings: Speed, floor: float) -> bool:
+    """Whether the interval shows *faster*, but not at the error rate that a series gives this try."""
+    level = settings.faster_level
+    return level is not None and estimate.interval()[1] < -floor and faster_p(estimate, settings, floor) > level
 
 
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:

@@ -106,6 +106,14 @@ class Flag(StrEnum):
         "other-cpu-share",
         "it waits, or works in other threads or processes, more than the baseline, so wall time decides",
     )
+    SLOW_FIRST_CALL = (
+        "slow-first-call",
+        "the first call in a process takes more than 20 times as long as a later one; the ratio is of later calls",
+    )
+    DIFFERENT_RESULTS = (
+        "different results",
+        "on request, what it returns was not compared: speed says nothing about whether it is right",
+    )
     RESTARTED = "restarted", "a step failed late in a process, so the counters of the trial were put back as well"
     NULL_BIASED = "null-biased", "the baseline differs from itself, so nothing is decided; stop other programs, rerun"
     CONTENDED = "contended", "cores were shared, so this time includes other programs; stop them and rerun"
@@ -136,4 +144,4 @@ FORBID_EQUIVALENCE = frozenset({Flag.TAIL_EFFECT, Flag.DRIFTS})
 #: With these, no interval decides anything.
 FORBID_DECISION = frozenset({Flag.NULL_BIASED, Flag.CONTENDED})
 #: These say nothing about whether a claim is true: its author chose the level, and a family of claims is corrected.
-BESIDE_CLAIMS = frozenset({Flag.ONE_OF_MANY, *CHANGE_FLAGS.values()})
+BESIDE_CLAIMS = frozenset({Flag.ONE_OF_MANY, Flag.DIFFERENT_RESULTS, *CHANGE_FLAGS.values()})

@@ -11,6 +11,7 @@ from harness.measure.examination import Examined, Problem, examine
 from harness.plan.estimates import estimated_seconds, for_blocks, report_seconds
 from harness.plan.places import place_of, place_of_level
 from harness.plugins.catalog import Catalog
+from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.plugins.rehearsal import Rehearsal, TimeRange
 from harness.records.plan import Block, Plan
 from harness.suite.loader import Suite
@@ -69,8 +70,11 @@ def errors_of(suite: Suite, block: Block, examined: Examined) -> Iterator[UserEr
         if level:
             yield UserError(f"level {level!r} fails: {text}.", where=place_of_level(suite, block, block.trial(level)))
         else:
-            name = block.baseline.dataset.name
-            yield UserError(f"dataset {name}: {text}.", where=place_of(suite, block, block.baseline, "dataset", "name"))
+            dataset = block.baseline.dataset
+            is_experiment = dataset.name == EXPERIMENT
+            field, key = (EXPERIMENT, FROM) if is_experiment else ("dataset", "name")
+            what = f"{'' if is_experiment else 'dataset '}{dataset.title}: {text}."
+            yield UserError(what, where=place_of(suite, block, block.baseline, field, key))
 
 
 def remark_of(suite: Suite, block: Block, remark: Problem) -> str:

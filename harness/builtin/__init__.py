@@ -8,12 +8,50 @@ from collections.abc import Iterator
 from typing import Any
 
 import harness
-from harness.modes import MODES, PREPARED
+from harness.modes import MODES, PREPARED, PROGRAM
+from harness.records.plan import COMMAND
 
 PHASES = ("collate", "forward", "backward", "update")
 TRAIN = frozenset({"train"})
 SETTINGS = "harness.records.settings:"
 CODE = "harness.measure.kinds."
+#: The code of experiments, and how their files are read.
+EXPERIMENTS, FILE = "harness.measure.runtime.experiments.call:", "harness.plugins.experiment:"
+
+
+@harness.hookimpl
+def provide_models() -> Iterator[harness.Model]:
+    """A function of the user, for `harness ab`, and the model of a training script."""
+    code = "harness.builtin.functions:"
+    yield harness.Model(
+        "function", code + "function", "a function of yours, as it is", computes="function",
+        implementation=frozenset({"code", "commit"}), origin=code + "origin", load=code + "load", listed=False,
+    )  # fmt: skip
+    yield harness.Model(
+        "experiment", EXPERIMENTS + "build_model", "the model of a training script", offers=frozenset({"forward"}),
+        listed=False, origin=FILE + "origin", load=FILE + "load",
+    )  # fmt: skip
+    yield harness.Model(
+        COMMAND, "harness.builtin.programs:command", "a program as it is, in any language", computes=COMMAND,
+        implementation=frozenset({"run"}),
+    )  # fmt: skip
+
+
+@harness.hookimpl
+def provide_datasets() -> Iterator[harness.Dataset]:
+    """What the functions of `harness ab` are called with, and the data of a training script."""
+    code = "harness.builtin.functions:inputs"
+    yield harness.Dataset(
+        "inputs",
+        code,
+        "the arguments that a function of yours yields",
+        fingerprint=f"{code}_fingerprint",
+        listed=False,
+    )
+    yield harness.Dataset(
+        "experiment", EXPERIMENTS + "load_data", "the data of a training script", listed=False, origin=FILE + "origin"
+    )
+    yield harness.Dataset(PROGRAM, "harness.builtin.programs:program", "what programs print: their scores")
 
 
 @harness.hookimpl
@@ -28,6 +66,15 @@ def provide_metrics() -> Iterator[harness.Metric]:
     ):
         code = f"harness.analysis.samples:{name}"
         yield harness.Metric(name, code, summary, unit="ms", per="sample", scale=1e3, formats=".2f")
+    samples = "harness.analysis.samples:"
+    yield harness.Metric(
+        "cpu_time", samples + "cpu_time", "CPU time of a program and of the processes that it waits for", unit="s",
+        per="sample", formats=".3g",
+    )  # fmt: skip
+    yield harness.Metric(
+        "peak_memory", samples + "peak_memory", "the most memory of a program, or of a process that it waits for",
+        unit="MiB", per="sample", scale=2.0**-20, formats=".1f",
+    )  # fmt: skip
 
 
 @harness.hookimpl
@@ -161,4 +208,5 @@ def modes_of(phase: str) -> frozenset[str]:
     """The modes whose steps have a phase."""
     if phase in ("backward", "update"):
         return TRAIN
-    return frozenset(MODES) - PREPARED if phase == "collate" else frozenset(MODES)
+    modes = frozenset(MODES) - {PROGRAM}
+    return modes - PREPARED if phase == "collate" else modes

@@ -5,6 +5,8 @@
 COMMANDS = {
     "run": (
         ("run", "cli.run:run", "Measure a suite, or every suite in a folder, and report the results."),
+        ("ab", "cli.ab:ab", "Compare two or more functions: which is faster, and by how much?"),
+        ("vary", "cli.vary:vary", "Compare a training script with changes of it: each alone, and all together."),
         ("plan", "cli.plan:plan",
          "Show what a suite would measure, what it would skip and why, and how long it would take."),
     ),
@@ -16,6 +18,7 @@ COMMANDS = {
          "comparable."),
         ("history", "tools.comparison.history_command:history",
          "Show a suite's ratios over all its runs, and where they changed."),
+        ("series", "cli.series:series", "Show a series of tries: what each was allowed, what it showed, what is left."),
         ("list", "cli.list:list_", "List the parts that plugins provide."),
         ("describe", "cli.describe:describe", "Describe a part: its parameters, requirements, source and an example."),
     ),

@@ -70,7 +70,8 @@ def show_block(block: Block, seconds: TimeRange) -> None:
         measures += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"
     click.echo(f"\n{block.name} ({measures}; {in_words(seconds)})")
     for trial in block.trials:
-        parts = [trial.model.name, trial.dataset.name, *(spec.name for spec in trial.use)]
+        both = dict.fromkeys([trial.model.title, trial.dataset.title])  # one of an experiment, which is both
+        parts = [*both, *(spec.name for spec in trial.use)]
         changes = "baseline" if trial is block.baseline else f"changes {trial.changes}"
         click.echo(f"  {trial.id}  {trial.level:<20} {' + '.join(parts)}  ({changes})")
 

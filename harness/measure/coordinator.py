@@ -13,18 +13,17 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import UserError
+from harness.measure.block_records import BlockRecords, record_name
+from harness.measure.programs import measure_programs
 from harness.measure.record_guard import Execute, Keep
 from harness.measure.servers import Answer, Refused, Server, Servers
 from harness.measure.token_ring import make_ring
 from harness.plugins.catalog import Measure, resolve
-from harness.plugins.isolation import one_line
 from harness.plugins.kinds import Stage
 from harness.records.plan import Block, Trial, digest
 from harness.records.record import Outcome, Record, Role, replicates
@@ -54,7 +53,14 @@ class SeparateRun(NamedTuple):
 def execute(run: RunContext) -> Iterator[Execute]:
     """The executor. Yields ``execute(block, done, keep)``, to be called for one block after another."""
     with Servers(run.folder, run.catalog, run.on_machine, run.jobs) as servers:
-        yield partial(measure_block, servers=servers)
+
+        def measure(block: Block, done: list[Record], keep: Keep) -> None:
+            if block.of_programs:
+                measure_programs(block, done, keep, run.folder, run.on_machine)
+            else:
+                measure_block(block, done, keep, servers)
+
+        yield measure
 
 
 def measure_block(block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
@@ -66,14 +72,12 @@ def measure_block(block: Block, done: list[Record], keep: Keep, servers: Servers
     Coordinator(block, done, keep, servers).run()
 
 
-class Coordinator:
+class Coordinator(BlockRecords):
     """Measures one block. The methods are in the order in which they are called."""
 
     def __init__(self, block: Block, done: list[Record], keep: Keep, servers: Servers) -> None:
-        self.block, self.keep, self.servers = block, keep, servers
-        self.records = [record for record in done if record.block == block.id]
-        #: Levels that cannot be measured any further. The other levels are still measured.
-        self.broken = {record.level for record in self.records if breaks_level(record)}
+        super().__init__(block, done, keep)
+        self.servers = servers
         #: A process needs the baseline and another trial, or the baseline alone in a block of one.
         self.fewest = min(2, len(block.trials))
         #: The digest of the examples that an earlier run of this block has used.
@@ -310,54 +314,7 @@ class Coordinator:
         """The modes in which a kind measures this block; one empty mode for a kind that has none."""
         return self.block.measures.kinds[measure.kind.name].get("of") or ("",)
 
-    def levels(self, without: Sequence[Record] = ()) -> list[str]:
-        """The levels that can still be measured, except those of some records."""
-        left_out = self.broken.union(record.level for record in without)
-        return [trial.level for trial in self.block.trials if trial.level not in left_out]
-
-    def with_skipped(self, records: list[Record], measure: str, number: int) -> list[Record]:
-        """The records. If the baseline is not ok in them, the other levels are skipped: there is nothing to compare
-        them with."""
-        baseline = self.block.baseline.level
-        if all(record.outcome == "ok" for record in records if record.level == baseline):
-            return records
-        reason = f"its baseline {baseline} cannot be measured"
-        skipped = [self.record(measure, number, level, "skipped", reason) for level in self.levels(without=records)]
-        return [*records, *skipped]
-
-    def record(
-        self,
-        measure: str,
-        number: int,
-        level: str,
-        outcome: Outcome,
-        reason: str = "",
-        data: Mapping[str, Any] | None = None,
-        role: Role = "variant",
-    ) -> Record:
-        """A record of a level in this block."""
-        key = (self.block.id, level, self.block.trial(level).id, measure, role, number)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return Record(*key, of=1, outcome=outcome, reason=one_line(reason), data=data or {}, at=now)
-
-    def finish(self, records: list[Record]) -> None:
-        """Store the records of a complete replicate, and note which levels cannot be measured any further."""
-        complete = [replace(record, of=len(records)) for record in records]
-        self.records += complete
-        self.broken |= {record.level for record in complete if breaks_level(record)}
-        self.keep(complete)
-
-
-def breaks_level(record: Record) -> bool:
-    """Whether the level of a record cannot be measured any further."""
-    return record.outcome in ("failed", "invalid") and not record.after_timing
-
 
 def failed_levels(answer: Answer, levels: Sequence[str]) -> Sequence[str]:
     """The level that failed according to an answer; all levels if it does not say which."""
     return [answer["failed"]] if answer["failed"] else levels
-
-
-def record_name(stage: str, mode: str) -> str:
-    """The name of a measure in records, such as memory.train."""
-    return f"{stage}.{mode}" if mode else stage

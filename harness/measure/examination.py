@@ -137,7 +137,7 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
         try:
             examples = worker.prepare(block)
         except UserError as error:
-            named = f"dataset {block.baseline.dataset.name}: "  # the command says this too
+            named = f"{block.baseline.dataset.title}: "  # the command says this too
             say("problem", ["", str(error).removeprefix(named)])
         else:
             load = perf_counter() - begun
@@ -148,7 +148,9 @@ def _examine(blocks: Sequence[tuple[int, Block]], catalog: Catalog, timed: bool,
                     say("remark", ["", OTHER_EXAMPLES])
             for problem in (*environment_problems(block), *code_problems(block, catalog)):
                 say("problem", problem)
-            _examine_block(worker, block, gpus, say, partial(_rehearse, load, jobs, timed) if begun < until else None)
+            _examine_block(
+                worker, worker.block, gpus, say, partial(_rehearse, load, jobs, timed) if begun < until else None
+            )
         say("end")
 
 

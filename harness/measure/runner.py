@@ -118,7 +118,7 @@ class Runner:
         """Record the facts of the machine. Raises UserError if the run began on another machine, or if a trial needs a
         GPU that this machine lacks."""
         known = self.store.machine()
-        changed = [name for name in SAME_MACHINE if known and known.get(name) != facts.get(name)]
+        changed = [name for name in SAME_MACHINE if name in known and known[name] != facts.get(name, known[name])]
         if changed:
             differs = ", ".join(f"{name} was {known.get(name)} and is {facts.get(name)}" for name in changed)
             what = f"this is not the machine on which the run began: {differs}."

@@ -7,7 +7,8 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from harness.measure.runtime.task import Task
 from harness.measure.runtime.warm import use_threads, warm
 from harness.measure.runtime.watchdog import Watchdog
 from harness.measure.token_ring import TokenRing
-from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.catalog import Catalog, origin_of, resolve
 from harness.plugins.isolation import caught, isolated
 from harness.plugins.manager import load_plugins
-from harness.plugins.parts import Skip
+from harness.plugins.parts import Data, Dataset, Model, Optimization, Skip
 from harness.records.plan import THREADS, Block, Spec
 
 #: The most seconds that the hook `describe_machine` of a plugin may take.
@@ -85,9 +86,14 @@ class Worker:
             for trial in block.trials:
                 self.builder.recipe(trial)
                 check_unchanged(state, "importing", (trial.dataset, *trial.use))
+            for trial in block.trials:
+                self.builder.load_code(trial)
+                check_unchanged(state, "importing", [trial.model])
             data = self.builder.data(block.baseline.dataset)
+            self.block = as_loaded(block, data)
             check_unchanged(state, "loading", [block.baseline.dataset])
             examples = digest_of_data(data)
+            self.load_others(block)
         except UserError:
             raise
         except BaseException as error:  # plugin code may raise anything
@@ -98,17 +104,28 @@ class Worker:
         gc.freeze()  # children then do not write to the memory pages of what is loaded here
         return examples
 
+    def load_others(self, block: Block) -> None:
+        """Load the data of levels that have parameters of their own, as those of an experiment. An error is one of the
+        level, which its own processes report."""
+        for trial in block.trials[1:]:
+            with suppress(UserError):
+                self.builder.data(trial.dataset)
+
     def use_own_watchdog(self) -> None:
         """In a copy of the server: a watchdog whose memory the children of other copies do not share."""
         self.watchdog = Watchdog(self.watchdog.limit)
 
     def check_versions(self, block: Block) -> None:
-        """Raise UserError if the plan was made with other versions of plugins."""
-        here = self.builder.catalog.plugins.versions
+        """Raise UserError if the plan was made with other versions of plugins, or of files that parameters name."""
+        catalog = self.builder.catalog
+        here = catalog.plugins.versions
         for trial in block.trials:
-            for spec in (trial.model, trial.dataset, *trial.use):
-                if here.get(spec.plugin) != spec.version:
-                    found = here.get(spec.plugin, "not installed")
+            kinds = (Model, Dataset, *(Optimization for _ in trial.use))
+            for kind, spec in zip(kinds, (trial.model, trial.dataset, *trial.use), strict=True):
+                found = here.get(spec.plugin, "not installed")
+                if (entry := catalog.get(kind, spec.name)) and entry.part.origin:
+                    found = origin_of(entry, spec.parameters)[1]
+                if found != spec.version:
                     planned = f"{spec.name} from {spec.plugin} {spec.version}"
                     raise UserError(f"the plan expects {planned}; the measuring process found {found}.")
 
@@ -153,6 +170,20 @@ class Worker:
             forked=forked,
         )
         return resolve(stage.run, measure.entry.owner)(task)
+
+
+def as_loaded(block: Block, data: Data) -> Block:
+    """The block with what only the loaded data say: the size of a batch where the trials have none, and how many
+    batches the work set has. Data with a batch size of their own may have fewer batches than planned."""
+    speed, batches = block.measures.speed, data.batches
+    if not block.baseline.batch_size:
+        size = data.batch_size
+        block = replace(block, trials=tuple(replace(trial, batch_size=size) for trial in block.trials))
+        if speed is not None:
+            batches = max(1, min(speed.batches, len(data.train) // size))
+    if batches is None or speed is None:
+        return block
+    return replace(block, measures=block.measures.with_(speed=speed.changed(batches=batches)))
 
 
 def no_space(error: BaseException | None) -> OSError | None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from harness.errors import Place, UserError
 from harness.plugins.catalog import Catalog, Entry, resolve
 from harness.plugins.isolation import one_line, user_errors
-from harness.plugins.parts import Optimization, Recipe, Skip
+from harness.plugins.parts import Optimization, Skip
+from harness.plugins.recipe import Recipe
 from harness.plugins.signature import REQUIRED, Parameter
 from harness.records.plan import Spec, canonical_json
 

@@ -202,6 +202,7 @@ class _Resolver:
         claim = self.claim
         if claim.scale and claim.scale != score.compared:
             words = {"difference": "by its difference: use points, such as 1 point", "ratio": "by its ratio: use %"}
+            words["number"] = "by the difference of numbers: give the direction alone, such as better"
             raise self.error("expect", f"{claim.metric} is compared {words[score.compared]}.")
         *negated, word = claim.expect.split()
         if word in ("faster", "slower") and not is_time and claim.metric != "time_to_target":
@@ -214,7 +215,7 @@ class _Resolver:
         if claim.is_limit and not claim.scale and not claim.along and (mode == LEARNING or is_time):
             by = margin
             if not by:
-                example = "1 point" if score.compared == "difference" else "2%"
+                example = "2%" if score.compared == "ratio" else "1 point"
                 what = f"{claim.expect} needs an amount, since {claim.metric} has no margin."
                 raise self.error("expect", what, f"Example: {claim.expect} by {example}.")
         expect = " ".join([*negated, directions.get(word, word)])

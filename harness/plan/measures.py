@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from harness.errors import UserError, did_you_mean
+from harness.modes import PROGRAM
+from harness.plan.commands import scores_of_program, speed_of_programs
 from harness.plugins.catalog import Catalog
-from harness.plugins.parts import Dataset
-from harness.plugins.scores import TARGETED, declared, scores_of
+from harness.plugins.experiment import EXPERIMENT
+from harness.plugins.parts import Dataset, Score
+from harness.plugins.scores import LOSS, TARGETED, declared, scores_of
 from harness.records.plan import Spec
 from harness.records.settings import Learning, Measures
 from harness.suite.loader import Suite
@@ -32,9 +35,12 @@ class MeasurePlanner:
     def __call__(self, dataset: Spec) -> Measures:
         """The measures of a block with this dataset."""
         measures = self.suite.measures
+        of_programs = dataset.name == PROGRAM
         if measures.learning:
             measures = measures.with_(learning=self.learning(measures.learning, dataset))
-        if measures.speed:
+        if measures.speed and of_programs:
+            measures = measures.with_(speed=speed_of_programs(measures.speed, measures.learning))
+        elif measures.speed:
             # Effects are contrasts of several levels, for which no variance is expected.
             measures = measures.with_(speed=measures.speed.as_planned(plain=self.plain or bool(self.suite.factors)))
         return self.quick_measures(measures) if self.quick else measures
@@ -47,32 +53,49 @@ class MeasurePlanner:
 
     def learning(self, settings: Learning, dataset: Spec) -> Learning:
         """The settings with the dataset's scores. Reports a metric or a margin that does not fit these."""
-        part = self.catalog.find(Dataset, dataset.name).part
         claimed = [claim.metric.removeprefix("mean_") for claim in self.suite.claims]
+        declares = self.declared_by(dataset, settings)
         learning = settings.changed(
             seeds=self.enough_seeds(settings.seeds),
             evaluations=min(settings.evaluations, settings.steps or settings.evaluations),
             planned=len(settings.seeds),
-            scores=declared(part.scores, {*settings.also, settings.score, *claimed}),
+            of_programs=dataset.name == PROGRAM,
+            metric=settings.metric if settings.metric in declares or dataset.name != PROGRAM else next(iter(declares)),
+            scores=declared(declares, {*settings.also, settings.score, *claimed}),
         )
         place = self.suite.source.places.get(("measure", "learning", "evaluations"))
         if place and learning.evaluations < settings.evaluations:
             self.remark(f"{place}: a run has {settings.steps} steps, so it is evaluated only {settings.steps} times.")
         known = scores_of(learning)
         for name in settings.also:
-            if name not in part.scores:
-                self.report("also", f"{part.name} has no score {name!r}.", did_you_mean(name, part.scores))
+            if name not in declares:
+                self.report("also", f"{dataset.name} has no score {name!r}.", did_you_mean(name, declares))
         metrics = [name for name in known if name not in (*TARGETED, "diverged")]
-        metrics += [name for name in part.scores if name not in metrics]
+        metrics += [name for name in declares if name not in metrics]
         if learning.metric not in metrics:
-            what = f"{part.name} has no score {learning.metric!r}."
+            what = f"{dataset.name} has no score {learning.metric!r}."
             self.report("metric", what, did_you_mean(learning.metric, metrics))
         elif learning.margin and learning.margin_scale != known[learning.metric].compared:
             compared = known[learning.metric].compared
-            units = {"difference": "points, such as 1 point", "ratio": "%, such as 2%"}
+            units = {
+                "difference": "points, such as 1 point",
+                "ratio": "%, such as 2%",
+                "number": "its unit, such as 0.5",
+            }
             what = f"{learning.metric} is compared by its {compared}, and the margin is a {learning.margin_scale}."
             self.report("margin", what, f"Give the margin in {units[compared]}.")
         return learning
+
+    def declared_by(self, dataset: Spec, settings: Learning) -> dict[str, Score]:
+        """The scores of a dataset. Those of an experiment are known only when it is built."""
+        if dataset.name == PROGRAM:
+            return scores_of_program(dataset)
+        if dataset.name == EXPERIMENT:
+            wanted = (settings.score, *settings.also)
+            own = {name: Score(settings.better.get(name, "higher")) for name in wanted if name != "loss"}
+        else:
+            own = dict(self.catalog.find(Dataset, dataset.name).part.scores)
+        return {"loss": LOSS, **own}
 
     def enough_seeds(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """The suite's seeds, and the smallest other ones if more are needed."""

@@ -16,15 +16,18 @@ from typing import Any
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plan.checks import check_defaults, check_recipe, check_roles, check_words, environment_of
 from harness.plan.claims import resolve_claims
+from harness.plan.commands import check_program, placed, remarks_on_programs
+from harness.plan.configuration import configuration_of
 from harness.plan.measures import MeasurePlanner
-from harness.plugins.catalog import Catalog, Entry, resolve
+from harness.plugins.catalog import Catalog, Entry, origin_of, resolve
+from harness.plugins.experiment import EXPERIMENT, FROM, located_reference, parameters_of_experiment
 from harness.plugins.file_paths import holds_paths, paths_in, with_stored_paths
 from harness.plugins.isolation import isolated, user_errors
 from harness.plugins.parts import CHANGES, Dataset, Model, Optimization, Part, Skip
 from harness.plugins.signature import BATCH_SIZE, Parameter, check_values, parameters_of
 from harness.records.designs import combinations
-from harness.records.plan import Block, Plan, Skipped, Spec, Trial, digest
-from harness.suite.loader import ABSENT, PRESENT, Assignment, Suite
+from harness.records.plan import COMMAND, Block, Plan, Skipped, Spec, Trial, digest
+from harness.suite.loader import Assignment, Suite
 from harness.suite.names import find_name
 
 
@@ -50,23 +53,8 @@ def make_plan(
         return _Planner(suite, catalog, only or {}, quick, gate, seeds).plan(overrides or {})
 
 
-@dataclass(frozen=True)
-class _Configuration:
-    """The merged values of base and levels, with their positions, by path."""
-
-    leaves: Mapping[tuple[str, ...], tuple[Any, Place]]
-
-    def part(self, *path: str) -> tuple[dict[str, Any], dict[str, Place]]:
-        """The parameters below a path, and the position of each."""
-        values, places = {}, {}
-        for leaf, (value, where) in self.leaves.items():
-            if leaf[:-1] == path:
-                values[leaf[-1]], places[leaf[-1]] = value, where
-        return values, places
-
-    def used(self) -> list[tuple[str, Place]]:
-        """The optimizations in the order of their first mention, with their positions."""
-        return [(leaf[1], where) for leaf, (value, where) in self.leaves.items() if len(leaf) == 2 and value is PRESENT]
+#: The fields of a trial that determine its examples.
+EXAMPLES = ("dataset", "batch_size", "seed", "device")
 
 
 @dataclass(frozen=True)
@@ -187,6 +175,8 @@ class _Planner:
         if len(trials) < 2:
             return None
         self.remark_on_copies(trials)
+        for text in remarks_on_programs(trials, self.suite.measures):
+            self.remark(text)
         return Block(context, tuple(trials), self.measures(trials[0].dataset))
 
     def remark_on_copies(self, trials: Sequence[Trial]) -> None:
@@ -203,17 +193,26 @@ class _Planner:
         for rule, because in self.suite.skip:
             if all(coordinates[axis] in levels for axis, levels in rule.items()):
                 raise Skip(because)
-        configuration = self.configuration(coordinates)
-        model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
-        dataset_values, dataset_places = configuration.part("dataset")
-        batch_size = self.batch_size(dataset_values, dataset_places)
-        dataset, dataset_entry = self.spec(Dataset, dataset_values, dataset_places, coordinates)
+        configuration = configuration_of(self.suite, coordinates)
+        values, places = configuration.part(EXPERIMENT)
+        model_places = configuration.part("model")[1]
+        if is_experiment := bool(values):
+            values["name"] = EXPERIMENT
+            values[FROM], places["name"] = self.reference(values[FROM], places[FROM]), places[FROM]
+            model, model_entry = self.spec(Model, values, places, coordinates)
+            dataset, dataset_entry = self.spec(Dataset, values, places, coordinates)
+            batch_size, places_of_data = 0, places  # the data have one
+        else:
+            model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
+            values, places_of_data = configuration.part("dataset")
+            batch_size = self.batch_size(values, places_of_data)
+            dataset, dataset_entry = self.spec(Dataset, values, places_of_data, coordinates)
         used = []
         for name, where in configuration.used():
             values, places = configuration.part("use", name)
             spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
             used.append((spec, entry, where))
-        trains = self.suite.measures.trains
+        trains = self.suite.measures.trains and not is_experiment and model.name != COMMAND  # these have their own
         check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
@@ -230,48 +229,17 @@ class _Planner:
             batch_size=batch_size,
             seed=configuration.leaves.get(("seed",), (0, None))[0],
             device=device,
-            fingerprint=self.fingerprint(dataset, dataset_entry, dataset_places["name"]),
+            fingerprint=self.fingerprint(dataset, dataset_entry, places_of_data["name"]),
             changes="rounding",
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
+        with placed(model_places.get("run")):
+            check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)
             trial = replace(trial, changes=self.weakest_promise(trial, baseline))
         return trial
-
-    def configuration(self, coordinates: Mapping[str, str]) -> _Configuration:
-        """Base and levels merged. Raises UserError if two axes set the same path to different values."""
-        leaves: dict[tuple[str, ...], tuple[Any, Place]] = {}
-        set_by: dict[tuple[str, ...], tuple[str, Any]] = {}
-        for assignment in self.suite.base:
-            leaves[assignment.path] = (assignment.value, assignment.where)
-        for axis, level in coordinates.items():
-            for assignment in self.suite.axes[axis][level]:
-                path, value = assignment.path, assignment.value
-                other, earlier = set_by.get(path, (axis, value))
-                if other != axis and earlier != value:
-                    raise UserError(
-                        f"axes {other} and {axis} both set {'.'.join(path)}, to {earlier!r} and {value!r}.",
-                        where=assignment.where,
-                        fix="Set it in only one of them.",
-                    )
-                set_by[path] = (axis, value)
-                if value is ABSENT:
-                    if path not in leaves:
-                        known = [leaf[1] for leaf in leaves if leaf[0] == "use"]
-                        fix = did_you_mean(path[1], known)
-                        raise UserError(
-                            f"there is no optimization {path[1]!r} to drop.", where=assignment.where, fix=fix
-                        )
-                    leaves = {leaf: kept for leaf, kept in leaves.items() if leaf[:2] != path}
-                elif value is None:
-                    leaves.pop(path, None)
-                elif value is PRESENT:
-                    leaves.setdefault(path, (value, assignment.where))
-                else:
-                    leaves[path] = (value, assignment.where)
-        return _Configuration({path: leaf for path, leaf in leaves.items() if leaf[0] is not None})
 
     def spec(
         self, kind: type[Part], values: dict[str, Any], places: Mapping[str, Place], coordinates: Mapping[str, str]
@@ -279,12 +247,14 @@ class _Planner:
         """The part that `values` name, with its parameters checked and defaults added."""
         name = values["name"]
         entry = self.catalog.find(kind, name, places["name"])
-        owner = f"{kind.kind} {name}"
-        key = (kind.kind, name)
+        if name == EXPERIMENT and FROM not in values:
+            fix = f"Write {name}: {{from: FILE.py:NAME}} in place of model and dataset."
+            raise UserError(f"{name} is not the name of a {kind.kind}.", where=places["name"], fix=fix)
+        owner, key = f"{kind.kind} {name}", (kind.kind, name)
+        if name == EXPERIMENT:
+            owner, key = values[FROM], (EXPERIMENT, values[FROM])
         if key not in self.schemas:
-            code = self.catalog.code(entry, places["name"])
-            self.schemas[key] = parameters_of(code, kind.given, entry.owner)
-            check_defaults(self.schemas[key], entry.owner, places["name"])
+            self.schemas[key] = self.schema_of(kind, entry, owner, places["name"])
         parameters = {key: value for key, value in values.items() if key != "name"}
         resolved, problems = check_values(self.schemas[key], parameters, owner)
         if problems:
@@ -302,7 +272,19 @@ class _Planner:
         for parameter in parameters:
             if holds_paths(self.schemas[key][parameter].annotation):
                 resolved[parameter] = self.located(resolved[parameter], places[parameter])
-        return Spec(name, resolved, entry.plugin, entry.version), entry
+        return Spec(name, resolved, *origin_of(entry, resolved, places["name"])), entry
+
+    def schema_of(self, kind: type[Part], entry: Entry, owner: str, where: Place) -> Mapping[str, Parameter]:
+        """The parameters of a part; of an experiment those of its function, which is its `owner`."""
+        if entry.part.name == EXPERIMENT:
+            return parameters_of_experiment(owner, where)
+        schema = parameters_of(self.catalog.code(entry, where), kind.given, entry.owner)
+        check_defaults(schema, entry.owner, where)
+        return schema
+
+    def reference(self, text: Any, where: Place) -> str:
+        """The function of an experiment, as plans store it."""
+        return located_reference(text, Path() if where.source.startswith("--") else self.suite.folder, where)
 
     def located(self, value: Any, where: Place) -> Any:
         """The value of a parameter that holds paths, with paths as plans store them. Those in the suite are relative to
@@ -340,7 +322,8 @@ class _Planner:
 
     def check_same_examples(self, trial: Trial, baseline: Trial) -> None:
         """Raise UserError if a level changes the examples: levels are compared on the same ones."""
-        for field in ("dataset", "batch_size", "seed", "device"):
+        # The processes that measure compare the examples of experiments themselves.
+        for field in ("batch_size", "seed", "device") if trial.dataset.name == EXPERIMENT else EXAMPLES:
             if getattr(trial, field) != getattr(baseline, field):
                 place = self.suite.source.place
                 what, where = f"level {trial.level!r}", place(("axes", self.suite.axis, trial.level), key=True)

@@ -5,6 +5,6 @@ In: installed entry points and plugin files. Out: a `Catalog`. Every package exc
 
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import Plugins, load_plugins
-from harness.plugins.parts import SEAMS
+from harness.plugins.recipe import SEAMS
 
 __all__ = ["SEAMS", "Catalog", "Plugins", "load_plugins"]

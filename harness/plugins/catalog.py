@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -117,9 +117,19 @@ class Catalog:
                 self._entries[kind.kind].setdefault(part.name, []).append(entry)
 
     def entries(self, kind: type[Part]) -> dict[str, Entry]:
-        """The usable parts of one kind by name, in the order in which plugins provide them."""
+        """The usable parts of one kind by name, in the order in which plugins provide them, without those that are not
+        listed."""
         found = self._entries[kind.kind]
-        return {name: entries[0] for name, entries in found.items() if len(entries) == 1}
+        return {name: entries[0] for name, entries in found.items() if len(entries) == 1 and entries[0].part.listed}
+
+    def get(self, kind: type[Part], name: str) -> Entry | None:
+        """The usable part of this name, also one that is not listed; None if there is none."""
+        found = self._entries[kind.kind].get(name, [])
+        return found[0] if len(found) == 1 else None
+
+    def _names(self, kind: type[Part]) -> list[str]:
+        """The names of all listed parts of a kind, also of those that two plugins provide."""
+        return [name for name, entries in self._entries[kind.kind].items() if entries[0].part.listed]
 
     def find(self, kind: type[Part], name: str, where: Place | None = None) -> Entry:
         """The part of this kind and name. Raises UserError with the nearest name, with both plugins of a conflict, or
@@ -135,25 +145,25 @@ class Catalog:
                 fix = "Give only one of them to -p."
             raise UserError(f"two plugins provide {_a(kind.kind)} named {name!r}: {both}.", where=where, fix=fix)
         for other in KINDS:
-            if other is not kind and name in self._entries[other.kind]:
+            if other is not kind and name in self._names(other):
                 fix = f"{name!r} is {_a(other.kind)}" + (
                     ": list it under use." if other is Optimization else f", not {_a(kind.kind)}."
                 )
                 break
         else:
-            fix = did_you_mean(name, self._entries[kind.kind])
+            fix = did_you_mean(name, self._names(kind))
             broken = [problem for problem in self.plugins.problems if "import failed" in problem.reason]
             if broken:
                 fix += f" A plugin that failed to import may provide it ({'; '.join(map(str, broken))})."
-            elif not self._entries[kind.kind]:
+            elif not self._names(kind):
                 fix = f"No installed plugin provides any {kind.kind}. Is rnn-harness-plugins installed?"
         raise UserError(f"there is no {kind.kind} named {name!r}.", where=where, fix=fix)
 
     def named(self, name: str) -> list[Entry]:
         """The parts of all kinds with this name. Raises UserError with the nearest names if there is none."""
-        found = [entry for by_name in self._entries.values() for entry in by_name.get(name, [])]
+        found = [entry for by_name in self._entries.values() for entry in by_name.get(name, []) if entry.part.listed]
         if not found:
-            known = {name for by_name in self._entries.values() for name in by_name}
+            known = {name for kind in KINDS for name in self._names(kind)}
             raise UserError(f"there is no part named {name!r}.", fix=did_you_mean(name, known))
         return found
 
@@ -180,6 +190,18 @@ def core_catalog() -> Catalog:
     """The core's own parts. No other plugin is imported."""
     others = {name.partition(":")[0] for name in installed()} - {CORE}
     return Catalog(load_plugins(without=others))
+
+
+def origin_of(entry: Entry, parameters: Mapping[str, Any], where: Place | None = None) -> tuple[str, str]:
+    """Where the code of a part with these parameters is, and its version: the plugin, or the file that a parameter
+    names. Raises UserError if there is no such file."""
+    if entry.part.origin is None:
+        return entry.plugin, entry.version
+    try:
+        name, version = resolve(entry.part.origin, entry.owner, where)(**parameters)
+    except UserError as error:
+        raise UserError(error.what, where=error.where or where, fix=error.fix) from None
+    return name, version
 
 
 def complaint_of(part: object, kind: type[Part]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -79,6 +81,49 @@ def function_of(text: str, where: Place | str | None = None, commit: str = "") -
         what = f"{text} cannot be called: it is a value of type {type(found).__name__}."
         raise UserError(what, where=where, fix="Name a function.")
     return found  # type: ignore[no-any-return]
+
+
+def origin_of(text: str, where: Place | str | None = None, commit: str = "") -> tuple[str, str]:
+    """The file or module of a reference, and its version: a hash of the file, or the commit. The module is not
+    imported. Raises UserError if there is no such file, module or function."""
+    reference = parse_reference(text, where)
+    root, name = location_of(reference, where)
+    if commit:
+        return reference.module, f"commit:{commit[:12]}"
+    inside = root / Path(*name.split("."))
+    file = inside.with_suffix(".py") if inside.with_suffix(".py").is_file() else inside / "__init__.py"
+    if not file.is_file():  # such as a compiled module
+        return reference.module, "0"
+    content = file.read_bytes()
+    check_defines(content, reference, file, where)
+    return reference.module, f"sha256:{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def check_defines(content: bytes, reference: CodeReference, file: Path, where: Place | str | None) -> None:
+    """Raise UserError if a file is not valid Python, or if it binds no such name. The file is not run, so a name
+    that it binds in an unusual form is found later."""
+    try:
+        tree = ast.parse(content, str(file))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        place = f"{reference.module}:{line}" if line else reference.module
+        raise UserError(f"this is not valid Python: {error_text(error)}.", where=place) from None
+    bound = set(bound_names(tree))
+    if not bound & {reference.name.partition(".")[0], "*", "__getattr__"}:
+        what = f"{reference.module} has no function {reference.name!r}."
+        fix = did_you_mean(reference.name, (name for name in bound if not name.startswith("_")))
+        raise UserError(what, where=where or reference.text, fix=fix)
+
+
+def bound_names(tree: ast.Module) -> Iterator[str]:
+    """Every name that a module binds somewhere, and * if it imports all names of another module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield node.asname or node.name.partition(".")[0]
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 def location_of(reference: CodeReference, where: Place | str | None = None) -> tuple[Path, str]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from harness.errors import UserError, did_you_mean
 from harness.plugins.isolation import visible
 from harness.plugins.whole_score import WholeScore
 
@@ -55,8 +54,16 @@ class Part:
     #: Environment variables that must be set before the process starts (allocator, threads): a mapping, or a function
     #: ``(**parameters) -> mapping`` that does not import torch.
     environment: Mapping[str, str] | Reference = field(default_factory=dict)
+    #: ``(**parameters) -> (name, version)``: the file that a parameter names as the code of the part, and its version.
+    #: It raises UserError where there is no such code. By default, the plugin is where all of its code is.
+    origin: Reference | None = field(default=None, kw_only=True)
+    #: ``(**parameters)`` imports the code that a parameter names, once, before processes are forked that measure.
+    load: Reference | None = field(default=None, kw_only=True)
     #: What the base of its example needs, as in a suite, if it does not work with just any model and dataset.
     example: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    #: Whether lists show it, and a suite may name it as a model or a dataset. Another field of a suite stands for a
+    #: part that is not listed.
+    listed: bool = field(default=True, kw_only=True)
 
     kind: ClassVar[str] = "part"
     #: The number of positional arguments that the core itself passes to `build`.
@@ -121,8 +128,9 @@ class Score:
 
     #: Which direction is better.
     better: Literal["higher", "lower"] = "higher"
-    #: Compare the "difference" of two means for a share, and their "ratio" for an amount above zero, such as a loss.
-    compared: Literal["difference", "ratio"] = "difference"
+    #: Compare the "difference" of two means for a share, which is shown in percent and points; their "ratio" for an
+    #: amount above zero, such as a loss; the difference of two plain numbers ("number") for everything else.
+    compared: Literal["difference", "ratio", "number"] = "difference"
     #: A one-line summary.
     summary: str = ""
     #: It is computed only if `measure.learning` names it, as `metric` or in `also`.
@@ -130,7 +138,7 @@ class Score:
 
     def is_known(self) -> bool:
         """Whether its values are valid."""
-        known = self.better in ("higher", "lower") and self.compared in ("difference", "ratio")
+        known = self.better in ("higher", "lower") and self.compared in ("difference", "ratio", "number")
         return known and is_shown(self.summary)
 
 
@@ -303,6 +311,14 @@ class Data:
     constant: Callable[[Sequence[Any]], Callable[[Any], Any]] | None = None
     #: The size of an example, such as its number of steps. Evaluation batches examples of similar sizes.
     size: Callable[[Any], float] | None = None
+    #: The batch size that belongs to these data, for a trial that has none of its own; 0 if none does.
+    batch_size: int = 0
+    #: Whether the last batch of an epoch is left out where it has fewer examples than the others.
+    drop_last: bool = False
+    #: ``evaluate(model, batches)`` returns numbers by the name of a score. It replaces `criterion` and `scores`.
+    evaluate: Callable[[Any, Any], Mapping[str, float]] | None = None
+    #: The number of batches in the work set, where the data fix it. By default, it is `measure.speed.batches`.
+    batches: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):
@@ -313,87 +329,3 @@ class Data:
                     f"{name} is a {kinds[0].__name__}; expected a list, or an object with __len__() and "
                     "__getitem__(position), since each seed shuffles the examples: put them into a list"
                 )
-
-
-class Change(NamedTuple):
-    """The change of one optimization to one seam."""
-
-    by: str
-    how: Literal["wrap", "replace"]
-    function: Callable[..., Any]
-
-
-#: The seams of a training step, and the arguments of each.
-SEAMS: dict[str, str] = {
-    "build": "() -> module: the bare model",
-    "init": "(model) -> None: changes weights; called after the baseline's weights were copied, if they are",
-    "order": "(examples, batch_size, random) -> lists of positions in examples, one list a batch",
-    "collate": "(examples) -> batch",
-    "optimizer": "(model) -> torch.optim.Optimizer",
-    "forward": "(model, batch) -> loss, a scalar",
-    "backward": "(model, loss) -> None",
-    "update": "(model, optimizer) -> None: gradients to weights, gradients cleared",
-    "step": "(built, batch, mark) -> loss: forward, backward, update; calls mark(phase) after each of them",
-    "evaluate": "(model, batch) -> predictions, first dimension: examples",
-    "observe": "(model, batch) -> named tensors, first dimension: examples",
-    "count": "(model, batch) -> named amounts",
-    "state": "(built) -> objects with state_dict and load_state_dict that a step changes",
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A trial's training step as seams that optimizations wrap or replace, one after another.
-
-    In addition to `SEAMS`, ``model.<method>`` names a method of the built model; its function gets the model as first
-    argument. `wrap` passes the current function and takes the function to call in its place. `replace` ignores the
-    current function, so it is refused if an earlier optimization has changed the seam.
-    """
-
-    changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
-    by: str = "?"
-    #: The number of training steps of a run. None if it is not known, or if steps are only timed.
-    steps: int | None = None
-    #: What the optimizations say to the user (see `remark`), in order.
-    remarks: tuple[str, ...] = ()
-
-    def wrap(self, seam: str, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Recipe:
-        """A recipe whose `seam` is ``around(current function)``."""
-        return self._with(seam, Change(self.by, "wrap", around))
-
-    def replace(self, seam: str, function: Callable[..., Any]) -> Recipe:
-        """A recipe whose `seam` is `function`. Raises UserError if that would undo an earlier change."""
-        earlier = self.changes.get(seam, ())
-        if earlier:
-            other = earlier[0].by
-            if any(change.how == "replace" for change in earlier):
-                fix = f"They exclude each other. Drop {other} or {self.by}."
-            else:
-                fix = f"Put {self.by} before {other}."
-            raise UserError(f"{self.by} replaces {seam}, which {other} has changed already.", fix=fix)
-        return self._with(seam, Change(self.by, "replace", function))
-
-    def seam(self, seam: str, default: Callable[..., Any]) -> Callable[..., Any]:
-        """The function of a `seam`: `default` with every change applied from left to right."""
-        function = default
-        for change in self.changes.get(seam, ()):
-            function = change.function(function) if change.how == "wrap" else change.function
-        return function
-
-    def of_model(self) -> list[str]:
-        """The methods of the model that an optimization has changed."""
-        return [seam.removeprefix("model.") for seam in self.changes if seam.startswith("model.")]
-
-    def _with(self, seam: str, change: Change) -> Recipe:
-        if seam not in SEAMS and not seam.startswith("model."):
-            raise UserError(f"{self.by} changes the unknown seam {seam!r}.", fix=did_you_mean(seam, SEAMS))
-        return replace(self, changes={**self.changes, seam: (*self.changes.get(seam, ()), change)})
-
-    def remark(self, text: str) -> Recipe:
-        """The same recipe, with a warning for the user: a clause without a full stop. The commands `check`, `plan` and
-        `run` print it with the name of the optimization and its place in the suite."""
-        return replace(self, remarks=(*self.remarks, f"{self.by}: {text}"))
-
-    def as_used_by(self, name: str) -> Recipe:
-        """The same recipe, with the name of the optimization that changes it next, for error messages."""
-        return replace(self, by=name)

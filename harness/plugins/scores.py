@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from harness.plugins.parts import Score
 from harness.records.settings import Learning
@@ -14,10 +15,10 @@ LOSS = Score("lower", "ratio", "mean loss on the test examples")
 
 
 def declared(scores: Mapping[str, Score], wanted: Collection[str] = ()) -> dict[str, dict[str, str]]:
-    """The scores of a dataset, and the loss, as a plan stores them: all that are not optional, and those `wanted`."""
+    """Scores as a plan stores them: all that are not optional, and those `wanted`."""
     return {
         name: {"better": score.better, "compared": score.compared, "summary": score.summary}
-        for name, score in {"loss": LOSS, **scores}.items()
+        for name, score in scores.items()
         if not score.optional or name in wanted
     }
 
@@ -33,7 +34,9 @@ def scores_of(learning: Learning, *, timed: bool = False) -> dict[str, Score]:
     for name, kept in learning.scores.items():
         score = Score(**kept)  # type: ignore[arg-type]  # written by `declared`
         found[name] = score
-        found[f"mean_{name}"] = Score(score.better, score.compared, f"mean over the run of: {score.summary}")
+        found[f"mean_{name}"] = replace(score, summary=f"mean over the run of: {score.summary}")
+    if learning.of_programs:  # programs are not evaluated before their end
+        return {name: found[name] for name in learning.scores}
     found["diverged"] = Score("lower", "difference", "share of seeds that diverged")
     if learning.target is not None:
         found["reached"] = Score("higher", "difference", "share of seeds that reached the target")

@@ -15,6 +15,11 @@ from harness.records.settings import Measures
 #: The variable that sets the number of threads of a measuring process. The default is 1.
 THREADS = "HARNESS_THREADS"
 
+#: The name of the core's model that is a function of the user.
+FUNCTION = "function"
+#: The name of the model of a trial that is a program: its parameter `run` is the command line.
+COMMAND = "command"
+
 #: The mode of results over seeds; the other modes are of single steps.
 LEARNING = "learning"
 
@@ -38,6 +43,11 @@ class Spec:
     plugin: str
     version: str
 
+    @property
+    def title(self) -> str:
+        """Its name in sentences; the function of an experiment."""
+        return str(self.parameters["from"]) if self.name == "experiment" and "from" in self.parameters else self.name
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -45,7 +55,8 @@ class Trial:
 
     `level` is its level on the compared axis; in an ablation design it is the name of a combination, and `on` are the
     factors that are switched on. `changes` is the weakest promise among the parts in which it differs from the
-    baseline. `environment` holds the variables that must exist before its process starts."""
+    baseline. `environment` holds the variables that must exist before its process starts. A `batch_size` of 0 stands
+    for that of the data, which is known when they are loaded."""
 
     level: str
     model: Spec
@@ -59,12 +70,22 @@ class Trial:
     environment: Mapping[str, str] = field(default_factory=dict)
     on: tuple[str, ...] = ()
 
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the user, and no model."""
+        return self.model.name == FUNCTION
+
     @cached_property
     def id(self) -> str:
         """Hash of everything that determines the trial. Its place in a suite is not part of it."""
         content = asdict(self)
         del content["level"], content["on"], content["changes"], content["environment"]  # the parts determine the last
         return digest(content, 16)
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program, which is run as a whole. Nothing of it is built here."""
+        return self.model.name == COMMAND
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
@@ -100,6 +121,11 @@ class Block:
     def baseline(self) -> Trial:
         """The trial that the others are compared with."""
         return self.trials[0]
+
+    @property
+    def of_programs(self) -> bool:
+        """Whether the trials are programs."""
+        return self.baseline.is_program
 
     @property
     def environments(self) -> list[Mapping[str, str]]:
@@ -188,7 +214,7 @@ class Claim:
     of: str
     where: Mapping[str, tuple[str, ...]]
     inside: Literal["all", "any"]
-    scale: Literal["ratio", "difference", "exponent", "value", ""] = ""
+    scale: Literal["ratio", "difference", "number", "exponent", "value", ""] = ""
     along: str = ""
     exact: bool = False
     unit: str = ""
@@ -235,6 +261,15 @@ class Plan:
     factors: tuple[str, ...] = ()
     #: Warnings about the suite, such as a schedule that is longer than a run, with their places in it.
     remarks: tuple[str, ...] = ()
+
+    def with_faster_level(self, level: float) -> Plan:
+        """The same plan, in which the verdict *faster* of every block has this error rate."""
+        speeds = [(block, block.measures.speed) for block in self.blocks]
+        blocks = [
+            replace(block, measures=block.measures.with_(speed=speed.changed(faster_level=level))) if speed else block
+            for block, speed in speeds
+        ]
+        return replace(self, blocks=tuple(blocks))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

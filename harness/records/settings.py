@@ -11,19 +11,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import UserError
-from harness.records.value_types import (
-    Amount,
-    Duration,
-    Modes,
-    Seeds,
-    Share,
-    amount_scale,
-    amount_value,
-    from_suite,
-)
+from harness.records.value_types import Amount, Duration, Modes, Seeds, Share, amount_scale, amount_value
 
 #: A quick run measures for this many seconds in total.
 QUICK_SECONDS = 5.0
@@ -54,7 +45,7 @@ class Settings(BaseModel):
         return type(self)(**{**dict(self), **values})
 
 
-#: The error rates of the looks at the results, with a pooled and with a plain variance: 5 % together (docs/method.md).
+#: The error rates of the looks, with a pooled and with a plain variance: 5 % together (docs/method.md).
 POOLED_RATES = (0.009, 0.013, 0.018, 0.022)
 PLAIN_RATES = (0.0195, 0.0195, 0.0195)
 
@@ -76,7 +67,7 @@ class SpeedSettings(StepSettings):
         "train",
         validate_default=True,
         description="what one step is: train, inference, call (one batch again and again), fresh (prepared batches), "
-        "or a list",
+        "a list of these, or program (a run of a command)",
         examples=["train"],
     )
     half_width: Share = Field(
@@ -130,10 +121,10 @@ class SpeedSettings(StepSettings):
 class Speed(SpeedSettings):
     """`SpeedSettings` as planned. `quick` is one process for each block.
 
-    After each number of processes in `looks` the results are looked at, and the measurement may end. `rates` are the
-    error rates of these looks. `pooled`: the variance between processes is pooled with the expected one. In version 2
-    of the `method` the control counts as a second measurement of the baseline, and the mean over all steps may decide.
-    The defaults are those of plans that do not name them."""
+    After each number of processes in `looks` the measurement may end; `rates` are the error rates of these looks.
+    `pooled`: the variance between processes is pooled with the expected one. In version 2 of the `method` the control
+    is a second baseline, and the mean over all steps may decide. `faster_level` is the error rate that a series gives
+    *faster*. The defaults are those of plans that do not name them."""
 
     until: Literal["decided", "precise"] = "precise"
     quick: bool = False
@@ -141,6 +132,7 @@ class Speed(SpeedSettings):
     rates: tuple[float, ...] = Field((0.05, 0.05, 0.05), strict=False)
     pooled: bool = False
     method: Literal[1, 2] = 1
+    faster_level: float | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -215,6 +207,9 @@ class LearningSettings(SeedSettings):
         description="the score that decides: loss, a score of the dataset, or the mean of one over the run",
         examples=["accuracy", "mean_loss"],
     )
+    better: Mapping[str, Literal["higher", "lower"]] = Field(
+        {}, description="the better direction of scores of an experiment, if not higher", examples=[{"error": "lower"}]
+    )
     margin: Amount | None = Field(
         None, description="the largest difference that counts as equal: 1 point, or 2% of a loss", examples=["1 point"]
     )
@@ -244,13 +239,6 @@ class LearningSettings(SeedSettings):
                 data["margin"] = f"{100 * margin:.12g}{'%' if scale == 'ratio' else ' points'}"
         return data
 
-    @model_validator(mode="after")
-    def _one_length(self, info: ValidationInfo) -> Self:
-        given = sum(length is not None for length in (self.steps, self.epochs, self.seconds))
-        if from_suite(info) and given != 1:
-            raise ValueError("expected exactly one of steps, epochs and seconds: the length of a run")
-        return self
-
     @property
     def one_at_a_time(self) -> bool:
         """Runs of a fixed duration would share the processor, so they train one after another."""
@@ -259,9 +247,11 @@ class LearningSettings(SeedSettings):
 
 class Learning(LearningSettings):
     """`LearningSettings` as planned. `planned` is how many seeds were fixed before the first look at results; `scores`
-    says of each score which direction is better and how it is compared (see `parts.Score`)."""
+    says of each score which direction is better and how it is compared (see `parts.Score`). `of_programs`: programs run
+    in place of training, and their scores are known only at their ends."""
 
     planned: int = 0
+    of_programs: bool = False
     scores: Mapping[str, Mapping[str, str]] = {}
 
     @classmethod
@@ -291,7 +281,7 @@ class Learning(LearningSettings):
         return amount_value(self.margin) if self.margin else 0.0
 
     @property
-    def margin_scale(self) -> Literal["ratio", "difference", ""]:
+    def margin_scale(self) -> Literal["ratio", "difference", "number", ""]:
         """The scale of the margin; empty where none is given."""
         return amount_scale(self.margin) if self.margin else ""
 

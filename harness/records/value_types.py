@@ -56,9 +56,13 @@ def _duration(value: Any, info: ValidationInfo) -> float:
 
 
 def _amount(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(AMOUNT, value.strip()):
+    if _is_number(value) and value > 0:
+        return str(value)
+    if isinstance(value, str) and re.fullmatch(f"{AMOUNT}|{_NUMBER}", value.strip()):
         return value.strip()
-    raise ValueError("expected an amount such as 2% (of a loss) or 1 point (of an accuracy, a hundredth)")
+    raise ValueError(
+        "expected an amount such as 2% (of a loss), 1 point (of an accuracy, a hundredth) or 0.5 (of any other number)"
+    )
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
@@ -105,7 +109,15 @@ Duration = Annotated[
 Amount = Annotated[
     str,
     BeforeValidator(_amount),
-    WithJsonSchema({"type": "string", "pattern": f"^{AMOUNT}$", "$comment": "an amount: % of a ratio, or points"}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": f"^({AMOUNT}|{_NUMBER})$"},
+            ],
+            "$comment": "an amount: % of a ratio, points of a share, or a number",
+        }
+    ),
 ]
 Seeds = Annotated[
     tuple[int, ...],
@@ -135,10 +147,10 @@ Modes = Annotated[
 
 
 def amount_value(text: str) -> float:
-    """An amount as a number: 2%, and also 2 points, is 0.02."""
-    return float(text.rstrip("%points ")) / 100
+    """An amount as a number: 2%, and also 2 points, is 0.02. A number stays as it is."""
+    return float(text.rstrip("%points ")) / (1 if amount_scale(text) == "number" else 100)
 
 
-def amount_scale(text: str) -> Literal["ratio", "difference"]:
-    """The scale of an amount: % of a ratio, points of a difference."""
-    return "ratio" if text.endswith("%") else "difference"
+def amount_scale(text: str) -> Literal["ratio", "difference", "number"]:
+    """The scale of an amount: % of a ratio, points of a difference of shares, or a number without a unit."""
+    return "ratio" if text.endswith("%") else "difference" if text.endswith(("t", "s")) else "number"

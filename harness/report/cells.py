@@ -17,7 +17,7 @@ UNKNOWN = "-"
 BASELINE = "baseline"
 FIRST_LOOK = "first look"
 #: The header of a column of sizes, by scale.
-SIZE_HEADERS = {"difference": "points", "ratio": "ratio"}
+SIZE_HEADERS = {"difference": "points", "ratio": "ratio", "number": "difference"}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
-from harness.report.tables import along_axes, comparisons, effects, explain, learning
+from harness.report.tables import along_axes, comparisons, effects, explain, learning, programs
 from harness.report.tables.claims import tested_reason
 from harness.report.tables.quantities import section_of
 
@@ -105,6 +105,8 @@ def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
         (along_axes.break_evens, findings.break_evens),
         (effects.effects, findings.effects),
         (learning.scores, findings.learning.learned),
+        (programs.scores, findings.learning.learned),
+        (programs.processes, findings.measured),
         (comparisons.phases, findings.measured),
     )
     reasons = ((along_axes.exponents, findings.growth), (explain.reasons, findings.profiles))
@@ -126,6 +128,8 @@ def machine_line(facts: Mapping[str, Any]) -> str:
     git = facts.get("git") or {}
     commit = f", commit {git['commit'][:10]}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else ""
     threads = facts.get("threads")
+    if "torch" not in facts:  # only programs ran
+        return f"{facts.get('processor')}, {facts.get('cores')} cores, Python {facts.get('python')}{commit}"
     return (
         f"{facts.get('processor')}, {facts.get('cores')} cores, {threads} thread{'s' * (threads != 1)} per process, "
         f"torch {facts.get('torch')} ({facts.get('torch_cpu_capability')}), Python {facts.get('python')}{commit}"

@@ -135,6 +135,8 @@ def _size(one: Finding) -> str:
     size, _ = size_cells(one)
     if one.scale == "difference":
         return f"{size} points"
+    if one.scale == "number":
+        return size
     return f"{size}× as {'much' if one.mode == LEARNING else 'long'}"
 
 

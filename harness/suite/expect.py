@@ -28,7 +28,7 @@ class Expectation:
 
     expect: str
     by: float = 0.0
-    scale: Literal["ratio", "difference", "value", ""] = ""
+    scale: Literal["ratio", "difference", "number", "value", ""] = ""
     unit: str = ""
 
 

@@ -11,10 +11,13 @@ import pydantic
 
 from harness.errors import Place, UserError, UserErrors, did_you_mean
 from harness.plugins.catalog import Catalog
+from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures, Settings, StepSettings
 from harness.records.value_types import FROM_SUITE
+from harness.suite.commands import values_of_command, wrong_length
+from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
 from harness.suite.names import (
@@ -128,9 +131,10 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for part in ("model", "dataset"):
-            if "name" not in (getattr(schema.base, part) or {}):
-                self.complain(("base",), f"base lacks the name of a {part}.", "Add one; every level patches the base.")
+        for complaint in base_complaints(schema.base):
+            self.complain(*complaint)
+        if what := wrong_length(schema):
+            self.complain(("measure", "learning"), what)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
@@ -169,8 +173,9 @@ class _Reader:
                 yield level, tuple(self.assignments(patch, ("axes", axis, level)))
             return
         path = tuple(form.path.split("."))
-        if path[0] not in ("model", "dataset", "use", "seed", "device"):
-            fix = "A path begins with model, dataset, use, seed or device, as in model.hidden_size."
+        parts = (EXPERIMENT,) if self.schema.base.experiment is not None else ("model", "dataset")
+        if path[0] not in (*parts, "use", "seed", "device"):
+            fix = f"A path begins with {', '.join(parts)}, use, seed or device, as in {parts[0]}.hidden_size."
             self.complain(("axes", axis, "path"), f"{form.path!r} is not a path in the base.", fix)
         for index, value in self.scalars(axis, form.values):
             where = self.source.place(("axes", axis, "values", index))
@@ -208,9 +213,13 @@ class _Reader:
                     yield index, value
 
     def assignments(self, patch: PatchSchema, at: Path_) -> Iterator[Assignment]:
+        for complaint in patch_complaints(patch, at, self.schema.base):
+            self.complain(*complaint, key=True)
         for index, name in enumerate(patch.drop):
             yield Assignment(("use", name), ABSENT, self.source.place((*at, "drop", index)))
-        for part in ("model", "dataset"):
+        for path, value in values_of_command(patch, in_base=at == ("base",)):
+            yield Assignment(path, value, self.source.place((*at, "command")))
+        for part in ("model", "dataset", EXPERIMENT):
             for key, value in (getattr(patch, part) or {}).items():
                 yield Assignment((part, key), value, self.parameter_place((*at, part, key)))
         for index, entry in enumerate(patch.use):
@@ -224,7 +233,7 @@ class _Reader:
                 yield Assignment((key,), getattr(patch, key), self.source.place((*at, key)))
 
     def parameter_place(self, path: Path_) -> Place:
-        return self.source.place(path, key=path[-1] != "name")
+        return self.source.place(path, key=path[-1] not in ("name", FROM))
 
     def resolve_names(self, axes: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace references to axes and levels by their names, where these are spelled differently."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import Place, UserError, did_you_mean
+from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.suite.names import composed
 from harness.suite.yaml_source import Path_, Source, read_text
 
@@ -71,8 +72,8 @@ def _override(source: Source, dotted: str, value: Any, texts: Mapping[Path_, str
             source.texts |= {(*path, key, *below): text for below, text in texts.items()}
             source.places[(*path, key)] = source.keys[(*path, key)] = where
             return
-        if isinstance(inside.get(key), str) and key in ("model", "dataset"):
-            inside[key] = {"name": inside[key]}
+        if isinstance(inside.get(key), str) and key in ("model", "dataset", EXPERIMENT):
+            inside[key] = {FROM if key == EXPERIMENT else "name": inside[key]}
         if inside.get(key) is None:
             inside[key] = {}
             source.places.setdefault((*path, key), where)

@@ -42,6 +42,14 @@ def _named(value: Any) -> Any:
     return value
 
 
+def _experiment(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"from": value}
+    if not isinstance(value, dict):
+        raise ValueError("expected the name of a function, or a mapping with from and parameters")
+    return value
+
+
 def _used(value: Any) -> Any:
     value = _named(value)
     if "name" not in value:
@@ -53,6 +61,11 @@ _NAMED = {
     "anyOf": [{"type": "string"}, {"type": "object", "properties": {"name": {"type": "string"}}}],
     "$comment": "a name, or a mapping with the name and parameters",
 }
+_FUNCTION = {
+    "anyOf": [{"type": "string"}, {"type": "object", "properties": {"from": {"type": "string"}}}],
+    "$comment": "a function, or a mapping with the function (from) and its parameters",
+}
+Function = Annotated[dict[str, Any], BeforeValidator(_experiment), WithJsonSchema(_FUNCTION)]
 Named = Annotated[dict[str, Any], BeforeValidator(_named), WithJsonSchema(_NAMED)]
 Used = Annotated[dict[str, Any], BeforeValidator(_used), WithJsonSchema(_NAMED)]
 
@@ -93,6 +106,18 @@ class PatchSchema(_Strict):
         description="the name of a dataset, or its name and parameters; every dataset has batch_size",
         examples=[{"name": "reviews", "batch_size": 32}],
     )
+    experiment: Function | None = Field(
+        None,
+        description="a function that returns a harness.Experiment, in place of model and dataset: its file and name, "
+        "and its parameters",
+        examples=[{"from": "train.py:build", "pooling": "attention"}],
+    )
+    command: str | None = Field(
+        None,
+        min_length=1,
+        description="a program in place of a model and a dataset: a command line, in which {seed} is the seed of a run",
+        examples=["python train.py --seed {seed}"],
+    )
     use: list[Used] = Field(
         [],
         description="optimizations, applied from left to right; entries with the same name are merged",
@@ -112,7 +137,8 @@ class PathSchema(_Strict):
     """Shorthand for an axis that varies a single value."""
 
     path: str = Field(
-        description="the path of the value in the base: model.hidden_size, dataset.mean, use.clip.max_norm",
+        description="the path of the value in the base: model.hidden_size, dataset.mean, experiment.pooling, "
+        "use.clip.max_norm",
         examples=["model.hidden_size"],
     )
     values: list[Any] = Field(

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-from harness.measure.runtime.digests import digest_of_data, digest_of_examples, tensors_in
+from harness.measure.runtime.digests import digest_of_data, digest_of_examples
 from harness.measure.runtime.evaluation import Whole
+from harness.measure.runtime.nested import tensors_in
 from harness.plugins.catalog import resolve
 from harness.plugins.parts import Batch, Skip
 from harness.plugins.whole_score import WholeScore

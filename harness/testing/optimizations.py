@@ -7,7 +7,8 @@ from unittest.mock import patch
 import torch
 
 from harness.measure.runtime.generators import generator_states
-from harness.plugins.parts import Recipe, Skip
+from harness.plugins.parts import Skip
+from harness.plugins.recipe import Recipe
 from harness.testing.pairwise import verify_level
 from harness.testing.part_under_test import Broken, PartUnderTest
 

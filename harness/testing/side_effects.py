@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from harness.measure.runtime.builder import BuiltTrial
-from harness.measure.runtime.digests import tensors_in
 from harness.measure.runtime.generators import generator_states
 from harness.measure.runtime.global_state import PROCESS, SETTINGS
+from harness.measure.runtime.nested import tensors_in
 from harness.plugins.parts import Dataset
 from harness.testing.part_under_test import Broken, PartUnderTest, train_step
 

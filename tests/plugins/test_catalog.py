@@ -11,7 +11,8 @@ import harness
 from harness.errors import UserError, did_you_mean
 from harness.plugins.catalog import Catalog, resolve
 from harness.plugins.manager import load_plugins
-from harness.plugins.parts import Executor, Metric, Model, Optimization, Recipe, Reporter
+from harness.plugins.parts import Executor, Metric, Model, Optimization, Reporter
+from harness.plugins.recipe import Recipe
 from harness.plugins.signature import check_values, parameters_of
 
 

@@ -17,7 +17,8 @@ from harness_rnn.optimizations import autocast, compile, deterministic, flush_de
 from rnn_suite import CUT, SHAPES, TORCH, base
 
 from harness.errors import UserError
-from harness.plugins.parts import Recipe, Skip
+from harness.plugins.parts import Skip
+from harness.plugins.recipe import Recipe
 from harness.testing import assert_promises, verify_level
 
 PAD = {"name": "pad_to", "length": 45}  # probes have up to 40 steps

@@ -15,7 +15,7 @@ from harness_rnn.optimizations.pack import pack
 from torch import nn
 
 from harness.measure.runtime.builder import patch
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 
 H = 4
 CLASSES = SequenceFacts(20, 3)

@@ -12,7 +12,7 @@ from harness_rnn.optimizations.initialisers import identity_rnn, orthogonal
 from rnn_suite import base
 
 from harness.errors import UserError
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 from harness.testing import verify_level
 
 H = 6

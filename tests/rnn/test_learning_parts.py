@@ -22,7 +22,7 @@ from rnn_suite import base
 
 from harness.errors import UserError
 from harness.measure.runtime.builder import patch, step, update
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 from harness.testing import verify_level
 
 SIZES = [11, 4, 7, 1, 8]

@@ -15,7 +15,7 @@ from harness_rnn.optimizations.segment import cut
 from rnn_suite import CUT, SHAPES, TORCH, base
 
 from harness.errors import UserError
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 from harness.testing import assert_promises, verify_level, verify_levels
 
 SCRATCH = ["scratch_rnn", "scratch_lstm", "scratch_gru"]

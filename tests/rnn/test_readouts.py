@@ -11,7 +11,7 @@ from harness_rnn.optimizations.last_naive import last_naive, last_step
 from harness_rnn.optimizations.pool import pool
 from rnn_suite import base
 
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 from harness.testing import verify_level
 
 H = 6

@@ -17,7 +17,7 @@ from toy_suite import read
 
 from harness.errors import UserError
 from harness.plan.planner import make_plan
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 from harness.testing import assert_promises
 
 SMALL = {

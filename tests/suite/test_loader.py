@@ -60,7 +60,7 @@ mesure: {}
     assert complaints(text) == [
         "suite.yaml:2:40: there is no field 'us' here. Did you mean use?",
         "suite.yaml:4:29: there is no field 'modle' here. Did you mean model?",
-        "suite.yaml:6:53: of: input should be 'train', 'inference', 'call' or 'fresh'.",
+        "suite.yaml:6:53: of: input should be 'train', 'inference', 'call', 'fresh' or 'program'.",
         "suite.yaml:6:43: half_width: expected a share such as 2% or 0.02.",
         "suite.yaml:6:27: budget: expected a duration with its unit, such as 60 s or 2 min.",
         "suite.yaml:6:68: visits: input should be greater than or equal to 5.",

@@ -7,7 +7,7 @@ machine, the same seed gives bit-identical numbers, even if the run was stopped 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from itertools import count
@@ -100,16 +100,32 @@ def learn(task: Task) -> dict[str, Any]:
 
 def missing_scores(settings: Learning, data: Data) -> Iterator[str]:
     """What is wrong with each score that a dataset declares and does not compute."""
+    if data.evaluate is not None:
+        return  # its names are known when it has run
     for name in settings.scores:
         if name != "loss" and name not in data.scores:
             others = f"; for these data it computes {', '.join(sorted(data.scores))}" if data.scores else ""
             yield f"declares the score {name} but does not compute it{others}"
 
 
+def wanted(scores: Mapping[str, float], settings: Learning) -> dict[str, float]:
+    """The scores that a plan names, among those that were computed. Raises ValueError if one is missing."""
+    for name in settings.scores:
+        if name not in scores:
+            raise ValueError(f"there is no score {name}; evaluate returns {', '.join(scores)}")
+    return {name: scores[name] for name in settings.scores} if settings.scores else dict(scores)
+
+
 def steps_of(settings: Learning, data: Data, batch_size: int) -> int | None:
     """The training steps of a run; None if it ends after some time."""
-    epochs = ceil((settings.epochs or 0.0) * ceil(len(data.train) / batch_size))
+    epochs = ceil((settings.epochs or 0.0) * batches_in(data, batch_size))
     return settings.steps or epochs or None
+
+
+def batches_in(data: Data, batch_size: int) -> int:
+    """The number of batches in an epoch."""
+    whole, rest = divmod(len(data.train), batch_size)
+    return max(1, whole + (rest > 0 and not data.drop_last))
 
 
 def built_under(block: Block, level: str, seed: int, builder: TrialBuilder, steps: int | None = None) -> BuiltTrial:
@@ -133,8 +149,8 @@ class TrainingRun:
         self.is_baseline = task.level == task.block.baseline.level
         self.built = built_under(task.block, task.level, seed, task.builder, self.total or None)
         for text in missing_scores(settings, data):
-            raise ValueError(f"dataset {self.built.trial.dataset.name} {text}")
-        self.data = replace(data, scores={name: data.scores[name] for name in settings.scores if name != "loss"})
+            raise ValueError(f"{self.built.trial.dataset.title} {text}")
+        self.data = replace(data, scores={name: data.scores[name] for name in settings.scores if name in data.scores})
         self.train_set, self.test_set = split(data, seed)
         self.evaluation = Evaluation(self.built, self.data, self.test_set, task.watchdog)
         #: Names the run in its checkpoint.
@@ -235,6 +251,8 @@ class TrainingRun:
         for epoch in count():
             shuffled = Subset(self.train_set, Random(f"epoch {self.seed} {epoch}").sample(range(size), size))
             batches = self.built.batch_positions(shuffled, Random(f"order {self.seed} {epoch}"))
+            if self.data.drop_last and len(batches) > 1:
+                batches = [batch for batch in batches if len(batch) == self.built.trial.batch_size]
             for batch in batches[begin:]:
                 yield [shuffled[position] for position in batch]
             begin = max(0, begin - len(batches))
@@ -242,7 +260,7 @@ class TrainingRun:
     def evaluate(self) -> None:
         """Add the loss and all scores on the test examples to the curve. Before the first step, add those of a constant
         answer; they are the same for all levels, so only the baseline computes them."""
-        scores = self.evaluation.scores()
+        scores = wanted(self.evaluation.scores(), self.settings)
         if not self.step and self.is_baseline:
             self.curve.constant = self.evaluation.constant(self.train_set)
         if not all(map(isfinite, scores.values())):

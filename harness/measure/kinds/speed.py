@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -19,6 +20,9 @@ from typing import Any
 import numpy as np
 
 from harness.measure.runtime.clock import Clock, SampleBuffer, run_rounds
+from harness.measure.runtime.function_checks import check_work
+from harness.measure.runtime.function_member import FunctionMember
+from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.gpu import card_state, clock_for
 from harness.measure.runtime.member import BuiltMember, undisturbed
 from harness.measure.runtime.task import Task
@@ -69,6 +73,7 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
         clock = clock_for(device)
         gc.collect()
         gc.freeze()
+        state = GlobalState()
         warmed = warm_up(members, settings, clock, random)
         buffers = [SampleBuffer(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmed.medians]
         samples = [mean * buffer.repeats for mean, buffer in zip(warmed.means, buffers, strict=True)]
@@ -83,7 +88,12 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
             rounds = rounds_for(samples, settings, periodic=task.mode == "train" and may_be_periodic(task.block))
             run_rounds(members, buffers, settings.batches, range(rounds), clock, random)
             task.watchdog.stop_alarm()
-        return results(members, buffers, warmed, [*states, card_state(device)])
+        states.append(card_state(device))
+        for member, buffer in zip(members, buffers, strict=True):
+            if isinstance(member, FunctionMember):
+                member.later_call = statistics.median(buffer.wall) * 1e-9 / buffer.repeats
+        check_work(members, task.block.baseline.level, state)
+        return results(members, buffers, warmed, states)
 
 
 def measure_in_turns(
@@ -203,6 +213,7 @@ def results(
                     *([] if stationary else ["not_stationary"]),
                     *(["counters_restored"] if member.restarts else []),
                     *throttled,
+                    *member.flags,
                 ],
                 "gpu": [state for state in states if state],
             },

@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 
 import torch
 
+from harness.measure.kinds.verify_functions import FunctionVerifier
 from harness.measure.runtime.builder import SAME_FUNCTION, BuiltTrial, TrialBuilder, no_mark
 from harness.measure.runtime.dtypes import as_real, lower_of
+from harness.measure.runtime.experiments.same_examples import check_same_examples
 from harness.measure.runtime.failure import TrialFailed, failures_of, reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.global_state import GlobalState
 from harness.measure.runtime.gradients import set_gradients
 from harness.measure.runtime.observations import GRADIENT, Tensors, errors, observations, prepared, projection
 from harness.measure.runtime.probes import probes_of
+from harness.measure.runtime.promises import PROMISES, BrokenPromise
 from harness.measure.runtime.reference import LOOSE, STRICT, Reference
 from harness.measure.runtime.seed_checks import check_seeds
 from harness.measure.runtime.watchdog import Watchdog
@@ -28,19 +31,6 @@ from harness.records.plan import Block, Trial
 
 #: The largest difference of the changes of all weights by one step, as a share of their size.
 LARGEST = 0.01
-
-#: What a trial promises, by what it `changes`.
-PROMISES = {
-    "rounding": "the same computation",
-    "order": "the same computation in another order",
-    "update": "the same gradients before the update",
-    "model": "finite numbers",
-    "answer": "nothing",
-}
-
-
-class BrokenPromise(Exception):
-    """A variant breaks a promise of its parts."""
 
 
 @contextmanager
@@ -61,7 +51,7 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
     """One finding per trial, with the outcome "ok", "invalid" (a promise is broken) or "failed" (it raised, or a value
     is not finite). The baseline's finding includes the amounts counted in the dataset. If the baseline is not ok, it is
     the only finding."""
-    verifier = Verifier(block, builder, watchdog)
+    verifier = verifier_of(block, builder, watchdog)
     state = GlobalState()
     findings = []
     for trial in block.trials:
@@ -88,6 +78,12 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
     return findings
 
 
+def verifier_of(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> Verifier | FunctionVerifier:
+    """What verifies the trials of a block: they are models, or functions of the user."""
+    kind = FunctionVerifier if block.baseline.is_function else Verifier
+    return kind(block, builder, watchdog)
+
+
 class Verifier:
     """Verifies the trials of one block. The baseline comes first, since the others are compared with it."""
 
@@ -104,6 +100,8 @@ class Verifier:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
+        else:
+            check_same_examples(self.builder, self.block, trial)
         built, probes = self.prepared(trial), range(len(self.probes))
         observed = [self.observed(built, probe) for probe in probes]
         if trial is self.baseline:

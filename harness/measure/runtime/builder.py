@@ -12,12 +12,14 @@ import torch
 
 from harness.errors import UserError, did_you_mean
 from harness.measure.runtime.dtypes import floats_as, input_dtype, to_float64
+from harness.measure.runtime.experiments.model import ExperimentModel
 from harness.measure.runtime.failure import reason_of
 from harness.measure.runtime.generators import seed_generators
 from harness.measure.runtime.model_checks import check_model, check_optimizer, check_replaceable
 from harness.measure.runtime.subset import with_slices
-from harness.plugins.catalog import Catalog
-from harness.plugins.parts import Data, Dataset, Model, Optimization, Recipe
+from harness.plugins.catalog import Catalog, resolve
+from harness.plugins.parts import Data, Dataset, Model, Optimization
+from harness.plugins.recipe import Recipe
 from harness.records.plan import Spec, Trial
 
 Mark = Callable[[str], None]
@@ -32,7 +34,7 @@ def no_mark(phase: str) -> None:
 
 @dataclass
 class BuiltTrial:
-    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `parts.SEAMS`)."""
+    """A trial that is ready to run: the model, the optimizer and the functions of the recipe (see `recipe.SEAMS`)."""
 
     trial: Trial
     device: torch.device
@@ -101,12 +103,17 @@ class TrialBuilder:
             try:
                 loaded = code(**spec.parameters)
             except Exception as error:
-                reason = str(error) if isinstance(error, UserError) else reason_of(error)
-                raise UserError(f"dataset {spec.name}: {reason}") from error
+                raise UserError(f"{spec.title}: {reason_of(error)}") from error
             if not isinstance(loaded, Data):
                 raise TypeError(f"dataset {spec.name} returns a {type(loaded).__name__}, not harness.Data")
             self._data[key] = replace(loaded, train=with_slices(loaded.train), test=with_slices(loaded.test))
         return self._data[key]
+
+    def load_code(self, trial: Trial) -> None:
+        """Import the code that the parameters of the model name, if they do."""
+        entry = self.catalog.find(Model, trial.model.name)
+        if entry.part.load is not None:
+            resolve(entry.part.load, entry.owner)(**trial.model.parameters)
 
     def work_set(self, trial: Trial, batches: int) -> list[Any]:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
@@ -180,7 +187,8 @@ class TrialBuilder:
         if exact:
             to_float64(model)
         model.train()
-        optimizer = recipe.seam("optimizer", lambda model: None)(model)
+        own = model.default_seams(recipe) if isinstance(model, ExperimentModel) else {}
+        optimizer = recipe.seam("optimizer", own.get("optimizer", lambda model: None))(model)
         check_optimizer(optimizer, recipe)
         return BuiltTrial(
             trial=trial,
@@ -191,12 +199,12 @@ class TrialBuilder:
             collate=recipe.seam("collate", data.collate),
             forward=recipe.seam("forward", lambda model, batch: model.loss(batch)),
             backward=recipe.seam("backward", lambda model, loss: loss.backward()),
-            update=recipe.seam("update", update),
-            step=recipe.seam("step", step),
+            update=recipe.seam("update", own.get("update", update)),
+            step=recipe.seam("step", own.get("step", step)),
             evaluate=recipe.seam("evaluate", lambda model, batch: model.predict(batch)),
             observe=recipe.seam("observe", lambda model, batch: model.observe(batch)),
             count=recipe.seam("count", lambda model, batch: data.count(batch) if data.count else {}),
-            state=recipe.seam("state", lambda built: [built.model, built.optimizer]),
+            state=recipe.seam("state", own.get("state", lambda built: [built.model, built.optimizer])),
             input_dtype=torch.float64 if exact else input_dtype(model),
         )
 

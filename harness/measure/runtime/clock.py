@@ -104,13 +104,12 @@ def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *,
     """Take one sample and append it to the buffer."""
     member.before(batch, buffer.repeats)
     marker = Marker(clock)
-    step, repeats = member.step, buffer.repeats
+    run, repeats = member.run, buffer.repeats
     switches = clock.switches()
     process = clock.process()
     cpu = clock.cpu()
     marker.start()
-    for _ in range(repeats):
-        step(batch, marker)
+    run(batch, repeats, marker)
     marker.stop()
     cpu = clock.cpu() - cpu
     process = clock.process() - process
@@ -125,6 +124,7 @@ def take(member: BuiltMember, batch: int, buffer: SampleBuffer, clock: Clock, *,
     for phase in {**buffer.phases, **phases}:  # a sample without a phase spent no time in it
         column = buffer.phases.setdefault(phase, [0] * (len(buffer.wall) - 1))
         column.append(phases.get(phase, 0))
+    member.after(batch)
 
 
 def run_rounds(

@@ -7,27 +7,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from harness.measure.runtime.builder import tensors_of
+from harness.measure.runtime.nested import add_tensor, tensors_in
 from harness.plugins.parts import Data
 
 #: The largest number of examples of each half of a dataset that its digest covers.
 MOST = 64
 
 
-def tensors_in(value: Any) -> list[torch.Tensor]:
-    """Every tensor in nested tuples, lists and dictionaries, in order."""
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
-
-
 def digest(tensors: Iterable[torch.Tensor]) -> str:
     """SHA-256 of the tensors' types, shapes and bytes."""
     found = hashlib.sha256()
     for tensor in tensors:
-        whole = tensor.detach().cpu().contiguous()
-        found.update(f"{whole.dtype} {tuple(whole.shape)}".encode())
-        found.update(whole.view(torch.uint8).numpy().tobytes() if whole.dim() else repr(whole.item()).encode())
+        add_tensor(found, tensor)
     return found.hexdigest()
 
 

@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map_only
+
+from harness.measure.runtime.nested import mapped
 
 
 def input_dtype(model: torch.nn.Module) -> torch.dtype | None:
@@ -26,10 +27,11 @@ def is_inexact(tensor: torch.Tensor) -> bool:
 
 def floats_as(batch: Any, dtype: torch.dtype) -> Any:
     """The batch with its real floating-point tensors in this dtype; the batch itself if they have it already."""
-    tensors = (leaf for leaf in tree_leaves(batch) if isinstance(leaf, torch.Tensor))
-    if all(not tensor.is_floating_point() or tensor.dtype == dtype for tensor in tensors):
-        return batch
-    return tree_map_only(torch.Tensor, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, batch)
+
+    def converted(leaf: Any) -> Any:
+        return leaf.to(dtype) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf
+
+    return mapped(batch, converted)
 
 
 def to_float64(model: torch.nn.Module) -> None:

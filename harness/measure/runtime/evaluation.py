@@ -6,7 +6,7 @@ sizes. Otherwise the loss is the model's own, in batches of the training size, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isclose, nan
 from random import Random
@@ -48,6 +48,8 @@ class Evaluation:
         self.batch_dependent = self.size_dependent = False
         size = built.trial.batch_size
         self.batches: list[Sequence[int]] = consecutive(len(test), size)
+        if data.evaluate is not None:
+            return
         with evaluating(built):
             if data.criterion is None:
                 self.size_dependent = self.depends_on_size()
@@ -60,6 +62,8 @@ class Evaluation:
         """The loss and all scores over all examples."""
         built, totals = self.built, self.new_totals()
         with evaluating(built):
+            if self.data.evaluate is not None:
+                return self.own_scores(self.data.evaluate)
             for batch in self.loaded():
                 given = built.as_input(batch)
                 if self.data.criterion is None:
@@ -67,6 +71,22 @@ class Evaluation:
                 if self.data.criterion is not None or self.data.scores:
                     self.add(totals, built.evaluate(built.model, given), batch)
         return {name: total.found() for name, total in totals.items()}
+
+    def own_scores(self, evaluate: Callable[[Any, Any], Mapping[str, float]]) -> dict[str, float]:
+        """The scores that the dataset's own function computes, and the mean loss of the model if it does not return
+        one. Raises ValueError if it returns something else than numbers by name."""
+        built = self.built
+        found = evaluate(built.model, map(built.as_input, self.loaded()))
+        try:
+            scores = {str(name): float(value) for name, value in found.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"evaluate must return numbers by name ({error})") from error
+        if "loss" not in scores:
+            mean = Mean()
+            for batch in self.loaded():
+                mean.add(built.forward(built.model, built.as_input(batch)).expand(len(batch.ids)))
+            scores["loss"] = mean.found()
+        return scores
 
     def constant(self, train: Sequence[Any]) -> dict[str, float]:
         """The scores of the best constant answer for the training examples; empty if the dataset does not give one."""

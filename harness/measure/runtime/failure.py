@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.plugins.isolation import error_text
+from harness.errors import UserError
+from harness.plugins.isolation import error_text, one_line
 
 HERE = str(Path(__file__).parents[1])
 
@@ -32,7 +33,9 @@ def failures_of(level: str, activity: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The error on one line, with the line of plugin code that raised it."""
+    """The error on one line, with the line of plugin code that raised it. One of the harness itself says all that."""
+    if isinstance(error, UserError):
+        return one_line(str(error)).removesuffix(".")
     place = ""
     for frame in traceback.extract_tb(error.__traceback__):
         outside = not frame.filename.startswith(HERE) and "site-packages/torch" not in frame.filename

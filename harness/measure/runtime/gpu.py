@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from harness.measure.runtime.clock import Clock
 #: hardware, and power brake (NVML, nvmlClocksEventReasons). The software power cap is not among them, because it is
 #: normal for many cards at full load.
 THROTTLED = 0x8 | 0x20 | 0x40 | 0x80
+#: Bound before any plugin is imported, so that no plugin can replace them.
+EVENT, SYNCHRONIZE = torch.cuda.Event, torch.cuda.synchronize
 
 
 def clock_for(device: torch.device) -> Clock:
@@ -23,7 +26,7 @@ def clock_for(device: torch.device) -> Clock:
     synchronization."""
     if device.type != "cuda":
         return Clock()
-    return Clock(events=lambda: torch.cuda.Event(enable_timing=True), wait=lambda: torch.cuda.synchronize(device))
+    return Clock(events=partial(EVENT, enable_timing=True), wait=partial(SYNCHRONIZE, device))
 
 
 def cold_caches(device: torch.device) -> Callable[[], None]:

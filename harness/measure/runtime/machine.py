@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness.measure.children import in_child
+from harness.measure.machine_facts import OURS, describe_machine, versions_of
 from harness.measure.runtime import gpu
-
-#: Packages whose version can change a measurement.
-PACKAGES = ("rnn-harness", "rnn-harness-plugins", "torch", "numpy")
 
 
 def describe() -> dict[str, Any]:
@@ -40,11 +34,7 @@ def facts_of_child(collect: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def _facts() -> dict[str, Any]:
     build = torch.__config__.show()
     found: dict[str, Any] = {
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        **describe_machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -53,7 +43,7 @@ def _facts() -> dict[str, Any]:
         "cuda_build": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if torch.version.cuda else None,
         "gpus": torch.cuda.device_count() if torch.version.cuda else 0,
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": versions_of((*OURS, "torch", "numpy")),
     }
     return found | (gpu.cards() if found["gpus"] else {})
 
@@ -61,17 +51,3 @@ def _facts() -> dict[str, Any]:
 def torch_build() -> str:
     """The description of torch's build that torch prints."""
     return str(torch.__config__.show()).strip()
-
-
-def processor() -> str:
-    """The name of the processor."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return match.group(1).strip() if match else platform.machine()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch.profiler import record_function
-from torch.utils._pytree import tree_flatten, tree_flatten_with_path, tree_map
+from torch.utils._pytree import tree_flatten_with_path, tree_map
 
 from harness.measure.runtime.builder import BuiltTrial, Mark, no_mark
 from harness.measure.runtime.failure import TrialFailed
+from harness.measure.runtime.nested import tensors_in
 from harness.measure.runtime.watchdog import Watchdog
 from harness.modes import PREPARED
 from harness.records.record import Role
@@ -42,6 +43,8 @@ class BuiltMember:
         self.saved: list[Any] = []
         #: How often the counters were restored, because a step had raised.
         self.restarts = 0
+        #: Remarks on its samples, which are stored with them.
+        self.flags: list[str] = []
         self._can_restart = False
         #: Called before each sample, outside the timed region, to empty the caches.
         self.flush: Callable[[], None] = lambda: None
@@ -66,8 +69,7 @@ class BuiltMember:
     def _copy(self, batch: int) -> Any:
         """Another copy of a prepared batch."""
         copy = self.built.batch(self.batches[batch])
-        tensors = (value for value in tree_flatten(copy)[0] if isinstance(value, torch.Tensor))
-        self.versions += [(tensor, tensor._version) for tensor in tensors if not tensor.is_inference()]
+        self.versions += [(tensor, tensor._version) for tensor in tensors_in(copy) if not tensor.is_inference()]
         return copy
 
     def _call(self, batch: int, mark: Mark) -> None:
@@ -91,6 +93,15 @@ class BuiltMember:
         elif self.mode == "fresh":
             copies = self.prepared[batch]
             copies += [self._copy(batch) for _ in range(repeats - len(copies))]
+
+    def run(self, batch: int, repeats: int, mark: Mark) -> None:
+        """Take the steps of one sample, which is timed."""
+        step = self.step
+        for _ in range(repeats):
+            step(batch, mark)
+
+    def after(self, batch: int) -> None:
+        """Check a sample on a batch when it is complete, outside the timed region."""
 
     def run_work_set(self, passes: int = 1) -> None:
         """Take a step on each batch of the work set, without marks."""

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from harness.errors import UserError
-from harness.plugins.parts import Recipe
+from harness.plugins.recipe import Recipe
 
 #: The methods that every model has: see `harness.plugins.parts.Model`.
 METHODS = ("loss", "predict", "observe")

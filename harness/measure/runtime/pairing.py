@@ -11,6 +11,7 @@ import torch
 from harness.measure.runtime.builder import BuiltTrial, TrialBuilder, copy_weights, tensors_of
 from harness.measure.runtime.dtypes import is_inexact, lower_of
 from harness.measure.runtime.evaluation import evaluating
+from harness.measure.runtime.experiments.model import ExperimentModel
 from harness.records.plan import Spec, Trial
 
 #: Two losses are the same function if they agree up to this share, given the same predictions.
@@ -117,6 +118,8 @@ def loss_of(built: BuiltTrial, examples: Sequence[Any]) -> float:
 
 def loss_code(model: torch.nn.Module) -> tuple[Any, ...] | None:
     """The code of the model's loss, and the plain values of the attributes that it reads; None if it has no code."""
+    if isinstance(model, ExperimentModel):
+        return model.loss_identity()
     function = getattr(model.loss, "__func__", model.loss)
     code = getattr(function, "__code__", None)
     if code is None:

@@ -60,4 +60,4 @@ def trains_on_one(block: Block, data: Data) -> bool:
     if size == 1 or count == 1:
         return True
     steps = steps_of(learning, data, size) if learning else None
-    return block.measures.trains and count % size == 1 and (steps or inf) >= ceil(count / size)
+    return block.measures.trains and count % size == 1 and not data.drop_last and (steps or inf) >= ceil(count / size)

@@ -9,6 +9,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.function_member import FunctionMember, expect_results
+from harness.measure.runtime.functions import FunctionModel
 from harness.measure.runtime.gpu import cold_caches
 from harness.measure.runtime.member import BuiltMember
 from harness.measure.runtime.watchdog import Watchdog
@@ -75,7 +77,9 @@ class Task:
             flush = cold_caches(next(iter(built.values())).built.device)
             for member in built.values():
                 member.flush = flush
-        return [built[key] for key in self.members]
+        members = [built[key] for key in self.members]
+        expect_results(members, baseline.level)
+        return members
 
     def _build(
         self,
@@ -88,4 +92,5 @@ class Task:
         self.watchdog.doing(level, "building the model")
         built = self.builder.build(self.block.trial(level), weights)
         self.watchdog.doing(level, "cutting the work set into batches")
-        return BuiltMember(built, role, built.work_batches(examples, batches), self.mode, self.watchdog)
+        kind = FunctionMember if isinstance(built.model, FunctionModel) else BuiltMember
+        return kind(built, role, built.work_batches(examples, batches), self.mode, self.watchdog)

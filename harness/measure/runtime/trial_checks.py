@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.measure.kinds.learning import missing_scores, steps_of
 from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.experiments.same_examples import check_same_examples
 from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.global_state import GlobalState
 from harness.plugins.parts import Data
@@ -99,6 +100,7 @@ def check_trial(
             built = builder.build(trial, steps=steps)
         if built.optimizer is None and block.measures.trains:
             raise ValueError("it has no optimizer")
+        check_same_examples(builder, block, trial)
     with failures_of(trial.level, "cutting the examples into batches"):
         if examples is not None:
             built.work_batches(examples, block.measures.work_set_batches if block.measures.speed else None)

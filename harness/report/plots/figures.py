@@ -219,6 +219,8 @@ def legend(figure: Figure, entries: Sequence[Entry], columns: int = 2, **looks: 
 
 def margin_range(margin: float, scale: str) -> tuple[str, float, float]:
     """The label of what counts as equal, and its lowest and highest size; the margin is a share."""
+    if scale == "number":
+        return f"within the margin of {margin:.3g}", -margin, margin
     label = f"within the margin of {100 * margin:.3g}"
     if scale == "ratio":
         return f"{label} %", 1 / (1 + margin), 1 + margin

@@ -152,7 +152,8 @@ class Forest(fig.Drawing):
         else:
             space = 0.06 * (high - low) or 0.01
             axes.set_xlim(low - space, high + space)
-            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+            unit = 1 if self.scale == "number" else 100
+            axes.xaxis.set_major_formatter(lambda value, _: f"{unit * value:.4g}")
         axes.set_xlabel(self.unit)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
 

@@ -166,14 +166,15 @@ class Curves(fig.Drawing):
 
 
 def score_axis(axes: fig.Axes, metric: str, score: Score, shown: Sequence[float]) -> None:
-    """The axis of a score, wide enough for what is shown: shares in per cent, amounts logarithmic."""
+    """The axis of a score, wide enough for what is shown: shares in per cent, ratios logarithmic."""
     low, high = min(shown), max(shown)
     if score.compared == "ratio":
         fig.log_scale(axes, "y", max(low, SMALLEST), max(high, SMALLEST))
     else:
         space = 0.05 * (high - low) or 0.01
         axes.set_ylim(low - space, high + space)
-        axes.yaxis.set_major_formatter(fig.per_cent)
+        if score.compared == "difference":
+            axes.yaxis.set_major_formatter(fig.per_cent)
     axes.set_ylabel(f"{in_words(metric)} ({score.better} is better)")
 
 

@@ -35,6 +35,8 @@ def learning_plots(report: Report) -> Iterator[Plot]:
     findings, results = report.findings, report.findings.learning
     learned = [one for one in results.learned if any(one.runs.values())]
     for one in learned:
+        if one.settings.of_programs:  # which are not evaluated before their end
+            continue
         yield Plot.of(Curves(one, title_of(one)), SECTION, "curves", one.block.name)
     for one in learned:
         if "train" in one.block.measures.timed_modes:
@@ -156,7 +158,8 @@ def forests(results: LearningResults, learned: Sequence[Learned]) -> Iterator[Fo
             margin = fig.margin_range(math.expm1(bound) if ratio else bound, score.compared)
         baseline, name = first.block.baseline.level, in_words(metric)
         better = f"{'right' if score.better == 'higher' else 'left'} is better"
-        unit = f"{name}, ratio to {baseline} ({better})" if ratio else f"{name}, points above {baseline} ({better})"
+        words = {"ratio": "ratio to", "difference": "points above", "number": "difference to"}[score.compared]
+        unit = f"{name}, {words} {baseline} ({better})"
         title = f"{name}: learning against {baseline} in all contexts"
         yield Forest(title, rows, colours, score.compared, unit, margin, HOLLOW)
 

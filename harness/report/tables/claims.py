@@ -14,7 +14,7 @@ from harness.modes import step_name
 from harness.report.cells import ANSWERS, confidence_interval, in_words, subject_in_words
 
 #: What follows the size of an effect, by its scale.
-UNITS = {"difference": " points", "ratio": "×", "exponent": ""}
+UNITS = {"difference": " points", "number": "", "ratio": "×", "exponent": ""}
 
 
 def claim_sentence(result: ClaimResult) -> str:
@@ -46,7 +46,7 @@ def effect_in_words(finding: Finding, size: str) -> str:
         return f"Along {finding.axis}, the exponent of {level}'s {what} differs from {baseline}'s by {size}"
     if isinstance(finding, LevelValue):
         return f"The {metric} of {level} is {size}"
-    if finding.scale == "difference":
+    if finding.scale in ("difference", "number"):
         return f"{level} differs from {baseline} by {size} in {metric}"
     if finding.metric == "step_time":
         return f"{level} takes {size} as long as {baseline} for {step_name(finding.mode)}"

@@ -7,23 +7,29 @@ from collections.abc import Iterator
 from harness.analysis import stats
 from harness.analysis.clocks import CPU_SHARE
 from harness.analysis.findings import Findings
+from harness.analysis.timing import Measured
 from harness.analysis.verdicts import Verdict
-from harness.modes import step_note
+from harness.modes import PROGRAM, step_note
 from harness.records.plan import Block
 from harness.report import cells
 from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
 from harness.report.table import Section, Table, present
+
+#: The name of the time of a step where a step is a run of a program.
+WALL_TIME = "wall time"
 
 
 def times(findings: Findings) -> Section:
     """Each level against the baseline."""
     tables = tuple(comparison_table(findings, one.block, one.mode) for one in findings.measured)
     columns = dict.fromkeys(name for block in findings.plan.blocks for name in metrics_shown(findings, block))
+    known = {in_words(name): findings.metrics[name].summary for name in columns}
+    of_programs = all(one.mode == PROGRAM for one in findings.measured)
     words = cells.section_words(
-        "Each level is compared with the baseline on the same examples.",
+        f"Each level is compared with the baseline{'' if of_programs else ' on the same examples'}.",
         ("ratio", "the time over the baseline's; below 1 is faster"),
         ("interval", "the confidence interval of the ratio, from the spread between processes"),
-        *((in_words(name), findings.metrics[name].summary) for name in columns),
+        *({WALL_TIME: "from the start of a program to its end"} if of_programs else known).items(),
     )
     return Section("Comparisons", words, tables)
 
@@ -31,7 +37,7 @@ def times(findings: Findings) -> Section:
 def phases(findings: Findings) -> Section:
     """The phases of a step."""
     words = "The time of each phase of the same steps. In brackets: the ratio to the baseline's time."
-    tables = present(phase_table(findings, one.block, one.mode) for one in findings.measured)
+    tables = present(phase_table(findings, one.block, one.mode) for one in findings.measured if one.mode != PROGRAM)
     return Section("Where the time goes", words, details=tables, why=True)
 
 
@@ -53,13 +59,16 @@ def comparison_table(findings: Findings, block: Block, mode: str) -> Table:
         else:
             one = by_level[trial.level]
             rows.append((trial.level, *cells.size_cells(one), *numbers, cells.verdict_cell(one, first_look=quick)))
-    headers = (findings.plan.axis, "ratio", cells.interval_header(0.95), *map(in_words, shown), "verdict")
+    names = (WALL_TIME if mode == PROGRAM and name == "step_time" else in_words(name) for name in shown)
+    headers = (findings.plan.axis, "ratio", cells.interval_header(0.95), *names, "verdict")
     return Table(block_title(block, mode), headers, tuple(rows), tuple(notes(findings, block, mode)))
 
 
 def number_cell(findings: Findings, block: Block, level: str, mode: str, metric: str) -> str:
     """A metric of one trial."""
     value = findings.numbers.get((block.id, level, mode, metric))
+    if value is not None and mode == PROGRAM and metric == "step_time":
+        return f"{value:.4g} s"
     return UNKNOWN if value is None else findings.metrics[metric].show(value)
 
 
@@ -67,7 +76,7 @@ def notes(findings: Findings, block: Block, mode: str) -> Iterator[str]:
     """What was timed, costs at regular intervals, how the intervals were computed, and what an equivalence cannot
     show."""
     yield from step_note(mode)
-    yield conditions(findings, block, mode)
+    yield rounds_of_programs(findings.timed(block, mode)) if mode == PROGRAM else conditions(findings, block, mode)
     settings, compared = block.measures.speed, findings.of(block, mode).values()
     assert settings is not None
     for one in compared:
@@ -82,9 +91,10 @@ def notes(findings: Findings, block: Block, mode: str) -> Iterator[str]:
     equal = [one for one in compared if one.verdict == Verdict.EQUIVALENT and one.estimate]
     if equal:
         fewest = min(one.estimate.k for one in equal if one.estimate)
+        what, each = ("rounds", "runs") if mode == PROGRAM else ("processes", "steps")
         yield (
-            f"Equivalent in {fewest} processes of {min(one.steps for one in equal)} steps: a cost that occurs in fewer "
-            f"than {stats.unseen_share(fewest):.0%} of processes, or less often in a process, may have been missed."
+            f"Equivalent in {fewest} {what} of {min(one.steps for one in equal)} {each}: a cost that occurs in fewer "
+            f"than {stats.unseen_share(fewest):.0%} of {what}, or less often in one of them, may have been missed."
         )
 
 
@@ -100,7 +110,9 @@ def conditions(findings: Findings, block: Block, mode: str) -> str:
     assert settings is not None
     comparisons = findings.of(block, mode).values()
     k = max((c.estimate.k for c in comparisons if c.estimate), default=0)
-    batches = f"{settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
+    batches = f"at most {settings.batches} batches from {trial.dataset.title}"
+    if trial.batch_size:
+        batches = f"{settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
     sentences = [f"Timed on {batches} in {k} process{'es' if k != 1 else ''}"]
     verified = [r for r in findings.verified if (r.block, r.level) == (block.id, trial.level)]
     counts = verified[0].data.get("dataset_counts") if verified else None
@@ -113,6 +125,19 @@ def conditions(findings: Findings, block: Block, mode: str) -> str:
     share = min((c.cpu_share for c in comparisons), default=1.0)
     sentences.append("CPU not shared" if share >= CPU_SHARE else f"CPU shared with other programs ({share:.0%} ours)")
     return ". ".join([*sentences, ""]).rstrip()
+
+
+def rounds_of_programs(one: Measured) -> str:
+    """What was run, and what the unit of statistics is."""
+    baseline = one.block.baseline.level
+    runs = [len(process[baseline, "variant"].wall) for process in one.processes]
+    counts = " to ".join(map(str, sorted({min(runs, default=1), max(runs, default=1)})))
+    often = "once" if counts == "1" else f"{counts} times"
+    return (
+        f"Measured in {len(runs)} rounds. In a round, every program runs {often}, and {baseline} as often once more as "
+        "the control, each time in a fresh process and in random order. The round is the unit of statistics. Wall time "
+        "decides. What the programs print was not compared."
+    )
 
 
 def phase_table(findings: Findings, block: Block, mode: str) -> Table | None:

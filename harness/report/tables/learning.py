@@ -30,7 +30,7 @@ def scores(findings: Findings) -> Section:
         ("p", "the sign-flip test: the probability of a difference this large if the sign of each seed's were random"),
         ("diverged", "how many seeds diverged, and the interval of that rate; each counts as untrained"),
     )
-    learned = findings.learning.learned
+    learned = [one for one in findings.learning.learned if not one.settings.of_programs]
     tables = (
         *(learning_table(findings, one) for one in learned),
         *present(pareto_table(findings, one) for one in learned),
@@ -115,12 +115,12 @@ def run_notes(one: Learned, level: str) -> Iterator[str]:
     if data.get("batch_dependent"):
         yield (
             f"The predictions of {level} depend on the other examples of a batch, so it was evaluated in batches of "
-            f"{one.block.baseline.batch_size} in the order of the data."
+            f"{one.block.baseline.batch_size or 'the training size'} in the order of the data."
         )
     if data.get("size_dependent"):
         yield (
-            f"The loss of {level} is not a mean over examples, so it depends on the batch size "
-            f"({one.block.baseline.batch_size}); a criterion of the dataset would not."
+            f"The loss of {level} is not a mean over examples, so it depends on the batch size; a criterion of the "
+            "dataset would not."
         )
 
 
@@ -198,9 +198,13 @@ def value_in_words(value: float, metric: str, score: Score) -> str:
 
 def sensitivity(low: float, high: float, score: Score) -> str:
     """The smallest differences (or log ratios) that can be detected, in the best and the worst case."""
-    points = score.compared == "difference"
-    sizes = [f"{100 * size:.1f}" if points else f"{100 * np.expm1(size):.0f}" for size in (low, high)]
-    return f"{' to '.join(dict.fromkeys(sizes))} {'points' if points else '%'}"
+    write = {
+        "difference": lambda size: f"{100 * size:.1f}",
+        "ratio": lambda size: f"{100 * np.expm1(size):.0f}",
+        "number": lambda size: f"{size:.2g}",
+    }[score.compared]
+    unit = {"difference": " points", "ratio": " %", "number": ""}[score.compared]
+    return f"{' to '.join(dict.fromkeys(map(write, (low, high))))}{unit}"
 
 
 def rate_cell(failures: int, n: int) -> str:

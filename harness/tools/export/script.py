@@ -43,7 +43,7 @@ BATCH_SEAMS = {"order", "collate"}
 DEFAULTS = {name: Definition("harness.measure.runtime.builder", name) for name in ("update", "step")}
 TRAINING_STEP = Definition("harness.measure.runtime.replay", "training_step")
 INFERENCE_STEP = Definition("harness.measure.runtime.replay", "inference_step")
-RECIPE = Definition("harness.plugins.parts", "Recipe")
+RECIPE = Definition("harness.plugins.recipe", "Recipe")
 RANDOM_TENSOR = Definition("harness.measure.runtime.tensor_text", "random_tensor")
 UNPACK_TENSORS = Definition("harness.measure.runtime.tensor_text", "unpack_tensors")
 

@@ -1,0 +1,69 @@
+"""``harness ab``: compare functions, or whole commands, without a suite."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import as_json_option, results_option
+from harness.cli.plugin_options import plugin_option, plugins_of
+
+#: The options by their headings in the help.
+EPILOG = """\b
+Examples:
+  harness ab bench.py:old bench.py:new --inputs bench.py:make
+  harness ab bench.py:softmax --git main --inputs bench.py:make --grad
+"""
+
+
+@click.command(epilog=EPILOG)
+@plugin_option
+@click.argument("versions", nargs=-1, required=True, metavar="OLD NEW...")
+@click.option(
+    "--inputs", metavar="FILE:NAME", default="",
+    help="The function that yields tuples of arguments. Every tuple is timed. A dictionary gives keyword arguments.",
+)  # fmt: skip
+@click.option(
+    "--git", "commit", metavar="REF", default="",
+    help="Take OLD from another commit of this repository: a branch, a tag or a hash. One function alone is compared "
+    "with what it was then.",
+)  # fmt: skip
+@click.option("--grad", "gradients", is_flag=True, help="Time forward plus backward, and compare the gradients too.")
+@click.option(
+    "--fresh", is_flag=True,
+    help="Give every call new copies of its arguments. By default, calls repeat with the same objects (warm caches).",
+)  # fmt: skip
+@click.option("--different", is_flag=True, help="Do not compare what the functions return. The results say so.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0, 1), default=0.0, metavar="SHARE",
+    help="The largest error, as a share of the largest value. By default, what rounding explains.",
+)  # fmt: skip
+@click.option("--margin", metavar="SHARE", default="", help="The largest difference that counts as equivalent: 2%.")
+@click.option("--budget", metavar="TIME", default="", help="The time for measuring, such as 15s; 60 s by default.")
+@click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="The device: cpu, cuda or cuda:1.")
+@click.option("--why", is_flag=True, help="Profile all versions after timing: which operators make the difference?")
+@click.option(
+    "--expect", metavar="CLAIM", default="",
+    help='What NEW is expected to be, such as "at most 5% slower". The exit code is 1 if it is not, and 4 if that is '
+    "undecided.",
+)  # fmt: skip
+@results_option
+@as_json_option
+@click.pass_context
+def ab(context: click.Context, /, versions: tuple[str, ...], results: Path, as_json: bool, **options: Any) -> None:
+    """Compare two or more functions: which is faster, and by how much?
+
+    A function is FILE.py:NAME or PACKAGE.MODULE:NAME. First it is checked that NEW returns what OLD returns, as far as
+    rounding allows. Then the versions are timed in fresh processes, in turns, beside a second measurement of OLD as a
+    control. Repeated calls of the same arguments are timed unless you say --fresh.
+
+    A run is stored like that of a suite: `harness report`, `compare`, `export` and `run --resume` work on it.
+    """
+    from harness.api.ab_functions import FunctionComparison
+    from harness.cli.ab_output import measure
+
+    comparison = FunctionComparison(versions, **options)
+    sys.exit(measure(comparison.suite(), plugins_of(context), results, gate=bool(comparison.expect), as_json=as_json))

@@ -1,0 +1,52 @@
+"""Measure a comparison that has no suite file, and print its answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.analysis.verdicts import Answer
+from harness.api.lookup import PluginChoice
+from harness.api.session import ExecutionOptions, Session, SuiteOverrides
+from harness.cli.measuring import measured
+from harness.cli.options import echo_json_text
+from harness.errors import UNDECIDED
+from harness.report.answers import answers_of, notes_of
+from harness.report.formats.terminal import columns, prose, table
+from harness.report.report import Report
+from harness.report.rows import json_text, to_json
+from harness.report.tables.explain import explanation_table
+from harness.suite.values import SuiteValues
+
+#: The rows of a table of operators.
+OPERATORS = 6
+
+
+def measure(
+    suite: SuiteValues, plugins: PluginChoice, results: Path, *, gate: bool, as_json: bool, quick: bool = False
+) -> int:
+    """Measure a suite that was made from options, and print its answers. Returns the exit code; with `gate`, it depends
+    on the claims: 1 if one is false, 4 if one is undecided."""
+    options = ExecutionOptions(confirm=gate)
+    session = Session.begin(suite, SuiteOverrides(gate=gate, quick=quick), plugins, results, options)
+    report, code = measured(session, options)
+    folder = session.store.folder
+    if as_json:
+        echo_json_text(json_text({"folder": str(folder), "answers": answers_of(report), **to_json(report)}))
+    else:
+        click.echo(f"\n{answer_text(report, folder)}")
+    undecided = gate and any(claim.answer == Answer.UNDECIDED for claim in report.findings.claims)
+    return code or (UNDECIDED if undecided else 0)
+
+
+def answer_text(report: Report, folder: Path) -> str:
+    """The answers, and where to read more. The verdicts come last."""
+    page = next((path for name in ("report.html", "report.md") if (path := folder / name).is_file()), folder)
+    width = columns()
+    notes = [*notes_of(report), *report.flags, *report.warnings, *report.problems]
+    claims = [f"{claim.answer}: {claim.claim.says}" for claim in report.findings.claims]
+    lines = [prose(text, width) for text in notes]
+    for one in report.findings.explained:
+        lines += ["", table(explanation_table(one, OPERATORS), width), ""]
+    return "\n".join([*lines, f"Report: {page}", "", *(prose(text, width) for text in [*answers_of(report), *claims])])

@@ -1,0 +1,86 @@
+"""The answers of a comparison, one line for each level: what `harness ab` prints last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.analysis.finding import Finding
+from harness.analysis.findings import Findings
+from harness.analysis.quantities import QuantityFinding
+from harness.analysis.timing import Comparison
+from harness.analysis.verdicts import EXCLUDED, Verdict
+from harness.modes import WORDS
+from harness.records.plan import LEARNING
+from harness.records.record import Record
+from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words
+from harness.report.report import Report, failure_line
+
+#: The quantity of memory that is shown, in the order of choice.
+MEMORY = ("peak_bytes", "resident_rise")
+
+
+def answers_of(report: Report) -> list[str]:
+    """The verdict on each level with its interval, then memory, then the answer to each claim."""
+    findings = report.findings
+    failed = [failure_line(findings.plan, record) for record in findings.failures if is_baseline(record, findings)]
+    return failed or [*map(answer, findings.deciding), *memory_lines(findings)]
+
+
+def is_baseline(record: Record, findings: Findings) -> bool:
+    """Whether a record is of a baseline, without which nothing can be compared."""
+    return any(block.id == record.block and block.baseline.level == record.level for block in findings.plan.blocks)
+
+
+def answer(finding: Finding) -> str:
+    """The verdict on one level in a sentence: "new takes 0.83 times as long as old (95 % CI 0.81–0.85): faster"."""
+    place = f"{finding.block.name}: " if finding.context else ""
+    words, reason = str(finding.verdict), finding.reason
+    if isinstance(finding, Comparison) and finding.needs:
+        time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
+        reason += f"; {finding.needs} processes{time} should settle it"
+    if reason:
+        words += f" ({reason})"
+    if finding.size is None or finding.verdict in EXCLUDED:
+        return f"{place}{finding.level} against {finding.baseline}: {words}"
+    size = finding.in_words(finding.size)
+    interval = confidence_interval(finding)
+    sized = f"{size} times as long as {finding.baseline}" if finding.metric == "step_time" else ""
+    if not sized:
+        unit = {"ratio": " times", "difference": " points:"}.get(finding.scale, ":")
+        sized = f"{size}{unit} {in_words(finding.metric)} of {finding.baseline}"
+    verb = "takes" if finding.metric == "step_time" else "has"
+    return f"{place}{finding.level} {verb} {sized}{f' ({interval})' if interval else ''}: {words}"
+
+
+def only_answer(report: Report) -> str:
+    """The verdict of a run with one comparison, in a sentence; empty for other runs."""
+    deciding = report.findings.deciding
+    if len(deciding) != 1:
+        return ""
+    return f"{FIRST_LOOK}: {answer(deciding[0])}" if report.first_look else answer(deciding[0])
+
+
+def memory_lines(findings: Findings) -> Iterator[str]:
+    """The memory of each level beside that of the baseline."""
+    for kind in findings.kinds:
+        by_place = {(one.block.id, one.mode, one.level, one.metric): one for one in kind.quantities}
+        for one in kind.quantities:
+            if one.metric != MEMORY[0] or one.level == one.baseline:
+                continue
+            base = by_place.get((one.block.id, one.mode, one.baseline, one.metric))
+            if base is not None:
+                yield memory_line(one, base)
+
+
+def memory_line(one: QuantityFinding, base: QuantityFinding) -> str:
+    """The peak memory of one level and of the baseline."""
+    ours, theirs = (amount(each.value, each.quantity.unit) for each in (one, base))
+    if one.verdict == Verdict.SAME:
+        return f"{one.level} needs as much memory as {one.baseline}: {ours} at its peak"
+    return f"{one.level} needs {one.verdict} memory than {one.baseline}: {ours} at its peak, and not {theirs}"
+
+
+def notes_of(report: Report) -> list[str]:
+    """What one step was, and in how many processes it was timed."""
+    modes = {finding.mode for finding in report.findings.deciding if finding.mode != LEARNING}
+    return [f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS]
