@@ -28,8 +28,8 @@ from harness.measure.runtime.nested import mapped
 PAUSE, LEAST_CPU = 0.05, 2e-3
 #: Calls for at least this many seconds precede a pause.
 CALLS = 5e-3
-#: Work goes on if the CPU time in the pause is this share of the time of the calls before it.
-SHARE = 0.2
+#: Work goes on if the CPU time in the pause is this share of the time of the calls before it, or half of the pause.
+SHARE, HALF = 0.2, 0.5
 #: So many calls with new values are compared with as many calls with known values, and they may take this many times as
 #: long.
 NEW_VALUES, SLOWER = 7, 3.0
@@ -52,7 +52,7 @@ def check_work(members: Sequence[BuiltMember], baseline: str, state: GlobalState
     usual = time_with_new_values(reference) if reference else 1.0
     for member in variants:
         cpu, called = CpuTime.after_calls(member)
-        if cpu - background > max(LEAST_CPU, SHARE * called):
+        if cpu - background > max(LEAST_CPU, min(SHARE * called, HALF * PAUSE)):
             raise TrialFailed(
                 member.level,
                 f"work goes on after a call has returned ({1e3 * cpu:.0f} ms of CPU time in the {1e3 * PAUSE:.0f} ms "
