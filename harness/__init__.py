@@ -40,6 +40,7 @@ from harness.plugins.recipe import Recipe
 from harness.plugins.whole_score import WholeScore
 
 if TYPE_CHECKING:
+    from harness.api.ab import ab as ab
     from harness.api.python import open as open
     from harness.api.python import resume as resume
     from harness.api.python import run as run
@@ -82,6 +83,7 @@ _LAZY = {
     "Experiment": "harness.plugins.experiment",
     "Settings": "harness.records.settings",
     "Samples": "harness.analysis.samples",
+    "ab": "harness.api.ab",
     "run": "harness.api.python",
     "resume": "harness.api.python",
     "vary": "harness.api.vary",

@@ -10,7 +10,7 @@ from harness.analysis import stats
 from harness.analysis.learning import Learned, LearningComparison
 from harness.analysis.samples import step_time
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import Comparison, Measured, decide, floor_of, looks_of
+from harness.analysis.timing import Comparison, Measured, decide, floor_of, lacks_level, looks_of
 from harness.analysis.verdicts import DECIDED, EXCLUDED, FORBID_DECISION, Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record
@@ -131,7 +131,8 @@ def is_settled(one: Comparison, settings: Speed, looks: Sequence[int], floor: fl
         return True
     if FORBID_DECISION.intersection(one.flags):
         return True
-    if estimate.half_width() <= settings.half_width and (decided or estimate.k >= stats.MIN_REPLICATES):
+    narrow = estimate.half_width() <= settings.half_width and (decided or estimate.k >= stats.MIN_REPLICATES)
+    if narrow and not lacks_level(estimate, settings, floor):
         return True
     last = looks[-1]
     at_last = Estimate(

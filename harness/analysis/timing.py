@@ -332,6 +332,9 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
     enough = estimate.k >= stats.MIN_REPLICATES or settings.quick
     margin = math.log1p(settings.margin) if half <= settings.margin / 2 and enough else None
     verdict = conclude(estimate, margin, floor, 0.05, Verdict.FASTER, Verdict.SLOWER)
+    if verdict == Verdict.FASTER and lacks_level(estimate, settings, floor):
+        p, level = faster_p(estimate, settings, floor), settings.faster_level
+        return Verdict.UNDECIDED, f"faster by its 95 % interval, but p = {p:.2g}, and its series needs p <= {level:.2g}"
     if verdict != Verdict.UNDECIDED:
         return verdict, ""
     if half > settings.half_width:
@@ -339,6 +342,19 @@ def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats
     if not enough:
         return verdict, f"{estimate.k} of at least {stats.MIN_REPLICATES} processes for an equivalence"
     return verdict, CLOSE
+
+
+def faster_p(estimate: Estimate, settings: Speed, floor: float) -> float:
+    """The one-sided p value of *faster*: of a ratio this far below the floor, at any of the looks (Bonferroni)."""
+    if estimate.mean >= 0:
+        return 1.0
+    return min(1.0, estimate.p_value(floor) * estimate.share / 2 * len(settings.looks))
+
+
+def lacks_level(estimate: Estimate, settings: Speed, floor: float) -> bool:
+    """Whether the interval shows *faster*, but not at the error rate that a series gives this try."""
+    level = settings.faster_level
+    return level is not None and estimate.interval()[1] < -floor and faster_p(estimate, settings, floor) > level
 
 
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api.one_comparison import OneComparison, choose
 from harness.errors import UserError, did_you_mean
+from harness.plugins.isolation import visible
 from harness.records.store import Store
+from harness.report.answers import only_answer
+from harness.report.cells import FIRST_LOOK
 from harness.report.report import Report, failure_line
 from harness.report.rows import COLUMNS, Row, Rows, rows_of
 
@@ -57,6 +62,27 @@ class Result:
     def axis(self) -> str:
         """The compared axis, whose levels are in the column `level`."""
         return self.report.findings.plan.axis
+
+    def of(self, level: str | None = None, **coordinates: str) -> OneComparison:
+        """The comparison of a level with the baseline by step time, or by the score that decides. `coordinates` choose
+        among several: mode, metric, and the axes that are not compared. Raises UserError unless exactly one fits."""
+        wanted = {**({} if level is None else {"level": level}), **coordinates}
+        return OneComparison(choose(self.report.findings.deciding, wanted), self.report.first_look)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of a run with one comparison; "" for a first look. Raises UserError where there are several."""
+        return self.of().verdict
+
+    @property
+    def ratio(self) -> float | None:
+        """The ratio of a run with one comparison, or the difference of its score."""
+        return self.of().ratio
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The confidence interval of `ratio`."""
+        return self.of().interval
 
     @property
     def comparisons(self) -> list[Row]:
@@ -113,13 +139,28 @@ class Result:
 
         return terminal.render(self.report, self._shown_folder)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """One line: the only comparison, or how many there are of each verdict; failures; the folder."""
+        return f"<Result: {'; '.join([self._headline, *self._failures])}; {self._shown_folder}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from harness.report.formats import html
 
         return html.render_cell(self.report, self._shown_folder)
+
+    @property
+    def _headline(self) -> str:
+        if only := only_answer(self.report):
+            return visible(only)
+        compared = self.report.findings.deciding
+        counts = Counter(FIRST_LOOK if self.report.first_look else str(one.verdict) for one in compared)
+        each = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+        return f"{len(compared)} comparisons{f': {each}' if each else ''}"
+
+    @property
+    def _failures(self) -> list[str]:
+        return [f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)}"] if self.problems else []
 
 
 def _imported(library: str) -> Any:

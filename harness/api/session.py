@@ -44,7 +44,7 @@ def check_threads(text: str) -> None:
 class SuiteOverrides:
     """What the caller changes in a suite. `gate`: something depends on the claims, so verdicts need five processes.
     `seeds` is the number of seeds after a run was extended; `without` are the plugins that an earlier part of the run
-    left out."""
+    left out; `faster_level` is the error rate that a series gives this run (`harness.api.series`)."""
 
     settings: Sequence[str] = ()
     only: Sequence[str] = ()
@@ -53,6 +53,7 @@ class SuiteOverrides:
     gate: bool = False
     seeds: int | None = None
     without: Sequence[str] = ()
+    faster_level: float | None = None
 
     @classmethod
     def of(
@@ -87,10 +88,11 @@ class SuiteOverrides:
     def plan(self, suite: Suite, catalog: Catalog) -> Plan:
         """The plan of a suite that was read with the same settings."""
         check_threads(os.environ.get(THREADS, "1"))
-        return make_plan(
+        plan = make_plan(
             suite, catalog, only=parse_only(self.only), quick=self.quick, gate=self.gate, seeds=self.seeds,
             overrides=self.for_plan(catalog, suite.folder),
         )  # fmt: skip
+        return plan if self.faster_level is None else plan.with_faster_level(self.faster_level)
 
 
 def plan_of(given: Path | SuiteValues, overrides: SuiteOverrides, plugins: PluginChoice) -> tuple[Suite, Catalog, Plan]:
@@ -165,6 +167,14 @@ class Session:
         if plan != stored:
             store.keep(plan)
         return cls(store, catalog, plan, Path())
+
+    def with_faster_level(self, level: float) -> Session:
+        """The same run, in which the verdict *faster* has the error rate of a try of a series. Nothing may have been
+        measured yet."""
+        plan = self.plan.with_faster_level(level)
+        plan = replace(plan, overrides={**plan.overrides, "faster_level": level})
+        self.store.keep(plan)
+        return replace(self, plan=plan)
 
     def execute(self, options: ExecutionOptions, watcher: Watcher) -> Report:
         """Measure what is missing, write the report and call the hook `run_finished`.

@@ -18,6 +18,7 @@ COMMANDS = {
          "comparable."),
         ("history", "tools.comparison.history_command:history",
          "Show a suite's ratios over all its runs, and where they changed."),
+        ("series", "cli.series:series", "Show a series of tries: what each was allowed, what it showed, what is left."),
         ("list", "cli.list:list_", "List the parts that plugins provide."),
         ("describe", "cli.describe:describe", "Describe a part: its parameters, requirements, source and an example."),
     ),

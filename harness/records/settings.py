@@ -45,7 +45,7 @@ class Settings(BaseModel):
         return type(self)(**{**dict(self), **values})
 
 
-#: The error rates of the looks at the results, with a pooled and with a plain variance: 5 % together (docs/method.md).
+#: The error rates of the looks, with a pooled and with a plain variance: 5 % together (docs/method.md).
 POOLED_RATES = (0.009, 0.013, 0.018, 0.022)
 PLAIN_RATES = (0.0195, 0.0195, 0.0195)
 
@@ -121,10 +121,10 @@ class SpeedSettings(StepSettings):
 class Speed(SpeedSettings):
     """`SpeedSettings` as planned. `quick` is one process for each block.
 
-    After each number of processes in `looks` the results are looked at, and the measurement may end. `rates` are the
-    error rates of these looks. `pooled`: the variance between processes is pooled with the expected one. In version 2
-    of the `method` the control counts as a second measurement of the baseline, and the mean over all steps may decide.
-    The defaults are those of plans that do not name them."""
+    After each number of processes in `looks` the measurement may end; `rates` are the error rates of these looks.
+    `pooled`: the variance between processes is pooled with the expected one. In version 2 of the `method` the control
+    is a second baseline, and the mean over all steps may decide. `faster_level` is the error rate that a series gives
+    *faster*. The defaults are those of plans that do not name them."""
 
     until: Literal["decided", "precise"] = "precise"
     quick: bool = False
@@ -132,6 +132,7 @@ class Speed(SpeedSettings):
     rates: tuple[float, ...] = Field((0.05, 0.05, 0.05), strict=False)
     pooled: bool = False
     method: Literal[1, 2] = 1
+    faster_level: float | None = None
 
     @model_validator(mode="before")
     @classmethod

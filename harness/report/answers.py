@@ -12,7 +12,7 @@ from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.modes import WORDS
 from harness.records.plan import LEARNING
 from harness.records.record import Record
-from harness.report.cells import amount, confidence_interval, duration, in_words
+from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words
 from harness.report.report import Report, failure_line
 
 #: The quantity of memory that is shown, in the order of choice.
@@ -50,6 +50,14 @@ def answer(finding: Finding) -> str:
         sized = f"{size}{unit} {in_words(finding.metric)} of {finding.baseline}"
     verb = "takes" if finding.metric == "step_time" else "has"
     return f"{place}{finding.level} {verb} {sized}{f' ({interval})' if interval else ''}: {words}"
+
+
+def only_answer(report: Report) -> str:
+    """The verdict of a run with one comparison, in a sentence; empty for other runs."""
+    deciding = report.findings.deciding
+    if len(deciding) != 1:
+        return ""
+    return f"{FIRST_LOOK}: {answer(deciding[0])}" if report.first_look else answer(deciding[0])
 
 
 def memory_lines(findings: Findings) -> Iterator[str]:

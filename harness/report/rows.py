@@ -104,11 +104,18 @@ _FINDINGS: dict[str, Callable[[Findings], Iterable[Any]]] = {
 
 @dataclass(frozen=True)
 class Rows:
-    """A table: its name, the names of its columns, and for each row a value of each column."""
+    """A table: its name, the names of its columns, and for each row a value of each column. Iterating over it gives the
+    rows."""
 
     name: str
     columns: tuple[str, ...]
     rows: list[Row]
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def findings_in_rows(findings: Findings) -> list[Rows]:

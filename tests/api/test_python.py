@@ -33,6 +33,9 @@ CLAIMS = "claims:\n  - {says: 'Order costs <nothing>', level: backwards, expect:
 def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("api")
     (folder / "toy.yaml").write_text(SUITE)
+    (folder / "one.yaml").write_text(
+        SUITE.replace("half_width: 50%, margin: 99%", "margin: 2%").replace("reverse", "{name: harmful, share: 0.1}")
+    )
     (folder / "learns.yaml").write_text(LEARNS + CLAIMS)
     return folder
 
@@ -60,9 +63,72 @@ def test_run_is_stored_and_has_a_summary(result, home):
 
 
 def test_run_prints_as_in_the_terminal(result):
-    assert str(result) == repr(result) == terminal.render(result.report, result.folder)
+    assert str(result) == terminal.render(result.report, result.folder)
     with chdir(result.folder.parents[2]):
         assert f"\nReport: results/learns/{result.folder.name}/report.html" in str(result)
+
+
+def test_repr_is_one_line(result):
+    verdicts = f"1 {step_times(result)[0]['verdict']}, 1 unranked"
+    assert repr(result) == f"<Result: 2 comparisons: {verdicts}; {result.folder}>"
+
+
+def test_one_comparison_is_chosen(result):
+    with pytest.raises(
+        UserError, match=r"2 comparisons of this run fit. Choose one, for example: result.of\(mode='train'"
+    ):
+        result.ratio  # noqa: B018
+    (row,) = step_times(result)
+    one = result.of("backwards", mode="train")
+    assert (one.level, one.verdict, one.ratio, one.interval) == (
+        "backwards", row["verdict"], row["ratio"], (row["low"], row["high"])
+    )  # fmt: skip
+    assert repr(one).startswith(f"backwards takes {row['ratio']:.3f} times as long as plain (95 % CI ")
+    assert f"): {row['verdict']}" in repr(one)
+    assert result.of(mode="learning").verdict == "unranked"
+    with pytest.raises(UserError, match=r"no comparison has level='backward'. Did you mean backwards"):
+        result.of("backward")
+    with pytest.raises(UserError, match=r"comparisons of this run have no 'modes'. Did you mean mode"):
+        result.of(modes="train")
+
+
+def test_a_run_with_one_comparison_has_a_verdict(home):
+    with chdir(home):
+        found = harness.run("one.yaml", plugins=[TOY, MADE], executor="made")
+        shown = repr(found)
+    assert (found.verdict, found.ratio, found.interval) == ("slower", found.of().ratio, found.of().interval)
+    assert found.interval[0] < 1.1 < found.interval[1]
+    sentence = repr(found.of())
+    assert sentence.startswith("backwards takes 1.10")
+    assert sentence.endswith("): slower")
+    assert shown == f"<Result: {sentence}; results/one/{found.folder.name}>"
+    page = found._repr_html_()
+    assert f'<p class="headline">{sentence}</p>' in page
+    assert '<div class="harness-result card more">' in page
+    assert "<details open>" not in page
+    assert len(page) < 12_000
+
+
+def test_a_first_look_has_no_verdict(home):
+    with chdir(home):
+        found = harness.run("one.yaml", plugins=[TOY, MADE], executor="made", quick=True)
+    assert found.verdict == ""
+    assert repr(found.of()).startswith("first look: backwards takes ")
+    assert repr(found).startswith("<Result: first look: backwards takes ")
+
+
+def test_a_run_without_comparisons(home):
+    with chdir(home):
+        found = harness.run("one.yaml", plugins=[TOY, MADE], executor="made", only={"what": "plain"})
+    with pytest.raises(UserError, match="this run compared nothing"):
+        found.of()
+    assert repr(found).startswith("<Result: 0 comparisons; ")
+
+
+def test_rows_have_a_length_and_are_iterable(result):
+    rows = result.rows("comparisons")
+    assert len(rows) == len(result.comparisons)
+    assert list(rows) == result.comparisons
 
 
 def test_stored_run_is_opened_by_folder_and_by_name(result, home):

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records.plan import Plan
+from harness.report.answers import only_answer
 from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
@@ -104,6 +105,8 @@ def render_cell(report: Report, folder: Path) -> str:
     template = environment().get_template("notebook.html.j2")
     return template.render(
         report=report,
+        # A run with one comparison is a card with that sentence; its tables are folded.
+        headline=only_answer(report),
         folder=str(folder),
         style=Markup(asset("notebook.css")),
         claims=claims_of(report),
