@@ -12,7 +12,7 @@ from harness.plan.commands import scores_of_program, speed_of_programs
 from harness.plugins.catalog import Catalog
 from harness.plugins.experiment import EXPERIMENT
 from harness.plugins.parts import Dataset, Score
-from harness.plugins.scores import TARGETED, declared, scores_of
+from harness.plugins.scores import LOSS, TARGETED, declared, scores_of
 from harness.records.plan import Spec
 from harness.records.settings import Learning, Measures
 from harness.suite.loader import Suite
@@ -54,31 +54,24 @@ class MeasurePlanner:
     def learning(self, settings: Learning, dataset: Spec) -> Learning:
         """The settings with the dataset's scores. Reports a metric or a margin that does not fit these."""
         claimed = [claim.metric.removeprefix("mean_") for claim in self.suite.claims]
-        if dataset.name == EXPERIMENT:
-            wanted = (settings.score, *settings.also)
-            scores = {name: Score(settings.better.get(name, "higher")) for name in wanted if name != "loss"}
-        else:
-            scores = dict(self.catalog.find(Dataset, dataset.name).part.scores)
-        if of_programs := dataset.name == PROGRAM:
-            scores = scores_of_program(dataset)
-            if settings.metric == "loss":  # the default
-                settings = settings.changed(metric=next(iter(scores)))
+        declares = self.declared_by(dataset, settings)
         learning = settings.changed(
             seeds=self.enough_seeds(settings.seeds),
             evaluations=min(settings.evaluations, settings.steps or settings.evaluations),
             planned=len(settings.seeds),
-            of_programs=of_programs,
-            scores=declared(scores, {*settings.also, settings.score, *claimed}, loss=not of_programs),
+            of_programs=dataset.name == PROGRAM,
+            metric=settings.metric if settings.metric != "loss" or "loss" in declares else next(iter(declares)),
+            scores=declared(declares, {*settings.also, settings.score, *claimed}, loss=False),
         )
         place = self.suite.source.places.get(("measure", "learning", "evaluations"))
         if place and learning.evaluations < settings.evaluations:
             self.remark(f"{place}: a run has {settings.steps} steps, so it is evaluated only {settings.steps} times.")
         known = scores_of(learning)
         for name in settings.also:
-            if name not in scores:
-                self.report("also", f"{dataset.name} has no score {name!r}.", did_you_mean(name, scores))
+            if name not in declares:
+                self.report("also", f"{dataset.name} has no score {name!r}.", did_you_mean(name, declares))
         metrics = [name for name in known if name not in (*TARGETED, "diverged")]
-        metrics += [name for name in scores if name not in metrics]
+        metrics += [name for name in declares if name not in metrics]
         if learning.metric not in metrics:
             what = f"{dataset.name} has no score {learning.metric!r}."
             self.report("metric", what, did_you_mean(learning.metric, metrics))
@@ -92,6 +85,17 @@ class MeasurePlanner:
             what = f"{learning.metric} is compared by its {compared}, and the margin is a {learning.margin_scale}."
             self.report("margin", what, f"Give the margin in {units[compared]}.")
         return learning
+
+    def declared_by(self, dataset: Spec, settings: Learning) -> dict[str, Score]:
+        """The scores of a dataset. Those of an experiment are known only when it is built."""
+        if dataset.name == PROGRAM:
+            return scores_of_program(dataset)
+        if dataset.name == EXPERIMENT:
+            wanted = (settings.score, *settings.also)
+            own = {name: Score(settings.better.get(name, "higher")) for name in wanted if name != "loss"}
+        else:
+            own = dict(self.catalog.find(Dataset, dataset.name).part.scores)
+        return {"loss": LOSS, **own}
 
     def enough_seeds(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
         """The suite's seeds, and the smallest other ones if more are needed."""

@@ -195,6 +195,7 @@ class _Planner:
                 raise Skip(because)
         configuration = configuration_of(self.suite, coordinates)
         values, places = configuration.part(EXPERIMENT)
+        model_places = configuration.part("model")[1]
         if is_experiment := bool(values):
             values["name"] = EXPERIMENT
             values[FROM], places["name"] = self.reference(values[FROM], places[FROM]), places[FROM]
@@ -202,20 +203,16 @@ class _Planner:
             dataset, dataset_entry = self.spec(Dataset, values, places, coordinates)
             batch_size, places_of_data = 0, places  # the data have one
         else:
-            values, places = configuration.part("model")
-            model, model_entry = self.spec(Model, values, places, coordinates)
+            model, model_entry = self.spec(Model, *configuration.part("model"), coordinates)
             values, places_of_data = configuration.part("dataset")
             batch_size = self.batch_size(values, places_of_data)
             dataset, dataset_entry = self.spec(Dataset, values, places_of_data, coordinates)
         used = []
         for name, where in configuration.used():
-            values, places_of_part = configuration.part("use", name)
-            spec, entry = self.spec(
-                Optimization, {"name": name, **values}, {"name": where, **places_of_part}, coordinates
-            )
+            values, places = configuration.part("use", name)
+            spec, entry = self.spec(Optimization, {"name": name, **values}, {"name": where, **places}, coordinates)
             used.append((spec, entry, where))
-        # An experiment has an optimizer of its own, and a program needs none.
-        trains = self.suite.measures.trains and not is_experiment and model.name != COMMAND
+        trains = self.suite.measures.trains and not is_experiment and model.name != COMMAND  # these have their own
         check_roles(used, self.catalog, trains, self.suite.source.place(("base",), key=True))
         entries = [model_entry, dataset_entry, *(entry for _, entry, _ in used)]
         check_words(entries)
@@ -237,7 +234,7 @@ class _Planner:
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
-        with placed(places.get("run") or places["name"]):
+        with placed(model_places.get("run") or model_places.get("name")):
             check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)

@@ -190,7 +190,7 @@ def test_claims_may_be_about_speed_and_learning(claimed):
         (
             "steps: 9, margin: 1",
             "{metric: close, expect: better}",
-            "loss is compared by its ratio, and the margin is a nu",
+            "9:32: loss is compared by its ratio, and the margin is a nu",
         ),
         ("steps: 9, margin: -1", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2% (of"),
         ("steps: 9, margin: 1..2%", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2%"),
