@@ -111,7 +111,7 @@ FIRST: list = []
 
 def slow_first(x):
     if not FIRST:
-        FIRST.append(time.sleep(0.2))
+        FIRST.append(time.sleep(0.6))
     return honest(x)
 
 
