@@ -14,12 +14,13 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.records import designs
 from harness.records.plan import Claim
-from harness.records.settings import Measures, Settings, StepSettings
+from harness.records.settings import Measures
 from harness.records.value_types import FROM_SUITE
 from harness.suite.commands import values_of_command, wrong_length
 from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
+from harness.suite.measures import measures_of
 from harness.suite.names import (
     appearance,
     composed,
@@ -108,18 +109,6 @@ def parse_suite(
     except pydantic.ValidationError as error:
         raise UserErrors(list(schema_errors(error, form, source))) from None
     return _Reader(source, schema).suite(name, text, folder)
-
-
-def measures_of(section: Any) -> Measures:
-    """The settings of all kinds that the section `measure` names. A kind that measures steps and names no modes uses
-    those of speed, or training."""
-    given = {name: value for name, value in section if isinstance(value, Settings)}
-    speed = given.get("speed")
-    modes = speed.of if isinstance(speed, StepSettings) else ("train",)
-    for name, settings in given.items():
-        if isinstance(settings, StepSettings) and settings.of is None:
-            given[name] = settings.changed(of=modes)
-    return Measures.of(section.limit, **given)
 
 
 class _Reader:
