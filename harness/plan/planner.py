@@ -234,7 +234,7 @@ class _Planner:
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
-        with placed(model_places.get("run")):
+        with placed(model_places.get("run") or model_places.get("name")):
             check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)

@@ -14,12 +14,13 @@ from harness.plugins.catalog import Catalog
 from harness.plugins.experiment import EXPERIMENT, FROM
 from harness.records import designs
 from harness.records.plan import Claim
-from harness.records.settings import Measures, Settings, StepSettings
+from harness.records.settings import Measures
 from harness.records.value_types import FROM_SUITE
-from harness.suite.commands import values_of_command, wrong_length
+from harness.suite.commands import length_complaints, values_of_command
 from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
+from harness.suite.measure_section import measures_of
 from harness.suite.names import (
     appearance,
     composed,
@@ -110,18 +111,6 @@ def parse_suite(
     return _Reader(source, schema).suite(name, text, folder)
 
 
-def measures_of(section: Any) -> Measures:
-    """The settings of all kinds that the section `measure` names. A kind that measures steps and names no modes uses
-    those of speed, or training."""
-    given = {name: value for name, value in section if isinstance(value, Settings)}
-    speed = given.get("speed")
-    modes = speed.of if isinstance(speed, StepSettings) else ("train",)
-    for name, settings in given.items():
-        if isinstance(settings, StepSettings) and settings.of is None:
-            given[name] = settings.changed(of=modes)
-    return Measures.of(section.limit, **given)
-
-
 class _Reader:
     """From the validated schema to a Suite: checks names of axes and levels, and flattens patches."""
 
@@ -131,10 +120,9 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for complaint in base_complaints(schema.base):
-            self.complain(*complaint)
-        if what := wrong_length(schema):
-            self.complain(("measure", "learning"), what)
+        own = patch_complaints(schema.base, ("base",), schema.base)
+        for where, what, fix in (*base_complaints(schema.base), *own, *length_complaints(schema)):
+            self.complain(where, what, fix)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}
