@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.watchdog import Watchdog
-from harness.measure.worker import Worker
+from harness.measure.worker import Worker, as_loaded
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog
 from harness.records.plan import Block
@@ -50,6 +50,8 @@ def tried(
     levels, only the base is measured."""
     block = block_of(catalog, base, levels or {"same": {}}, measure)
     worker = Worker(TrialBuilder(catalog))
+    if not block.baseline.batch_size:
+        block = as_loaded(block, worker.builder.data(block.baseline.dataset))
     worker.block, worker.watchdog = block, Watchdog(0.0)  # an alarm would end the process of the test
     found: dict[str, dict[str, Any]] = {}
     for finding in worker.run({"request": "verify"}, 0.0)["findings"]:

@@ -54,11 +54,18 @@ Examples:
     help='What NEW is expected to be, such as "at most 5% slower". The exit code is 1 if it is not, and 4 if that is '
     "undecided.",
 )  # fmt: skip
+@click.option(
+    "--series", metavar="NAME", default="",
+    help="Make this a try of a series of many. NEW is kept, discarded or undecided, and the rate of false keeps holds "
+    "over the whole series. The exit code is 0, 1 or 4.",
+)  # fmt: skip
 @command_options
 @results_option
 @as_json_option
 @click.pass_context
-def ab(context: click.Context, /, versions: tuple[str, ...], results: Path, as_json: bool, **options: Any) -> None:
+def ab(
+    context: click.Context, /, versions: tuple[str, ...], series: str, results: Path, as_json: bool, **options: Any
+) -> None:
     """Compare two or more functions or commands: which is faster, and by how much?
 
     A function is FILE.py:NAME or PACKAGE.MODULE:NAME. First it is checked that NEW returns what OLD returns, as far as
@@ -77,7 +84,14 @@ def ab(context: click.Context, /, versions: tuple[str, ...], results: Path, as_j
     of_commands = any(map(is_command, versions))
     form = CommandComparison if of_commands else FunctionComparison
     comparison = form(versions, **options_for(form, options, context))
-    sys.exit(measure(comparison.suite(), plugins_of(context), results, gate=bool(comparison.expect), as_json=as_json))
+    if series and comparison.expect:
+        what = "a try of a series is kept if it is faster, and --expect asks for something else."
+        raise UserError(what, where="--expect", fix="Leave out --series or --expect.")
+    code = measure(
+        comparison.suite(), plugins_of(context), results,
+        gate=bool(comparison.expect), as_json=as_json, series=series,
+    )  # fmt: skip
+    sys.exit(code)
 
 
 def options_for(form: type[Any], options: Mapping[str, Any], context: click.Context) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def is_json(value: Any) -> bool:
 def place_of(function: Callable[..., Any]) -> str:
     """The file and line of a function; its name if it has no code."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+    return f"{stored_path(code.co_filename, Path())}:{code.co_firstlineno}" if code else repr(function)
 
 
 def origin(**parameters: Any) -> tuple[str, str]:

@@ -85,5 +85,7 @@ def memory_line(one: QuantityFinding, base: QuantityFinding) -> str:
 
 def notes_of(report: Report) -> list[str]:
     """What one step was, and in how many processes it was timed."""
+    if any(block.measures.quick for block in report.findings.plan.blocks):
+        return ["A first look with one process: it gives no verdicts. Run without --quick to get them."]
     modes = {finding.mode for finding in report.findings.deciding if finding.mode != LEARNING}
     return [f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS]

@@ -41,7 +41,10 @@ def schema_with_parts(catalog: Catalog) -> tuple[Schema, list[str]]:
     patch["dataset"]["anyOf"] = [*named(datasets), unnamed(datasets), {"type": "null"}]
     patch["use"]["items"] = {"anyOf": named(optimizations)}
     patch["drop"]["items"] = {"anyOf": names(optimizations)}
-    defs["PathSchema"]["properties"]["path"]["enum"] = list(paths(models, datasets, optimizations))
+    path = defs["PathSchema"]["properties"]["path"]
+    known = {"enum": list(paths(models, datasets, optimizations))}
+    path["anyOf"] = [known, {"type": "string", "pattern": r"^experiment\."}]  # a function has any parameters
+    del path["type"]
     scores = sorted({"loss", *(score for one in datasets for score in getattr(one.part, "scores", {}))})
     clocked = [name for name, entry in catalog.entries(Metric).items() if entry.part.per == "sample"]
     suggest(defs["LearningSettings"]["properties"]["metric"], scores)

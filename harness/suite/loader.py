@@ -120,7 +120,8 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for where, what, fix in (*base_complaints(schema.base), *length_complaints(schema)):
+        own = patch_complaints(schema.base, ("base",), schema.base)
+        for where, what, fix in (*base_complaints(schema.base), *own, *length_complaints(schema)):
             self.complain(where, what, fix)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")

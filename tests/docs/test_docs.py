@@ -90,7 +90,8 @@ def check_suite(text: str, where: str, folder: Path) -> None:
     source = read_text(yaml.safe_dump(whole, sort_keys=False) if whole else text, where)
     catalog = Catalog(load_plugins(sorted(folder.glob("my_*.py"))))
     jsonschema.validate(source.value, json_schema(catalog))
-    plan = make_plan(parse_suite(source, "snippet", text, catalog), catalog)
+    with chdir(folder):  # a suite may name files that the page has written
+        plan = make_plan(parse_suite(source, "snippet", text, catalog), catalog)
     assert plan.blocks
 
 

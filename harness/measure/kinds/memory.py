@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from harness.measure.runtime.builder import BuiltTrial, no_mark
 from harness.measure.runtime.member import MARK, BuiltMember, columns, mark_timeline, step_with_marks
+from harness.measure.runtime.nested import tensors_in
 from harness.measure.runtime.task import Task
 from harness.plugins.parts import Skip
 
@@ -118,9 +119,7 @@ def saved_for_backward(built: BuiltTrial, examples: Sequence[Any]) -> int:
     """The largest number of bytes that autograd holds for the backward pass at one time during one step. Each storage
     counts once, with its whole size. Parameters, buffers and the batch do not count, since they exist anyway."""
     batch = built.batch(examples)
-    saved = SavedTensors(
-        [*built.model.parameters(), *built.model.buffers(), *(x for x in batch if isinstance(x, torch.Tensor))]
-    )
+    saved = SavedTensors([*built.model.parameters(), *built.model.buffers(), *tensors_in(batch)])
     with saved_tensors_hooks(saved.pack, lambda handle: handle.tensor):
         built.step(built, batch, no_mark)
     return saved.peak

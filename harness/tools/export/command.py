@@ -18,6 +18,7 @@ from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 from harness.modes import MODES
 from harness.plugins.catalog import Catalog
+from harness.plugins.experiment import EXPERIMENT
 from harness.records.plan import Plan
 from harness.report.report import Report, make_report
 from harness.suite.yaml_source import is_yaml
@@ -110,6 +111,9 @@ def export_text(
     from harness.tools.export.trials import check_unchanged, find_trial
 
     block, trial = find_trial(plan, wanted)
+    if trial.model.name == EXPERIMENT:
+        fix = "Share the file itself; `harness vary` and a suite measure it."
+        raise UserError(f"{trial.model.title} is a script already, so its trials are not exported.", fix=fix)
     check_unchanged(plan, trial, catalog)
     mode = mode_of(block, trial, catalog, mode)
     measured = measured_lines(report, block, trial, mode) if report else ()

@@ -15,7 +15,7 @@ from harness.records.plan import Block, Trial
 
 #: At most this many examples of each set are compared with those of the baseline.
 COMPARED = 64
-FIX = "Vary this parameter on an axis that is not compared: its levels are then contexts."
+FIX = "Vary this parameter as a context: on an axis that is not compared, or with --context."
 
 
 def check_same_examples(builder: TrialBuilder, block: Block, trial: Trial) -> None:
