@@ -138,7 +138,8 @@ update_time = wall_time("update")
 
 
 #: The metrics that only programs have. Less of them is less, and not faster.
-OF_PROGRAMS = ("cpu_time", "peak_memory")
+PEAK_MEMORY = "peak_memory"
+OF_PROGRAMS = ("cpu_time", PEAK_MEMORY)
 
 
 def cpu_time(samples: Samples) -> Array | None:

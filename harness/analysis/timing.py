@@ -192,8 +192,10 @@ class Measured:
         return _median(stats.each_batch(value, batch, of).mean() for value, batch in read if value is not None)
 
     def by_mean(self, ratios: Sequence[ProcessRatios]) -> bool:
-        """Whether the mean over all steps decides about a level, and not a typical step."""
-        return self.settings.method > 1 and not self.settings.quick and tails.mean_decides(ratios)
+        """Whether the mean over all steps decides about a level, and not a typical step. A round has few runs of a
+        program, so all of them count."""
+        steps_decide = self.settings.method > 1 and not self.settings.quick and tails.mean_decides(ratios)
+        return self.block.of_programs or steps_decide
 
     def compare(self, trial: Trial, metric: str, view: View, floor: float, null_biased: bool) -> Comparison:
         """A trial against the baseline by a metric of samples, with its verdict."""
@@ -232,7 +234,7 @@ class Measured:
         means, fast = self.other_ratios(comparison.level, view)
         return replace(
             comparison, estimate=estimate, verdict=verdict, reason=reason, values=tuple(values), ratio_of_means=means,
-            ratio_of_fast=fast, needs=needs, flags=(Flag.MEAN_DECIDES,) if by_mean else (),
+            ratio_of_fast=fast, needs=needs, flags=(Flag.MEAN_DECIDES,) * (by_mean and not self.block.of_programs),
             period=tails.find_period(ratios) if by_mean else None,
             steps=min(len(one.series) for one in ratios),
             seconds=needs * self.seconds / len(self.processes) if needs and self.seconds else None,
@@ -282,14 +284,12 @@ class Measured:
         estimate = comparison.estimate
         if estimate is None:
             return ()
-        # A round has too few runs of a program for a 10th percentile.
-        fast = None if self.block.of_programs else comparison.ratio_of_fast
-        others = [math.log(one) for one in (comparison.ratio_of_means, fast) if one]
-        margin, by_mean = self.settings.margin, Flag.MEAN_DECIDES in comparison.flags
+        others = [math.log(one) for one in (comparison.ratio_of_means, comparison.ratio_of_fast) if one]
+        margin, by_mean = self.settings.margin, self.by_mean(ratios)
         flags = {
             Flag.CPU_CLOCK: comparison.clock == "cpu",
             Flag.OTHER_CPU_SHARE: self.choice.differs(trial.level),
-            Flag.MEAN_DECIDES: by_mean,
+            Flag.MEAN_DECIDES: Flag.MEAN_DECIDES in comparison.flags,
             Flag.TAIL_EFFECT: not by_mean and any(abs(other - estimate.mean) > margin for other in others),
             Flag.DRIFTS: self.settings.method > 1 and not self.settings.quick and tails.drifts(ratios, margin),
             Flag.RESTARTED: self.mostly("counters_restored", trial.level, estimate.k),

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.api.ab_functions import FunctionComparison
+from harness.api.lookup import PluginChoice
 from harness.api.notebook_code import reference_to
-from harness.api.python import StrPath, run
+from harness.api.python import StrPath, choice, executed, run
 from harness.api.result import Result
+from harness.api.series import Series
+from harness.api.session import ExecutionOptions, Session, SuiteOverrides
+from harness.errors import UserError
+from harness.suite.values import SuiteValues
 
 #: A function, or a reference to one: "file.py:name" or "package.module:name".
 Code = Callable[..., Any] | str
@@ -32,6 +38,7 @@ def ab(
     budget: str = "",
     margin: str = "",
     device: str = "cpu",
+    series: str = "",
     results: StrPath = "results",
     plugins: Iterable[StrPath] = (),
     progress: bool = False,
@@ -44,6 +51,8 @@ def ab(
 
         result = harness.ab(old, new, inputs=make)
         result.verdict, result.ratio, result.interval
+
+    With `series`, it is a try of the series of that name, and `result.decision` says whether to keep `new`.
     """
     folder = Path(results) / NOTEBOOK
     references = [reference_to(code, folder) for code in (old, *new, *([inputs] if inputs is not None else []))]
@@ -65,4 +74,20 @@ def ab(
         device=device,
     )
     suite = comparison.suite()
+    if series:
+        if expect:
+            raise UserError(
+                "a try of a series is kept if it is faster, and expect asks for something else.",
+                fix="Leave out expect.",
+            )
+        return one_try(series, suite, choice(plugins), Path(results), progress=progress)
     return run(suite.values, name=suite.name, results=results, plugins=plugins, confirm=bool(expect), progress=progress)
+
+
+def one_try(name: str, suite: SuiteValues, plugins: PluginChoice, results: Path, *, progress: bool) -> Result:
+    """Measure a suite as a try of a series. The result has the decision."""
+    series = Series.named(name, results)
+    options = ExecutionOptions()
+    attempt, session = series.begin(Session.begin(suite, SuiteOverrides(gate=True), plugins, results, options))
+    result = executed(session, options, progress)
+    return replace(result, decision=series.finish(attempt, result))

@@ -67,8 +67,8 @@ def run(
         _texts(settings, "settings"), _texts(only, "only"), device, preset, quick=quick, gate=confirm
     )
     options = ExecutionOptions(executor, jobs, confirm)
-    session = Session.begin(given, overrides, _choice(plugins, without), Path(results), options)
-    return _executed(session, options, progress)
+    session = Session.begin(given, overrides, choice(plugins, without), Path(results), options)
+    return executed(session, options, progress)
 
 
 def resume(
@@ -83,8 +83,8 @@ def resume(
 ) -> Result:
     """Continue a run that was stopped, or extend it to more `seeds`, as ``harness run --resume`` does. `run` is its
     folder, or a name as `open` takes it."""
-    session = Session.resume(open_run(run, Path(results)).folder, _choice(plugins), seeds)
-    return _executed(session, ExecutionOptions(executor, jobs), progress)
+    session = Session.resume(open_run(run, Path(results)).folder, choice(plugins), seeds)
+    return executed(session, ExecutionOptions(executor, jobs), progress)
 
 
 def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iterable[StrPath] = ()) -> Result:
@@ -94,14 +94,16 @@ def open(run: StrPath = "latest", *, results: StrPath = "results", plugins: Iter
     Nothing is measured or written, and torch is not imported. The metrics of `plugins`, which are plugin files, are
     computed too. Installed plugins that the run left out are left out again."""
     store = open_run(run, Path(results))
-    return Result(make_report(store, _choice(plugins).catalog_for([store])), store.folder.resolve())
+    return Result(make_report(store, choice(plugins).catalog_for([store])), store.folder.resolve())
 
 
-def _choice(plugins: Iterable[StrPath], without: Iterable[str] = ()) -> PluginChoice:
+def choice(plugins: Iterable[StrPath], without: Iterable[str] = ()) -> PluginChoice:
+    """The plugins as a session takes them."""
     return PluginChoice(tuple(map(Path, plugins)), tuple(without))
 
 
-def _executed(session: Session, options: ExecutionOptions, progress: bool) -> Result:
+def executed(session: Session, options: ExecutionOptions, progress: bool) -> Result:
+    """Measure a session, and return its result."""
     watcher = Progress(session.plan, session.catalog, sys.stderr) if progress else ProblemCollector()
     folder = session.store.folder
     try:

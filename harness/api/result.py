@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
+    from harness.api.series import Decision
+
 
 def has_failures(report: Report) -> bool:
     """Whether a trial failed or broke its promise, or a metric or reporter failed."""
@@ -31,7 +33,7 @@ def has_failures(report: Report) -> bool:
 @dataclass(frozen=True, repr=False)
 class Result:
     """A run and its results. `report` is what every reporter gets, `folder` holds all stored files, and `noticed` are
-    the errors of plugins that observed the run.
+    the errors of plugins that observed the run. `decision` is that of a try of a series: keep, discard or undecided.
 
     Rows are dictionaries that all have the columns of the CSV files, except that the column of levels is always called
     `level`. docs/python.md describes the columns."""
@@ -39,6 +41,7 @@ class Result:
     report: Report
     folder: Path
     noticed: tuple[str, ...] = ()
+    decision: Decision | None = None
 
     @property
     def ok(self) -> bool:
@@ -141,7 +144,8 @@ class Result:
 
     def __repr__(self) -> str:
         """One line: the only comparison, or how many there are of each verdict; failures; the folder."""
-        return f"<Result: {'; '.join([self._headline, *self._failures])}; {self._shown_folder}>"
+        decision = [str(self.decision)] if self.decision else []
+        return f"<Result: {'; '.join([self._headline, *decision, *self._failures])}; {self._shown_folder}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

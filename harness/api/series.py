@@ -1,8 +1,8 @@
 """A series of tries against a baseline, which keeps the rate of false *faster* over all of them.
 
     series = Series.named("night", results)
-    attempt = series.begin("old.py:f", "new.py:f", session.store.folder)
-    result = ...  # measured by session.with_faster_level(attempt.level)
+    attempt, session = series.begin(session)
+    result = ...  # of the session
     decision = series.finish(attempt, result)
 
 Each try is one run of two versions, which measures the baseline anew. `harness.analysis.online` has the rule, and
@@ -22,8 +22,10 @@ from harness.analysis.timing import Comparison, faster_p
 from harness.analysis.verdicts import Verdict
 from harness.api.ledger import DISCARD, FORMAT, KEEP, UNDECIDED, Ledger, Try, locked, now
 from harness.api.result import Result
+from harness.api.session import Session
 from harness.errors import CLAIM_FAILED, UserError, did_you_mean
 from harness.errors import UNDECIDED as UNDECIDED_CODE
+from harness.records.plan import Plan
 
 #: The rate of false keeps of a new series.
 ALPHA = 0.05
@@ -85,29 +87,33 @@ class Series:
                 raise UserError(what, where=str(file), fix="Leave the rate out, or begin a series with another name.")
         return cls(file)
 
-    def begin(self, old: str, new: str, run: Path) -> Try:
-        """Enter a try before anything of it is measured. Its `level` is the error rate that its run must use. From here
-        on the try counts, also if its run is interrupted."""
+    def begin(self, session: Session) -> tuple[Try, Session]:
+        """Enter a try before anything of it is measured, and give its run the error rate of the try. From here on the
+        try counts, also if its run is interrupted. Raises UserError, and removes the run, if it is not one comparison
+        of times with the plain variance."""
+        try:
+            old, new = versions_of(session.plan, str(self.file))
+        except UserError:
+            session.store.discard_if_empty()
+            raise
         with locked(self.file) as ledger:
             ledger.append(
                 {
                     "try": ledger.state.begun + 1, "level": ledger.state.next_level, "old": old, "new": new,
-                    "run": os.path.relpath(run), "host": socket.gethostname(), "began": now(),
+                    "run": os.path.relpath(session.store.folder), "host": socket.gethostname(), "began": now(),
                 }
             )  # fmt: skip
-            return ledger.tries[-1]
+            attempt = ledger.tries[-1]
+        return attempt, session.with_faster_level(attempt.level)
 
     def finish(self, attempt: Try, result: Result) -> Decision:
         """Decide about a try by its result, and enter the decision. Raises UserError if the run did not use the error
         rate of the try, and if the try has ended before."""
         comparison = result.of().finding
-        if not isinstance(comparison, Comparison):
-            fix = "Leave --series out."
-            raise UserError("a series decides by times, and this run compares none.", where=str(result.folder), fix=fix)
         settings = comparison.block.measures.speed
-        if settings is None or settings.faster_level != attempt.level:
+        if not isinstance(comparison, Comparison) or settings is None or settings.faster_level != attempt.level:
             what = f"this run was not measured at the error rate {attempt.level:.3g} of try {attempt.number}."
-            raise UserError(what, where=str(result.folder), fix="Measure it with Session.with_faster_level.")
+            raise UserError(what, where=str(result.folder), fix="Measure the session that Series.begin returns.")
         word, reason = decision_on(comparison)
         estimate, floor = comparison.estimate, result.report.findings.floor
         with locked(self.file) as ledger:
@@ -122,6 +128,20 @@ class Series:
                 }
             )  # fmt: skip
             return Decision(word, reason, attempt.number, attempt.level, ledger.state.next_level)
+
+
+def versions_of(plan: Plan, where: str) -> tuple[str, str]:
+    """The baseline and the other version of a try. Raises UserError for a run that cannot be a try."""
+    block = plan.blocks[0] if plan.blocks else None
+    speed = block.measures.speed if block else None
+    several = len(plan.blocks) != 1 or len(plan.blocks[0].trials) != 2
+    if block is None or several or block.measures.learning:
+        what = "a try of a series compares the times of one version with a baseline, and nothing else."
+        raise UserError(what, where=where, fix="Name OLD and one NEW, and leave out scores.")
+    if speed is None or speed.quick or speed.pooled or len(speed.of) != 1:
+        what = "a try of a series needs times in one mode, the plain variance (as --gate has it), and no quick look."
+        raise UserError(what, where=where)
+    return block.baseline.level, block.trials[1].level
 
 
 def decision_on(comparison: Comparison) -> tuple[str, str]:

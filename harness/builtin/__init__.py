@@ -33,7 +33,7 @@ def provide_models() -> Iterator[harness.Model]:
     )  # fmt: skip
     yield harness.Model(
         COMMAND, "harness.builtin.programs:command", "a program as it is, in any language", computes=COMMAND,
-        implementation=frozenset({"run"}),
+        implementation=frozenset({"run"}), listed=False,
     )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     yield harness.Dataset(
         "experiment", EXPERIMENTS + "load_data", "the data of a training script", listed=False, origin=FILE + "origin"
     )
-    yield harness.Dataset(PROGRAM, "harness.builtin.programs:program", "what programs print: their scores")
+    yield harness.Dataset(PROGRAM, "harness.builtin.programs:program", "what programs print", listed=False)
 
 
 @harness.hookimpl

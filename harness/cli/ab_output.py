@@ -8,6 +8,8 @@ import click
 
 from harness.analysis.verdicts import Answer
 from harness.api.lookup import PluginChoice
+from harness.api.result import Result
+from harness.api.series import Series
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides
 from harness.cli.measuring import measured
 from harness.cli.options import echo_json_text
@@ -24,18 +26,35 @@ OPERATORS = 6
 
 
 def measure(
-    suite: SuiteValues, plugins: PluginChoice, results: Path, *, gate: bool, as_json: bool, quick: bool = False
+    suite: SuiteValues,
+    plugins: PluginChoice,
+    results: Path,
+    *,
+    gate: bool,
+    as_json: bool,
+    quick: bool = False,
+    series: str = "",
 ) -> int:
     """Measure a suite that was made from options, and print its answers. Returns the exit code; with `gate`, it depends
-    on the claims: 1 if one is false, 4 if one is undecided."""
+    on the claims: 1 if one is false, 4 if one is undecided. In a `series`, it depends on the decision."""
+    book = Series.named(series, results) if series else None
     options = ExecutionOptions(confirm=gate)
-    session = Session.begin(suite, SuiteOverrides(gate=gate, quick=quick), plugins, results, options)
+    session = Session.begin(suite, SuiteOverrides(gate=gate or bool(book), quick=quick), plugins, results, options)
+    attempt = None
+    if book:
+        attempt, session = book.begin(session)
     report, code = measured(session, options)
     folder = session.store.folder
+    decision = book.finish(attempt, Result(report, folder)) if book and attempt else None
     if as_json:
-        echo_json_text(json_text({"folder": str(folder), "answers": answers_of(report), **to_json(report)}))
+        found = {"folder": str(folder), "answers": answers_of(report), **to_json(report)}
+        echo_json_text(json_text({**found, "series": decision.to_json()} if decision else found))
     else:
         click.echo(f"\n{answer_text(report, folder)}")
+        if decision:
+            click.echo(decision)
+    if decision:
+        return code or decision.code
     undecided = gate and any(claim.answer == Answer.UNDECIDED for claim in report.findings.claims)
     return code or (UNDECIDED if undecided else 0)
 

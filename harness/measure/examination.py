@@ -58,7 +58,7 @@ def examine(blocks: Sequence[Block], catalog: Catalog, *, timed: bool, jobs: int
     seconds that a process took to prepare itself."""
     start = 0.0
     found = [Examined() for _ in blocks]
-    left = spread_out(len(blocks))
+    left = [number for number in spread_out(len(blocks)) if not blocks[number].of_programs]
     while left:
         numbered = [(number, blocks[number]) for number in left]
         text, status = in_child(partial(_examine, numbered, catalog, timed, jobs), read_from_group)

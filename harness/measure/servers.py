@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from harness.errors import UserError
 from harness.plugins.catalog import Catalog
+from harness.records.plan import THREADS
 
 #: Variables that must be set before torch is imported, unless the user has set them.
 VARIABLES = {
@@ -29,6 +30,11 @@ VARIABLES = {
 
 
 Answer = dict[str, Any]
+
+
+def threads_of_numpy(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variable that gives NumPy as many threads as torch. Otherwise it uses all cores, and idle threads spin."""
+    return {"OPENBLAS_NUM_THREADS": environment.get(THREADS, os.environ.get(THREADS, "1"))}
 
 
 class Refused(Exception):
@@ -53,7 +59,7 @@ class Server:
                 stdout=output,
                 stderr=output,
                 pass_fds=[writing, its_copier.fileno()],
-                env={**VARIABLES, **os.environ, **environment},
+                env={**VARIABLES, **threads_of_numpy(environment), **os.environ, **environment},
                 start_new_session=True,  # the coordinator handles Ctrl-C
             )
         os.close(writing)

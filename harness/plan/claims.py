@@ -9,7 +9,9 @@ from functools import cached_property
 from harness.analysis import stats
 from harness.analysis.grouping import FEWEST, number
 from harness.analysis.growth import STEP_TIME
+from harness.analysis.samples import OF_PROGRAMS, PEAK_MEMORY
 from harness.errors import UserError, did_you_mean
+from harness.modes import PROGRAM
 from harness.plugins.catalog import Catalog
 from harness.plugins.kinds import Quantity
 from harness.plugins.parts import Metric, Score
@@ -26,10 +28,15 @@ LESS = Score("lower", "ratio")
 DURATIONS = ("us", *SECONDS)
 
 
-def resolve_claims(suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain) -> tuple[Claim, ...]:
-    """The claims with their measure and direction. Reports each claim that no measurement can decide."""
+def resolve_claims(
+    suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain, *, complete: bool
+) -> tuple[Claim, ...]:
+    """The claims with their measure and direction. Reports each claim that no measurement can decide. Unless the blocks
+    are `complete`, a claim may be about one that could not be planned, which is another mistake."""
     found = []
     for index, claim in enumerate(suite.claims):
+        if not complete and not claim.blocks_in(blocks):
+            continue
         try:
             found.append(_Resolver(suite, index, claim, blocks, catalog).resolve())
         except UserError as error:
@@ -186,13 +193,18 @@ class _Resolver:
             fix = "Use step_time: on the same examples, the two say the same."
             raise self.error("metric", f"{claim.metric} has no interval of its own.", fix)
         mode = claim.of or speed.of[0]
+        if claim.metric in OF_PROGRAMS and mode != PROGRAM:
+            raise self.error("metric", f"{claim.metric} is known of commands only.", "Use step_time, or memory.")
         if mode not in speed.of:
             raise self.error("of", f"{mode} is not measured.", f"measure.speed.of is {', '.join(speed.of)}.")
         if not claim.is_value:
             return self.directed(LESS, mode, speed.margin, is_time=True)
-        if claim.unit not in DURATIONS or claim.by <= 0:
-            what = f"{claim.metric} is a time above 0 with its unit: {', '.join(DURATIONS)}."
-            fix = f"Example: {claim.expect} 20 ms. A difference to the baseline has a direction: at most 5% slower."
+        is_memory = claim.metric == PEAK_MEMORY
+        units = tuple(BYTES) if is_memory else DURATIONS
+        if claim.unit not in units or claim.by <= 0:
+            what = f"{claim.metric} is {'memory' if is_memory else 'a time'} above 0 with its unit: {', '.join(units)}."
+            example = "20 MB" if is_memory else "20 ms"
+            fix = f"Example: {claim.expect} {example}. A difference to the baseline has a direction: at most 5% slower."
             raise self.error("expect", what, fix)
         return replace(claim, of=mode)
 

@@ -79,7 +79,7 @@ def scores_of_program(dataset: Spec) -> dict[str, Score]:
     found = {}
     for name, form in dataset.parameters["scores"].items():
         compared = COMPARED[form.get("compared", "number")]
-        found[name] = Score(form["better"], compared, f"read by {form['read']}")  # type: ignore[arg-type]  # was checked
+        found[name] = Score(form["better"], compared, f"read by {form['read']}")
     return found
 
 

@@ -33,6 +33,8 @@ PROFILER = 0.5
 TRACED = 3.0
 #: The most seconds of profiled steps, and the number of passes if that is less (see `harness.measure.kinds.profile`).
 PROFILED, PASSES = 2.5, 5
+#: The assumed seconds of a run of a program, which is not run before it is measured.
+ASSUMED_RUN = 1.0
 #: Seconds of the report: of its parts that do not depend on the plan, and of each trial.
 REPORT, REPORT_OF_TRIAL = 1.0, 0.02
 
@@ -101,6 +103,10 @@ def time_range(estimate: Any) -> TimeRange:
 
 def speed_seconds(settings: Speed, block: Block, rehearsal: Rehearsal) -> TimeRange:
     """Processes until the verdicts are decided or the intervals narrow, in each mode, or until the budget is spent."""
+    if block.of_programs:
+        each = max(settings.seconds_of(len(block.trials) + 1), ASSUMED_RUN * (len(block.trials) + 1))
+        rounds = (1, 1) if settings.quick else (looks_of(block)[0], looks_of(block)[-1])
+        return TimeRange(rounds[0] * each, rounds[0] * each, rounds[1] * each)
     total = TimeRange(0.0, 0.0, 0.0)
     for mode in settings.of:
         each = process_seconds(settings, block, rehearsal, mode)
@@ -165,6 +171,8 @@ def profile_seconds(settings: Profile, block: Block, rehearsal: Rehearsal) -> fl
 def learning_seconds(settings: Learning, block: Block, rehearsal: Rehearsal) -> float:
     """Every trial under every seed, several runs at the same time. Each run evaluates once more than it has
     evaluations: before its first step."""
+    if settings.of_programs:
+        return 0.0  # the same runs as those of speed
     jobs = 1 if settings.one_at_a_time else min(rehearsal.jobs, len(settings.seeds) * len(block.trials))
     steps, runs = settings.steps or rehearsal.steps or 1000, 0.0
     for level in rehearsal.levels.values():

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.analysis.samples import OF_PROGRAMS
 from harness.errors import UserError, UserErrors
+from harness.modes import PROGRAM
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry
 from harness.plugins.kinds import MeasureKind
@@ -51,6 +53,8 @@ def example_of(catalog: Catalog, entry: Entry) -> Example | None:
         return Example("command", f"harness run SUITE.yaml --executor {part.name}")
     if isinstance(part, Promise):
         return Example("command", f"harness conform NAME --only {part.name}")
+    if part.name in OF_PROGRAMS:
+        return first_that_plans(catalog, [suite_of_commands(part.name)])
     if isinstance(part, Metric):
         claimed = first_that_plans(catalog, suites_with_metric(catalog, part)) if part.per == "sample" else None
         return claimed or Example("command", "harness report latest --as csv")
@@ -141,6 +145,14 @@ def suites_with_measure(catalog: Catalog, entry: Entry) -> Iterator[Document]:
     for suite in two_models(catalog, catalog.entries(Dataset)):
         question = f"How do {' and '.join(suite['axes']['model'])} differ in {name}?"
         yield {**suite, "question": question, "measure": {name: dict(entry.part.example)}}
+
+
+def suite_of_commands(metric: str) -> Document:
+    """Two commands, and a claim about a metric of programs."""
+    axis: Document = {"old": {}, "new": {"command": "sh -c 'seq 100'"}}
+    suite = suite_of("Which command needs less?", {"command": "sh -c 'seq 200'"}, "command", axis)
+    claim = {"says": f"The new command lowers {metric}", "level": "new", "metric": metric, "expect": "lower"}
+    return {**suite, "measure": {"speed": {"of": PROGRAM}}, "claims": [claim]}
 
 
 def two_models(catalog: Catalog, datasets: Iterable[Any]) -> Iterator[Document]:

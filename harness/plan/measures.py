@@ -60,8 +60,8 @@ class MeasurePlanner:
             evaluations=min(settings.evaluations, settings.steps or settings.evaluations),
             planned=len(settings.seeds),
             of_programs=dataset.name == PROGRAM,
-            metric=settings.metric if settings.metric in declares or dataset.name != PROGRAM else next(iter(declares)),
-            scores=declared(declares, {*settings.also, settings.score, *claimed}),
+            metric=settings.metric if settings.metric != "loss" or "loss" in declares else next(iter(declares)),
+            scores=declared(declares, {*settings.also, settings.score, *claimed}, loss=False),
         )
         place = self.suite.source.places.get(("measure", "learning", "evaluations"))
         if place and learning.evaluations < settings.evaluations:

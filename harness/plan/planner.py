@@ -115,7 +115,7 @@ class _Planner:
             block = self.block(dict(zip(contexts, chosen, strict=True)), points)
             if block is not None:
                 blocks.append(block)
-        claims = resolve_claims(self.suite, blocks, self.catalog, self.complain)
+        claims = resolve_claims(self.suite, blocks, self.catalog, self.complain, complete=not self.errors)
         if self.errors:
             raise UserErrors(list(self.errors.values()))
         if not blocks:
@@ -234,7 +234,7 @@ class _Planner:
             environment=environment_of([(model, model_entry, None), (dataset, dataset_entry, None), *used]),
             on=point.on,
         )
-        with placed(model_places.get("run")):
+        with placed(model_places.get("run") or model_places.get("name")):
             check_program(trial, self.suite.measures)
         if baseline is not None:
             self.check_same_examples(trial, baseline)

@@ -69,8 +69,12 @@ class CommandLine:
         if "/" in name:
             file = folder / name
             if not file.is_file():
-                near = [str(each.relative_to(folder)) for each in file.parent.glob("*")] if file.parent.is_dir() else []
-                fix = did_you_mean(name.removeprefix("./"), near) if near else f"It is relative to {folder.resolve()}."
+                others = [str(each.relative_to(folder)) for each in file.parent.glob("*")]
+                fix = (
+                    did_you_mean(name.removeprefix("./"), others)
+                    if others
+                    else f"It is relative to {folder.resolve()}."
+                )
                 raise UserError(f"there is no program {name!r}.", where=self.text, fix=fix)
             if not os.access(file, os.X_OK):
                 fix = f"Make it executable (chmod +x {shlex.quote(name)}), or name the program that runs it."

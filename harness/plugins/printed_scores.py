@@ -62,7 +62,7 @@ class ScoreReader:
         take: Literal["only", "first", "last"] = "only"
         for word in ("first", "last"):
             if rest.startswith(f"{word}:"):
-                take, rest = word, rest.removeprefix(f"{word}:")  # type: ignore[assignment]
+                take, rest = word, rest.removeprefix(f"{word}:")
         check_pattern(rest)
         return cls(text, rest, take, path=path)
 

@@ -14,11 +14,13 @@ TARGETED = ("reached", "steps_to_target", "time_to_target")
 LOSS = Score("lower", "ratio", "mean loss on the test examples")
 
 
-def declared(scores: Mapping[str, Score], wanted: Collection[str] = ()) -> dict[str, dict[str, str]]:
-    """Scores as a plan stores them: all that are not optional, and those `wanted`."""
+def declared(
+    scores: Mapping[str, Score], wanted: Collection[str] = (), *, loss: bool = True
+) -> dict[str, dict[str, str]]:
+    """Scores as a plan stores them: all that are not optional, and those `wanted`; with the `loss` that models have."""
     return {
         name: {"better": score.better, "compared": score.compared, "summary": score.summary}
-        for name, score in scores.items()
+        for name, score in ({"loss": LOSS, **scores} if loss else scores).items()
         if not score.optional or name in wanted
     }
 

@@ -13,6 +13,7 @@ from harness.modes import WORDS
 from harness.records.plan import LEARNING
 from harness.records.record import Record
 from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words
+from harness.report.program_answers import program_answers
 from harness.report.report import Report, failure_line
 
 #: The quantity of memory that is shown, in the order of choice.
@@ -23,7 +24,7 @@ def answers_of(report: Report) -> list[str]:
     """The verdict on each level with its interval, then memory, then the answer to each claim."""
     findings = report.findings
     failed = [failure_line(findings.plan, record) for record in findings.failures if is_baseline(record, findings)]
-    return failed or [*map(answer, findings.deciding), *memory_lines(findings)]
+    return failed or [*map(answer, findings.deciding), *program_answers(findings), *memory_lines(findings)]
 
 
 def is_baseline(record: Record, findings: Findings) -> bool:
@@ -40,16 +41,18 @@ def answer(finding: Finding) -> str:
         reason += f"; {finding.needs} processes{time} should settle it"
     if reason:
         words += f" ({reason})"
+    # A command has spaces, so it is in quotation marks.
+    level, baseline = (f"`{name}`" if finding.block.of_programs else name for name in (finding.level, finding.baseline))
     if finding.size is None or finding.verdict in EXCLUDED:
-        return f"{place}{finding.level} against {finding.baseline}: {words}"
+        return f"{place}{level} against {baseline}: {words}"
     size = finding.in_words(finding.size)
     interval = confidence_interval(finding)
-    sized = f"{size} times as long as {finding.baseline}" if finding.metric == "step_time" else ""
-    if not sized:
-        unit = {"ratio": " times", "difference": " points:"}.get(finding.scale, ":")
-        sized = f"{size}{unit} {in_words(finding.metric)} of {finding.baseline}"
-    verb = "takes" if finding.metric == "step_time" else "has"
-    return f"{place}{finding.level} {verb} {sized}{f' ({interval})' if interval else ''}: {words}"
+    metric, points = in_words(finding.metric), " points" * (finding.scale == "difference")
+    sized = f"takes {size} times as long as {baseline}"
+    if finding.metric != "step_time":
+        has_ratio, differs = f"has {size} times the {metric} of", f"differs in {metric} by {size}{points} from"
+        sized = f"{has_ratio if finding.scale == 'ratio' else differs} {baseline}"
+    return f"{place}{level} {sized}{f' ({interval})' if interval else ''}: {words}"
 
 
 def only_answer(report: Report) -> str:

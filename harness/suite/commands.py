@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.modes import PROGRAM
 from harness.records.plan import COMMAND
-from harness.records.settings import Learning
+from harness.records.settings import LearningSettings
 from harness.suite.schema import PatchSchema, SuiteSchema
+from harness.suite.yaml_source import Path_
 
 
 def values_of_command(patch: PatchSchema, *, in_base: bool) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -20,13 +21,15 @@ def values_of_command(patch: PatchSchema, *, in_base: bool) -> Iterator[tuple[tu
             yield ("dataset", "name"), PROGRAM
 
 
-def wrong_length(schema: SuiteSchema) -> str:
-    """What is wrong with the length of training runs; empty if nothing is. A program has its own length."""
+def length_complaints(schema: SuiteSchema) -> Iterator[tuple[Path_, str, str]]:
+    """Where training runs have no length, or several, and what is wrong. Programs have their own length."""
     learning = getattr(schema.measure, "learning", None)
-    base = schema.base
-    if not isinstance(learning, Learning.suite_form()):
-        return ""
+    base, at = schema.base, ("measure", "learning")
+    if not isinstance(learning, LearningSettings):
+        return
     given = sum(getattr(learning, length) is not None for length in ("steps", "epochs", "seconds"))
     if base.command is not None or (base.model or {}).get("name") == COMMAND:
-        return "learning: the runs of a command have their own length; remove steps, epochs and seconds." * bool(given)
-    return "" if given == 1 else "learning: expected exactly one of steps, epochs and seconds: the length of a run."
+        if given:
+            yield at, "learning: the runs of a command have their own length.", "Remove steps, epochs and seconds."
+    elif given != 1:
+        yield at, "learning: expected exactly one of steps, epochs and seconds: the length of a run.", ""

@@ -16,11 +16,11 @@ from harness.records import designs
 from harness.records.plan import Claim
 from harness.records.settings import Measures
 from harness.records.value_types import FROM_SUITE
-from harness.suite.commands import values_of_command, wrong_length
+from harness.suite.commands import length_complaints, values_of_command
 from harness.suite.complete_trial import base_complaints, patch_complaints
 from harness.suite.expect import parse_expect
 from harness.suite.files import suite_name
-from harness.suite.measures import measures_of
+from harness.suite.measure_section import measures_of
 from harness.suite.names import (
     appearance,
     composed,
@@ -120,10 +120,9 @@ class _Reader:
 
     def suite(self, name: str, text: str, folder: Path) -> Suite:
         schema = self.schema
-        for complaint in (*base_complaints(schema.base), *patch_complaints(schema.base, ("base",), schema.base)):
-            self.complain(*complaint)
-        if what := wrong_length(schema):
-            self.complain(("measure", "learning"), what)
+        own = patch_complaints(schema.base, ("base",), schema.base)
+        for where, what, fix in (*base_complaints(schema.base), *own, *length_complaints(schema)):
+            self.complain(where, what, fix)
         if schema.base.drop:
             self.complain(("base", "drop"), "base cannot drop anything.", "Remove the optimization from use.")
         axes = {axis: dict(self.levels(axis, form)) for axis, form in schema.axes.items()}

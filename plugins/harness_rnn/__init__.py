@@ -1,6 +1,7 @@
 """Recurrent models, sequence datasets and optimizations. This module lists them and does not import torch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import harness
@@ -11,6 +12,11 @@ _CLASS = {
     "accuracy": harness.Score(summary="share of sequences with the right class"),
     "macro_f1": harness.Score(summary="mean of the F1 scores of all classes", optional=True),
     "auc": harness.Score(summary="area under the ROC curve, of two classes", optional=True),
+}
+_NUMBER = {
+    "rmse": harness.Score("lower", "ratio", "square root of the mean squared error"),
+    "mae": harness.Score("lower", "ratio", "mean absolute error"),
+    "r2": harness.Score(summary="share of the variance of the numbers that is explained"),
 }
 _STEP_ACCURACY = harness.Score(summary="share of labelled steps with the right class")
 
@@ -42,11 +48,15 @@ def provide_models() -> Iterator[harness.Model]:
     )  # fmt: skip
 
 
-def _dataset(name: str, summary: str, scores: dict[str, harness.Score], source: str = "") -> harness.Dataset:
-    module = f"harness_rnn.datasets.{name}"
+def _dataset(
+    name: str, summary: str, scores: dict[str, harness.Score], source: str = "", module: str = ""
+) -> harness.Dataset:
+    """`module` has several datasets, and so a fingerprint for each; other datasets have a module of their own."""
+    fingerprint = f"{name}_fingerprint" if module else "fingerprint"
+    module = f"harness_rnn.datasets.{module or name}"
     return harness.Dataset(
         name, f"{module}:{name}", summary,
-        fingerprint=f"{module}:fingerprint", offers={"sequences"}, scores=scores, source=source,
+        fingerprint=f"{module}:{fingerprint}", offers={"sequences"}, scores=scores, source=source,
     )  # fmt: skip
 
 
@@ -63,7 +73,10 @@ def provide_datasets() -> Iterator[harness.Dataset]:
     yield _dataset("lengths", "random tokens in sequences with a chosen distribution of lengths", _CLASS)
     yield _dataset(
         "adding", "the sum of two marked numbers in a long sequence",
-        {"solved": harness.Score(summary="share of sums with an error below 0.04 of their range")},
+        {
+            "solved": harness.Score(summary="share of sums with an error below 0.04 of their range"),
+            **{name: replace(score, optional=True) for name, score in _NUMBER.items()},
+        },
         "Hochreiter and Schmidhuber 1997, section 5.4; Arjovsky et al. 2016, section 4.2",
     )  # fmt: skip
     yield _dataset(
@@ -80,6 +93,12 @@ def provide_datasets() -> Iterator[harness.Dataset]:
         {"step_accuracy": _STEP_ACCURACY, "bits_per_character": bits},
     )  # fmt: skip
     yield _dataset("delimited", "text and label from your own CSV, TSV or JSON Lines file", _CLASS)
+    yield _dataset(
+        "class_series", "your own numeric series with a class each, or for each step", _CLASS, module="series"
+    )
+    yield _dataset(
+        "number_series", "your own numeric series with a number each, or for each step", _NUMBER, module="series"
+    )
     yield _dataset(
         "imdb", "whole movie reviews, positive or negative, from a local aclImdb", _CLASS, "Maas et al. 2011"
     )

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from harness import UserError
-from harness_rnn.contract import NO_LABEL, PADDING, UNKNOWN, SequenceFacts, Sequences
+from harness_rnn.contract import PADDING, UNKNOWN, SequenceFacts, Sequences
+from harness_rnn.tasks import NO_LABEL, NO_NUMBER, has_label
 
 #: Lists and `Sequences` are checked completely. Any other dataset may load an example only when it is asked for, so at
 #: most this many examples of each half are checked.
@@ -88,15 +89,21 @@ def groups(half: str, examples: Any, facts: SequenceFacts) -> Iterator[Group]:
 
 
 def check_form(tokens: Any, name: str, facts: SequenceFacts) -> None:
-    """Raise UserError unless tokens are (L,) int64, or features (L, F) of floating-point numbers."""
+    """Raise UserError unless tokens are (L,) int64, or features (L, F) float32."""
     if not isinstance(tokens, Tensor):
         raise UserError(f"{name} has a {type(tokens).__name__} as tokens; expected a tensor")
-    found = f"{tuple(tokens.shape)} {str(tokens.dtype).removeprefix('torch.')}"
     if facts.features:
-        if tokens.dim() != 2 or tokens.shape[1] != facts.features or not tokens.is_floating_point():
-            raise UserError(f"{name} has features {found}; expected (steps, {facts.features}) float32")
+        if tokens.dim() != 2 or tokens.shape[1] != facts.features or tokens.dtype != torch.float32:
+            fix = "; convert them with .float()" if tokens.is_floating_point() and tokens.dim() == 2 else ""
+            raise UserError(f"{name} has features {form(tokens)}; expected (steps, {facts.features}) float32{fix}")
     elif tokens.dim() != 1 or tokens.dtype != torch.int64:
-        raise UserError(f"{name} has tokens {found}; expected (steps,) int64")
+        fix = "; for features, set SequenceFacts(features=...)" if tokens.is_floating_point() else ""
+        raise UserError(f"{name} has tokens {form(tokens)}; expected (steps,) int64{fix}")
+
+
+def form(tensor: Tensor) -> str:
+    """The shape and the type of a tensor, as messages name them."""
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def check_lengths(group: Group) -> None:
@@ -127,7 +134,9 @@ def check_tokens(group: Group, facts: SequenceFacts) -> None:
 
 def check_labels(group: Group, facts: SequenceFacts) -> None:
     """Raise UserError for a label that is not of the task."""
-    check = {"class": class_fault, "value": value_fault, "steps": steps_fault}[facts.task]
+    check = {
+        "class": class_fault, "value": value_fault, "steps": steps_fault, "step_values": step_values_fault,
+    }[facts.task]  # fmt: skip
     for index, (label, length) in enumerate(zip(group.labels, group.lengths, strict=True)):
         if fault := check(label, length, facts):
             raise UserError(f"{group.name(index)} has {fault}")
@@ -136,7 +145,7 @@ def check_labels(group: Group, facts: SequenceFacts) -> None:
 def class_fault(label: Any, length: int, facts: SequenceFacts) -> str:
     """What is wrong with the class of a sequence; empty if nothing is."""
     if type(label) is not int and (isinstance(label, bool) or not isinstance(label, Integral)):
-        return f"the label {label!r} of type {type(label).__name__}; expected a class as int"
+        return f"the label {label!r} of type {type(label).__name__}; expected a class as int{hint_for(label, facts)}"
     if 0 <= label < facts.classes:
         return ""
     return f"the label {label}; expected a class from 0 to {facts.classes - 1}"
@@ -145,17 +154,43 @@ def class_fault(label: Any, length: int, facts: SequenceFacts) -> str:
 def value_fault(label: Any, length: int, facts: SequenceFacts) -> str:
     """What is wrong with the number of a sequence; empty if nothing is."""
     if not isinstance(label, Real) or isinstance(label, Integral):
-        return f"the label {label!r} of type {type(label).__name__}; expected a float"
+        return f"the label {label!r} of type {type(label).__name__}; expected a float{hint_for(label, facts)}"
     return "" if isfinite(label) else f"the label {label}, which is not finite"
+
+
+def hint_for(label: Any, facts: SequenceFacts) -> str:
+    """What to change if the label is one of another task; empty if nothing is known."""
+    if isinstance(label, Tensor) and label.numel() == 1:
+        return f": write {label.item()!r}, as .item() returns it"
+    if isinstance(label, Tensor) and label.dim() == 1:
+        return f", since task={facts.task!r}; for a label of each step, set task='steps' or task='step_values'"
+    return f", since task={facts.task!r}; for numbers, set task='value'" if isinstance(label, float) else ""
+
+
+def form_fault(label: Any, length: int, dtype: torch.dtype, what: str) -> str:
+    """What is wrong with the form of the labels of the steps; empty if nothing is."""
+    if not isinstance(label, Tensor) or label.dtype != dtype or label.dim() != 1:
+        found = form(label) if isinstance(label, Tensor) else f"of type {type(label).__name__}"
+        type_name = str(dtype).removeprefix("torch.")
+        return f"labels {found}; expected a tensor ({length},) {type_name} with {what} for each step"
+    return "" if len(label) == length else f"{len(label)} labels for {length} steps"
+
+
+def step_values_fault(label: Any, length: int, facts: SequenceFacts) -> str:
+    """What is wrong with the numbers of the steps; empty if nothing is."""
+    if fault := form_fault(label, length, torch.float32, "a number"):
+        return fault
+    numbers = label[has_label(label)]
+    if not len(numbers):
+        return f"no label: each is NO_NUMBER ({NO_NUMBER:.3g}); leave it out, since nothing can be learned from it"
+    wrong = ~torch.isfinite(numbers)
+    return f"the label {float(numbers[wrong][0])}, which is not finite; write NO_NUMBER for none" if wrong.any() else ""
 
 
 def steps_fault(label: Any, length: int, facts: SequenceFacts) -> str:
     """What is wrong with the classes of the steps; empty if nothing is."""
-    if not isinstance(label, Tensor) or label.dtype != torch.int64 or label.dim() != 1:
-        found = f"{tuple(label.shape)} {label.dtype}" if isinstance(label, Tensor) else f"a {type(label).__name__}"
-        return f"labels {found}; expected a tensor ({length},) int64 with a class for each step"
-    if len(label) != length:
-        return f"{len(label)} labels for {length} steps"
+    if fault := form_fault(label, length, torch.int64, "a class"):
+        return fault
     lowest, highest = (int(end) for end in label.aminmax())
     if lowest < 0:
         labelled = label[label != NO_LABEL]

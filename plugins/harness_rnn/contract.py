@@ -8,31 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from harness import Data
-from harness_rnn.whole_scores import AUC, MACRO_F1
+from harness import Data, UserError
+from harness_rnn.tasks import NO_LABEL as NO_LABEL
+from harness_rnn.tasks import NO_NUMBER as NO_NUMBER
+from harness_rnn.tasks import NUMBERS, PER_STEP, Answer, Task, constant_answer, losses, mean_loss, no_label, scorers
 
 PADDING = 0
 """The token id of padding. Its embedding is zero and gets no gradient."""
 UNKNOWN = 1
 """The token id of tokens that are not in the vocabulary."""
-NO_LABEL = -100
-"""The label of steps without a label: padding, and steps that a dataset leaves out."""
-
-Task = Literal["class", "value", "steps"]
 
 
 class SequenceExample(NamedTuple):
     """One sequence of L >= 1 steps. `tokens` are (L,) int64, none of them `PADDING`, or finite features (L, F) float32.
-    The label is a class (an int), a finite number (a float), or classes of all steps (L,) int64, at least one of them
-    not `NO_LABEL`. No two examples of a set have the same id. `sequence_data` checks all this."""
+    The label is a class (an int) or a finite number (a float). Or it has an entry for each step, of which at least one
+    is a label: classes (L,) int64 with `NO_LABEL` elsewhere, or finite numbers (L,) float32 with `NO_NUMBER` elsewhere.
+    No two examples of a set have the same id. `sequence_data` checks all this."""
 
     id: int
     tokens: Tensor
@@ -41,7 +40,8 @@ class SequenceExample(NamedTuple):
 
 class SequenceBatch(NamedTuple):
     """Right-padded sequences: `ids` (B,), `tokens` (B, T) int64 or features (B, T, F) float32, and `lengths` (B,).
-    `labels` are classes (B,), numbers (B,) float32, or classes of steps (B, T) with `NO_LABEL` where there is none.
+    `labels` are classes (B,) int64 or numbers (B,) float32; or those of steps (B, T), with `NO_LABEL` or `NO_NUMBER`
+    where there is none.
 
     `ids` and `lengths` stay on the CPU, where packing and segmenting need the lengths.
     """
@@ -73,8 +73,9 @@ def labels_of(examples: Sequence[SequenceExample]) -> Tensor:
     """Labels (B,), or (B, T) if each step has a label."""
     labels = [example.label for example in examples]
     if isinstance(labels[0], Tensor):
-        return pad_sequence(labels, batch_first=True, padding_value=NO_LABEL)
-    return torch.tensor(labels)
+        return pad_sequence(labels, batch_first=True, padding_value=no_label(labels[0]))
+    # A float of numpy would make the tensor float64, which models do not accept.
+    return torch.tensor(labels, dtype=torch.int64 if isinstance(labels[0], Integral) else torch.float32)
 
 
 def count(batch: SequenceBatch) -> dict[str, float]:
@@ -86,30 +87,53 @@ def count(batch: SequenceBatch) -> dict[str, float]:
 @dataclass(frozen=True)
 class SequenceFacts:
     """What a model knows of a dataset: the number of token ids (with padding and unknown) or of features, the number
-    of classes (1 for a number), and the task: a class or a value per sequence, or a class per step."""
+    of classes (1 for a number), and the task: a class ("class") or a number ("value") for each sequence, or a class
+    ("steps") or a number ("step_values") for each step. Raises UserError for values that contradict each other."""
 
     vocabulary: int
     classes: int
     features: int = 0
     task: Task = "class"
 
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            tasks = ", ".join(map(repr, get_args(Task)))
+            raise UserError(f"SequenceFacts has task = {self.task!r}; expected one of {tasks}.")
+        for name in ("vocabulary", "classes", "features"):
+            if not isinstance(getattr(self, name), Integral):
+                found = f"{name} = {getattr(self, name)!r} of type {type(getattr(self, name)).__name__}"
+                raise UserError(f"SequenceFacts has {found}; expected an int.")
+        if self.classes < 1 or (self.classes > 1 and self.task in NUMBERS):
+            expected = "classes = 1, since labels are numbers" if self.task in NUMBERS else "at least one class"
+            raise UserError(f"SequenceFacts has classes = {self.classes}, task = {self.task!r}; expected {expected}.")
+        if self.features < 0 or (not self.features and self.vocabulary <= UNKNOWN):
+            found = f"vocabulary = {self.vocabulary} and features = {self.features}"
+            expected = f"features (L, F) need features = F, and token ids a vocabulary of at least {UNKNOWN + 1}"
+            raise UserError(f"SequenceFacts has {found}; {expected}.")
+
+    @property
+    def per_step(self) -> bool:
+        """Whether each step has a label."""
+        return self.task in PER_STEP
+
 
 class Sequences(Sequence[SequenceExample]):
-    """Sequences, given as lists of token ids or as tensors, stored in one flat tensor. An example is a view of it.
-    Raises ValueError if there are not as many labels, if tensors cannot be joined, or if token ids are not integers."""
+    """Sequences, given as lists of token ids, tensors or arrays, stored in one flat tensor. An example is a view of it.
+    Token ids (L,) become int64, and features (L, F) float32. Labels are as in `SequenceExample`, or arrays of them.
+    Raises UserError if there are not as many labels, if tensors cannot be joined, or if token ids are not integers."""
 
     def __init__(self, tokens: Sequence[Any], labels: Sequence[Any], first_id: int = 0) -> None:
         if len(tokens) != len(labels):
-            raise ValueError(f"there are {len(tokens)} sequences and {len(labels)} labels")
-        if len(tokens) and isinstance(tokens[0], Tensor):
-            self.flat = joined(tokens)
+            raise UserError(f"there are {len(tokens)} sequences and {len(labels)} labels")
+        if len(tokens) and hasattr(tokens[0], "dtype"):
+            self.flat = joined([as_tensor(sequence) for sequence in tokens])
         else:
             self.flat = torch.tensor([token for sequence in tokens for token in sequence])
-            if self.flat.is_floating_point() and len(self.flat):
-                raise ValueError("token ids are floats; expected integers")
-            self.flat = self.flat.long()
+        if self.flat.dim() == 1 and self.flat.is_floating_point() and len(self.flat):
+            raise UserError("token ids are floats; expected integers, or features of shape (steps, features)")
+        self.flat = self.flat.long() if self.flat.dim() == 1 else self.flat.float()
         self.ends = torch.tensor([len(sequence) for sequence in tokens]).cumsum(0).tolist()
-        self.labels, self.first_id = list(labels), first_id
+        self.labels, self.first_id = plain_labels(labels), first_id
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -125,13 +149,31 @@ class Sequences(Sequence[SequenceExample]):
         return SequenceExample(self.first_id + index, self.flat[begin : self.ends[index]], self.labels[index])
 
 
+def plain_labels(labels: Any) -> list[Any]:
+    """Labels as `SequenceExample` has them, from labels or an array of them: numbers of Python, and for the labels of
+    steps tensors (L,) int64 or float32."""
+    found = labels.tolist() if hasattr(labels, "tolist") and labels.ndim == 1 else list(labels)
+    return [steps_labels(label) if hasattr(label, "ndim") and label.ndim else label for label in found]
+
+
+def steps_labels(label: Any) -> Tensor:
+    """The labels of steps as int64 or float32."""
+    tensor = as_tensor(label)
+    return tensor.float() if tensor.is_floating_point() else tensor.long()
+
+
+def as_tensor(values: Any) -> Tensor:
+    """A tensor, or an array as one. An array is copied: torch warns of arrays that cannot be written to."""
+    return values if isinstance(values, Tensor) else torch.tensor(values)
+
+
 def joined(tokens: Sequence[Tensor]) -> Tensor:
-    """All steps in one tensor. Raises ValueError for the first tensor of another dtype or width than the first one."""
+    """All steps in one tensor. Raises UserError for the first tensor of another dtype or width than the first one."""
     first = tokens[0]
     for number, one in enumerate(tokens):
         if (one.dtype, one.shape[1:]) != (first.dtype, first.shape[1:]):
             forms = [f"{tuple(each.shape)} {str(each.dtype).removeprefix('torch.')}" for each in (one, first)]
-            raise ValueError(f"sequence {number} is {forms[0]}, and sequence 0 is {forms[1]}")
+            raise UserError(f"sequence {number} is {forms[0]}, and sequence 0 is {forms[1]}")
     return torch.cat(list(tokens))
 
 
@@ -159,71 +201,6 @@ def probes(train: Sequence[SequenceExample], seed: int) -> list[list[SequenceExa
 def stretched(values: Tensor, length: int) -> Tensor:
     """The last `length` steps of values (L, ...), which are repeated if L is less. Labels are mostly at the end."""
     return torch.cat([values] * -(-length // len(values)))[-length:]
-
-
-def correct(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """From logits (B, C): 1 if the class is right, else 0, shape (B,)."""
-    return (predictions.argmax(1) == batch.labels).float()
-
-
-def close(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """From numbers (B, 1): 1 if the error is below 0.04, else 0, shape (B,). This is the criterion of Hochreiter and
-    Schmidhuber (1997, section 5.4)."""
-    return ((predictions[:, 0] - batch.labels).abs() < 0.04).float()
-
-
-def correct_steps(predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """From logits (B, T, C): 1 if the class is right, else 0, for each step with a label, shape (steps,)."""
-    logits, labels = at_labels(predictions, batch)
-    return (logits.argmax(1) == labels).float()
-
-
-def at_labels(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-    """From predictions (B, T, C): logits (steps, C) and classes (steps,) of the steps with a label."""
-    labels = batch.labels[:, : predictions.shape[1]]
-    labelled = labels != NO_LABEL
-    return predictions[labelled], labels[labelled]
-
-
-def losses(task: Task, predictions: Tensor, batch: SequenceBatch) -> Tensor:
-    """The same loss for all models, shape (n,): from logits (B, C) the cross-entropy of each example, from logits
-    (B, T, C) that of each labelled step, and from numbers (B, 1) their squared errors."""
-    if task == "value":
-        return (predictions[:, 0].float() - batch.labels).square()
-    logits, labels = at_labels(predictions, batch) if task == "steps" else (predictions, batch.labels)
-    return F.cross_entropy(logits.float(), labels, reduction="none")
-
-
-Answer = Callable[[SequenceBatch], Tensor]
-"""Predictions that depend only on the number and the size of the sequences."""
-
-
-def constant_answer(facts: SequenceFacts, train: Sequence[SequenceExample]) -> Answer:
-    """The best predictions without the input: the mean of numbers, or logits from the frequencies of the classes among
-    the labels."""
-    if facts.task == "value":
-        mean = torch.tensor([example.label for example in train]).mean()
-        return lambda batch: mean.to(batch.labels).expand(len(batch.ids), 1)
-    labels = torch.cat([torch.as_tensor(example.label).flatten() for example in train])
-    logits = logits_of(labels, facts.classes)
-    return lambda batch: logits.to(batch.labels.device).expand(*batch.labels.shape, -1)
-
-
-def logits_of(labels: Tensor, classes: int) -> Tensor:
-    """The logarithms (C,) of the frequencies of classes among labels (n,). Each class counts half an observation more
-    than it has, so that no logarithm is infinite."""
-    counts = torch.bincount(labels[labels != NO_LABEL], minlength=classes) + 0.5
-    return (counts / counts.sum()).log()
-
-
-def scorers(facts: SequenceFacts) -> dict[str, Any]:
-    """The scores of a task besides the loss. A dataset declares those that are to be computed, as `harness_rnn` does
-    for its own."""
-    if facts.task == "value":
-        return {"solved": close}
-    if facts.task == "steps":
-        return {"step_accuracy": correct_steps}
-    return {"accuracy": correct, "macro_f1": MACRO_F1, **({"auc": AUC} if facts.classes == 2 else {})}
 
 
 def sequence_data(
@@ -289,28 +266,26 @@ class SequenceModel(nn.Module):
         return self.classifier(features)  # type: ignore[no-any-return]
 
     def run(self, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs (B, T, D*H), final (B, D*H) and the prediction: (B, C), or (B, T, C) for the task "steps"."""
+        """Outputs (B, T, D*H), final (B, D*H) and the prediction: (B, C), or (B, T, C) if each step has a label."""
         outputs, final, _ = self.core(self.embed(batch.tokens), batch.lengths)
         return outputs, final, self.predict_from(outputs, final, batch.lengths)
 
     def predict_from(self, outputs: Tensor, final: Tensor, lengths: Tensor) -> Tensor:
         """The prediction from the results of the core: for each step, or for the readout of the sequence."""
-        return self.head(outputs if self.facts.task == "steps" else self.readout(outputs, final, lengths))
+        return self.head(outputs if self.facts.per_step else self.readout(outputs, final, lengths))
 
     def loss(self, batch: SequenceBatch) -> Tensor:
         """The loss of a batch, a scalar: see `criterion`."""
         return self.criterion(self.run(batch)[2], batch.labels)
 
     def criterion(self, predicted: Tensor, labels: Tensor) -> Tensor:
-        """The mean cross-entropy over examples or labelled steps, or the mean squared error of numbers."""
-        if self.facts.task == "value":
-            return F.mse_loss(predicted[:, 0], labels)
-        return F.cross_entropy(predicted.flatten(0, -2), labels.flatten(), ignore_index=NO_LABEL)
+        """The mean cross-entropy, or the mean squared error of numbers, over examples or labelled steps."""
+        return mean_loss(self.facts.task, predicted, labels)
 
     def predict(self, batch: SequenceBatch) -> Tensor:
-        """Logits or numbers (B, C); for the task "steps", logits (B, longest, C) that are zero in the padding."""
+        """Logits or numbers (B, C); if each step has a label, logits (B, longest, C) that are zero in the padding."""
         predicted = self.run(batch)[2]
-        return at_valid(predicted, batch.lengths) if self.facts.task == "steps" else predicted
+        return at_valid(predicted, batch.lengths) if self.facts.per_step else predicted
 
     def observe(self, batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Outputs at valid steps, final states and logits. Raises ValueError if the core returns a wrong shape."""
@@ -323,7 +298,7 @@ class SequenceModel(nn.Module):
             if tensor.shape != shape:
                 raise ValueError(f"core returns {name} of shape {tuple(tensor.shape)}; expected {shape}")
         outputs = at_valid(outputs, batch.lengths)
-        if self.facts.task == "steps":
+        if self.facts.per_step:
             logits = at_valid(logits, batch.lengths)
         return {"outputs": outputs, "final": final, "logits": logits}
 

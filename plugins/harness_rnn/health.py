@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceModel
+from harness_rnn.contract import SequenceBatch, SequenceModel
 from harness_rnn.models.gates import gate_statistics
+from harness_rnn.tasks import has_label, no_label
 
 
 def health(model: SequenceModel, batch: SequenceBatch) -> Mapping[str, float | list[float]]:
@@ -49,12 +50,12 @@ def gradient_by_lag(model: SequenceModel, batch: SequenceBatch) -> dict[str, lis
     """`lags` 0, 1, 2, 4, 8, ... and for each the norm of dLoss/dx_t at this distance before the end of a row, averaged
     over the rows that are long enough.
 
-    x is the result of `embed`. A row ends at its last valid step. For the task "steps" it ends at its last labelled
-    step, and only that one counts towards the loss, so that a lag is the distance to a single prediction. The loss is a
-    mean over rows: compare ratios of norms between batches of different sizes, not norms.
+    x is the result of `embed`. A row ends at its last valid step. If each step has a label, it ends at its last
+    labelled step, and only that one counts towards the loss, so that a lag is the distance to a single prediction. The
+    loss is a mean over rows: compare ratios of norms between batches of different sizes, not norms.
     """
     labels, ends = batch.labels, batch.lengths - 1
-    if model.facts.task == "steps":
+    if model.facts.per_step:
         labels, ends = last_labelled(labels)
     with torch.enable_grad():
         x = model.embed(batch.tokens).detach().requires_grad_()
@@ -75,5 +76,5 @@ def gradient_by_lag(model: SequenceModel, batch: SequenceBatch) -> dict[str, lis
 def last_labelled(labels: Tensor) -> tuple[Tensor, Tensor]:
     """Labels (B, T) with only the last one of each row, and its step (B,) on the CPU, -1 in a row without labels."""
     at = torch.arange(labels.shape[1], device=labels.device)
-    ends = torch.where(labels != NO_LABEL, at, -1).amax(1)
-    return labels.masked_fill(at != ends[:, None], NO_LABEL), ends.cpu()
+    ends = torch.where(has_label(labels), at, -1).amax(1)
+    return labels.masked_fill(at != ends[:, None], no_label(labels)), ends.cpu()

@@ -16,7 +16,8 @@ from torch import Tensor
 from harness import Skip
 from harness.testing import Broken, PartUnderTest, verify_level
 from harness.testing.part_under_test import message_prefix
-from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceExample, SequenceFacts, SequenceModel, collate
+from harness_rnn.contract import SequenceBatch, SequenceExample, SequenceFacts, SequenceModel, collate
+from harness_rnn.tasks import no_label
 
 #: Lengths of a ragged batch: unsorted, with ties and ones, the longest neither first nor last.
 RAGGED = (5, 1, 9, 3, 9, 1, 4)
@@ -31,6 +32,7 @@ TASKS = {
     "a class of features": SequenceFacts(0, CLASSES, FEATURES),
     "a number": SequenceFacts(VOCABULARY, 1, task="value"),
     "a class for each step": SequenceFacts(VOCABULARY, CLASSES, task="steps"),
+    "a number for each step": SequenceFacts(0, 1, FEATURES, task="step_values"),
 }
 CLASS_OF_TOKENS = TASKS["a class of tokens"]
 
@@ -46,7 +48,7 @@ def every_layer_and_direction(part: PartUnderTest) -> str:
         size = model.encoder.output_size
         check(f"{where}the core's outputs", outputs, (rows, steps, size))
         check(f"{where}the core's final", final, (rows, size))
-        expected = (rows, steps, facts.classes) if facts.task == "steps" else (rows, facts.classes)
+        expected = (rows, steps, facts.classes) if facts.per_step else (rows, facts.classes)
         check(f"{where}the prediction", model.predict(batch), expected)
         model.loss(batch).backward()  # type: ignore[no-untyped-call]
         if parameters.get("bidirectional"):
@@ -199,6 +201,8 @@ def of_lengths(facts: SequenceFacts, lengths: Sequence[int]) -> SequenceBatch:
             label = 0.5 * number
         if facts.task == "steps":
             label = torch.randint(facts.classes, (length,), generator=generator)
+        if facts.task == "step_values":
+            label = torch.randn(length, generator=generator)
         examples.append(SequenceExample(number, tokens, label))
     return collate(examples)
 
@@ -235,7 +239,7 @@ def longer(batch: SequenceBatch, by: int) -> SequenceBatch:
     tokens = torch.cat([batch.tokens, torch.zeros_like(batch.tokens[:, :1]).expand(-1, by, *batch.tokens.shape[2:])], 1)
     labels = batch.labels
     if labels.dim() == 2:
-        labels = torch.cat([labels, torch.full((len(labels), by), NO_LABEL)], 1)
+        labels = torch.cat([labels, labels.new_full((len(labels), by), no_label(labels))], 1)
     return batch._replace(tokens=tokens, labels=labels)
 
 

@@ -1,17 +1,11 @@
-"""Scores of a classification that are no means over examples. They are computed on request."""
+"""Scores that are no means over examples, of classes and of numbers."""
 
 from __future__ import annotations
 
 from math import nan
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-
-from harness import WholeScore
-
-if TYPE_CHECKING:
-    from harness_rnn.contract import SequenceBatch
 
 
 def macro_f1(predicted: Tensor, labels: Tensor) -> float:
@@ -35,15 +29,13 @@ def auc(values: Tensor, labels: Tensor) -> float:
     return (float(ranks[labels == 1].sum()) - ones * (ones + 1) / 2) / pairs if pairs else nan
 
 
-def classes_and_labels(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-    """From logits (B, C): the predicted classes and the labels, both (B,)."""
-    return predictions.argmax(1), batch.labels
+def root_mean_squared_error(predicted: Tensor, numbers: Tensor) -> float:
+    """From predictions and numbers (n,): the square root of the mean squared error."""
+    return float((predicted - numbers).square().mean().sqrt())
 
 
-def logits_and_labels(predictions: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-    """From logits (B, 2): the logit of class 1 minus that of class 0, and the labels, both (B,)."""
-    return predictions[:, 1] - predictions[:, 0], batch.labels
-
-
-MACRO_F1 = WholeScore(macro_f1, classes_and_labels)
-AUC = WholeScore(auc, logits_and_labels)
+def r_squared(predicted: Tensor, numbers: Tensor) -> float:
+    """From predictions and numbers (n,): the share of the variance of the numbers that the predictions explain, 1 if
+    they are exact. It is 0 for a prediction of the mean, and has no lower bound. NaN if all numbers are equal."""
+    around_mean = float((numbers - numbers.mean()).square().sum())
+    return 1 - float((predicted - numbers).square().sum()) / around_mean if around_mean else nan

@@ -26,17 +26,24 @@ from harness.measure.runner import Watcher
 SUITE = SUITE.replace("half_width: 50%, margin: 99%", "half_width: 1%, margin: 2%")
 
 
+def session_of(here: Path, share: float, **changes: str) -> Session:
+    """A session of the toy, in which one level takes 1 + share of the baseline's time."""
+    text = SUITE.replace("{use: [reverse]}", f"{{use: [{{name: harmful, share: {share}}}]}}")
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (here / "toy.yaml").write_text(text)
+    plugins, options = PluginChoice((TOY, MADE)), ExecutionOptions("made")
+    return Session.begin(here / "toy.yaml", SuiteOverrides(gate=True), plugins, here / "results", options)
+
+
 def one_try(here: Path, series: Series, share: float, level: float | None = None) -> tuple[Decision, Result]:
     """A try whose time is 1 + share of the baseline's, made without measuring."""
-    text = SUITE.replace("{use: [reverse]}", f"{{use: [{{name: harmful, share: {share}}}]}}")
-    (here / "toy.yaml").write_text(text)
-    options = ExecutionOptions("made")
     with chdir(here):
-        plugins = PluginChoice((TOY, MADE))
-        session = Session.begin(Path("toy.yaml"), SuiteOverrides(gate=True), plugins, Path("results"), options)
-        attempt = series.begin("toy.py:plain", "toy.py:new", session.store.folder)
-        session = session.with_faster_level(level or attempt.level)
-        result = Result(session.execute(options, Watcher()), session.store.folder.resolve())
+        session = session_of(here, share)
+        attempt, session = series.begin(session)
+        if level:
+            session = session.with_faster_level(level)
+        result = Result(session.execute(ExecutionOptions("made"), Watcher()), session.store.folder.resolve())
         return series.finish(attempt, result), result
 
 
@@ -47,7 +54,7 @@ def night(tmp_path_factory) -> tuple[Path, list[Decision]]:
     series = Series.named("night", here / "results")
     decisions = [one_try(here, series, share)[0] for share in (-0.1, 0.1, 0.0)]
     with chdir(here):
-        series.begin("toy.py:plain", "toy.py:stopped", Path("results/toy/none"))
+        series.begin(session_of(here, -0.5))
     return here, decisions
 
 
@@ -74,7 +81,7 @@ def test_a_ratio_that_lacks_the_error_rate_is_undecided(tmp_path):
 
 def test_the_error_rate_is_stored_with_the_run(night):
     here, decisions = night
-    for decision, run in zip(decisions, sorted((here / "results" / "toy").iterdir()), strict=True):
+    for decision, run in zip(decisions, sorted((here / "results" / "toy").iterdir())[:3], strict=True):
         plan = json.loads((run / "plan.json").read_text())
         assert plan["overrides"]["faster_level"] == decision.level
         assert SuiteOverrides.from_plan(plan["overrides"]).faster_level == decision.level
@@ -85,6 +92,22 @@ def test_a_run_with_another_error_rate_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"was not measured at the error rate 0.00119 of try 1"):
         one_try(tmp_path, series, -0.1, level=0.04)
     assert ledger_of("other", tmp_path / "results").counts() == {"not finished": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"plain: {}": "plain: {}\n    third: {use: [reverse]}"}, "compares the times of one version with a baseline"),
+        ({"speed: {": "learning: {steps: 2, seeds: 5}\n  speed: {"}, "compares the times of one version"),
+        ({"speed: {": "speed: {of: [train, inference], "}, "needs times in one mode"),
+    ],
+)
+def test_a_run_that_cannot_be_a_try_is_refused(tmp_path, changes, message):
+    series = Series.named("s", tmp_path / "results")
+    with pytest.raises(UserError, match=message):
+        series.begin(session_of(tmp_path, 0.0, **changes))
+    assert ledger_of("s", tmp_path / "results").tries == []
+    assert not list((tmp_path / "results" / "toy").iterdir())
 
 
 def test_a_try_ends_once(night):
@@ -101,7 +124,7 @@ def test_the_ledger_is_shown(night):
     assert shown.stdout.startswith(
         "night: 4 tries (1 keep, 2 discard, 1 not finished). Rate of false keeps: 5 %. Left for further tries: "
     )
-    assert "toy.py:stopped" in shown.stdout
+    assert "backwards" in shown.stdout
     assert "not finished (its error rate is spent)" in shown.stdout
     found = json.loads(call("series", "night", "--json", cwd=here).stdout)
     assert [one["decision"] for one in found["tries"]] == ["keep", "discard", "discard", None]
@@ -133,8 +156,8 @@ def test_names(tmp_path, name):
 @pytest.fixture
 def ledger(tmp_path) -> Path:
     series = Series.named("s", tmp_path)
-    for new in ("b", "c", "d"):
-        series.begin("a", new, tmp_path)
+    for _ in range(3):
+        series.begin(session_of(tmp_path, 0.0))
     return series.file
 
 
@@ -159,7 +182,7 @@ def test_a_damaged_ledger_is_refused(ledger, change, message):
     lines = change(ledger.read_text().splitlines())
     ledger.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError) as caught:
-        Series.named("s", ledger.parents[1]).begin("a", "e", ledger)
+        Series.named("s", ledger.parents[1]).begin(session_of(ledger.parent, 0.0))
     assert message in str(caught.value)
     assert "Restore the file" in caught.value.fix
     assert ledger.read_text().splitlines() == lines
@@ -169,7 +192,7 @@ def test_half_a_line_of_a_killed_process_is_removed(ledger):
     whole = ledger.read_text()
     ledger.write_text(f'{whole}{{"try": 4, "level": 0.0')
     assert len(Ledger.read(ledger).tries) == 3
-    attempt = Series.named("s", ledger.parents[1]).begin("a", "e", ledger)
+    attempt, _ = Series.named("s", ledger.parents[1]).begin(session_of(ledger.parent, 0.0))
     assert attempt.number == 4
     assert ledger.read_text().startswith(f'{whole}{{"try": 4, "level": ')
     assert len(ledger.read_text().splitlines()) == 5
@@ -178,7 +201,8 @@ def test_half_a_line_of_a_killed_process_is_removed(ledger):
 def test_tries_that_begin_at_the_same_time(ledger):
     found: list[Try] = []
     series = Series.named("s", ledger.parents[1])
-    threads = [threading.Thread(target=lambda: found.append(series.begin("a", "x", ledger))) for _ in range(8)]
+    sessions = [session_of(ledger.parent, 0.0) for _ in range(8)]
+    threads = [threading.Thread(target=lambda one=one: found.append(series.begin(one)[0])) for one in sessions]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -24,7 +24,18 @@ class FakeTime:
         return Clock(wall=lambda: self.now, cpu=lambda: self.now, process=lambda: 2 * self.now, switches=lambda: 0)
 
 
-class FakeMember:
+class Steps:
+    """Takes the steps of a sample one by one, as members do."""
+
+    def run(self, batch, repeats, mark) -> None:
+        for _ in range(repeats):
+            self.step(batch, mark)
+
+    def after(self, batch) -> None:
+        pass
+
+
+class FakeMember(Steps):
     """Takes a time that depends on its batch: the number of padded slots of a batch of lengths."""
 
     def __init__(self, time: FakeTime, batches: list[list[int]], log: list[tuple[str, int]] | None = None) -> None:
@@ -86,7 +97,7 @@ class FakeDevice:
 def test_events_mark_phases_without_synchronizing_the_device():
     device = FakeDevice()
 
-    class Member:
+    class Member(Steps):
         def before(self, batch, repeats=1) -> None: ...
 
         def restore(self) -> None: ...

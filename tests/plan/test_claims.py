@@ -187,7 +187,12 @@ def test_claims_may_be_about_speed_and_learning(claimed):
             "{metric: close, expect: better}",
             "9:47: close is compared by its difference, and the margin is a ratio. Give the margin in points, such as 1 point.",
         ),
-        ("steps: 9, margin: 1", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2% (of"),
+        (
+            "steps: 9, margin: 1",
+            "{metric: close, expect: better}",
+            "9:32: loss is compared by its ratio, and the margin is a nu",
+        ),
+        ("steps: 9, margin: -1", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2% (of"),
         ("steps: 9, margin: 1..2%", "{metric: close, expect: better}", "9:32: margin: expected an amount such as 2%"),
         (
             "steps: 9, epochs: 2",

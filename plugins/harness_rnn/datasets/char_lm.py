@@ -13,15 +13,14 @@ from torch.nn import functional as F
 
 from harness import Data, FilePath
 from harness_rnn.contract import (
-    NO_LABEL,
     UNKNOWN,
     SequenceBatch,
     SequenceFacts,
     Sequences,
-    at_labels,
     sequence_data,
 )
 from harness_rnn.datasets.text import check_test_share, check_vocabulary, hash_of_text, number_by_frequency, read_text
+from harness_rnn.tasks import NO_LABEL, at_labels
 
 
 def char_lm(*, path: FilePath | None = None, length: int = 100, vocabulary: int = 256, test_share: float = 0.1) -> Data:

@@ -12,14 +12,13 @@ from torch import Tensor
 from harness import Data
 from harness_rnn.contract import (
     NO_LABEL,
-    Answer,
     SequenceBatch,
     SequenceExample,
     SequenceFacts,
     Sequences,
-    logits_of,
     sequence_data,
 )
+from harness_rnn.tasks import Answer, logits_of
 
 #: Increased whenever the same parameters draw other sequences.
 VERSION = "1"

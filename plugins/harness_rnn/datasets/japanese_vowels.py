@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -11,7 +10,8 @@ import torch
 
 from harness import Data, FilePath
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
-from harness_rnn.datasets.text import hash_of_text, read_text
+from harness_rnn.datasets.series_ts import read_ts
+from harness_rnn.datasets.text import hash_of_text
 
 #: Packages with the two files, and the folder inside them.
 PACKAGES = ("aeon", "sktime")
@@ -31,7 +31,7 @@ def japanese_vowels(*, path: FilePath | None = None) -> Data:
     JapaneseVowels_TEST.ts are read from the folder `path`, or from an installed `aeon` or `sktime`, which is not
     imported. Raises ValueError if a file is missing or has an invalid line.
     """
-    train, test = (read_ts(find(path, part)) for part in ("TRAIN", "TEST"))
+    train, test = (utterances(find(path, part)) for part in ("TRAIN", "TEST"))
     train = Random("japanese_vowels order").sample(train, len(train))  # the file is sorted by speaker
 
     def sequences(part: list[Utterance], first_id: int) -> Sequences:
@@ -43,7 +43,7 @@ def japanese_vowels(*, path: FilePath | None = None) -> Data:
 
 def fingerprint(*, path: FilePath | None) -> str:
     """A hash of the contents of the two files."""
-    return hash_of_text(repr(read_ts(find(path, part))) for part in ("TRAIN", "TEST"))
+    return hash_of_text(repr(utterances(find(path, part))) for part in ("TRAIN", "TEST"))
 
 
 def find(path: str | None, part: str) -> Path:
@@ -62,30 +62,13 @@ def find(path: str | None, part: str) -> Path:
     raise ValueError(f'{missing}; run pip install "rnn-harness-plugins[vowels]", or set path to its folder')
 
 
-def read_ts(path: Path) -> list[Utterance]:
-    """Steps (L, 12) and speaker (0 to 8) of each line after @data. A line has the coefficients separated by colons, the
-    values of each separated by commas, and the label (1 to 9) last. Raises ValueError for the first invalid line."""
+def utterances(path: Path) -> list[Utterance]:
+    """Steps (L, 12) and speaker (0 to 8) of each line. Raises ValueError for the first invalid line."""
     found = []
-    data = False
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not data or not line.strip():
-            data = data or line.strip().lower() == "@data"
-            continue
-        where = f"{path}:{number}"
-        *columns, label = line.strip().split(":")
-        try:
-            features = [[float(value) for value in column.split(",")] for column in columns]
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        if len(features) != FEATURES:
-            raise ValueError(f"{where}: expected {FEATURES} coefficients, got {len(features)}")
-        if len({len(feature) for feature in features}) > 1:
-            raise ValueError(f"{where}: the coefficients have different numbers of steps")
-        if not all(math.isfinite(value) for feature in features for value in feature):
-            raise ValueError(f"{where}: a value is not finite")
+    for channels, label, where in read_ts(path):
+        if len(channels) != FEATURES:
+            raise ValueError(f"{where}: expected {FEATURES} coefficients, got {len(channels)}")
         if label not in {str(speaker + 1) for speaker in range(SPEAKERS)}:
             raise ValueError(f"{where}: expected a speaker from 1 to {SPEAKERS}, got {label!r}")
-        found.append(([list(step) for step in zip(*features, strict=True)], int(label) - 1))
-    if not found:
-        raise ValueError(f"{path} has no line after @data")
+        found.append(([list(step) for step in zip(*channels, strict=True)], int(label) - 1))
     return found

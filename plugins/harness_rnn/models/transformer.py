@@ -83,7 +83,8 @@ def transformer(
     width of all layers, `feedforward` the width inside them (by default four times as much). `norm_first` normalises
     before each sublayer and once at the end (Xiong et al. 2020), not after each sublayer. `dropout` acts inside the
     layers and on the input of the first one. `pooling` selects what the head reads of the valid steps. `causal` hides
-    later steps from each step; it is the default for the task "steps", because a later step may contain the label.
+    later steps from each step; it is the default if each step has a label,
+    which a later step may contain.
 
     Embeddings are not scaled by the root of the width as in the paper, because torch draws them with unit variance.
     Each layer has its own random weights, while nn.TransformerEncoder copies those of the first layer. Raises
@@ -103,5 +104,5 @@ def transformer(
             if reset is not None:
                 reset()
     inlet = nn.Linear(facts.features, hidden_size) if facts.features else nn.Identity()
-    causal = facts.task == "steps" if causal is None else causal
+    causal = facts.per_step if causal is None else causal
     return AttentionModel(facts, AttentionEncoder(inlet, layers, hidden_size, causal, dropout), hidden_size, pooling)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from torch.nn import functional as F
 
 from harness import Recipe
-from harness_rnn.contract import NO_LABEL, PADDING, SequenceBatch, SequenceExample
+from harness_rnn.contract import PADDING, SequenceBatch, SequenceExample
+from harness_rnn.tasks import no_label
 
 
 def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
@@ -27,7 +28,7 @@ def pad_to(recipe: Recipe, *, length: int = 256) -> Recipe:
             before = (0, 0) * (batch.tokens.ndim - 2)  # F.pad starts at the last dimension; features are not padded
             tokens = F.pad(batch.tokens, (*before, 0, missing), value=PADDING)
             per_step = batch.labels.ndim == 2
-            labels = F.pad(batch.labels, (0, missing), value=NO_LABEL) if per_step else batch.labels
+            labels = F.pad(batch.labels, (0, missing), value=no_label(batch.labels)) if per_step else batch.labels
             return batch._replace(tokens=tokens, labels=labels)
 
         return collate_and_pad

@@ -32,7 +32,7 @@ def read(recipe: Recipe, readout: Callable[[SequenceModel, Tensor, Tensor, Tenso
 
     def checked(init: Any) -> Any:
         def check_task(model: SequenceModel) -> None:
-            if model.facts.task == "steps":
+            if model.facts.per_step:
                 raise ValueError(
                     f"{recipe.by} changes the readout of a whole sequence, but this dataset has a label per step"
                 )

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from harness import Recipe
-from harness_rnn.contract import NO_LABEL, SequenceBatch, SequenceModel
+from harness_rnn.contract import SequenceBatch, SequenceModel
+from harness_rnn.tasks import has_label
 
 
 def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
@@ -18,7 +19,7 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
     The state passes from one window to the next, but no gradient does, so that a step stores the activations of only
     one window. A window without labels runs without gradient.
 
-    For the task "steps", each window with labels makes an update from the mean loss over its labels. There are more
+    If each step has a label, each window with labels makes an update from the mean loss over its labels. There are more
     updates per step, and later windows start from a state that was computed with older weights.
 
     For one label per sequence, a row has its loss in the window in which it ends, and its gradient reaches back to the
@@ -34,7 +35,7 @@ def tbptt(recipe: Recipe, *, window: int = 64) -> Recipe:
 
     def step(built: Any, batch: SequenceBatch, mark: Callable[[str], None]) -> Tensor:
         model = built.model
-        per_step = model.facts.task == "steps"
+        per_step = model.facts.per_step
         labels = labels_at(batch, per_step)
         windows = WindowedModel(model, batch)
         mean = torch.zeros((), device=batch.labels.device)
@@ -89,7 +90,7 @@ class WindowedModel:
             raise ValueError("tbptt needs a core that returns a state, but this one (of segment?) returns none")
         self.carry = detached(carry)
         start, self.start = self.start, self.start + part.tokens.shape[1]
-        if model.facts.task == "steps":
+        if model.facts.per_step:
             return model.criterion(model.predict_from(outputs, final, part.lengths), part.labels)
         ending = ((start < lengths) & (lengths <= self.start)).nonzero().flatten()
         rows = ending.to(outputs.device)
@@ -102,7 +103,7 @@ def labels_at(batch: SequenceBatch, per_step: bool) -> list[int]:
     """The number of labels of each step up to the last valid one: its own, or those of the rows that end there."""
     longest = int(batch.lengths.max())
     if per_step:
-        counts: list[int] = (batch.labels[:, :longest] != NO_LABEL).sum(0).tolist()
+        counts: list[int] = has_label(batch.labels[:, :longest]).sum(0).tolist()
     else:
         counts = torch.bincount(batch.lengths - 1, minlength=longest).tolist()
     return counts

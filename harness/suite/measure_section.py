@@ -1,4 +1,4 @@
-"""From the section `measure` of a suite to the settings of all kinds."""
+"""The section `measure` of a suite as settings."""
 
 from __future__ import annotations
 
