@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from harness.api.python import run as run
     from harness.api.result import Result as Result
     from harness.api.vary import vary as vary
+    from harness.measure.runtime.experiments.lightning import from_lightning as from_lightning
+    from harness.measure.runtime.experiments.trainer import from_trainer as from_trainer
     from harness.plugins.experiment import Experiment as Experiment
     from harness.records.settings import Settings as Settings
 
@@ -87,6 +89,8 @@ _LAZY = {
     "run": "harness.api.python",
     "resume": "harness.api.python",
     "vary": "harness.api.vary",
+    "from_lightning": "harness.measure.runtime.experiments.lightning",
+    "from_trainer": "harness.measure.runtime.experiments.trainer",
     "open": "harness.api.python",
     "Result": "harness.api.result",
 }

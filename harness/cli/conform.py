@@ -40,7 +40,7 @@ def conform(
     """Test a part, or all parts of a plugin, against the promises of its kind.
 
     NAME is a part as a suite names it, such as leaky or '{name: leaky, hidden_size: 8}', or a plugin. Each promise
-    passes, fails, or is not testable on this machine. The exit code is 3 if one fails. `harness list promises` lists
+    passes, fails, or is not tested. The exit code is 3 if one fails. `harness list promises` lists
     them; the same tests run under pytest (see harness.testing). For a suite, use `harness check`.
 
     \b
@@ -77,7 +77,7 @@ def conform(
         )
     else:
         passed, failed, untested = (outcomes.count(outcome) for outcome in COLOURS)
-        click.echo(f"{passed} passed, {failed} failed, {untested} not testable on this machine.")
+        click.echo(f"{passed} passed, {failed} failed, {untested} not tested.")
     if "failed" in outcomes:
         sys.exit(FAILED)
 

@@ -28,10 +28,15 @@ LESS = Score("lower", "ratio")
 DURATIONS = ("us", *SECONDS)
 
 
-def resolve_claims(suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain) -> tuple[Claim, ...]:
-    """The claims with their measure and direction. Reports each claim that no measurement can decide."""
+def resolve_claims(
+    suite: Suite, blocks: Sequence[Block], catalog: Catalog, complain: Complain, *, complete: bool
+) -> tuple[Claim, ...]:
+    """The claims with their measure and direction. Reports each claim that no measurement can decide. Unless the blocks
+    are `complete`, a claim may be about one that could not be planned, which is another mistake."""
     found = []
     for index, claim in enumerate(suite.claims):
+        if not complete and not claim.blocks_in(blocks):
+            continue
         try:
             found.append(_Resolver(suite, index, claim, blocks, catalog).resolve())
         except UserError as error:

@@ -115,7 +115,7 @@ class _Planner:
             block = self.block(dict(zip(contexts, chosen, strict=True)), points)
             if block is not None:
                 blocks.append(block)
-        claims = resolve_claims(self.suite, blocks, self.catalog, self.complain)
+        claims = resolve_claims(self.suite, blocks, self.catalog, self.complain, complete=not self.errors)
         if self.errors:
             raise UserErrors(list(self.errors.values()))
         if not blocks:

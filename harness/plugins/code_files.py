@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import importlib
 import importlib.util
@@ -19,6 +20,8 @@ from harness.errors import Place, UserError, did_you_mean
 from harness.plugins.commits import checkout
 from harness.plugins.isolation import error_text, isolated
 
+#: The folder of this package, whose own imports are none of the user.
+HERE = Path(__file__).parents[1]
 FORM = "Write file.py:name or package.module:name."
 
 
@@ -189,6 +192,25 @@ def modules_of(root: Path) -> Iterator[None]:
             sys.modules.update(hidden)
         elif str(root) in sys.path[1:]:
             sys.path.remove(str(root))
+
+
+@contextmanager
+def watched_imports(found: set[str]) -> Iterator[None]:
+    """Inside, add the name of each module of somebody's own code that an import statement gets."""
+    real = builtins.__import__
+
+    def watched(name: str, *arguments: Any, **options: Any) -> Any:
+        module = real(name, *arguments, **options)
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not is_installed(Path(file)) and not Path(file).is_relative_to(HERE):
+            found.add(name)
+        return module
+
+    builtins.__import__ = watched
+    try:
+        yield
+    finally:
+        builtins.__import__ = real
 
 
 def is_hidden_by(module: ModuleType, name: str, root: Path) -> bool:

@@ -206,8 +206,11 @@ class Metric(Part):
         return Part.complaint(self)
 
     def show(self, value: float) -> str:
-        """The value as tables show it."""
-        return f"{format(value * self.scale, self.formats)}{'' if self.unit in ('', '%') else ' '}{self.unit}"
+        """The value as tables show it. A small number has three digits, where the format would leave fewer than two."""
+        text = format(value * self.scale, self.formats)
+        if self.formats.endswith("f") and value and len(text.strip("-0.").replace(".", "")) < 2:
+            text = f"{value * self.scale:.3g}"
+        return f"{text}{'' if self.unit in ('', '%') else ' '}{self.unit}"
 
 
 @dataclass(frozen=True)

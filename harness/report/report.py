@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.analysis.exits import exits_of
 from harness.analysis.findings import Findings, find
 from harness.analysis.verdicts import Flag
 from harness.plugins.catalog import Catalog
@@ -117,8 +118,11 @@ def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
 
 def failure_line(plan: Plan, record: Record) -> str:
     """A failed, invalid or skipped trial with its reason."""
-    name = next((block.name for block in plan.blocks if block.id == record.block), record.block)
-    return f"{name}, {record.level}: {record.outcome} in {record.measure}: {record.reason}"
+    block = next((block for block in plan.blocks if block.id == record.block), None)
+    name = block.name if block else record.block
+    line = f"{name}, {record.level}: {record.outcome} in {record.measure}: {record.reason}"
+    exits = exits_of(block, record.level) if block and record.outcome == "invalid" else ""
+    return f"{line}. {exits}" if exits else line
 
 
 def machine_line(facts: Mapping[str, Any]) -> str:

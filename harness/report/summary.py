@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.analysis.verdicts import EXCLUDED, Answer
+from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
 from harness.modes import step_name
 from harness.records import designs
 from harness.records.plan import LEARNING
@@ -30,12 +31,14 @@ from harness.report.tables.learning import nothing_learned
 MOST = 6
 #: At most this many sentences are about break-evens, each of at most this many contexts.
 MOST_BREAK_EVENS = 3
+#: From this ratio of times on, the summary says how to find out why.
+MUCH = 2
 
 
 def summary_of(findings: Findings) -> tuple[str, ...]:
     """The summary in sentences, the most important first; one that says why where nothing was found."""
     sentences = (*claim_sentences(findings), *other_sentences(findings)) or (nothing(findings),)
-    return (*nothing_learned_sentences(findings), *sentences)
+    return (*nothing_learned_sentences(findings), *sentences, *slow_sentences(findings))
 
 
 def nothing_learned_sentences(findings: Findings) -> list[str]:
@@ -47,6 +50,23 @@ def nothing_learned_sentences(findings: Findings) -> list[str]:
         names = [one.block.name for one in those if one.block.context]
         found.append(f"In {listed(first_few(names, 3))}: {sentence[0].lower()}{sentence[1:]}" if names else sentence)
     return found
+
+
+def slow_sentences(findings: Findings) -> list[str]:
+    """One sentence about the levels that are much slower than the baseline, with the command that shows why."""
+    slow = [
+        one for one in findings.comparisons
+        if one.metric == "step_time" and one.verdict == Verdict.SLOWER and one.size is not None and one.size >= MUCH
+        and not one.block.baseline.is_program  # a program has no operators
+    ]  # fmt: skip
+    if not slow or findings.is_quick or findings.plan.factors:
+        return []
+    worst = max(slow, key=lambda one: one.size or 0.0)
+    command = shlex.join(["harness", "explain", findings.plan.suite, worst.baseline, worst.level])
+    needs = "" if "profile" in worst.block.measures.kinds else "add `profile: {}` to `measure` and run it again; then "
+    others = len({one.level for one in slow}) - 1
+    more = f", and {others} more level{'s are' if others > 1 else ' is'} at least {MUCH}× as slow" if others else ""
+    return [f"{worst.level} takes {worst.size:.1f}× as long as {worst.baseline}{more}. To see why: {needs}{command}"]
 
 
 def claim_sentences(findings: Findings) -> list[str]:

@@ -117,8 +117,12 @@ def scores(part: PartUnderTest) -> str:
                 raise Broken(f"{name}{of} is {total.found()}")
             continue
         values = score(predictions, batch)
-        if not isinstance(values, torch.Tensor) or values.dim() != 1 or not values.is_floating_point():
-            raise Broken(f"{name}{of} is not a tensor (n,) of floating-point values")
+        if not isinstance(values, torch.Tensor):
+            raise Broken(f"{name}{of} is a {type(values).__name__}; expected a tensor (n,) of floating-point values")
+        if values.dim() != 1 or not values.is_floating_point():
+            shape = f"{tuple(values.shape)} {str(values.dtype).removeprefix('torch.')}"
+            what = f"from predictions {tuple(predictions.shape)}: expected a tensor (n,) of floating-point values"
+            raise Broken(f"{name}{of} is {shape} {what}")
         if not values.numel() or not bool(torch.isfinite(values).all()):
             raise Broken(f"{name}{of} has no values, or values that are not finite")
     if data.size is not None and not math.isfinite(data.size(data.test[0])):

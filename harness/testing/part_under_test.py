@@ -60,6 +60,8 @@ class PartUnderTest:
         self.parameters = dict(parameters or {})
         #: The part as a suite names it.
         self.suite_entry = {"name": entry.part.name, **self.parameters}
+        #: Whether a promise has failed because it cannot be planned or built.
+        self.is_reported = False
         self.using = [{"name": one} if isinstance(one, str) else dict(one) for one in using]
 
     def __str__(self) -> str:
@@ -86,10 +88,14 @@ class PartUnderTest:
     def base(self) -> dict[str, Any]:
         """The base of a suite that tests the part: the part itself, unless it is an optimization, and its companions.
 
-        Raises Broken if a model or dataset cannot be combined with any part here. Raises Skip if an optimization
-        cannot, or if a dataset needs a file of the user.
+        Raises Broken if a model or dataset cannot be combined with any part here, but only once: for other promises it
+        raises Skip, since one mistake is one failure. Raises Skip if an optimization cannot be combined, or if a
+        dataset needs a file of the user.
         """
+        if isinstance(self._base_or_error, Broken) and self.is_reported:
+            raise Skip("it cannot be planned or built; the first promise that failed says why")
         if isinstance(self._base_or_error, Exception):
+            self.is_reported = True
             raise self._base_or_error
         return self._base_or_error
 

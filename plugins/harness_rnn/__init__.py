@@ -199,6 +199,10 @@ def provide_optimizations() -> Iterator[harness.Optimization]:
         example={"dataset": {"name": "lengths", "distribution": "fixed", "mean": 20}},
     )  # fmt: skip
     yield _optimization(
+        "compile:compile_model", "the model of a training script compiled by Inductor", "rounding", needs={"forward"},
+        source="Ansel et al. 2024; torch.compile",
+    )  # fmt: skip
+    yield _optimization(
         "tf32:tf32", "TensorFloat-32 in float32 products on CUDA allowed or forbidden", "model",
         source="torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32",
     )  # fmt: skip

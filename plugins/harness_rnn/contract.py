@@ -118,21 +118,22 @@ class SequenceFacts:
 
 
 class Sequences(Sequence[SequenceExample]):
-    """Sequences, given as lists of token ids or as tensors, stored in one flat tensor. An example is a view of it.
-    Raises ValueError if there are not as many labels, if tensors cannot be joined, or if token ids are not integers."""
+    """Sequences, given as lists of token ids, tensors or arrays, stored in one flat tensor. An example is a view of it.
+    Token ids (L,) become int64, and features (L, F) float32. Labels are as in `SequenceExample`, or arrays of them.
+    Raises UserError if there are not as many labels, if tensors cannot be joined, or if token ids are not integers."""
 
     def __init__(self, tokens: Sequence[Any], labels: Sequence[Any], first_id: int = 0) -> None:
         if len(tokens) != len(labels):
-            raise ValueError(f"there are {len(tokens)} sequences and {len(labels)} labels")
-        if len(tokens) and isinstance(tokens[0], Tensor):
-            self.flat = joined(tokens)
+            raise UserError(f"there are {len(tokens)} sequences and {len(labels)} labels")
+        if len(tokens) and hasattr(tokens[0], "dtype"):
+            self.flat = joined([as_tensor(sequence) for sequence in tokens])
         else:
             self.flat = torch.tensor([token for sequence in tokens for token in sequence])
-            if self.flat.is_floating_point() and len(self.flat):
-                raise ValueError("token ids are floats; expected integers")
-            self.flat = self.flat.long()
+        if self.flat.dim() == 1 and self.flat.is_floating_point() and len(self.flat):
+            raise UserError("token ids are floats; expected integers, or features of shape (steps, features)")
+        self.flat = self.flat.long() if self.flat.dim() == 1 else self.flat.float()
         self.ends = torch.tensor([len(sequence) for sequence in tokens]).cumsum(0).tolist()
-        self.labels, self.first_id = list(labels), first_id
+        self.labels, self.first_id = plain_labels(labels), first_id
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -148,13 +149,31 @@ class Sequences(Sequence[SequenceExample]):
         return SequenceExample(self.first_id + index, self.flat[begin : self.ends[index]], self.labels[index])
 
 
+def plain_labels(labels: Any) -> list[Any]:
+    """Labels as `SequenceExample` has them, from labels or an array of them: numbers of Python, and for the labels of
+    steps tensors (L,) int64 or float32."""
+    found = labels.tolist() if hasattr(labels, "tolist") and labels.ndim == 1 else list(labels)
+    return [steps_labels(label) if hasattr(label, "ndim") and label.ndim else label for label in found]
+
+
+def steps_labels(label: Any) -> Tensor:
+    """The labels of steps as int64 or float32."""
+    tensor = as_tensor(label)
+    return tensor.float() if tensor.is_floating_point() else tensor.long()
+
+
+def as_tensor(values: Any) -> Tensor:
+    """A tensor, or an array as one. An array is copied: torch warns of arrays that cannot be written to."""
+    return values if isinstance(values, Tensor) else torch.tensor(values)
+
+
 def joined(tokens: Sequence[Tensor]) -> Tensor:
-    """All steps in one tensor. Raises ValueError for the first tensor of another dtype or width than the first one."""
+    """All steps in one tensor. Raises UserError for the first tensor of another dtype or width than the first one."""
     first = tokens[0]
     for number, one in enumerate(tokens):
         if (one.dtype, one.shape[1:]) != (first.dtype, first.shape[1:]):
             forms = [f"{tuple(each.shape)} {str(each.dtype).removeprefix('torch.')}" for each in (one, first)]
-            raise ValueError(f"sequence {number} is {forms[0]}, and sequence 0 is {forms[1]}")
+            raise UserError(f"sequence {number} is {forms[0]}, and sequence 0 is {forms[1]}")
     return torch.cat(list(tokens))
 
 

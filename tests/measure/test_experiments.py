@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from harness.errors import UserError, UserErrors
 from harness.measure.runtime.builder import TrialBuilder
 from harness.measure.runtime.experiments.batches import Predictions, batch_of, data_of
 from harness.measure.runtime.experiments.call import load_data
-from harness.measure.runtime.experiments.model import ExperimentModel, Optimizers, identity_of
+from harness.measure.runtime.experiments.identity import identity_of
+from harness.measure.runtime.experiments.model import ExperimentModel, Optimizers
 from harness.plugins.catalog import Catalog
 from harness.plugins.experiment import located_reference, parameters_of_experiment
 from harness.plugins.file_paths import stored_path
@@ -257,6 +259,11 @@ def test_identity_of_a_loss():
     assert identity_of(made(0.1)) == identity_of(made(0.1))
     assert identity_of(made(0.1)) != identity_of(made(0.2))
     assert identity_of(torch.nn.Linear(1, 1)) is None
+    assert identity_of(made(torch.ones(2))) == identity_of(made(torch.ones(2))) != identity_of(made(torch.zeros(2)))
+    assert identity_of(made(torch.nn.NLLLoss())) == identity_of(made(torch.nn.NLLLoss()))
+    assert identity_of(made(torch.nn.NLLLoss(reduction="sum"))) != identity_of(made(torch.nn.NLLLoss()))
+    assert identity_of(partial(scripts.loss_of_pair, object())) is None
+    assert identity_of(made([1, made(2)])) == identity_of(made([1, made(2)])) != identity_of(made([1, made(3)]))
 
 
 def test_data_are_the_same_under_any_seed():

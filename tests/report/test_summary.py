@@ -49,8 +49,26 @@ def timed(*levels: str, times: dict[str, float], context=None, **speed) -> tuple
 
 
 def sentences(catalog, *of: tuple[Block, list[Record]], **plan) -> tuple[str, ...]:
+    """The summary without the sentence about much slower levels, which has a test of its own."""
+    return tuple(one for one in whole_summary(catalog, *of, **plan) if "To see why: " not in one)
+
+
+def whole_summary(catalog, *of: tuple[Block, list[Record]], **plan) -> tuple[str, ...]:
     made = Plan("s", "Which?", "what", tuple(this for this, _ in of), **plan)
     return summary_of(find(made, [r for _, records in of for r in records], catalog))
+
+
+def test_a_much_slower_level_points_to_explain(catalog):
+    times = {"b b": 2.5, "c": 2.1, "d": 1.9}
+    this, records = timed("a", "b b", "c", "d", times=times)
+    assert whole_summary(catalog, (this, records))[-1] == (
+        "b b takes 2.5× as long as a, and 1 more level is at least 2× as slow. To see why: add `profile: {}` to "
+        "`measure` and run it again; then harness explain s a 'b b'"
+    )
+    profiled = replace(this, measures=Measures(kinds={**this.measures.kinds, "profile": {}}))
+    found = whole_summary(catalog, (profiled, [replace(one, block=profiled.id) for one in records]))
+    assert found[-1].endswith("To see why: harness explain s a 'b b'")
+    assert not any("To see why" in one for one in whole_summary(catalog, timed("a", "d", times=times)))
 
 
 def test_one_context(catalog):

@@ -14,7 +14,8 @@ import pytest
 import torch
 from harness_rnn.contract import SequenceFacts, Sequences, sequence_data
 from harness_rnn.models.torch_rnn import lstm
-from harness_rnn.whole_scores import auc, classes_and_labels, macro_f1
+from harness_rnn.tasks import classes_and_labels
+from harness_rnn.whole_scores import auc, macro_f1
 from toy_suite import read, toy_catalog
 from tried import tried
 

@@ -23,6 +23,7 @@ from harness.measure.runtime.reference import EPSILONS, LOOSE, SAMPLES, STRICT
 from harness.measure.runtime.results import Difference, difference, structure_differs, tensor_of
 from harness.measure.runtime.rounding import RandomRounding, spread
 from harness.measure.runtime.watchdog import Watchdog
+from harness.plugins.code_files import watched_imports
 from harness.records.plan import Block, Trial
 
 Leaves = dict[str, Any]
@@ -81,9 +82,13 @@ class FunctionVerifier:
         self.check_signature(trial, model, arguments)
         given = self.given(model, arguments)
         before = digest_of(given)
-        with failures_of(trial.level, f"calling it with input {number}"):
+        imported = set[str]()
+        with failures_of(trial.level, f"calling it with input {number}"), watched_imports(imported):
             seed_generators(trial.seed)
             found = model.named(cloned_results(model.call(given)))
+        if imported and trial.model.parameters.get("commit"):
+            what = f"a call imports {min(imported)}, which is that of the working folder and not that of the commit"
+            raise TrialFailed(trial.level, f"{what}; move the import to the top of its file")
         if digest_of(given) == before:
             return found
         changed = changed_arguments(self.given(model, arguments), given)

@@ -18,6 +18,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from harness.analysis.exits import exits_of
 from harness.measure.kinds.learning import TrainingRun, steps_of
 from harness.measure.kinds.profile import events_of, marked_step, profiler_of
 from harness.measure.kinds.profile_events import profile_of_step
@@ -73,7 +74,8 @@ def rehearse_block(worker: Any, block: Block, load: float, jobs: int, timed: boo
             failed = {trial.level for trial in block.trials} - levels.keys()
             for finding in verify_block(block.without(failed), builder, watchdog):
                 if finding["outcome"] != "ok":
-                    yield "problem", [finding["level"], finding["reason"]]
+                    exits = exits_of(block, finding["level"]) if finding["outcome"] == "invalid" else ""
+                    yield "problem", [finding["level"], ". ".join(filter(None, (finding["reason"], exits.rstrip("."))))]
             verify = perf_counter() - begun
         if timed:
             steps = steps_of(learning, data, block.baseline.batch_size) if learning else None

@@ -111,9 +111,13 @@ def conditions(findings: Findings, block: Block, mode: str) -> str:
     comparisons = findings.of(block, mode).values()
     k = max((c.estimate.k for c in comparisons if c.estimate), default=0)
     batches = f"at most {settings.batches} batches from {trial.dataset.title}"
-    if trial.batch_size:
+    if trial.is_function:
+        batches = inputs_in_words(findings, block, mode)
+    elif trial.batch_size:
         batches = f"{settings.batches} batches of {trial.batch_size} from {trial.dataset.name}"
     sentences = [f"Timed on {batches} in {k} process{'es' if k != 1 else ''}"]
+    if trial.is_function and trial.dataset.parameters.get("code"):
+        sentences.append("The ratio is of the time of all inputs together")
     verified = [r for r in findings.verified if (r.block, r.level) == (block.id, trial.level)]
     counts = verified[0].data.get("dataset_counts") if verified else None
     for name, metric in findings.metrics.items():
@@ -125,6 +129,16 @@ def conditions(findings: Findings, block: Block, mode: str) -> str:
     share = min((c.cpu_share for c in comparisons), default=1.0)
     sentences.append("CPU not shared" if share >= CPU_SHARE else f"CPU shared with other programs ({share:.0%} ours)")
     return ". ".join([*sentences, ""]).rstrip()
+
+
+def inputs_in_words(findings: Findings, block: Block, mode: str) -> str:
+    """What functions were called with."""
+    code = block.baseline.dataset.parameters.get("code")
+    if not code:
+        return "calls without arguments"
+    processes = findings.timed(block, mode).processes
+    count = max((len(set(each.batch.tolist())) for one in processes for each in one.values()), default=0)
+    return f"{count} input{'s' * (count != 1)} from {code}"
 
 
 def rounds_of_programs(one: Measured) -> str:

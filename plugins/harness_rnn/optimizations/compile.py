@@ -1,4 +1,4 @@
-"""torch.compile on a loop over time."""
+"""torch.compile on a loop over time, and on a whole model."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def compile(recipe: Recipe, *, what: Literal["step", "loop"] = "step") -> Recipe
     model it can exceed what the fusion of a step saves, while a whole loop can be twice as fast. Compare the gain with
     the time to compile. Raises Skip if there is no C++ compiler.
     """
-    if not shutil.which(os.environ.get("CXX", "g++")):
-        raise Skip("torch.compile needs a C++ compiler, but there is none (g++, or the one in the variable CXX)")
+    check_compiler()
     method = {"step": "cell", "loop": "loop"}[what]
 
     def compiled(init: Any) -> Any:
@@ -49,3 +48,29 @@ def compile(recipe: Recipe, *, what: Literal["step", "loop"] = "step") -> Recipe
         return initialise_and_compile
 
     return recipe.wrap("init", compiled)
+
+
+def compile_model(recipe: Recipe, *, dynamic: bool | None = None) -> Recipe:
+    """Compile the model of a training script with Inductor (Ansel et al. 2024), as ``model.compile()`` does.
+
+    `dynamic` says whether one program serves all sizes; by default, torch decides that when a second size comes. What
+    torch cannot compile runs as before, so the gain may be zero. Compilation happens while a process verifies or warms
+    up, not in the samples, but a step with a new shape may take longer than `measure.limit`. Raises Skip if there is no
+    C++ compiler.
+    """
+    check_compiler()
+
+    def compiled(init: Any) -> Any:
+        def initialise_and_compile(model: nn.Module) -> None:
+            init(model)
+            model.model.compile(dynamic=dynamic, options={"compile_threads": 1})
+
+        return initialise_and_compile
+
+    return recipe.wrap("init", compiled)
+
+
+def check_compiler() -> None:
+    """Raise Skip if there is no C++ compiler."""
+    if not shutil.which(os.environ.get("CXX", "g++")):
+        raise Skip("torch.compile needs a C++ compiler, but there is none (g++, or the one in the variable CXX)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 
 from harness.errors import UserError
 from harness.measure.runtime.experiments.batches import ExperimentBatch, Predictions
+from harness.measure.runtime.experiments.identity import identity_of
 from harness.plugins.experiment import Experiment, place_of
 from harness.plugins.recipe import Recipe
 
@@ -108,31 +108,6 @@ class ExperimentModel(nn.Module):  # type: ignore[misc]
         """What two levels must have in common if their losses are the same function: the code and the plain values that
         it uses; None if the code is not known."""
         return identity_of(self.experiment.loss)
-
-
-def identity_of(function: Any) -> tuple[Any, ...] | None:
-    """The code of a function, and the plain values among its defaults and the variables around it; None if it has no
-    code."""
-    if isinstance(function, partial):
-        inner = identity_of(function.func)
-        given = [*map(plain, function.args), *((name, plain(value)) for name, value in function.keywords.items())]
-        return inner and (inner, given)
-    function = inspect.unwrap(function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return None
-    cells = getattr(function, "__closure__", None) or ()
-    values = [plain(cell.cell_contents) for cell in cells if cell != type(cell)()]
-    return code, values, [plain(value) for value in getattr(function, "__defaults__", None) or ()]
-
-
-def plain(value: Any) -> Any:
-    """A number or a text; the numbers and texts of a module without weights; the code of a function."""
-    if isinstance(value, nn.Module):
-        return [(name, one) for name, one in vars(value).items() if isinstance(one, int | float | str)]
-    if isinstance(value, int | float | str):
-        return value
-    return getattr(value, "__code__", None)
 
 
 class Schedule:
