@@ -13,7 +13,7 @@ from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.modes import WORDS
 from harness.records.plan import LEARNING, Plan
 from harness.records.record import Record
-from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words
+from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words, unseen_batches
 from harness.report.program_answers import program_answers
 from harness.report.report import Report
 
@@ -98,7 +98,11 @@ def memory_line(one: QuantityFinding, base: QuantityFinding) -> str:
 
 def notes_of(report: Report) -> list[str]:
     """What one step was, and in how many processes it was timed."""
-    if any(block.measures.quick for block in report.findings.plan.blocks):
-        return ["A first look with one process: it gives no verdicts. Run without --quick to get them."]
+    quick = "A first look with one process: it gives no verdicts. Run without --quick to get them."
+    unseen = [f"{text}." for text in unseen_batches(report.findings.verified)]
     modes = {finding.mode for finding in report.findings.deciding if finding.mode != LEARNING}
-    return [f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS]
+    return [
+        *[quick] * report.first_look,
+        *(f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS),
+        *unseen,
+    ]

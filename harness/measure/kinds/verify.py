@@ -103,8 +103,8 @@ class Verifier:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
-        else:
-            check_same_examples(self.builder, self.block, trial)
+        elif not check_same_examples(self.builder, self.block, trial):
+            data["unseen_batches"] = True
         built, probes = self.prepared(trial), range(len(self.probes))
         observed = [self.observed(built, probe) for probe in probes]
         if trial is self.baseline:
