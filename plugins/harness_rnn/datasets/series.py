@@ -76,8 +76,8 @@ def optional(path: str | None) -> Path | None:
 
 
 def pair_in(folder: Path) -> tuple[Path, Path] | None:
-    """The two .ts files of a folder, as archives of aeon and sktime have them; None if there are none. Of several, those
-    with the name of the folder. Raises ValueError if none has it."""
+    """The two .ts files of a folder, as archives of aeon and sktime have them: of several, those with the name of the
+    folder. None if there are none. Raises ValueError if none of several has the name."""
     found = sorted(folder.glob(f"*{TRAIN}")) if folder.is_dir() else []
     if len(found) > 1 and (own := folder / f"{folder.resolve().name}{TRAIN}") in found:
         found = [own]
