@@ -16,7 +16,7 @@ from harness.errors import NO_SPACE, UserError
 from harness.measure.children import use_default_alarm
 from harness.measure.kinds.verify import verify_block
 from harness.measure.runtime import machine
-from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.builder import TrialBuilder, available_batches
 from harness.measure.runtime.digests import digest_of_data
 from harness.measure.runtime.failure import TrialFailed, reason_of
 from harness.measure.runtime.global_state import GlobalState
@@ -180,7 +180,7 @@ def as_loaded(block: Block, data: Data) -> Block:
         size = data.batch_size
         block = replace(block, trials=tuple(replace(trial, batch_size=size) for trial in block.trials))
         if speed is not None:
-            batches = max(1, min(speed.batches, len(data.train) // size))
+            batches = available_batches(data, speed.batches)
     if batches is None or speed is None:
         return block
     return replace(block, measures=block.measures.with_(speed=speed.changed(batches=batches)))

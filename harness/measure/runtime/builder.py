@@ -118,8 +118,9 @@ class TrialBuilder:
     def work_set(self, trial: Trial, batches: int) -> list[Any]:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
         that the seed of the trial fixes. Raises ValueError if there are too few."""
-        train, wanted = self.data(trial.dataset).train, batches * trial.batch_size
-        self.check_work_set(len(train), trial.batch_size, batches)
+        data = self.data(trial.dataset)
+        train, wanted = data.train, available_batches(data, batches) * trial.batch_size
+        self.check_work_set(len(train), trial.batch_size, wanted // trial.batch_size)
         positions = Random(f"work set {trial.seed}").sample(range(len(train)), wanted)
         return [train[position] for position in positions]
 
@@ -207,6 +208,12 @@ class TrialBuilder:
             state=recipe.seam("state", own.get("state", lambda built: [built.model, built.optimizer])),
             input_dtype=torch.float64 if exact else input_dtype(model),
         )
+
+
+def available_batches(data: Data, batches: int) -> int:
+    """The number of batches in a work set of at most `batches`: fewer if the data have a batch size of their own, which
+    a suite does not choose, and not enough examples."""
+    return max(1, min(batches, len(data.train) // data.batch_size)) if data.batch_size else batches
 
 
 def consecutive_batches(examples: Sequence[Any], batch_size: int, random: Random) -> list[list[int]]:

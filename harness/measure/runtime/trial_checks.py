@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from harness.measure.kinds.learning import missing_scores, steps_of
-from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.builder import TrialBuilder, available_batches
 from harness.measure.runtime.experiments.same_examples import check_same_examples
 from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.global_state import GlobalState
@@ -50,7 +50,8 @@ def data_complaints(block: Block, data: Data) -> Iterator[str]:
         return
     if block.measures.modes:
         try:
-            TrialBuilder.check_work_set(len(data.train), baseline.batch_size, block.measures.work_set_batches)
+            batches = available_batches(data, block.measures.work_set_batches)
+            TrialBuilder.check_work_set(len(data.train), baseline.batch_size, batches)
         except ValueError as error:
             yield str(error)
     if learning:
