@@ -9,7 +9,6 @@ from typing import Any
 
 import harness
 from harness.modes import MODES, PREPARED, PROGRAM
-from harness.records.plan import COMMAND
 
 PHASES = ("collate", "forward", "backward", "update")
 TRAIN = frozenset({"train"})
@@ -32,7 +31,7 @@ def provide_models() -> Iterator[harness.Model]:
         listed=False, origin=FILE + "origin", load=FILE + "load",
     )  # fmt: skip
     yield harness.Model(
-        COMMAND, "harness.builtin.programs:command", "a program as it is, in any language", computes=COMMAND,
+        "command", "harness.builtin.programs:command", "a program as it is, in any language", computes="command",
         implementation=frozenset({"run"}), listed=False,
     )  # fmt: skip
 

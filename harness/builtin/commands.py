@@ -5,7 +5,7 @@
 COMMANDS = {
     "run": (
         ("run", "cli.run:run", "Measure a suite, or every suite in a folder, and report the results."),
-        ("ab", "cli.ab:ab", "Compare two or more functions: which is faster, and by how much?"),
+        ("ab", "cli.ab:ab", "Compare two or more functions or commands: which is faster, and by how much?"),
         ("vary", "cli.vary:vary", "Compare a training script with changes of it: each alone, and all together."),
         ("plan", "cli.plan:plan",
          "Show what a suite would measure, what it would skip and why, and how long it would take."),

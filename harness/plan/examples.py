@@ -16,6 +16,7 @@ from harness.errors import UserError, UserErrors
 from harness.modes import PROGRAM
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import Catalog, Entry
+from harness.plugins.file_paths import holds_paths
 from harness.plugins.kinds import MeasureKind
 from harness.plugins.parts import Dataset, Executor, Metric, Model, Optimization, Part, Promise, Reporter
 from harness.plugins.signature import REQUIRED, Parameter, parameters_of
@@ -191,7 +192,7 @@ def placeholder(parameter: Parameter) -> Any:
     """A value for a parameter that has no default."""
     if parameter.choices:
         return parameter.choices[0]
-    if "str" in parameter.type_name:
+    if holds_paths(parameter.annotation) or "str" in parameter.type_name:
         return PATH
     return 1.0 if "float" in parameter.type_name else 1
 

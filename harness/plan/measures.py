@@ -82,7 +82,8 @@ class MeasurePlanner:
                 "ratio": "%, such as 2%",
                 "number": "its unit, such as 0.5",
             }
-            what = f"{learning.metric} is compared by its {compared}, and the margin is a {learning.margin_scale}."
+            by = "difference as a number" if compared == "number" else compared
+            what = f"{learning.metric} is compared by its {by}, and the margin is a {learning.margin_scale}."
             self.report("margin", what, f"Give the margin in {units[compared]}.")
         return learning
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import pydantic
 
 from harness.errors import UserError, did_you_mean
+from harness.plugins.file_paths import FilePath
 from harness.plugins.isolation import error_text
 
 REQUIRED = inspect.Parameter.empty
@@ -52,6 +53,8 @@ def type_in_words(annotation: Any) -> str:
     if annotation is None or annotation is type(None):
         return "None"
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation == FilePath:
+        return "path"
     if origin is typing.Annotated:
         return type_in_words(inner[0])
     if origin is typing.Literal:

@@ -205,9 +205,11 @@ def test_kind_of_measurement_describes_its_settings_and_a_suite(toy):
     assert "health: {steps: 600, looks: 10}" in row["example"]["text"]
     assert row["example"]["plans"]
     types = {setting["name"]: setting["type"] for setting in row_of(toy, "speed")["parameters"]}
-    assert types["of"] == "train, inference, call, fresh, or a list of these"
+    assert types["of"] == "train, inference, call, fresh, program, or a list of these"
     assert types["cache"] == "warm or cold"
-    assert row_of(toy, "memory")["parameters"][0]["type"] == "train, inference, call, fresh, or a list of these"
+    assert (
+        row_of(toy, "memory")["parameters"][0]["type"] == "train, inference, call, fresh, program, or a list of these"
+    )
 
 
 def test_promise_describes_its_command(toy):

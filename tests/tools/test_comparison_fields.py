@@ -90,9 +90,12 @@ def test_every_setting_of_a_measure_is_compared(kind):
     """A missing setting could make two different runs comparable by mistake."""
     plain = fields_of_measures(learning_block("a", "b", speed=Speed()))
     for setting in kind.model_fields:
-        if setting in ("checkpoint", "planned", "metric", "also") or (kind, setting) == (Learning, "margin"):
-            # how often a run is saved, when seeds were planned, what is judged, which each run states itself, and
-            # which optional scores are computed, which `scores` lists
+        if setting in ("checkpoint", "planned", "metric", "also", "better", "faster_level", "of_programs"):
+            # how often a run is saved, when seeds were planned, what is judged, which each run states itself, which
+            # optional scores are computed and which direction of an own score is better, which `scores` lists, and the
+            # error rate of one verdict in one run; and whether the trials are programs, which they say themselves
+            continue
+        if (kind, setting) == (Learning, "margin"):
             continue
         values = {
             "of": ("inference",), "cache": "cold", "seeds": (1, 2), "half_width": 0.5, "margin": 0.5, "quick": True,
@@ -103,7 +106,7 @@ def test_every_setting_of_a_measure_is_compared(kind):
         made = learning_block(
             "a", "b", speed=Speed(**settings) if kind is Speed else Speed(), **(settings if kind is Learning else {})
         )
-        assert fields_of_measures(made) != plain, setting.name
+        assert fields_of_measures(made) != plain, setting
 
 
 def test_differences_are_merged_with_their_places_in_the_order_of_the_fields():

@@ -80,7 +80,8 @@ def test_each_kind_is_a_package(kind):
     tox.read_string(files["tox.ini"])
     assert tox["tox"]["skip_missing_interpreters"] == "true"
     jobs = yaml.safe_load(files[".github/workflows/test.yml"])["jobs"]
-    assert set(jobs) == {"lint", "test"}
+    assert set(jobs) == {"lint", "test", "gate"}
+    assert jobs["gate"]["steps"][-1] == {"run": "harness run suites/my-cells.yaml --gate"}
     assert all("@v" in step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step)
     suite = files["suites/my-cells.yaml"]
     assert suite.startswith("# yaml-language-server: $schema=suite.schema.json\n")

@@ -61,7 +61,10 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
             watchdog.doing(trial.level, "verifying")
             verifier.verify(trial, finding["data"])
         except BrokenPromise as broken:
-            finding.update(outcome="invalid", reason=f"promises {PROMISES[trial.changes]}, but {broken}")
+            promise = f"promises {PROMISES[trial.changes]}"
+            if trial.is_function:
+                promise = f"it must return what {block.baseline.level} returns"
+            finding.update(outcome="invalid", reason=f"{promise}, but {broken}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
         except KeyboardInterrupt:

@@ -114,6 +114,9 @@ def export_text(
     if trial.model.name == EXPERIMENT:
         fix = "Share the file itself; `harness vary` and a suite measure it."
         raise UserError(f"{trial.model.title} is a script already, so its trials are not exported.", fix=fix)
+    if trial.is_program:
+        fix = "Share the command itself; `harness ab` measures it."
+        raise UserError(f"{trial.level} is a command, so its trials are not exported.", fix=fix)
     check_unchanged(plan, trial, catalog)
     mode = mode_of(block, trial, catalog, mode)
     measured = measured_lines(report, block, trial, mode) if report else ()

@@ -69,6 +69,10 @@ def plugin(context: click.Context, name: str, kind: str | None, part: str | None
     help="Measure the time of a step, or the learning over seeds.",
 )  # fmt: skip
 @click.option("--dataset", metavar="NAME", help="The dataset.  [default: reviews; syllables for learning]")
+@click.option(
+    "--csv", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Your own data: the columns decide which dataset reads the file. What was chosen is printed.",
+)  # fmt: skip
 @click.option("--use", multiple=True, metavar="NAME", help="An optimization for all trials.  [default: adam]")
 @click.option(
     "--into", type=click.Path(path_type=Path, file_okay=False), default=Path("suites"), show_default=True,
@@ -85,10 +89,14 @@ def suite(context: click.Context, /, name: str, into: Path, **options: Any) -> N
     Examples:
       harness new suite cells --model lstm --against gru --measure learning
       harness new suite clipping --optimization clip
+      harness new suite own --csv data/sensors.csv --measure learning
     """
     name = name.removesuffix(".yaml").removesuffix(".yml")
-    for path in write_suite(name, into, NewSuite(catalog_of(context), **options).text(name)):
+    made = NewSuite(catalog_of(context), **options, into=into)
+    for path in write_suite(name, into, made.text(name)):
         click.echo(f"Written: {path}")
+    for sentence in made.from_csv.says if made.from_csv else ():
+        click.echo(sentence)
     plugins = plugins_of(context)
     command = ["harness", *(f"-p {shlex.quote(str(file))}" for file in plugins.files)]
     command += [f"--without {shlex.quote(without)}" for without in plugins.without]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ from harness.suite.loader import parse_suite
 from harness.suite.schema import json_schema
 from harness.suite.yaml_source import read_text, scalar_text
 from harness.tools.rendering import rendered
+from harness.tools.scaffold.csv_columns import CsvDataset, csv_dataset
 
 Measure = Literal["speed", "learning"]
 
@@ -59,6 +62,11 @@ def write_suite(name: str, into: Path, text: str) -> list[Path]:
     return [path, schema]
 
 
+def in_yaml(value: Any) -> str:
+    """A scalar or a list of scalars as a suite has it on one line."""
+    return f"[{', '.join(map(in_yaml, value))}]" if isinstance(value, list) else scalar_text(value)
+
+
 def check_is_new(path: Path) -> None:
     """Raise UserError if a file or folder exists."""
     if path.exists() or path.is_symlink():
@@ -78,6 +86,15 @@ class NewSuite:
     measure: Measure = "speed"
     dataset: str | None = None
     use: Sequence[str] = field(default=())
+    #: A CSV file whose columns decide the dataset.
+    csv: Path | None = None
+    #: The folder of the suite, to which the path of the file is relative.
+    into: Path = Path()
+
+    @cached_property
+    def from_csv(self) -> CsvDataset | None:
+        """What the columns of the CSV file say, if there is one."""
+        return csv_dataset(self.csv) if self.csv else None
 
     def text(self, name: str) -> str:
         """The text of the suite, which has been planned. Raises UserError if that is not possible."""
@@ -90,9 +107,12 @@ class NewSuite:
         if self.optimization and self.against:
             what = "a suite compares two models, or one model with and without an optimization."
             raise UserError(what, where="--optimization --against", fix="Leave out one of these options.")
+        if self.dataset and self.csv:
+            what = "the columns of the file decide the dataset."
+            raise UserError(what, where="--dataset --csv", fix="Leave out one of these options.")
         text = rendered(__package__, "suite/suite.yaml", **self.values())
         try:
-            suite = parse_suite(read_text(text, f"{name}.yaml"), name, text, self.catalog)
+            suite = parse_suite(read_text(text, f"{name}.yaml"), name, text, self.catalog, folder=self.into)
             plan = make_plan(suite, self.catalog)
         except UserError as error:
             raise UserError(f"this suite cannot be planned: {error}", fix=self.fitting_models()) from error
@@ -118,7 +138,7 @@ class NewSuite:
     def values(self) -> dict[str, Any]:
         """The values for the template."""
         model = self.find(Model, self.model or MODEL, "--model")
-        dataset = self.find(Dataset, self.dataset or DATASETS[self.measure], "--dataset").part
+        dataset = self.dataset_part
         used = [self.find(Optimization, name, "--use").part for name in self.use or (OPTIMIZER,)]
         compared = self.compare_optimization(model, used) if self.optimization else self.compare_models(model)
         question, says, expect = compared.pop("words")
@@ -127,7 +147,8 @@ class NewSuite:
         return {
             "schema": SCHEMA_FILE,
             "question": self.question or question,
-            "dataset": f"{{name: {scalar_text(dataset.name)}, {BATCH_SIZE.name}: 32}}",
+            "dataset": self.dataset_text,
+            "chosen": self.from_csv.says if self.from_csv else (),
             "use": [scalar_text(part.name) for part in used],
             "measure": self.measure,
             "metric": scalar_text(score),
@@ -137,6 +158,25 @@ class NewSuite:
             "expect": expect,
             **compared,
         }
+
+    @property
+    def dataset_part(self) -> Dataset:
+        """The dataset."""
+        if self.from_csv is not None:
+            part: Dataset = self.catalog.find(Dataset, self.from_csv.name, Place(f"--csv {self.csv}")).part
+            return part
+        found: Dataset = self.find(Dataset, self.dataset or DATASETS[self.measure], "--dataset").part
+        return found
+
+    @property
+    def dataset_text(self) -> str:
+        """The dataset as a suite names it."""
+        given: dict[str, Any] = {}
+        batch_size = self.from_csv.batch_size if self.from_csv else 32
+        if self.from_csv is not None and self.csv is not None:
+            given = {"path": os.path.relpath(self.csv, self.into), **self.from_csv.parameters}
+        values = {"name": self.dataset_part.name, **given, BATCH_SIZE.name: batch_size}
+        return f"{{{', '.join(f'{name}: {in_yaml(value)}' for name, value in values.items())}}}"
 
     def compare_models(self, model: Entry) -> dict[str, Any]:
         """Compare a model with another one, the baseline."""
@@ -182,7 +222,7 @@ class NewSuite:
         if not self.optimization:
             return ""
         needs = self.find(Optimization, self.optimization, "--optimization").part.needs
-        needs -= self.find(Dataset, self.dataset or DATASETS[self.measure], "--dataset").part.offers
+        needs -= self.dataset_part.offers
         models = [name for name, entry in self.catalog.entries(Model).items() if needs <= entry.part.offers]
         return f"Try --model {' or '.join(models[:4])}." if needs and models else ""
 
