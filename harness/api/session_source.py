@@ -56,8 +56,8 @@ def module_of(source: Source) -> str:
     definitions: dict[str, str] = {source.name: ""}
     _add(source, imports, definitions)
     head = "# Written by harness from the cells of an interactive session.\nfrom __future__ import annotations\n"
-    # A name is entered before what it uses, and gets its text after it: the order of the texts is that of use.
-    return "\n".join([head, *sorted(imports.values()), "", *definitions.values()])
+    parts = [head, "\n".join(sorted(imports.values())), *definitions.values()]
+    return "\n\n".join(part.strip("\n") + "\n" for part in parts if part)
 
 
 def _add(source: Source, imports: dict[str, str], definitions: dict[str, str]) -> None:
@@ -80,8 +80,9 @@ def _add(source: Source, imports: dict[str, str], definitions: dict[str, str]) -
         else:
             what = f"it uses {name}, a value of class {type(value).__name__} that exists only in this session."
             raise UnusableName(f"{what} Make it inside the function, or take it as an argument.")
+    # A name was entered before what it uses. Its text comes after that: a decorator or a base class must exist first.
     definitions.pop(source.name)
-    definitions[source.name] = f"\n{source.text}\n"
+    definitions[source.name] = source.text
 
 
 def _home(value: Any, name: str) -> tuple[str, str] | None:

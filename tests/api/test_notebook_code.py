@@ -179,3 +179,29 @@ def test_values_of_modules_are_imported(session, tmp_path):
     )
     written = runpy.run_path(reference_to(names["f"], tmp_path).text.rpartition(":")[0])
     assert torch.equal(written["f"](3), names["f"](3))
+
+
+CELLS = (
+    "import harness\nLENGTH = 500",
+    "def make():\n    yield ([n * 7919 % 300 for n in range(LENGTH)],)\n",
+    "def add(found, number):\n    if number not in found:\n        found.append(number)\n",
+    "def old(numbers):\n    found = []\n    for number in numbers:\n        add(found, number)\n    return found\n",
+    "def new(numbers):\n    return list(dict.fromkeys(numbers))\n",
+    "result = harness.ab(old, new, inputs=make, budget='5s')\nprint(repr(result))",
+)
+NOTEBOOK = """
+import linecache, __main__
+for number, text in enumerate({cells!r}):
+    name = f"/tmp/cell/{{number}}.py"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    exec(compile(text, name, "exec"), vars(__main__))
+"""
+
+
+@pytest.mark.slow  # it measures
+def test_functions_of_a_notebook_are_compared(tmp_path):
+    command = [sys.executable, "-c", NOTEBOOK.format(cells=CELLS)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("<Result: new takes 0."), done.stderr
+    assert "): faster; results/ab-new/" in done.stdout
+    assert "old is defined in this session; it was written to results/notebook/old_" in done.stderr
