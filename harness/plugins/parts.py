@@ -206,7 +206,7 @@ class Metric(Part):
         return Part.complaint(self)
 
     def show(self, value: float) -> str:
-        """The value as tables show it. If decimals would leave fewer than two digits of a number below 1, it has three."""
+        """The value as tables show it. A number below 1 has three digits, if its format would leave fewer than two."""
         text = format(value * self.scale, self.formats)
         if "." in text and 0 < abs(value * self.scale) < 1 and len(text.lstrip("-0.")) < 2:
             text = f"{value * self.scale:.3g}"

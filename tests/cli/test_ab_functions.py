@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import pytest
 from commands import call
@@ -70,6 +71,17 @@ def test_a_run_is_a_run(compared, folder):
     assert again.returncode == 0, again.stderr
     assert (run / "records.jsonl").read_text() == records
     assert call("check", run / "suite.yaml", cwd=folder).returncode == 2  # paths in a suite are relative to it
+
+
+def test_a_comparison_is_exported_as_a_script_and_as_an_issue(compared, folder):
+    """The script contains the functions, so it runs alone."""
+    script = call("export", "slow", "ab-slow", "--script", cwd=folder)
+    assert script.returncode == 0, script.stderr
+    alone = subprocess.run([sys.executable, "-c", script.stdout], capture_output=True, text=True, check=True)
+    assert float(alone.stdout.strip().rpartition(" ")[2]) > 3  # the ratio
+    issue = call("export", "slow", "ab-slow", "--issue", "--no-check", cwd=folder).stdout
+    assert issue.startswith("- slow takes ")
+    assert script.stdout.strip() in issue
 
 
 def test_a_changed_file_is_not_measured_into_an_earlier_run(compared, folder):
