@@ -326,6 +326,24 @@ def sequence_labels() -> harness.Experiment:
     )  # fmt: skip
 
 
+def in_two_forms(form: str = "plain") -> harness.Experiment:
+    """A collate_fn that makes batches in one of two forms."""
+
+    def collate(examples: Any) -> Any:
+        x = torch.stack([x for x, _ in examples]) * (2 if form == "double" else 1)
+        return x, torch.stack([y for _, y in examples])
+
+    model = small_net()
+    return harness.Experiment(model, adamw(model), *loaders(collate), loss_of_pair)
+
+
+def batches_in_two_forms(form: str = "plain", unused: int = 0) -> harness.Experiment:
+    """Batches that come as such, in one of two forms."""
+    model = small_net()
+    batches = [(x * (2 if form == "double" else 1), y) for x, y in made_batches(8)]
+    return harness.Experiment(model, adamw(model), batches, batches, loss_of_pair)
+
+
 def augmented() -> harness.Experiment:
     """Examples with random noise, which is drawn whenever an example is read."""
     model = small_net()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from harness.records.plan import Block, Trial
 
-#: The core's model that calls a function, and the parameter that allows other results.
-FUNCTION = "function"
-
 
 def exits_of(block: Block, level: str) -> str:
     """Both exits for a level that breaks its promise, as a sentence; empty if the level is not in the block."""
     trial = next((trial for trial in block.trials if trial.level == level), None)
     if trial is None or trial is block.baseline:
         return ""
+    if trial.is_function:
+        return f"Correct {level}. Or, if it is meant to return something else, {declared(trial, block.baseline)}."
     return f"Mend {level}. Or, if it is meant to compute something else, {declared(trial, block.baseline)}."
 
 
@@ -22,8 +21,8 @@ def declared(trial: Trial, baseline: Trial) -> str:
     if used:
         name, plugin = used[0].name, used[0].plugin
         return f'write changes="model" in harness.Optimization("{name}") of the plugin {plugin}'
-    if trial.model.name == FUNCTION:
-        return "write different: true among the parameters of its model, or use the option --different"
+    if trial.is_function:
+        return "use the option --different, or --tolerance for a larger error"
     name, plugin = trial.model.name, trial.model.plugin
     if trial.model.name != baseline.model.name:
         return f'give harness.Model("{name}") of the plugin {plugin} another `computes`, or none'

@@ -76,7 +76,7 @@ class CommandComparison:
         axis: dict[str, Any] = {first: {}}
         axis |= {level: {"command": text} for level, text in zip(others, self.commands[1:], strict=True)}
         values: dict[str, Any] = {
-            "question": f"Which is {'better' if readers else 'faster'}: {' or '.join(levels)}?",
+            "question": f"Which command is better: {' or '.join(levels)}?",
             "base": base,
             "axes": {"command": axis},
             "compare": {"axis": "command", "baseline": first},

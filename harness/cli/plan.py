@@ -71,8 +71,9 @@ def show_block(block: Block, seconds: TimeRange) -> None:
     click.echo(f"\n{block.name} ({measures}; {in_words(seconds)})")
     for trial in block.trials:
         both = dict.fromkeys([trial.model.title, trial.dataset.title])  # one of an experiment, which is both
-        parts = [*both, *(spec.name for spec in trial.use)]
-        changes = "baseline" if trial is block.baseline else f"changes {trial.changes}"
+        parts = [trial.model.parameters["run"]] if trial.is_program else [*both, *(spec.name for spec in trial.use)]
+        changes = "another command" if trial.is_program else f"changes {trial.changes}"
+        changes = "baseline" if trial is block.baseline else changes
         click.echo(f"  {trial.id}  {trial.level:<20} {' + '.join(parts)}  ({changes})")
 
 

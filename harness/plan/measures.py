@@ -93,7 +93,7 @@ class MeasurePlanner:
             return scores_of_program(dataset)
         if dataset.name == EXPERIMENT:
             wanted = (settings.score, *settings.also)
-            own = {name: Score(settings.better.get(name, "higher")) for name in wanted if name != "loss"}
+            own = {name: Score(settings.better.get(name, "higher"), "number") for name in wanted if name != "loss"}
         else:
             own = dict(self.catalog.find(Dataset, dataset.name).part.scores)
         return {"loss": LOSS, **own}

@@ -102,6 +102,18 @@ def origin_of(text: str, where: Place | str | None = None, commit: str = "") -> 
     return reference.module, f"sha256:{hashlib.sha256(content).hexdigest()[:12]}"
 
 
+def source_of(text: str, commit: str = "") -> str:
+    """The source of the file of a reference. Raises UserError if there is none."""
+    reference = parse_reference(text)
+    root, name = location_of(reference)
+    root = checkout(root, commit) if commit else root
+    file = (root / Path(*name.split("."))).with_suffix(".py")
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the source cannot be read: {error_text(error)}.", where=str(file)) from None
+
+
 def check_defines(content: bytes, reference: CodeReference, file: Path, where: Place | str | None) -> None:
     """Raise UserError if a file is not valid Python, or if it binds no such name. The file is not run, so a name
     that it binds in an unusual form is found later."""

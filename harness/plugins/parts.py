@@ -206,9 +206,9 @@ class Metric(Part):
         return Part.complaint(self)
 
     def show(self, value: float) -> str:
-        """The value as tables show it. A small number has three digits, where the format would leave fewer than two."""
+        """The value as tables show it. A number below 1 has three digits, if its format would leave fewer than two."""
         text = format(value * self.scale, self.formats)
-        if self.formats.endswith("f") and value and len(text.strip("-0.").replace(".", "")) < 2:
+        if "." in text and 0 < abs(value * self.scale) < 1 and len(text.lstrip("-0.")) < 2:
             text = f"{value * self.scale:.3g}"
         return f"{text}{'' if self.unit in ('', '%') else ' '}{self.unit}"
 

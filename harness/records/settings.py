@@ -266,8 +266,8 @@ class Learning(LearningSettings):
     @property
     def length(self) -> str:
         """The length of a run, in words."""
-        if self.seconds:
-            return f"{self.seconds:g} s"
+        if self.seconds or self.of_programs:
+            return f"{self.seconds:g} s" if self.seconds else "one run"
         return f"{self.steps} steps" if self.steps else f"{self.epochs or 0:g} epochs"
 
     @property

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.analysis.exits import exits_of
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.quantities import QuantityFinding
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.modes import WORDS
-from harness.records.plan import LEARNING
+from harness.records.plan import LEARNING, Plan
 from harness.records.record import Record
-from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words
+from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words, unseen_batches
 from harness.report.program_answers import program_answers
-from harness.report.report import Report, failure_line
+from harness.report.report import Report
 
 #: The quantity of memory that is shown, in the order of choice.
 MEMORY = ("peak_bytes", "resident_rise")
@@ -23,13 +24,25 @@ MEMORY = ("peak_bytes", "resident_rise")
 def answers_of(report: Report) -> list[str]:
     """The verdict on each level with its interval, then memory, then the answer to each claim."""
     findings = report.findings
-    failed = [failure_line(findings.plan, record) for record in findings.failures if is_baseline(record, findings)]
-    return failed or [*map(answer, findings.deciding), *program_answers(findings), *memory_lines(findings)]
+    failures = [record for record in findings.failures if record.outcome != "skipped"]
+    failed = {(record.block, record.level) for record in failures}
+    bases = {(block.id, block.baseline.level) for block in findings.plan.blocks} & failed
+    lines = [
+        failure_in_words(record, findings.plan)
+        for record in failures
+        if not bases or (record.block, record.level) in bases
+    ]
+    decided = [one for one in findings.deciding if (one.block.id, one.level) not in failed and not bases]
+    return [*lines, *map(answer, decided), *program_answers(findings), *memory_lines(findings)]
 
 
-def is_baseline(record: Record, findings: Findings) -> bool:
-    """Whether a record is of a baseline, without which nothing can be compared."""
-    return any(block.id == record.block and block.baseline.level == record.level for block in findings.plan.blocks)
+def failure_in_words(record: Record, plan: Plan) -> str:
+    """Why a level has no result, and what to do."""
+    block = next(block for block in plan.blocks if block.id == record.block)
+    place = f"{block.name}: " if block.context else ""
+    outcome = "is invalid" if record.outcome == "invalid" else record.outcome
+    exits = exits_of(block, record.level) if record.outcome == "invalid" else ""
+    return f"{place}{record.level} {outcome}: {record.reason}{'. ' + exits if exits else ''}"
 
 
 def answer(finding: Finding) -> str:
@@ -85,7 +98,11 @@ def memory_line(one: QuantityFinding, base: QuantityFinding) -> str:
 
 def notes_of(report: Report) -> list[str]:
     """What one step was, and in how many processes it was timed."""
-    if any(block.measures.quick for block in report.findings.plan.blocks):
-        return ["A first look with one process: it gives no verdicts. Run without --quick to get them."]
+    quick = "A first look with one process: it gives no verdicts. Run without --quick to get them."
+    unseen = [f"{text}." for text in unseen_batches(report.findings.verified)]
     modes = {finding.mode for finding in report.findings.deciding if finding.mode != LEARNING}
-    return [f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS]
+    return [
+        *[quick] * report.first_look,
+        *(f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS),
+        *unseen,
+    ]

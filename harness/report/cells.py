@@ -10,6 +10,7 @@ from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
 from harness.modes import step_name
 from harness.records.plan import Block
+from harness.records.record import Record
 
 #: A cell whose value is not known.
 UNKNOWN = "-"
@@ -165,3 +166,13 @@ def first_few(texts: Iterable[str], most: int) -> list[str]:
 def listed(names: Sequence[str]) -> str:
     """Names with commas, and an "and" before the last."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def unseen_batches(verified: Iterable[Record]) -> list[str]:
+    """The levels whose data come as batches that differ from those of the baseline, each in a sentence without a full
+    stop."""
+    return [
+        f"The data of {record.level} come as batches, and only their number was compared with that of the baseline"
+        for record in verified
+        if "unseen_batches" in record.data
+    ]

@@ -18,7 +18,7 @@ def suite(*commands: str, **options: object) -> dict:
 def test_two_commands():
     values = suite("sleep 1", "sleep  2", budget="15 s", margin="5%")
     assert values == {
-        "question": "Which is faster: sleep 1 or sleep 2?",
+        "question": "Which command is better: sleep 1 or sleep 2?",
         "base": {"command": "sleep 1"},
         "axes": {"command": {"sleep 1": {}, "sleep 2": {"command": "sleep  2"}}},
         "compare": {"axis": "command", "baseline": "sleep 1"},

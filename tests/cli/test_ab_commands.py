@@ -114,4 +114,7 @@ def test_a_run_that_is_stopped_goes_on(folder):
     code, output, errors = run(folder, "run", "--resume", str(records.parent))
     assert code == 0, errors
     assert records.read_text().startswith(before)
+    code, _, errors = run(folder, "export", "sleep 0.2", "--script")
+    assert code == 2
+    assert "sleep 0.2 is a command, so its trials are not exported." in errors
     assert "slower" in output

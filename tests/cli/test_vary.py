@@ -58,7 +58,7 @@ def test_verdicts_come_last(done):
     *_, last = (line for line in lines if " takes " in line)
     assert last.startswith("all together takes ")
     assert any(line.startswith("extra=6 takes ") and line.endswith("slower") for line in lines)
-    assert any("error of baseline" in line for line in lines)
+    assert any("differs in error by" in line for line in lines)
 
 
 def test_a_run_is_stored_and_can_be_resumed(done, here):

@@ -132,7 +132,7 @@ def test_every_field_of_a_part_is_described(kind: type):
 
 
 def test_every_seam_is_described():
-    from harness.plugins.parts import SEAMS
+    from harness.plugins.recipe import SEAMS
 
     rows = re.findall(r"^\| `(\w+)` \|", section_of("hooks.md", "Seams"), re.MULTILINE)
     assert rows == list(SEAMS)

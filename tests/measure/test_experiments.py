@@ -14,7 +14,7 @@ from tried import LITTLE, tried
 
 from harness.errors import UserError, UserErrors
 from harness.measure.runtime.builder import TrialBuilder
-from harness.measure.runtime.experiments.batches import Predictions, batch_of, data_of
+from harness.measure.runtime.experiments.batches import Predictions, data_of
 from harness.measure.runtime.experiments.call import load_data
 from harness.measure.runtime.experiments.identity import identity_of
 from harness.measure.runtime.experiments.model import ExperimentModel, Optimizers
@@ -191,7 +191,7 @@ def test_parameters():
 
 def test_batches_that_came_as_such_are_evaluated_together():
     data = data_of(scripts.generator(), "train.py:1")
-    batch = batch_of([data.test[0], data.test[1]])
+    batch = data.collate([data.test[0], data.test[1]])
     assert batch.ids.tolist() == [6, 7]
     assert batch.sizes == (1, 1)
     model = ExperimentModel(scripts.generator(), "train.py:1").eval()
@@ -206,7 +206,7 @@ def test_a_mean_counts_for_each_example():
     """A score may return the mean of a batch. It then counts for each of its examples."""
     data = data_of(scripts.dataclasses(), "train.py:1")
     model = ExperimentModel(scripts.dataclasses(), "train.py:1")
-    batch = batch_of([data.train[position] for position in range(5)])
+    batch = data.collate([data.train[position] for position in range(5)])
     assert data.scores["error"](model.predict(batch), batch).shape == (5,)
 
 
@@ -274,3 +274,23 @@ def test_data_are_the_same_under_any_seed():
     torch.manual_seed(0)
     second = load_data(**{"from": reference})
     assert [int(one.item[1]) for one in first.train] == [int(one.item[1]) for one in second.train]
+
+
+def test_a_level_makes_its_own_batches():
+    """The examples are those of the baseline. The level collates them itself, and takes batches that came as such from
+    its own data."""
+    ours, theirs = (data_of(scripts.in_two_forms(form), "train.py:1") for form in ("double", "plain"))
+    examples = [theirs.train[position] for position in range(3)]
+    assert torch.equal(ours.collate(examples).parts[0][0], 2 * theirs.collate(examples).parts[0][0])
+    ours, theirs = (data_of(scripts.batches_in_two_forms(form), "train.py:1") for form in ("double", "plain"))
+    (part,) = ours.collate([theirs.train[2]]).parts
+    assert torch.equal(part[0], 2 * theirs.collate([theirs.train[2]]).parts[0][0])
+
+
+def test_batches_in_another_form_are_noted(catalog):
+    """Only the number of batches can be compared where they have another form. The report says so."""
+    base = {"experiment": f"{scripts.__file__}:batches_in_two_forms"}
+    found = tried(catalog, base, {"double": {"experiment": {"form": "double"}}, "same": {"experiment": {"unused": 1}}})
+    assert found["double"]["verify"]["unseen_batches"] is True
+    assert "unseen_batches" not in found["same"]["verify"]
+    assert not [level for level, data in found.items() if "failed" in data]

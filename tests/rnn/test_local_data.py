@@ -275,7 +275,7 @@ def test_utterances_are_steps_of_twelve_coefficients(here, monkeypatch):
         ("{name: japanese_vowels, path: snow}", "", "", "snow has no file JapaneseVowels_TRAIN.ts"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n", "TEST.ts has no line after @data"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n1,2:3,4:1", "TEST.ts:2: expected 12 coefficients, got 2"),
-        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 11 + "1,2:1", "TEST.ts:2: the coefficients have different numbers of steps"),
+        ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 11 + "1,2:1", "TEST.ts:2: the channels have different numbers of steps"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "?:" * 12 + "1", "TEST.ts:2: could not convert string to float: '?'"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "nan:" * 12 + "1", "TEST.ts:2: a value is not finite"),
         ("{name: japanese_vowels, path: vowels}", "vowels/JapaneseVowels_TEST.ts", "@data\n" + "1:" * 12 + "0", "TEST.ts:2: expected a speaker from 1 to 9, got '0'"),

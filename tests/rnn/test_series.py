@@ -197,6 +197,11 @@ def test_the_pair_of_an_archive_is_its_own_split(here):
     Path("X", "X_TEST.ts").write_text(text)
     data = class_series(path="X")
     assert (len(data.train), len(data.test), data.exchangeable) == (10, 10, False)
+    Path("X", "X_eq_TRAIN.ts").write_text("@data\n1:up\n")
+    assert len(class_series(path="X").train) == 10, "the pair with the name of the folder"
+    Path("X").rename("Y")
+    with pytest.raises(ValueError, match=r"Y has 2 files \*_TRAIN.ts; set path and test_path to the files"):
+        class_series(path="Y")
     Path("reg.ts").write_text("@targetlabel true\n@data\n1,2,3:0.5\n4,5:1.5\n6:2.5\n7:3.5\n")
     data = number_series(path="reg.ts", test_share=0.5, standardise=False)
     assert sorted(example.label for example in (*data.train, *data.test)) == [0.5, 1.5, 2.5, 3.5]

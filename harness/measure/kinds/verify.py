@@ -61,7 +61,10 @@ def verify_block(block: Block, builder: TrialBuilder, watchdog: Watchdog) -> lis
             watchdog.doing(trial.level, "verifying")
             verifier.verify(trial, finding["data"])
         except BrokenPromise as broken:
-            finding.update(outcome="invalid", reason=f"promises {PROMISES[trial.changes]}, but {broken}")
+            promise = f"promises {PROMISES[trial.changes]}"
+            if trial.is_function:
+                promise = f"it must return what {block.baseline.level} returns"
+            finding.update(outcome="invalid", reason=f"{promise}, but {broken}")
         except TrialFailed as failure:
             finding.update(outcome="failed", reason=failure.reason)
         except KeyboardInterrupt:
@@ -100,8 +103,8 @@ class Verifier:
         """Verify one trial, and add to the data of its finding. Raises BrokenPromise and TrialFailed."""
         if trial is self.baseline:
             self.weights = self.builder.weights(trial)
-        else:
-            check_same_examples(self.builder, self.block, trial)
+        elif not check_same_examples(self.builder, self.block, trial):
+            data["unseen_batches"] = True
         built, probes = self.prepared(trial), range(len(self.probes))
         observed = [self.observed(built, probe) for probe in probes]
         if trial is self.baseline:

@@ -12,7 +12,7 @@ from harness.analysis.verdicts import Verdict
 from harness.modes import PROGRAM, step_note
 from harness.records.plan import Block
 from harness.report import cells
-from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words
+from harness.report.cells import BASELINE, UNKNOWN, block_title, in_words, unseen_batches
 from harness.report.table import Section, Table, present
 
 #: The name of the time of a step where a step is a run of a program.
@@ -126,6 +126,7 @@ def conditions(findings: Findings, block: Block, mode: str) -> str:
             whole = findings.views[name](counts) if counts else None
             over = "" if whole is None else f" ({metric.show(whole)} over the whole dataset)"
             sentences.append(f"{in_words(name).capitalize()}: {metric.show(value)}{over}")
+    sentences += unseen_batches(record for record in findings.verified if record.block == block.id)
     share = min((c.cpu_share for c in comparisons), default=1.0)
     sentences.append("CPU not shared" if share >= CPU_SHARE else f"CPU shared with other programs ({share:.0%} ours)")
     return ". ".join([*sentences, ""]).rstrip()

@@ -105,7 +105,7 @@ _EFFORT = (
     "pooled",
     "method",
 )
-_LENGTH = ("steps", "epochs", "seconds", "evaluations", "explodes")
+_LENGTH = ("steps", "epochs", "seconds", "evaluations", "explodes", "of_programs")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from harness.errors import UserError
 from harness.modes import MODES
 from harness.plugins.catalog import Catalog
 from harness.plugins.experiment import EXPERIMENT
-from harness.records.plan import Plan
+from harness.records.plan import Block, Plan, Trial
 from harness.report.report import Report, make_report
 from harness.suite.yaml_source import is_yaml
 
@@ -114,7 +114,12 @@ def export_text(
     if trial.model.name == EXPERIMENT:
         fix = "Share the file itself; `harness vary` and a suite measure it."
         raise UserError(f"{trial.model.title} is a script already, so its trials are not exported.", fix=fix)
+    if trial.is_program:
+        fix = "Share the command itself; `harness ab` measures it."
+        raise UserError(f"{trial.level} is a command, so its trials are not exported.", fix=fix)
     check_unchanged(plan, trial, catalog)
+    if trial.is_function:
+        return function_text(plan, block, trial, report, form, check=check)
     mode = mode_of(block, trial, catalog, mode)
     measured = measured_lines(report, block, trial, mode) if report else ()
     exported = ExportedTrial(plan, block, trial, mode, measured)
@@ -144,3 +149,14 @@ def export_text(
             err=True,
         )
     return text
+
+
+def function_text(plan: Plan, block: Block, trial: Trial, report: Report | None, form: str, *, check: bool) -> str:
+    """The script or the issue of a comparison of functions."""
+    from harness.tools.export.functions import check_script, function_issue, function_script
+
+    script = function_script(block, trial, f"{trial.level} against {block.baseline.level}, exported from {plan.suite}.")
+    if check:
+        check_script(script)
+        click.echo("Checked: the script runs.", err=True)
+    return script if form == "script" else function_issue(script, report)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.errors import UserError, did_you_mean
-from harness.plugins.catalog import Catalog, resolve
-from harness.plugins.parts import Dataset
+from harness.plugins.catalog import Catalog, origin_of, resolve
+from harness.plugins.parts import Dataset, Model
 from harness.records.plan import Block, Plan, Trial
 from harness.suite.names import find_name
 
@@ -54,10 +54,13 @@ def check_unchanged(plan: Plan, trial: Trial, catalog: Catalog) -> None:
     installed = catalog.plugins.versions
     fix = "To export with the installed plugins and the present data, give the YAML file of the suite."
     for spec in (trial.model, trial.dataset, *trial.use):
-        if installed.get(spec.plugin) != spec.version:
+        found = installed.get(spec.plugin, "none")
+        if trial.is_function and spec is trial.model:
+            found = origin_of(catalog.find(Model, spec.name), spec.parameters)[1]
+        if found != spec.version:
             raise UserError(
                 f"{plan.suite} was planned with {spec.name} from {spec.plugin} {spec.version}, but the installed "
-                f"version is {installed.get(spec.plugin, 'none')}.",
+                f"version is {found}.",
                 fix=fix,
             )
     entry = catalog.find(Dataset, trial.dataset.name)

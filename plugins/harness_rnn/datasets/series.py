@@ -76,9 +76,11 @@ def optional(path: str | None) -> Path | None:
 
 
 def pair_in(folder: Path) -> tuple[Path, Path] | None:
-    """The two .ts files of a folder, as archives of aeon and sktime have them; None if there are none. Raises
-    ValueError for several."""
+    """The two .ts files of a folder, as archives of aeon and sktime have them: of several, those with the name of the
+    folder. None if there are none. Raises ValueError if none of several has the name."""
     found = sorted(folder.glob(f"*{TRAIN}")) if folder.is_dir() else []
+    if len(found) > 1 and (own := folder / f"{folder.resolve().name}{TRAIN}") in found:
+        found = [own]
     if len(found) > 1:
         raise ValueError(f"{folder} has {len(found)} files *{TRAIN}; set path and test_path to the files")
     return (found[0], found[0].with_name(found[0].name.removesuffix(TRAIN) + TEST)) if found else None

@@ -29,11 +29,13 @@ MOST = 100_000
 
 
 class Example(NamedTuple):
-    """An example of a set, or a whole batch where the data come as batches."""
+    """An example, or a whole batch where the data come as batches: its position in its set, and whether this is the
+    held-out one."""
 
     id: int
     item: Any
-    of: Examples
+    position: int
+    held_out: bool
 
 
 @dataclass(frozen=True)
@@ -72,22 +74,36 @@ class Examples:
     batch_size: int = 1
     drop_last: bool = False
     whole: bool = False
+    held_out: bool = False
     first_id: int = 0
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, position: int) -> Example:
-        return Example(self.first_id + position, self.items[position], self)
+        return Example(self.first_id + position, self.items[position], position, self.held_out)
 
 
-def batch_of(examples: Sequence[Example]) -> ExperimentBatch:
-    """A batch of examples of one set."""
-    source, items = examples[0].of, [example.item for example in examples]
-    ids = torch.tensor([example.id for example in examples])
-    if source.whole:
-        return ExperimentBatch(ids, tuple(map(source.collate, items)), (1,) * len(items))
-    return ExperimentBatch(ids, (source.collate(items),), (len(items),))
+@dataclass(frozen=True, eq=False)
+class Collate:
+    """Makes batches of examples of one set, as the experiment with these sets does. The examples may be those of the
+    baseline, so where the data come as batches, they are replaced by the batches of this experiment."""
+
+    train: Examples
+    test: Examples | None
+
+    def __call__(self, examples: Sequence[Example]) -> ExperimentBatch:
+        """A batch of these examples."""
+        source = self.source(examples[0])
+        ids = torch.tensor([example.id for example in examples])
+        if source.whole:
+            parts = tuple(source.collate(source.items[example.position]) for example in examples)
+            return ExperimentBatch(ids, parts, (1,) * len(parts))
+        return ExperimentBatch(ids, (source.collate([example.item for example in examples]),), (len(examples),))
+
+    def source(self, example: Example) -> Examples:
+        """The set of an example."""
+        return self.test if example.held_out and self.test is not None else self.train
 
 
 def data_of(experiment: Experiment, place: str) -> Data:
@@ -96,11 +112,12 @@ def data_of(experiment: Experiment, place: str) -> Data:
     held_out = experiment.test if experiment.validation is None else experiment.validation
     name = "test" if experiment.validation is None else "validation"
     test = None if held_out is None else examples_of(held_out, name, experiment, place)
+    test = test and replace(test, first_id=len(train), held_out=True)
     own = experiment.evaluate
     return Data(
         train,  # type: ignore[arg-type]  # it has a length and positions
-        [] if test is None else replace(test, first_id=len(train)),  # type: ignore[arg-type]
-        batch_of,
+        test or [],  # type: ignore[arg-type]
+        Collate(train, test),
         count=lambda batch: {"examples": float(sum(batch.sizes))},
         scores={name: values_of(name, score, experiment, place) for name, score in experiment.scores.items()},
         criterion=experiment.criterion and values_of("criterion", experiment.criterion, experiment, place),

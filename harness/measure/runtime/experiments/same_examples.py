@@ -18,13 +18,15 @@ COMPARED = 64
 FIX = "Vary this parameter as a context: on an axis that is not compared, or with --context."
 
 
-def check_same_examples(builder: TrialBuilder, block: Block, trial: Trial) -> None:
-    """Raise UserError unless the data of a level have the examples of the baseline."""
+def check_same_examples(builder: TrialBuilder, block: Block, trial: Trial) -> bool:
+    """Raise UserError unless the data of a level have the examples of the baseline. Returns whether this could be seen:
+    batches that came as such may hold the same examples in another form."""
     if trial.dataset.name != EXPERIMENT or trial.dataset == block.baseline.dataset:
-        return
-    differing = differing_examples(builder.data(trial.dataset), builder.data(block.baseline.dataset))
-    if differing:
+        return True
+    data, baseline = builder.data(trial.dataset), builder.data(block.baseline.dataset)
+    if differing := differing_examples(data, baseline):
         raise UserError(f"{differing}, so they cannot be compared on the same examples.", fix=FIX)
+    return not come_as_batches(data) or digests(data.train) == digests(baseline.train)
 
 
 def differing_examples(data: Data, baseline: Data) -> str:
@@ -35,14 +37,14 @@ def differing_examples(data: Data, baseline: Data) -> str:
     for name, ours, theirs in (("training", data.train, baseline.train), ("test", data.test, baseline.test)):
         if len(ours) != len(theirs):
             return f"it has {len(ours)} {name} examples, and the baseline {len(theirs)}"
-        if len(ours) and not come_as_batches(ours) and digests(ours) != digests(theirs):
+        if len(ours) and not data.collate.source(ours[0]).whole and digests(ours) != digests(theirs):  # type: ignore[attr-defined]
             return f"its {name} examples are not those of the baseline"
     return ""
 
 
-def come_as_batches(examples: Sequence[Any]) -> bool:
-    """Whether the data of a set come as batches."""
-    return bool(len(examples)) and bool(examples[0].of.whole)
+def come_as_batches(data: Data) -> bool:
+    """Whether the training data come as batches."""
+    return bool(data.collate.train.whole)  # type: ignore[attr-defined]  # those of an experiment
 
 
 def digests(examples: Sequence[Any]) -> list[str]:
