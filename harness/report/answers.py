@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from harness.analysis.exits import exits_of
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
+from harness.analysis.input_ratios import input_ratios
 from harness.analysis.quantities import QuantityFinding
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.modes import WORDS
 from harness.records.plan import LEARNING, Plan
 from harness.records.record import Record
-from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, in_words, unseen_batches
+from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, first_few, in_words, unseen_batches
 from harness.report.program_answers import program_answers
 from harness.report.report import Report
 
+#: The ratios of so many inputs are shown.
+MOST_INPUTS = 8
 #: The quantity of memory that is shown, in the order of choice.
 MEMORY = ("peak_bytes", "resident_rise")
 
@@ -96,6 +99,20 @@ def memory_line(one: QuantityFinding, base: QuantityFinding) -> str:
     return f"{one.level} needs {one.verdict} memory than {one.baseline}: {ours} at its peak, and not {theirs}"
 
 
+def inputs_notes(findings: Findings) -> Iterator[str]:
+    """The ratio of each function on each input, where these differ."""
+    for finding in findings.deciding:
+        if finding.metric != "step_time" or not finding.block.baseline.is_function or finding.size is None:
+            continue
+        ratios = input_ratios(findings.timed(finding.block, finding.mode), finding.level)
+        if len(ratios) > 1:
+            shown = first_few([f"{ratio:.3f}" for ratio in ratios], MOST_INPUTS)
+            yield (
+                f"{finding.level} on each input, in their order: {', '.join(shown)} times as long as "
+                f"{finding.baseline} (without intervals; the verdict is on the time of all inputs together)."
+            )
+
+
 def notes_of(report: Report) -> list[str]:
     """What one step was, and in how many processes it was timed."""
     quick = "A first look with one process: it gives no verdicts. Run without --quick to get them."
@@ -104,5 +121,6 @@ def notes_of(report: Report) -> list[str]:
     return [
         *[quick] * report.first_look,
         *(f"One number is the time of {WORDS[mode]}." for mode in sorted(modes) if mode in WORDS),
+        *inputs_notes(report.findings),
         *unseen,
     ]

@@ -171,6 +171,12 @@ def test_a_slow_first_call_is_flagged(catalog):
     assert "slow_first_call" not in by_level["honest", "variant"]
 
 
+def test_inputs_are_timed_in_their_order(catalog):
+    block, builder = block_of(catalog, "honest", "other_order")
+    inputs = builder.data(block.baseline.dataset).train
+    assert builder.work_set(block.baseline, 2) == inputs  # the same objects
+
+
 @pytest.mark.parametrize("fresh", [False, True])
 def test_every_input_is_timed(catalog, fresh):
     for one in timed(catalog, "other_order", fresh=fresh):

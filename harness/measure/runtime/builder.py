@@ -117,8 +117,11 @@ class TrialBuilder:
 
     def work_set(self, trial: Trial, batches: int) -> list[Any]:
         """The examples that every variant and every process is timed on: `batches` x `batch_size` training examples
-        that the seed of the trial fixes. Raises ValueError if there are too few."""
+        that the seed of the trial fixes; all of them in their order, if the data fix the number of batches. Raises
+        ValueError if there are too few."""
         data = self.data(trial.dataset)
+        if data.batches is not None:
+            return [data.train[position] for position in range(len(data.train))]
         train, wanted = data.train, available_batches(data, batches) * trial.batch_size
         self.check_work_set(len(train), trial.batch_size, wanted // trial.batch_size)
         positions = Random(f"work set {trial.seed}").sample(range(len(train)), wanted)
