@@ -83,7 +83,7 @@ def test_tables_of_programs(report):
         "Measured in 6 rounds. In a round, every program runs once, and old as often once more as the control" in text
     )
     assert "Each number is of a run of the program: from its start to its end, in a fresh process." in text
-    assert "30 MiB (× 1.500, 1.500 to 1.500: more)" in text
+    assert "30.0 MiB (× 1.500, 1.500 to 1.500: more)" in text
     assert "new left processes running, which were ended; their work is not in these numbers." in text
     assert "Run under 6 seeds. Differences of " in text
     assert "+1.02" in text  # a number, not points

@@ -189,9 +189,13 @@ class Modules:
             spec = importlib.util.find_spec(name)
         except (ImportError, ValueError, AttributeError):
             return None
-        get_source = getattr(spec.loader, "get_source", None) if spec else None
+        if spec is None:
+            return None
+        get_source = getattr(spec.loader, "get_source", None)
         text = get_source(name) if get_source else None
-        if spec is None or text is None:
+        if text is None and spec.has_location and str(spec.origin).endswith(".py"):  # pytest has a loader of its own
+            text = importlib.util.decode_source(Path(str(spec.origin)).read_bytes())
+        if text is None:
             return None
         package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
         return Source(name, text, package, self.is_included)
