@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import heed_ctrl_c
 
 import harness
 
@@ -36,8 +37,9 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "COLUMNS": "200"}
     command = [sys.executable, "-m", "harness", *arguments]
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
