@@ -103,6 +103,7 @@ def test_a_wrong_function_is_named_with_both_exits(folder):
     assert last.endswith("use the option --different, or --tolerance for a larger error.")
 
 
+@pytest.mark.slow
 def test_another_commit_is_the_baseline(folder):
     def git(*arguments):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=folder, check=True)

@@ -150,6 +150,7 @@ def test_claims(here, monkeypatch):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_python(here, monkeypatch):
     monkeypatch.chdir(here)
     result = vary("script.py:build", {"extra": [4, 5]}, quick=True)

@@ -63,7 +63,8 @@ def test_our_parts_keep_their_promises(kind, name):
     results = {case.promise.name: case.run() for case in found if case.promise.name not in SLOW}
     assert not {promise: one.found for promise, one in results.items() if one.outcome == "failed"}
     passed = [one for one in results.values() if one.outcome == "passed"]
-    assert len(passed) == len(results) or "names no file" in str(results)
+    only_for_scripts = name == "compile_model" and "needs forward" in str(results)
+    assert len(passed) == len(results) or "names no file" in str(results) or only_for_scripts
 
 
 @pytest.mark.slow

@@ -144,6 +144,8 @@ class FunctionVerifier:
             if apart.error > limit:
                 limit = self.careful_limit(model, number, name, own, apart)
             if apart.error > limit:
+                if apart.error == inf:
+                    raise BrokenPromise(f"{name} differs, {apart.where} (input {number})")
                 what = f"{name} is off by {apart.error:.1e} of its largest value, {apart.where}"
                 allows = "--tolerance" if model.tolerance else "rounding"
                 raise BrokenPromise(f"{what} ({allows} allows {limit:.1e}; input {number})")
