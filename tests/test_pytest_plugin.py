@@ -74,6 +74,7 @@ def test_a_start_of_pytest_imports_nothing_slow(tmp_path):
     assert "harness ab" not in done.stdout
 
 
+@pytest.mark.slow
 def test_what_a_test_measures(tmp_path):
     code, output = inner(
         tmp_path,
