@@ -87,7 +87,8 @@ class Worker:
                 self.builder.recipe(trial)
                 check_unchanged(state, "importing", (trial.dataset, *trial.use))
             for trial in block.trials:
-                self.builder.load_code(trial)
+                with suppress(UserError):  # verification says which level it is, and goes on with the others
+                    self.builder.load_code(trial)
                 check_unchanged(state, "importing", [trial.model])
             data = self.builder.data(block.baseline.dataset)
             self.block = as_loaded(block, data)

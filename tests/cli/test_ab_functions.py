@@ -103,6 +103,15 @@ def test_a_wrong_function_is_named_with_both_exits(folder):
     assert last.endswith("use the option --different, or --tolerance for a larger error.")
 
 
+def test_a_file_that_cannot_be_imported_is_a_failure_of_its_own_function(folder):
+    (folder / "cannot_be_imported.py").write_text("import no_such_module_f\ndef f(x): return x\n")
+    found = call("ab", "bench.py:old", "cannot_be_imported.py:f", *INPUTS, cwd=folder)
+    assert found.returncode == 3
+    last = found.stdout.strip().splitlines()[-1]
+    assert last.startswith("f failed: verifying: ")
+    assert "cannot_be_imported.py:1: importing cannot_be_imported failed: ModuleNotFoundError: No module named 'no_such_module_f'" in last
+
+
 @pytest.mark.slow
 def test_another_commit_is_the_baseline(folder):
     def git(*arguments):
