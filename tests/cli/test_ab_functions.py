@@ -109,7 +109,10 @@ def test_a_file_that_cannot_be_imported_is_a_failure_of_its_own_function(folder)
     assert found.returncode == 3
     last = found.stdout.strip().splitlines()[-1]
     assert last.startswith("f failed: verifying: ")
-    assert "cannot_be_imported.py:1: importing cannot_be_imported failed: ModuleNotFoundError: No module named 'no_such_module_f'" in last
+    assert (
+        "cannot_be_imported.py:1: importing cannot_be_imported failed: ModuleNotFoundError: No module named 'no_such_module_f'"
+        in last
+    )
 
 
 @pytest.mark.slow
