@@ -133,7 +133,7 @@ def cli() -> None:
 
     \b
     First steps:
-      harness ab a.py:old a.py:new   compare two functions, or two commands
+      harness ab a.py:f b.py:f       compare two functions
       harness run suites/smoke.yaml  measure a small suite
       harness report                 show its results again
       harness describe lstm          describe a part

@@ -85,7 +85,11 @@ def test_a_missing_seed_is_remarked(planned):
             "{of: program}, learning: {margin: 2%}",
             "acc is compared by its difference as a number, and the margin is a ratio. Give the margin in its unit",
         ),
-        ("  dataset: {scores", "  use: [adam]\n  dataset: {scores", "a command cannot use adam. Give the program an"),
+        (
+            "  dataset: {scores",
+            "  use: [descent]\n  dataset: {scores",
+            "a command cannot use descent. Give the program an",
+        ),
         ("  dataset: {scores", "  device: cuda\n  dataset: {scores", "the device cuda means nothing to a command."),
         ("better: higher", "better: more", "score acc: better is 'more'. Use higher, lower."),
         (", better: higher", "", "score acc lacks better. Example: {read: 'acc=(.+)', better: higher}."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
@@ -12,8 +11,6 @@ from commands import harness
 from harness.errors import UserError
 from harness.suite.yaml_source import read_file
 from harness.tools.scaffold.csv_columns import csv_dataset
-
-NEEDS_RNN = pytest.mark.skipif(find_spec("harness_rnn") is None, reason="the datasets are those of rnn-harness-plugins")
 
 
 def sensors(target=lambda series, step: series % 3, *, name: str = "unit", more: str = "") -> str:
@@ -87,7 +84,6 @@ def test_a_file_that_no_dataset_reads(tmp_path, name, text, says):
         csv_dataset(tmp_path / name)
 
 
-@NEEDS_RNN
 @pytest.mark.parametrize("case", ["classes of series", "numbers of series", "classes of steps", "text"])
 @pytest.mark.parametrize("measure", ["speed", "learning"])
 def test_the_suite_is_planned_with_a_path_relative_to_itself(tmp_path, case, measure):
@@ -103,7 +99,6 @@ def test_the_suite_is_planned_with_a_path_relative_to_itself(tmp_path, case, mea
     assert checked.returncode == 0, checked.stderr
 
 
-@NEEDS_RNN
 def test_a_dataset_and_a_file_contradict_each_other(tmp_path):
     Path(tmp_path, "own.csv").write_text(REVIEWS)
     done = harness("new", "suite", "mine", "--csv", "own.csv", "--dataset", "reviews", cwd=tmp_path)
