@@ -85,7 +85,7 @@ class FunctionVerifier:
         imported = set[str]()
         with failures_of(trial.level, f"calling it with input {number}"), watched_imports(imported):
             seed_generators(trial.seed)
-            found = model.named(cloned_results(model.call(given)))
+            found = model.named(cloned(model.call(given)))
         if imported and trial.model.parameters.get("commit"):
             what = f"a call imports {min(imported)}, which is that of the working folder and not that of the commit"
             raise TrialFailed(trial.level, f"{what}; move the import to the top of its file")
@@ -125,7 +125,7 @@ class FunctionVerifier:
         try:
             seed_generators(self.baseline.seed)
             given = mapped(self.given(model, arguments), as_float64)
-            return model.named(cloned_results(model.call(model.prepare(given))))
+            return model.named(cloned(model.call(model.prepare(given))))
         except Exception:  # code that is written for one dtype may raise anything
             return None
 
@@ -239,12 +239,12 @@ class FunctionVerifier:
                 continue
             try:
                 seed_generators(trial.seed)
-                expected = self.reference.named(cloned_results(self.reference.call(self.given(self.reference, other))))
+                expected = self.reference.named(cloned(self.reference.call(self.given(self.reference, other))))
                 given = self.given(model, arguments)
                 model.call(given)
                 copy_values(self.given(model, other), given)
                 seed_generators(trial.seed)
-                found = model.named(cloned_results(model.call(given)))
+                found = model.named(cloned(model.call(given)))
             except Exception:  # values in another order may be no valid arguments
                 continue
             limit = max(100 * ACCEPTED[torch.float16], 10 * model.tolerance)
@@ -258,11 +258,6 @@ class FunctionVerifier:
                     f"it returns a wrong result when the values of an argument change in place (input {number}): it "
                     f"keeps results of earlier calls"
                 )
-
-
-def cloned_results(value: Any) -> Any:
-    """A copy of what a function has returned, which later calls cannot change."""
-    return cloned(value)
 
 
 def changed_arguments(before: Arguments, after: Arguments) -> dict[str, Any]:

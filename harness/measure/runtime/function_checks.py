@@ -49,10 +49,10 @@ def check_work(members: Sequence[BuiltMember], baseline: str, state: GlobalState
         level = changer(variants, state) or (variants or functions)[0].level
         raise TrialFailed(level, f"its calls change {', '.join(changed)}, which all functions share")
     sleep(2 * PAUSE)  # what the last timed calls of any function have started has then ended
-    background = CpuTime.after_calls(reference)[0] if reference else 0.0
+    background = cpu_time_after_calls(reference)[0] if reference else 0.0
     usual = time_with_new_values(reference) if reference else 1.0
     for member in variants:
-        cpu, called = CpuTime.after_calls(member)
+        cpu, called = cpu_time_after_calls(member)
         if torch.get_num_threads() > 1:
             cpu = 0.0  # idle threads of OpenMP and of OpenBLAS spin for some time
         if cpu - background > max(LEAST_CPU, min(SHARE * called, OF_PAUSE * PAUSE)):
@@ -81,25 +81,21 @@ def changer(members: Sequence[FunctionMember], state: GlobalState) -> str:
     return ""
 
 
-class CpuTime:
-    """The CPU time of this process and of its children, in seconds."""
+def cpu_time() -> float:
+    """The CPU time of this process and of its children so far, in seconds."""
+    return process_time() + sum(map(cpu_time_of, children()))
 
-    @staticmethod
-    def now() -> float:
-        """The CPU time so far."""
-        return process_time() + sum(map(cpu_time_of, children()))
 
-    @classmethod
-    def after_calls(cls, member: FunctionMember) -> tuple[float, float]:
-        """The CPU time during a pause that follows some calls, and the wall time of these calls."""
-        count = max(1, ceil(CALLS / max(member.later_call, 1e-9)))
-        member.watchdog.doing(member.level, "a pause after calls")
-        begun = perf_counter()
-        for _ in range(min(count, 1000)):
-            member.run_once()
-        called, before = perf_counter() - begun, cls.now()
-        sleep(PAUSE)
-        return cls.now() - before, called
+def cpu_time_after_calls(member: FunctionMember) -> tuple[float, float]:
+    """The CPU time during a pause that follows some calls, and the wall time of these calls."""
+    count = max(1, ceil(CALLS / max(member.later_call, 1e-9)))
+    member.watchdog.doing(member.level, "a pause after calls")
+    begun = perf_counter()
+    for _ in range(min(count, 1000)):
+        member.run_once()
+    called, before = perf_counter() - begun, cpu_time()
+    sleep(PAUSE)
+    return cpu_time() - before, called
 
 
 def children() -> list[int]:
