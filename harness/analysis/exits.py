@@ -1,4 +1,4 @@
-"""What to do about a variant that verification refuses: mend it, or declare that it computes something else."""
+"""What to do about a variant that verification refuses: correct it, or declare that it computes something else."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ def exits_of(block: Block, level: str) -> str:
     trial = next((trial for trial in block.trials if trial.level == level), None)
     if trial is None or trial is block.baseline:
         return ""
-    if trial.is_function:
-        return f"Correct {level}. Or, if it is meant to return something else, {declared(trial, block.baseline)}."
-    return f"Mend {level}. Or, if it is meant to compute something else, {declared(trial, block.baseline)}."
+    does = "return" if trial.is_function else "compute"
+    return f"Correct {level}. Or, if it is meant to {does} something else, {declared(trial, block.baseline)}."
 
 
 def declared(trial: Trial, baseline: Trial) -> str:

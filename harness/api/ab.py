@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +9,15 @@ from typing import Any
 
 from harness.api.ab_functions import FunctionComparison
 from harness.api.lookup import PluginChoice
-from harness.api.notebook_code import reference_to
+from harness.api.notebook_code import references_to
 from harness.api.python import StrPath, choice, executed, run
 from harness.api.result import Result
 from harness.api.series import Series
 from harness.api.session import ExecutionOptions, Session, SuiteOverrides
-from harness.errors import UserError
 from harness.suite.values import SuiteValues
 
 #: A function, or a reference to one: "file.py:name" or "package.module:name".
 Code = Callable[..., Any] | str
-#: Where the source of functions of a notebook is written to, below the folder of all runs.
-NOTEBOOK = "notebook"
 
 
 def ab(
@@ -54,11 +50,7 @@ def ab(
 
     With `series`, it is a try of the series of that name, and `result.decision` says whether to keep `new`.
     """
-    folder = Path(results) / NOTEBOOK
-    references = [reference_to(code, folder) for code in (old, *new, *([inputs] if inputs is not None else []))]
-    for note in dict.fromkeys(reference.note for reference in references if reference.note):
-        print(note, file=sys.stderr)
-    texts = [reference.text for reference in references]
+    texts = references_to([old, *new, *([inputs] if inputs is not None else [])], Path(results))
     comparison = FunctionComparison(
         functions=texts[: 1 + len(new)],
         inputs=texts[-1] if inputs is not None else "",
@@ -75,11 +67,6 @@ def ab(
     )
     suite = comparison.suite()
     if series:
-        if expect:
-            raise UserError(
-                "a try of a series is kept if it is faster, and expect asks for something else.",
-                fix="Leave out expect.",
-            )
         return one_try(series, suite, choice(plugins), Path(results), progress=progress)
     return run(suite.values, name=suite.name, results=results, plugins=plugins, confirm=bool(expect), progress=progress)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.api.ab_functions import suite_name_of
+from harness.api.made_suites import expectation, made_suite_name
 from harness.errors import UserError, did_you_mean
 from harness.modes import PROGRAM
 from harness.plugins.code_files import is_reference
@@ -16,7 +16,6 @@ from harness.plugins.command_line import CommandLine
 from harness.plugins.printed_scores import ScoreReader
 from harness.records.plan import LEARNING
 from harness.records.value_types import amount_scale
-from harness.suite.expect import parse_expect
 from harness.suite.names import LONGEST, appearance
 from harness.suite.values import SuiteValues
 
@@ -84,7 +83,7 @@ class CommandComparison:
         }
         if self.expect:
             values["claims"] = [self.claim(level, readers) for level in others]
-        return SuiteValues(suite_name_of([command_name(CommandLine.parse(self.commands[-1]))]), values)
+        return SuiteValues(made_suite_name("ab", command_name(CommandLine.parse(self.commands[-1]))), values)
 
     def readers(self) -> dict[str, ScoreReader]:
         """How each score is read, by its name. Raises UserError if the options do not fit each other."""
@@ -138,10 +137,7 @@ class CommandComparison:
 
     def claim(self, level: str, readers: dict[str, ScoreReader]) -> dict[str, Any]:
         """The claim that a level is as expected: about the first score if it says better or worse, or about time."""
-        try:
-            expected = parse_expect(self.expect)
-        except ValueError as error:
-            raise UserError(f"{error}.", where="--expect") from None
+        expected = expectation(self.expect)
         claim: dict[str, Any] = {"says": f"{level}: {self.expect}", "level": level, "expect": self.expect}
         if expected.expect.split()[-1] not in OF_SCORES:
             return {**claim, "of": PROGRAM}

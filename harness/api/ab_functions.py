@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.api.made_suites import expected_claims, made_suite_name
 from harness.errors import UserError
 from harness.plugins.code_files import parse_reference
 from harness.plugins.commits import commit_of
-from harness.suite.expect import parse_expect
-from harness.suite.files import RESERVED
 from harness.suite.values import SuiteValues
-
-#: What a short name of a suite is made of.
-PLAIN = re.compile(r"[^\w.+-]+")
 
 
 @dataclass(frozen=True)
@@ -68,11 +63,6 @@ class FunctionComparison:
         """The suite. Raises UserError for a mistake in the options."""
         references = self.references()
         levels = level_names(references, self.commit)
-        try:
-            if self.expect:
-                parse_expect(self.expect)
-        except ValueError as error:
-            raise UserError(f"{error}.", where="--expect") from None
         first, *others = levels
         shared = {"gradients": True} if self.gradients else {}
         base = {"name": "function", "code": references[0][0], **shared}
@@ -97,12 +87,9 @@ class FunctionComparison:
             "compare": {"axis": "function", "baseline": first},
             "measure": {"speed": speed, "memory": {"of": self.mode}, **({"profile": {}} if self.why else {})},
         }
-        if self.expect:
-            values["claims"] = [
-                {"says": f"{level} is {self.expect}", "level": level, "of": self.mode, "expect": self.expect}
-                for level in others
-            ]
-        return SuiteValues(suite_name_of(levels), values)
+        if claims := expected_claims(others, self.mode, self.expect):
+            values["claims"] = claims
+        return SuiteValues(made_suite_name("ab", levels[-1]), values)
 
 
 def level_names(references: Sequence[tuple[str, str]], commit: str) -> list[str]:
@@ -116,9 +103,3 @@ def level_names(references: Sequence[tuple[str, str]], commit: str) -> list[str]
         if len(set(named)) == len(named):
             return named
     raise AssertionError("references are different")
-
-
-def suite_name_of(levels: Sequence[str]) -> str:
-    """The name under which the runs of a comparison are stored."""
-    name = PLAIN.sub("-", f"ab-{levels[-1]}").strip("-.")[:60]
-    return f"{name}-" if name in RESERVED else name

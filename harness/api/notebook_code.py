@@ -13,7 +13,7 @@ import inspect
 import site
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -22,6 +22,8 @@ from typing import Any
 from harness.api.session_source import Source, UnusableName, module_of
 from harness.errors import UserError
 
+#: Where the source of functions of a notebook is written to, below the folder of all runs.
+NOTEBOOK = "notebook"
 WRITE_DEF = "Write a function with def at the top level of a file or of a notebook cell."
 
 
@@ -34,6 +36,15 @@ class Reference:
 
     def __str__(self) -> str:
         return self.text
+
+
+def references_to(codes: Sequence[Callable[..., Any] | str], results: Path) -> list[str]:
+    """The references to several functions as texts. The source of those of a notebook is written below `results`, the
+    folder of all runs, and lines on standard error say so. Raises UserError like `reference_to`."""
+    references = [reference_to(code, results / NOTEBOOK) for code in codes]
+    for note in dict.fromkeys(reference.note for reference in references if reference.note):
+        print(note, file=sys.stderr)
+    return [reference.text for reference in references]
 
 
 def reference_to(code: Callable[..., Any] | str, folder: Path) -> Reference:

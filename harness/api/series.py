@@ -138,6 +138,9 @@ def versions_of(plan: Plan, where: str) -> tuple[str, str]:
     if block is None or several or block.measures.learning:
         what = "a try of a series compares the times of one version with a baseline, and nothing else."
         raise UserError(what, where=where, fix="Name OLD and one NEW, and leave out scores.")
+    if plan.claims:
+        what = "a try of a series is kept if it is faster, and an expectation asks for something else."
+        raise UserError(what, where=where, fix="Leave out the expectation (--expect), or the series.")
     if speed is None or speed.quick or speed.pooled or len(speed.of) != 1:
         what = "a try of a series needs times in one mode, the plain variance (as --gate has it), and no quick look."
         raise UserError(what, where=where)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.api.ab_functions import PLAIN
-from harness.api.notebook_code import reference_to
+from harness.api.made_suites import expected_claims, made_suite_name
+from harness.api.notebook_code import references_to
 from harness.api.python import StrPath, run
 from harness.api.result import Result
 from harness.errors import Place, UserError
 from harness.plugins.experiment import EXPERIMENT, FROM, parameters_of_experiment
 from harness.plugins.signature import check_values
-from harness.suite.expect import parse_expect
 from harness.suite.names import level_name
 from harness.suite.values import SuiteValues
 from harness.suite.yaml_source import read_text
@@ -68,12 +67,9 @@ class Variation:
             "compare": {"axis": AXIS, "baseline": BASELINE},
             "measure": self.measures(),
         }
-        if self.expect:
-            values["claims"] = [
-                {"says": f"{level} is {self.expect}", "level": level, "of": self.of[0], "expect": self.expect}
-                for level in list(levels)[1:]
-            ]
-        return SuiteValues(PLAIN.sub("-", f"vary-{function}").strip("-.")[:60], values)
+        if claims := expected_claims(list(levels)[1:], self.of[0], self.expect):
+            values["claims"] = claims
+        return SuiteValues(made_suite_name("vary", function), values)
 
     def check(self) -> None:
         """Raise UserError for a parameter or value that the function does not accept, and for wrong options."""
@@ -94,11 +90,6 @@ class Variation:
         if bool(self.seeds) != bool(self.steps or self.epochs):
             fix = "Give both, as in --seeds 10 --steps 600."
             raise UserError("training needs a number of seeds, and the length of a run.", where="--seeds", fix=fix)
-        if self.expect:
-            try:
-                parse_expect(self.expect)
-            except ValueError as error:
-                raise UserError(f"{error}.", where="--expect") from None
 
     def levels(self) -> Iterator[tuple[str, Sequence[Change]]]:
         """The levels by name: the baseline, each change alone, and all together if they are of different parameters."""
@@ -190,10 +181,10 @@ def vary(
 
         harness.vary("train.py:build", {"pooling": "mean", "packing": True}, seeds=10, steps=600)
     """
-    reference = reference_to(build, Path(results))
+    (reference,) = references_to([build], Path(results))
     each = [(name, value) for name, given in changes.items() for value in as_values(given)]
     variation = Variation(
-        reference.text, each, base or {}, contexts or {}, [of] if isinstance(of, str) else of,
+        reference, each, base or {}, contexts or {}, [of] if isinstance(of, str) else of,
         [also] if isinstance(also, str) else also, seeds, steps, epochs, metric, better, budget, device=device,
     )  # fmt: skip
     suite = variation.suite()

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from harness.cli.ab_commands import EXAMPLES, command_options
-from harness.cli.options import as_json_option, results_option
+from harness.cli.options import as_json_option, budget_option, expect_option, new_device_option, results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 
@@ -46,14 +46,10 @@ Examples:
     help="The largest error, as a share of the largest value. By default, what rounding explains.",
 )  # fmt: skip
 @click.option("--margin", metavar="SHARE", default="", help="The largest difference that counts as equivalent: 2%.")
-@click.option("--budget", metavar="TIME", default="", help="The time for measuring, such as 15s; 60 s by default.")
-@click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="The device: cpu, cuda or cuda:1.")
+@budget_option
+@new_device_option
 @click.option("--why", is_flag=True, help="Profile all versions after timing: which operators make the difference?")
-@click.option(
-    "--expect", metavar="CLAIM", default="",
-    help='What NEW is expected to be, such as "at most 5% slower". The exit code is 1 if it is not, and 4 if that is '
-    "undecided.",
-)  # fmt: skip
+@expect_option
 @click.option(
     "--series", metavar="NAME", default="",
     help="Make this a try of a series of many. NEW is kept, discarded or undecided, and the rate of false keeps holds "
@@ -84,9 +80,6 @@ def ab(
     of_commands = any(map(is_command, versions))
     form = CommandComparison if of_commands else FunctionComparison
     comparison = form(versions, **options_for(form, options, context))
-    if series and comparison.expect:
-        what = "a try of a series is kept if it is faster, and --expect asks for something else."
-        raise UserError(what, where="--expect", fix="Leave out --series or --expect.")
     code = measure(
         comparison.suite(), plugins_of(context), results,
         gate=bool(comparison.expect), as_json=as_json, series=series,

@@ -15,7 +15,7 @@ from harness.cli.measuring import measured
 from harness.cli.options import echo_json_text
 from harness.errors import UNDECIDED
 from harness.report.answers import answers_of, notes_of
-from harness.report.formats.terminal import columns, prose, table
+from harness.report.formats.terminal import columns, page_in, prose, table
 from harness.report.report import Report
 from harness.report.rows import json_text, to_json
 from harness.report.tables.explain import explanation_table
@@ -37,15 +37,15 @@ def measure(
 ) -> int:
     """Measure a suite that was made from options, and print its answers. Returns the exit code; with `gate`, it depends
     on the claims: 1 if one is false, 4 if one is undecided. In a `series`, it depends on the decision."""
-    book = Series.named(series, results) if series else None
+    tries = Series.named(series, results) if series else None
     options = ExecutionOptions(confirm=gate)
-    session = Session.begin(suite, SuiteOverrides(gate=gate or bool(book), quick=quick), plugins, results, options)
+    session = Session.begin(suite, SuiteOverrides(gate=gate or bool(tries), quick=quick), plugins, results, options)
     attempt = None
-    if book:
-        attempt, session = book.begin(session)
+    if tries:
+        attempt, session = tries.begin(session)
     report, code = measured(session, options)
     folder = session.store.folder
-    decision = book.finish(attempt, Result(report, folder)) if book and attempt else None
+    decision = tries.finish(attempt, Result(report, folder)) if tries and attempt else None
     if as_json:
         found = {"folder": str(folder), "answers": answers_of(report), **to_json(report)}
         echo_json_text(json_text({**found, "series": decision.to_json()} if decision else found))
@@ -61,11 +61,11 @@ def measure(
 
 def answer_text(report: Report, folder: Path) -> str:
     """The answers, and where to read more. The verdicts come last."""
-    page = next((path for name in ("report.html", "report.md") if (path := folder / name).is_file()), folder)
     width = columns()
     notes = [*notes_of(report), *report.flags, *report.warnings, *report.problems]
     claims = [f"{claim.answer}: {claim.claim.says}" for claim in report.findings.claims]
     lines = [prose(text, width) for text in notes]
     for one in report.findings.explained:
         lines += ["", table(explanation_table(one, OPERATORS), width), ""]
-    return "\n".join([*lines, f"Report: {page}", "", *(prose(text, width) for text in [*answers_of(report), *claims])])
+    lines += [f"Report: {page_in(folder)}", ""]
+    return "\n".join([*lines, *(prose(text, width) for text in [*answers_of(report), *claims])])

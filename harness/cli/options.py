@@ -25,6 +25,18 @@ device_option = click.option("--device", metavar="DEVICE", help="Short for --set
 preset_option = click.option(
     "--preset", metavar="NAME", shell_complete=completers.presets, help="Apply a preset of the suite, such as full."
 )
+#: The options of commands that write a suite themselves.
+budget_option = click.option(
+    "--budget", metavar="TIME", default="", help="The time for measuring, such as 15s; 60 s by default."
+)
+new_device_option = click.option(
+    "--device", metavar="DEVICE", default="cpu", show_default=True, help="The device: cpu, cuda or cuda:1."
+)
+expect_option = click.option(
+    "--expect", metavar="CLAIM", default="",
+    help='What each new version is expected to be, such as "at most 5% slower". The exit code is 1 if one is not, and '
+    "4 if that is undecided.",
+)  # fmt: skip
 quick_option = click.option(
     "--quick", is_flag=True, help="Use one process per block and two seeds, for a first look. It gives no verdicts."
 )

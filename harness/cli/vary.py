@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from harness.cli.options import as_json_option, quick_option, results_option
+from harness.cli.options import (
+    as_json_option,
+    budget_option,
+    expect_option,
+    new_device_option,
+    quick_option,
+    results_option,
+)
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 
@@ -47,13 +54,9 @@ The function returns its parts; docs/experiments.md has a whole script:
 @click.option("--epochs", type=float, metavar="E", help="The epochs of a run, in place of its steps.")
 @click.option("--metric", default="loss", show_default=True, help="The score that decides: loss, or one of the script.")
 @click.option("--better", type=click.Choice(["higher", "lower"]), help="Which metric is better.")
-@click.option("--budget", metavar="TIME", default="", help="The time for timing, such as 30s. It is 60 s by default.")
-@click.option("--device", metavar="DEVICE", default="cpu", show_default=True, help="The device: cpu, cuda or cuda:1.")
-@click.option(
-    "--expect", metavar="CLAIM", default="",
-    help='What each change is expected to be, such as "at most 5% slower". The exit code is 1 if one is not, and 4 if '
-    "that is undecided.",
-)  # fmt: skip
+@budget_option
+@new_device_option
+@expect_option
 @quick_option
 @results_option
 @as_json_option

@@ -13,6 +13,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.measure.record_guard import Execute, inside_hooks
 from harness.plugins.catalog import Catalog
+from harness.plugins.commits import git
 from harness.plugins.isolation import error_text, errors_to, isolated
 from harness.plugins.manager import CORE
 from harness.plugins.parts import Executor
@@ -153,9 +154,7 @@ def git_facts(folder: Path) -> dict[str, Any]:
     """The commit, and whether there are uncommitted changes. Empty outside a checkout."""
     try:
         commit, status = (
-            subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-            ).stdout
+            git(folder, *arguments, timeout=10).decode()
             for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         )
     except (OSError, subprocess.SubprocessError):

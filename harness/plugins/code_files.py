@@ -44,10 +44,13 @@ class CodeReference(NamedTuple):
 
 def is_reference(text: str) -> bool:
     """Whether a text has the form of a reference."""
-    module, colon, name = text.rpartition(":")
-    dotted = module.removesuffix(".py").replace("/", ".").replace("\\", ".").strip(".")
-    is_module = module.endswith(".py") or all(part.isidentifier() for part in dotted.split("."))
-    return bool(colon) and bool(module) and is_module and all(part.isidentifier() for part in name.split("."))
+    module, _, name = text.rpartition(":")
+    return (module.endswith(".py") or is_dotted(module)) and is_dotted(name)
+
+
+def is_dotted(text: str) -> bool:
+    """Whether a text is a name with dots, such as "package.module"."""
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def parse_reference(text: str, where: Place | str | None = None) -> CodeReference:

@@ -59,6 +59,8 @@ def checkout(folder: Path, commit: str, where: Place | str | None = None) -> Pat
     return written / folder.resolve().relative_to(top.resolve())
 
 
-def git(folder: Path, *arguments: str) -> bytes:
-    """What git prints. Raises CalledProcessError if it fails, and OSError if it is not installed."""
-    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True).stdout
+def git(folder: Path, *arguments: str, timeout: float | None = None) -> bytes:
+    """What git prints. Raises CalledProcessError if it fails, TimeoutExpired if it takes longer than `timeout` seconds,
+    and OSError if it is not installed."""
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, timeout=timeout).stdout

@@ -16,7 +16,7 @@ from typing import Any
 import pydantic
 
 from harness.errors import Place, UserError
-from harness.plugins.code_files import CodeReference, function_of, location_of, origin_of, parse_reference
+from harness.plugins.code_files import function_of, location_of, origin_of, parse_reference
 from harness.plugins.file_paths import stored_path
 from harness.plugins.isolation import error_text
 from harness.plugins.signature import REQUIRED, Parameter
@@ -83,11 +83,9 @@ def located_reference(text: Any, folder: Path, where: Place | None) -> str:
     the suite. Raises UserError for another form, or if there is no such file."""
     if not isinstance(text, str):
         raise UserError(f"expected the name of a function, found {text!r}.", where=where, fix="Write file.py:name.")
-    reference = parse_reference(text, where)
-    if not reference.is_file:
-        return text
-    stored = CodeReference(stored_path(reference.module, folder), reference.name)
-    location_of(stored, where)
+    stored = parse_reference(stored_path(parse_reference(text, where).text, folder))
+    if stored.is_file:
+        location_of(stored, where)
     return stored.text
 
 

@@ -11,6 +11,8 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any
 
+from harness.plugins.code_files import is_reference, parse_reference
+
 #: What marks the annotation of a path.
 PATH = "path of a file or a folder"
 #: The annotation of a parameter that is the path of a file or a folder.
@@ -30,17 +32,16 @@ def holds_paths(annotation: Any) -> bool:
 def stored_path(path: str | Path, folder: Path) -> str:
     """A path that is relative to a `folder`, as plans store it: relative to the working folder where it lies below it,
     and absolute elsewhere."""
-    if not path or is_module(str(path)):
+    if not path or names_module(str(path)):
         return str(path)
     whole = Path(os.path.abspath(folder / path))  # noqa: PTH100  # links are kept as the user wrote them
     here = Path.cwd()
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
-def is_module(text: str) -> bool:
+def names_module(text: str) -> bool:
     """Whether a text names a function of a module, as in "package.module:name", and no file."""
-    module, colon, name = text.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
+    return is_reference(text) and not parse_reference(text).is_file
 
 
 def paths_in(value: Any) -> list[str]:

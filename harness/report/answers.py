@@ -9,19 +9,26 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.input_ratios import input_ratios
 from harness.analysis.quantities import QuantityFinding
-from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.modes import WORDS
 from harness.records.plan import LEARNING, Plan
 from harness.records.record import Record
-from harness.report.cells import FIRST_LOOK, amount, confidence_interval, duration, first_few, in_words, unseen_batches
+from harness.report.cells import (
+    FIRST_LOOK,
+    amount,
+    confidence_interval,
+    first_few,
+    in_words,
+    still_needed,
+    unseen_batches,
+)
 from harness.report.program_answers import program_answers
 from harness.report.report import Report
 
 #: The ratios of so many inputs are shown.
 MOST_INPUTS = 8
-#: The quantity of memory that is shown, in the order of choice.
-MEMORY = ("peak_bytes", "resident_rise")
+#: The quantity of memory that is shown.
+MEMORY = "peak_bytes"
 
 
 def answers_of(report: Report) -> list[str]:
@@ -31,7 +38,7 @@ def answers_of(report: Report) -> list[str]:
     failed = {(record.block, record.level) for record in failures}
     bases = {(block.id, block.baseline.level) for block in findings.plan.blocks} & failed
     lines = [
-        failure_in_words(record, findings.plan)
+        failed_answer(record, findings.plan)
         for record in failures
         if not bases or (record.block, record.level) in bases
     ]
@@ -39,7 +46,7 @@ def answers_of(report: Report) -> list[str]:
     return [*lines, *map(answer, decided), *program_answers(findings), *memory_lines(findings)]
 
 
-def failure_in_words(record: Record, plan: Plan) -> str:
+def failed_answer(record: Record, plan: Plan) -> str:
     """Why a level has no result, and what to do."""
     block = next(block for block in plan.blocks if block.id == record.block)
     place = f"{block.name}: " if block.context else ""
@@ -51,10 +58,7 @@ def failure_in_words(record: Record, plan: Plan) -> str:
 def answer(finding: Finding) -> str:
     """The verdict on one level in a sentence: "new takes 0.83 times as long as old (95 % CI 0.81–0.85): faster"."""
     place = f"{finding.block.name}: " if finding.context else ""
-    words, reason = str(finding.verdict), finding.reason
-    if isinstance(finding, Comparison) and finding.needs:
-        time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
-        reason += f"; {finding.needs} processes{time} should settle it"
+    words, reason = str(finding.verdict), finding.reason + still_needed(finding)
     if reason:
         words += f" ({reason})"
     # A command has spaces, so it is in quotation marks.
@@ -84,7 +88,7 @@ def memory_lines(findings: Findings) -> Iterator[str]:
     for kind in findings.kinds:
         by_place = {(one.block.id, one.mode, one.level, one.metric): one for one in kind.quantities}
         for one in kind.quantities:
-            if one.metric != MEMORY[0] or one.level == one.baseline:
+            if one.metric != MEMORY or one.level == one.baseline:
                 continue
             base = by_place.get((one.block.id, one.mode, one.baseline, one.metric))
             if base is not None:

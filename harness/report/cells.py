@@ -106,10 +106,17 @@ def verdict_cell(finding: Finding, *, first_look: bool = False) -> str:
     words, reason = str(finding.verdict), finding.reason
     if first_look and finding.verdict not in EXCLUDED:
         words, reason = f"{FIRST_LOOK}: {words}", ""
-    elif isinstance(finding, Comparison) and finding.needs:
-        time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
-        reason += f"; {finding.needs} processes{time} should settle it"
+    else:
+        reason += still_needed(finding)
     return "; ".join([f"{words}: {reason}" if reason else words, *finding.flags])
+
+
+def still_needed(finding: Finding) -> str:
+    """What would settle an undecided comparison, as the end of its reason; empty if that is not known."""
+    if not isinstance(finding, Comparison) or not finding.needs:
+        return ""
+    time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
+    return f"; {finding.needs} processes{time} should settle it"
 
 
 def p_cell(p: float | None) -> str:

@@ -25,7 +25,7 @@ def plan_with(level: str):
 def test_both_exits_are_named(level, declared):
     (block,) = plan_with(level).blocks
     assert exits_of(block, "backwards") == (
-        f"Mend backwards. Or, if it is meant to compute something else, {declared}."
+        f"Correct backwards. Or, if it is meant to compute something else, {declared}."
     )
     assert exits_of(block, "plain") == exits_of(block, "nowhere") == ""
 
@@ -39,7 +39,7 @@ def test_the_report_names_them_for_a_broken_promise_only():
         return failure_line(plan, record)
 
     assert line("invalid").endswith(
-        ": off by 1. Mend backwards. Or, if it is meant to compute something else, "
+        ": off by 1. Correct backwards. Or, if it is meant to compute something else, "
         'write changes="model" in harness.Optimization("halved") of the plugin toy.py.'
     )
     assert line("failed").endswith(": off by 1")

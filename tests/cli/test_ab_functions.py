@@ -148,3 +148,15 @@ def test_mistakes_end_before_anything_is_measured(folder, arguments, says):
     found = call("ab", *arguments, cwd=folder)
     assert found.returncode == 2
     assert says in found.stderr
+
+
+def test_a_try_of_a_series_has_no_expectation(folder):
+    """It is refused before it is measured, so no try is spent and no run is left."""
+    options = ("--series", "night", "--expect", "at most 5% slower", "--results", "tries")
+    found = call("ab", "bench.py:old", "bench.py:slow", *INPUTS, *options, cwd=folder)
+    assert found.returncode == 2
+    assert (
+        "an expectation asks for something else. Leave out the expectation (--expect), or the series." in found.stderr
+    )
+    assert not list((folder / "tries").glob("ab-*/*"))
+    assert "0 tries" in call("series", "night", "--results", "tries", cwd=folder).stdout

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -20,9 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.measure.runtime.clock import Clock, SampleBuffer, run_rounds
-from harness.measure.runtime.function_checks import check_work
-from harness.measure.runtime.function_member import FunctionMember
-from harness.measure.runtime.global_state import GlobalState
+from harness.measure.runtime.function_checks import FunctionChecks
 from harness.measure.runtime.gpu import card_state, clock_for
 from harness.measure.runtime.member import BuiltMember, undisturbed
 from harness.measure.runtime.task import Task
@@ -73,7 +70,7 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
         clock = clock_for(device)
         gc.collect()
         gc.freeze()
-        state = GlobalState()
+        checks = FunctionChecks(members)
         warmed = warm_up(members, settings, clock, random)
         buffers = [SampleBuffer(repeats=max(1, math.ceil(LEAST_SAMPLE / median))) for median in warmed.medians]
         samples = [mean * buffer.repeats for mean, buffer in zip(warmed.means, buffers, strict=True)]
@@ -89,10 +86,7 @@ def measure_speed(task: Task) -> list[dict[str, Any]]:
             run_rounds(members, buffers, settings.batches, range(rounds), clock, random)
             task.watchdog.stop_alarm()
         states.append(card_state(device))
-        for member, buffer in zip(members, buffers, strict=True):
-            if isinstance(member, FunctionMember):
-                member.later_call = statistics.median(buffer.wall) * 1e-9 / buffer.repeats
-        check_work(members, task.block.baseline.level, state)
+        checks.run(members, buffers, task.block.baseline.level)
         return results(members, buffers, warmed, states)
 
 

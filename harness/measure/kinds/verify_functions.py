@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from harness.measure.runtime.builder import TrialBuilder
+from harness.measure.runtime.dtypes import is_inexact
 from harness.measure.runtime.failure import TrialFailed, failures_of
 from harness.measure.runtime.functions import Arguments, FunctionModel, name_of_argument
 from harness.measure.runtime.generators import seed_generators
@@ -46,7 +47,7 @@ class FunctionVerifier:
         #: spreads it.
         self.expected: list[Leaves] = []
         self.exact: list[Leaves | None] = []
-        self.spreads: dict[int, dict[str, float]] = {}
+        self.spreads: dict[tuple[int, torch.dtype], dict[str, float]] = {}
         self.reference: FunctionModel
         self.shares_memory = False
 
@@ -170,33 +171,32 @@ class FunctionVerifier:
     ) -> float:
         """The largest error that rounding explains, from the spread of the baseline under random rounding. A function
         that agrees with the baseline in float64 may have a larger one."""
-        if model.tolerance or not (own.is_floating_point() or own.is_complex()):
+        if model.tolerance or not is_inexact(own):
             return model.tolerance
-        epsilon = float(torch.finfo(lowest_dtype(self.inputs[number], own.dtype)).eps)
-        limit = STRICT * self.spread(number, epsilon).get(name, 0.0) + EPSILONS * epsilon
+        dtype = lowest_dtype(self.inputs[number], own.dtype)
+        epsilon, spread = float(torch.finfo(dtype).eps), self.spread(number, dtype).get(name, 0.0)
+        limit = STRICT * spread + EPSILONS * epsilon
         if apart.error > limit and (exact := self.in_float64(model, self.inputs[number])) and self.exact[number]:
             ours, theirs = tensor_of(exact.get(name)), tensor_of((self.exact[number] or {}).get(name))
-            tiny = torch.finfo(torch.float64).eps / epsilon
             if ours is not None and theirs is not None and ours.shape == theirs.shape:
-                exact_limit = max(LOOSE * self.spread(number, epsilon).get(name, 0.0) * tiny, 1e-12)
+                exact_limit = max(LOOSE * spread * torch.finfo(torch.float64).eps / epsilon, 1e-12)
                 if difference(ours, theirs).error <= exact_limit:
-                    limit = LOOSE * self.spread(number, epsilon).get(name, 0.0) + EPSILONS * epsilon
+                    limit = LOOSE * spread + EPSILONS * epsilon
         return max(limit, ACCEPTED.get(own.dtype, 0.0))
 
-    def spread(self, number: int, epsilon: float) -> dict[str, float]:
-        """How far rounding spreads each result of the baseline."""
-        if number not in self.spreads:
+    def spread(self, number: int, dtype: torch.dtype) -> dict[str, float]:
+        """How far rounding to a dtype spreads each result of the baseline."""
+        if (number, dtype) not in self.spreads:
             exact, own, samples = self.exact[number], self.expected[number], list[dict[str, float]]()
             errors = self.errors_of(number, own)
-            dtype = next((one for one in ACCEPTED if torch.finfo(one).eps == epsilon), torch.float32)
             for seed in range(SAMPLES) if exact else ():
                 with RandomRounding(dtype, seed):
                     found = self.in_float64(self.reference, self.inputs[number])
                 if found is None:
                     break
                 samples.append(self.errors_of(number, found))
-            self.spreads[number] = spread(samples, errors)
-        return self.spreads[number]
+            self.spreads[number, dtype] = spread(samples, errors)
+        return self.spreads[number, dtype]
 
     def errors_of(self, number: int, found: Leaves) -> dict[str, float]:
         """The error of each floating-point result against the truth."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.measure.runtime.clock import SampleBuffer
 from harness.measure.runtime.failure import TrialFailed
 from harness.measure.runtime.function_member import FunctionMember
 from harness.measure.runtime.functions import Arguments
@@ -37,14 +38,29 @@ NEW_VALUES, SLOWER = 7, 3.0
 FIRST_CALL = 20.0
 
 
-def check_work(members: Sequence[BuiltMember], baseline: str, state: GlobalState) -> None:
+class FunctionChecks:
+    """The checks of the functions among the members of a block. Other members are not checked. The global state must
+    stay as it is when this object is made, before timing."""
+
+    def __init__(self, members: Sequence[BuiltMember]) -> None:
+        self.functions = [member for member in members if isinstance(member, FunctionMember)]
+        self.state = GlobalState() if self.functions else None
+
+    def run(self, members: Sequence[BuiltMember], buffers: Sequence[SampleBuffer], baseline: str) -> None:
+        """Check after timing, given the samples of all members: see `check_work`."""
+        if self.state is None:
+            return
+        for member, buffer in zip(members, buffers, strict=True):
+            if isinstance(member, FunctionMember):
+                member.later_call = statistics.median(buffer.wall) * 1e-9 / buffer.repeats
+        check_work(self.functions, baseline, self.state)
+
+
+def check_work(functions: Sequence[FunctionMember], baseline: str, state: GlobalState) -> None:
     """Raise TrialFailed for a function that works outside its calls, keeps results between calls, or has changed global
     state since the snapshot; flag one whose first call does much more than later ones."""
-    functions = [member for member in members if isinstance(member, FunctionMember)]
     reference = next((member for member in functions if member.level == baseline and member.role == "variant"), None)
     variants = [member for member in functions if member.level != baseline]
-    if not functions:
-        return
     if changed := state.restore():
         level = changer(variants, state) or (variants or functions)[0].level
         raise TrialFailed(level, f"its calls change {', '.join(changed)}, which all functions share")

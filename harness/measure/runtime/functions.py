@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from harness.errors import UserError
+from harness.measure.runtime.dtypes import is_inexact
 from harness.measure.runtime.nested import cloned, leaves, mapped, named_tensors, on_device
 from harness.measure.runtime.observations import projection
 
@@ -132,8 +133,8 @@ class FunctionModel(nn.Module):  # type: ignore[misc]  # torch does not declare 
         return self.call(self.prepare(batch.arguments))
 
     def loss(self, batch: FunctionBatch) -> torch.Tensor:
-        """There is none."""
-        raise NotImplementedError("a function has no loss, so it does not train")
+        """Raise UserError: there is none."""
+        raise UserError("a function has no loss, so it cannot train.", fix="Measure it with speed: {of: call}, or fresh.")
 
     def observe(self, batch: FunctionBatch) -> dict[str, torch.Tensor]:
         """Nothing: `harness.measure.kinds.verify_functions` compares what functions return."""
@@ -142,7 +143,7 @@ class FunctionModel(nn.Module):  # type: ignore[misc]  # torch does not declare 
 
 def is_differentiable(value: Any) -> bool:
     """Whether a value is a tensor that can have a gradient."""
-    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
+    return isinstance(value, torch.Tensor) and is_inexact(value)
 
 
 def name_of_argument(path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from harness.measure.runtime.dtypes import as_real, dtype_name
+from harness.measure.runtime.dtypes import as_real, dtype_name, is_inexact
 from harness.measure.runtime.nested import named_tensors
 
 #: The smallest value by which an error is divided.
@@ -83,7 +83,7 @@ def difference(ours: torch.Tensor, theirs: torch.Tensor) -> Difference:
     index = tuple(int(each) for each in torch.unravel_index(torch.tensor(at), apart.shape))
     place = f"at {index if len(index) != 1 else index[0]}: " if index else ""
     where = f"{place}{float(one.flatten()[at]):.6g} and not {float(other.flatten()[at]):.6g}"
-    if not (theirs.is_floating_point() or theirs.is_complex()):
+    if not is_inexact(theirs):
         return Difference(inf, where)
     largest = float(other[other.isfinite()].abs().max()) if bool(other.isfinite().any()) else 0.0
     return Difference(float(apart.max()) / max(largest, SMALLEST), where)

@@ -40,10 +40,14 @@ def _lines(report: Report, folder: Path | None, width: int) -> Iterator[str]:
     yield from remarks((("Flags", report.flags), *report.remarks, ("Claims", claims)), width)
     yield ""
     if folder is not None:
-        written = [path for name in ("report.html", "report.md") if (path := folder / name).is_file()]
-        yield f"Report: {written[0] if written else folder}"
+        yield f"Report: {page_in(folder)}"
     last = (plots.missing_plots(report), tensorboard.missing_curves(report), report.last_line)
     yield from (prose(text, width) for text in last if text)
+
+
+def page_in(folder: Path) -> Path:
+    """The page of a run to read; its folder if there is none."""
+    return next((page for name in ("report.html", "report.md") if (page := folder / name).is_file()), folder)
 
 
 def sections(those: Iterable[Section], width: int | None = None) -> Iterator[str]:
