@@ -134,7 +134,8 @@ class FunctionModel(nn.Module):  # type: ignore[misc]  # torch does not declare 
 
     def loss(self, batch: FunctionBatch) -> torch.Tensor:
         """Raise UserError: there is none."""
-        raise UserError("a function has no loss, so it cannot train.", fix="Measure it with speed: {of: call}, or fresh.")
+        fix = "Measure it with speed: {of: call}, or fresh."
+        raise UserError("a function has no loss, so it cannot train.", fix=fix)
 
     def observe(self, batch: FunctionBatch) -> dict[str, torch.Tensor]:
         """Nothing: `harness.measure.kinds.verify_functions` compares what functions return."""
