@@ -18,6 +18,7 @@ from harness.report.answers import answers_of, notes_of
 from harness.report.formats.terminal import columns, page_in, prose, table
 from harness.report.report import Report
 from harness.report.rows import json_text, to_json
+from harness.report.tables.causes import sentence_of
 from harness.report.tables.explain import explanation_table
 from harness.suite.values import SuiteValues
 
@@ -66,6 +67,6 @@ def answer_text(report: Report, folder: Path) -> str:
     claims = [f"{claim.answer}: {claim.claim.says}" for claim in report.findings.claims]
     lines = [prose(text, width) for text in notes]
     for one in report.findings.explained:
-        lines += ["", table(explanation_table(one, OPERATORS), width), ""]
+        lines += ["", table(explanation_table(one, OPERATORS), width) if one.explained else sentence_of(one), ""]
     lines += [f"Report: {page_in(folder)}", ""]
     return "\n".join([*lines, *(prose(text, width) for text in [*answers_of(report), *claims])])

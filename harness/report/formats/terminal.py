@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
 from harness.report.table import Section, Table, verdict_beside_interval
+from harness.wrapping import columns, wrapped
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -26,11 +25,6 @@ def write(report: Report, folder: Path) -> list[Path]:
 def render(report: Report, folder: Path | None = None) -> str:
     """The whole text, as wide as the terminal; with the run's folder it says where the report is."""
     return "\n".join(_lines(report, folder, columns()))
-
-
-def columns() -> int:
-    """The width of the terminal; 0, which is no limit, where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def _lines(report: Report, folder: Path | None, width: int) -> Iterator[str]:
@@ -70,13 +64,8 @@ def remarks(those: Iterable[tuple[str, Sequence[str]]], width: int | None = None
 def prose(text: str, width: int | None = None, indent: str = "") -> str:
     """Text in lines of this width, by default that of the terminal. Control characters are made visible, so no name or
     reason can command the terminal."""
-    text, width = visible(text), columns() if width is None else width
-    if not width:
-        return indent + text
-    return textwrap.fill(
-        text, width, initial_indent=indent, subsequent_indent="  " if text.startswith("- ") else 2 * indent,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    text = visible(text)
+    return wrapped(text, indent, "  " if text.startswith("- ") else 2 * indent, width)
 
 
 def table(one: Table, width: int | None = None) -> str:
