@@ -68,6 +68,10 @@ def answer_text(report: Report, folder: Path) -> str:
     claims = [f"{claim.answer}: {claim.claim.says}" for claim in report.findings.claims]
     lines = [prose(text, width) for text in notes]
     for one in report.findings.explained:
-        lines += ["", table(explanation_table(one, OPERATORS), width) if one.explained else sentence_of(one), ""]
+        lines += [
+            "",
+            table(explanation_table(one, OPERATORS), width) if one.explained else prose(sentence_of(one), width),
+            "",
+        ]
     lines += [f"Report: {page_in(folder)}", ""]
     return "\n".join([*lines, *(prose(text, width) for text in [*answers_of(report), *claims])])

@@ -13,6 +13,7 @@ from harness.cli.options import as_json_option, echo_json, only_option, results_
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 from harness.modes import MODES
+from harness.wrapping import wrapped
 
 if TYPE_CHECKING:
     from harness.analysis.explain import Explanation
@@ -70,10 +71,14 @@ def explain(
         echo_json({"folder": str(store.folder), "explanations": [in_json(one) for one in found], "warnings": texts})
         return
     for one in found:
-        shown = terminal.table(explanation_table(one, rows, share=0.0)) if one.explained else sentence_of(one)
+        shown = (
+            terminal.table(explanation_table(one, rows, share=0.0))
+            if one.explained
+            else terminal.prose(sentence_of(one))
+        )
         click.echo(f"\n{shown}")
-    if more := max(len(rows_above(one, 0.0)) - rows if one.explained else 0 for one in found):
-        click.echo(f"\nUp to {more} more rows are above the sensitivity. Show more with --rows N, all with --json.")
+    if any(len(rows_above(one, 0.0)) > rows for one in found if one.explained):
+        click.echo(f"\n{wrapped('Show more rows with --rows N. All rows: --json.')}")
     for text in texts:
         click.echo(f"\n{terminal.prose(f'Warning. {text}')}")
 

@@ -89,7 +89,7 @@ def explanation_table(one: Explanation, most: int = MOST_ROWS, *, share: float =
     if rest := [row for row in one.rows if row not in shown]:
         rows.append(cells(f"{len(rest)} others", OperatorTime.total("", "", rest)))
     rows.append(cells("sum", OperatorTime.total("", "", one.rows)))
-    headers = ("operator", "phase", one.baseline, one.level, "difference", "calls")
+    headers = ("operator", "phase", one.baseline, one.level, "change", "calls")
     title = f"{block_title(one.block, one.mode)}: {one.level} against {one.baseline}, in ms per step"
     return Table(title, headers, tuple(rows), tuple(_notes(one)))
 
@@ -103,9 +103,10 @@ def rows_above(one: Explanation, share: float) -> list[OperatorTime]:
 def _notes(one: Explanation) -> Iterator[str]:
     yield from step_note(one.mode)
     yield sentence_of(one)
+    inside = one.in_operators * one.difference
     yield (
-        f"{one.in_operators:.0%} of the difference is inside operators, {1 - one.in_operators:.0%} between them. Rows "
-        f"below {1e3 * one.sensitivity:.2g} ms could be chance and are among the others."
+        f"Inside operators: {milliseconds(one, inside)}; between them: {milliseconds(one, one.difference - inside)}. "
+        f"Rows below {1e3 * one.sensitivity:.1g} ms may be chance and are among the others."
     )
     yield f"Cross-check: unprofiled steps in the same process differed by {milliseconds(one, one.plain_difference)}."
     if one.a.device != "cuda":
