@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.analysis.grouping import grouped
 from harness.records.store import replace_file
+from harness.report.plots.amount_plots import amount_plots
 from harness.report.plots.explain_plots import explain_plots
 from harness.report.plots.figures import DRAWN, Plot
 from harness.report.plots.forest import effect_plots
@@ -23,6 +24,9 @@ from harness.report.plots.learning_plots import learning_plots
 from harness.report.plots.speed_plots import break_even_plots, speed_plots
 from harness.report.report import Report
 
+#: The beginnings of the names of plots that show what is asked about a time or a score, the best first.
+BY_TIME = ("amount", "effects", "speed", "break-even", "comparisons", "score", "curves")
+BY_SCORE = ("amount", "effects", "comparisons", "score", "curves", "speed", "break-even")
 #: This many plots are drawn: each takes part of a second, and a run may have hundreds.
 MOST = 30
 
@@ -49,6 +53,7 @@ def all_plots(report: Report) -> list[Plot]:
     for plots, data in (
         (speed_plots, findings.comparisons),
         (break_even_plots, findings.break_evens),
+        (amount_plots, findings.quantities),
         (learning_plots, findings.learning.learned),
         (effect_plots, findings.effects),
         (explain_plots, findings.explained),
@@ -59,6 +64,17 @@ def all_plots(report: Report) -> list[Plot]:
             taken.add(name.casefold())
             found.append(replace(plot, name=name))
     return found
+
+
+def main_plot(report: Report, plots: Sequence[Plot]) -> Plot | None:
+    """The plot that shows what the first claim is about, or else the first comparison."""
+    findings = report.findings
+    about_time = findings.claims[0].claim.about_time if findings.claims else bool(findings.measured)
+    for beginning in BY_TIME if about_time else BY_SCORE:
+        for plot in plots:
+            if plot.name.startswith(f"{beginning}-"):
+                return plot
+    return None
 
 
 def by_turns(plots: Sequence[Plot]) -> list[Plot]:
