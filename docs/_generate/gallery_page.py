@@ -93,7 +93,7 @@ def page(root: Path, catalog: Catalog) -> str:
 
 def answers(report: Report) -> str:
     """How many claims ended with which answer."""
-    found = [answer for _, answer, _ in report.claims]
+    found = [claim.answer for claim in report.claims]
     return ", ".join(f"{found.count(answer)} {word.lower()}" for answer, word in ANSWERS.items() if answer in found)
 
 

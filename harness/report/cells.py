@@ -111,12 +111,25 @@ def verdict_cell(finding: Finding, *, first_look: bool = False) -> str:
     return "; ".join([f"{words}: {reason}" if reason else words, *finding.flags])
 
 
+def verdict_word(finding: Finding) -> str:
+    """The verdict alone; a first look at times has none."""
+    speed = finding.block.measures.speed
+    quick = finding.metric == "step_time" and speed is not None and speed.quick
+    return FIRST_LOOK if quick and finding.verdict not in EXCLUDED else str(finding.verdict)
+
+
 def still_needed(finding: Finding) -> str:
     """What would settle an undecided comparison, as the end of its reason; empty if that is not known."""
     if not isinstance(finding, Comparison) or not finding.needs:
         return ""
     time = f" (about {duration(finding.seconds)})" if finding.seconds else ""
     return f"; {finding.needs} processes{time} should settle it"
+
+
+def rounded_ratios(*ratios: float) -> list[str]:
+    """Ratios for a sentence: two decimals, and three if one of them is near 1."""
+    digits = 3 if any(abs(ratio - 1) < 0.1 for ratio in ratios) else 2
+    return [f"{ratio:.{digits}f}" for ratio in ratios]
 
 
 def p_cell(p: float | None) -> str:
@@ -170,8 +183,10 @@ def first_few(texts: Iterable[str], most: int) -> list[str]:
     return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more"]
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names with commas, and an "and" before the last."""
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """Names with commas, and an "and" before the last. Of more than `most`, the others are counted."""
+    if most is not None and len(names) > most:
+        names = [*names[:most], f"{len(names) - most} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records.plan import Plan
+from harness.report.answer import leading_claim
 from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
@@ -152,10 +153,10 @@ def asset(name: str) -> str:
 
 def reading_of(report: Report) -> list[str]:
     """How to read the first screen, in three sentences."""
-    findings = report.findings
-    asked = [result.decisive for result in findings.claims if result.decisive] or findings.deciding
+    leading = leading_claim(report.findings)
+    asked = leading.decisive if leading else next(iter(report.findings.deciding), None)
     return [
-        READING.get(asked[0].scale if asked else "ratio", READING["ratio"]),
+        READING.get(asked.scale if asked else "ratio", READING["ratio"]),
         "The line through a point is its confidence interval, from the spread between processes or seeds; a filled "
         "point has a verdict, a hollow one has none.",
         "Claims were written in the suite before the run and are decided by these intervals; with Holm correction, the "

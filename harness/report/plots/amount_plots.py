@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.modes import step_name
+from harness.report.answer import leading_claim
 from harness.report.cells import in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
@@ -13,11 +14,11 @@ from harness.report.report import Report
 
 
 def amount_plots(report: Report) -> Iterator[Plot]:
-    """The amount that the first claim is about."""
-    findings = report.findings
-    claim = findings.claims[0].claim if findings.claims else None
-    if claim is None or not claim.exact or claim.is_value:
+    """The amount that the leading claim is about."""
+    findings, leading = report.findings, leading_claim(report.findings)
+    if leading is None or not leading.claim.exact or leading.claim.is_value:
         return
+    claim = leading.claim
     styles, kind = fig.styles_in(findings.plan), ""
     rows, baselines = list[ForestRow](), set[str]()
     for found in findings.kinds:

@@ -12,7 +12,7 @@ from harness.analysis.finding import Finding, Scale, scaled_in_words
 from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import DECIDED
 from harness.records.plan import LEARNING
-from harness.report.cells import FIRST_LOOK, block_title, in_words
+from harness.report.cells import FIRST_LOOK, block_title, in_words, verdict_word
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.report import Report
@@ -42,12 +42,12 @@ class ForestRow:
         """The row of a finding that has a size."""
         assert finding.size is not None
         decided = finding.verdict in DECIDED if decided is None else decided
-        speed = finding.block.measures.speed
-        quick = finding.metric == "step_time" and speed is not None and speed.quick
-        word = FIRST_LOOK if quick else str(finding.verdict)
-        if finding.verdict in DECIDED and not decided:
+        word = verdict_word(finding)
+        if word == FIRST_LOOK:
+            decided = False
+        elif finding.verdict in DECIDED and not decided:
             word += ", perhaps chance"
-        return cls(group, name, style, finding.size, finding.interval, decided and not quick, word)
+        return cls(group, name, style, finding.size, finding.interval, decided, word)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from harness.analysis.learning import Learned, LearningComparison, LearningResul
 from harness.analysis.stats import Array
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Flag
+from harness.report.answer import leading_claim
 from harness.report.cells import in_words, place_in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
@@ -46,7 +47,8 @@ def learning_plots(report: Report) -> Iterator[Plot]:
                 yield Plot.of(pareto, SECTION, "pareto", one.block.name)
     for scores in score_plots(results, learned, styles):
         yield Plot.of(scores, SECTION, "score", scores.axis, *scores.rest.values())
-    asked = findings.claims[0].claim.metric if findings.claims else ""
+    leading = leading_claim(findings)
+    asked = leading.claim.metric if leading else ""
     for forest in () if findings.plan.factors else forests(results, learned, styles, asked):
         yield Plot.of(forest, SECTION, "comparisons", forest.title.partition(":")[0])
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.analysis.grouping import grouped
 from harness.records.store import replace_file
+from harness.report.answer import leading_claim
 from harness.report.plots.amount_plots import amount_plots
 from harness.report.plots.explain_plots import explain_plots
 from harness.report.plots.figures import DRAWN, Plot
@@ -67,9 +68,9 @@ def all_plots(report: Report) -> list[Plot]:
 
 
 def main_plot(report: Report, plots: Sequence[Plot]) -> Plot | None:
-    """The plot that shows what the first claim is about, or else the first comparison."""
-    findings = report.findings
-    about_time = findings.claims[0].claim.about_time if findings.claims else bool(findings.measured)
+    """The plot that shows what the leading claim is about, or else the first comparison."""
+    leading = leading_claim(report.findings)
+    about_time = leading.claim.about_time if leading else bool(report.findings.measured)
     for beginning in BY_TIME if about_time else BY_SCORE:
         for plot in plots:
             if plot.name.startswith(f"{beginning}-"):

@@ -8,7 +8,7 @@ from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
 from harness.records import designs
-from harness.report.cells import BASELINE, FIRST_LOOK, SIZE_HEADERS, UNKNOWN, in_words, place_in_words
+from harness.report.cells import BASELINE, SIZE_HEADERS, UNKNOWN, in_words, place_in_words, verdict_word
 from harness.report.table import Table
 
 #: At most this many columns of comparisons, and this many rows.
@@ -51,9 +51,7 @@ def matrix(those: Sequence[Finding], axis: str) -> Table:
 
 def cell(finding: Finding) -> str:
     """Size, interval and verdict, in few characters."""
-    speed = finding.block.measures.speed
-    quick = finding.metric == "step_time" and speed is not None and speed.quick
-    word = FIRST_LOOK if quick else str(finding.verdict)
+    word = verdict_word(finding)
     if finding.size is None:
         return word
     bounds = ", ".join(map(finding.in_words, finding.interval or ()))
