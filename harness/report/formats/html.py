@@ -38,16 +38,14 @@ ROWS = 30
 #: Rows of a table in the cell of a notebook; report.html has all of them.
 MOST_ROWS = 100
 #: This many plots of a section are visible at first, and this many further sentences of the summary.
-OPEN_PLOTS, SENTENCES = 2, 3
+OPEN_PLOTS, SENTENCES = 1, 3
 CLAIM_LOOKS = {word: WORDING[answer].look for answer, word in ANSWERS.items()}
 #: What a size is, by its scale.
+ROW = "Each row compares a level with the baseline at the marked line: "
 READING = {
-    "ratio": "Each row compares a level with the baseline, at the marked line: a ratio of 1.20 means 1.20 times as much "
-    "or as long for the same examples, and 0.80 means a fifth less.",
-    "difference": "Each row compares a level with the baseline, at the marked line: the difference of their scores in "
-    "percentage points, averaged over pairs of runs under the same seed.",
-    "number": "Each row compares a level with the baseline, at the marked line: the difference of their scores, averaged "
-    "over pairs of runs under the same seed.",
+    "ratio": f"{ROW}a ratio of 1.20 means 1.20 times as much or as long for the same examples.",
+    "difference": f"{ROW}the difference of their scores in percentage points, as a mean over pairs of the same seed.",
+    "number": f"{ROW}the difference of their scores, as a mean over pairs of the same seed.",
 }
 #: The section for plots whose own section is not in the report.
 ELSEWHERE = "Comparisons"
@@ -55,13 +53,12 @@ ELSEWHERE = "Comparisons"
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot in the page with its SVG, and with a second one for narrow screens where there is one; without an SVG where
-    it is a file."""
+    """A plot in the page with its SVG, or without one where it is a file. `narrow` is drawn for narrow screens."""
 
     name: str
     title: str
     svg: Markup
-    narrow: Markup = Markup("")
+    narrow: str = ""
 
 
 @dataclass
@@ -114,18 +111,22 @@ def render(report: Report, suite: str = "") -> str:
 def render_cell(report: Report, folder: Path) -> str:
     """The HTML for the cell of a notebook: question, answer, claims, and folded the tables that give answers. It uses
     the notebook's colours, light or dark, and has no script."""
-    return environment().get_template("notebook.html.j2").render(
-        report=report,
-        folder=str(folder),
-        style=Markup(asset("notebook.css")),
-        looks=CLAIM_LOOKS,
-        sections=[
-            (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
-            for section in report.sections
-            if section.tables and not section.why
-        ],
-        trouble=report.remarks,
-        rows=MOST_ROWS,
+    return (
+        environment()
+        .get_template("notebook.html.j2")
+        .render(
+            report=report,
+            folder=str(folder),
+            style=Markup(asset("notebook.css")),
+            looks=CLAIM_LOOKS,
+            sections=[
+                (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
+                for section in report.sections
+                if section.tables and not section.why
+            ],
+            trouble=report.remarks,
+            rows=MOST_ROWS,
+        )
     )
 
 

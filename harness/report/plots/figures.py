@@ -82,7 +82,7 @@ class Plot:
     def of(cls, drawing: Drawing, section: str, *words: str) -> Plot:
         """A drawing under a name that is made of words."""
         narrow, name = drawing.narrowed(), file_name(*words)
-        small = narrow and cls(f"{name}-narrow", narrow.title, narrow.size, narrow.draw, section)
+        small = cls(f"{name}-narrow", narrow.title, narrow.size, narrow.draw, section) if narrow else None
         return cls(name, drawing.title, drawing.size, drawing.draw, section, small)
 
 

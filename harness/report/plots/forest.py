@@ -18,8 +18,9 @@ from harness.report.plots.figures import Plot
 from harness.report.report import Report
 from harness.report.tables.effects import with_effects
 
-#: In inches: a row, a line of text, the space of a row beside its text, and the space around a group.
-ROW, LINE, BESIDE, AROUND = 0.27, 0.15, 0.12, 0.15
+#: In inches: a row, a line of text, the space beside the text of a row, the space for an interval below its text, and
+#: the space around a group.
+ROW, LINE, BESIDE, BELOW, AROUND = 0.27, 0.15, 0.12, 0.17, 0.15
 #: Characters in a line of a name, of the title and of the label of the axis: on a page, and on a phone.
 WIDE, NARROW = (32, 90, 90), (24, 48, 54)
 
@@ -82,7 +83,7 @@ class Forest(fig.Drawing):
         """A point and an interval per row; numbers and verdict to the right, on a phone above."""
         axes = figure.add_subplot()
         axes.set_ylim(self.bands[-1][1], self.bands[0][0])
-        for low, high in self.bands[1::2]:
+        for low, high in () if self.narrow else self.bands[1::2]:
             axes.axhspan(high, low, color=fig.BAND, linewidth=0)
         entries = []
         if self.margin:
@@ -92,7 +93,7 @@ class Forest(fig.Drawing):
             entries.append(fig.hollow(self.hollow))
         axes.axvline(self.reference, color=fig.DARK, linewidth=1.2)
         for row, y in zip(self.rows, self.places, strict=True):
-            y -= LINE / 2 * self._name(row).count("\n") + 0.1 if self.narrow else 0.0
+            y -= LINE / 2 * (1 + self._name(row).count("\n")) - 0.02 if self.narrow else 0.0
             if row.interval:
                 axes.hlines(y, *row.interval, color=row.style.colour, linewidth=1.8)
             inside = row.style.colour if row.decided else "white"
@@ -123,7 +124,7 @@ class Forest(fig.Drawing):
                 y -= LINE * (1 + self._fill(rows[0].group, 1 if self.narrow else 0).count("\n")) + 0.06
             for row in rows:
                 text = LINE * (1 + self._name(row).count("\n"))
-                height = text + 0.22 if self.narrow else max(ROW, text + BESIDE)
+                height = text + BELOW if self.narrow else max(ROW, text + BESIDE)
                 places.append(y - height / 2)
                 y -= height
             y -= AROUND / 2
@@ -148,13 +149,16 @@ class Forest(fig.Drawing):
             axes.set_yticks([])
             across = axes.get_yaxis_transform()
             for place, name, number in zip(self.places, names, numbers, strict=True):
-                top = place + LINE / 2 * (1 + name.count("\n")) + 0.11
-                axes.text(0, top, name, transform=across, fontsize=8, va="top")
-                axes.text(1, top, number, transform=across, fontsize=8, va="top", ha="right")
+                top = place + LINE / 2 * (1 + name.count("\n")) + BELOW / 2
+                behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+                axes.text(0, top, name, transform=across, fontsize=8, va="top", bbox=behind)
+                axes.text(1, top, number, transform=across, fontsize=8, va="top", ha="right", bbox=behind)
             for top, head in zip(tops, heads, strict=True):
                 axes.text(0, top, self._fill(head, 1), transform=across, fontsize=9, va="top", fontweight="bold")
             return
-        heights = [top - LINE / 2 * (1 + self._fill(head, 0).count("\n")) for top, head in zip(tops, heads, strict=True)]
+        heights = [
+            top - LINE / 2 * (1 + self._fill(head, 0).count("\n")) for top, head in zip(tops, heads, strict=True)
+        ]
         axes.set_yticks([*self.places, *heights], [*names, *(self._fill(head, 0) for head in heads)])
         for head in axes.get_yticklabels()[len(names) :]:
             head.set_fontweight("bold")

@@ -172,9 +172,9 @@ def forests(
         better = f"{'right' if score.better == 'higher' else 'left'} is better"
         words = {"ratio": "ratio to", "difference": "points above", "number": "difference to"}[score.compared]
         unit = f"{name}, {words} {baseline} ({better})"
-        levels, several = {row.name for row in rows}, len({row.group for row in rows}) > 1
+        levels = {row.name for row in rows}
         of = f" of {rows[0].name}" if len(levels) == 1 else ""
-        title = f"{name}: learning{of} against {baseline}{' in all contexts' if several else ''}"
+        title = f"{name}: learning{of} against {baseline}"
         yield Forest(title, rows, score.compared, unit, baseline, margin, HOLLOW)
 
 

@@ -97,17 +97,25 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
     """Draw one plot into files of the kinds that their endings say."""
+    for path, content in zip(paths, drawn_as(plot, *(path.suffix[1:] for path in paths), dpi=dpi), strict=True):
+        replace_file(path, content)
+
+
+def drawn_as(plot: Plot, *kinds: str, dpi: int = 150) -> list[bytes]:
+    """The content of a file of each kind, such as png, svg or pdf."""
     import matplotlib
     from matplotlib.figure import Figure
 
     # No date, so that the same data give the same file.
-    same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    same = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    found = []
     with matplotlib.rc_context(DRAWN), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
         figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
         plot.draw(figure)
-        for path in paths:
+        for kind in kinds:
             content = io.BytesIO()
-            figure.savefig(content, format=path.suffix[1:], dpi=dpi, metadata=same[path.suffix])
-            replace_file(path, content.getvalue())
+            figure.savefig(content, format=kind, dpi=dpi, metadata=same[kind])
+            found.append(content.getvalue())
             figure.set_layout_engine("none")  # all files have the layout of the first
+    return found

@@ -31,7 +31,7 @@ MOST_CONTEXTS = 12
 #: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
 MOST_NAMED = 2
 Margin: TypeAlias = tuple[str, float, float] | None
-UNIT = "time over the baseline's for the same examples (below 1 is faster)"
+UNIT = "time over the baseline's (below 1 is faster)"
 
 
 def speed_plots(report: Report) -> Iterator[Plot]:
@@ -52,9 +52,8 @@ def speed_plots(report: Report) -> Iterator[Plot]:
 def title_of(mode: str, comparisons: Sequence[Comparison]) -> str:
     """What is compared with what."""
     levels = list(dict.fromkeys(c.level for c in comparisons))
-    several = " in all contexts" if len({c.block.id for c in comparisons}) > 1 else ""
     of = f" of {levels[0]}" if len(levels) == 1 else ""
-    return f"{mode}: time of {step_name(mode)}{of} against {baseline_of(comparisons)}{several}"
+    return f"{mode}: time of {step_name(mode)}{of} against {baseline_of(comparisons)}"
 
 
 def baseline_of(comparisons: Sequence[Comparison]) -> str:

@@ -36,7 +36,8 @@ def matrix(those: Sequence[Finding], axis: str) -> Table:
     columns, names = (contexts, levels) if across else (levels, contexts)
     shown = columns[:MOST_COLUMNS]
     rows = [
-        (name, *(cells.get((column, name) if across else (name, column), UNKNOWN) for column in shown)) for name in names
+        (name, *(cells.get((column, name) if across else (name, column), UNKNOWN) for column in shown))
+        for name in names
     ]
     left_out = [
         f"{len(every) - most} more {what} are in the report."
@@ -44,7 +45,8 @@ def matrix(those: Sequence[Finding], axis: str) -> Table:
         if len(every) > most
     ]
     size = SIZE_HEADERS.get(first.scale, "size")
-    title = f"{place_in_words(first.mode, in_words(first.metric))}: {size} to {BASELINE} {first.baseline}, interval, verdict"
+    what = place_in_words(first.mode, in_words(first.metric))
+    title = f"{what}: {size} to {BASELINE} {first.baseline}, interval, verdict"
     headers = (axis if across else "context", *shown)
     return Table(title, headers, tuple(rows[:MOST_ROWS]), tuple(left_out))
 
