@@ -56,8 +56,8 @@ class Grid:
 
 
 def grids_of(tables: Sequence[Table]) -> list[Grid]:
-    """The tables in order; more than `MOST_SEPARATE` tables with the same columns become one, which can be sorted. Notes
-    that all tables with the same columns have are shown once, below the last of them."""
+    """The tables in order; more than `MOST_SEPARATE` tables with the same columns become one, which can be sorted. A
+    note that all tables with the same columns have is shown once, below the last of them."""
     found = []
     for those in grouped(tables, lambda table: table.headers).values():
         if len(those) > MOST_SEPARATE:

@@ -41,7 +41,7 @@ from harness.report.report import Report
 MOST, TOGETHER, FEWEST = 1000, 50_000, 50
 Scalars = dict[int, tuple[float, dict[str, float]]]
 #: At most this many plots are images, and how many dots per inch they have.
-MOST_IMAGES, DPI = 8, 110
+MOST_IMAGES, DPI = 5, 100
 #: TensorBoard takes files with "tfevents" in their names.
 NAME = "events.out.tfevents.harness"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.analysis.claim_words import place_of
 from harness.modes import step_name
 from harness.report.answer import leading_claim
 from harness.report.cells import in_words
@@ -25,7 +26,7 @@ def amount_plots(report: Report) -> Iterator[Plot]:
         for one in found.quantities:
             if (one.metric, one.mode) == (claim.metric, claim.of) and one.ratio and one.level != one.baseline:
                 style, word = styles[one.level], str(one.verdict)
-                rows.append(ForestRow(one.block.name, one.level, style, one.ratio, None, True, word))
+                rows.append(ForestRow(place_of(one), one.level, style, one.ratio, None, True, word))
                 baselines.add(one.baseline)
                 kind = found.measure.kind.name
     if rows:

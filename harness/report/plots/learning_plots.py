@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import seed_stats
+from harness.analysis.claim_words import place_of
 from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
 from harness.analysis.learning import Learned, LearningComparison, LearningResults
 from harness.analysis.stats import Array
@@ -158,7 +159,7 @@ def forests(
             continue
         first, score = those[0], those[0].scores[metric]
         rows = [
-            ForestRow.of(c, context_of(one), level, styles[level], is_clear(c))
+            ForestRow.of(c, place_of(c), level, styles[level], is_clear(c))
             for one in those
             for level, c in results.of(one, metric).items()
             if c.size is not None
@@ -176,13 +177,6 @@ def forests(
         of = f" of {rows[0].name}" if len(levels) == 1 else ""
         title = f"{name}: learning{of} against {baseline}"
         yield Forest(title, rows, score.compared, unit, baseline, margin, HOLLOW)
-
-
-def context_of(one: Learned) -> str:
-    """A block's context in words; a number gets the name of its axis."""
-    given = one.block.context.items()
-    return " · ".join(f"{axis} {level}" if level[:1].isdigit() and numbers_of("", [level]) else level
-                      for axis, level in given)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
+from harness.analysis.claim_words import place_of
 from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
@@ -41,7 +42,7 @@ def speed_plots(report: Report) -> Iterator[Plot]:
     for mode, found in grouped(comparisons, lambda c: c.mode).items():
         those = [c for c in found if c.verdict != Verdict.INVALID]
         if those:
-            rows = [ForestRow.of(c, c.block.name, c.level, styles[c.level]) for c in those]
+            rows = [ForestRow.of(c, place_of(c), c.level, styles[c.level]) for c in those]
             title, margin = title_of(mode, those), margin_of(those)
             drawing: fig.Drawing = Forest(title, rows, "ratio", UNIT, baseline_of(those), margin)
             if len(rows) > READABLE:

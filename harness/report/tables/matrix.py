@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.claim_words import place_of
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
@@ -30,7 +31,7 @@ def matrices(findings: Findings) -> list[Table]:
 def matrix(those: Sequence[Finding], axis: str) -> Table:
     """Comparisons of one mode and metric. Contexts are columns where they are few, and rows otherwise."""
     first = those[0]
-    cells = {(one.block.name, one.level): cell(one) for one in those}
+    cells = {(place_of(one), one.level): cell(one) for one in those}
     contexts, levels = ([*dict.fromkeys(names)] for names in zip(*cells, strict=True))
     across = len(contexts) <= min(MOST_COLUMNS, len(levels)) or len(levels) > MOST_COLUMNS
     columns, names = (contexts, levels) if across else (levels, contexts)
