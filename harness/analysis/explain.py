@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.analysis import stats
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
-from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
+from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, is_of, profiler_cost
 from harness.analysis.samples import wall_time
-from harness.analysis.timing import Measured
+from harness.analysis.timing import Measured, decide, looks_of
+from harness.analysis.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class OperatorTime:
         seconds = sum(row.seconds[0] for row in rows), sum(row.seconds[1] for row in rows)
         calls = sum(row.calls[0] for row in rows), sum(row.calls[1] for row in rows)
         return cls(phase, operator, seconds, calls)
+
+
+@dataclass(frozen=True)
+class PathChange:
+    """The kernel paths that only one of two trials took. `seconds` are what the second trial takes less without
+    those of the first, and more with its own; None where the operators of a path cannot be told from others."""
+
+    lost: tuple[str, ...]
+    gained: tuple[str, ...]
+    seconds: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +94,46 @@ class Explanation(Finding):
 
     @property
     def decided(self) -> bool:
-        """Whether the interval excludes no difference."""
-        return self.interval is not None and not self.interval[0] <= 1 <= self.interval[1]
+        """Whether there is a difference to explain."""
+        return self.verdict in (Verdict.FASTER, Verdict.SLOWER)
+
+    @property
+    def plain_ratio(self) -> float:
+        """The ratio of the steps without a profiler, taken beside the profiled ones."""
+        return self.b.plain / self.a.plain
+
+    @property
+    def explained(self) -> bool:
+        """Whether there is a difference and the profile shows it: the steps beside the profiler have at least half of
+        it, and at most one and a half times as much."""
+        disagreement = abs(self.plain_ratio - self.ratio)
+        return self.decided and disagreement <= abs(self.ratio - 1) / 2
+
+    @property
+    def sensitivity(self) -> float:
+        """Half the interval of the difference in seconds per step. A row with a smaller difference may be chance."""
+        low, high = self.interval or (-math.inf, math.inf)
+        return self.seconds[0] * (high - low) / 2
+
+    @property
+    def path_change(self) -> PathChange:
+        """The kernel paths that differ. A path that calls operators which other paths call too gets all the rest of
+        the phases that they run in."""
+        lost, gained = (
+            tuple(path for path in one.kernel_paths if path not in other.kernel_paths)
+            for one, other in ((self.a, self.b), (self.b, self.a))
+        )
+        own = [[row for row in self.rows if is_of(row.operator, paths)] for paths in (lost, gained)]
+        if not lost or not gained or not any(own):
+            return PathChange(lost, gained, None)
+        phases = {row.phase for rows in own for row in rows}
+        everything = sum(row.difference for row in self.rows if row.phase in phases)
+        less, more = (sum(row.difference for row in rows) for rows in own)
+        if not own[1]:
+            more = everything - less
+        elif not own[0]:
+            less = everything - more
+        return PathChange(lost, gained, (less, more))
 
     def by_operator(self) -> list[OperatorTime]:
         """The rows with the phases of each operator in one, named by those that have most of its difference."""
@@ -94,25 +144,27 @@ class Explanation(Finding):
         return sorted(whole, key=lambda row: -abs(row.difference))
 
 
-def explanations(measured: Iterable[Measured], profiles: Profiles) -> list[Explanation]:
+def explanations(measured: Iterable[Measured], profiles: Profiles, floor: float = stats.FLOOR) -> list[Explanation]:
     """Each level against the baseline, in every block and mode that was timed and profiled."""
     cost = profiler_cost(profiles)
     found = []
     for one in measured:
         by_level = {each.level: each for each in profiles.get((one.block.id, one.mode), ())}
         if baseline := by_level.pop(one.block.baseline.level, None):
-            found += [explain(one, baseline, variant, cost) for variant in by_level.values()]
+            found += [explain(one, baseline, variant, cost, floor) for variant in by_level.values()]
     return [one for one in found if one]
 
 
 def largest(explained: Iterable[Explanation], most: int) -> list[Explanation]:
-    """The largest of the differences that are decided, at most this many."""
-    return sorted((one for one in explained if one.decided), key=lambda one: -abs(math.log(one.ratio)))[:most]
+    """The largest of the differences that are explained, at most this many."""
+    return sorted((one for one in explained if one.explained), key=lambda one: -abs(math.log(one.ratio)))[:most]
 
 
-def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explanation | None:
+def explain(
+    measured: Measured, a: Profiled, b: Profiled, cost: float, floor: float = stats.FLOOR
+) -> Explanation | None:
     """Explain the difference of two trials of a block in the mode of `measured`; None where one of them was not timed.
-    `cost` is the profiler's overhead per operator, in seconds."""
+    `cost` is the profiler's overhead per operator, in seconds; `floor` the smallest log ratio that is a difference."""
     logs = measured.aligned([a.level, b.level])
     values = (logs[b.level] - logs[a.level]).tolist()
     phases = [timed_phases(measured, one.level) for one in (a, b)]
@@ -126,9 +178,11 @@ def explain(measured: Measured, a: Profiled, b: Profiled, cost: float) -> Explan
         shares.append(divided(one, {phase: time * whole / total for phase, time in times.items()}, cost))
     rows = aligned(shares[0], shares[1], a, b)
     levels = [one.level for one in (a, b) if one.level != measured.block.baseline.level]
+    estimate = measured.estimate(values, *map(measured.ratios, levels))
+    verdict, reason = decide(estimate, measured.settings, floor, looks_of(measured.block)[0])
     return Explanation(
-        block=measured.block, level=b.level, mode=measured.mode, metric="step_time",
-        estimate=measured.estimate(values, *map(measured.ratios, levels)), a=a, b=b, seconds=seconds, cost=cost,
+        block=measured.block, level=b.level, mode=measured.mode, metric="step_time", verdict=verdict, reason=reason,
+        estimate=estimate, a=a, b=b, seconds=seconds, cost=cost,
         rows=tuple(sorted(rows, key=lambda row: -abs(row.difference))),
     )  # fmt: skip
 

@@ -178,7 +178,7 @@ class Findings:
     @cached_property
     def explained(self) -> list[Explanation]:
         """Where the differences to the baseline come from, for trials that were profiled."""
-        return explanations(self.measured, self.profiles) if self.profiles else []
+        return explanations(self.measured, self.profiles, self.floor) if self.profiles else []
 
     @cached_property
     def break_evens(self) -> tuple[RatioCurves, ...]:

@@ -13,7 +13,7 @@ from harness.report.plots.figures import Plot
 
 
 def explained(rows=LOOP, loop: float = 6.0):
-    a, b = (Profiled(r) for r in (profile("plain", FUSED), profile("loop", rows)))
+    a, b = (Profiled(r) for r in (profile("plain", FUSED), profile("loop", rows, plain=2e6 * (loop + 1))))
     one = explain(timed(plain=3.0, loop=loop), a, b, 0.0)
     assert one is not None
     return one
@@ -36,14 +36,18 @@ def test_waterfall_bars_sum_to_the_difference():
         at += change
     assert at == pytest.approx(1e3 * one.seconds[1])
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names[:3] == ["plain", "mm · forward", "mkldnn_rnn_layer · forward"]
+    assert names == ["plain", "mkldnn_rnn_layer · forward", "mm · forward", "cat · forward", "1 others", "loop"]
 
 
 def test_smallest_operators_share_one_bar():
-    rows = [*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))]
-    steps = Waterfall(explained(rows)).steps()
+    rows = [*LOOP, *(("forward", f"aten::op{i}", 1, 100_000 + i) for i in range(20))]
+    one = explained(rows)
+    steps = Waterfall(one).steps()
     assert len(steps) == BARS + 1
     assert steps[-1][0].endswith(" others")
+    few = Waterfall(explained([*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))])).steps()
+    assert all(abs(change) >= 1e3 * one.sensitivity for _, change in few[:-1])
+    assert len(few) < BARS
 
 
 def test_only_the_largest_clear_differences_are_drawn():

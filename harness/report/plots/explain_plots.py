@@ -9,12 +9,12 @@ from harness.report.cells import block_title
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.report import Report
-from harness.report.tables.explain import short
+from harness.report.tables.causes import milliseconds, short
 
 #: Colours of what takes more and less time, and of whole steps.
 MORE, LESS, WHOLE = fig.VERMILION, fig.BLUE, fig.GREY
-#: This many operators have a bar of their own; the rest share one.
-BARS = 14
+#: At most this many operators have a bar of their own, of at least this share of the difference; the rest share one.
+BARS, SHARE = 10, 0.02
 #: This many explanations are drawn, of the largest differences.
 MOST = 8
 
@@ -34,10 +34,15 @@ class Waterfall(fig.Drawing):
         self.size = 8.0, 1.4 + 0.27 * (len(self.steps()) + 2)
 
     def steps(self) -> list[tuple[str, float]]:
-        """The differences of operators in milliseconds, the largest first, and the rest together."""
-        rows = self.one.by_operator()
-        found = [(f"{short(row.operator)} · {row.phase}", 1e3 * row.difference) for row in rows[:BARS]]
-        if rest := rows[BARS:]:
+        """The differences of operators in milliseconds: decreases, then increases, the largest of each first, and the
+        rest together. What may be chance has no bar of its own."""
+        rows, least = self.one.by_operator(), max(self.one.sensitivity, SHARE * abs(self.one.difference))
+        shown = [row for row in rows if abs(row.difference) >= least][:BARS]
+        found = [
+            (f"{short(row.operator)} · {row.phase}", 1e3 * row.difference)
+            for row in sorted(shown, key=lambda row: row.difference > 0)
+        ]
+        if rest := [row for row in rows if row not in shown]:
             found.append((f"{len(rest)} others", 1e3 * sum(row.difference for row in rest)))
         return found
 
@@ -54,7 +59,7 @@ class Waterfall(fig.Drawing):
         ends = [x for _, begin, change, _ in rows for x in (begin, begin + change)]
         for place, (_, begin, change, colour) in enumerate(rows):
             axes.barh(-place, change, left=begin, height=0.62, color=colour)
-            text = f"{change:.2f}" if colour == WHOLE else f"{change:+.2f}"
+            text = f"{change:.2f} ms" if colour == WHOLE else milliseconds(self.one, change / 1e3)
             axes.annotate(
                 text, (max(begin, begin + change), -place), (4, 0), textcoords="offset points", va="center", fontsize=8
             )
@@ -65,7 +70,7 @@ class Waterfall(fig.Drawing):
         axes.set_ylim(-len(rows) + 0.4, 0.6)
         axes.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows])
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("milliseconds per step: blue is less, orange more")
+        axes.set_xlabel(f"milliseconds per step; blue: {self.one.level} takes less, orange: it takes more")
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         fig.bare(axes, "top", "right", "left")
         fig.heading(axes, self.title)
