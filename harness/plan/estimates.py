@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.analysis import stats
 from harness.analysis.stats import Estimate
@@ -16,7 +17,7 @@ from harness.plugins.catalog import Catalog, Measure, resolve
 from harness.plugins.isolation import user_errors
 from harness.plugins.rehearsal import LevelTimes, Rehearsal, TimeRange, mean
 from harness.records.plan import Block
-from harness.records.settings import Learning, Profile, Settings, Speed
+from harness.records.settings import Learning, Profile, SeedSettings, Settings, Speed
 
 #: The standard deviations between processes (log ratio) on a quiet, a typical and a noisy machine. How many processes
 #: a block needs depends on it, and the expected time is the mean over the three.
@@ -35,6 +36,8 @@ TRACED = 3.0
 PROFILED, PASSES = 2.5, 5
 #: The assumed seconds of a run of a program, which is not run before it is measured.
 ASSUMED_RUN = 1.0
+#: The name of the first part of a block, and the order of the others by the placement of their kinds.
+VERIFY, PLACEMENTS = "verify", ("together", "alone", "per_seed")
 #: Seconds of the report: of its parts that do not depend on the plan, and of each trial.
 REPORT, REPORT_OF_TRIAL = 1.0, 0.02
 
@@ -69,17 +72,60 @@ def completed(rehearsal: Rehearsal, block: Block) -> Rehearsal:
     return replace(rehearsal, levels={trial.level: rehearsal.levels.get(trial.level, others) for trial in block.trials})
 
 
+class Part(NamedTuple):
+    """A part of a block: its verification, or a kind of measurement; of one that is timed, in one `mode`. Its `units`
+    follow one another: processes, or training runs. How many processes of timing there are is an expectation."""
+
+    name: str
+    mode: str
+    seconds: TimeRange
+    units: float
+
+    @property
+    def each(self) -> float:
+        """The expected seconds of one unit."""
+        return self.seconds.expected / self.units
+
+
 def estimated_seconds(block: Block, catalog: Catalog, rehearsal: Rehearsal | None = None) -> TimeRange:
     """The time of a block, from loading its data to its last measurement."""
+    return total_of(part.seconds for part in parts_of(block, catalog, rehearsal))
+
+
+def total_of(times: Iterable[TimeRange]) -> TimeRange:
+    """The time of all of these, one after the other."""
+    return reduce(TimeRange.plus, times, TimeRange(0.0, 0.0, 0.0))
+
+
+def parts_of(block: Block, catalog: Catalog, rehearsal: Rehearsal | None = None) -> list[Part]:
+    """The parts of a block in the order in which they are measured."""
     rehearsal = rehearsal or assumed(block)
-    environments = len(block.environments)
-    setup = environments * rehearsal.load + rehearsal.verify + PROCESS
-    total = TimeRange(setup, setup, setup)
-    for name, measure in catalog.measures.items():
-        settings = block.measures.get(name, measure.settings)
-        if settings is not None:
-            total = total.plus(kind_seconds(measure, settings, block, rehearsal))
-    return total
+    setup = len(block.environments) * rehearsal.load + rehearsal.verify + PROCESS
+    if block.of_programs:  # each runs once
+        setup = ASSUMED_RUN * len(block.trials)
+    found = [Part(VERIFY, "", TimeRange(setup, setup, setup), 1)]
+    kinds = [(one, block.measures.get(name, one.settings)) for name, one in catalog.measures.items()]
+    measured = [(one, settings) for one, settings in kinds if settings is not None]
+    for placement in PLACEMENTS:
+        for measure, settings in measured:
+            if measure.kind.placement == placement:
+                found += kind_parts(measure, settings, block, rehearsal)
+    return found
+
+
+def kind_parts(measure: Measure, settings: Settings, block: Block, rehearsal: Rehearsal) -> Iterator[Part]:
+    """The parts of one kind of measurement: one for each mode if it is timed."""
+    kind, modes = measure.kind, tuple(getattr(settings, "of", None) or ("",))
+    if kind.placement != "together" or kind.more is None:
+        seconds = kind_seconds(measure, settings, block, rehearsal)
+        processes = sum(stage.processes for stage in kind.all_stages) * len(modes)
+        replicates = len(settings.seeds) if isinstance(settings, SeedSettings) else processes
+        yield Part(kind.name, "", seconds, replicates * (1 if kind.placement == "together" else len(block.trials)))
+        return
+    for mode in modes:
+        seconds = kind_seconds(measure, settings.changed(of=(mode,)), block, rehearsal)
+        fewest = 1 if block.measures.quick else looks_of(block)[0]
+        yield Part(kind.name, mode, seconds, fewest * seconds.expected / (seconds.least or 1.0))
 
 
 def kind_seconds(measure: Measure, settings: Settings, block: Block, rehearsal: Rehearsal) -> TimeRange:

@@ -23,13 +23,16 @@ def test_terminal_shows_progress_after_every_run():
     progress = Progress(Plan("s", "q?", "what", (block,)), toy_catalog(), stream)
     records: list[Record] = []
     progress.block_begins(block, records)
+    records += [Record(block.id, one.level, one.id, "verify", "variant", 0, 1, "ok", "") for one in block.trials]
+    progress.stored(block, records)
     for seed in range(6):
         for level in ("plain", "other"):
             records.append(run(block, level, seed, close=0.5 + 0.01 * seed))
             progress.stored(block, records)
     progress.block_ends(block, records)
     text = stream.getvalue()
-    assert "all · learning: 1 of 20 runs, 0:00 left in this block, 0:00 in total\n" in text
+    assert "all · learning: 1 of 20 runs\n" in text
+    assert "all: training 2 of 20 · done about " in text
     assert "all · learning: 12 of 20 runs" in text
     assert "  other  close +0.0 [+0.0, +0.0]  6 seeds  undecided" in text
 
