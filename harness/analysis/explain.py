@@ -19,7 +19,8 @@ from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, is_of, profiler_cost
 from harness.analysis.samples import wall_time
-from harness.analysis.timing import Measured, decide, looks_of
+from harness.analysis.time_verdicts import decide, looks_of
+from harness.analysis.timing import Measured
 from harness.analysis.verdicts import Verdict
 
 

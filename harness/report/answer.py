@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.claims import ClaimResult, is_about
+from harness.analysis.explain import Explanation, largest
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.verdicts import Answer
@@ -49,7 +50,8 @@ def leading_claim(findings: Findings) -> ClaimResult | None:
     return next((one for one in findings.claims if one.claim.answers), next(iter(findings.claims), None))
 
 
-def leading_level(findings: Findings) -> str:
-    """The level that the answer is about; empty where it is about none."""
+def explanation_of(findings: Findings) -> Explanation | None:
+    """The explanation of the level that the answer is about, where it differs most; otherwise the largest one."""
     leading = leading_claim(findings)
-    return leading.claim.level if leading else ""
+    about = [one for one in findings.explained if leading and one.level == leading.claim.level]
+    return next(iter([*largest(about, 1), *largest(findings.explained, 1)]), None)

@@ -11,12 +11,13 @@ from harness.report.cells import first_few
 from harness.report.formats import saved
 from harness.report.formats.markdown import escape, table
 from harness.report.report import Report
-from harness.report.tables.matrix import matrices
+from harness.report.table import Table
+from harness.report.tables.matrix import Matrix, matrix_of
 
 #: The variable that names the file of the step's summary, and the most bytes that GitHub shows of it.
 VARIABLE, LIMIT = "GITHUB_STEP_SUMMARY", 2**20
-#: At most this many lines of each kind, and this many tables.
-MOST_LINES, MOST_TABLES = 12, 4
+#: At most this many lines of each kind, and columns and rows of comparisons.
+MOST_LINES, MOST_COLUMNS, MOST_ROWS = 12, 5, 24
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -48,15 +49,30 @@ def render(report: Report) -> str:
     lines += [f"**{escape(report.answer)}**", ""]
     lines += listed([f"**{one.words}**: {escape(one.says)}. {escape(one.details)}." for one in report.claims])
     lines += listed([escape(sentence) for sentence in report.summary])
-    tables = matrices(report.findings) or [one for section in report.sections for one in section.tables]
-    for one in tables[:MOST_TABLES]:
-        lines += table(one, "###", escape, escape)
+    if matrix := matrix_of(report.findings):
+        lines += table(table_of(matrix), "###", escape, escape)
     for title, texts in report.remarks:
         lines += [f"### {title}", "", *listed([escape(text) for text in texts])]
     lines += listed([escape(flag) for flag in report.flags])
     lines += [escape(report.last_line), ""] if report.last_line else []
     lines += [f"Run {escape(report.run)} on {escape(report.machine)}. All tables and plots are in report.html.", ""]
     return "\n".join(lines)
+
+
+def table_of(matrix: Matrix) -> Table:
+    """The matrix as a table. Contexts are columns where they are few, and rows otherwise."""
+    levels, places = matrix.levels, matrix.places
+    across = len(places) <= MOST_COLUMNS
+    columns, names = (places, levels) if across else (levels[:MOST_COLUMNS], places)
+    cells = [
+        (name, *(matrix.cell(*((name, column) if across else (column, name))).text for column in columns))
+        for name in names
+    ]  # fmt: skip
+    rows, left_out = cells[:MOST_ROWS], len(cells) - MOST_ROWS
+    notes = (matrix.caption, *matrix.notes, *([f"{left_out} more rows are in the report."] if left_out > 0 else []))
+    if not across and len(levels) > MOST_COLUMNS:
+        notes = (*notes, f"{len(levels) - MOST_COLUMNS} more columns are in the report.")
+    return Table("Comparisons", (matrix.axis if across else "context", *columns), tuple(rows), notes)
 
 
 def listed(texts: Sequence[str]) -> list[str]:
