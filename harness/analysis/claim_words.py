@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
 from harness.analysis.growth import Growth
@@ -67,8 +67,20 @@ def hint_if_better(claim: Claim, against: Sequence[Finding]) -> str:
 def place_of(finding: Finding) -> str:
     """The context of a finding in words."""
     if isinstance(finding, Growth):
-        return " · ".join([*finding.context.values(), f"along {finding.axis}"])
-    return finding.block.name
+        return " · ".join([*named_levels(finding.context), f"along {finding.axis}"])
+    return " · ".join(named_levels(finding.context)) or finding.block.name
+
+
+def named_levels(context: Mapping[str, str]) -> list[str]:
+    """The levels of a context; a number has the name of its axis before it."""
+    return [f"{axis} {level}" if _is_number(level) else level for axis, level in context.items()]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def size_in_words(size: float | None, claim: Claim) -> str:

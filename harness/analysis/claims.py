@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis import stats
 from harness.analysis.claim_tests import ClaimTest
-from harness.analysis.claim_words import expected_in_words, hint_if_better, place_of, size_in_words
+from harness.analysis.claim_words import (
+    expected_in_words,
+    hint_if_better,
+    place_of,
+    size_in_words,
+)
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import FEWEST, groups_along
 from harness.analysis.growth import Growth, growth_metric
@@ -28,8 +33,9 @@ from harness.records.plan import LEARNING, Claim, Plan
 class ClaimResult:
     """The answer to a claim. `expected` states the threshold that was tested. If the claim fails, `against` are the ids
     of the blocks whose times contradict it, which can be measured once more; `improved` says whether it is a claim of
-    no difference, and the level is better. `decisive` is the worst case among the `contexts` that the claim is about;
-    for a claim about any context, the best case."""
+    no difference, and the level is better. `decisive` is the least favourable case among the `contexts` that the claim
+    is about; for a claim about any context, the most favourable one. `true_in` and `false_in` are the contexts in which
+    it is true or false. `remarks` are the flags and what to write instead, which `reason` contains too."""
 
     claim: Claim
     answer: Answer
@@ -39,6 +45,9 @@ class ClaimResult:
     contexts: int = 0
     expected: str = ""
     improved: bool = False
+    true_in: tuple[str, ...] = ()
+    false_in: tuple[str, ...] = ()
+    remarks: str = ""
 
 
 def settle(plan: Plan, findings: Sequence[Finding], floor: float, null_biased: bool) -> list[ClaimResult]:
@@ -98,20 +107,26 @@ class _Case:
         if against and claim.expect == "equal":
             hint = hint_if_better(claim, against)
             improved = bool(hint)
-        if answer != Answer.UNDECIDED:
-            reason += self.flags_in_words() + hint
+        remarks = "" if answer == Answer.UNDECIDED else self.flags_in_words() + hint
         remeasured = claim.about_time and not claim.along
         worst = max if claim.inside == "all" else min
         return ClaimResult(
             claim,
             answer,
-            reason,
+            reason + remarks,
             against=tuple(one.block.id for one in against if remeasured),
             decisive=worst(self.findings, key=self.distance, default=None),
             contexts=len(self.blocks),
             expected=expected_in_words(claim, self.floor),
             improved=improved,
+            true_in=self.places(self.holding, level or alone),
+            false_in=self.places(self.failing, level or alone),
+            remarks=remarks.removeprefix("; "),
         )
+
+    def places(self, those: Callable[[float], list[Finding]], alpha: float) -> tuple[str, ...]:
+        """The contexts of these findings; none where nothing can be decided."""
+        return () if self.undecidable else tuple(place_of(one) for one in those(alpha))
 
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != Answer.UNDECIDED

@@ -204,7 +204,8 @@ class Claim:
     is about the exponent by which the metric grows along it.
 
     The planner also adds the mode (`of`), and sets `exact` where the metric is the same in every process, so that one
-    number decides."""
+    number decides. `answers` says that the claim answers the question of the suite: yes if it is true, no if it is
+    false."""
 
     says: str
     level: str
@@ -218,6 +219,7 @@ class Claim:
     along: str = ""
     exact: bool = False
     unit: str = ""
+    answers: bool = False
 
     @property
     def is_value(self) -> bool:

@@ -119,6 +119,12 @@ def still_needed(finding: Finding) -> str:
     return f"; {finding.needs} processes{time} should settle it"
 
 
+def rounded_ratios(*ratios: float) -> list[str]:
+    """Ratios for a sentence: two decimals, and three if one of them is near 1."""
+    digits = 3 if any(abs(ratio - 1) < 0.1 for ratio in ratios) else 2
+    return [f"{ratio:.{digits}f}" for ratio in ratios]
+
+
 def p_cell(p: float | None) -> str:
     """A p value."""
     return UNKNOWN if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -170,8 +176,10 @@ def first_few(texts: Iterable[str], most: int) -> list[str]:
     return found if len(found) <= most else [*found[:most], f"and {len(found) - most} more"]
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names with commas, and an "and" before the last."""
+def listed(names: Sequence[str], most: int | None = None) -> str:
+    """Names with commas, and an "and" before the last. Of more than `most`, the others are counted."""
+    if most is not None and len(names) > most:
+        names = [*names[:most], f"{len(names) - most} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

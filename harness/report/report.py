@@ -13,10 +13,11 @@ from harness.plugins.catalog import Catalog
 from harness.records.plan import Plan
 from harness.records.record import Record
 from harness.records.store import Store
+from harness.report.answer import answer_of
 from harness.report.summary import summary_of
 from harness.report.table import Section, present
 from harness.report.tables import along_axes, comparisons, effects, explain, learning, programs
-from harness.report.tables.claims import tested_reason
+from harness.report.tables.claims import ClaimLine, claim_line
 from harness.report.tables.quantities import section_of
 
 
@@ -24,19 +25,20 @@ from harness.report.tables.quantities import section_of
 class Report:
     """A run in tables and sentences.
 
-    `summary` is what it shows, the most important sentence first; `sections` are in the order of reading; `claims` are
-    (claim, answer, reason); `warnings` say what in the suite is probably not intended and why the ratios may mislead;
-    `problems` are errors outside the trials."""
+    `answer` answers the question in a sentence; `summary` is what else it shows, the most important sentence first,
+    without the claims; `sections` are in the order of reading; `warnings` say what in the suite is probably not
+    intended and why the ratios may mislead; `problems` are errors outside the trials."""
 
     run: str
     question: str
+    answer: str
     summary: tuple[str, ...]
     first_look: bool
     machine: str
     sections: tuple[Section, ...]
     skipped: tuple[str, ...]
     failures: tuple[str, ...]
-    claims: tuple[tuple[str, str, str], ...]
+    claims: tuple[ClaimLine, ...]
     flags: tuple[str, ...]
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
@@ -74,16 +76,20 @@ def report_of(
     seen |= {flag for c in findings.learning.comparisons for flag in c.flags}
     problems = list(findings.problems)
     sections = sections_of(findings, problems)
+    summary = summary_of(findings)
+    answer = answer_of(findings, summary)
+    summary = tuple(sentence for sentence in summary if sentence != answer)
     return Report(
         run=run,
         question=plan.question,
-        summary=summary_of(findings),
+        answer=answer,
+        summary=summary,
         first_look=bool(plan.overrides.get("quick")) or findings.is_quick,
         machine=machine_line(facts),
         sections=sections,
         skipped=tuple(f"{', '.join(s.coordinates.values())}: {s.because}" for s in plan.skipped),
         failures=tuple(failure_line(plan, record) for record in findings.failures),
-        claims=tuple((r.claim.says, r.answer, tested_reason(r)) for r in findings.claims),
+        claims=tuple(map(claim_line, findings.claims)),
         flags=flag_lines(seen),
         warnings=(*plan.remarks, *(explain.warnings(plan.blocks, findings.profiles) if findings.profiles else ())),
         problems=tuple(problems),

@@ -201,6 +201,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "modes": {
             mode: words for mode, words in WORDS.items() if any(mode in b.measures.modes for b in findings.plan.blocks)
         },
+        "answer": report.answer,
         "summary": list(report.summary),
         "first_look": report.first_look,
         **{table.name: table.rows for table in findings_in_rows(findings)},

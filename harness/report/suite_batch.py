@@ -94,8 +94,8 @@ def claims_table(reports: Mapping[str, Report]) -> Table:
 
 def in_markdown(reports: Mapping[str, Report], links: Mapping[str, Path]) -> str:
     """The page of claims; `links` are the reports of single runs."""
-    answers = [answer for report in reports.values() for _, answer, _ in report.claims]
-    counts = ", ".join(f"{answers.count(answer)} {words.lower()}" for answer, words in ANSWERS.items())
+    answers = [claim.words for report in reports.values() for claim in report.claims]
+    counts = ", ".join(f"{answers.count(words)} {words.lower()}" for words in ANSWERS.values())
     machines = dict.fromkeys(report.machine.partition(", commit")[0] for report in reports.values())
     table = claims_table(reports)
     lines = [

@@ -1,4 +1,4 @@
-"""What a run shows, in a few sentences: its claims, or else what was faster, slower, better or worse."""
+"""What a run shows beside its claims, in a few sentences: what was faster, slower, better or worse, and where."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from collections.abc import Sequence
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.analysis.verdicts import EXCLUDED, Answer, Verdict
-from harness.modes import step_name
+from harness.analysis.verdicts import Answer, Verdict
 from harness.records import designs
-from harness.records.plan import LEARNING
 from harness.report.cells import (
-    ANSWERS,
-    WORDING,
     confidence_interval,
     first_few,
     in_words,
@@ -23,21 +19,26 @@ from harness.report.cells import (
     size_cells,
     subject_in_words,
 )
+from harness.report.level_sentences import level_sentence
 from harness.report.tables.along_axes import number_format, range_in_words
-from harness.report.tables.claims import claim_sentence
 from harness.report.tables.learning import nothing_learned
 
-#: The summary names at most this many claims of each answer, levels, and effects; of the rest it gives the number.
+#: The summary names at most this many levels and effects; of the rest it gives the number.
 MOST = 6
 #: At most this many sentences are about break-evens, each of at most this many contexts.
 MOST_BREAK_EVENS = 3
 #: From this ratio of times on, the summary says how to find out why.
 MUCH = 2
+#: What comes first in a summary and an answer that decide nothing yet.
+UNDECIDED_YET = "First look, nothing is decided: "
 
 
 def summary_of(findings: Findings) -> tuple[str, ...]:
-    """The summary in sentences, the most important first; one that says why where nothing was found."""
-    sentences = (*claim_sentences(findings), *other_sentences(findings)) or (nothing(findings),)
+    """What is found beside the claims in sentences, the most important first; one that says why where nothing was
+    found."""
+    sentences = tuple(other_sentences(findings))
+    if not sentences and not findings.claims:
+        sentences = (nothing(findings),)
     return (*nothing_learned_sentences(findings), *sentences, *slow_sentences(findings))
 
 
@@ -48,7 +49,7 @@ def nothing_learned_sentences(findings: Findings) -> list[str]:
     found = []
     for sentence, those in by_sentence.items():
         names = [one.block.name for one in those if one.block.context]
-        found.append(f"In {listed(first_few(names, 3))}: {sentence[0].lower()}{sentence[1:]}" if names else sentence)
+        found.append(f"In {listed(names, 3)}: {sentence[0].lower()}{sentence[1:]}" if names else sentence)
     return found
 
 
@@ -69,18 +70,6 @@ def slow_sentences(findings: Findings) -> list[str]:
     return [f"{worst.level} takes {worst.size:.1f}× as long as {worst.baseline}{more}. To see why: {needs}{command}"]
 
 
-def claim_sentences(findings: Findings) -> list[str]:
-    """A sentence for each claim: those that hold first, then those that fail, then the undecided ones."""
-    by_answer = grouped(findings.claims, lambda result: result.answer)
-    found: list[str] = []
-    for answer in Answer:
-        sentences = [claim_sentence(result) for result in by_answer.get(answer, ())]
-        found += sentences[:MOST]
-        if len(sentences) > MOST:
-            found.append(f"{len(sentences) - MOST} more of {len(sentences)} claims are {ANSWERS[answer].lower()}.")
-    return found
-
-
 def other_sentences(findings: Findings) -> list[str]:
     """Where no claim was decided: the comparisons, or the effects of an ablation design. Then the break-evens."""
     sentences: list[str] = []
@@ -93,71 +82,12 @@ def other_sentences(findings: Findings) -> list[str]:
 def level_sentences(compared: Sequence[Finding], *, quick: bool = False) -> list[str]:
     """A sentence for each level, mode and metric: what it is, where, and by how much."""
     levels = grouped(compared, lambda one: (one.level, one.mode, one.metric))
-    sentences = [level_sentence(those) for those in levels.values()]
+    sentences = [f"{level_sentence(those)}." for those in levels.values()]
     if quick and sentences:
-        sentences[0] = f"First look, nothing is decided: {sentences[0][:1].lower()}{sentences[0][1:]}"
+        sentences[0] = f"{UNDECIDED_YET}{sentences[0]}"
     more = len(sentences) - MOST
     rest = [f"{more} more comparison{'s are' if more > 1 else ' is'} in the tables."] if more > 0 else []
     return sentences[:MOST] + rest
-
-
-def level_sentence(compared: Sequence[Finding]) -> str:
-    """Everything about one level in one mode by one metric, by verdict: the size in one context, or the range over
-    several."""
-    level, mode, metric = compared[0].level, compared[0].mode, compared[0].metric
-    by_verdict, pieces = grouped(compared, lambda one: one.verdict), list[str]()
-    for verdict, wording in WORDING.items():
-        those = by_verdict.get(verdict, [])  # type: ignore[call-overload]  # a verdict is a text
-        if not those:
-            continue
-        baselines = list(dict.fromkeys(one.baseline for one in those))
-        # Only the first verdict names the baseline.
-        baseline = baselines[0] if len(baselines) == 1 else "the baseline"
-        against = "" if pieces else f" {wording.preposition} {baseline}"
-        places = [place_in_words(*one.context.values()) for one in those]
-        pieces.append(f"{wording.words or verdict}{against}{_where(places, len(compared))}{_sizes(those, places)}")
-    of = f"By {in_words(metric)}" if mode == LEARNING else f"For {step_name(mode)}"
-    return f"{of}, {level} is {'; '.join(pieces)}."
-
-
-def _where(places: Sequence[str], of: int) -> str:
-    """Where these are, as long as there is more than one place."""
-    if of == 1:
-        return ""
-    if len(places) == of:
-        return f" in {'both' if of == 2 else f'all {of}'} contexts"
-    return f" in {listed(places)}" if len(places) <= 3 else f" in {len(places)} of {of} contexts"
-
-
-def _sizes(those: Sequence[Finding], places: Sequence[str]) -> str:
-    """The size and its interval, or the smallest and the largest size; the reasons where there is no size."""
-    if those[0].mode == LEARNING and those[0].verdict in EXCLUDED:
-        return _reasons(those)
-    sized = sorted(
-        ((one.size, one, place) for one, place in zip(those, places, strict=True) if one.size is not None),
-        key=lambda item: item[0],
-    )
-    if not sized:
-        return _reasons(those)
-    (_, low, where_low), (_, high, where_high) = sized[0], sized[-1]
-    if len(sized) == 1:
-        return f" ({', '.join(filter(None, (_size(low), confidence_interval(low))))})"
-    return f" (from {_size(low)} in {where_low} to {_size(high)} in {where_high})"
-
-
-def _reasons(those: Sequence[Finding]) -> str:
-    """The reasons for the verdicts, in brackets."""
-    reasons = list(dict.fromkeys(one.reason for one in those if one.reason))
-    return f" ({'; '.join(first_few(reasons, 2))})" if reasons else ""
-
-
-def _size(one: Finding) -> str:
-    size, _ = size_cells(one)
-    if one.scale == "difference":
-        return f"{size} points"
-    if one.scale == "number":
-        return size
-    return f"{size}× as {'much' if one.mode == LEARNING else 'long'}"
 
 
 def effect_sentences(findings: Findings) -> list[str]:

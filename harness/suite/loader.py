@@ -297,6 +297,9 @@ class _Reader:
             self.check_compared(axes)
         else:
             self.check_effects(axes, factors)
+        for index in [i for i, claim in enumerate(self.schema.claims) if claim.answers][1:]:
+            fix = "Leave `answers` out of the others."
+            self.complain(("claims", index, "answers"), "another claim answers the question already.", fix, key=True)
         for index, rule in enumerate(self.schema.skip):
             self.check_coordinates(rule.__pydantic_extra__, axes, ("skip", index))
 
@@ -389,4 +392,5 @@ class _Reader:
             where={axis: tuple(levels) for axis, levels in claim.where.items()},
             inside=claim.inside,
             along=claim.along or "",
+            answers=claim.answers,
         )

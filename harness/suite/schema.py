@@ -242,6 +242,11 @@ class ClaimSchema(_Strict):
         description="whether it is claimed for all of these contexts, or for any of them",
         examples=["any"],
     )
+    answers: bool = Field(
+        False,
+        description="whether the claim answers the question of the suite: yes if it is true, no if it is false",
+        examples=[True],
+    )
     expect: Annotated[str, BeforeValidator(_expectation)] = Field(
         description="a difference: lower by 5%, at least 5% faster, better; a limit: at most 5% slower, not worse, "
         "equal within 1 point; or a value of the level itself: at least 90%, at most 20 ms",

@@ -230,7 +230,7 @@ def test_exact_quantities_decide_claims(expect, by, base, value, answer, words):
     plan, quantities, _ = grown(blocks, {"a": lambda *_: base, "b": lambda *_: value}, claims=[claim(expect, by)])
     (result,) = settle(plan, quantities, 0.5, True)  # exact quantities have neither a floor nor a timing bias
     assert (result.answer, result.against) == (answer, ())
-    assert result.reason.removeprefix("1 · s: ") == words
+    assert result.reason.removeprefix("length 1 · s: ") == words
     assert claim_row("suite.yaml", result)[4] == "exact"
 
 
@@ -238,8 +238,11 @@ def test_deciding_context_is_named():
     laws = {"a": lambda *_: 1000, "b": lambda n, _: n}
     plan, quantities, _ = grown(contexts(), laws, claims=[claim(by=0.2), claim(inside="any", by=0.9)])
     every, some = settle(plan, quantities, 0.003, False)
-    assert (every.answer, every.reason) == ("holds", "from exactly 0.1 (100 · s) to exactly 0.8 (800 · s)")
-    assert (some.answer, some.reason) == ("holds", "100 · s: exactly 0.1")
+    assert (every.answer, every.reason) == (
+        "holds",
+        "from exactly 0.1 (length 100 · s) to exactly 0.8 (length 800 · s)",
+    )
+    assert (some.answer, some.reason) == ("holds", "length 100 · s: exactly 0.1")
     assert claim_row("suite.yaml", every)[2:6] == ("at least 20 % lower", "0.8×", "exact", "800 · s (kept bytes), of 4")
     plan, quantities, _ = grown(contexts(), {**laws, "b": lambda n, _: n if n > 100 else None}, claims=[claim()])
     (missing,) = settle(plan, quantities, 0.003, False)
@@ -297,8 +300,11 @@ claims:
     assert lines[at + 1].split("  ")[0] == "what"
     # One hidden value per row, with its sign and the dropout mask: all proportional to the number of rows.
     assert lines[at + 4].startswith("wide    1.00 (1.00 to 1.00)  ")
-    assert "True: The wide one keeps more (expected: higher; exactly 49 in all 3)" in done.stdout
-    assert "False: It has half the parameters (expected: at least 50 % lower; 4: exactly 17.9)" in done.stdout
+    assert (
+        'True: "The wide one keeps more". wide has 49 times the kept bytes of plain for a training step (exact)'
+        in done.stdout
+    )
+    assert 'False: "It has half the parameters". wide has 17.9 times the parameters' in done.stdout
     folder = the_run(tmp_path)
     assert "## Growth" in (folder / "report.md").read_text()
     with (folder / "tables" / "growth.csv").open() as file:

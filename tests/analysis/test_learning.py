@@ -246,7 +246,7 @@ def test_identical_runs_are_said_to_be_so_and_get_no_verdict(catalog):
     assert claim.answer == "undecided"
     assert claim.reason == "no verdict for all: every loss and score of every seed is the same to the last bit"
     assert learning_table(found, one).rows[1][-1].startswith("identical: every loss")
-    assert summary_of(found)[-1].startswith("By close, b is identical to a (every loss")
+    assert summary_of(found)[-1].startswith("b is identical to a: every loss")
 
 
 def equal(by: float) -> Claim:

@@ -364,10 +364,12 @@ def test_claims_about_all_and_any_contexts():
 
 def test_reason_of_a_claim_names_the_clearest_context():
     slower = [1.5 * ratio for ratio in SLOW]
-    assert settled([claim()], SAME, slower, SLOW)[0].reason.startswith("1: 1.800 [")
-    assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("2: 0.800 [")
-    assert settled([claim("equal", 0.02)], FAST, slower, SAME)[0].reason.startswith("1: 1.800 [")
-    assert settled([claim(inside="any")], VAGUE, [0.5 * ratio for ratio in FAST], FAST)[0].reason.startswith("1: 0.400")
+    assert settled([claim()], SAME, slower, SLOW)[0].reason.startswith("data 1: 1.800 [")
+    assert settled([claim("higher")], SLOW, SAME, FAST)[0].reason.startswith("data 2: 0.800 [")
+    assert settled([claim("equal", 0.02)], FAST, slower, SAME)[0].reason.startswith("data 1: 1.800 [")
+    assert settled([claim(inside="any")], VAGUE, [0.5 * ratio for ratio in FAST], FAST)[0].reason.startswith(
+        "data 1: 0.400"
+    )
 
 
 def test_a_claim_that_fails_is_measured_once_more_and_must_fail_twice(catalog):

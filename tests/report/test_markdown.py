@@ -56,8 +56,9 @@ def test_summary_begins_with_claims_and_has_no_workflow_commands(nasty):
     text = github.render(nasty)
     tokens = [shown(token) for token in MarkdownIt().enable("table").parse(text) if token.type == "inline"]
     assert tokens[0] == as_read(nasty.question)
-    assert tokens[1].startswith(f"True: {NASTY} (") or tokens[1].startswith(f"True: {as_read(NASTY)} (")
-    assert tokens[2].startswith("False: not so line one line two")
+    assert tokens[1] == as_read(nasty.answer)
+    assert tokens[2].startswith((f"True: {NASTY}.", f"True: {as_read(NASTY)}."))
+    assert tokens[3].startswith("False: not so line one line two")
     assert any(token.startswith("Failed: ") for token in tokens)
     assert any(token.startswith("Problems: metric m | <x>") for token in tokens)
     assert "::" not in re.sub(r"\w::\w", "", text)  # no workflow commands

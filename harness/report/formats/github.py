@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 from harness.records.plan import digest
-from harness.report.cells import ANSWERS
 from harness.report.formats import saved
 from harness.report.formats.markdown import escape, table
 from harness.report.report import Report
@@ -42,9 +41,10 @@ def append(report: Report, summary: Path) -> None:
 def render(report: Report, room: int = LIMIT) -> str:
     """The summary in at most `room` bytes: what does not fit is left out from the end, and counted."""
     pieces = [[f"## {escape(report.question)}", "", *([report.banner, ""] if report.banner else [])]]
+    pieces[0] += [f"**{escape(report.answer)}**", ""]
     if report.claims:
-        claims = ((ANSWERS[answer], escape(says), escape(reason)) for says, answer, reason in report.claims)
-        pieces.append([*(f"- **{answer}**: {says} ({reason})" for answer, says, reason in claims), ""])
+        claims = ((one.words, escape(one.says), escape(one.details)) for one in report.claims)
+        pieces.append([*(f"- **{answer}**: {says}. {details}." for answer, says, details in claims), ""])
     elif report.summary:
         pieces.append([*(f"- {escape(sentence)}" for sentence in report.summary), ""])
     remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]

@@ -22,14 +22,13 @@ from markupsafe import Markup
 
 from harness.records.plan import Plan
 from harness.report.answers import only_answer
-from harness.report.cells import ANSWERS, WORDING
+from harness.report.cells import WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
 from harness.report.plots.plots import by_turns, missing_plots, plots_of
 from harness.report.report import Report
-from harness.report.summary import other_sentences
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
 #: plots are files beside it.
@@ -82,7 +81,6 @@ def render(report: Report, suite: str = "") -> str:
         answers=[part for part in parts if not part.why],
         reasons=[part for part in parts if part.why],
         claims=claims_of(report),
-        claim_looks={words: WORDING[answer].look for answer, words in ANSWERS.items()},
         counts=counts_of(report),
         trouble=report.remarks,
         plots_missing=missing_plots(report),
@@ -110,8 +108,7 @@ def render_cell(report: Report, folder: Path) -> str:
         folder=str(folder),
         style=Markup(asset("notebook.css")),
         claims=claims_of(report),
-        # The claims are listed already.
-        summary=other_sentences(report.findings) if report.claims else report.summary,
+        summary=(report.answer, *report.summary),
         counts=counts_of(report),
         sections=[
             (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
@@ -147,7 +144,7 @@ def asset(name: str) -> str:
 
 def claims_of(report: Report) -> list[tuple[str, str, str, str]]:
     """Each claim, its answer, the look of the answer, and the reason."""
-    return [(says, ANSWERS[answer].lower(), WORDING[answer].look, reason) for says, answer, reason in report.claims]
+    return [(one.says, one.words.lower(), WORDING[one.answer].look, one.details) for one in report.claims]
 
 
 def counts_of(report: Report) -> list[tuple[str, str, int]]:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 from harness.analysis.finding import Finding
 from harness.analysis.verdicts import Answer, Verdict
-from harness.report.cells import ANSWERS, BASELINE
+from harness.report.cells import BASELINE
 from harness.report.formats import saved
 from harness.report.report import Report
 
@@ -86,8 +86,8 @@ def cases_of(report: Report) -> list[Case]:
     plan, findings = report.findings.plan, report.findings
     answers: dict[str, Ending] = {Answer.HOLDS: "", Answer.FAILS: "failure", Answer.UNDECIDED: "skipped"}
     found = [
-        Case(f"{plan.suite}.claims", says, answers[answer], "claim", f"{ANSWERS[answer]}: {reason}")
-        for says, answer, reason in report.claims
+        Case(f"{plan.suite}.claims", one.says, answers[one.answer], "claim", f"{one.words}: {one.details}")
+        for one in report.claims
     ]
     facts = facts_of(report)
     ran = {(block, level) for block, level, *_ in findings.numbers}

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.report.cells import ANSWERS, FIRST_LOOK
+from harness.report.cells import FIRST_LOOK
 from harness.report.formats import saved
 from harness.report.plots.figures import file_name
 from harness.report.report import Report
@@ -68,7 +68,7 @@ def render(report: Report) -> str:
 
 def _tables(report: Report) -> Iterator[tuple[str, Table]]:
     if report.claims:
-        rows = tuple((says, ANSWERS[answer].lower(), reason) for says, answer, reason in report.claims)
+        rows = tuple((one.says, one.words.lower(), one.details) for one in report.claims)
         yield "", Table("Claims", ("claim", "answer", "reason"), rows)
     for section in report.sections:
         for one in (*section.tables, *section.details):

@@ -10,7 +10,6 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.plugins.isolation import one_line, visible
-from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots.plots import missing_plots, plots_of
 from harness.report.report import Report
@@ -27,10 +26,17 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def render(report: Report) -> str:
     """The whole report as Markdown text."""
-    claims = ((ANSWERS[answer], cell(says), cell(reason)) for says, answer, reason in report.claims)
+    claims = [f"**{one.words}**: {cell(one.says)}. {cell(one.details)}." for one in report.claims]
     lines = [f"# {report.question}", "", *([f"**{report.banner}**", ""] if report.banner else [])]
-    lines += [" ".join(report.summary), "", f"Run `{report.run}` on {report.machine}.", ""]
-    lines += listed("Claims", [f"**{answer}**: {says}. {reason}." for answer, says, reason in claims])
+    lines += [
+        f"**{cell(report.answer)}**",
+        "",
+        " ".join(report.summary),
+        "",
+        f"Run `{report.run}` on {report.machine}.",
+        "",
+    ]
+    lines += listed("Claims", claims)
     lines += [line for one in report.sections if not one.why for line in section(one)]
     lines += listed("Flags", report.flags)
     if plots := plots_of(report):

@@ -11,7 +11,6 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.plugins.isolation import visible
-from harness.report.cells import ANSWERS
 from harness.report.formats import saved, tensorboard
 from harness.report.plots import plots
 from harness.report.report import Report
@@ -34,9 +33,9 @@ def columns() -> int:
 
 
 def _lines(report: Report, folder: Path | None, width: int) -> Iterator[str]:
-    yield from (prose(text, width) for text in (report.question, report.banner, *report.summary) if text)
+    yield from (prose(text, width) for text in (report.question, report.answer, report.banner, *report.summary) if text)
     yield from sections(report.sections, width)
-    claims = [f"{ANSWERS[answer]}: {says} ({reason})" for says, answer, reason in report.claims]
+    claims = [claim.sentence() for claim in report.claims]
     yield from remarks((("Flags", report.flags), *report.remarks, ("Claims", claims)), width)
     yield ""
     if folder is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.claim_words import place_of, size_in_words
@@ -10,37 +11,96 @@ from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding
 from harness.analysis.growth import Growth
 from harness.analysis.level_values import LevelValue
+from harness.analysis.verdicts import Answer
 from harness.modes import step_name
-from harness.report.cells import ANSWERS, confidence_interval, in_words, subject_in_words
+from harness.report.cells import ANSWERS, confidence_interval, in_words, listed, subject_in_words
 
 #: What follows the size of an effect, by its scale.
-UNITS = {"difference": " points", "number": "", "ratio": "×", "exponent": ""}
+UNITS = {"difference": " points", "number": "", "ratio": " times", "exponent": ""}
+#: So many contexts are named.
+MOST_PLACES = 3
 
 
-def claim_sentence(result: ClaimResult) -> str:
-    """The answer and the claim, with the effect where it decides; without an effect, why it is undecided."""
-    sentence = f'{ANSWERS[result.answer]}: "{result.claim.says.rstrip(". ")}".'
+@dataclass(frozen=True)
+class ClaimLine:
+    """A claim as every format shows it. `says` is the claim in the words of the suite, `words` its answer in one word.
+
+    `effect` is a sentence with the size and the interval in the context that decides, `tested` the threshold, `places`
+    in how many contexts the claim is true (empty where it is about one), `reason` why it is undecided and which flags
+    it has. Sentences have no full stop."""
+
+    says: str
+    answer: Answer
+    effect: str
+    tested: str
+    places: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        """True, False or Undecided."""
+        return ANSWERS[self.answer]
+
+    @property
+    def details(self) -> str:
+        """Everything beside the claim and its answer, in sentences."""
+        # The effect begins with the name of a level, which keeps its case.
+        parts = (self.effect, *map(capitalised, (f"tested: {self.tested}", self.places, self.reason)))
+        return ". ".join(filter(None, parts))
+
+    def sentence(self) -> str:
+        """All of it in one text."""
+        return f'{self.words}: "{self.says}". {self.details}.'
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def claim_line(result: ClaimResult) -> ClaimLine:
+    """The line of one claim."""
+    effect = decisive_effect(result)
+    return ClaimLine(
+        result.claim.says.rstrip(". "), result.answer, effect, result.expected, places_in_words(result),
+        result.reason if result.answer == Answer.UNDECIDED else result.remarks,
+    )  # fmt: skip
+
+
+def decisive_effect(result: ClaimResult) -> str:
+    """The effect in the context that decides; empty where there is none."""
     finding = result.decisive
-    expected = f"expected: {result.expected}"
     if finding is None or finding.size is None:
-        return f"{sentence} {result.reason[:1].upper()}{result.reason[1:]} ({expected})." if result.reason else sentence
-    details = [expected, "" if result.claim.is_exact else confidence_interval(finding)]
+        return ""
+    interval = "exact" if result.claim.is_exact else confidence_interval(finding)
+    where = ""
     if result.contexts > 1:
-        case = "worst" if result.claim.inside == "all" else "best"
-        details.append(f"{case} of {result.contexts} contexts: {place_of(finding)}")
-    return f"{sentence} {effect_in_words(finding, _size(result))} ({'; '.join(filter(None, details))})."
+        case = "least" if result.claim.inside == "all" else "most"
+        where = f" in {place_of(finding)}, the {case} favourable of {result.contexts} contexts"
+    return f"{effect_in_words(finding, _size(result))}{f' ({interval})' if interval else ''}{where}"
 
 
-def tested_reason(result: ClaimResult) -> str:
-    """The threshold that was tested, and the reason of the answer."""
-    return f"expected: {result.expected}; {result.reason}"
+def places_in_words(result: ClaimResult) -> str:
+    """In how many contexts a claim is true and in how many it is false; empty where it is about one."""
+    if result.contexts < 2:
+        return ""
+    counts = []
+    for names, words in ((result.true_in, "true"), (result.false_in, "false")):
+        if len(names) == result.contexts:
+            # Undecided only after the correction for the number of claims, which the reason says.
+            every = f"{words} in {'both' if result.contexts == 2 else f'all {result.contexts}'} contexts"
+            return "" if result.answer == Answer.UNDECIDED else every
+        if names:
+            counts.append(f"{words} in {len(names)} of {result.contexts}: {listed(names, MOST_PLACES)}")
+    return "; ".join(counts) or f"neither true nor false in any of {result.contexts} contexts"
 
 
 def effect_in_words(finding: Finding, size: str) -> str:
     """What a level does in comparison with the baseline; `size` has its unit."""
     metric, level, baseline = in_words(finding.metric), finding.level, finding.baseline
     if isinstance(finding, Effect):
-        return f"The effect of {level} on {subject_in_words(finding)} is {size}"
+        factor = "a factor of " if finding.scale == "ratio" else ""
+        return f"The effect of {level} on {subject_in_words(finding)} is {factor}{size.removesuffix(' times')}"
     if isinstance(finding, Growth):
         what = in_words(finding.quantity)
         return f"Along {finding.axis}, the exponent of {level}'s {what} differs from {baseline}'s by {size}"
@@ -60,7 +120,7 @@ def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:
     if finding is not None:
         where = f"{finding.block.name} ({in_words(finding.metric)})"
         where += f", of {result.contexts}" if result.contexts > 1 else ""
-        size = _size(result)
+        size = _size(result).replace(" times", "×")
         bounds = (size_in_words(bound, result.claim) for bound in finding.interval or ())
         interval = "exact" if result.claim.is_exact else " to ".join(bounds)
         if (result.claim.is_limit or result.claim.is_value) and not result.claim.is_exact:

@@ -16,7 +16,7 @@ def message(report):
     """The question, the summary, a line for each claim, and the run and its machine."""
     lines = [
         " ".join(report.summary),
-        *(f"{ICONS[answer]} {says} ({reason})" for says, answer, reason in report.claims),
+        *(f"{ICONS[one.answer]} {one.says} ({one.details})" for one in report.claims),
     ]
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": report.question[:150]}},
