@@ -1,4 +1,4 @@
-"""The pages that are made from the code and the stored runs; one module for each page."""
+"""The pages that are made from the code and the stored runs; one module for each kind of page."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ def page(root: Path, catalog: Catalog, advice: Advice) -> str:
         f"> **Advice:** {advice.advice}\n>\n" + "\n".join(f"> {line}" for line in given_by(advice.sources)),
         f"**{signed(advice)}.** {numbers.render(advice.answer, advice.name)}",
         f"![{md.cell(advice.title)}: plot of the numbers in the table below]({advice.name}.svg)",
+        f"*Measured on {numbers.runs[advice.numbers.suite].machine}.*",
         "## Why",
         sections["Why"],
         *([f"See also {'; '.join(link(source) for source in advice.see_also)}."] if advice.see_also else []),
@@ -102,8 +103,8 @@ def answer_on(run: StoredRun | None, use: ClaimUse) -> str:
     """The answer to a claim on one machine, and in how many contexts it is true."""
     if run is None or (result := claim_in(run, use.claim)) is None:
         return NOT_RUN
-    true = f", true in {len(result.true_in)} of {result.contexts}" if result.contexts > 1 and result.true_in else ""
-    return f"{ANSWERS[result.answer]}{true}"
+    some = 0 < len(result.true_in) < result.contexts
+    return ANSWERS[result.answer] + (f", true in {len(result.true_in)} of {result.contexts}" if some else "")
 
 
 def numbers_table(advice: Advice, runs: Sequence[StoredRun], columns: Sequence[str]) -> str:
@@ -125,8 +126,7 @@ def numbers_table(advice: Advice, runs: Sequence[StoredRun], columns: Sequence[s
 
 def note(run: StoredRun) -> str:
     """How to read the numbers of the table, and which machine the run had."""
-    reference = f"../../results/reference/{run.suite}/report.md"
     return (
         "Numbers in brackets are intervals at 95 % confidence. Nothing was measured on a GPU. The text and the plot use "
-        f"the [reference run]({reference}): {md.cell(run.report.machine)}."
+        f"the reference run `results/reference/{run.suite}`: {md.cell(run.report.machine)}."
     )
