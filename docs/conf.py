@@ -1,6 +1,7 @@
 """Sphinx: Markdown in, HTML out. Generated pages are committed (see docs/generate.py): nothing of ours is imported."""
 
 import os
+import re
 from html import escape
 from importlib.util import find_spec
 from itertools import islice
@@ -45,11 +46,13 @@ LONGEST = 200
 
 def add_meta_tags(app, pagename, templatename, context, doctree):
     """The title and the description of a page for search engines and social networks (Open Graph)."""
-    if pagename.startswith("findings/") and pagename != "findings/index":
-        context["docstitle"] = "harness findings"
     title = context.get("title", "")
     if pagename == "index":
-        title = context["docstitle"] = "harness: compare variants of recurrent networks in PyTorch"
+        title = "harness: compare variants of recurrent networks in PyTorch"
+    elif title:
+        title += " - harness findings" if re.match("findings/(?!index)", pagename) else " - harness"
+    # Without a title of the whole site, the theme takes this one alone, and the name of the project above the sidebar.
+    context |= {"title": title, "docstitle": ""}
     if doctree is None:
         return
     tags = {"og:title": title, "og:type": "website", "og:site_name": "harness", "og:description": description(doctree)}
@@ -62,8 +65,9 @@ def add_meta_tags(app, pagename, templatename, context, doctree):
 
 
 def description(doctree):
-    """The first two paragraphs of a page, shortened at a word."""
-    text = " ".join(" ".join(one.astext().split()) for one in islice(doctree.findall(nodes.paragraph), 2))
+    """The first two paragraphs of a page outside of lists, shortened at a word."""
+    paragraphs = (one for one in doctree.findall(nodes.paragraph) if not isinstance(one.parent, nodes.list_item))
+    text = " ".join(" ".join(one.astext().split()) for one in islice(paragraphs, 2))
     return text if len(text) <= LONGEST else text[:LONGEST].rpartition(" ")[0] + " …"
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _generate import claims_page, cli_page, finding_page, findings_index, hooks_page, parts_page, promises_page, suite_page, works_page
+from _generate import (
+    claims_page,
+    cli_page,
+    finding_page,
+    findings_index,
+    hooks_page,
+    parts_page,
+    promises_page,
+    suite_page,
+    works_page,
+)
 from _generate.catalog import catalog_of
 
 #: Folders in which every file is generated.

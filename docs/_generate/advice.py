@@ -97,7 +97,9 @@ def read(path: Path) -> Advice:
         data |= {key: tuple(kind(**one) for one in data.get(key, ())) for key, kind in lists.items()}
         data["numbers"] = Numbers(**{**data["numbers"], "levels": tuple(data["numbers"]["levels"])})
         parts = re.split(r"^## (.*)\n", body, flags=re.MULTILINE)
-        found = Advice(name=path.stem, sections=dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True)), **data)
+        found = Advice(
+            name=path.stem, sections=dict(zip(parts[1::2], map(str.strip, parts[2::2]), strict=True)), **data
+        )
     except (TypeError, ValueError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise SystemExit(f"{path}: cannot be read as advice: {error}") from error
     if tuple(found.sections) != SECTIONS:

@@ -11,6 +11,8 @@ from harness.report.suite_batch import in_markdown
 
 def page(root: Path, catalog: Catalog) -> str:
     """The page."""
-    of_suites = {name: run for name, run in reference_runs(root, catalog).items() if run.suite_file.parent == Path("suites")}
+    of_suites = {
+        name: run for name, run in reference_runs(root, catalog).items() if run.suite_file.parent == Path("suites")
+    }
     links = {f"{name}.yaml": Path(name) / "report.md" for name in of_suites}
     return in_markdown({f"{name}.yaml": run.report for name, run in of_suites.items()}, links)

@@ -37,7 +37,9 @@ def plot(title: str, findings: Sequence[Finding]) -> str:
     lines = [text(10, 20, title, "start", bold=True)]
     for mark in marks:
         lines.append(line(place(mark), TOP - 8, place(mark), bottom + 4, GRID, 1))
-        lines.append(text(place(mark), bottom + 18, f"{unit * mark:+g}" if unit == 100 and mark else f"{mark:g}", "middle"))
+        lines.append(
+            text(place(mark), bottom + 18, f"{unit * mark:+g}" if unit == 100 and mark else f"{mark:g}", "middle")
+        )
     lines.append(line(zero, TOP - 8, zero, bottom + 4, INK, 1.5))
     y = float(TOP)
     for context in contexts:
@@ -98,7 +100,9 @@ def axis_of(findings: Sequence[Finding]) -> tuple[Callable[[float], float], list
             at = inside.index(1.0)
             inside = inside[at % 2 :: 2]  # 1 stays
         return place, inside
-    step = next(step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if (high - low) / step <= 5)
+    step = next(
+        step for step in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if (high - low) / step <= 5
+    )
     return place, [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

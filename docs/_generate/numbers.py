@@ -154,11 +154,7 @@ class StoredNumbers:
         """The share of padding above which a level is faster than the baseline, with its range."""
         curves = (each for each in self.runs[suite].report.findings.break_evens if each.mode == mode)
         (curve,) = (
-            curve
-            for each in curves
-            if dict(each.rest) == where
-            for curve in each.curves
-            if curve.level == level
+            curve for each in curves if dict(each.rest) == where for curve in each.curves if curve.level == level
         )
         (crossing,) = curve.crossings
         low, high = (100 * end for end in (crossing.low or 0.0, crossing.high or 1.0))
@@ -166,9 +162,7 @@ class StoredNumbers:
 
     def cell(self, suite: str, table: str, row: str, column: str) -> str:
         """A cell of a table of the report, by its title, the beginning of its row, and the head of its column."""
-        tables = [
-            each for section in self.runs[suite].report.sections for each in (*section.tables, *section.details)
-        ]
+        tables = [each for section in self.runs[suite].report.sections for each in (*section.tables, *section.details)]
         (found,) = (each for each in tables if each.title == table)
         (cells,) = (cells for cells in found.rows if cells[0] == row)
         return cells[found.headers.index(column)].replace("%", " %")
@@ -176,5 +170,3 @@ class StoredNumbers:
 
 def _count(outcomes: Sequence[Any]) -> str:
     return f"{sum(map(bool, outcomes))} of {len(outcomes)}"
-
-

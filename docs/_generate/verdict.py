@@ -71,9 +71,7 @@ def outcome_of(use: ClaimUse, run: StoredRun, result: ClaimResult) -> str:
             return OPEN
         return DEPENDS if result.answer == Answer.FAILS and result.true_in else ANSWERS[result.answer]
     names = {
-        block.name
-        for block in result.claim.blocks_in(run.report.findings.plan.blocks)
-        if in_place(block, use.where)
+        block.name for block in result.claim.blocks_in(run.report.findings.plan.blocks) if in_place(block, use.where)
     }
     true, false = (names.intersection(places) for places in (result.true_in, result.false_in))
     if true and false:
