@@ -17,9 +17,9 @@ import tempfile
 from html import escape
 from pathlib import Path
 
-from _generate.catalog import catalog_of
 from rich.console import Console
 
+from _generate.catalog import catalog_of
 from harness.records.store import Store
 from harness.report.formats import screen
 from harness.report.report import Report, make_report

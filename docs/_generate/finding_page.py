@@ -127,6 +127,6 @@ def numbers_table(advice: Advice, runs: Sequence[StoredRun], columns: Sequence[s
 def note(run: StoredRun) -> str:
     """How to read the numbers of the table, and which machine the run had."""
     return (
-        "Numbers in brackets are intervals at 95 % confidence. Nothing was measured on a GPU. The text and the plot use "
-        f"the reference run `results/reference/{run.suite}`: {md.cell(run.report.machine)}."
+        "Numbers in brackets are intervals at 95 % confidence. Nothing was measured on a GPU. The text and the plot "
+        f"use the reference run `results/reference/{run.suite}`: {md.cell(run.report.machine)}."
     )

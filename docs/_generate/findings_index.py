@@ -41,9 +41,9 @@ def page(root: Path, catalog: Catalog) -> str:
         f"here ({counts}). Each page quotes the advice, gives the verdict with a plot, explains it, says what to do, "
         "and names the command that measures it again.",
         f"**Limits.** The networks are small and were trained briefly, on {listed(machines(root, catalog))}, with "
-        "PyTorch on one thread. Nothing was measured on a GPU. A verdict is about these machines and these tasks, so run "
-        "the suite where you train. Every number is computed from stored runs, which are in the repository with all raw "
-        "samples. Read [how verdicts are made](../method.md) and [when not to believe a result](../bias.md).",
+        "PyTorch on one thread. Nothing was measured on a GPU. A verdict is about these machines and these tasks, so "
+        "run the suite where you train. Every number is computed from stored runs, which are in the repository with "
+        "all raw samples. Read [how verdicts are made](../method.md) and [when not to believe a result](../bias.md).",
         "## By verdict",
         *(block for verdict in ORDER for block in with_verdict(verdict, found, numbers)),
         "## By what is at stake",

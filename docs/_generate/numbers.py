@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jinja2
@@ -30,10 +31,10 @@ def findings_of(run: StoredRun, numbers: Numbers) -> list[Finding]:
     order = {block.id: i for i, block in enumerate(found.plan.blocks)}
     chosen: dict[tuple[int, int], Finding] = {}
     for one in everything:
-        if one.level in numbers.levels and (one.mode, one.metric) == (numbers.mode, numbers.metric):
-            if one.size is not None and in_place(one.block, numbers.where):
-                # In a design a combination may have the name of an effect. The effect comes last, and is meant.
-                chosen[order[one.block.id], numbers.levels.index(one.level)] = one
+        is_meant = one.level in numbers.levels and (one.mode, one.metric) == (numbers.mode, numbers.metric)
+        if is_meant and one.size is not None and in_place(one.block, numbers.where):
+            # In a design a combination may have the name of an effect. The effect comes last, and is meant.
+            chosen[order[one.block.id], numbers.levels.index(one.level)] = one
     return [chosen[place] for place in sorted(chosen)]
 
 
@@ -91,10 +92,9 @@ class StoredNumbers:
     def interval(self, suite: str, level: str, metric: str = "step_time", mode: str = "train", **where: Any) -> str:
         """The size and its interval in one context."""
         (one,) = self.find(suite, level, metric, mode, where)
-        signed = one.in_words if one.scale == "difference" else lambda value: size_in_words(one, value)
-        low, high = one.interval or (one.size, one.size)
-        assert one.size is not None and low is not None and high is not None
-        return f"{signed(one.size)} ({100 * one.confidence:.3g} % interval {signed(low)} to {signed(high)})"
+        signed = one.in_words if one.scale == "difference" else partial(size_in_words, one)
+        low, high = (signed(end) for end in one.interval or ())
+        return f"{signed(one.size)} ({100 * one.confidence:.3g} % interval {low} to {high})"
 
     def inverse(self, suite: str, level: str, metric: str = "step_time", mode: str = "train", **where: Any) -> str:
         """One over the ratio: how many times as fast, or how many times smaller."""

@@ -68,7 +68,7 @@ def test_a_number_that_the_run_does_not_have_is_refused(generator: SimpleNamespa
     numbers = generator.numbers.StoredNumbers({"tbptt": tbptt[1]})
     assert numbers.render('{{ effect("tbptt", "w20") }} times', "here") == "1.52 times"
     for text in ('{{ effect("tbptt", "w21") }}', '{{ effect("nosuch", "w20") }}', '{{ effectt("tbptt", "w20") }}'):
-        with pytest.raises(SystemExit, match="^here: "):
+        with pytest.raises(SystemExit, match=r"^here: "):
             numbers.render(text, "here")
 
 
