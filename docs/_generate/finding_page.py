@@ -7,12 +7,12 @@ from pathlib import Path
 
 from _generate import markdown as md
 from _generate.advice import Advice, ClaimUse, Source, all_advice
-from _generate.finding_plot import plot, size_and_interval
+from _generate.finding_plot import caption, place_in_words, plot, size_and_interval
 from _generate.numbers import StoredNumbers, findings_of
 from _generate.runs import StoredRun, machines, reference_runs, stored_runs
 from _generate.verdict import checked_verdict, claim_in
 from harness.plugins.catalog import Catalog
-from harness.report.cells import ANSWERS, in_words
+from harness.report.cells import ANSWERS
 
 FOLDER = "docs/findings"
 NOT_RUN = "not run"
@@ -114,8 +114,8 @@ def numbers_table(advice: Advice, runs: Sequence[StoredRun], columns: Sequence[s
     for run in (run for run in runs if run.suite == advice.numbers.suite):
         for one in findings_of(run, advice.numbers):
             words = f"{size_and_interval(one)}: {one.verdict}"
-            cells.setdefault((one.block.name, one.level), {})[run.machine] = words
-            what = f"{in_words(one.metric)}, {one.mode}, relative to {one.baseline}"
+            cells.setdefault((place_in_words(one), one.level), {})[run.machine] = words
+            what = caption(one)
     several = len({context for context, _ in cells}) > 1
     rows = [
         [f"{level}, {context}" if several else level, *(there.get(machine, NOT_RUN) for machine in columns), NOT_RUN]

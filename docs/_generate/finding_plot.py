@@ -17,24 +17,30 @@ from harness.modes import step_name
 from harness.report.cells import in_words
 
 WIDTH, LEFT, RIGHT = 500, 120, 355  # of the whole, and the ends of the axis
-ROW, HEAD, TOP = 22, 24, 40
+ROW, HEAD, TOP = 22, 24, 14
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 INK, GRID = "#222222", "#d0d0d0"
 #: Ratios that may be marked on the axis.
 MARKS = sorted({mark * 10.0**power for power in range(-4, 4) for mark in (1, 2, 5)} | {0.7, 1.5, 3.0})
 MOST_MARKS = 6
+#: Words that explain a metric.
+METRICS = {
+    "kept_bytes": "memory kept for the backward pass", "step_accuracy": "share of correct symbols",
+    "mean_loss": "mean loss over training",
+}  # fmt: skip
 
 
 def plot(title: str, findings: Sequence[Finding]) -> str:
     """The plot. All findings have one scale and one metric."""
-    contexts = list(dict.fromkeys(one.block.name for one in findings))
+    names = {one.block.name: place_in_words(one) for one in findings}
+    contexts = list(names)
     colours = dict(zip(dict.fromkeys(one.level for one in findings), itertools.cycle(COLOURS), strict=False))
     place, marks = axis_of(findings)
     heads = HEAD if len(contexts) > 1 and len(colours) > 1 else 0
     bottom = TOP + heads * len(contexts) + ROW * len(findings)
     unit = 100 if findings[0].scale == "difference" else 1
     zero = place(1.0 if findings[0].scale == "ratio" else 0.0)
-    lines = [text(10, 20, title, "start", bold=True)]
+    lines = []
     for mark in marks:
         lines.append(line(place(mark), TOP - 8, place(mark), bottom + 4, GRID, 1))
         lines.append(
@@ -44,10 +50,10 @@ def plot(title: str, findings: Sequence[Finding]) -> str:
     y = float(TOP)
     for context in contexts:
         if heads:
-            lines.append(text(10, y + 14, context, "start", bold=True))
+            lines.append(text(10, y + 14, names[context], "start", bold=True))
             y += heads
         for one in (one for one in findings if one.block.name == context):
-            name = context if len(colours) == 1 and len(contexts) > 1 else one.level
+            name = names[context] if len(colours) == 1 and len(contexts) > 1 else one.level
             lines += row(one, name, y + ROW / 2, colours[one.level], place)
             y += ROW
     lines.append(text(WIDTH / 2, bottom + 40, caption(findings[0]), "middle"))
@@ -106,9 +112,22 @@ def axis_of(findings: Sequence[Finding]) -> tuple[Callable[[float], float], list
     return place, [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
+def place_in_words(one: Finding) -> str:
+    """The context of a finding. A level that is a number has the name of its axis."""
+    levels = (f"{axis} {level}" if level[0].isdigit() else level for axis, level in one.context.items())
+    return " · ".join(levels) or one.block.name
+
+
+def metric_in_words(one: Finding) -> str:
+    """The metric of a finding in words that explain it."""
+    if one.metric == "step_time":
+        return f"time of {step_name(one.mode)}"
+    return METRICS.get(one.metric) or in_words(one.metric)
+
+
 def caption(one: Finding) -> str:
     """What the axis shows."""
-    what = f"time of {step_name(one.mode)}" if one.metric == "step_time" else in_words(one.metric)
+    what = metric_in_words(one)
     if one.scale == "ratio":
         better = "; below 1 is faster" if one.metric == "step_time" else ""
         return f"{what}, relative to {one.baseline}{better}"
