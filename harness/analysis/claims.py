@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,7 @@ from harness.analysis.verdicts import (
     FORBID_EQUIVALENCE,
     Answer,
     Flag,
+    Verdict,
 )
 from harness.records.plan import LEARNING, Claim, Plan
 
@@ -35,7 +37,8 @@ class ClaimResult:
     of the blocks whose times contradict it, which can be measured once more; `improved` says whether it is a claim of
     no difference, and the level is better. `decisive` is the least favourable case among the `contexts` that the claim
     is about; for a claim about any context, the most favourable one. `true_in` and `false_in` are the contexts in which
-    it is true or false. `remarks` are the flags and what to write instead, which `reason` contains too."""
+    it is true or false. `remarks` is the reason without sizes: why it is undecided, or the flags of a decided claim and
+    what to write instead."""
 
     claim: Claim
     answer: Answer
@@ -97,23 +100,23 @@ class _Case:
     def result(self, level: float, alone: float, claims: int) -> ClaimResult:
         """The result at this significance level; at 0 nothing is decided. `alone` is the level of a claim that is not
         one of several `claims`."""
-        answer, reason = self.answer(level or alone)
+        answer, why, sizes = self.answer(level or alone)
         if not level and answer != Answer.UNDECIDED:
             on_its_own = {Answer.HOLDS: "true", Answer.FAILS: "false"}[answer]
-            reason = f"{on_its_own} on its own, not after correcting for {claims} claims: {reason}"
-            answer = Answer.UNDECIDED
+            why, answer = f"{on_its_own} on its own, not after correcting for {claims} claims", Answer.UNDECIDED
         claim, improved, hint = self.claim, False, ""
         against = self.failing(level) if answer == Answer.FAILS else []
         if against and claim.expect == "equal":
             hint = hint_if_better(claim, against)
             improved = bool(hint)
         remarks = "" if answer == Answer.UNDECIDED else self.flags_in_words() + hint
+        reason = ": ".join(filter(None, (why, sizes))) + remarks
         remeasured = claim.about_time and not claim.along
         worst = max if claim.inside == "all" else min
         return ClaimResult(
             claim,
             answer,
-            reason + remarks,
+            reason,
             against=tuple(one.block.id for one in against if remeasured),
             decisive=worst(self.findings, key=self.distance, default=None),
             contexts=len(self.blocks),
@@ -121,7 +124,7 @@ class _Case:
             improved=improved,
             true_in=self.places(self.holding, level or alone),
             false_in=self.places(self.failing, level or alone),
-            remarks=remarks.removeprefix("; "),
+            remarks=why + remarks.removeprefix("; "),
         )
 
     def places(self, those: Callable[[float], list[Finding]], alpha: float) -> tuple[str, ...]:
@@ -131,23 +134,23 @@ class _Case:
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != Answer.UNDECIDED
 
-    def answer(self, alpha: float) -> tuple[Answer, str]:
-        """Holds, fails or undecided at this level, with the reason."""
+    def answer(self, alpha: float) -> tuple[Answer, str, str]:
+        """Holds, fails or undecided at this level, why it is undecided, and the sizes that were found."""
         if self.undecidable:
-            return Answer.UNDECIDED, self.why_not()
+            return Answer.UNDECIDED, *self.why_not()
         every = self.claim.inside == "all"
         holding, failing = self.holding(alpha), self.failing(alpha)
         if every and failing:
             worst = max(failing, key=self.distance)
-            return Answer.FAILS, f"{place_of(worst)}: {self.in_words(worst)}"
+            return Answer.FAILS, "", f"{place_of(worst)}: {self.in_words(worst)}"
         if every and len(holding) == len(self.blocks):
-            return Answer.HOLDS, self.range_in_words()
+            return Answer.HOLDS, "", self.range_in_words()
         if not every and holding:
             best = min(holding, key=self.distance)
-            return Answer.HOLDS, f"{place_of(best)}: {self.in_words(best)}"
+            return Answer.HOLDS, "", f"{place_of(best)}: {self.in_words(best)}"
         if not every and len(failing) == len(self.blocks):
-            return Answer.FAILS, self.range_in_words()
-        return Answer.UNDECIDED, self.why_not()
+            return Answer.FAILS, "", self.range_in_words()
+        return Answer.UNDECIDED, *self.why_not()
 
     def holding(self, alpha: float) -> list[Finding]:
         """The findings that support the claim. Where one of n is enough, each is tried at alpha / n."""
@@ -184,19 +187,47 @@ class _Case:
         flags = dict.fromkeys(flag for one in self.findings for flag in one.flags if flag not in BESIDE_CLAIMS)
         return f"; flags: {', '.join(flags)}" if flags else ""
 
-    def why_not(self) -> str:
+    def why_not(self) -> tuple[str, str]:
+        """Why nothing is decided, and the sizes that were found, if that is the reason."""
         if self.quick:
-            return "too few seeds decide no claim" if self.claim.of == LEARNING else "a first look decides no claim"
+            return (
+                "too few seeds decide no claim" if self.claim.of == LEARNING else "a first look decides no claim"
+            ), ""
         if not self.blocks:
-            return "no planned context matches the claim"
+            return "no planned context matches the claim", ""
         if self.null_biased:
-            return "the baseline differs from itself"
+            return "the baseline differs from itself", ""
         if len(self.findings) < len(self.blocks):
-            return self.why_missing()
+            return self.why_missing(), ""
         for one in self.findings:
             for flag in self.forbidding(one):
-                return f"{place_of(one)}: {flag}: {flag.meaning}; {self.in_words(one)}"
-        return f"the intervals allow both answers: {self.range_in_words()}"
+                return f"{place_of(one)}: {flag}: {flag.meaning}", self.in_words(one)
+        return self.why_open(), self.range_in_words()
+
+    def why_open(self) -> str:
+        """Why the intervals decide nothing: the effect is too small to matter, or about as large as the threshold, or
+        it depends on the context, or more processes or seeds are needed."""
+        alpha = 0.05
+        holding = self.holding(alpha)
+        others = [one for one in self.findings if one not in holding]
+        if all(one.verdict == Verdict.EQUIVALENT for one in others):
+            return "too small to matter, since it is within the margin"
+        if holding and self.claim.inside == "all" and any(self.distance(one) > 0 for one in others):
+            return "depends on the context"
+        needed, unit = max(map(self.needed, others)), "seeds" if self.claim.of == LEARNING else "processes"
+        if needed <= stats.MOST_REPLICATES:
+            return f"about {needed} {unit} in all should decide"
+        if self.claim.by:
+            return "the effect is about as large as the threshold"
+        return f"the effect is too small for {stats.MOST_REPLICATES} {unit} to show"
+
+    def needed(self, finding: Finding) -> float:
+        """With how many processes or seeds the interval should lie on one side of the threshold, if the estimate and
+        the spread stay as they are."""
+        assert finding.estimate is not None
+        distance = abs(self.distance(finding))
+        half = finding.estimate.half_width(finding.confidence)
+        return stats.processes_needed(finding.estimate.k, half, distance) if distance else math.inf
 
     def why_missing(self) -> str:
         """Which contexts have no number to decide by."""

@@ -22,16 +22,8 @@ from harness.analysis.level_values import LevelValue, level_values
 from harness.analysis.profiles import profiles_of
 from harness.analysis.quantities import QuantityFinding, find_quantities
 from harness.analysis.samples import OF_PROGRAMS, metric_views
-from harness.analysis.timing import (
-    Comparison,
-    Measured,
-    biased_twice,
-    controls_of,
-    decide,
-    floor_of,
-    looks_of,
-    measured_of,
-)
+from harness.analysis.time_verdicts import decide, looks_of
+from harness.analysis.timing import Comparison, Measured, biased_twice, controls_of, floor_of, measured_of
 from harness.analysis.verdicts import EXCLUDED, Verdict
 from harness.plugins.catalog import Catalog
 from harness.plugins.isolation import isolated
@@ -70,6 +62,7 @@ class Findings:
             levels, contrasts = self.compared_in(one)
             # Metrics that were not measured are left out.
             comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
+            self.numbers |= self.numbers_by_ratio(one, levels)
             self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
         self.comparisons = [as_amount(one) for one in control_false_discoveries(comparisons, self.floor)]
         self.learning = LearningResults(plan, records, self.measured)
@@ -92,6 +85,17 @@ class Findings:
             for name, view in views.items()
         ]
         return found, self._effects_in(one, found) if self.plan.factors else []
+
+    def numbers_by_ratio(self, one: Measured, compared: Sequence[Comparison]) -> dict[tuple[str, str, str, str], float]:
+        """The number of each level as the baseline's number times the ratio, so that a table agrees with itself: the
+        ratio is estimated within processes, and a median over processes would differ from it in the last digits. A
+        level that is compared by another clock than the block's has its own number."""
+        baseline, found = one.block.baseline.level, {}
+        for c in compared:
+            base = self.numbers.get((one.block.id, baseline, one.mode, c.metric))
+            if base is not None and c.size is not None and c.clock == one.clock:
+                found[one.block.id, c.level, one.mode, c.metric] = base * c.size
+        return found
 
     def _effects_in(self, one: Measured, compared: Sequence[Comparison]) -> list[Effect]:
         """The effects of an ablation design in one block and mode, by each metric that its levels were compared by."""
@@ -214,7 +218,7 @@ class Findings:
 
 def as_amount(one: Comparison) -> Comparison:
     """The comparison. One by an amount, such as memory, is more or less, and not slower or faster."""
-    words = {Verdict.FASTER: Verdict.LESS, Verdict.SLOWER: Verdict.MORE}
+    words = {Verdict.FASTER: Verdict.LESS, Verdict.SLOWER: Verdict.MORE, Verdict.NOT_SLOWER: Verdict.UNDECIDED}
     return replace(one, verdict=words.get(one.verdict, one.verdict)) if one.metric in OF_PROGRAMS else one
 
 

@@ -16,7 +16,8 @@ from harness.analysis.learning import Learned
 from harness.analysis.quantities import QuantityFinding
 from harness.analysis.samples import View
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import ANOTHER_ANSWER, Measured, looks_of
+from harness.analysis.time_verdicts import looks_of
+from harness.analysis.timing import ANOTHER_ANSWER, Measured
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import LEARNING, Claim
 from harness.records.value_types import UNITS

@@ -13,8 +13,17 @@ from typing import Literal
 
 import numpy as np
 
-from harness.analysis.stats import MIN_REPLICATES, Array, Estimate, beta_quantile, bisect, t_quantile
-from harness.analysis.verdicts import CLOSE, Verdict, conclude
+from harness.analysis.stats import (
+    MIN_REPLICATES,
+    MOST_REPLICATES,
+    Array,
+    Estimate,
+    beta_quantile,
+    bisect,
+    processes_needed,
+    t_quantile,
+)
+from harness.analysis.verdicts import CLOSE, Verdict, conclude, is_limited
 
 Better = Literal["higher", "lower"]
 Scale = Literal["difference", "ratio", "number"]
@@ -126,7 +135,8 @@ def decide_seeds(estimate: Estimate, margin: float | None, better: Better) -> tu
 
     `margin`, in the estimate's units (logs for ratios), is what counts as no difference; without one nothing is
     equivalent. In this order: insufficient below five seeds; equivalent where the 90 % interval lies within the
-    margin, even if it excludes 0; better or worse where the 95 % interval excludes 0; else undecided.
+    margin, even if it excludes 0; better or worse where the 95 % interval excludes 0; not worse where the 90 % interval
+    excludes what is worse by more than the margin; else undecided, with the number of seeds that should be enough.
     """
     if estimate.k < MIN_REPLICATES:
         return Verdict.INSUFFICIENT, f"{estimate.k} of at least {MIN_REPLICATES} seeds"
@@ -138,9 +148,28 @@ def decide_seeds(estimate: Estimate, margin: float | None, better: Better) -> tu
         return verdict, ""
     if estimate.error == 0:
         return Verdict.UNDECIDED, "all seeds agree to the last digit; with a margin this would be equivalent"
-    if margin is None:
-        return Verdict.UNDECIDED, "the interval includes both better and worse"
-    return Verdict.UNDECIDED, CLOSE
+    if margin is not None and is_limited(estimate, margin, 0.05, lower_is_better=better == "lower"):
+        return Verdict.NOT_WORSE, "it may be better or equivalent"
+    reason = "the interval includes both better and worse" if margin is None else CLOSE
+    return Verdict.UNDECIDED, f"{reason}; {seeds_in_words(seeds_needed(estimate, margin))}"
+
+
+def seeds_needed(estimate: Estimate, margin: float | None) -> int:
+    """How many seeds in all should decide, if the mean and the spread stay as they are: the fewest with which the
+    interval excludes 0 or lies within the margin."""
+    distances = [(abs(estimate.mean), 0.95), *([((margin or 0.0) - abs(estimate.mean), 0.9)] if margin else [])]
+    return min(
+        (processes_needed(estimate.k, estimate.half_width(confidence), distance)
+         for distance, confidence in distances if distance > 0),
+        default=MOST_REPLICATES + 1,
+    )  # fmt: skip
+
+
+def seeds_in_words(needed: int) -> str:
+    """How many seeds should decide, as the end of a reason."""
+    if needed > MOST_REPLICATES:
+        return f"the difference is too small for {MOST_REPLICATES} seeds to decide"
+    return f"about {needed} seeds in all should decide"
 
 
 def _discordant(baseline_failed: Sequence[bool], variant_failed: Sequence[bool]) -> tuple[int, int]:

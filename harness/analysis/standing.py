@@ -10,7 +10,8 @@ from harness.analysis import stats
 from harness.analysis.learning import Learned, LearningComparison
 from harness.analysis.samples import step_time
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import Comparison, Measured, decide, floor_of, lacks_level, looks_of
+from harness.analysis.time_verdicts import decide, lacks_level, looks_of
+from harness.analysis.timing import Comparison, Measured, floor_of
 from harness.analysis.verdicts import DECIDED, EXCLUDED, FORBID_DECISION, Verdict
 from harness.records.plan import LEARNING, Block
 from harness.records.record import Record

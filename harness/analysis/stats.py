@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 #: With fewer processes, or seeds, nothing is called equivalent, and scores get no verdict at all.
 MIN_REPLICATES = 5
+#: A number of processes or seeds that is still practical; more are not recommended.
+MOST_REPLICATES = 100
 #: A smaller difference is never reported as one (share of the time).
 FLOOR = 0.003
 #: The standard deviation between processes that a quick look assumes (log ratio).

@@ -18,14 +18,15 @@ from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.samples import Clock, Samples, View, step_time
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.tails import ProcessRatios
+from harness.analysis.time_verdicts import decide, looks_of
 from harness.analysis.verdicts import (
     CHANGE_FLAGS,
-    CLOSE,
     DECIDED,
     FORBID_EQUIVALENCE,
+    LIMITED,
     Flag,
     Verdict,
-    conclude,
+    is_limited,
 )
 from harness.plugins.parts import Metric
 from harness.records.plan import Block, Plan, Trial
@@ -34,6 +35,8 @@ from harness.records.settings import Speed
 
 #: Why a trial is not ranked.
 ANOTHER_ANSWER = "it computes a different answer on purpose"
+#: The reason of the verdict *not slower*.
+MAY_BE_FASTER = "it may be faster or equivalent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,8 +213,17 @@ class Measured:
         forbidden = next((flag for flag in flags if flag in FORBID_EQUIVALENCE), None)
         if comparison.verdict == Verdict.EQUIVALENT and forbidden:
             comparison = replace(comparison, verdict=Verdict.UNDECIDED, reason=f"{forbidden}: {forbidden.meaning}")
+        elif comparison.verdict == Verdict.UNDECIDED and not forbidden and self.is_not_slower(comparison):
+            comparison = replace(comparison, verdict=Verdict.NOT_SLOWER, reason=MAY_BE_FASTER)
         verdict, reason = self._final_verdict(comparison, trial, null_biased)
         return replace(comparison, verdict=verdict, reason=reason, flags=flags if verdict != Verdict.INVALID else ())
+
+    def is_not_slower(self, comparison: Comparison) -> bool:
+        """Whether an undecided comparison shows that the level is at most the margin slower."""
+        estimate = comparison.estimate
+        if estimate is None or estimate.k < stats.MIN_REPLICATES or self.settings.quick:
+            return False
+        return is_limited(estimate, math.log1p(self.settings.margin), 0.05)
 
     def _estimated(
         self, comparison: Comparison, ratios: Sequence[ProcessRatios], view: View, floor: float
@@ -260,9 +272,9 @@ class Measured:
 
     def unless_undecidable(self, verdict: Verdict, reason: str, null_biased: bool) -> tuple[Verdict, str]:
         """The verdict and its reason, or why nothing can be decided here at all."""
-        if verdict in DECIDED and null_biased:
+        if verdict in DECIDED | LIMITED and null_biased:
             return Verdict.UNDECIDED, "the baseline differs from itself"
-        if verdict in DECIDED and self.contended:
+        if verdict in DECIDED | LIMITED and self.contended:
             return Verdict.UNDECIDED, "contended: cores were shared, and several threads have no CPU clock"
         return verdict, reason
 
@@ -310,51 +322,6 @@ def change_flags(trial: Trial) -> Mapping[str, Flag]:
 def _median(values: Iterable[Any]) -> float | None:
     known = [float(value) for value in values if value is not None]
     return float(np.median(known)) if known else None
-
-
-#: The fewest processes that give a verdict where processes take turns: each ratio is then of two processes, whose
-#: difference takes more of them.
-FEWEST_TURNS = 10
-
-
-def looks_of(block: Block) -> tuple[int, ...]:
-    """After how many processes a block's results are looked at; the first is the fewest that give a verdict."""
-    looks = (block.measures.speed or Speed()).looks
-    return tuple(look for look in looks if look >= FEWEST_TURNS) if block.takes_turns else looks
-
-
-def decide(estimate: Estimate, settings: Speed, floor: float, least: int = stats.MIN_REPLICATES) -> tuple[Verdict, str]:
-    """The verdict on an estimate, in the method's order, and the reason where it is undecided or invalid. `least` is
-    the fewest processes that give one. A wide interval never shows equivalence, and neither do few processes."""
-    if estimate.k < least and not settings.quick:
-        return Verdict.INVALID, f"{estimate.k} of at least {least} processes"
-    half = estimate.half_width()
-    enough = estimate.k >= stats.MIN_REPLICATES or settings.quick
-    margin = math.log1p(settings.margin) if half <= settings.margin / 2 and enough else None
-    verdict = conclude(estimate, margin, floor, 0.05, Verdict.FASTER, Verdict.SLOWER)
-    if verdict == Verdict.FASTER and lacks_level(estimate, settings, floor):
-        p, level = faster_p(estimate, settings, floor), settings.faster_level
-        return Verdict.UNDECIDED, f"faster by its 95 % interval, but p = {p:.2g}, and its series needs p <= {level:.2g}"
-    if verdict != Verdict.UNDECIDED:
-        return verdict, ""
-    if half > settings.half_width:
-        return verdict, f"interval is ±{100 * half:.1f} %, target ±{100 * settings.half_width:.1f} %"
-    if not enough:
-        return verdict, f"{estimate.k} of at least {stats.MIN_REPLICATES} processes for an equivalence"
-    return verdict, CLOSE
-
-
-def faster_p(estimate: Estimate, settings: Speed, floor: float) -> float:
-    """The one-sided p value of *faster*: of a ratio this far below the floor, at any of the looks (Bonferroni)."""
-    if estimate.mean >= 0:
-        return 1.0
-    return min(1.0, estimate.p_value(floor) * estimate.share / 2 * len(settings.looks))
-
-
-def lacks_level(estimate: Estimate, settings: Speed, floor: float) -> bool:
-    """Whether the interval shows *faster*, but not at the error rate that a series gives this try."""
-    level = settings.faster_level
-    return level is not None and estimate.interval()[1] < -floor and faster_p(estimate, settings, floor) > level
 
 
 def measured_of(blocks: Sequence[Block], records: Sequence[Record]) -> list[Measured]:

@@ -22,7 +22,9 @@ class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     INSUFFICIENT = "insufficient"
-    # For times and scores.
+    # For times and scores. At most the margin slower or worse; whether it is faster or better is open.
+    NOT_SLOWER = "not slower"
+    NOT_WORSE = "not worse"
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
     #: A ranking would mean nothing: the level computes something else on purpose, no level has learned anything, or the
@@ -48,6 +50,8 @@ class Verdict(StrEnum):
 DIFFERENT = frozenset({Verdict.FASTER, Verdict.SLOWER, Verdict.BETTER, Verdict.WORSE})
 #: The interval allows only one conclusion.
 DECIDED = DIFFERENT | {Verdict.EQUIVALENT}
+#: The interval excludes one of the conclusions. More processes may decide more, so a run goes on.
+LIMITED = frozenset({Verdict.NOT_SLOWER, Verdict.NOT_WORSE})
 #: No claim, plot or other result rests on these.
 EXCLUDED = frozenset({Verdict.INVALID, Verdict.UNRANKED, Verdict.IDENTICAL})
 #: With these, a comparison of two runs has no answer.
@@ -70,6 +74,13 @@ def conclude(
             return Verdict.EQUIVALENT
     low, high = estimate.interval(1 - alpha)
     return below if high < -floor else above if low > floor else Verdict.UNDECIDED
+
+
+def is_limited(estimate: Estimate, margin: float, alpha: float, *, lower_is_better: bool = True) -> bool:
+    """Whether the interval excludes everything that is worse than no difference by more than the margin (a test of
+    non-inferiority with the error rate `alpha`). `margin` is in the estimate's units."""
+    low, high = estimate.interval(1 - 2 * alpha)
+    return high <= margin if lower_is_better else -margin <= low
 
 
 class Answer(StrEnum):

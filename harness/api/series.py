@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.analysis.timing import Comparison, faster_p
+from harness.analysis.time_verdicts import faster_p
+from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import Verdict
 from harness.api.ledger import DISCARD, FORMAT, KEEP, UNDECIDED, Ledger, Try, locked, now
 from harness.api.result import Result

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.analysis import stats
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import looks_of
+from harness.analysis.time_verdicts import looks_of
 from harness.plugins.catalog import Catalog, Measure, resolve
 from harness.plugins.isolation import user_errors
 from harness.plugins.rehearsal import LevelTimes, Rehearsal, TimeRange, mean

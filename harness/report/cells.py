@@ -37,6 +37,8 @@ WORDING: dict[str, Wording] = {
     Verdict.SLOWER: Wording("more", "than"),
     Verdict.BETTER: Wording("good", "than"),
     Verdict.WORSE: Wording("bad", "than"),
+    Verdict.NOT_SLOWER: Wording("same", "than"),
+    Verdict.NOT_WORSE: Wording("same", "than"),
     Verdict.EQUIVALENT: Wording("same", "to"),
     Verdict.UNDECIDED: Wording("open", "from", "not distinguishable"),
     Verdict.INSUFFICIENT: Wording("open", "with", "compared over too few seeds"),

@@ -54,7 +54,7 @@ def answered(text: str, ratios: Sequence[float], verdict=Verdict.UNDECIDED, flag
         ("at most 2% higher", SAME, "holds", "1.000 [0.999, 1.001] (90 % interval)"),
         ("at most 2% higher", FAST, "holds", "0.690 [0.683, 0.697] (90 % interval)"),
         ("at most 2% higher", SLOW, "fails", "all: 1.200 [1.193, 1.207] (90 % interval)"),
-        ("at most 20% higher", SLOW, "undecided", "the intervals allow both answers: 1.200 [1.193, 1.207] (90 % interval)"),
+        ("at most 20% higher", SLOW, "undecided", "the effect is about as large as the threshold: 1.200 [1.193, 1.207] (90 % interval)"),
         ("at most 2.3% higher", JUST_BELOW, "holds", "1.017 [1.012, 1.022] (90 % interval)"),
         ("equal within 2.3%", JUST_BELOW, "holds", "1.017 [1.010, 1.024]"),
         ("at most 2% lower", FAST, "fails", "all: 0.690 [0.683, 0.697] (90 % interval)"),
@@ -154,13 +154,13 @@ def test_rates_of_zero_are_not_exact(catalog):
     ("text", "metric", "answer", "reason"),
     [
         ("at least 80%", "close", "holds", "90.15 % [89.14 %, 91.16 %] (90 % interval)"),
-        ("at least 90%", "close", "undecided", "the intervals allow both answers: 90.15 % [89.14 %, 91.16 %] (90 % interval)"),
+        ("at least 90%", "close", "undecided", "the effect is about as large as the threshold: 90.15 % [89.14 %, 91.16 %] (90 % interval)"),
         ("at least 0.95", "close", "fails", "all: 0.9015 [0.8914, 0.9116] (90 % interval)"),
         ("at most 95%", "close", "holds", "90.15 % [89.14 %, 91.16 %] (90 % interval)"),
         ("at most 0.3", "error", "holds", "0.2 [0.1894, 0.2111] (90 % interval)"),
         ("at most 0.15", "error", "fails", "all: 0.2 [0.1894, 0.2111] (90 % interval)"),
         ("at most 30%", "diverged", "holds", "0 % [0 %, 25.89 %] (90 % interval)"),
-        ("at most 20%", "diverged", "undecided", "the intervals allow both answers: 0 % [0 %, 25.89 %] (90 % interval)"),
+        ("at most 20%", "diverged", "undecided", "about 10 seeds in all should decide: 0 % [0 %, 25.89 %] (90 % interval)"),
     ],
 )  # fmt: skip
 def test_values_of_scores(catalog, text, metric, answer, reason):
@@ -266,7 +266,7 @@ def test_flag_that_forbids_equivalence_forbids_claims_of_it(flag, text, ratios, 
     assert result.answer == answer
     assert flag in result.reason
     if answer == "undecided":
-        assert result.reason.startswith(f"all: {flag}: {flag.meaning}; ")
+        assert result.reason.startswith(f"all: {flag}: {flag.meaning}: ")
         assert answered(text, ratios, verdict).answer == "holds"
 
 
@@ -339,3 +339,20 @@ def test_limits_and_values_are_members_of_the_family(catalog):
     first, second = settle(plan(TIMED, claims=crowd), [compared(JUST_BELOW)], 0.003, False)
     assert (first.answer, second.answer) == ("undecided", "undecided")
     assert first.reason == f"true on its own, not after correcting for 2 claims: {alone.reason}"
+
+
+@pytest.mark.parametrize(
+    ("ratios", "why", "places"),
+    [
+        # Where the other context is clearly on the other side of the threshold, or not.
+        ([FAST, SAME], "", (("one",), ("two",))),
+        ([FAST, [1.0, 1.0, 0.9, 1.1, 0.97, 1.06]], "depends on the context", (("one",), ())),
+        ([FAST, [0.8, 0.9, 0.99, 0.7, 0.95, 0.98]], "about 22 processes in all should decide", (("one",), ())),
+    ],
+)
+def test_claim_says_in_which_contexts_it_is_true(ratios, why, places):
+    blocks = [replace(block("a", "b"), context={"where": where}) for where in ("one", "two")]
+    found = [compared(those, this=b) for b, those in zip(blocks, ratios, strict=True)]
+    (result,) = settle(plan(*blocks, claims=(claim("lower by 5%"),)), found, 0.003, False)
+    assert (result.true_in, result.false_in) == places
+    assert result.remarks == why

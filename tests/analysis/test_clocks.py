@@ -130,7 +130,7 @@ def test_planted_costs_on_the_quiet_blocks_of_the_reference_runs(quiet, gate):
         return replace(samples, wall=both[:, 0], cpu=both[:, 1])
 
     assert planted(quiet, waits, gate) == {"slower": n}
-    assert set(planted(quiet, moved, gate)) <= {"equivalent", "undecided"}
+    assert set(planted(quiet, moved, gate)) <= {"equivalent", "not slower", "undecided"}
     assert planted(quiet, tenth, gate)["slower"] >= n - 2
-    assert planted(quiet, tenth, gate)["equivalent"] == 0
-    assert set(planted(quiet, lambda samples: samples, gate)) <= {"equivalent", "undecided"}
+    assert not {"equivalent", "not slower"} & set(planted(quiet, tenth, gate))
+    assert set(planted(quiet, lambda samples: samples, gate)) <= {"equivalent", "not slower", "undecided"}

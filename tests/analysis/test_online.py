@@ -12,7 +12,8 @@ import simulated_series as simulation
 from harness.analysis.online import SPREAD, SeriesState, share_of
 from harness.analysis.standing import is_settled
 from harness.analysis.stats import FLOOR, Estimate, estimate
-from harness.analysis.timing import Comparison, decide, faster_p
+from harness.analysis.time_verdicts import decide, faster_p
+from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import Verdict
 from harness.records.settings import Speed
 

@@ -14,7 +14,8 @@ from harness.analysis.claims import settle
 from harness.analysis.findings import blocks_to_remeasure, find
 from harness.analysis.standing import due_levels
 from harness.analysis.stats import Estimate, estimate
-from harness.analysis.timing import Comparison, Measured, baselines_to_remeasure, decide, floor_of, is_null_biased
+from harness.analysis.time_verdicts import decide
+from harness.analysis.timing import Comparison, Measured, baselines_to_remeasure, floor_of, is_null_biased
 from harness.analysis.verdicts import Flag, Verdict
 from harness.records.plan import Block, Claim, Plan
 from harness.records.record import Record

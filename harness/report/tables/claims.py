@@ -63,7 +63,7 @@ def claim_line(result: ClaimResult) -> ClaimLine:
     effect = decisive_effect(result)
     return ClaimLine(
         result.claim.says.rstrip(". "), result.answer, effect, result.expected, places_in_words(result),
-        result.reason if result.answer == Answer.UNDECIDED else result.remarks,
+        result.remarks,
     )  # fmt: skip
 
 

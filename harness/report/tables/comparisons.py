@@ -17,13 +17,20 @@ from harness.report.table import Section, Table, present
 
 #: The name of the time of a step where a step is a run of a program.
 WALL_TIME = "wall time"
+#: How the number of a level is computed, by what its metric is computed from. The ratio is estimated within processes,
+#: so a number that is a median over processes may differ from it in the last digits.
+HOW_SHOWN = {
+    "sample": "; that of a level is the baseline's multiplied by the ratio",
+    "trial": "; the median over processes",
+    "counts": "",
+}
 
 
 def times(findings: Findings) -> Section:
     """Each level against the baseline."""
     tables = tuple(comparison_table(findings, one.block, one.mode) for one in findings.measured)
     columns = dict.fromkeys(name for block in findings.plan.blocks for name in metrics_shown(findings, block))
-    known = {in_words(name): findings.metrics[name].summary for name in columns}
+    known = {in_words(name): findings.metrics[name].summary + HOW_SHOWN[findings.metrics[name].per] for name in columns}
     of_programs = all(one.mode == PROGRAM for one in findings.measured)
     words = cells.section_words(
         f"Each level is compared with the baseline{'' if of_programs else ' on the same examples'}.",

@@ -16,7 +16,8 @@ from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import computed_with, profiles_of
 from harness.analysis.stats import Estimate
-from harness.analysis.timing import Measured, biased_twice, controls_of, looks_of, measured_of
+from harness.analysis.time_verdicts import looks_of
+from harness.analysis.timing import Measured, biased_twice, controls_of, measured_of
 from harness.analysis.verdicts import Flag
 from harness.errors import UserError
 from harness.records.plan import Plan, digest

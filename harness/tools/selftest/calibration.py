@@ -21,7 +21,8 @@ from harness.analysis.clocks import CPU_SHARE, Process
 from harness.analysis.samples import Clock, Samples, step_time
 from harness.analysis.standing import is_settled
 from harness.analysis.stats import Array
-from harness.analysis.timing import Comparison, Measured, looks_of
+from harness.analysis.time_verdicts import looks_of
+from harness.analysis.timing import Comparison, Measured
 from harness.analysis.verdicts import Verdict
 from harness.records.plan import Block, Spec, Trial
 from harness.records.settings import Measures, Speed
@@ -101,6 +102,7 @@ class Rates:
     faster: float
     slower: float
     equivalent: float
+    not_slower: float
     undecided: float
     covers: float
 
@@ -155,16 +157,19 @@ def checks_of(rates: Rates, condition: Condition, contended: bool, shipped: bool
         limit = 0.05 if contended and condition.clock == "wall" else 0.02
         yield Check(f"{name}: called faster or slower", rates.faster + rates.slower, limit, "at most")
     if effect == 0.02:
-        yield Check(f"{name}: called equivalent", rates.equivalent, 0.05, "at most")
+        wrong = rates.equivalent + rates.not_slower + rates.faster
+        yield Check(f"{name}: called equivalent, not slower or faster", wrong, 0.05, "at most")
         yield Check(f"{name}: called slower", rates.slower, 0.5, "at least", binding=shipped)
     if effect == 0.05:
         yield Check(f"{name}: called slower", rates.slower, 0.9, "at least", binding=shipped)
     if effect == 0.10:
-        yield Check(f"{name}: called equivalent or faster", rates.equivalent + rates.faster, 0.01, "at most")
+        wrong = rates.equivalent + rates.not_slower + rates.faster
+        yield Check(f"{name}: called equivalent, not slower or faster", wrong, 0.01, "at most")
         yield Check(f"{name}: called slower", rates.slower, 0.85, "at least", binding=shipped)
     if effect == 0.30:
         limit = 0.05 if contended else 0.01
-        yield Check(f"{name}: called equivalent or faster", rates.equivalent + rates.faster, limit, "at most")
+        wrong = rates.equivalent + rates.not_slower + rates.faster
+        yield Check(f"{name}: called equivalent, not slower or faster", wrong, limit, "at most")
         yield Check(f"{name}: called slower", rates.slower, 0.99, "at least", binding=shipped and not contended)
     if "another thread" in condition.name:
         yield Check(f"{name}: called faster or slower", rates.faster + rates.slower, 0.02, "at most")
@@ -179,12 +184,12 @@ def rates_under(traces: Sequence[Array], environment: str, condition: Condition,
     estimates = [one.estimate for one in found if one.estimate is not None]
     intervals = [estimate.interval() for estimate in estimates]
     truth = math.log1p(condition.effect)
-    names = (Verdict.FASTER, Verdict.SLOWER, Verdict.EQUIVALENT, Verdict.UNDECIDED)
+    names = (Verdict.FASTER, Verdict.SLOWER, Verdict.EQUIVALENT, Verdict.NOT_SLOWER, Verdict.UNDECIDED)
     return Rates(
         environment, condition.words, sum(estimate.k for estimate in estimates) / replays, condition.effect,
         excludes=sum(low > 0 or high < 0 for low, high in intervals) / replays,
         covers=sum(low <= truth <= high for low, high in intervals) / replays,
-        **{str(name): sum(one.verdict == name for one in found) / replays for name in names},
+        **{name.replace(" ", "_"): sum(one.verdict == name for one in found) / replays for name in names},
     )  # fmt: skip
 
 
