@@ -26,17 +26,18 @@ from harness.report.report import Report, make_report
 
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "docs" / "_static"
-RUN = ROOT / "results" / "reference" / "packing"
+#: The run of another machine, if there is one: it is newer than the reference run.
+RUN = next(iter(sorted((ROOT / "results").glob("machines/*/packing"))), ROOT / "results" / "reference" / "packing")
 COMMAND = f"harness run suites/{RUN.name}.yaml"
 #: What a README may load at most, in bytes.
 LARGEST = 200_000
 CARD = """<!doctype html><meta charset="utf-8"><style>
-body {{ margin: 0; width: 1200px; height: 630px; box-sizing: border-box; padding: 70px 80px; background: #0f2a36;
+body {{ margin: 0; width: 1200px; height: 630px; box-sizing: border-box; padding: 56px 80px; background: #0f2a36;
   color: #f2f7f9; font: 34px/1.4 system-ui, sans-serif; }}
 h1 {{ margin: 0; font-size: 92px; line-height: 1; letter-spacing: -2px; }}
 p {{ margin: 26px 0 0; }}
-.question {{ font-size: 44px; font-weight: 600; color: #8fd6ec; }}
-.run {{ margin-top: 44px; padding: 28px 34px; background: #173a49; border-radius: 14px; font-size: 32px; }}
+.question {{ font-size: 40px; font-weight: 600; color: #8fd6ec; }}
+.run {{ margin-top: 36px; padding: 24px 34px; background: #173a49; border-radius: 14px; font-size: 32px; }}
 code {{ color: #9fb8c2; font-size: 28px; }}
 </style><h1>harness</h1><p class="question">Does this choice actually help, and by how much?</p>
 <div class="run"><code>$ {command}</code><p style="margin-top: 12px">{answer}</p></div>

@@ -2,7 +2,7 @@
 // The other numbers are those of Sphinx.
 var Scorer = {
   score: ([docname, , , , score]) => {
-    if (docname.startsWith("reference/")) return score - 20;
+    if (docname.startsWith("reference/") || ["tables", "what-works"].includes(docname)) return score - 20;
     if (docname.startsWith("findings/")) return score + 5;
     return score;
   },
