@@ -63,8 +63,9 @@ def hint_if_better(claim: Claim, against: Sequence[Finding]) -> str:
         if (finding.estimate.mean < 0) != lower_is_better and finding.verdict not in LIMITED:
             return ""
     allowed = amount_in_words(claim).replace(" %", "%")
-    word = f"not {worse}" if any(finding.verdict in LIMITED for finding in against) else better
-    return f"; it is {word}: to allow that, expect at most {allowed} {worse}"
+    limited = any(finding.verdict in LIMITED for finding in against)
+    word, to = (f"not {worse}", "claim") if limited else (better, "allow")
+    return f"; it is {word}: to {to} that, expect at most {allowed} {worse}"
 
 
 def place_of(finding: Finding) -> str:
