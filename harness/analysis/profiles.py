@@ -39,6 +39,8 @@ SIGNS = (
     ("_foreach_", "an optimizer over lists of tensors"),
     ("aten::_fused_adam", "a fused optimizer"),
 )
+#: Paths that have no operators of their own: they call those that other paths call too.
+_CALLING = frozenset({"torch's native loop", ONE_BY_ONE})
 #: Where one of these ran, the native loop did not: torch's entry point has the same name for all.
 _LAYERS = frozenset({"oneDNN's fused recurrent layer", "cuDNN's fused recurrent layers"})
 
@@ -54,6 +56,12 @@ def kernel_paths_of(names: Iterable[str]) -> tuple[str, ...]:
         found.pop("torch's native loop", None)
     computing = [path for path in found if "optimizer" not in path]
     return tuple(found) if computing else (ONE_BY_ONE, *found)
+
+
+def is_of(operator: str, paths: Iterable[str]) -> bool:
+    """Whether an operator belongs to one of these kernel paths and to no other."""
+    name = f"{operator.lower()} "
+    return any(sign in name and path in paths for sign, path in SIGNS if path not in _CALLING)
 
 
 class Profiled:

@@ -114,14 +114,6 @@ def open_run(run: str | Path | None, results: Path) -> Store:
     return Store.open(folders[-1 - int(back or 0)])
 
 
-def names_run(text: str, results: Path) -> bool:
-    """Whether a text is meant as a run: a folder or another path, "latest", NAME~N, or a suite that has runs."""
-    from harness.records.store import suites_with_runs
-
-    suite = suite_called(text.partition("~")[0])
-    return bool({"/", "~"} & set(text)) or Path(text).is_dir() or suite in ("latest", *suites_with_runs(results))
-
-
 def suite_of_runs(text: str | None, results: Path) -> str:
     """The suite whose runs a text means: its name or file, or any name of one of its runs."""
     from harness.records.store import suites_with_runs

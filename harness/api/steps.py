@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.timing import looks_of
+from harness.analysis.time_verdicts import looks_of
 from harness.measure.block_records import record_name
 from harness.plan.estimates import VERIFY, Part, parts_of, report_seconds
 from harness.plugins.catalog import Catalog, resolve

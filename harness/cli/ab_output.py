@@ -15,11 +15,13 @@ from harness.cli.measuring import measured
 from harness.cli.options import echo_json_text
 from harness.errors import UNDECIDED
 from harness.report.answers import answers_of, notes_of
-from harness.report.formats.terminal import columns, page_in, prose, table
+from harness.report.formats.terminal import page_in, prose, table
 from harness.report.report import Report
 from harness.report.rows import json_text, to_json
+from harness.report.tables.causes import sentence_of
 from harness.report.tables.explain import explanation_table
 from harness.suite.values import SuiteValues
+from harness.wrapping import columns
 
 #: The rows of a table of operators.
 OPERATORS = 6
@@ -66,6 +68,10 @@ def answer_text(report: Report, folder: Path) -> str:
     claims = [f"{claim.answer}: {claim.claim.says}" for claim in report.findings.claims]
     lines = [prose(text, width) for text in notes]
     for one in report.findings.explained:
-        lines += ["", table(explanation_table(one, OPERATORS), width), ""]
+        lines += [
+            "",
+            table(explanation_table(one, OPERATORS), width) if one.explained else prose(sentence_of(one), width),
+            "",
+        ]
     lines += [f"Report: {page_in(folder)}", ""]
     return "\n".join([*lines, *(prose(text, width) for text in [*answers_of(report), *claims])])

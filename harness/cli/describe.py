@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from harness.plugins.catalog import KINDS, Catalog, Entry
 from harness.plugins.isolation import visible
 from harness.plugins.kinds import MeasureKind
 from harness.plugins.parts import Command, Dataset, Executor, Promise, Reporter
+from harness.wrapping import columns, wrapped
 
 #: Kinds that have no parameters in a suite.
 WITHOUT_PARAMETERS = (Reporter, Executor, Promise, Command)
@@ -28,6 +28,7 @@ PROMISES = {
     "model": "nothing: it makes a different model",
     "answer": "nothing: it changes the answer on purpose, and is never ranked",
 }
+#: The widest text, also in wider terminals and in files.
 WIDTH = 116
 
 
@@ -56,7 +57,8 @@ def describe(context: click.Context, name: str, example: bool, as_json: bool) ->
             raise UserError(f"no example of {name} can be made from the installed parts.", fix=fix)
         click.echo("\n\n".join(found))
     else:
-        click.echo(visible("\n\n".join(in_words(row) for row in rows)))
+        width = min(columns() or WIDTH, WIDTH)
+        click.echo("\n\n".join(in_words(row, width) for row in rows))
 
 
 def describe_named(catalog: Catalog, name: str) -> list[dict[str, Any]]:
@@ -164,31 +166,60 @@ def location_of(code: Callable[..., Any]) -> dict[str, Any]:
     return {"module": getattr(plain, "__module__", None), "name": name, "file": file, "line": line}
 
 
-def in_words(row: dict[str, Any]) -> str:
-    """A described part as text."""
-    lines = [f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})"]
+def in_words(row: dict[str, Any], width: int = WIDTH) -> str:
+    """A described part as text of this width."""
+    lines: list[str] = []
+
+    def add(text: str, indent: str = "  ", hang: str = "    ") -> None:
+        lines.append(wrapped(visible(text), indent, hang, width))
+
+    add(f"{row['kind']} {row['name']}: {row['summary']}  ({row['plugin']} {row['version']})", "")
     if row["changes"]:
-        lines.append(f"  changes: {row['changes']}, so it promises {PROMISES[row['changes']]}")
-    lines += [f"  {key}: {row[key]}" for key in ("role", "computes", "source") if row[key]]
-    lines += [f"  needs: {word}, which {offering(row['offered_by'][word])}" for word in row["needs"]]
+        add(f"changes: {row['changes']}, so it promises {PROMISES[row['changes']]}")
+    for key in ("role", "computes", "source"):
+        if row[key]:
+            add(f"{key}: {row[key]}")
+    for word in row["needs"]:
+        add(f"needs: {word}, which {offering(row['offered_by'][word])}")
     for word in row["offers"]:
         needed_by = row["needed_by"][word]
-        lines.append(f"  offers: {word}{f', for {listed(needed_by)}' if needed_by else ''}")
-    lines += [f"  score {name}: {text}" for name, text in row["scores"].items()]
+        add(f"offers: {word}{f', for {listed(needed_by)}' if needed_by else ''}")
+    for name, text in row["scores"].items():
+        add(f"score {name}: {text}")
     code = row["code"]
     place = f" ({code['file']}:{code['line']})" if code["file"] else ""
-    lines.append(f"  code: {code['module']}:{code['name']}{place}")
-    if row["doc"]:
-        lines += ["", *(f"  {line}".rstrip() for line in row["doc"].splitlines())]
+    add(f"code: {code['module']}:{code['name']}{place}")
+    for text in paragraphs(row["doc"]):
+        margin = "  " + text[: len(text) - len(text.lstrip())]
+        add(text.lstrip(), margin, margin + "  " * text.lstrip().startswith("- "))
     if row["parameters"]:
         lines += ["", "  parameters"]
     for parameter in row["parameters"]:
         default = "required" if parameter["required"] else f"= {parameter['default']!r}"
-        lines.append(f"    {parameter['name']}: {parameter['type']} {default}")
-        lines += textwrap.wrap(parameter["meaning"], WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+        add(f"{parameter['name']}: {parameter['type']} {default}", " " * 4, " " * 8)
+        if parameter["meaning"]:
+            add(parameter["meaning"], " " * 8, " " * 8)
     if row["example"]:
-        lines += ["", "  example", *(f"    {line}" for line in row["example"]["text"].splitlines())]
+        lines += ["", "  example"]
+        for line in row["example"]["text"].splitlines():
+            margin = "    " + line[: len(line) - len(line.lstrip())]
+            add(line.lstrip(), margin, margin + "    ")  # a suite may go on in the next line, if it is indented
     return "\n".join(lines)
+
+
+def paragraphs(doc: str) -> list[str]:
+    """The paragraphs of a docstring, each in one line after an empty one; indented lines and items of lists as they
+    are."""
+    found: list[str] = []
+    before = ""
+    for line in doc.splitlines():
+        goes_on = before and line and not line.startswith((" ", "- "))
+        if goes_on and not before.startswith(" "):
+            found[-1] += f" {line}"
+        else:
+            found += ["", line] if not found else [line]
+        before = line
+    return found
 
 
 def offering(by_kind: dict[str, list[str]]) -> str:

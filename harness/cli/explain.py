@@ -13,6 +13,7 @@ from harness.cli.options import as_json_option, echo_json, only_option, results_
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 from harness.modes import MODES
+from harness.wrapping import wrapped
 
 if TYPE_CHECKING:
     from harness.analysis.explain import Explanation
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 @click.argument("levels", nargs=-1, metavar="[A] [B]")
 @only_option
 @click.option("--mode", type=click.Choice(MODES), help="Explain only this mode.")
-@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Show N rows of each table.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), metavar="N", default=8, show_default=True,
+    help="Show at most N rows of each table.",
+)  # fmt: skip
 @results_option
 @as_json_option
 @click.pass_context
@@ -36,7 +40,7 @@ def explain(
     levels: tuple[str, ...],
     only: tuple[str, ...],
     mode: str | None,
-    rows: int | None,
+    rows: int,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -55,7 +59,8 @@ def explain(
     from harness.analysis.findings import find
     from harness.api.lookup import open_run, parse_only
     from harness.report.formats import terminal
-    from harness.report.tables.explain import MOST_ROWS, explanation_table, in_json, warnings
+    from harness.report.tables.causes import sentence_of
+    from harness.report.tables.explain import explanation_table, in_json, rows_above, warnings
 
     store = open_run(run, results)
     plan = store.plan()
@@ -66,9 +71,16 @@ def explain(
         echo_json({"folder": str(store.folder), "explanations": [in_json(one) for one in found], "warnings": texts})
         return
     for one in found:
-        click.echo("\n" + terminal.table(explanation_table(one, rows or MOST_ROWS, all_of_them=rows is not None)))
+        shown = (
+            terminal.table(explanation_table(one, rows, share=0.0))
+            if one.explained
+            else terminal.prose(sentence_of(one))
+        )
+        click.echo(f"\n{shown}")
+    if any(len(rows_above(one, 0.0)) > rows for one in found if one.explained):
+        click.echo(f"\n{wrapped('Show more rows with --rows N. All rows: --json.')}")
     for text in texts:
-        click.echo(f"\nWarning. {text}")
+        click.echo(f"\n{terminal.prose(f'Warning. {text}')}")
 
 
 def explanations(
@@ -97,7 +109,7 @@ def explanations(
         for measured in findings.measured:
             by_level = {one.level: one for one in findings.profiles.get((measured.block.id, measured.mode), ())}
             if set(levels) <= set(by_level) and (
-                one := explain_pair(measured, by_level[levels[0]], by_level[levels[1]], cost)
+                one := explain_pair(findings.times_of(measured), by_level[levels[0]], by_level[levels[1]], cost)
             ):
                 found.append(one)
     found = [one for one in found if is_selected(one.context, only) and mode in (None, one.mode)]

@@ -14,6 +14,7 @@ from harness.cli import completers
 from harness.cli.options import results_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError, did_you_mean
+from harness.wrapping import wrapped
 
 if TYPE_CHECKING:
     from harness.report.plots.figures import Plot
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @plugin_option
-@click.argument("arguments", nargs=-1, metavar="[RUN] [NAME]...", shell_complete=completers.runs)
+@click.argument("run", shell_complete=completers.runs)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--format", "formats", multiple=True, type=click.Choice(["png", "svg", "pdf"]), default=("png",),
     show_default=True, help="The file format. Repeat the option for several.",
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 def plot(
     context: click.Context,
     /,
-    arguments: tuple[str, ...],
+    run: str,
+    names: tuple[str, ...],
     formats: tuple[str, ...],
     output: Path | None,
     dpi: int,
@@ -49,30 +52,27 @@ def plot(
 ) -> None:
     """Draw the plots of a run as image files.
 
-    RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or "latest", the
-    default. NAME is a plot that --list names, or a pattern such as 'curves-*'; without names all plots are drawn. The
-    names of the files are printed. The command needs matplotlib and no torch.
+    RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or "latest".
+    NAME is a plot that --list names, or a pattern such as 'curves-*'; without names all plots are drawn. The names of
+    the files are printed. The command needs matplotlib and no torch.
 
     \b
     Examples:
-      harness plot --list
-      harness plot results/cells/2026-11-24T185427 'curves-*' --format pdf
+      harness plot latest --list
+      harness plot cells 'curves-*' --format pdf
     """
-    from harness.api.lookup import names_run, open_run
+    from harness.api.lookup import open_run
     from harness.report.plots.plots import all_plots, save
     from harness.report.report import make_report
 
-    has_run = bool(arguments) and names_run(arguments[0], results)
-    run, names = (arguments[0], arguments[1:]) if has_run else (None, arguments)
     store = open_run(run, results)
     found = chosen(all_plots(make_report(store, plugins_of(context).catalog_for([store]))), names)
     if not found:
-        click.echo(f"{store.folder}: this run has no plots.", err=True)
-        return
+        fix = "A run has plots if it measured times, learning or profiles. See: harness report"
+        raise UserError("this run has no plots.", where=str(store.folder), fix=fix)
     if only_list:
-        width = max(len(one.name) for one in found)
         for one in found:
-            click.echo(f"{one.name:<{width}}  {one.title}")
+            click.echo(wrapped(f"{one.name}  {one.title}", hang="    "))
         return
     if not find_spec("matplotlib"):
         raise UserError("plots need matplotlib.", fix='Install it with: pip install "rnn-harness[plot]"')

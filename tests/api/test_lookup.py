@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.api.lookup import names_run, open_run, parse_only, suite_of_runs
+from harness.api.lookup import open_run, parse_only, suite_of_runs
 from harness.errors import UserError
 
 
@@ -79,8 +79,3 @@ def test_a_suite_is_found_although_a_folder_has_its_name(results, tmp_path):
 )  # fmt: skip
 def test_the_suite_of_runs_has_every_name_of_one_of_them(results, name, suite):
     assert suite_of_runs(name, results) == suite
-
-
-def test_which_texts_name_runs_and_not_plots(results):
-    assert all(names_run(text, results) for text in ("latest", "a", "a~1", "c~1", "a.yaml", "results/a/9", "page"))
-    assert not any(names_run(text, results) for text in ("curves", "curves-*", "c"))

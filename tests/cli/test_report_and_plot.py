@@ -166,7 +166,7 @@ def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):
     names = [line.split("  ")[0] for line in listed.stdout.splitlines()]
     assert "curves-all" in names
     assert not (learned / "plots").exists()
-    done = harness("plot", "curves-*", "--format", "pdf", "--format", "png", "--dpi", "40", cwd=tmp_path)
+    done = harness("plot", "latest", "curves-*", "--format", "pdf", "--format", "png", "--dpi", "40", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{learned.relative_to(tmp_path)}/plots/curves-all.{e}" for e in ("pdf", "png")]
     assert (learned / "plots" / "curves-all.pdf").read_bytes().startswith(b"%PDF")
@@ -184,11 +184,12 @@ def test_plot_lists_and_draws_by_name_and_pattern(learned, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["curve-all"], "this run has no plot 'curve-all'. Did you mean curves-all"),
-        (["nothing-*"], "this run has no plot 'nothing-*'. Known: "),
+        (["latest", "curve-all"], "this run has no plot 'curve-all'. Did you mean curves-all"),
+        (["learning", "nothing-*"], "this run has no plot 'nothing-*'. Known: "),
         (["results/nowhere"], "results/nowhere: is not the folder of a run."),
-        (["--format", "gif"], "'gif' is not one of 'png', 'svg', 'pdf'"),
-        (["--output", "plan"], "plan: cannot write to this folder: "),
+        (["curves-all"], "there is no run of 'curves-all' in it. Known: learning."),
+        (["latest", "--format", "gif"], "'gif' is not one of 'png', 'svg', 'pdf'"),
+        (["latest", "--output", "plan"], "plan: cannot write to this folder: "),
     ],
 )
 def test_plot_errors(learned, tmp_path, arguments, message):
@@ -210,5 +211,5 @@ def test_plot_without_matplotlib_says_how_to_get_it(learned, tmp_path):
 def test_plot_without_data_is_an_error(tmp_path):
     folder = stored_run(tmp_path / "results", Plan("s", "q?", "what", (block("a", "b"),)), [])
     done = harness("plot", folder, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert f"{folder}: this run has no plots." in done.stderr

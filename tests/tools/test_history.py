@@ -12,10 +12,12 @@ import pytest
 from made import SPEC, block, learning_block
 from made_runs import FACTS, TWO, plan, store, timed
 
+from harness.analysis.findings import find
 from harness.errors import UserError
 from harness.records.plan import Block
 from harness.records.settings import Speed
 from harness.records.store import runs_of
+from harness.report.cells import size_cells
 from harness.tools.comparison.history import (
     NOTHING,
     History,
@@ -139,10 +141,27 @@ def test_table_of_fifty_runs_is_short():
     assert len(runs.rows) == 10
     assert runs.notes[1:] == ("40 earlier runs not shown. Show more with --last N.",)
     assert "run-29 to run-30" in sections[1].tables[0].rows[0]
-    assert "*" in history_sections(history, 50)[0].tables[1].rows[30][3]
-    assert runs.rows[0][2] == "1.00 ms"
+    assert "*" in history_sections(history, 50)[0].tables[1].rows[30][2]
+    assert runs.rows[0][4] == "1.00 ms"
     found = json.loads(json.dumps(to_json(history)))
     assert found["groups"][0]["series"][0]["changes_at"] == ["run-30"]
+
+
+def test_a_run_has_the_interval_of_its_report(catalog):
+    """The interval of one run is that of its comparison; the one between runs has its own name and is wider."""
+    made = block("plain", "other", speed=Speed().as_planned(plain=False))
+    records = timed(made, {"other": 1.1}, processes=3)
+    (compared,) = find(plan(made), records, catalog).of(made, "train").values()
+    history = history_of("made", [suite_run("run", FACTS, plan(made), records)])
+    (observed,) = history.groups[0].series[0].observations
+    assert observed.interval == compared.interval
+    assert observed.estimate.df > observed.unpooled.df
+    summary, runs = history_sections(history, 10)[0].tables
+    assert runs.rows[0][2:4] == size_cells(compared)
+    assert runs.headers[3] == "95 % interval"
+    assert summary.headers[4] == "between runs"
+    low, high = map(float, summary.rows[0][4].split(" to "))
+    assert high - low > compared.high - compared.low
 
 
 def test_a_sparkline_goes_from_lowest_to_highest():

@@ -9,10 +9,9 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from harness.analysis.explain import Explanation, largest
 from harness.analysis.findings import Findings
 from harness.plugins.isolation import visible
-from harness.report.answer import leading_level
+from harness.report.answer import explanation_of
 from harness.report.cells import WORDING
 from harness.report.formats import tensorboard
 from harness.report.formats.console import (
@@ -30,8 +29,8 @@ from harness.report.formats.terminal import page_in
 from harness.report.plots import plots
 from harness.report.report import Report
 from harness.report.summary import slow_sentences
+from harness.report.tables.causes import why_in_a_line
 from harness.report.tables.claims import ClaimLine, capitalised
-from harness.report.tables.explain import sentence_of
 from harness.report.tables.matrix import Cell, Matrix, matrix_of
 
 #: The colour of a verdict or an answer by its look, in the names of rich.
@@ -104,14 +103,7 @@ def claim_lines(claims: Sequence[ClaimLine], width: int, most: int = MOST_CLAIMS
 def why_lines(findings: Findings, width: int) -> list[Text]:
     """Why the level that the answer is about takes its time."""
     one = explanation_of(findings)
-    return [] if one is None else labelled("Why", sentence_of(one), width, most=SENTENCE_LINES)
-
-
-def explanation_of(findings: Findings) -> Explanation | None:
-    """The explanation of the level that the answer is about, where it differs most; otherwise the largest one."""
-    level = leading_level(findings)
-    about = [one for one in findings.explained if one.level == level]
-    return next(iter([*largest(about, 1), *largest(findings.explained, 1)]), None)
+    return [] if one is None else labelled("Why", why_in_a_line(one), width, most=SENTENCE_LINES)
 
 
 def sentence_lines(report: Report, width: int, *, explained: bool) -> Iterator[Text]:

@@ -9,26 +9,25 @@ from typing import Any
 from harness.analysis.explain import Explanation, OperatorTime, largest
 from harness.analysis.findings import Findings
 from harness.analysis.grouping import grouped
-from harness.analysis.profiles import ENGINE, SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
-from harness.modes import step_name, step_note
+from harness.analysis.profiles import SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
+from harness.modes import step_note
 from harness.records.plan import Block
-from harness.report.cells import UNKNOWN, block_title, confidence_interval, first_few, in_words, listed, section_words
+from harness.report.answer import explanation_of
+from harness.report.cells import UNKNOWN, block_title, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table
+from harness.report.tables.causes import decimals, milliseconds, sentence_of, short
 
-#: An explanation's table has at least this many rows, and more until the rest together is less than this share of the
-#: difference; at most this many.
-LEAST_ROWS, REST, MOST_ROWS = 10, 0.08, 40
+#: An explanation's table shows the rows from this share of the difference on, and at most this many.
+SHARE, MOST_ROWS = 0.02, 40
 #: A report shows the rows of this many explanations, of the largest differences.
 MOST_EXPLAINED = 20
 #: How many operators a trial's own table shows.
 TOP = 10
-#: A sentence names a cause from this share of the difference on, and at most this many of them.
-NAMED, MOST_NAMED = 0.06, 4
 
 
 def reasons(findings: Findings) -> Section:
-    """How each trial was computed and what its difference comes from; and in detail the largest differences by
-    operator, and what takes most time in each trial."""
+    """What the difference of the answer comes from, and how the trials beside it were computed; and in detail the
+    largest of the other differences, and what takes most time in each trial."""
     words = section_words(
         "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
         "profiler overhead, so they add up to the measured difference.",
@@ -40,10 +39,15 @@ def reasons(findings: Findings) -> Section:
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
     differences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
-    tables, details = [], [explanation_table(one) for one in largest(findings.explained, MOST_EXPLAINED)]
+    asked = explanation_of(findings)
+    others = [one for one in largest(findings.explained, MOST_EXPLAINED) if one is not asked]
+    tables = [explanation_table(asked)] if asked else []
+    details = [explanation_table(one) for one in others]
+    place = (asked.block.id, asked.mode) if asked else next(iter(findings.profiles))
     for (block_id, mode), group in findings.profiles.items():
         block, sentences = blocks[block_id], map(sentence_of, differences.get((block_id, mode), ()))
-        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, list(sentences)))
+        paths = kernel_path_table(block, mode, group, findings.plan.axis, list(sentences))
+        (tables if (block_id, mode) == place else details).append(paths)
         for one in group:
             details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
     return Section("Why", words, tuple(tables), tuple(details), why=True)
@@ -76,91 +80,43 @@ def kernel_path_table(
     return Table(f"{block_title(block, mode)}: how it was computed, and why", headers, tuple(rows), notes)
 
 
-def explanation_table(one: Explanation, most: int = MOST_ROWS, *, all_of_them: bool = False) -> Table:
-    """The rows of an explanation that matter, at most this many, or exactly this many; the rest in one, and the sum."""
-    shown = one.rows[: most if all_of_them else least_rows(one, most)]
-    rest = one.rows[len(shown) :]
-    cells = [_cells(one, row.phase, short(row.operator), row) for row in shown]
-    if rest:
-        cells.append(_cells(one, "", f"{len(rest)} others", OperatorTime.total("", "", rest)))
-    cells.append(_cells(one, "", "sum", OperatorTime.total("", "", one.rows)))
-    a, b = one.baseline, one.level
-    headers = ("phase", "operator", f"{a}, ms", f"{b}, ms", "difference", "share", f"calls, {a}", f"calls, {b}")
-    title = f"{block_title(one.block, one.mode)}: {b} against {a}"
-    return Table(title, headers, tuple(cells), tuple(_notes(one, shown)))
+def explanation_table(one: Explanation, most: int = MOST_ROWS, *, share: float = SHARE) -> Table:
+    """The rows that are at least this share of the difference, the largest first and at most this many; the others in
+    one row, and the sum. No row is shown by itself that is smaller than the explanation's sensitivity."""
+    shown = rows_above(one, share)[:most]
+    digits = decimals(one)
+
+    def cells(name: str, row: OperatorTime) -> tuple[str, ...]:
+        seconds = (*(f"{1e3 * each:.{digits}f}" for each in row.seconds), f"{1e3 * row.difference:+.{digits}f}")
+        before, after = (f"{count:,.0f}" for count in row.calls)
+        return name, row.phase, *seconds, "" if row.operator == UNATTRIBUTED and row.phase else f"{before} to {after}"
+
+    rows = [cells(short(row.operator), row) for row in shown]
+    if rest := [row for row in one.rows if row not in shown]:
+        rows.append(cells(f"{len(rest)} others", OperatorTime.total("", "", rest)))
+    rows.append(cells("sum", OperatorTime.total("", "", one.rows)))
+    headers = ("operator", "phase", one.baseline, one.level, "change", "calls")
+    title = f"{block_title(one.block, one.mode)}: {one.level} against {one.baseline}, in ms per step"
+    return Table(title, headers, tuple(rows), tuple(_notes(one)))
 
 
-def least_rows(one: Explanation, most: int) -> int:
-    """How many rows it takes until the rest no longer matters."""
-    left = one.difference
-    for number, row in enumerate(one.rows[:most], 1):
-        left -= row.difference
-        if number >= min(LEAST_ROWS, most) and abs(left) <= REST * abs(one.difference):
-            return number
-    return most
+def rows_above(one: Explanation, share: float) -> list[OperatorTime]:
+    """The rows that are at least this share of the difference and not smaller than the sensitivity."""
+    least = max(one.sensitivity, share * abs(one.difference))
+    return [row for row in one.rows if abs(row.difference) >= least]
 
 
-def _cells(one: Explanation, phase: str, name: str, row: OperatorTime) -> tuple[str, ...]:
-    share = f"{row.difference / one.difference:.0%}" if one.difference else UNKNOWN
-    calls = ("", "") if row.operator == UNATTRIBUTED and phase else tuple(f"{count:,.0f}" for count in row.calls)
-    return phase, name, *(f"{s * 1e3:.3f}" for s in row.seconds), f"{row.difference * 1e3:+.3f}", share, *calls
-
-
-def _notes(one: Explanation, shown: Sequence[OperatorTime]) -> Iterator[str]:
+def _notes(one: Explanation) -> Iterator[str]:
     yield from step_note(one.mode)
     yield sentence_of(one)
-    covered = sum(row.difference for row in shown) / one.difference if one.difference else 1.0
+    inside = one.in_operators * one.difference
     yield (
-        f"The rows shown cover {covered:.0%} of the difference; {one.in_operators:.0%} of it is inside operators, "
-        f"{1 - one.in_operators:.0%} between them."
+        f"Inside operators: {milliseconds(one, inside)}; between them: {milliseconds(one, one.difference - inside)}. "
+        f"Rows below {1e3 * one.sensitivity:.1g} ms may be chance and are among the others."
     )
-    yield f"Cross-check: unprofiled steps in the same process differed by {one.plain_difference * 1e3:+.2f} ms."
+    yield f"Cross-check: unprofiled steps in the same process differed by {milliseconds(one, one.plain_difference)}."
     if one.a.device != "cuda":
         yield f"Profiler overhead of {one.cost * 1e9:.0f} ns per operator is subtracted."
-
-
-def sentence_of(one: Explanation) -> str:
-    """Why one trial takes longer than the other, in a sentence."""
-    bounds = f" ({confidence_interval(one)})" if one.interval else ""
-    size = f"{one.level} takes {one.ratio:.3f}× as long as {one.baseline} for {step_name(one.mode)}{bounds}"
-    causes = ["the interval includes no difference"]
-    if one.decided:
-        causes = [*_other_path(one), *_more_calls(one), *_main_operators(one)]
-    return f"{size}, {one.difference * 1e3:+.2f} ms per step{': ' if causes else ''}{'; '.join(causes)}."
-
-
-def _other_path(one: Explanation) -> list[str]:
-    a, b = one.a.kernel_paths, one.b.kernel_paths
-    here, there = [path for path in b if path not in a], [path for path in a if path not in b]
-    if here and there:
-        return [f"it ran {listed(here)} instead of {listed(there)}"]
-    return [f"it also ran {listed(here)}"] if here else [f"it did not run {listed(there)}"] if there else []
-
-
-def _more_calls(one: Explanation) -> list[str]:
-    a, b = (sum(each.merged.values()) for each in (one.a, one.b))
-    if abs(b - a) < 0.1 * max(a, b):
-        return []
-    despite = "" if (b > a) == (one.difference > 0) else "despite "
-    return [f"{despite}{abs(b - a):,.0f} {'more' if b > a else 'fewer'} operator calls ({a:,.0f} to {b:,.0f})"]
-
-
-def _main_operators(one: Explanation) -> list[str]:
-    """The operators that have most of the difference, in its own direction."""
-    main = [
-        f"{short(row.operator)} ({row.difference * 1e3:+.2f} ms)"
-        for row in one.by_operator()
-        if row.difference * one.difference > 0 and abs(row.difference) >= NAMED * abs(one.difference)
-    ]
-    return [f"largest parts: {', '.join(main[:MOST_NAMED])}"] if main else []
-
-
-def short(operator: str) -> str:
-    """The name of an operator as tables show it."""
-    if operator == UNATTRIBUTED:
-        return "between operators"
-    name = operator.removeprefix(ENGINE).removeprefix("aten::").removeprefix("torch::autograd::")
-    return f"{name} (engine)" if operator.startswith(ENGINE) else name
 
 
 def in_json(one: Explanation) -> dict[str, Any]:

@@ -113,9 +113,9 @@ def compare(
             ("Only in B", comparison.only_in_b),
             ("Worse", outcome.worse),
             ("Open", outcome.open),
+            ("Flags", flag_lines(comparison.flags)),
         )
-        sections = terminal.sections(comparison_sections(comparison))
-        for line in (*sections, *(f"  {flag}" for flag in flag_lines(comparison.flags)), *terminal.remarks(remarks)):
+        for line in (*terminal.sections(comparison_sections(comparison)), *terminal.remarks(remarks)):
             click.echo(line)
         result = f"{outcome.result} (exit code {outcome.code} with --gate)"
         click.echo(f"\nMargin {100 * comparison.margin:g} %. Result: {result}.")

@@ -15,12 +15,13 @@ from harness.analysis import stats
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import computed_with, profiles_of
+from harness.analysis.samples import step_time
 from harness.analysis.stats import Estimate
 from harness.analysis.time_verdicts import looks_of
 from harness.analysis.timing import Measured, biased_twice, controls_of, measured_of
 from harness.analysis.verdicts import Flag
 from harness.errors import UserError
-from harness.records.plan import Plan, digest
+from harness.records.plan import Plan, Trial, digest
 from harness.records.record import Record
 from harness.records.store import Store, runs_of
 from harness.report.cells import block_title
@@ -42,10 +43,12 @@ NOTHING = "no recorded field changed"
 
 @dataclass(frozen=True, kw_only=True)
 class Observation(Finding):
-    """The ratio of one level to the baseline in one run. Observations with the same `key` in the runs of a group form a
-    series; `details` may differ between them. `baseline_time` is in seconds."""
+    """The ratio of one level to the baseline in one run, with the interval of the run's report. `unpooled` has the
+    variance of this run alone, by which runs are compared. Observations with the same `key` in the runs of a group form
+    a series; `details` may differ between them. `baseline_time` is in seconds."""
 
     estimate: Estimate
+    unpooled: Estimate
     key: str
     details: Mapping[str, str]
     margin: float
@@ -97,8 +100,8 @@ class Series:
 
     @property
     def estimates(self) -> list[Estimate]:
-        """The log ratios."""
-        return [one.estimate for one in self.observations]
+        """The log ratios, each with the variance of its run alone."""
+        return [one.unpooled for one in self.observations]
 
 
 @dataclass(frozen=True)
@@ -185,20 +188,20 @@ def suite_run(
             for level in dict.fromkeys((one.block.baseline.level, trial.level)):
                 for path, value in computed_with(profiles, one.block.id, level).items():
                     details[f"{level} · {full_name('kernel_path', path)}"] = in_words(value)
-            if trial is not one.block.baseline and (found := observation(one, trial.level, keys.get(where), details)):
+            if trial is not one.block.baseline and (found := observation(one, trial, keys.get(where), details)):
                 observations[where] = found
     left_out = "" if observations else "too little was timed"
     return replace(run, observations=observations, seconds=seconds, keys=keys, left_out=left_out)
 
 
-def observation(measured: Measured, level: str, key: str | None, details: Mapping[str, str]) -> Observation | None:
+def observation(measured: Measured, trial: Trial, key: str | None, details: Mapping[str, str]) -> Observation | None:
     """The ratio of a level; None if too few processes measured it."""
-    values = measured.log_ratios(level, "variant")
-    if key is None or len(values) < looks_of(measured.block)[0]:
+    compared = measured.compare(trial, STEP_TIME, step_time, stats.FLOOR, null_biased=False)
+    if key is None or compared.estimate is None or compared.estimate.k < looks_of(measured.block)[0]:
         return None
     return Observation(
-        block=measured.block, level=level, mode=measured.mode, metric=STEP_TIME, estimate=stats.estimate(values),
-        key=key, details=details, margin=measured.settings.margin,
+        block=measured.block, level=trial.level, mode=measured.mode, metric=STEP_TIME, estimate=compared.estimate,
+        unpooled=stats.estimate(compared.values), key=key, details=details, margin=measured.settings.margin,
         baseline_time=measured.typical(measured.block.baseline.level),
     )  # fmt: skip
 
@@ -232,8 +235,8 @@ def series_of(runs: Sequence[SuiteRun]) -> list[Series]:
     all_of_them = [(where, one, run) for run in runs for where, one in run.observations.items()]
     for (where, _), those in grouped(all_of_them, lambda each: (each[0], each[1].key)).items():
         observations = tuple(one for _, one, _ in those)
-        own = np.array([one.estimate.error**2 for one in observations])
-        means = np.array([one.estimate.mean for one in observations])
+        own = np.array([one.unpooled.error**2 for one in observations])
+        means = np.array([one.unpooled.mean for one in observations])
         variances = np.maximum(own, own.mean()) + assumed_spread(float(np.median(means))).sd ** 2
         changes = find_changes(means.tolist(), variances.tolist())
         found.append(Series(where, tuple(run for *_, run in those), observations, changes))
@@ -304,5 +307,5 @@ def earlier_runs(runs: Sequence[SuiteRun], reference: SuiteRun, before: SuiteRun
             if run.keys[where] == reference.keys.get(where):
                 seconds.setdefault(where, []).append(time)
                 if where in run.observations:
-                    ratios.setdefault(where, []).append(run.observations[where].estimate)
+                    ratios.setdefault(where, []).append(run.observations[where].unpooled)
     return EarlierRuns(ratios, seconds, len(comparable))

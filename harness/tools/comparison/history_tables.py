@@ -10,7 +10,7 @@ from harness.analysis.grouping import grouped
 from harness.analysis.stats import Estimate
 from harness.cli.options import plural
 from harness.modes import step_note
-from harness.report.cells import UNKNOWN, block_title, milliseconds, size_cells, verdict_cell
+from harness.report.cells import UNKNOWN, block_title, interval_header, milliseconds, size_cells, verdict_cell
 from harness.report.table import Section, Table
 from harness.tools.comparison.comparison import plain
 from harness.tools.comparison.fields import shortened
@@ -19,6 +19,10 @@ from harness.tools.comparison.times import NORMAL_DF
 
 #: The characters of a sparkline.
 SPARKS = "▁▂▃▄▅▆▇█"
+BETWEEN_RUNS = (
+    "Between runs: the 95 % interval of the ratio now. It is wider than the interval of a single run, since it also "
+    "covers how much runs of the same code differ. Scatter: the standard deviation of the runs."
+)
 NO_CHANGE = (
     "None found. Detecting one needs at least four comparable runs, two before and two after it. With fewer than eight "
     "runs, only large changes can be distinguished from runs that resemble the runs before them."
@@ -49,11 +53,10 @@ def summary_table(group: Group) -> Table:
             (
                 series.place, series.last.level, str(len(series.runs)), f"{math.exp(now.mean):.3f}",
                 f"{low:.3f} to {high:.3f}", scatter_cell(series), sparkline([e.mean for e in series.estimates]),
-                str(len(series.changes.points)),
             )
         )  # fmt: skip
-    headers = ("where", "level", "runs", "ratio now", "95 % interval", "scatter of runs", "course", "changes")
-    return Table("All runs of the group", headers, tuple(rows))
+    headers = ("where", "level", "runs", "now", "between runs", "scatter", "course")
+    return Table("Ratio to the baseline in all runs of the group", headers, tuple(rows), (BETWEEN_RUNS,))
 
 
 def scatter_cell(series: Series) -> str:
@@ -74,26 +77,22 @@ def sparkline(values: Sequence[float], most: int = 50) -> str:
 
 
 def run_tables(group: Group, last: int) -> list[Table]:
-    """The latest runs of a group, a column for each level, a table for each context and mode. A * marks a change."""
+    """The latest runs of each series of a group, with the ratio and the interval of the run's report; a table for each
+    context and mode. A * marks a change."""
     found = []
     for place, its_series in grouped(group.series, lambda series: series.place).items():
-        levels = list(dict.fromkeys(series.last.level for series in its_series))
-        rows = []
-        for run in group.runs:
-            cells, baseline = dict.fromkeys(levels, UNKNOWN), None
-            for series in its_series:
-                if run in series.runs:
-                    at = series.runs.index(run)
-                    one = series.observations[at]
-                    size, interval = size_cells(one)
-                    mark = " *" if any(point.position == at for point in series.changes.points) else ""
-                    cells[one.level], baseline = f"{size} ({interval}){mark}", one.baseline_time
-            if baseline is not None:
-                rows.append((run.name, run.commit, f"{milliseconds(baseline)} ms", *cells.values()))
-        hidden = len(rows) - len(rows[-last:])
-        more = (f"{plural(hidden, 'earlier run')} not shown. Show more with --last N.",) if hidden else ()
+        rows, hidden = [], 0
+        for series in its_series:
+            hidden = max(hidden, len(series.runs) - last)
+            changes = {point.position for point in series.changes.points}
+            for at, (run, one) in list(enumerate(zip(series.runs, series.observations, strict=True)))[-last:]:
+                ratio, interval = size_cells(one)
+                baseline = UNKNOWN if one.baseline_time is None else f"{milliseconds(one.baseline_time)} ms"
+                rows.append((one.level, run.name, f"{ratio}{' *' * (at in changes)}", interval, baseline, run.commit))
+        more = (f"{plural(hidden, 'earlier run')} not shown. Show more with --last N.",) if hidden > 0 else ()
         notes = (*step_note(its_series[0].last.mode), *more)
-        found.append(Table(place, ("run", "commit", "baseline's step", *levels), tuple(rows[-last:]), notes))
+        headers = ("level", "run", "ratio", interval_header(0.95), "baseline", "commit")
+        found.append(Table(place, headers, tuple(rows), notes))
     return found
 
 
@@ -107,7 +106,7 @@ def change_tables(changes: Sequence[RatioChange], head: str) -> tuple[Table, ...
         )
         for change in changes
     )  # fmt: skip
-    headers = ("where", "level", "between runs", "ratio", "after / before", "interval", "verdict", head)
+    headers = ("where", "level", "between runs", "ratio", "after / before", interval_header(0.95), "verdict", head)
     return (Table("Ratios that changed", headers, rows),) if rows else ()
 
 

@@ -8,11 +8,13 @@ from harness.analysis.grouping import grouped
 from harness.analysis.verdicts import Flag, Verdict
 from harness.modes import step_note
 from harness.report.cells import (
+    ANSWERS,
     UNKNOWN,
     amount,
     block_title,
     first_few,
     in_words,
+    interval_header,
     milliseconds,
     size_cells,
     verdict_cell,
@@ -75,7 +77,9 @@ def change_tables(changes: Sequence[MetricChange], head: str) -> tuple[Table, ..
         cells = tuple(
             (c.level, number_cell(c, c.a), number_cell(c, c.b), *change_cells(c), verdict_cell(c)) for c in rows
         )
-        found.append(Table(name, ("level", "A", "B", head, "interval", "verdict"), cells, step_note(rows[0].mode)))
+        found.append(
+            Table(name, ("level", "A", "B", head, interval_header(0.95), "verdict"), cells, step_note(rows[0].mode))
+        )
     return tuple(found)
 
 
@@ -121,7 +125,8 @@ def claim_tables(comparison: RunComparison) -> tuple[Table, ...]:
     """Every claim with its answers."""
     rows = []
     for claim in comparison.claims:
-        change = f"{Verdict.NOT_COMPARABLE}: {claim.not_comparable}" if claim.not_comparable else claim.change
-        change += f"; {Flag.OTHER_MACHINE}" if claim.other_machine else ""
-        rows.append((claim.says, claim.a or UNKNOWN, claim.b or UNKNOWN, change))
-    return (Table("Answers in both runs", ("claim", "A", "B", "change"), tuple(rows)),) if rows else ()
+        remark = f"{Verdict.NOT_COMPARABLE}: {claim.not_comparable}" if claim.not_comparable else ""
+        remarks = [each for each in (remark, Flag.OTHER_MACHINE if claim.other_machine else "") if each]
+        a, b = (ANSWERS.get(answer, UNKNOWN) for answer in (claim.a, claim.b))
+        rows.append((claim.says, a, b, "; ".join(remarks)))
+    return (Table("Answers in both runs", ("claim", "A", "B", "remark"), tuple(rows)),) if rows else ()
