@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 
 from harness.errors import UserError, UserErrors
 from harness.measure.examination import Examined, Problem, examine
-from harness.plan.estimates import estimated_seconds, for_blocks, report_seconds
+from harness.plan.estimates import Part, for_blocks, parts_of, report_seconds, total_of
 from harness.plan.places import place_of, place_of_level
 from harness.plugins.catalog import Catalog
 from harness.plugins.experiment import EXPERIMENT, FROM
@@ -31,20 +33,26 @@ class ExaminedPlan:
     @property
     def seconds(self) -> list[TimeRange]:
         """The estimated time of each block."""
+        return [total_of(part.seconds for part in parts) for parts in self._parts]
+
+    @cached_property
+    def _parts(self) -> list[list[Part]]:
         blocks = self.plan.blocks
         rehearsals = for_blocks(blocks, self.rehearsals, self.jobs)
         pairs = zip(blocks, rehearsals, strict=True)
-        return [estimated_seconds(block, self.catalog, rehearsal) for block, rehearsal in pairs]
+        return [parts_of(block, self.catalog, rehearsal) for block, rehearsal in pairs]
 
-    def total(self, imports: float) -> TimeRange:
-        """The estimated time of a run: every process takes `imports` seconds to import what the plan needs."""
+    def by_part(self, imports: float) -> dict[str, TimeRange]:
+        """The estimated time of a run by what it does: the start, each kind of measurement, the report. Every process
+        takes `imports` seconds to import what the plan needs."""
         servers = {(tuple(sorted(e.items())), 0) for block in self.plan.blocks for e in block.environments}
         slots = max((self.jobs for block in self.plan.blocks if block.measures.learning), default=1)
-        around = imports + (len(servers) + slots - 1) * (imports + self.start) + report_seconds(self.plan.blocks)
-        total = TimeRange(around, around, around)
-        for seconds in self.seconds:
-            total = total.plus(seconds)
-        return total
+        start = imports + (len(servers) + slots - 1) * (imports + self.start)
+        report = report_seconds(self.plan.blocks)
+        found = {"start": TimeRange(start, start, start)}
+        for part in chain.from_iterable(self._parts):
+            found[part.name] = total_of((found.get(part.name, TimeRange(0.0, 0.0, 0.0)), part.seconds))
+        return {**found, "report": TimeRange(report, report, report)}
 
 
 def examined_plan(suite: Suite, catalog: Catalog, plan: Plan, *, timed: bool = False) -> ExaminedPlan:

@@ -57,6 +57,11 @@ class Result:
         return (*broken, *self.report.problems, *self.noticed)
 
     @property
+    def answer(self) -> str:
+        """The answer to the question of the suite, in a sentence."""
+        return self.report.answer
+
+    @property
     def summary(self) -> tuple[str, ...]:
         """The results in sentences, the most important first."""
         return self.report.summary
@@ -137,10 +142,10 @@ class Result:
         return self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
 
     def __str__(self) -> str:
-        """What the terminal shows."""
-        from harness.report.formats import terminal
+        """What `harness run` prints: the answer on one screen."""
+        from harness.report.formats import screen
 
-        return terminal.render(self.report, self._shown_folder)
+        return screen.render(self.report, self._shown_folder)
 
     def __repr__(self) -> str:
         """One line: the only comparison, or how many there are of each verdict; failures; the folder."""

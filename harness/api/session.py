@@ -194,6 +194,7 @@ class Session:
             found = self.store.system_error(error)
             self.store.discard_if_empty()
             raise found from error
+        watcher.measured()
         report = self.report()
         notify(self.catalog, "run_finished", watcher, folder=self.store.folder)
         return report

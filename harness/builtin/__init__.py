@@ -82,7 +82,7 @@ def provide_reporters() -> Iterator[harness.Reporter]:
     for name, code, summary in (
         ("html", "formats.html:write", "report.html: one file to read offline, with plots"),
         ("markdown", "formats.markdown:write", "report.md: everything, with plots where there are any"),
-        ("terminal", "formats.terminal:write", "report.txt: what the terminal shows"),
+        ("terminal", "formats.terminal:write", "report.txt: all tables as plain text"),
         ("plots", "plots.plots:write", "plots/*: PNG and SVG (needs matplotlib)"),
         ("csv", "rows:write_csv", "tables/*.csv: the findings as numbers, for spreadsheets"),
         ("json", "rows:write_json", "report.json: the findings as numbers, for scripts"),

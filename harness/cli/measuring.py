@@ -21,7 +21,7 @@ from harness.report.report import Report
 from harness.report.suite_batch import SuiteBatch
 
 
-def measure_suite(session: Session, options: ExecutionOptions, *, as_json: bool) -> int:
+def measure_suite(session: Session, options: ExecutionOptions, *, as_json: bool, verbose: bool = False) -> int:
     """Measure one suite and print its report. Returns the exit code."""
     if options.confirm:
         try:
@@ -30,11 +30,13 @@ def measure_suite(session: Session, options: ExecutionOptions, *, as_json: bool)
             session.store.discard_if_empty()
             raise
     report, code = measured(session, options)
-    show(report, session.store.folder, as_json=as_json)
+    show(report, session.store.folder, as_json=as_json, verbose=verbose)
     return code
 
 
-def measure_batch(batch: SuiteBatch, plugins: PluginChoice, options: ExecutionOptions, *, as_json: bool) -> int:
+def measure_batch(
+    batch: SuiteBatch, plugins: PluginChoice, options: ExecutionOptions, *, as_json: bool, verbose: bool = False
+) -> int:
     """Measure every suite of a folder, one after another. All are planned before the first is measured."""
     overrides = {suite: SuiteOverrides(**batch.overrides).where_possible(suite) for suite in batch.suites}
     plans = [plan_of(suite, overrides[suite], plugins)[-1] for suite in batch.suites]
@@ -57,7 +59,7 @@ def measure_batch(batch: SuiteBatch, plugins: PluginChoice, options: ExecutionOp
         codes.append(code)
         batch.write(reports)
         if not as_json:
-            show(reports[suite.name], session.store.folder, as_json=False)
+            show(reports[suite.name], session.store.folder, as_json=False, verbose=verbose)
     show_batch(batch, reports, as_json=as_json)
     return FAILED if FAILED in codes else CLAIM_FAILED if CLAIM_FAILED in codes else 0
 

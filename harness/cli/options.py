@@ -40,6 +40,9 @@ expect_option = click.option(
 quick_option = click.option(
     "--quick", is_flag=True, help="Use one process per block and two seeds, for a first look. It gives no verdicts."
 )
+verbose_option = click.option(
+    "--verbose", is_flag=True, help="Print all tables, as in report.txt, and not only the answer."
+)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 results_option = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,

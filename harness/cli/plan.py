@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from harness.plugins.rehearsal import Rehearsal, TimeRange
     from harness.records.plan import Block
 
+#: What the parts of a run are called; other kinds of measurement have their own names.
+PARTS = {"verify": "verification", "speed": "timing", "profile": "profiles"}
+
 
 @click.command()
 @plugin_option
@@ -41,15 +44,18 @@ def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) 
     """
     from harness.api.examined import examined_plan
     from harness.api.session import SuiteOverrides, plan_of
+    from harness.plan.estimates import total_of
 
     planned = plan_of(suite, SuiteOverrides.of(**changes), plugins_of(context))
     imports = time.process_time()
     examined = examined_plan(*planned, timed=True)
-    made, times, total = examined.plan, examined.seconds, examined.total(imports)
+    made, times, parts = examined.plan, examined.seconds, examined.by_part(imports)
+    total = total_of(parts.values())
     show_remarks(made.remarks)
     if as_json:
         blocks = {block.id: seconds._asdict() for block, seconds in zip(made.blocks, times, strict=True)}
-        echo_json({**made.to_json(), "seconds": {**total._asdict(), "blocks": blocks}})
+        named = {name: seconds._asdict() for name, seconds in parts.items()}
+        echo_json({**made.to_json(), "seconds": {**total._asdict(), "parts": named, "blocks": blocks}})
         return
     click.echo(made.question)
     for block, seconds in zip(made.blocks, times, strict=True):
@@ -58,9 +64,9 @@ def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) 
         click.echo("\nSkipped")
         for skipped in made.skipped:
             click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
-    click.echo(
-        f"\n{plural(len(made.blocks), 'block')}. Estimated time: {in_words(total)}. {source(examined.rehearsals)}"
-    )
+    click.echo(f"\n{plural(len(made.blocks), 'block')}. Estimated time: {in_words(total)}.")
+    shares = (f"{PARTS.get(name, name)} {duration(seconds.expected)}" for name, seconds in parts.items())
+    click.echo(f"Of this: {', '.join(shares)}. {source(examined.rehearsals)}")
 
 
 def show_block(block: Block, seconds: TimeRange) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import completers
-from harness.cli.options import as_json_option, results_option
+from harness.cli.options import as_json_option, results_option, verbose_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import FAILED, UserError
 from harness.plugins.catalog import Catalog
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     "--as", "reporter", metavar="NAME", shell_complete=completers.parts("reporter"),
     help="Print what one reporter writes: latex, junit, github, csv, ...",
 )  # fmt: skip
+@verbose_option
 @as_json_option
 @click.pass_context
-def report(context: click.Context, folder: Path | None, results: Path, reporter: str | None, as_json: bool) -> None:
-    """Rebuild the report of a run from its records, or print one format of it.
+def report(
+    context: click.Context, folder: Path | None, results: Path, reporter: str | None, verbose: bool, as_json: bool
+) -> None:
+    """Rebuild the report of a run from its records and print its answer, or print one format of it.
 
     RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or the folder of
     the page of several suites. By default it is the latest run. The command needs no torch.
@@ -64,7 +67,7 @@ def report(context: click.Context, folder: Path | None, results: Path, reporter:
         batch.write(reports)
         show_batch(batch, reports, as_json=as_json)
     else:
-        show(reports[""], stores[""].folder, as_json=as_json)
+        show(reports[""], stores[""].folder, as_json=as_json, verbose=verbose)
     sys.exit(FAILED if any(map(has_failures, reports.values())) else 0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from harness.cli import completers
-from harness.cli.options import as_json_option, quick_option, results_option, suite_options
+from harness.cli.options import as_json_option, quick_option, results_option, suite_options, verbose_option
 from harness.cli.plugin_options import plugin_option, plugins_of
 from harness.errors import UserError
 
@@ -42,6 +42,7 @@ from harness.errors import UserError
     "--executor", metavar="NAME", default="local", show_default=True, shell_complete=completers.parts("executor"),
     help="The executor that measures the blocks. `harness list executors` shows all.",
 )  # fmt: skip
+@verbose_option
 @as_json_option
 @click.pass_context
 def run(
@@ -54,10 +55,11 @@ def run(
     executor: str,
     jobs: int | None,
     gate: bool,
+    verbose: bool,
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Measure a suite, or every suite in a folder, and report the results.
+    """Measure a suite, or every suite in a folder, and print the answer to its question on one screen.
 
     Records are written to results/SUITE/RUN/ while the run goes on. Ctrl-C loses nothing, and --resume RUN continues.
     A folder of suites ends with one page that lists each claim with its verdict, effect and interval.
@@ -81,17 +83,17 @@ def run(
         raise UserError("a resumed run keeps its plan.", where="--resume", fix=fix)
     if folder is not None:
         if SuiteBatch.is_in(folder):
-            code = measure_batch(SuiteBatch.open(folder), plugins, options, as_json=as_json)
+            code = measure_batch(SuiteBatch.open(folder), plugins, options, as_json=as_json, verbose=verbose)
         else:
             session = Session.resume(open_run(folder, results).folder, plugins, seeds)
-            code = measure_suite(session, options, as_json=as_json)
+            code = measure_suite(session, options, as_json=as_json, verbose=verbose)
     else:
         assert suite is not None
         if suite.is_dir():
             overrides = replace(overrides, without=plugins.without)
             batch = SuiteBatch.create(results, suite, vars(overrides))
-            code = measure_batch(batch, plugins, options, as_json=as_json)
+            code = measure_batch(batch, plugins, options, as_json=as_json, verbose=verbose)
         else:
             session = Session.begin(suite, overrides, plugins, results, options)
-            code = measure_suite(session, options, as_json=as_json)
+            code = measure_suite(session, options, as_json=as_json, verbose=verbose)
     sys.exit(code)

@@ -51,6 +51,9 @@ class Watcher:
     def block_ends(self, block: Block, records: Sequence[Record]) -> None:
         """A block is complete."""
 
+    def measured(self) -> None:
+        """Everything is measured. The report is written next."""
+
     def note(self, text: str) -> None:
         """Information that is not a problem."""
 

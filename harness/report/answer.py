@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.claims import ClaimResult, is_about
+from harness.analysis.explain import Explanation, largest
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
 from harness.analysis.verdicts import Answer
@@ -14,8 +15,8 @@ from harness.report.tables.claims import decisive_effect
 def answer_of(findings: Findings, others: tuple[str, ...]) -> str:
     """The answer: that of the claim which answers the question, with yes or no; or else what the first claim is about;
     or else the first of the `others`, the sentences of the summary."""
-    leading = next((one for one in findings.claims if one.claim.answers), None)
-    about = leading or next(iter(findings.claims), None)
+    about = leading_claim(findings)
+    leading = about if about and about.claim.answers else None
     sentence = sentence_about(about, findings) if about else ""
     if not sentence:
         return others[0] if others else ""
@@ -44,7 +45,13 @@ def sentence_about(result: ClaimResult, findings: Findings) -> str:
     return level_sentence(about)
 
 
-def leading_level(findings: Findings) -> str:
-    """The level that the answer is about; empty where it is about none."""
-    leading = [one.claim.level for one in findings.claims if one.claim.answers]
-    return next(iter([*leading, *(one.claim.level for one in findings.claims)]), "")
+def leading_claim(findings: Findings) -> ClaimResult | None:
+    """The claim that answers the question, or else the first one."""
+    return next((one for one in findings.claims if one.claim.answers), next(iter(findings.claims), None))
+
+
+def explanation_of(findings: Findings) -> Explanation | None:
+    """The explanation of the level that the answer is about, where it differs most; otherwise the largest one."""
+    leading = leading_claim(findings)
+    about = [one for one in findings.explained if leading and one.level == leading.claim.level]
+    return next(iter([*largest(about, 1), *largest(findings.explained, 1)]), None)

@@ -113,6 +113,13 @@ def verdict_cell(finding: Finding, *, first_look: bool = False) -> str:
     return "; ".join([f"{words}: {reason}" if reason else words, *finding.flags])
 
 
+def verdict_word(finding: Finding) -> str:
+    """The verdict alone; a first look at times has none."""
+    speed = finding.block.measures.speed
+    quick = finding.metric == "step_time" and speed is not None and speed.quick
+    return FIRST_LOOK if quick and finding.verdict not in EXCLUDED else str(finding.verdict)
+
+
 def still_needed(finding: Finding) -> str:
     """What would settle an undecided comparison, as the end of its reason; empty if that is not known."""
     if not isinstance(finding, Comparison) or not finding.needs:

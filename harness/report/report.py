@@ -15,7 +15,7 @@ from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.answer import answer_of
 from harness.report.summary import summary_of
-from harness.report.table import Section, present
+from harness.report.table import Section, present, without_constant_columns
 from harness.report.tables import along_axes, comparisons, effects, explain, learning, programs
 from harness.report.tables.claims import ClaimLine, claim_line
 from harness.report.tables.quantities import section_of
@@ -119,7 +119,7 @@ def sections_of(findings: Findings, problems: list[str]) -> tuple[Section, ...]:
     reasons = ((along_axes.exponents, findings.growth), (explain.reasons, findings.profiles))
     first, last = ([section(findings) for section, data in group if data] for group in (results, reasons))
     sections = (*first, *present(section_of(kind, problems) for kind in findings.kinds), *last)
-    return tuple(section for section in sections if section.tables or section.details)
+    return tuple(without_constant_columns(section) for section in sections if section.tables or section.details)
 
 
 def failure_line(plan: Plan, record: Record) -> str:

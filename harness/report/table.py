@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from harness.analysis.grouping import grouped
+
 Shown = TypeVar("Shown")
+#: These columns stay if all their cells are equal, and so do intervals and the first column.
+KEPT = ("verdict", "ratio", "points", "difference", "speed and quality")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,38 @@ def verdict_beside_interval(table: Table) -> Table:
     order.insert(at + 1, heads.index("verdict"))
     headers, *rows = (tuple(cells[i] for i in order) for cells in (table.headers, *table.rows))
     return replace(table, headers=headers, rows=tuple(rows))
+
+
+def without_constant_columns(section: Section) -> Section:
+    """The section without columns whose cells are equal in every row of a table. A note gives their values. Tables with
+    the same headers keep the same columns."""
+    return replace(section, tables=_varying(section.tables), details=_varying(section.details))
+
+
+def _varying(tables: Iterable[Table]) -> tuple[Table, ...]:
+    found, those = list(tables), list[Table]()
+    left_out = {
+        headers: [
+            i for i, title in enumerate(headers)
+            if i and title not in KEPT and not title.endswith("interval") and all(_constant(one, i) for one in alike)
+        ]
+        for headers, alike in grouped(found, lambda one: one.headers).items()
+    }  # fmt: skip
+    for one in found:
+        constant = left_out[one.headers]
+        headers, *rows = (
+            tuple(cell for i, cell in enumerate(cells) if i not in constant) for cells in (one.headers, *one.rows)
+        )
+        values = [f"{one.headers[i]} {_constant(one, i)}" for i in constant]
+        note = (f"The same in all rows: {'; '.join(values)}.",) if values else ()
+        those.append(Table(one.title, headers, tuple(rows), (*one.notes, *note)))
+    return tuple(those)
+
+
+def _constant(table: Table, column: int) -> str:
+    """What all cells of a column say that are not empty; nothing where they differ, or only one has a text."""
+    texts = [row[column] for row in table.rows if row[column]]
+    return texts[0] if len(texts) > 1 and len(set(texts)) == 1 else ""
 
 
 def checked(section: Any) -> Section | None:

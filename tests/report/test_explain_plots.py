@@ -8,8 +8,10 @@ from made_profiles import FUSED, LOOP, profile, timed
 
 from harness.analysis.explain import explain, largest
 from harness.analysis.profiles import Profiled
-from harness.report.plots.explain_plots import BARS, LESS, MORE, WHOLE, Waterfall
-from harness.report.plots.figures import Plot
+from harness.report.plots.explain_plots import BARS, LESS, MORE, Waterfall
+from harness.report.plots.figures import Plot, styles_of
+
+STYLES = styles_of(("plain", "loop"))
 
 
 def explained(rows=LOOP, loop: float = 6.0):
@@ -23,16 +25,16 @@ def test_waterfall_bars_sum_to_the_difference():
     from matplotlib.colors import to_hex
 
     one = explained()
-    waterfall = Waterfall(one)
+    waterfall = Waterfall(one, STYLES)
     assert sum(change for _, change in waterfall.steps()) == pytest.approx(1e3 * one.difference)
     (axes,) = figure_of(Plot("x", waterfall.title, waterfall.size, waterfall.draw, "Why")).axes
-    bars = [(bar.get_x(), bar.get_width(), to_hex(bar.get_facecolor()).upper()) for bar in axes.patches]
-    assert bars[0] == pytest.approx((0.0, 1e3 * one.seconds[0], WHOLE))
-    assert bars[-1] == pytest.approx((0.0, 1e3 * one.seconds[1], WHOLE))
+    bars = [(bar.get_x(), bar.get_width(), to_hex(bar.get_facecolor())) for bar in axes.patches]
+    for index, level in ((0, "plain"), (-1, "loop")):
+        assert bars[index] == pytest.approx((0.0, 1e3 * one.seconds[index], to_hex(STYLES[level].colour)))
     at = 1e3 * one.seconds[0]
     for begin, change, colour in bars[1:-1]:
         assert begin == pytest.approx(at)
-        assert colour == (MORE if change > 0 else LESS)
+        assert colour == to_hex(MORE if change > 0 else LESS)
         at += change
     assert at == pytest.approx(1e3 * one.seconds[1])
     names = [label.get_text() for label in axes.get_yticklabels()]
@@ -42,10 +44,10 @@ def test_waterfall_bars_sum_to_the_difference():
 def test_smallest_operators_share_one_bar():
     rows = [*LOOP, *(("forward", f"aten::op{i}", 1, 100_000 + i) for i in range(20))]
     one = explained(rows)
-    steps = Waterfall(one).steps()
+    steps = Waterfall(one, STYLES).steps()
     assert len(steps) == BARS + 1
     assert steps[-1][0].endswith(" others")
-    few = Waterfall(explained([*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))])).steps()
+    few = Waterfall(explained([*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))]), STYLES).steps()
     assert all(abs(change) >= 1e3 * one.sensitivity for _, change in few[:-1])
     assert len(few) < BARS
 

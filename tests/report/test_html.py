@@ -110,22 +110,45 @@ def test_page_loads_nothing_and_allows_only_its_own_script(page):
     assert "url(" not in html.asset("report.css")
 
 
-def test_summary_precedes_comparisons_and_reasons(page):
+def test_the_first_screen_has_answer_plot_and_claims_in_this_order(page):
+    first, rest = page.split("</section>", 1)
     order = [
-        "<h1",
-        "slow is slower than",
-        'id="claims"',
-        "slow takes 2.000 times as long",
-        '<h2 id="s1-h">Comparisons',
-        "<svg",
-        "<table",
-        'id="machine"',
-        'id="reproduce"',
-    ]
-    places = [page.index(text) for text in order]
+        'id="summary"', "<h1", 'class="answer">', "<svg", "<svg", 'id="claims"', "It pays.", "2.000 times",
+        "Tested: faster by more than", "Sensitivity: ", "Measured on ", "<summary>How to read this",
+    ]  # fmt: skip
+    at = -1
+    for text in order:
+        at = first.index(text, at + 1)
+    assert first.count("<figure") == 1
+    assert first.count("<svg") == 2  # the second is for narrow screens
+    assert "<details open" not in first
+    assert "<table" not in first
+    places = [rest.index(text) for text in ('<h2 id="s1-h">Comparisons', "<table", 'id="machine"', 'id="reproduce"')]
     assert places == sorted(places)
+    assert "<svg" not in rest  # the only plot is on the first screen
     assert "harness run suite.yaml" in page
     assert "question: Which?" in page
+
+
+def test_nothing_is_wider_than_a_phone_by_itself():
+    style = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", html.asset("report.css"))
+    pixels = {"px": 1, "rem": 16, "em": 16}
+    widths = [
+        float(size) * pixels[unit] for size, unit in re.findall(r"[;{ ](?:min-)?width: ([\d.]+)(px|rem|em)", style)
+    ]
+    assert widths
+    assert max(widths) <= 390
+
+
+def test_every_plot_on_the_page_has_the_colours_of_its_levels(catalog):
+    made = report(catalog, contexts=("10", "20", "40"))
+    parts, first = html.parts_of(made)
+    svgs = [first.svg, first.narrow, *(picture.svg for part in parts for picture in part.pictures)]
+    assert len(svgs) == 3  # and the break-evens
+    for svg in svgs:
+        assert "var(--blue)" in svg  # slow
+        assert "var(--vermilion)" in svg  # fast
+        assert "var(--green)" not in svg
 
 
 def test_ids_are_unique_and_every_link_has_a_target(page):
@@ -203,8 +226,8 @@ def test_plots_over_the_limit_are_links(catalog, tmp_path, monkeypatch):
     made = report_of(plan_of(), speed_records(plan_of().blocks[0], TIMES), catalog, {})
     (path,) = html.write(made, tmp_path)
     text = path.read_text()
-    assert text.count("<svg") == 1
-    assert 'href="plots/effects-all-train.svg"' in text
+    assert text.count("<svg") == 2  # one plot, drawn for two widths
+    assert 'href="plots/speed-train.svg"' in text
     monkeypatch.setattr(html, "MOST_TEXT", 10)
     text = html.render(made)
     assert "<svg" not in text
@@ -212,9 +235,11 @@ def test_plots_over_the_limit_are_links(catalog, tmp_path, monkeypatch):
 
 
 def test_plot_is_in_its_section_or_in_a_separate_one(catalog):
-    made = report(catalog)
-    assert [[p.name for p in part.pictures] for part in html.parts_of(made)] == [["speed-train"]]
-    parts = html.parts_of(replace(made, sections=()))
+    made = report_of(plan_of(), speed_records(plan_of().blocks[0], TIMES), catalog, {})
+    parts, first = html.parts_of(made)
+    assert first.name == "effects-all-train"
+    assert [[p.name for p in part.pictures] for part in parts][:1] == [["speed-train"]]
+    parts, _ = html.parts_of(replace(made, sections=()))
     assert [(part.title, len(part.pictures)) for part in parts] == [("Plots", 1)]
 
 

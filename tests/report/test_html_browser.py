@@ -18,8 +18,9 @@ import pytest
 from made import block, record
 
 from harness.records.plan import Claim, Plan
+from harness.records.store import Store
 from harness.report.formats import html
-from harness.report.report import report_of
+from harness.report.report import make_report, report_of
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
@@ -65,15 +66,25 @@ said.filtered = [...new Set(shown("context"))];
 said.status = page.querySelector("[role=status]").textContent;
 const theme = page.getElementById("theme"), colour = () => view.getComputedStyle(page.body).backgroundColor;
 said.themes = [0, 1, 2].map(() => { theme.click(); return [theme.textContent, colour()]; });
-said.closed = page.querySelectorAll("details:not([open])").length;
-view.dispatchEvent(new view.Event("beforeprint"));
-said.closedOnPaper = page.querySelectorAll("details:not([open])").length;
-view.dispatchEvent(new view.Event("afterprint"));
-said.closedAfter = page.querySelectorAll("details:not([open])").length;
 said.unreachable = [...page.querySelectorAll(".scroll")].filter((one) => one.tabIndex < 0).length;
 said.loaded = view.performance.getEntriesByType("resource").map((one) => one.name);
 said.title = page.title;
-said.plots = [...page.querySelectorAll("svg")].map((svg) => [svg.getBoundingClientRect().width > 300, svg.getAttribute("role")]);
+const seen = [...page.querySelectorAll("svg")].filter((svg) => svg.getClientRects().length);
+said.plots = seen.map((svg) => [svg.getBoundingClientRect().width > 300, svg.getAttribute("role")]);
+"""
+#: Which boxes that can be scrolled have more to show, and which elements end outside the window.
+FIT = """
+const said = {};
+const view = frame.contentWindow, page = frame.contentDocument, root = page.documentElement;
+said.overflow = [root.scrollWidth, view.innerWidth];
+said.cut = [...page.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth)
+  .map((one) => one.getAttribute("aria-label"));
+said.first = page.querySelector(".answer").getBoundingClientRect().bottom;
+said.plot = [...page.querySelectorAll(".first svg")].filter((svg) => svg.getClientRects().length)
+  .map((svg) => svg.getBoundingClientRect().bottom);
+"""
+#: What is found is the content of an element.
+ANSWER = """
 document.body.innerHTML = "";
 const result = document.createElement("pre");
 result.id = "said";
@@ -82,7 +93,7 @@ document.body.append(result);
 """
 
 
-def browse(tmp_path: Path, width: int, report: str) -> tuple[dict, str, set[str]]:
+def browse(tmp_path: Path, width: int, report: str, look: str = LOOK) -> tuple[dict, str, set[str]]:
     """The results of the script, the messages of the console, and all requested addresses."""
     outer = tmp_path / f"outer-{width}.html"
     frame = (
@@ -91,7 +102,7 @@ def browse(tmp_path: Path, width: int, report: str) -> tuple[dict, str, set[str]
     # The parent may change the content of srcdoc; for a file, both have the same origin.
     outer.write_text(
         f'<!doctype html><meta charset="utf-8"><body style="margin:0">{frame}'
-        f'<script>addEventListener("load", () => {{ const frame = document.getElementById("frame");\n{LOOK}\n}});</script>',
+        f'<script>addEventListener("load", () => {{ const frame = document.getElementById("frame");\n{look}{ANSWER}\n}});</script>',
         encoding="utf-8",
     )
     log = tmp_path / f"net-{width}.json"
@@ -153,8 +164,6 @@ def test_browser_shows_the_whole_page(page, tmp_path, width):
     assert said["status"] == "5 of 40 rows are shown."
     assert [text for text, _ in said["themes"]] == ["Colours: light", "Colours: dark", "Colours: system"]
     assert said["themes"][0][1] != said["themes"][1][1]
-    assert said["closed"] > said["closedOnPaper"] == 0
-    assert said["closedAfter"] == said["closed"]
     assert said["unreachable"] == 0
     assert said["plots"] == [[True, "img"]] * len(said["plots"])
     assert said["plots"]
@@ -169,3 +178,32 @@ def test_injected_markup_neither_runs_nor_loads(page, tmp_path):
     assert requested == set()
     assert said["title"].startswith("Which")
     assert console.count("Content Security Policy") >= 2
+
+
+@pytest.fixture(scope="module")
+def packing(catalog) -> str:
+    folder = Path(__file__).parents[2] / "results" / "reference" / "packing"
+    return html.render(make_report(Store.open(folder), catalog), (folder / "suite.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1024, 768), (1440, 900)])
+def test_reference_run_fits_three_screens(packing, tmp_path, width, height):
+    said, console, _ = browse(tmp_path, width, packing, FIT)
+    assert console == ""
+    scroll, inner = said["overflow"]
+    assert scroll <= inner == width
+    if width > 1000:
+        assert said["cut"] == []
+    (bottom,) = said["plot"]  # one of the two plots is visible, and as a whole
+    assert said["first"] < bottom <= height
+
+
+@pytest.mark.slow
+def test_reference_run_is_printed_on_few_pages(packing, tmp_path):
+    page, printed = tmp_path / "report.html", tmp_path / "report.pdf"
+    page.write_text(packing, encoding="utf-8")
+    options = [f"--user-data-dir={tmp_path / 'profile'}", "--no-pdf-header-footer", f"--print-to-pdf={printed}"]
+    subprocess.run([CHROMIUM, *QUIET, *options, page.as_uri()], capture_output=True, timeout=120, check=False)
+    pages = re.findall(rb"/Type\s*/Page\b(?!s)", printed.read_bytes())
+    assert 1 <= len(pages) <= 6

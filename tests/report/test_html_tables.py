@@ -62,3 +62,8 @@ def test_tables_with_the_same_columns_are_joined():
     assert one.notes == ("shared.", *(f"cell {n}: own {n}." for n in range(5)))
     (same,) = grids_of([Table("same", ("a",), (("x",),))] * 5)
     assert same.title == "same, 5 contexts"
+
+
+def test_notes_of_all_tables_are_shown_once():
+    tables = [Table(f"t{n}", ("a",), (("x",),), ("of all.", f"own {n}.")) for n in range(3)]
+    assert [grid.notes for grid in grids_of(tables)] == [("own 0.",), ("own 1.",), ("of all.", "own 2.")]

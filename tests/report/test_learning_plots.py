@@ -138,7 +138,7 @@ def test_blocks_of_the_same_name_have_separate_files(catalog):
 def test_a_curve_ends_at_the_mean_that_the_verdict_counts_and_marks_where_seeds_diverged(metric):
     this = block_of(*LEVELS, metric=metric)
     one = Learned(this, runs_of(this))
-    top, norms = figure_of(Curves(one, "title")).axes[:2]
+    top, norms = figure_of(Curves(one, "title", styles_of(LEVELS))).axes[:2]
     styles, wide = styles_of(LEVELS), [line for line in top.lines if line.get_linewidth() == 2]
     for level, line in zip(LEVELS, wide, strict=True):
         values = one.values(level, metric, SETTINGS.seeds)
@@ -165,7 +165,7 @@ def test_bands_begin_at_five_seeds_and_are_t_intervals():
     assert mean_and_interval(values, Score("lower", "ratio"))[1] == pytest.approx(expected)
     assert mean_and_interval(values[:4], score)[1] is None
     this = block_of(*LEVELS, seeds=(0, 1, 2))
-    top = figure_of(Curves(Learned(this, runs_of(this)), "title")).axes[0]
+    top = figure_of(Curves(Learned(this, runs_of(this)), "title", styles_of(LEVELS))).axes[0]
     assert not top.collections  # no band
 
 
@@ -186,7 +186,7 @@ def test_learning_rate_has_a_panel_only_if_it_varies():
     for rates in ((0.1,), tuple(np.linspace(0.1, 0, 40))):
         for norms in ([None] * 40, [1.0] * 40):
             records = [run(this, level, 0, 0.8, rates=rates, gradient_norm=norms) for level in ("plain", "good")]
-            axes = figure_of(Curves(Learned(this, records), "title")).axes
+            axes = figure_of(Curves(Learned(this, records), "title", styles_of(LEVELS))).axes
             panels[len(rates) > 1, norms[0] is not None] = [a.get_ylabel() for a in axes if a.get_ylabel()][1:]
     gradient, rate = "gradient norm\n(before clipping)", "learning\nrate"
     expected = {(False, False): [], (False, True): [gradient], (True, False): [rate], (True, True): [gradient, rate]}
@@ -201,7 +201,7 @@ def test_runs_limited_by_time_are_drawn_by_seconds():
     found = SeedCurve.of(early, "accuracy", this.measures.learning)
     assert list(found.x) == [0, 1.25, 2.5, 3.75, 5]
     assert found.end == 1.25
-    axes = figure_of(Curves(Learned(this, records), "title")).axes
+    axes = figure_of(Curves(Learned(this, records), "title", styles_of(LEVELS))).axes
     assert [a.get_xlabel() for a in axes if a.get_xlabel()] == ["seconds of training"]
     assert axes[0].get_xlim() == (0, 5)
 
@@ -213,7 +213,7 @@ def test_pareto_front_is_filled_and_dominated_points_are_hollow(metric, front):
     points = [
         ParetoPoint(level, x, (x * 0.99, x * 1.01), y, None, level not in front) for level, (x, y) in sizes.items()
     ]
-    plane = ParetoPlot(one, points, 0.95)
+    plane = ParetoPlot(one, points, 0.95, styles_of("abcd"))
     assert [point.level for point in plane.front()] == front
     axes = figure_of(plane).axes[0]
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() not in ("", "None", None)]
@@ -240,8 +240,10 @@ def test_two_numbers_or_words_are_no_numeric_axis(catalog):
 
 def test_comparisons_in_many_contexts_are_in_points_with_the_margin(report):
     results = report.findings.learning
-    (forest,) = forests(results, results.learned)
-    assert [(row.group, row.kind) for row in forest.rows[:3]] == [
+    styles = styles_of(LEVELS)
+    (forest,) = forests(results, results.learned, styles)
+    assert [row.style for row in forest.rows[:2]] == [styles["good"], styles["wild"]]
+    assert [(row.group, row.name) for row in forest.rows[:3]] == [
         ("lag 100", "good"), ("lag 100", "wild"), ("lag 20", "good")
     ]  # fmt: skip
     c = results.of(results.learned[0])["good"]
@@ -253,10 +255,12 @@ def test_comparisons_in_many_contexts_are_in_points_with_the_margin(report):
     assert max(ticks) > 1, "the axis is in points"
     flagged = copy.copy(results)
     flagged._by_place = by_place(replace(c, flags=(Flag.ONE_OF_MANY,)) for c in results.comparisons)
-    (doubtful,) = forests(flagged, results.learned)
+    (doubtful,) = forests(flagged, results.learned, styles)
     assert forest.rows[0].decided
     assert not doubtful.rows[0].decided
-    assert list(forests(results, results.learned[:1])) == []
+    assert doubtful.rows[0].verdict == "better, perhaps chance"
+    loss, accuracy = forests(results, results.learned[:1], styles, "loss")
+    assert (loss.scale, accuracy.scale) == ("ratio", "difference")
 
 
 def test_labels_do_not_overlap_and_stay_near_their_points():

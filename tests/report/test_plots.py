@@ -7,15 +7,14 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from made import block, record
+from made import block
 from made_effects import TIMES, block_of, effects, plan_of, speed_records
 
-from harness.records import designs
 from harness.records.plan import Plan
 from harness.report.formats import markdown
 from harness.report.plots import plots
-from harness.report.plots.figures import Plot, file_name
-from harness.report.plots.forest import EFFECT_COLOURS, effect_forest
+from harness.report.plots.figures import NEUTRAL, Plot, file_name, styles_in, styles_of
+from harness.report.plots.forest import effect_forest
 from harness.report.report import report_of
 
 
@@ -48,10 +47,9 @@ def test_missing_matplotlib_is_reported_and_nothing_is_written(report, tmp_path)
     assert plots.missing_plots(report) == ""
 
 
-def test_grid_has_no_effect_plot(catalog, tmp_path):
+def test_a_run_without_results_has_no_plot(catalog, tmp_path):
     this = block("a", "b")
-    records = [record(this, level, n, [1e6] * 10) for level in "ab" for n in range(5)]
-    report = report_of(Plan("s", "q", "what", (this,)), records, catalog, {})
+    report = report_of(Plan("s", "q", "what", (this,)), [], catalog, {})
     assert plots.write(report, tmp_path) == []
     with patch.object(plots, "find_spec", lambda name: None):
         assert plots.missing_plots(report) == ""
@@ -74,24 +72,42 @@ def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
     found = effects(design, values, this)
     for scale in ("ratio", "difference"):
         shown = [replace(effect, scale=scale) for effect in found]
-        forest = effect_forest("some block · train: effects on step time", shown)
-        figure = Figure(figsize=forest.size, layout="constrained")
-        forest.draw(figure)
-        figure.draw_without_rendering()
-        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        assert box.x0 >= -0.01
-        assert box.y0 >= -0.01
-        assert box.x1 <= width + 0.01
-        assert box.y1 <= height + 0.01
-        for axes in figure.axes:
-            for labels in (axes.get_yticklabels(), axes.get_xticklabels()):
-                boxes = [label.get_window_extent() for label in labels if label.get_text()]
-                assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-        assert len(figure.axes[1].get_yticklabels()) == len(found)
+        forest = effect_forest("some block · train: effects on step time", shown, styles_of(("none", *factors)))
+        for each in (forest, forest.narrowed()):
+            figure = Figure(figsize=each.size, layout="constrained")
+            each.draw(figure)
+            figure.draw_without_rendering()
+            box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+            assert box.x0 >= -0.01
+            assert box.y0 >= -0.01
+            assert box.x1 <= width + 0.01
+            assert box.y1 <= height + 0.01
+            for axes in figure.axes:
+                for labels in (axes.get_yticklabels(), axes.get_xticklabels(), axes.texts):
+                    boxes = [label.get_window_extent() for label in labels if label.get_text()]
+                    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+            assert sum("undecided" in label.get_text() for label in labels_of(figure)) == len(found)
 
 
-def test_every_estimand_has_a_colour():
-    assert set(EFFECT_COLOURS) == set(designs.WORDS)
+def labels_of(figure):
+    return [label for axes in figure.axes for label in (*axes.get_yticklabels(), *axes.texts)]
+
+
+def test_a_factor_has_the_style_of_the_level_with_only_this_factor(report):
+    plan = report.findings.plan
+    styles = styles_in(plan)
+    assert set(styles) == {*plan.factors, *(trial.level for trial in plan.blocks[0].trials)}
+    effects = [effect for effect in report.findings.effects if effect.metric == "step_time"]
+    rows = effect_forest("t", effects, styles).rows
+    assert [row.style for row in rows] == [styles["a"], styles["b"], NEUTRAL]  # the last is their interaction
+
+
+def test_a_level_has_one_colour_in_all_blocks():
+    blocks = [block("plain", "a", "b"), replace(block("plain", "b", "c"), context={"where": "x"})]
+    styles = styles_in(Plan("s", "q", "what", tuple(blocks)))
+    assert list(styles) == ["plain", "a", "b", "c"]
+    assert styles["plain"].colour == "#000000"
+    assert len({style.colour for style in styles.values()}) == 4
 
 
 def test_long_and_equal_names_make_different_files():

@@ -1,4 +1,4 @@
-"""TensorBoard itself reads the files of a run through its HTTP routes: curves, hyperparameters and traces."""
+"""TensorBoard itself reads the files of a run: the answer, plots, curves, hyperparameters with results, and traces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from harness.measure.kinds.profile import profile_trial
 from harness.records.plan import Plan, Spec
 from harness.records.record import Record
 from harness.records.settings import Profile, Speed
-from harness.report.formats import markdown, tensorboard, terminal
+from harness.report.formats import github, markdown, tensorboard, terminal
+from harness.report.plots.plots import plots_of
 from harness.report.report import report_of
 
 NEEDED = "comes with the extra rnn-harness[tensorboard]"
@@ -71,8 +72,8 @@ def scalars_in(path) -> dict[str, list[tuple[int, float, float]]]:
 def test_each_run_has_its_curves(files):
     _, written, folder = files
     assert {path.parent.relative_to(folder / "tensorboard").as_posix() for path in written} == {
-        f"all.{level}/{each}" for level in ("plain", "fast-loose") for each in ("seed-0", "seed-1", "mean")
-    }
+        "answer", *(f"all.{level}/{each}" for level in ("plain", "fast-loose") for each in ("seed-0", "seed-1", "mean"))
+    }  # fmt: skip
     found = scalars_in(folder / "tensorboard" / "all.plain" / "seed-1" / "events.out.tfevents.harness")
     assert set(found) == {"train/loss", "train/gradient_norm", "held out/loss", "held out/close", "held out/error"}
     assert [step for step, _, _ in found["held out/error"]] == [0, 5, 10, 15, 20]
@@ -91,9 +92,36 @@ def test_mean_curve_equals_the_report(files):
     # a diverged seed counts as untrained from then on; ratios are averaged as logarithms
     assert found["held out/error"][-1][:2] == (20, pytest.approx(np.sqrt(1.0 * 9.0)))
     assert found["held out/close"][-1][1] == pytest.approx(one.values("fast & loose", "close", (0, 1)).mean())
-    assert found["learning/diverged"][0][1] == 0.5
-    assert found["train/step_time (ms)"] == [(20, pytest.approx(2.0), found["held out/error"][-1][2])]
-    assert found["train/step_time ratio"][0][1] == pytest.approx(2.0, rel=1e-3)
+
+
+def test_no_curve_has_a_single_point_and_results_are_columns(files):
+    report, written, _ = files
+    counts = [len(points) for path in written for points in scalars_in(path).values()]
+    assert counts
+    assert min(counts) > 1
+    columns = tensorboard.events_of(report)["all.fast-loose/mean"].hyperparameters
+    assert sorted(columns)[0] == "(ratio) learning/error"  # the order in which TensorBoard shows them
+    assert columns["(ratio) train"] == pytest.approx(2.0, rel=1e-3)
+    assert columns["(verdict) train"] == "slower"
+    assert columns["(result) train/step_time (ms)"] == pytest.approx(2.0)
+    assert columns["(result) learning/diverged"] == 0.5
+    assert tensorboard.events_of(report)["all.plain/mean"].hyperparameters["(ratio) train"] == 1.0
+
+
+def test_answer_is_text_and_plots_are_images(files):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    report, _, folder = files
+    shown = EventAccumulator(str(folder / "tensorboard" / "answer"))
+    shown.Reload()
+    (text,) = shown.Tensors("answer")
+    assert text.tensor_proto.string_val[0].decode() == github.render(report)
+    images = shown.Tags()["images"]
+    assert images[0].startswith("plot 1: ")
+    assert len(images) == min(tensorboard.MOST_IMAGES, len(plots_of(report)))
+    image = shown.Images(images[0])[0]
+    assert image.encoded_image_string.startswith(b"\x89PNG")
+    assert image.width > image.height > 100
 
 
 def test_same_records_give_the_same_bytes(files, catalog):
@@ -105,7 +133,7 @@ def test_same_records_give_the_same_bytes(files, catalog):
     # files that are no longer in the report are removed; other files stay
     (folder / "tensorboard" / "all.plain" / "notes.txt").write_text("mine")
     fewer = report_of(report.findings.plan, [], catalog, {})
-    assert [path.parent.name for path in tensorboard.write(fewer, folder)] == ["mean", "mean"]
+    assert [path.parent.name for path in tensorboard.write(fewer, folder)] == ["answer", "mean", "mean"]
     assert not list((folder / "tensorboard").rglob("seed-*"))
     assert (folder / "tensorboard" / "all.plain" / "notes.txt").exists()
 
@@ -222,7 +250,12 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     experiment = board.post("plugin/hparams/experiment", experimentName="")
     assert {"what", "model", "dataset", "use", "batch_size"} <= {info["name"] for info in experiment["hparamInfos"]}
     metrics = {info["name"]["tag"] for info in experiment["metricInfos"]}
-    assert {"held out/error", "held out/close", "train/step_time (ms)", "train/step_time ratio"} <= metrics
+    assert {"held out/error", "held out/close"} <= metrics
+    assert experiment["hparamInfos"][0]["name"].startswith("(ratio) ")
+    board.wait("plugin/text/tags", lambda tags: tags)
+    texts = board.ask("plugin/text/text", run="tensorboard/answer", tag="answer")
+    assert "<strong>" in texts[0]["text"]
+    assert "<table>" in texts[0]["text"]
     assert all(info["name"]["group"] == "" for info in experiment["metricInfos"])
     everything = ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING", "STATUS_UNKNOWN"]
     groups = board.post(
@@ -235,7 +268,7 @@ def test_tensorboard_shows_curves_hyperparameters_and_traces(planned, catalog, t
     assert by_tag["held out/error"] == pytest.approx(2.0)  # the geometric mean of 1 and 4
 
     listed = board.ask("plugins_listing")
-    assert all(listed[name]["enabled"] for name in ("scalars", "hparams", "pytorch_profiler"))
+    assert all(listed[name]["enabled"] for name in ("scalars", "hparams", "images", "text", "pytorch_profiler"))
     route = "plugin/pytorch_profiler"
     found = board.wait(f"{route}/runs", lambda answer: answer["runs"] and not answer["loading"])
     assert found["runs"] == [f"traces/{traced['trace'].split('/')[0]}"]

@@ -1,18 +1,23 @@
-"""The report as the summary of a GitHub Actions job: claims first, then tables, within GitHub's size limit."""
+"""The summary of a run for GitHub Actions: question, answer, claims, and one small table of all comparisons."""
 
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.records.plan import digest
+from harness.report.cells import first_few
 from harness.report.formats import saved
 from harness.report.formats.markdown import escape, table
 from harness.report.report import Report
+from harness.report.table import Table
+from harness.report.tables.matrix import Matrix, matrix_of
 
 #: The variable that names the file of the step's summary, and the most bytes that GitHub shows of it.
 VARIABLE, LIMIT = "GITHUB_STEP_SUMMARY", 2**20
+#: At most this many lines of each kind, and columns and rows of comparisons.
+MOST_LINES, MOST_COLUMNS, MOST_ROWS = 12, 5, 24
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -26,58 +31,50 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 
 def append(report: Report, summary: Path) -> None:
-    """Add the report to a step's summary, as much as there is room for. An HTML comment marks it, so that the same
-    report is not added twice."""
+    """Add the report to a step's summary if there is room. An HTML comment marks it, so that the same report is not
+    added twice."""
     before = summary.read_text(encoding="utf-8", errors="replace") if summary.exists() else ""
-    mark = f"<!-- harness {digest(render(report))} -->\n"
+    text = render(report)
+    mark = f"<!-- harness {digest(text)} -->\n"
     start = "" if not before or before.endswith("\n") else "\n"
-    room = LIMIT - len((before + start + mark).encode())
-    text = render(report, room)
-    if mark not in before and len(text.encode()) <= room:
+    added = start + text + mark
+    if mark not in before and len((before + added).encode()) <= LIMIT:
         with summary.open("a", encoding="utf-8") as file:
-            file.write(start + text + mark)
+            file.write(added)
 
 
-def render(report: Report, room: int = LIMIT) -> str:
-    """The summary in at most `room` bytes: what does not fit is left out from the end, and counted."""
-    pieces = [[f"## {escape(report.question)}", "", *([report.banner, ""] if report.banner else [])]]
-    pieces[0] += [f"**{escape(report.answer)}**", ""]
-    if report.claims:
-        claims = ((one.words, escape(one.says), escape(one.details)) for one in report.claims)
-        pieces.append([*(f"- **{answer}**: {says}. {details}." for answer, says, details in claims), ""])
-    elif report.summary:
-        pieces.append([*(f"- {escape(sentence)}" for sentence in report.summary), ""])
-    remarks = [*(f"{title}: {text}" for title, texts in report.remarks for text in texts), *report.flags]
-    if remarks:
-        pieces.append([*(f"- {escape(text)}" for text in remarks), ""])
-    for section in report.sections:
-        words = [*map(escape, section.words.splitlines()), ""] if section.words else []
-        lines = [f"### {escape(section.title)}", "", *words]
-        for one in (*section.tables, *section.details):
-            pieces.append([*lines, *_folded(table(one, "####", escape, escape), section.why)])
-            lines = []
-    last = [*([escape(report.last_line), ""] if report.last_line else []), f"Run {escape(report.run)} on "
-            f"{escape(report.machine)}.", ""]  # fmt: skip
-    return fitted(["\n".join(piece) for piece in pieces], "\n".join(last), room)
+def render(report: Report) -> str:
+    """The summary. Of what is long it has the beginning, and the number of what is left out."""
+    lines = [f"## {escape(report.question)}", "", *([escape(report.banner), ""] if report.banner else [])]
+    lines += [f"**{escape(report.answer)}**", ""]
+    lines += listed([f"**{one.words}**: {escape(one.says)}. {escape(one.details)}." for one in report.claims])
+    lines += listed([escape(sentence) for sentence in report.summary])
+    if matrix := matrix_of(report.findings):
+        lines += table(table_of(matrix), "###", escape, escape)
+    for title, texts in report.remarks:
+        lines += [f"### {title}", "", *listed([escape(text) for text in texts])]
+    lines += listed([escape(flag) for flag in report.flags])
+    lines += [escape(report.last_line), ""] if report.last_line else []
+    lines += [f"Run {escape(report.run)} on {escape(report.machine)}. All tables and plots are in report.html.", ""]
+    return "\n".join(lines)
 
 
-def fitted(pieces: list[str], last: str, room: int) -> str:
-    """As many of the pieces as fit, then the last."""
-    note = "{} parts of this report are left out: a summary has room for 1 MiB. report.md has all of them.\n"
-    room -= len(last.encode()) + len(note) + 2 * len(str(len(pieces)))
-    kept: list[str] = []
-    for piece in pieces:
-        room -= len(piece.encode()) + 1
-        if room < 0:
-            break
-        kept.append(piece)
-    left = len(pieces) - len(kept)
-    return "\n".join([*kept, *([note.format(left)] if left else []), last])
+def table_of(matrix: Matrix) -> Table:
+    """The matrix as a table. Contexts are columns where they are few, and rows otherwise."""
+    levels, places = matrix.levels, matrix.places
+    across = len(places) <= MOST_COLUMNS
+    columns, names = (places, levels) if across else (levels[:MOST_COLUMNS], places)
+    cells = [
+        (name, *(matrix.cell(*((name, column) if across else (column, name))).text for column in columns))
+        for name in names
+    ]  # fmt: skip
+    rows, left_out = cells[:MOST_ROWS], len(cells) - MOST_ROWS
+    notes = (matrix.caption, *matrix.notes, *([f"{left_out} more rows are in the report."] if left_out > 0 else []))
+    if not across and len(levels) > MOST_COLUMNS:
+        notes = (*notes, f"{len(levels) - MOST_COLUMNS} more columns are in the report.")
+    return Table("Comparisons", (matrix.axis if across else "context", *columns), tuple(rows), notes)
 
 
-def _folded(lines: list[str], fold: bool) -> list[str]:
-    """Sections that give reasons are folded under the title of their table."""
-    if not fold:
-        return lines
-    title = re.sub(r"^#+ ", "", lines[0])
-    return [f"<details><summary>{title}</summary>", "", *lines[2:], "</details>", ""]
+def listed(texts: Sequence[str]) -> list[str]:
+    """Texts as a list, with an empty line after it."""
+    return [*(f"- {text}" for text in first_few(texts, MOST_LINES)), ""] if texts else []

@@ -1,4 +1,5 @@
-"""The report as one HTML file that works offline: the summary first, then results, then reasons.
+"""The report as one HTML file that works offline. Its first screen has the answer with one plot and the claims; then
+come results, then reasons.
 
 The template escapes everything that comes from a suite, a plugin or a machine. A content security policy forbids the
 page to load anything, and to run any script but its own.
@@ -10,7 +11,6 @@ import base64
 import hashlib
 import json
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -21,13 +21,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records.plan import Plan
-from harness.report.answers import only_answer
-from harness.report.cells import WORDING
+from harness.report.answer import leading_claim
+from harness.report.cells import ANSWERS, WORDING
 from harness.report.formats import saved
 from harness.report.formats.html_tables import Grid, grids_of
 from harness.report.plots.figures import Plot
 from harness.report.plots.inline_svg import svg_of
-from harness.report.plots.plots import by_turns, missing_plots, plots_of
+from harness.report.plots.plots import by_turns, main_plot, missing_plots, plots_of
 from harness.report.report import Report
 
 #: The most plots in the page, the first of each section first, and the most characters that they have together; other
@@ -37,19 +37,28 @@ MOST_PLOTS, MOST_TEXT = 24, 2_000_000
 ROWS = 30
 #: Rows of a table in the cell of a notebook; report.html has all of them.
 MOST_ROWS = 100
-#: This many plots of a section are visible at first.
-OPEN_PLOTS = 4
+#: This many plots of a section are visible at first, and this many further sentences of the summary.
+OPEN_PLOTS, SENTENCES = 1, 3
+CLAIM_LOOKS = {word: WORDING[answer].look for answer, word in ANSWERS.items()}
+#: What a size is, by its scale.
+ROW = "Each row compares a level with the baseline at the marked line: "
+READING = {
+    "ratio": f"{ROW}a ratio of 1.20 means 1.20 times as much or as long for the same examples.",
+    "difference": f"{ROW}the difference of their scores in percentage points, as a mean over pairs of the same seed.",
+    "number": f"{ROW}the difference of their scores, as a mean over pairs of the same seed.",
+}
 #: The section for plots whose own section is not in the report.
 ELSEWHERE = "Comparisons"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot in the page, with its SVG; without one where it is a file."""
+    """A plot in the page with its SVG, or without one where it is a file. `narrow` is drawn for narrow screens."""
 
     name: str
     title: str
     svg: Markup
+    narrow: str = ""
 
 
 @dataclass
@@ -74,14 +83,16 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def render(report: Report, suite: str = "") -> str:
     """The whole page. `suite` is the text of the suite as it was run."""
-    parts = parts_of(report)
+    parts, first = parts_of(report)
     script = asset("report.js")
     return environment().get_template("report.html.j2").render(
         report=report,
+        first=first,
+        sentences=SENTENCES,
         answers=[part for part in parts if not part.why],
         reasons=[part for part in parts if part.why],
-        claims=claims_of(report),
-        counts=counts_of(report),
+        looks=CLAIM_LOOKS,
+        reading=reading_of(report),
         trouble=report.remarks,
         plots_missing=missing_plots(report),
         facts=list(facts_in_rows(report.facts)),
@@ -98,25 +109,24 @@ def render(report: Report, suite: str = "") -> str:
 
 
 def render_cell(report: Report, folder: Path) -> str:
-    """The HTML for the cell of a notebook: the summary, the claims and the tables that give answers. It uses the
-    notebook's colours, light or dark, and has no script."""
-    template = environment().get_template("notebook.html.j2")
-    return template.render(
-        report=report,
-        # A run with one comparison is a card with that sentence; its tables are folded.
-        headline=only_answer(report),
-        folder=str(folder),
-        style=Markup(asset("notebook.css")),
-        claims=claims_of(report),
-        summary=(report.answer, *report.summary),
-        counts=counts_of(report),
-        sections=[
-            (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
-            for section in report.sections
-            if section.tables and not section.why
-        ],
-        trouble=report.remarks,
-        rows=MOST_ROWS,
+    """The HTML for the cell of a notebook: question, answer, claims, and folded the tables that give answers. It uses
+    the notebook's colours, light or dark, and has no script."""
+    return (
+        environment()
+        .get_template("notebook.html.j2")
+        .render(
+            report=report,
+            folder=str(folder),
+            style=Markup(asset("notebook.css")),
+            looks=CLAIM_LOOKS,
+            sections=[
+                (section.title, paragraphs(section.words), [shortened(grid) for grid in grids_of(section.tables)])
+                for section in report.sections
+                if section.tables and not section.why
+            ],
+            trouble=report.remarks,
+            rows=MOST_ROWS,
+        )
     )
 
 
@@ -142,31 +152,39 @@ def asset(name: str) -> str:
     return (files("harness.report.formats") / "templates" / name).read_text(encoding="utf-8")
 
 
-def claims_of(report: Report) -> list[tuple[str, str, str, str]]:
-    """Each claim, its answer, the look of the answer, and the reason."""
-    return [(one.says, one.words.lower(), WORDING[one.answer].look, one.details) for one in report.claims]
+def reading_of(report: Report) -> list[str]:
+    """How to read the first screen, in three sentences."""
+    leading = leading_claim(report.findings)
+    asked = leading.decisive if leading else next(iter(report.findings.deciding), None)
+    return [
+        READING.get(asked.scale if asked else "ratio", READING["ratio"]),
+        "The line through a point is its confidence interval, from the spread between processes or seeds; a filled "
+        "point has a verdict, a hollow one has none.",
+        "Claims were written in the suite before the run and are decided by these intervals; with Holm correction, the "
+        "probability that one or more of these answers is wrong is at most 5 %.",
+    ]
 
 
-def counts_of(report: Report) -> list[tuple[str, str, int]]:
-    """Each verdict, its look, and how many of the deciding comparisons have it."""
-    counts = Counter(one.verdict for one in report.findings.deciding)
-    return [(word, WORDING[word].look, counts[word]) for word in WORDING if counts[word]]  # type: ignore[index]
-
-
-def parts_of(report: Report) -> list[Part]:
-    """The sections in order, each with its plots."""
+def parts_of(report: Report) -> tuple[list[Part], Picture | None]:
+    """The sections in order, each with its plots; and the plot of the first screen, which is in none of them."""
     parts = [
         Part(f"s{n}", one.title, paragraphs(one.words), grids_of(one.tables), grids_of(one.details), one.why)
         for n, one in enumerate(report.sections, 1)
     ]
     by_title = {part.title: part for part in parts}
-    for plot, svg in drawn(plots_of(report)):
+    plots = plots_of(report)
+    main, first = main_plot(report, plots), None
+    for plot, svg in drawn(sorted(plots, key=lambda plot: plot is not main)):
+        if plot is main and svg:
+            narrow = svg_of(plot.narrow) if plot.narrow else ""
+            first = Picture(plot.name, plot.title, Markup(svg), Markup(narrow))
+            continue
         part = by_title.get(plot.section) or by_title.get(ELSEWHERE)
         if part is None:
             part = by_title[ELSEWHERE] = Part("plots", "Plots", [], [], [], False)
             parts.insert(0, part)
         part.pictures.append(Picture(plot.name, plot.title, Markup(svg)))
-    return parts
+    return parts, first
 
 
 def drawn(plots: Sequence[Plot]) -> list[tuple[Plot, str]]:

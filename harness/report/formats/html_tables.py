@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.analysis.grouping import grouped
@@ -56,9 +56,17 @@ class Grid:
 
 
 def grids_of(tables: Sequence[Table]) -> list[Grid]:
-    """The tables in order; more than `MOST_SEPARATE` tables with the same columns become one, which can be sorted."""
-    alike = grouped(tables, lambda table: table.headers).values()
-    return [grid_of(each) for those in alike for each in ([merged(those)] if len(those) > MOST_SEPARATE else those)]
+    """The tables in order; more than `MOST_SEPARATE` tables with the same columns become one, which can be sorted. A
+    note that all tables with the same columns have is shown once, below the last of them."""
+    found = []
+    for those in grouped(tables, lambda table: table.headers).values():
+        if len(those) > MOST_SEPARATE:
+            found.append(merged(those))
+            continue
+        shared = set.intersection(*(set(table.notes) for table in those))
+        own = [replace(table, notes=tuple(note for note in table.notes if note not in shared)) for table in those[:-1]]
+        found += [*own, those[-1]]
+    return [grid_of(table) for table in found]
 
 
 def merged(tables: Sequence[Table]) -> Table:

@@ -1,8 +1,9 @@
-"""A run for TensorBoard: learning curves as scalars, and trials as sessions of its plugin for hyperparameters.
+"""A run for TensorBoard: the answer as text, plots as images, learning curves as scalars, and trials as sessions of its
+plugin for hyperparameters.
 
-``tensorboard/<context>.<level>/seed-N`` has the curves of one training run, ``.../mean`` their mean over seeds and, as
-a session, the trial's parameters with its numbers. No file lists all metrics: then TensorBoard collects them from the
-sessions it finds, so that several runs can be compared.
+``tensorboard/answer`` has the summary and the plots. ``tensorboard/<context>.<level>/seed-N`` has the curves of one
+training run, ``.../mean`` their mean over seeds and, as a session, the trial's parameters and results. A single number
+is no curve, so results are columns beside the parameters. TensorBoard sorts these by name; the ratio comes first.
 
 The `tensorboard` package is an extra and is imported only to write. Its own writers start a thread and put the time and
 the machine into file names; here the same data give the same bytes under the same name.
@@ -13,8 +14,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections import defaultdict
-from collections.abc import Mapping
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
@@ -28,14 +30,18 @@ from harness.analysis.seed_stats import average
 from harness.records.plan import Block, Plan, Trial
 from harness.records.record import Record
 from harness.records.store import replace_file
+from harness.report.cells import verdict_word
 from harness.report.plots.figures import file_name
 from harness.report.plots.learning_curves import SeedCurve
+from harness.report.plots.plots import by_turns, drawn_as, main_plot, plots_of
 from harness.report.report import Report
 
 #: The most steps of one curve, of which TensorBoard shows a thousand; the most steps of all curves together; and the
 #: fewest of one curve. So that a report is written in about a second.
 MOST, TOGETHER, FEWEST = 1000, 50_000, 50
 Scalars = dict[int, tuple[float, dict[str, float]]]
+#: At most this many plots are images, and how many dots per inch they have.
+MOST_IMAGES, DPI = 5, 100
 #: TensorBoard takes files with "tfevents" in their names.
 NAME = "events.out.tfevents.harness"
 
@@ -62,7 +68,10 @@ def write(report: Report, folder: Path) -> list[Path]:
     if not find_spec("tensorboard"):
         return []
     folder = folder / "tensorboard"
-    written = [write_if_changed(folder / name, events) for name, events in events_of(report).items()]
+    every = events_of(report)
+    files = {"answer": encoded_answer(report, min((events.start for events in every.values()), default=0.0))}
+    files |= {name: encoded(events) for name, events in every.items()}
+    written = [write_if_changed(folder / name, content) for name, content in files.items()]
     for old in set(folder.rglob(NAME)) - set(written):
         old.unlink()
         if not any(old.parent.iterdir()):
@@ -81,7 +90,7 @@ def missing_curves(report: Report) -> str:
 
 
 def events_of(report: Report) -> dict[str, Events]:
-    """The content of each file by its folder."""
+    """The content of each file of a trial by its folder."""
     plan, findings = report.findings.plan, report.findings
     names = folders_of(plan)
     learned = {one.block.id: one for one in findings.learning.learned}
@@ -103,10 +112,7 @@ def events_of(report: Report) -> dict[str, Events]:
                 for seed in one.seeds_of(trial.level):
                     record = one.runs[trial.level][seed]
                     found[f"{names[place]}/seed-{seed}"] = Events(began(record), seed_curves(record, points))
-            last = max(curves, default=0)
-            time, values = curves.get(last, (start, {}))
-            curves[last] = (time, {**values, **numbers.get(place, {})})
-            parameters = parameters_of(plan, block, trial)
+            parameters = {**numbers.get(place, {}), **parameters_of(plan, block, trial)}
             found[f"{names[place]}/mean"] = Events(start, curves, parameters, place in failed)
     return found
 
@@ -182,27 +188,28 @@ def times_at(record: Record, steps: list[int]) -> dict[int, float]:
     return dict(zip(steps, map(float, times), strict=True))
 
 
-def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float]]:
-    """The single numbers of each trial in the report, by block id and level."""
+def numbers_of(report: Report) -> dict[tuple[str, str], dict[str, float | str]]:
+    """The results of each trial by block id and level: first those of comparisons, then single numbers."""
     findings = report.findings
-    found: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    found: defaultdict[tuple[str, str], dict[str, float | str]] = defaultdict(dict)
+    for c in findings.deciding:
+        what = c.mode if c.metric == "step_time" else f"{c.mode}/{c.metric}"
+        found[c.block.id, c.baseline][f"({c.scale}) {what}"] = float(c.scale == "ratio")
+        if c.size is not None:
+            found[c.block.id, c.level][f"({c.scale}) {what}"] = c.size
+        found[c.block.id, c.level][f"(verdict) {what}"] = verdict_word(c)
     for (block, level, mode, name), value in findings.numbers.items():
         metric = findings.metrics[name]
         unit = f" ({metric.unit})" if metric.unit else ""
-        found[block, level][f"{mode}/{name}{unit}"] = float(value) * metric.scale
-    for c in findings.comparisons:
-        if c.metric == "step_time" and c.size is not None:
-            found[c.block.id, c.level][f"{c.mode}/step_time ratio"] = c.size
+        found[block, level][f"(result) {mode}/{name}{unit}"] = float(value) * metric.scale
     for q in findings.quantities:
         unit = f" ({q.quantity.unit})" if q.quantity.unit else ""
-        found[q.block.id, q.level][f"{q.mode}/{q.metric}{unit}"] = q.value
+        found[q.block.id, q.level][f"(result) {q.mode}/{q.metric}{unit}"] = q.value
     for one in findings.learning.learned:
-        for level, runs in one.runs.items():
-            first = next(iter(runs.values()), None)
-            for name, score in one.scores.items() if first else ():
-                if first and name not in first.data["scores"]:
-                    mean = average(one.values(level, name), score.compared)
-                    found[one.block.id, level][f"learning/{name}"] = mean
+        for level in filter(one.runs.get, one.runs):
+            for name, score in one.scores.items():
+                mean = average(one.values(level, name), score.compared)
+                found[one.block.id, level][f"(result) learning/{name}"] = float(mean)
     return found
 
 
@@ -227,9 +234,9 @@ def _simple(value: Any) -> bool | float | str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def write_if_changed(folder: Path, events: Events) -> Path:
+def write_if_changed(folder: Path, content: bytes) -> Path:
     """Write the folder's file, unless it has this content already, so that a running TensorBoard reads it only once."""
-    path, content = folder / NAME, encoded(events)
+    path = folder / NAME
     if not path.is_file() or path.read_bytes() != content:
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(path, content)
@@ -237,21 +244,56 @@ def write_if_changed(folder: Path, events: Events) -> Path:
 
 
 def encoded(events: Events) -> bytes:
-    """The file as bytes, without values that are not finite."""
+    """The file as bytes, without values that are not finite and without curves of a single point."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
+
+    found = [Event(wall_time=events.start, file_version="brain.Event:2")]
+    if events.hyperparameters:
+        for time, summary in zip((events.start, events.end), _session(events), strict=True):
+            found.append(Event(wall_time=time, summary=summary))
+    points = Counter(tag for _, values in events.scalars.values() for tag in values)
+    for step, (time, values) in sorted(events.scalars.items()):
+        shown = {tag: value for tag, value in values.items() if math.isfinite(value) and points[tag] > 1}
+        if shown:
+            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in shown.items()])
+            found.append(Event(wall_time=time, step=step, summary=summary))
+    return _records(found)
+
+
+def encoded_answer(report: Report, time: float) -> bytes:
+    """A file with the summary as text, and the plots as images, the one of the answer first."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.compat.proto.types_pb2 import DT_STRING
+    from tensorboard.plugins.text.metadata import create_summary_metadata
+
+    from harness.report.formats import github  # which imports Markdown, which says where TensorBoard is missing
+
+    text = TensorProto(
+        dtype=DT_STRING, string_val=[github.render(report).encode("utf-8", "replace")], tensor_shape=TensorShapeProto()
+    )
+    values = [Summary.Value(tag="answer", metadata=create_summary_metadata("answer", ""), tensor=text)]
+    plots = plots_of(report)
+    main = main_plot(report, plots)
+    for number, plot in enumerate(by_turns(sorted(plots, key=lambda plot: plot is not main))[:MOST_IMAGES], 1):
+        (png,) = drawn_as(plot, "png", dpi=DPI)
+        width, height = struct.unpack(">II", png[16:24])  # of the header of a PNG file
+        image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+        values.append(Summary.Value(tag=f"plot {number}: {plot.title}", image=image))
+    version = Event(wall_time=time, file_version="brain.Event:2")
+    return _records([version, Event(wall_time=time, summary=Summary(value=values))])
+
+
+def _records(events: Iterable[Any]) -> bytes:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     buffer = io.BytesIO()
     writer = RecordWriter(buffer)
-    writer.write(Event(wall_time=events.start, file_version="brain.Event:2").SerializeToString())
-    if events.hyperparameters:
-        for time, summary in zip((events.start, events.end), _session(events), strict=True):
-            writer.write(Event(wall_time=time, summary=summary).SerializeToString())
-    for step, (time, values) in sorted(events.scalars.items()):
-        finite = [Summary.Value(tag=tag, simple_value=v) for tag, v in values.items() if math.isfinite(v)]
-        if finite:
-            writer.write(Event(wall_time=time, step=step, summary=Summary(value=finite)).SerializeToString())
+    for event in events:
+        writer.write(event.SerializeToString(deterministic=True))
     return buffer.getvalue()
 
 

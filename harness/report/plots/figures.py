@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.stats import Array
-from harness.records.plan import digest
+from harness.records.plan import Plan, digest
 
 # Of matplotlib, which is not imported here.
 Figure: TypeAlias = Any
@@ -34,8 +34,8 @@ BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 #: The colours of levels; black is the baseline's.
 LEVELS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-#: The margin; what is not decided, or common to all levels; lines of reference; grids.
-MARGIN, GREY, DARK, GRID = GREEN, "#777777", "#444444", "#e4e4e4"
+#: The margin, and what is common to all levels; lines of reference; grids; the bands of every other group.
+GREY, DARK, GRID, BAND = "#777777", "#444444", "#e4e4e4", "#f4f4f4"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 MARKERS = "osD^vPX<>"
 #: Where the text of a point may be, the preferred place first: the offset to the right and up in points, and the
@@ -61,36 +61,53 @@ class Drawing:
         """Draw on a figure of this size."""
         raise NotImplementedError
 
+    def narrowed(self) -> Drawing | None:
+        """The same for the screen of a phone; None where it cannot be drawn so narrow."""
+        return None
+
 
 @dataclass(frozen=True)
 class Plot:
     """A plot that can be drawn on a figure of its size: width and height in inches. `name` is the file's name without
-    its ending, `section` the title of the report's section that it belongs to."""
+    its ending, `section` the title of the report's section that it belongs to, `narrow` the same plot for a phone."""
 
     name: str
     title: str
     size: tuple[float, float]
     draw: Callable[[Figure], None]
     section: str
+    narrow: Plot | None = None
 
     @classmethod
     def of(cls, drawing: Drawing, section: str, *words: str) -> Plot:
         """A drawing under a name that is made of words."""
-        return cls(file_name(*words), drawing.title, drawing.size, drawing.draw, section)
+        narrow, name = drawing.narrowed(), file_name(*words)
+        small = cls(f"{name}-narrow", narrow.title, narrow.size, narrow.draw, section) if narrow else None
+        return cls(name, drawing.title, drawing.size, drawing.draw, section, small)
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a level looks in every plot of its block."""
+    """How a level looks in every plot of a report."""
 
     colour: str
     dashes: Any
     marker: str
 
 
+#: What belongs to no single level.
+NEUTRAL = Style(GREY, "-", "o")
+
+
+def styles_in(plan: Plan) -> dict[str, Style]:
+    """The style of each level of a run. A factor of an ablation design looks as the level that has only this factor."""
+    levels = [trial.level for block in plan.blocks for trial in block.trials]
+    return styles_of(dict.fromkeys([*levels[:1], *plan.factors, *levels]))
+
+
 def styles_of(levels: Iterable[str]) -> dict[str, Style]:
-    """The styles of a block's levels, of which the first is the baseline: black. After six others the colours repeat,
-    with dashes."""
+    """The styles of levels, of which the first is the baseline: black. After six others the colours repeat, with other
+    markers and dashes."""
     found = {}
     for index, level in enumerate(levels):
         turn, colour = divmod(index - 1, len(LEVELS))
@@ -108,9 +125,10 @@ def file_name(*words: str) -> str:
     return name if shown == name else f"{shown}-{digest(words)}"
 
 
-def heading(axes: Axes, title: str) -> None:
-    """The title above the first axes of a figure, on the left."""
-    axes.set_title(textwrap.fill(title, 90), loc="left", fontsize=10.5)
+def heading(axes: Axes, title: str, width: int = 90, pad: float = 6.0) -> None:
+    """The title above the first axes of a figure, on the left, in lines of this many characters; `pad` points above
+    the axes."""
+    axes.set_title(textwrap.fill(title, width), loc="left", fontsize=10.5, pad=pad)
 
 
 def per_cent(value: float, _: Any = None) -> str:
@@ -152,6 +170,18 @@ def ticks_between(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1, math.ceil(span / 8))
     steps = (1,) if span > 3 else (1, 2, 5) if span > 1 else (1, 1.5, 2, 3, 4, 5, 6, 8)
     return [t for t in (step * 10.0**decade for decade in decades for step in steps) if low <= t <= high]
+
+
+def thinned(ticks: Sequence[float], most: int = 5) -> list[float]:
+    """The ticks of a narrow logarithmic axis that leave room for their labels; 1 is always one of them."""
+    if len(ticks) < 2:
+        return list(ticks)
+    apart = math.log(max(ticks) / min(ticks)) / most
+    kept = [tick for tick in ticks if tick == 1]
+    for tick in ticks:
+        if all(abs(math.log(tick / other)) >= apart for other in kept):
+            kept.append(float(tick))
+    return sorted(kept)
 
 
 def log_scale(axes: Axes, which: str, low: float, high: float, space: float = 0.06) -> None:

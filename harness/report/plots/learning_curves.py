@@ -78,8 +78,8 @@ def mean_and_interval(values: Array, score: Score) -> tuple[float, tuple[float, 
 class Curves(fig.Drawing):
     """The training runs of a block."""
 
-    def __init__(self, one: Learned, title: str) -> None:
-        self.one, self.title = one, title
+    def __init__(self, one: Learned, title: str, styles: Styles) -> None:
+        self.one, self.title, self.styles = one, title, styles
         records = [record for runs in one.runs.values() for record in runs.values()]
         #: What draws each panel below the score's.
         self.lower: list[Any] = []
@@ -106,7 +106,7 @@ class Curves(fig.Drawing):
         """The score on top, gradients and learning rates below."""
         from matplotlib.patches import Patch
 
-        runs, styles = self.runs, fig.styles_of(trial.level for trial in self.one.block.trials)
+        runs, styles = self.runs, self.styles
         panels = fig.panels(figure, self.heights)
         self._draw_scores(panels[0], runs, styles)
         for panel, draw in zip(panels[1:], self.lower, strict=True):

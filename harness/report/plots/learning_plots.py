@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import seed_stats
+from harness.analysis.claim_words import place_of
 from harness.analysis.grouping import FEWEST, along, axes_of, grouped, numbers_of, spaced_by_logs
 from harness.analysis.learning import Learned, LearningComparison, LearningResults
 from harness.analysis.stats import Array
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Flag
+from harness.report.answer import leading_claim
 from harness.report.cells import in_words, place_in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
@@ -33,19 +35,22 @@ SECTION = "Learning"
 def learning_plots(report: Report) -> Iterator[Plot]:
     """Everything there is to draw of what was learned."""
     findings, results = report.findings, report.findings.learning
+    styles = fig.styles_in(findings.plan)
     learned = [one for one in results.learned if any(one.runs.values())]
     for one in learned:
         if one.settings.of_programs:  # which are not evaluated before their end
             continue
-        yield Plot.of(Curves(one, title_of(one)), SECTION, "curves", one.block.name)
+        yield Plot.of(Curves(one, title_of(one), styles), SECTION, "curves", one.block.name)
     for one in learned:
         if "train" in one.block.measures.timed_modes:
-            pareto = ParetoPlot.of(results, one, findings.of(one.block, "train"))
+            pareto = ParetoPlot.of(results, one, findings.of(one.block, "train"), styles)
             if len(pareto.points) > 1:
                 yield Plot.of(pareto, SECTION, "pareto", one.block.name)
-    for scores in score_plots(results, learned):
+    for scores in score_plots(results, learned, styles):
         yield Plot.of(scores, SECTION, "score", scores.axis, *scores.rest.values())
-    for forest in () if findings.plan.factors else forests(results, learned):
+    leading = leading_claim(findings)
+    asked = leading.claim.metric if leading else ""
+    for forest in () if findings.plan.factors else forests(results, learned, styles, asked):
         yield Plot.of(forest, SECTION, "comparisons", forest.title.partition(":")[0])
 
 
@@ -59,9 +64,10 @@ class ScorePlot(fig.Drawing):
     blocks by their number, smallest first."""
 
     def __init__(
-        self, axis: str, rest: Mapping[str, str], places: Mapping[float, Learned], results: LearningResults
-    ) -> None:
-        self.axis, self.rest, self.places, self.results = axis, rest, places, results
+        self, axis: str, rest: Mapping[str, str], places: Mapping[float, Learned], results: LearningResults,
+        styles: Mapping[str, fig.Style],
+    ) -> None:  # fmt: skip
+        self.axis, self.rest, self.places, self.results, self.styles = axis, rest, places, results, styles
         self.first = next(iter(places.values()))
         self.title = f"{place_in_words(*rest.values())} · learning: {in_words(self.first.settings.metric)} by {axis}"
         runs = [run for one in places.values() for by_seed in one.runs.values() for run in by_seed.values()]
@@ -79,8 +85,8 @@ class ScorePlot(fig.Drawing):
         shown: list[float] = [] if settings.target is None else [settings.target]
         ends: list[tuple[str, float, fig.Style]] = []
         all_clear = True
-        for index, (level, style) in enumerate(fig.styles_of(levels).items()):
-            rows, failures = [], []
+        for index, level in enumerate(levels):
+            rows, failures, style = [], [], self.styles[level]
             shift = 0.01 * (index - (len(levels) - 1) / 2)  # so that intervals do not hide each other
             for x, one in self.places.items():
                 diverged = one.diverged(level) if level in one.runs else []
@@ -124,7 +130,9 @@ class ScorePlot(fig.Drawing):
         fig.legend(figure, entries)
 
 
-def score_plots(results: LearningResults, learned: Sequence[Learned]) -> Iterator[ScorePlot]:
+def score_plots(
+    results: LearningResults, learned: Sequence[Learned], styles: Mapping[str, fig.Style]
+) -> Iterator[ScorePlot]:
     """One for each axis of numbers, deciding score and context of the other axes, where at least three of the axis's
     levels have run."""
     by_block = {one.block.id: one for one in learned}
@@ -137,21 +145,26 @@ def score_plots(results: LearningResults, learned: Sequence[Learned]) -> Iterato
                     places = {
                         x: by_block[b.id] for x, b in sorted(zip(numbers, blocks, strict=True), key=lambda p: p[0])
                     }
-                    yield ScorePlot(axis, dict(rest), places, results)
+                    yield ScorePlot(axis, dict(rest), places, results, styles)
 
 
-def forests(results: LearningResults, learned: Sequence[Learned]) -> Iterator[Forest]:
-    """The comparisons by each deciding score in all contexts, where there are several."""
-    for metric, those in grouped(learned, lambda one: one.settings.metric).items():
-        first, rows, colours = those[0], list[ForestRow](), dict[str, str]()
-        score = first.scores[metric]
-        for one in those:
-            styles = fig.styles_of(trial.level for trial in one.block.trials)
-            for level, c in results.of(one).items():
-                if c.size is not None:
-                    rows.append(ForestRow.of(c, context_of(one), level, is_clear(c)))
-                    colours.setdefault(level, styles[level].colour)
-        if len({row.group for row in rows}) < 2:
+def forests(
+    results: LearningResults, learned: Sequence[Learned], styles: Mapping[str, fig.Style], asked: str = ""
+) -> Iterator[Forest]:
+    """The comparisons in all contexts by the score that is asked about, and by each score that decides."""
+    scored = {asked: [one for one in learned if asked in one.scores]}
+    scored |= grouped(learned, lambda one: one.settings.metric)
+    for metric, those in scored.items():
+        if not those:
+            continue
+        first, score = those[0], those[0].scores[metric]
+        rows = [
+            ForestRow.of(c, place_of(c), level, styles[level], is_clear(c))
+            for one in those
+            for level, c in results.of(one, metric).items()
+            if c.size is not None
+        ]
+        if not rows:
             continue
         ratio, bound, margin = score.compared == "ratio", first.margin(metric), None
         if bound is not None:
@@ -160,15 +173,10 @@ def forests(results: LearningResults, learned: Sequence[Learned]) -> Iterator[Fo
         better = f"{'right' if score.better == 'higher' else 'left'} is better"
         words = {"ratio": "ratio to", "difference": "points above", "number": "difference to"}[score.compared]
         unit = f"{name}, {words} {baseline} ({better})"
-        title = f"{name}: learning against {baseline} in all contexts"
-        yield Forest(title, rows, colours, score.compared, unit, margin, HOLLOW)
-
-
-def context_of(one: Learned) -> str:
-    """A block's context in words; a number gets the name of its axis."""
-    given = one.block.context.items()
-    return " · ".join(f"{axis} {level}" if level[:1].isdigit() and numbers_of("", [level]) else level
-                      for axis, level in given)  # fmt: skip
+        levels = {row.name for row in rows}
+        of = f" of {rows[0].name}" if len(levels) == 1 else ""
+        title = f"{name}: learning{of} against {baseline}"
+        yield Forest(title, rows, score.compared, unit, baseline, margin, HOLLOW)
 
 
 @dataclass(frozen=True)
@@ -188,12 +196,16 @@ class ParetoPlot(fig.Drawing):
 
     size = 6.4, 4.8
 
-    def __init__(self, one: Learned, points: Sequence[ParetoPoint], confidence: float) -> None:
-        self.one, self.points, self.confidence = one, points, confidence
+    def __init__(
+        self, one: Learned, points: Sequence[ParetoPoint], confidence: float, styles: Mapping[str, fig.Style]
+    ) -> None:
+        self.one, self.points, self.confidence, self.styles = one, points, confidence, styles
         self.title = f"{one.block.name}: speed and quality"
 
     @classmethod
-    def of(cls, results: LearningResults, one: Learned, timed: Mapping[str, Comparison]) -> ParetoPlot:
+    def of(
+        cls, results: LearningResults, one: Learned, timed: Mapping[str, Comparison], styles: Mapping[str, fig.Style]
+    ) -> ParetoPlot:
         """The levels that were timed and have learned."""
         metric, points = one.settings.metric, []
         for trial in one.block.trials:
@@ -206,7 +218,7 @@ class ParetoPlot(fig.Drawing):
             dominated = (one.block.id, trial.level) in results.dominated
             points.append(ParetoPoint(trial.level, time, times, score, scores, dominated))
         confidence = next((comparison.confidence for comparison in timed.values()), 0.95)
-        return cls(one, points, confidence)
+        return cls(one, points, confidence, styles)
 
     def front(self) -> list[ParetoPoint]:
         """From the fastest on, each point that scores better than all before it."""
@@ -221,7 +233,7 @@ class ParetoPlot(fig.Drawing):
         """A point per level, the Pareto front as a step line; dominated points are hollow."""
         (axes,), metric = fig.panels(figure), self.one.settings.metric
         score = self.one.scores[metric]
-        styles = fig.styles_of(trial.level for trial in self.one.block.trials)
+        styles = self.styles
         score_axis(axes, metric, score, [y for p in self.points for y in (p.score, *(p.scores or ()))])
         ends = [x for p in self.points for x in (p.time, *(p.times or ()))]
         fig.log_scale(axes, "x", min(ends), max(ends), 0.1)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from harness.analysis.grouping import grouped
 from harness.records.store import replace_file
+from harness.report.answer import leading_claim
+from harness.report.plots.amount_plots import amount_plots
 from harness.report.plots.explain_plots import explain_plots
 from harness.report.plots.figures import DRAWN, Plot
 from harness.report.plots.forest import effect_plots
@@ -23,6 +25,9 @@ from harness.report.plots.learning_plots import learning_plots
 from harness.report.plots.speed_plots import break_even_plots, speed_plots
 from harness.report.report import Report
 
+#: The beginnings of the names of plots that show what is asked about a time or a score, the best first.
+BY_TIME = ("amount", "effects", "speed", "break-even", "comparisons", "score", "curves")
+BY_SCORE = ("amount", "effects", "comparisons", "score", "curves", "speed", "break-even")
 #: This many plots are drawn: each takes part of a second, and a run may have hundreds.
 MOST = 30
 
@@ -49,6 +54,7 @@ def all_plots(report: Report) -> list[Plot]:
     for plots, data in (
         (speed_plots, findings.comparisons),
         (break_even_plots, findings.break_evens),
+        (amount_plots, findings.quantities),
         (learning_plots, findings.learning.learned),
         (effect_plots, findings.effects),
         (explain_plots, findings.explained),
@@ -59,6 +65,17 @@ def all_plots(report: Report) -> list[Plot]:
             taken.add(name.casefold())
             found.append(replace(plot, name=name))
     return found
+
+
+def main_plot(report: Report, plots: Sequence[Plot]) -> Plot | None:
+    """The plot that shows what the leading claim is about, or else the first comparison."""
+    leading = leading_claim(report.findings)
+    about_time = leading.claim.about_time if leading else bool(report.findings.measured)
+    for beginning in BY_TIME if about_time else BY_SCORE:
+        for plot in plots:
+            if plot.name.startswith(f"{beginning}-"):
+                return plot
+    return None
 
 
 def by_turns(plots: Sequence[Plot]) -> list[Plot]:
@@ -80,17 +97,25 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def save(plot: Plot, *paths: Path, dpi: int = 150) -> None:
     """Draw one plot into files of the kinds that their endings say."""
+    for path, content in zip(paths, drawn_as(plot, *(path.suffix[1:] for path in paths), dpi=dpi), strict=True):
+        replace_file(path, content)
+
+
+def drawn_as(plot: Plot, *kinds: str, dpi: int = 150) -> list[bytes]:
+    """The content of a file of each kind, such as png, svg or pdf."""
     import matplotlib
     from matplotlib.figure import Figure
 
     # No date, so that the same data give the same file.
-    same = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    same = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    found = []
     with matplotlib.rc_context(DRAWN), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as a box
         figure = Figure(figsize=plot.size, layout="constrained", facecolor="white")
         plot.draw(figure)
-        for path in paths:
+        for kind in kinds:
             content = io.BytesIO()
-            figure.savefig(content, format=path.suffix[1:], dpi=dpi, metadata=same[path.suffix])
-            replace_file(path, content.getvalue())
+            figure.savefig(content, format=kind, dpi=dpi, metadata=same[kind])
+            found.append(content.getvalue())
             figure.set_layout_engine("none")  # all files have the layout of the first
+    return found

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from harness.analysis.break_even import BreakEven, RatioCurve, RatioCurves
+from harness.analysis.claim_words import place_of
 from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
@@ -29,67 +31,56 @@ PANELS_PER_ROW = 4
 MOST_CONTEXTS = 12
 #: A plot names so many break-evens of a level; where there are more, the number alone does not say what is faster.
 MOST_NAMED = 2
-#: The colours of verdicts.
-COLOURS: dict[str, str] = {
-    Verdict.FASTER: fig.BLUE, Verdict.SLOWER: fig.VERMILION, Verdict.EQUIVALENT: fig.GREEN, Verdict.UNDECIDED: fig.GREY,
-}  # fmt: skip
-UNIT = "time over the baseline's for the same examples (below 1 is faster)"
+Margin: TypeAlias = tuple[str, float, float] | None
+UNIT = "time over the baseline's (below 1 is faster)"
 
 
 def speed_plots(report: Report) -> Iterator[Plot]:
-    """The comparisons of step time of each mode that has at least two."""
+    """The comparisons of step time of each mode."""
+    styles = fig.styles_in(report.findings.plan)
     comparisons = [c for c in report.findings.comparisons if c.metric == "step_time" and c.size is not None]
     for mode, found in grouped(comparisons, lambda c: c.mode).items():
         those = [c for c in found if c.verdict != Verdict.INVALID]
-        if len(those) < 2:
-            continue
-        many = len(those) > READABLE
-        yield Plot.of(
-            Spread(title_of(mode, those), those) if many else forest_of(mode, those), "Comparisons", "speed", mode
-        )
+        if those:
+            rows = [ForestRow.of(c, place_of(c), c.level, styles[c.level]) for c in those]
+            title, margin = title_of(mode, those), margin_of(those)
+            drawing: fig.Drawing = Forest(title, rows, "ratio", UNIT, baseline_of(those), margin)
+            if len(rows) > READABLE:
+                drawing = Spread(title, rows, margin)
+            yield Plot.of(drawing, "Comparisons", "speed", mode)
 
 
 def title_of(mode: str, comparisons: Sequence[Comparison]) -> str:
     """What is compared with what."""
+    levels = list(dict.fromkeys(c.level for c in comparisons))
+    of = f" of {levels[0]}" if len(levels) == 1 else ""
+    return f"{mode}: time of {step_name(mode)}{of} against {baseline_of(comparisons)}"
+
+
+def baseline_of(comparisons: Sequence[Comparison]) -> str:
+    """The name of what all of them are compared with."""
     baselines = list(dict.fromkeys(c.baseline for c in comparisons))
-    several = " in all contexts" if len({c.block.id for c in comparisons}) > 1 else ""
-    return (
-        f"{mode}: time of {step_name(mode)} against {baselines[0] if len(baselines) == 1 else 'the baseline'}{several}"
-    )
+    return baselines[0] if len(baselines) == 1 else "the baseline"
 
 
-def kind_of(comparison: Comparison) -> Verdict:
-    """The verdict that gives the colour; a first look decides nothing."""
-    speed = comparison.block.measures.speed
-    quick = speed is not None and speed.quick
-    return comparison.verdict if comparison.verdict in COLOURS and not quick else Verdict.UNDECIDED
-
-
-def margin_of(comparisons: Sequence[Comparison]) -> tuple[str, float, float] | None:
+def margin_of(comparisons: Sequence[Comparison]) -> Margin:
     """What counts as equal, where it is the same for all."""
     margins = {c.block.measures.speed.margin for c in comparisons if c.block.measures.speed}
     return fig.margin_range(margins.pop(), "ratio") if len(margins) == 1 else None
 
 
-def forest_of(mode: str, comparisons: Sequence[Comparison]) -> Forest:
-    """A row for each comparison, grouped by context."""
-    rows = [ForestRow.of(c, c.block.name, kind_of(c), kind_of(c) in DECIDED, c.level) for c in comparisons]
-    title, margin = title_of(mode, comparisons), margin_of(comparisons)
-    return Forest(title, rows, COLOURS, "ratio", UNIT, margin, verdicts=True)
-
-
 class Spread(fig.Drawing):
     """Very many comparisons: a panel for each level, with its contexts in the order of their ratios."""
 
-    def __init__(self, title: str, comparisons: Sequence[Comparison]) -> None:
-        self.title, self.comparisons = title, comparisons
-        by_level = grouped(comparisons, lambda c: c.level)
-        self.levels = {level: sorted(those, key=lambda c: c.size or 0.0) for level, those in by_level.items()}
+    def __init__(self, title: str, rows: Sequence[ForestRow], margin: Margin) -> None:
+        self.title, self.rows, self.margin = title, rows, margin
+        by_level = grouped(rows, lambda row: row.name)
+        self.levels = {level: sorted(those, key=lambda row: row.size) for level, those in by_level.items()}
         self.size = 8.0, 1.3 + 3.2 * math.ceil(len(self.levels) / PANELS_PER_ROW)
 
     def draw(self, figure: fig.Figure) -> None:
-        """Intervals as lines and ratios as dots, coloured by verdict, with the number of each verdict."""
-        ends = [1.0, *(x for c in self.comparisons for x in (c.size or 1.0, *(c.interval or ())))]
+        """Intervals as lines and ratios as dots in the colour of the level, with the number of each verdict."""
+        ends = [1.0, *(x for row in self.rows for x in (row.size, *(row.interval or ())))]
         columns = min(PANELS_PER_ROW, len(self.levels))
         rows = math.ceil(len(self.levels) / columns)
         panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharex=True).ravel())
@@ -98,32 +89,27 @@ class Spread(fig.Drawing):
         for axes, (level, those) in zip(panels, self.levels.items(), strict=False):
             self._panel(axes, level, those, (min(ends), max(ends)))
         figure.suptitle(textwrap.fill(self.title, 90), x=0.01, ha="left", fontsize=10.5)
-        entries = [
-            fig.entry(kind, color=colour, marker="o", markersize=4, linewidth=1.2)
-            for kind, colour in COLOURS.items()
-            if any(kind_of(c) == kind for c in self.comparisons)
-        ]
-        fig.legend(figure, entries, 4, title=UNIT, title_fontsize=9)
+        entries = [fig.entry("verdict", marker="o", markersize=4, linewidth=1.2), fig.hollow("no verdict")]
+        fig.legend(figure, entries, 2, title=UNIT, title_fontsize=9)
 
-    def _panel(self, axes: fig.Axes, level: str, those: Sequence[Comparison], limits: tuple[float, float]) -> None:
+    def _panel(self, axes: fig.Axes, level: str, those: Sequence[ForestRow], limits: tuple[float, float]) -> None:
         from matplotlib.ticker import FixedLocator
 
-        margin = margin_of(self.comparisons)
-        if margin:
-            axes.axvspan(margin[1], margin[2], color=fig.MARGIN, alpha=0.12, linewidth=0)
+        if self.margin:
+            axes.axvspan(*self.margin[1:], color=fig.GREY, alpha=0.16, linewidth=0)
         axes.axvline(1.0, color=fig.DARK, linewidth=1)
-        places, counts = -np.arange(len(those), dtype=float), []
-        for kind, colour in COLOURS.items():
-            mine = [i for i, c in enumerate(those) if kind_of(c) == kind]
-            if not mine:
-                continue
-            counts.append(f"{len(mine)} {kind}")
-            bounds = np.array([those[i].interval or (those[i].size,) * 2 for i in mine], dtype=float)
-            axes.hlines(places[mine], bounds[:, 0], bounds[:, 1], color=colour, linewidth=0.8, alpha=0.6)
-            size = 5.0 if len(those) <= READABLE else 2.5
-            axes.plot([those[i].size for i in mine], places[mine], ".", color=colour, markersize=size)
+        places, colour = -np.arange(len(those), dtype=float), those[0].style.colour
+        bounds = np.array([row.interval or (row.size,) * 2 for row in those])
+        axes.hlines(places, bounds[:, 0], bounds[:, 1], color=colour, linewidth=0.8, alpha=0.6)
+        sizes, decided = np.array([row.size for row in those]), np.array([row.decided for row in those])
+        for which, inside in ((decided, colour), (~decided, "white")):
+            axes.plot(
+                sizes[which], places[which], "o", color=colour, markersize=3.0 if len(those) <= READABLE else 2.0,
+                markeredgewidth=0.6, markerfacecolor=inside,
+            )  # fmt: skip
+        counts = [f"{count} {verdict}" for verdict, count in Counter(row.verdict for row in those).most_common()]
         fig.log_scale(axes, "x", *limits)
-        axes.xaxis.set_major_locator(FixedLocator(thinned(axes.get_xticks())))
+        axes.xaxis.set_major_locator(FixedLocator(fig.thinned(axes.get_xticks())))
         axes.tick_params(axis="x", labelsize=7.5)
         axes.set_yticks([])
         fig.bare(axes, "top", "left", "right")
@@ -131,24 +117,13 @@ class Spread(fig.Drawing):
         axes.set_title(textwrap.fill(f"{level}: {', '.join(counts)}", 30), loc="left", fontsize=8)
 
 
-def thinned(ticks: Sequence[float], most: int = 5) -> list[float]:
-    """The ticks of a narrow logarithmic axis that leave room for their labels; 1 is always one of them."""
-    if len(ticks) < 2:
-        return list(ticks)
-    apart = math.log(max(ticks) / min(ticks)) / most
-    kept = [tick for tick in ticks if tick == 1]
-    for tick in ticks:
-        if all(abs(math.log(tick / other)) >= apart for other in kept):
-            kept.append(float(tick))
-    return sorted(kept)
-
-
 def break_even_plots(report: Report) -> Iterator[Plot]:
     """Those in which most levels break even come first."""
     groups = grouped(report.findings.break_evens, lambda one: (one.what, one.mode))
     chosen = [one for those in groups.values() for one in sorted(those, key=_flatness)[:MOST_CONTEXTS]]
+    styles = fig.styles_in(report.findings.plan)
     for one in sorted(chosen, key=_flatness):
-        yield Plot.of(BreakEvenPlot(one), "Break-even", "break-even", one.what, *one.rest.values(), one.mode)
+        yield Plot.of(BreakEvenPlot(one, styles), "Break-even", "break-even", one.what, *one.rest.values(), one.mode)
 
 
 def _flatness(found: RatioCurves) -> int:
@@ -158,8 +133,8 @@ def _flatness(found: RatioCurves) -> int:
 class BreakEvenPlot(fig.Drawing):
     """The levels of some contexts that differ in a number."""
 
-    def __init__(self, found: RatioCurves) -> None:
-        self.found, self.height = found, fig.panel_height(len(found.curves))
+    def __init__(self, found: RatioCurves, styles: Mapping[str, fig.Style]) -> None:
+        self.found, self.styles, self.height = found, styles, fig.panel_height(len(found.curves))
         place = place_in_words(*found.rest.values(), found.mode)
         self.title = f"{place}: along {in_words(found.what)}, against {found.baseline}"
         self.size = 7.2, self.height + 0.9
@@ -167,7 +142,7 @@ class BreakEvenPlot(fig.Drawing):
     def draw(self, figure: fig.Figure) -> None:
         """A line per level through its ratios, with their intervals; the break-evens on the line of 1."""
         found, (axes,), show = self.found, fig.panels(figure), number_format(self.found)
-        styles = fig.styles_of([found.baseline, *(curve.level for curve in found.curves)])
+        styles = self.styles
         points = [one for curve in found.curves for one in curve.points]
         fig.log_scale(axes, "y", *np.exp([min(0.0, *(p.low for p in points)), max(0.0, *(p.high for p in points))]))
         fig.number_axis([axes], found.numbers, log=found.log, show=show)

@@ -12,6 +12,7 @@ from harness.analysis.grouping import grouped
 from harness.analysis.profiles import SUBNORMAL, UNATTRIBUTED, ByOperator, Profiled, Profiles, profiler_cost
 from harness.modes import step_note
 from harness.records.plan import Block
+from harness.report.answer import explanation_of
 from harness.report.cells import UNKNOWN, block_title, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table
 from harness.report.tables.causes import decimals, milliseconds, sentence_of, short
@@ -25,8 +26,8 @@ TOP = 10
 
 
 def reasons(findings: Findings) -> Section:
-    """How each trial was computed and what its difference comes from; and in detail the largest differences by
-    operator, and what takes most time in each trial."""
+    """What the difference of the answer comes from, and how the trials beside it were computed; and in detail the
+    largest of the other differences, and what takes most time in each trial."""
     words = section_words(
         "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
         "profiler overhead, so they add up to the measured difference.",
@@ -38,10 +39,15 @@ def reasons(findings: Findings) -> Section:
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
     differences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
-    tables, details = [], [explanation_table(one) for one in largest(findings.explained, MOST_EXPLAINED)]
+    asked = explanation_of(findings)
+    others = [one for one in largest(findings.explained, MOST_EXPLAINED) if one is not asked]
+    tables = [explanation_table(asked)] if asked else []
+    details = [explanation_table(one) for one in others]
+    place = (asked.block.id, asked.mode) if asked else next(iter(findings.profiles))
     for (block_id, mode), group in findings.profiles.items():
         block, sentences = blocks[block_id], map(sentence_of, differences.get((block_id, mode), ()))
-        tables.append(kernel_path_table(block, mode, group, findings.plan.axis, list(sentences)))
+        paths = kernel_path_table(block, mode, group, findings.plan.axis, list(sentences))
+        (tables if (block_id, mode) == place else details).append(paths)
         for one in group:
             details += [operators_table(block, one, cost), *([kernels_table(block, one)] if one.kernel_times else [])]
     return Section("Why", words, tuple(tables), tuple(details), why=True)

@@ -24,7 +24,7 @@
     wear(order[(order.indexOf(root.dataset.theme || "") + 1) % order.length]);
   });
 
-  // A small screen begins with the summary, not with the contents.
+  // A small screen begins with the answer, not with the contents.
   const contents = document.getElementById("contents");
   if (matchMedia("(max-width: 70rem)").matches) contents.open = false;
 
@@ -99,14 +99,4 @@
       show();
     }
   }
-
-  // Everything is open for printing, and afterwards as it was.
-  let closed = [];
-  addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details:not([open])")];
-    for (const one of closed) one.open = true;
-  });
-  addEventListener("afterprint", () => {
-    for (const one of closed) one.open = false;
-  });
 })();
