@@ -8,6 +8,7 @@ from made_runs import store
 from reference_findings import ROOT, RUNS
 from toy_suite import TOY
 
+from harness.api.examined import ExaminedPlan
 from harness.tools.selftest import doctor_command
 from harness.tools.selftest.doctor import Result
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "doctor": ("doctor",),
     "plots": ("plot", "WHY", "--list"),
     "explain": ("explain", "WHY", "--only", "cell=lstm"),
+    "plan": ("plan", "toy.yaml"),
     "compare": ("compare", "made~1", "made"),
     "history": ("history", "made"),
 }
@@ -48,8 +50,14 @@ def text_of(*arguments: str, cwd, columns: int, monkeypatch) -> str:
 
 @pytest.fixture
 def folder(here, monkeypatch):
-    """A folder with a suite and two runs. The checks of `doctor` have made results."""
+    """A folder with a suite and two runs. `doctor` and `plan` measure nothing: the one has made results, and the other
+    an examination without a rehearsal."""
     monkeypatch.setattr(doctor_command, "results", lambda *_, **__: iter(RESULTS))
+    monkeypatch.setattr(
+        "harness.api.examined.examined_plan",
+        lambda suite, catalog, plan, timed: ExaminedPlan(plan, catalog, [None] * len(plan.blocks), 1.0, 1),
+    )
+    monkeypatch.setattr("time.process_time", lambda: 1.0)
     for number, name in enumerate(("first", "second")):
         store(here / "results", name, 1.1, number)
     return here
