@@ -242,6 +242,11 @@ def test_commands_that_measure_nothing_do_not_import_torch(modules, arguments):
     assert "torch" not in modules[arguments]
 
 
+def test_rich_is_imported_where_a_report_is_shown(modules):
+    assert "rich" not in modules["export --help"], "nor in the commands before it, such as list"
+    assert "rich" in modules["report"]
+
+
 def test_closed_pipe_is_no_error(tmp_path):
     done = subprocess.run(
         f"{sys.executable} -m harness list metrics | head -1",

@@ -184,7 +184,7 @@ def warnings(blocks: Sequence[Block], profiles: Profiles) -> list[str]:
     for (block, mode), group in profiles.items():
         for text in (*other_paths(group), *other_settings(group), *subnormal(group)):
             found.setdefault(text, []).append(f"{names[block]} · {mode}")
-    return [f"{', '.join(first_few(places, 4))}: {text}" for text, places in found.items()]
+    return [f"{text.removesuffix('.')} ({', '.join(first_few(places, 4))})." for text, places in found.items()]
 
 
 def other_paths(group: Sequence[Profiled]) -> Iterator[str]:
