@@ -1,6 +1,6 @@
 """Write the pages that are made from the code and the stored runs.
 
-These are docs/reference/, docs/what-works.md, docs/gallery.md, docs/gallery/, and results/reference/claims.md.
+These are docs/reference/, docs/findings/, docs/what-works.md, and results/reference/claims.md.
 
 python docs/generate.py            writes them
 python docs/generate.py --check    writes nothing, shows which pages are not current, and ends with exit code 1 if any

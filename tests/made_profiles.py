@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 from made import block, record
 
+from harness.analysis.explain import BlockTimes
+from harness.analysis.samples import step_time
+from harness.analysis.stats import FLOOR
 from harness.analysis.timing import Measured
 from harness.records.record import Record
 
@@ -49,7 +52,7 @@ def profile(level: str, rows, *, between=100_000, cost=0.0, device="cpu", on=BLO
     return Record(on.id, level, level, "profile.train", "variant", 0, 1, "ok", "", data)
 
 
-def timed(**milliseconds: float) -> Measured:
+def measured(**milliseconds: float) -> Measured:
     """Ten processes in which the forward phase of each level takes the given milliseconds, and the backward phase one."""
     random = np.random.default_rng(0)
     records = []
@@ -61,3 +64,17 @@ def timed(**milliseconds: float) -> Measured:
             records.append(record(BLOCK, level, number, wall, batch=[0, 1] * 10, phases=phases))
         records.append(replace(records[-len(milliseconds)], role="control"))
     return Measured(BLOCK, [replace(r, of=len(milliseconds) + 1) for r in records], "train")
+
+
+def times_of(one: Measured) -> BlockTimes:
+    """The times of a block as the tables of a report show them."""
+    found = [one.compare(trial, "step_time", step_time, FLOOR, null_biased=False) for trial in one.block.trials[1:]]
+    compared = {each.level: each for each in found if each.size}
+    baseline = one.typical(one.block.baseline.level) or 0.0
+    seconds = {level: baseline * (each.size or 0.0) for level, each in compared.items()}
+    return BlockTimes(one, {one.block.baseline.level: baseline, **seconds}, compared, FLOOR)
+
+
+def timed(**milliseconds: float) -> BlockTimes:
+    """The times of these processes."""
+    return times_of(measured(**milliseconds))

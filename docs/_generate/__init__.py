@@ -1,14 +1,24 @@
-"""The pages that are made from the code and the stored runs; one module for each page."""
+"""The pages that are made from the code and the stored runs; one module for each kind of page."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from _generate import cli_page, gallery_page, hooks_page, parts_page, promises_page, suite_page, works_page
+from _generate import (
+    claims_page,
+    cli_page,
+    finding_page,
+    findings_index,
+    hooks_page,
+    parts_page,
+    promises_page,
+    suite_page,
+    works_page,
+)
 from _generate.catalog import catalog_of
 
 #: Folders in which every file is generated.
-FOLDERS = ("docs/reference", "docs/gallery")
+FOLDERS = ("docs/reference", "docs/findings")
 
 
 def pages(root: Path) -> dict[str, bytes]:
@@ -21,7 +31,7 @@ def pages(root: Path) -> dict[str, bytes]:
         "docs/reference/parts.md": parts_page.page(catalog),
         "docs/reference/promises.md": promises_page.page(root),
         "docs/what-works.md": works_page.page(root),
-        "docs/gallery.md": gallery_page.page(root, catalog),
-        "results/reference/claims.md": gallery_page.claims(root, catalog),
+        "docs/findings/index.md": findings_index.page(root, catalog),
+        "results/reference/claims.md": claims_page.page(root, catalog),
     }
-    return {**{name: page.encode() for name, page in text.items()}, **gallery_page.plots(root, catalog)}
+    return {**{name: page.encode() for name, page in text.items()}, **finding_page.pages(root, catalog)}

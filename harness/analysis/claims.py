@@ -71,9 +71,11 @@ def confirmed(first: ClaimResult, second: ClaimResult) -> ClaimResult:
     if first.answer != Answer.FAILS or first.claim.of == LEARNING or not first.against:
         return first
     if second.answer == Answer.FAILS:
-        return replace(first, reason=f"{first.reason}; measured again: {second.reason}")
+        again = f"measured again: {second.reason}"
+        remarks = "; ".join(filter(None, (first.remarks, again)))
+        return replace(first, reason=f"{first.reason}; {again}", remarks=remarks)
     reason = f"failed at first, {first.reason}, but not when measured again, {second.reason}"
-    return replace(first, answer=Answer.UNDECIDED, reason=reason, against=())
+    return replace(first, answer=Answer.UNDECIDED, reason=reason, remarks=reason, against=())
 
 
 class _Case:

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from harness.analysis import stats
 from harness.analysis.finding import Finding
 from harness.analysis.grouping import grouped
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, ByOperator, Profiled, Profiles, is_of, profiler_cost
 from harness.analysis.samples import wall_time
+from harness.analysis.stats import Estimate
 from harness.analysis.time_verdicts import decide, looks_of
-from harness.analysis.timing import Measured
-from harness.analysis.verdicts import Verdict
+from harness.analysis.timing import Comparison, Measured
+from harness.analysis.verdicts import EXCLUDED, Verdict
 
 
 @dataclass(frozen=True)
@@ -145,14 +143,45 @@ class Explanation(Finding):
         return sorted(whole, key=lambda row: -abs(row.difference))
 
 
-def explanations(measured: Iterable[Measured], profiles: Profiles, floor: float = stats.FLOOR) -> list[Explanation]:
+@dataclass(frozen=True)
+class BlockTimes:
+    """The times of one block and mode as the tables show them: the seconds per step of each level, and each level's
+    comparison with the baseline. `floor` is the smallest log ratio that is a difference."""
+
+    measured: Measured
+    seconds: Mapping[str, float]
+    compared: Mapping[str, Comparison]
+    floor: float
+
+    def estimate(self, a: str, b: str) -> Estimate | None:
+        """The log ratio of level `b` to level `a`; None if no process measured both."""
+        baseline = self.measured.block.baseline.level
+        if baseline in (a, b):
+            compared = self.compared.get(b if a == baseline else a)
+            estimate = compared.estimate if compared else None
+            return replace(estimate, mean=-estimate.mean) if estimate and b == baseline else estimate
+        logs = self.measured.aligned([a, b])
+        values = (logs[b] - logs[a]).tolist()
+        return self.measured.estimate(values, self.measured.ratios(a), self.measured.ratios(b)) if values else None
+
+    def verdict(self, a: str, b: str, estimate: Estimate) -> tuple[Verdict, str]:
+        """The verdict of the comparison with the baseline; by the interval alone for other levels, and for those that
+        no comparison ranks."""
+        compared = self.compared.get(b)
+        if compared and a == self.measured.block.baseline.level and compared.verdict not in EXCLUDED:
+            return compared.verdict, compared.reason
+        return decide(estimate, self.measured.settings, self.floor, looks_of(self.measured.block)[0])
+
+
+def explanations(times: Iterable[BlockTimes], profiles: Profiles) -> list[Explanation]:
     """Each level against the baseline, in every block and mode that was timed and profiled."""
     cost = profiler_cost(profiles)
     found = []
-    for one in measured:
-        by_level = {each.level: each for each in profiles.get((one.block.id, one.mode), ())}
-        if baseline := by_level.pop(one.block.baseline.level, None):
-            found += [explain(one, baseline, variant, cost, floor) for variant in by_level.values()]
+    for one in times:
+        block = one.measured.block
+        by_level = {each.level: each for each in profiles.get((block.id, one.measured.mode), ())}
+        if baseline := by_level.pop(block.baseline.level, None):
+            found += [explain(one, baseline, variant, cost) for variant in by_level.values()]
     return [one for one in found if one]
 
 
@@ -161,26 +190,21 @@ def largest(explained: Iterable[Explanation], most: int) -> list[Explanation]:
     return sorted((one for one in explained if one.explained), key=lambda one: -abs(math.log(one.ratio)))[:most]
 
 
-def explain(
-    measured: Measured, a: Profiled, b: Profiled, cost: float, floor: float = stats.FLOOR
-) -> Explanation | None:
-    """Explain the difference of two trials of a block in the mode of `measured`; None where one of them was not timed.
-    `cost` is the profiler's overhead per operator, in seconds; `floor` the smallest log ratio that is a difference."""
-    logs = measured.aligned([a.level, b.level])
-    values = (logs[b.level] - logs[a.level]).tolist()
+def explain(times: BlockTimes, a: Profiled, b: Profiled, cost: float) -> Explanation | None:
+    """Explain the difference of two trials of a block; None where one of them was not timed. `cost` is the profiler's
+    overhead per operator, in seconds."""
+    measured = times.measured
     phases = [timed_phases(measured, one.level) for one in (a, b)]
-    if not values or not all(phases):
+    estimate = times.estimate(a.level, b.level)
+    if estimate is None or not all(phases):
         return None
-    first = (measured.typical(measured.block.baseline.level) or 0.0) * math.exp(float(logs[a.level].mean()))
-    seconds = first, first * math.exp(float(np.mean(values)))
+    verdict, reason = times.verdict(a.level, b.level, estimate)
+    seconds = times.seconds[a.level], times.seconds[b.level]
     shares = []
-    for one, times, whole in zip((a, b), phases, seconds, strict=True):
-        total = sum(times.values())
-        shares.append(divided(one, {phase: time * whole / total for phase, time in times.items()}, cost))
+    for one, spent, whole in zip((a, b), phases, seconds, strict=True):
+        total = sum(spent.values())
+        shares.append(divided(one, {phase: time * whole / total for phase, time in spent.items()}, cost))
     rows = aligned(shares[0], shares[1], a, b)
-    levels = [one.level for one in (a, b) if one.level != measured.block.baseline.level]
-    estimate = measured.estimate(values, *map(measured.ratios, levels))
-    verdict, reason = decide(estimate, measured.settings, floor, looks_of(measured.block)[0])
     return Explanation(
         block=measured.block, level=b.level, mode=measured.mode, metric="step_time", verdict=verdict, reason=reason,
         estimate=estimate, a=a, b=b, seconds=seconds, cost=cost,

@@ -13,7 +13,7 @@ from harness.analysis import stats
 from harness.analysis.break_even import RatioCurves, find_break_evens
 from harness.analysis.claims import ClaimResult, confirmed, settle
 from harness.analysis.effects import Effect, Judge, effects_of
-from harness.analysis.explain import Explanation, explanations
+from harness.analysis.explain import BlockTimes, Explanation, explanations
 from harness.analysis.finding import Finding, control_false_discoveries
 from harness.analysis.grouping import by_place, grouped
 from harness.analysis.growth import find_growth
@@ -178,7 +178,13 @@ class Findings:
     @cached_property
     def explained(self) -> list[Explanation]:
         """Where the differences to the baseline come from, for trials that were profiled."""
-        return explanations(self.measured, self.profiles, self.floor) if self.profiles else []
+        return explanations(map(self.times_of, self.measured), self.profiles) if self.profiles else []
+
+    def times_of(self, one: Measured) -> BlockTimes:
+        """The times of one block and mode as the tables show them."""
+        places = ((trial.level, (one.block.id, trial.level, one.mode, "step_time")) for trial in one.block.trials)
+        seconds = {level: self.numbers[place] for level, place in places if place in self.numbers}
+        return BlockTimes(one, seconds, self.of(one.block, one.mode), self.floor)
 
     @cached_property
     def break_evens(self) -> tuple[RatioCurves, ...]:

@@ -18,7 +18,7 @@ from harness.analysis.finding import Finding, failure_in_words
 from harness.analysis.samples import Clock, Samples, View, step_time
 from harness.analysis.stats import Array, Estimate
 from harness.analysis.tails import ProcessRatios
-from harness.analysis.time_verdicts import decide, looks_of
+from harness.analysis.time_verdicts import decide, lacks_level, looks_of
 from harness.analysis.verdicts import (
     CHANGE_FLAGS,
     DECIDED,
@@ -222,6 +222,8 @@ class Measured:
         """Whether an undecided comparison shows that the level is at most the margin slower."""
         estimate = comparison.estimate
         if estimate is None or estimate.k < stats.MIN_REPLICATES or self.settings.quick:
+            return False
+        if lacks_level(estimate, self.settings, 0.0):  # the reason says what its series needs
             return False
         return is_limited(estimate, math.log1p(self.settings.margin), 0.05)
 

@@ -109,7 +109,7 @@ def explanations(
         for measured in findings.measured:
             by_level = {one.level: one for one in findings.profiles.get((measured.block.id, measured.mode), ())}
             if set(levels) <= set(by_level) and (
-                one := explain_pair(measured, by_level[levels[0]], by_level[levels[1]], cost, findings.floor)
+                one := explain_pair(findings.times_of(measured), by_level[levels[0]], by_level[levels[1]], cost)
             ):
                 found.append(one)
     found = [one for one in found if is_selected(one.context, only) and mode in (None, one.mode)]

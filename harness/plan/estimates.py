@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from harness.records.settings import Learning, Profile, SeedSettings, Settings, 
 #: The standard deviations between processes (log ratio) on a quiet, a typical and a noisy machine. How many processes
 #: a block needs depends on it, and the expected time is the mean over the three.
 NOISE = (0.005, 0.01, 0.02)
+#: By how much a log ratio of two rehearsed steps may be wrong.
+REHEARSED = 0.03
 #: Seconds that a process takes besides its steps: it counts, writes its samples and ends, and the run analyses them.
 PROCESS = 0.1
 #: The batches of a further pass of warm-up (see `harness.measure.kinds.speed`).
@@ -32,14 +35,17 @@ BETWEEN_SAMPLES = 1.05
 PROFILER = 0.5
 #: A step in the trace, which is written with shapes, as a multiple of a profiled step.
 TRACED = 3.0
-#: The most seconds of profiled steps, and the number of passes if that is less (see `harness.measure.kinds.profile`).
+#: The seconds after which no further pass of profiled steps begins, and the number of passes if these take less (see
+#: `harness.measure.kinds.profile`).
 PROFILED, PASSES = 2.5, 5
 #: The assumed seconds of a run of a program, which is not run before it is measured.
 ASSUMED_RUN = 1.0
 #: The name of the first part of a block, and the order of the others by the placement of their kinds.
 VERIFY, PLACEMENTS = "verify", ("together", "alone", "per_seed")
-#: Seconds of the report: of its parts that do not depend on the plan, and of each trial.
-REPORT, REPORT_OF_TRIAL = 1.0, 0.02
+#: Seconds of the report: of its parts that do not depend on the plan, of each trial, and of each plot.
+REPORT, REPORT_OF_TRIAL, REPORT_OF_PLOT = 1.0, 0.02, 0.75
+#: A report has at most so many plots of explanations, and of all kinds (see `harness.report.plots`).
+MOST_EXPLAINED, MOST_PLOTS = 8, 30
 
 
 def assumed(block: Block, jobs: int = 1) -> Rehearsal:
@@ -157,22 +163,42 @@ def speed_seconds(settings: Speed, block: Block, rehearsal: Rehearsal) -> TimeRa
     for mode in settings.of:
         each = process_seconds(settings, block, rehearsal, mode)
         looks = (1,) if settings.quick else looks_of(block)
-        # Whether levels differ is not known: a large difference is decided at the first look.
-        differ, equal = looks[0], [processes(settings, each, looks, noise) for noise in NOISE]
         least, most = looks[0], processes(settings, each, looks, math.inf)
-        expected = sum(equal) / len(equal)
-        expected = (differ + expected) / 2 if settings.until == "decided" else expected
-        total = total.plus(TimeRange(least * each, expected * each, most * each))
+        expected = [expected_processes(settings, block, rehearsal, mode, each, noise) for noise in NOISE]
+        total = total.plus(TimeRange(least * each, sum(expected) / len(NOISE) * each, most * each))
     return total
 
 
-def processes(settings: Speed, each: float, looks: Sequence[int], noise: float) -> int:
-    """After how many processes of `each` so many seconds an equivalence is decided, or with ``until: precise`` an
-    interval is narrow enough, if processes differ by `noise`."""
-    target = settings.margin / 2 if settings.until == "decided" else settings.half_width
-    fewest = stats.MIN_REPLICATES if settings.until == "decided" else 0
+def expected_processes(
+    settings: Speed, block: Block, rehearsal: Rehearsal, mode: str, each: float, noise: float
+) -> float:
+    """How many processes a mode takes if processes differ by `noise`. One in which some levels are no longer measured
+    counts as a part of a process, by its members. With assumed times it is not known whether levels differ: the number
+    is the mean of both cases."""
+    looks = (1,) if settings.quick else looks_of(block)
+    base, levels = rehearsal.levels[block.baseline.level].step.get(mode), list(block.trials[1:])
+    if rehearsal.assumed and settings.until == "decided":
+        return (looks[0] + processes(settings, each, looks, noise)) / 2
+    needed = []
+    for trial in levels:
+        step = rehearsal.levels[trial.level].step.get(mode)
+        difference = max(0.0, abs(math.log(step / base)) - REHEARSED) if step and base else 0.0
+        needed.append(processes(settings, each, looks, noise, difference))
+    whole = len(levels) + 2  # with the baseline and the control
+    last = max(needed, default=looks[0])
+    members = (2 + sum(number <= k for k in needed) for number in range(1, last + 1))
+    return sum(members) / whole
+
+
+def processes(settings: Speed, each: float, looks: Sequence[int], noise: float, difference: float = 0.0) -> int:
+    """After how many processes of `each` so many seconds a level that differs by this log ratio is decided, or with
+    ``until: precise`` its interval is narrow enough, if processes differ by `noise`."""
+    decided = settings.until == "decided"
+    target = settings.margin / 2 if decided else settings.half_width
+    fewest = stats.MIN_REPLICATES if decided else 0
     for look, following in pairwise(looks):
-        narrow = look >= fewest and half_width(settings, noise, look) <= target
+        half = half_width(settings, noise, look)
+        narrow = (look >= fewest and half <= target) or (decided and half < difference)
         if narrow or (following > stats.MIN_REPLICATES and each * following > settings.budget):
             return look
     return looks[-1]
@@ -208,7 +234,8 @@ def profile_seconds(settings: Profile, block: Block, rehearsal: Rehearsal) -> fl
     for mode in settings.of or ():
         for level in rehearsal.levels.values():
             step, profiled = level.step[mode], level.profiled.get(mode, level.step[mode] + 0.05)
-            pairs = min(PROFILED, PASSES * batches * (step + profiled))
+            one_pass = batches * (step + profiled)
+            pairs = one_pass * min(PASSES, max(1, PROFILED // one_pass))
             others = 5 * batches * step + settings.steps * TRACED * profiled  # two passes to warm up, three of context
             seconds += rehearsal.fork + level.build + PROCESS + PROFILER + pairs + others
     return seconds
@@ -229,4 +256,18 @@ def learning_seconds(settings: Learning, block: Block, rehearsal: Rehearsal) -> 
 
 def report_seconds(blocks: Sequence[Block]) -> float:
     """The time of the report at the end of a run."""
-    return REPORT + REPORT_OF_TRIAL * sum(len(block.trials) for block in blocks)
+    plots = plot_count(blocks) if find_spec("matplotlib") else 0
+    return REPORT + REPORT_OF_TRIAL * sum(len(block.trials) for block in blocks) + REPORT_OF_PLOT * plots
+
+
+def plot_count(blocks: Sequence[Block]) -> int:
+    """About how many plots a report has: one for each mode, each explanation, the curves of each block, and quality
+    beside time."""
+    modes = {mode for block in blocks for mode in block.measures.timed_modes}
+    explained = learned = 0
+    for block in blocks:
+        if profile := block.measures.get("profile", Profile):
+            explained += (len(block.trials) - 1) * len(profile.of or ())
+        if block.measures.learning:
+            learned += 1 + bool(block.measures.speed)
+    return min(len(modes) + min(explained, MOST_EXPLAINED) + learned, MOST_PLOTS)

@@ -9,10 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from commands import harness
-from made_profiles import BLOCK, FLAGS, FUSED, LOOP, profile, timed
+from made_profiles import BLOCK, FLAGS, FUSED, LOOP, measured, profile, timed, times_of
+from reference_findings import RUNS
 from tasks import task
 
 from harness.analysis.explain import Explanation, explain, explanations
+from harness.analysis.findings import find
 from harness.analysis.profiles import UNATTRIBUTED, Profiled, profiler_cost
 from harness.analysis.verdicts import Verdict
 from harness.measure.kinds.profile import profile_trial
@@ -21,7 +23,9 @@ from harness.measure.runtime.builder import TrialBuilder
 from harness.modes import step_note
 from harness.records.record import Record
 from harness.records.settings import Measures, Profile, Speed
+from harness.records.store import Store
 from harness.report.tables.causes import sentence_of, why_in_a_line
+from harness.report.tables.comparisons import comparison_table
 from harness.report.tables.explain import (
     explanation_table,
     in_json,
@@ -32,11 +36,13 @@ from harness.report.tables.explain import (
     warnings,
 )
 
+RUN = RUNS / "why"
+
 
 def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
-    measured = timed(plain=3.0, loop=6.0)
+    times = timed(plain=3.0, loop=6.0)
     a, b = (Profiled(r) for r in (profile("plain", FUSED), profile("loop", LOOP)))
-    one = explain(measured, a, b, 0.0)
+    one = explain(times, a, b, 0.0)
     assert one is not None
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
     assert one.difference == pytest.approx(3e-3, rel=0.02)
@@ -53,14 +59,14 @@ def test_the_rows_sum_to_the_measured_difference_phase_by_phase():
 
 
 def test_cpu_time_is_used_on_a_shared_core():
-    measured = timed(plain=3.0, loop=6.0)
-    for process in measured.processes:
+    shared = measured(plain=3.0, loop=6.0)
+    for process in shared.processes:
         for key, samples in process.items():
             preempted = np.ones(len(samples.wall), dtype=int)
             process[key] = replace(samples, cpu=samples.wall / 2, switches=preempted)
-    measured.choose_clock()
-    assert measured.clock == "cpu"
-    one = explain(measured, *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
+    shared.choose_clock()
+    assert shared.clock == "cpu"
+    one = explain(times_of(shared), *(Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))), 0.0)
     assert one is not None
     assert one.seconds == pytest.approx((2e-3, 3.5e-3), rel=0.01)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
@@ -68,7 +74,7 @@ def test_cpu_time_is_used_on_a_shared_core():
 
 def test_profiler_overhead_is_subtracted():
     """Under the profiler, each operator takes 500 ns more, half of it in the operator itself. The rows stay the same."""
-    measured = timed(plain=3.0, loop=6.0)
+    times = timed(plain=3.0, loop=6.0)
     plain, dear = (
         {level: Profiled(profile(level, rows, cost=cost)) for level, rows in (("plain", FUSED), ("loop", LOOP))}
         for cost in (0.0, 500.0)
@@ -76,8 +82,8 @@ def test_profiler_overhead_is_subtracted():
     cost = profiler_cost({("b", "train"): list(dear.values())})
     assert cost == pytest.approx(500e-9)
     assert profiler_cost({("b", "train"): list(plain.values())}) == 0.0
-    first = explain(measured, plain["plain"], plain["loop"], 0.0)
-    second = explain(measured, dear["plain"], dear["loop"], cost)
+    first = explain(times, plain["plain"], plain["loop"], 0.0)
+    second = explain(times, dear["plain"], dear["loop"], cost)
     assert first is not None
     assert second is not None
     for row, same in zip(first.rows, second.rows, strict=True):
@@ -86,8 +92,8 @@ def test_profiler_overhead_is_subtracted():
 
 
 def test_two_levels_other_than_the_baseline_are_explained():
-    measured = timed(plain=3.0, loop=6.0, other=2.0)
-    one = explain(measured, *(Profiled(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
+    times = timed(plain=3.0, loop=6.0, other=2.0)
+    one = explain(times, *(Profiled(profile(level, LOOP)) for level in ("loop", "other")), 0.0)
     assert one is not None
     assert one.ratio == pytest.approx(3 / 7, rel=0.01)
     assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-12)
@@ -95,9 +101,9 @@ def test_two_levels_other_than_the_baseline_are_explained():
 
 
 def test_sentence_names_the_largest_causes():
-    measured = timed(plain=3.0, loop=6.0)
+    times = timed(plain=3.0, loop=6.0)
     profiles = {(BLOCK.id, "train"): [Profiled(profile(*p)) for p in (("plain", FUSED), ("loop", LOOP))]}
-    (one,) = explanations([measured], profiles)
+    (one,) = explanations([times], profiles)
     assert sentence_of(one).startswith("loop takes 1.747× as long as plain for a training step (95 % CI 1.743–1.751)")
     assert "), +2.99 ms per step: " in sentence_of(one)
     assert "50 more operator calls (6 to 55)" in sentence_of(one)
@@ -126,7 +132,7 @@ def test_no_difference_is_not_explained():
     low, high = one.interval or ()
     assert why_in_a_line(one) == sentence_of(one)
     assert why_in_a_line(one) == (
-        f"loop: no difference to explain. {one.ratio:.3f} [{low:.3f}, {high:.3f}] is within the margin of 2 %."
+        f"loop: no difference to explain. {one.ratio:.3f} [{low:.3f}, {high:.3f}] is equivalent within the margin of 2 %."
     )
     assert "includes no difference." in why_in_a_line(replace(one, verdict=Verdict.UNDECIDED))
 
@@ -387,3 +393,19 @@ def test_autograd_node_and_engine_are_one_row():
 
 def test_more_calls_in_less_time_are_reported():
     assert "despite 50 more operator calls" in sentence_of(explained(6.0, 3.0))
+
+
+@pytest.mark.skipif(not RUN.exists(), reason="a source distribution has no reference runs")
+def test_the_whole_times_of_an_explanation_are_those_of_the_table(catalog):
+    """For every explanation of the stored run, to the digits that are shown, with the same ratio and interval."""
+    store = Store.open(RUN)
+    findings = find(store.plan(), store.records(), catalog)
+    assert findings.explained
+    for one in findings.explained:
+        table = comparison_table(findings, one.block, one.mode)
+        rows = {row[0]: dict(zip(table.headers, row, strict=True)) for row in table.rows}
+        shown = [rows[level]["step time"] for level in (one.baseline, one.level)]
+        assert [f"{1e3 * seconds:.2f} ms" for seconds in one.seconds] == shown
+        assert f"{one.ratio:.3f}" == rows[one.level]["ratio"]
+        assert " to ".join(map(one.in_words, one.interval)) == rows[one.level]["95 % interval"]
+        assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-9)

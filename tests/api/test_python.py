@@ -55,7 +55,8 @@ def test_run_is_stored_and_has_a_summary(result, home):
     assert result.problems == ()
     assert result.axis == "what"
     assert result.summary[0].startswith("Nothing learned: ")  # after a few steps
-    assert result.summary[1].startswith('True: "Order costs <nothing>". backwards takes ')
+    assert result.report.answer.startswith("backwards is ")
+    assert result.report.claims[0].sentence().startswith('True: "Order costs <nothing>". backwards takes ')
     assert (result.folder / "report.html").is_file()
     assert result.report.question == "Does the toy work?"
     (claim,) = result.claims

@@ -219,7 +219,7 @@ def modules(tmp_path_factory) -> dict[str, set[str]]:
 
 
 #: Packages whose import takes long.
-SLOW = {"torch", "numpy", "pydantic", "yaml", "jinja2", "harness.plan", "harness.report"}
+SLOW = {"torch", "numpy", "pydantic", "yaml", "jinja2", "rich", "harness.plan", "harness.report"}
 
 
 def test_help_imports_no_command(modules):

@@ -41,7 +41,8 @@ def test_run_measures_prints_and_stores(complete):
     assert "5 processes" in done.stderr
     lines = done.stdout.strip().splitlines()
     assert lines[0] == "Does the toy work?"
-    baseline, level = (next(line for line in lines if line.startswith(name)) for name in ("plain", "backwards"))
+    rows = lines[lines.index("all · train") :]
+    baseline, level = (next(line for line in rows if line.startswith(name)) for name in ("plain", "backwards"))
     assert baseline.endswith("baseline")
     assert "changes example order" in level
     assert "points/s" in done.stdout
@@ -142,8 +143,9 @@ def test_claim_that_fails_twice_fails_the_gate(here):
     done = harness("run", "toy.yaml", "--gate", cwd=here)
     assert done.returncode == 1, done.stderr
     assert "all: a claim is false here; measuring it again" in done.stderr
-    assert "False: Spinning is free (expected: at least 50 % faster; all: " in done.stdout
-    assert "; measured again: all: " in done.stdout
+    assert 'False: "Spinning is free". backwards takes ' in done.stdout
+    assert "Tested: at least 50 % faster. " in done.stdout
+    assert "easured again: all: " in " ".join(done.stdout.split())
     folder = the_run(here)
     before = (folder / "records.jsonl").read_text()
     assert harness("run", "--resume", folder, "--gate", cwd=here).returncode == 1
@@ -268,7 +270,7 @@ design: factorial""",
         ["turned", "average over contexts"], ["order", "average over contexts"], ["turned x order", "interaction"]
     ]  # fmt: skip
     assert "slower" in table[2]
-    assert any(line.strip().startswith("True: Spinning is dear") for line in lines)
+    assert any(line.strip().startswith('True: "Spinning is dear"') for line in lines)
     folder = the_run(here)
     assert (folder / "plots" / "effects-all-train.png").exists()
     assert "## Effects" in (folder / "report.md").read_text()

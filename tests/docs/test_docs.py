@@ -41,7 +41,8 @@ from harness.suite.yaml_source import read_text
 ROOT = Path(__file__).parents[2]
 #: Runs a command line in a folder with environment variables. Returns the exit code and the output.
 Execute = Callable[[str, Path, dict[str, str]], tuple[int | None, str]]
-PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts)
+#: Without the sources of generated pages, in folders that begin with an underscore.
+PAGES = sorted(page for page in (ROOT / "docs").rglob("*.md") if not any(part.startswith("_") for part in page.parts))
 BASE = """
 question: Is this snippet a suite?
 base: {model: lstm, dataset: reviews, use: [adam]}

@@ -1,20 +1,20 @@
-"""README.md, docs/index.md and docs/explain.md show tables of reference runs: what the commands print for them today."""
+"""The pictures of the README and docs/explain.md show stored runs as the commands print them today."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import struct
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from harness.plugins.catalog import Catalog
 from harness.plugins.manager import load_plugins
 from harness.records.store import Store
-from harness.report.formats import terminal
 from harness.report.report import make_report
 
 ROOT = Path(__file__).parents[2]
@@ -22,39 +22,27 @@ RUN = ROOT / "results" / "reference" / "packing"
 pytestmark = pytest.mark.skipif(not RUN.exists(), reason="a source distribution has no reference runs")
 
 
-@cache
-def printed() -> list[str]:
-    """The lines of `harness report results/reference/packing --as terminal`."""
-    return terminal.render(make_report(Store.open(RUN), Catalog(load_plugins()))).splitlines()
-
-
 def shown(page: str, first: str) -> list[str]:
     """The lines of the block of text that begins with a line."""
     return re.search(rf"```text\n({first}\n.*?)```", (ROOT / page).read_text(), re.DOTALL)[1].splitlines()
 
 
-def cells(line: str) -> list[str]:
-    return re.split(r"\s{2,}", line.strip())
+def test_the_picture_of_the_terminal_shows_the_answer_of_a_stored_run():
+    """Otherwise run `python docs/pictures.py`. The picture loads nothing."""
+    picture = (ROOT / "docs" / "_static" / "terminal.svg").read_text()
+    texts = (element.text or "" for element in ElementTree.fromstring(picture).iter() if element.tag.endswith("text"))
+    words = " ".join(" ".join(texts).replace("\xa0", " ").split())
+    runs = [*(ROOT / "results").glob("machines/*/packing"), RUN]
+    reports = [make_report(Store.open(run), Catalog(load_plugins())) for run in runs]
+    assert [report for report in reports if report.question in words and report.answer in words]
+    assert not re.search(r"@font-face|url\(['\"]?http", picture)
 
 
-def test_the_readme_shows_what_the_terminal_prints():
-    lines = shown("README.md", "reviews · train")
-    gap = lines.index("...")
-    table, claims = lines[:gap], lines[gap + 1 :]
-    at = printed().index(table[0])
-    assert printed()[at : at + len(table)] == table
-    at = printed().index("Claims")
-    assert printed()[at : printed().index("", at)] == claims
-
-
-def test_the_start_page_shows_rows_of_this_table():
-    """It has fewer columns."""
-    head, _, *rows = shown("docs/index.md", r"batching[^\n]*")
-    at = printed().index("reviews · train")
-    assert len(rows) == len(printed()[at + 3 : at + 7])
-    for row, whole in zip((head, *rows), (printed()[at + 1], *printed()[at + 3 : at + 7]), strict=True):
-        assert set(cells(row)) < set(cells(whole)), row
-        assert cells(row)[:2] + cells(row)[-1:] == cells(whole)[:2] + cells(whole)[-1:]
+@pytest.mark.parametrize(("name", "size"), [("card.png", (1200, 630)), ("report.png", (1200, 860))])
+def test_pictures_are_small(name: str, size: tuple[int, int]):
+    content = (ROOT / "docs" / "_static" / name).read_bytes()
+    assert struct.unpack(">II", content[16:24]) == size
+    assert len(content) <= 200_000
 
 
 def test_the_page_of_explanations_shows_what_the_command_prints():

@@ -79,19 +79,64 @@ def test_the_number_of_processes_depends_on_noise_and_budget(noise, each, expect
     assert processes(SPEED, each, LOOKS, noise) == expected
 
 
-def test_a_large_difference_is_decided_at_the_first_look():
-    """Whether levels differ is not known: the expected time is the mean of both cases."""
-    speed = SPEED.changed(until="decided").as_planned(plain=False)
+def test_a_difference_that_the_rehearsal_shows_is_decided_at_the_first_look():
+    """Without a rehearsal it is not known whether levels differ: the expected time is the mean of both cases."""
+    speed = SPEED.changed(until="decided", budget=600.0).as_planned(plain=False)
     assert speed.looks[0] == 3
+    block = block_of(speed=speed)
+
+    def expected(there: Rehearsal) -> float:
+        found, each = (
+            estimates.speed_seconds(speed, block, there),
+            estimates.process_seconds(speed, block, there, "train"),
+        )
+        assert found.least == pytest.approx(3 * each)
+        assert found.least <= found.expected <= found.most
+        return found.expected / each
+
     equal = [processes(speed, 1.0, speed.looks, noise) for noise in estimates.NOISE]
     assert all(5 <= k <= 20 for k in equal)
+    assert expected(rehearsal(assumed=True)) == pytest.approx((3 + sum(equal) / 3) / 2)
+    assert expected(rehearsal()) == pytest.approx(sum(equal) / 3)
+    slower = rehearsal(levels={"plain": times(), "backwards": times(0.013)})
+    assert expected(slower) == pytest.approx(3)
+
+
+def test_levels_that_are_decided_are_not_measured_further():
+    speed = SPEED.changed(until="decided", budget=600.0).as_planned(plain=False)
     block = block_of(speed=speed)
-    found, each = (
-        estimates.speed_seconds(speed, block, rehearsal()),
-        estimates.process_seconds(speed, block, rehearsal(), "train"),
-    )
-    assert found.least == pytest.approx(3 * each)
-    assert found.expected == pytest.approx((3 + sum(equal) / 3) / 2 * each)
+    block = replace(block, trials=(*block.trials, replace(block.trials[1], level="slow")))
+    there = rehearsal(levels={"plain": times(), "backwards": times(), "slow": times(0.02)})
+    k = processes(speed, 1.0, speed.looks, 0.005)
+    found = estimates.expected_processes(speed, block, there, "train", 1.0, 0.005)
+    assert found == pytest.approx(3 + (k - 3) * 3 / 4)
+
+
+def test_the_parts_of_a_block_sum_to_its_time():
+    """Each has the number of its units, from which a run knows how much is left."""
+    settings = {
+        "speed": SPEED.changed(of=("train",)),
+        "memory": Memory(of=("train",)),
+        "learning": Learning(seeds=(0, 1, 2), steps=100, evaluations=4),
+    }
+    block = block_of(**settings)
+    parts = estimates.parts_of(block, toy_catalog(), rehearsal())
+    assert [(part.name, part.mode) for part in parts] == [
+        ("verify", ""), ("speed", "train"), ("memory", ""), ("learning", "")
+    ]  # fmt: skip
+    assert parts[2].units == 2 * (1 + 3), "one process and three for resident memory, of two trials"
+    assert parts[3].units == 2 * 3
+    total = estimated_seconds(block, toy_catalog(), rehearsal())
+    assert total == pytest.approx([sum(part.seconds[i] for part in parts) for i in range(3)])
+
+
+def test_a_report_takes_longer_with_plots(monkeypatch):
+    block = block_of(speed=SPEED, profile=Profile(of=("train",), steps=3))
+    assert estimates.plot_count([block] * 3) == 1 + 3
+    assert estimates.plot_count([block] * 30) == 1 + estimates.MOST_EXPLAINED
+    with_plots = estimates.report_seconds([block])
+    monkeypatch.setattr(estimates, "find_spec", lambda name: None)
+    assert with_plots - estimates.report_seconds([block]) == pytest.approx(2 * estimates.REPORT_OF_PLOT)
 
 
 def test_the_range_of_timing():

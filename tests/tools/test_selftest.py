@@ -72,7 +72,7 @@ def test_overconfident_method_is_detected(traces, monkeypatch):
 def test_twenty_runs_of_the_same_level_show_no_difference(traces, environment, gate):
     draw, same = random.Random(20), Condition("the same", 0.0, slower(0.0), gate)
     verdicts = Counter(str(experiment(traces[environment], same, draw).verdict) for _ in range(20))
-    assert set(verdicts) <= {"equivalent", "undecided"}, verdicts
+    assert set(verdicts) <= {"equivalent", "not slower", "undecided"}, verdicts
 
 
 def test_cpu_time_decides_on_a_shared_core(traces):

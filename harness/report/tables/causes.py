@@ -49,8 +49,8 @@ def nothing_to_explain(one: Explanation) -> str:
     size = f"{one.level}: no difference to explain. {one.ratio:.3f} [{low:.3f}, {high:.3f}]"
     settings = one.block.measures.speed
     if one.verdict == Verdict.EQUIVALENT and settings:
-        return f"{size} is within the margin of {100 * settings.margin:.3g} %."
-    return f"{size} includes no difference." if low <= 1 <= high else f"{size} is undecided: {one.reason}."
+        return f"{size} is equivalent within the margin of {100 * settings.margin:.3g} %."
+    return f"{size} includes no difference." if low <= 1 <= high else f"{size} is {one.verdict}: {one.reason}."
 
 
 def sentence_of(one: Explanation) -> str:
