@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from harness.analysis.finding import Finding, exact_in_words, scaled_in_words
 from harness.analysis.growth import Growth
 from harness.analysis.level_values import value_in_words
-from harness.analysis.verdicts import Verdict
+from harness.analysis.verdicts import LIMITED, Verdict
 from harness.plugins.scores import scores_of
 from harness.records.plan import LEARNING, Claim
 
@@ -50,6 +50,8 @@ def amount_in_words(claim: Claim) -> str:
 
 def hint_if_better(claim: Claim, against: Sequence[Finding]) -> str:
     """What to write in place of `equal`, where the level is better in all contexts that contradict it; else empty."""
+    if not against:
+        return ""
     better, worse = (Verdict.FASTER, Verdict.SLOWER) if claim.about_time else (Verdict.BETTER, Verdict.WORSE)
     for finding in against:
         assert finding.estimate is not None
@@ -58,10 +60,12 @@ def hint_if_better(claim: Claim, against: Sequence[Finding]) -> str:
             settings = finding.block.measures.learning
             score = scores_of(settings, timed=True).get(claim.metric) if settings else None
             lower_is_better = score is None or score.better == "lower"
-        if (finding.estimate.mean < 0) != lower_is_better:
+        if (finding.estimate.mean < 0) != lower_is_better and finding.verdict not in LIMITED:
             return ""
     allowed = amount_in_words(claim).replace(" %", "%")
-    return f"; it is {better}: to allow that, expect at most {allowed} {worse}"
+    limited = any(finding.verdict in LIMITED for finding in against)
+    word, to = (f"not {worse}", "claim") if limited else (better, "allow")
+    return f"; it is {word}: to {to} that, expect at most {allowed} {worse}"
 
 
 def place_of(finding: Finding) -> str:

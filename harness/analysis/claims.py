@@ -24,6 +24,7 @@ from harness.analysis.verdicts import (
     EXCLUDED,
     FORBID_DECISION,
     FORBID_EQUIVALENCE,
+    LIMITED,
     Answer,
     Flag,
     Verdict,
@@ -106,12 +107,13 @@ class _Case:
         if not level and answer != Answer.UNDECIDED:
             on_its_own = {Answer.HOLDS: "true", Answer.FAILS: "false"}[answer]
             why, answer = f"{on_its_own} on its own, not after correcting for {claims} claims", Answer.UNDECIDED
-        claim, improved, hint = self.claim, False, ""
+        claim, improved = self.claim, False
         against = self.failing(level) if answer == Answer.FAILS else []
-        if against and claim.expect == "equal":
-            hint = hint_if_better(claim, against)
-            improved = bool(hint)
-        remarks = "" if answer == Answer.UNDECIDED else self.flags_in_words() + hint
+        remarks = "" if answer == Answer.UNDECIDED else self.flags_in_words()
+        if claim.expect == "equal" and answer != Answer.HOLDS:
+            hint = hint_if_better(claim, against or self.improved())
+            improved = bool(against and hint)
+            remarks += hint
         reason = ": ".join(filter(None, (why, sizes))) + remarks
         remeasured = claim.about_time and not claim.along
         worst = max if claim.inside == "all" else min
@@ -126,12 +128,21 @@ class _Case:
             improved=improved,
             true_in=self.places(self.holding, level or alone),
             false_in=self.places(self.failing, level or alone),
-            remarks=why + remarks.removeprefix("; "),
+            remarks=(why + remarks).removeprefix("; "),
         )
 
     def places(self, those: Callable[[float], list[Finding]], alpha: float) -> tuple[str, ...]:
         """The contexts of these findings; none where nothing can be decided."""
         return () if self.undecidable else tuple(place_of(one) for one in those(alpha))
+
+    def improved(self) -> list[Finding]:
+        """The findings that do not support the claim, if all of them show that the level is not worse or slower."""
+        if self.undecidable:
+            return []
+        holding = self.holding(0.05)
+        others = [one for one in self.findings if one not in holding]
+        good = LIMITED | {Verdict.BETTER, Verdict.FASTER}
+        return others if all(one.verdict in good for one in others) else []
 
     def decided(self, alpha: float) -> bool:
         return self.answer(alpha)[0] != Answer.UNDECIDED

@@ -57,6 +57,11 @@ class Result:
         return (*broken, *self.report.problems, *self.noticed)
 
     @property
+    def answer(self) -> str:
+        """The answer to the question of the suite, in a sentence."""
+        return self.report.answer
+
+    @property
     def summary(self) -> tuple[str, ...]:
         """The results in sentences, the most important first."""
         return self.report.summary

@@ -150,6 +150,33 @@ def test_effect_as_large_as_the_margin_is_rarely_equivalent(drawn, n):
     assert rates["margin 2 sd", n] > 0.03
 
 
+@pytest.mark.parametrize("n", SEEDS)
+def test_level_that_is_worse_by_the_margin_is_rarely_called_anything_else(drawn, n):
+    """*Not worse* has the error rate of one side of an equivalence; *better* and *equivalent* are rarer still."""
+    rates = {}
+    for margin in (0.5, 1, 2):
+        given = verdicts(drawn["normal", n] - margin, margin)
+        rates[f"margin {margin} sd", n] = sum(
+            given.get(verdict, 0.0) for verdict in ("not worse", "better", "equivalent")
+        )
+    show("not worse, better or equivalent where the truth is worse by the margin", rates)
+    assert max(rates.values()) < 0.06
+    assert min(rates.values()) > 0.04
+
+
+def test_not_worse_is_detected(drawn):
+    rates = {
+        (f"margin {m} sd", n): sum(
+            verdicts(drawn["normal", n], m).get(v, 0.0) for v in ("not worse", "better", "equivalent")
+        )
+        for m in (0.5, 1, 2)
+        for n in SEEDS
+    }
+    show("not worse, better or equivalent where nothing differs", rates)
+    assert rates["margin 1 sd", 5] > 0.5
+    assert rates["margin 1 sd", 10] > 0.8
+
+
 def test_equivalence_is_detected(drawn):
     rates = {
         (f"margin {m} sd", n): verdicts(drawn["normal", n], m).get("equivalent", 0.0)
