@@ -104,8 +104,8 @@ def test_a_run_with_one_comparison_has_a_verdict(home):
     assert sentence.endswith("): slower")
     assert shown == f"<Result: {sentence}; others/one/{found.folder.name}>"
     page = found._repr_html_()
-    assert f'<p class="headline">{sentence}</p>' in page
-    assert '<div class="harness-result card more">' in page
+    assert f'<p class="headline">{found.report.answer}</p>' in page
+    assert page.index('class="question"') < page.index('class="headline"')
     assert "<details open>" not in page
     assert len(page) < 12_000
 
