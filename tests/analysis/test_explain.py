@@ -408,3 +408,17 @@ def test_the_whole_times_of_an_explanation_are_those_of_the_table(catalog):
         assert f"{one.ratio:.3f}" == rows[one.level]["ratio"]
         assert " to ".join(map(one.in_words, one.interval)) == rows[one.level]["95 % interval"]
         assert sum(row.difference for row in one.rows) == pytest.approx(one.difference, rel=1e-9)
+
+
+@pytest.mark.skipif(not RUN.exists(), reason="a source distribution has no reference runs")
+def test_eight_rows_are_shown_unless_more_are_asked_for(tmp_path):
+    """The first row is the header, the second a rule; the others and the sum come after the rows."""
+
+    def rows(*more: str) -> tuple[int, bool]:
+        text = harness("explain", RUN, "packed", "--only", "cell=lstm", "--mode", "train", *more, cwd=tmp_path).stdout
+        lines = text.splitlines()
+        return lines.index(next(line for line in lines if " others " in line)) - 4, "--rows N" in text
+
+    assert rows() == (8, True)
+    assert rows("--rows", "3") == (3, True)
+    assert rows("--rows", "99") == (16, False)
