@@ -19,9 +19,16 @@ from harness.cli.app import main
 COMMAND = [sys.executable, "-m", "harness", "-p", str(TOY)]
 
 
-def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+class Screen(io.StringIO):
+    """An output that is a terminal. Its width is the environment variable COLUMNS."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def call(*arguments: object, cwd: Path, kind: type[io.StringIO] = io.StringIO) -> subprocess.CompletedProcess[str]:
     """A call of the command line in this process. A new process would take two seconds to import torch for the toy."""
-    output, errors = io.StringIO(), io.StringIO()
+    output, errors = kind(), io.StringIO()
     command = ["harness", *map(str, arguments)]
     with (
         chdir(cwd),

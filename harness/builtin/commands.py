@@ -4,14 +4,14 @@
 #: ``harness --help`` does not import.
 COMMANDS = {
     "run": (
-        ("run", "cli.run:run", "Measure a suite, or every suite in a folder, and report the results."),
+        ("run", "cli.run:run", "Measure a suite, or every suite in a folder, and answer its question."),
         ("ab", "cli.ab:ab", "Compare two or more functions or commands: which is faster, and by how much?"),
         ("vary", "cli.vary:vary", "Compare a training script with changes of it: each alone, and all together."),
         ("plan", "cli.plan:plan",
          "Show what a suite would measure, what it would skip and why, and how long it would take."),
     ),
     "look": (
-        ("report", "cli.report:report", "Rebuild the report of a run from its records, or print one format of it."),
+        ("report", "cli.report:report", "Rebuild the report of a run and print its answer, or one format of it."),
         ("explain", "cli.explain:explain", "Explain why one level takes longer than another, by phase and operator."),
         ("compare", "tools.comparison.compare_command:compare",
          "Compare run B with an older run A: report what got slower, worse or larger, and whether the runs are "

@@ -20,6 +20,7 @@ from harness.cli.options import (
     suite_options,
 )
 from harness.cli.plugin_options import plugin_option, plugins_of
+from harness.wrapping import wrapped
 
 if TYPE_CHECKING:
     from harness.plugins.rehearsal import Rehearsal, TimeRange
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: What the parts of a run are called; other kinds of measurement have their own names.
 PARTS = {"verify": "verification", "speed": "timing", "profile": "profiles"}
+#: How far the second line of a trial is indented.
+HANG = " " * 6
 
 
 @click.command()
@@ -57,16 +60,16 @@ def plan(context: click.Context, /, suite: Path, as_json: bool, **changes: Any) 
         named = {name: seconds._asdict() for name, seconds in parts.items()}
         echo_json({**made.to_json(), "seconds": {**total._asdict(), "parts": named, "blocks": blocks}})
         return
-    click.echo(made.question)
+    click.echo(wrapped(made.question))
     for block, seconds in zip(made.blocks, times, strict=True):
         show_block(block, seconds)
     if made.skipped:
         click.echo("\nSkipped")
         for skipped in made.skipped:
-            click.echo(f"  {', '.join(skipped.coordinates.values())}: {skipped.because}")
-    click.echo(f"\n{plural(len(made.blocks), 'block')}. Estimated time: {in_words(total)}.")
+            click.echo(wrapped(f"{', '.join(skipped.coordinates.values())}: {skipped.because}", "  ", HANG))
+    click.echo("\n" + wrapped(f"{plural(len(made.blocks), 'block')}. Estimated time: {in_words(total)}."))
     shares = (f"{PARTS.get(name, name)} {duration(seconds.expected)}" for name, seconds in parts.items())
-    click.echo(f"Of this: {', '.join(shares)}. {source(examined.rehearsals)}")
+    click.echo(wrapped(f"Of this: {', '.join(shares)}. {source(examined.rehearsals)}"))
 
 
 def show_block(block: Block, seconds: TimeRange) -> None:
@@ -74,13 +77,14 @@ def show_block(block: Block, seconds: TimeRange) -> None:
     measures = ", ".join(block.measures.timed_modes) or "no timing"
     if block.measures.learning:
         measures += f"; {len(block.measures.learning.seeds)} seeds of {block.measures.learning.length}"
-    click.echo(f"\n{block.name} ({measures}; {in_words(seconds)})")
+    click.echo("\n" + wrapped(f"{block.name} ({measures}; {in_words(seconds)})", hang="  "))
+    width = max(len(trial.level) for trial in block.trials)
     for trial in block.trials:
         both = dict.fromkeys([trial.model.title, trial.dataset.title])  # one of an experiment, which is both
         parts = [trial.model.parameters["run"]] if trial.is_program else [*both, *(spec.name for spec in trial.use)]
         changes = "another command" if trial.is_program else f"changes {trial.changes}"
         changes = "baseline" if trial is block.baseline else changes
-        click.echo(f"  {trial.id}  {trial.level:<20} {' + '.join(parts)}  ({changes})")
+        click.echo(wrapped(f"{trial.id}  {trial.level:<{width}}  {' + '.join(parts)}  ({changes})", "  ", HANG))
 
 
 def in_words(seconds: TimeRange) -> str:

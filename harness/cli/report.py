@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def report(
     context: click.Context, folder: Path | None, results: Path, reporter: str | None, verbose: bool, as_json: bool
 ) -> None:
-    """Rebuild the report of a run from its records and print its answer, or print one format of it.
+    """Rebuild the report of a run and print its answer, or one format of it.
 
     RUN is the folder of a run, the name of a suite for its latest run, NAME~1 for the run before that, or the folder of
     the page of several suites. By default it is the latest run. The command needs no torch.

@@ -59,7 +59,7 @@ def run(
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Measure a suite, or every suite in a folder, and print the answer to its question on one screen.
+    """Measure a suite, or every suite in a folder, and answer its question.
 
     Records are written to results/SUITE/RUN/ while the run goes on. Ctrl-C loses nothing, and --resume RUN continues.
     A folder of suites ends with one page that lists each claim with its verdict, effect and interval.

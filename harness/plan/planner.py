@@ -180,10 +180,12 @@ class _Planner:
         return Block(context, tuple(trials), self.measures(trials[0].dataset))
 
     def remark_on_copies(self, trials: Sequence[Trial]) -> None:
-        """Warn about levels that specify the same trial. They may be a control, or a level may lack its setting."""
+        """Warn about levels that specify the same trial: a level may lack its setting. One that is claimed to be equal
+        is a control."""
         first: dict[str, str] = {}
+        controls = {claim.level for claim in self.suite.claims if claim.expect == "equal"}
         for trial in trials:
-            if (other := first.setdefault(trial.id, trial.level)) != trial.level:
+            if (other := first.setdefault(trial.id, trial.level)) != trial.level and trial.level not in controls:
                 where = self.suite.source.place(("axes", self.suite.axis, trial.level), key=True)
                 what = f"{trial.level} and {other} specify the same trial, so a difference between them is noise."
                 self.remark(f"{where}: {what}")

@@ -19,7 +19,7 @@ from toy_suite import SUITE, TOY
 import harness
 from harness.api.result import Result
 from harness.errors import UserError
-from harness.report.formats import html, html_tables, terminal
+from harness.report.formats import html, html_tables, screen
 from harness.report.rows import COLUMNS
 
 LEARNS = (
@@ -64,7 +64,7 @@ def test_run_is_stored_and_has_a_summary(result, home):
 
 
 def test_run_prints_as_in_the_terminal(result):
-    assert str(result) == terminal.render(result.report, result.folder)
+    assert str(result) == screen.render(result.report, result.folder)
     with chdir(result.folder.parents[2]):
         assert f"\nReport: results/learns/{result.folder.name}/report.html" in str(result)
 

@@ -64,7 +64,7 @@ def test_the_answers_come_as_json_and_as_an_exit_code(compared):
 def test_a_run_is_a_run(compared, folder):
     """It can be opened by its name, reported and resumed, and its suite is YAML."""
     assert "times as long as old" in call("report", "ab-slow", cwd=folder).stdout.replace("×", " times")
-    assert "Timed on 1 input from bench.py:make" in call("report", "ab-slow", cwd=folder).stdout
+    assert "Timed on 1 input from bench.py:make" in call("report", "ab-slow", "--verbose", cwd=folder).stdout
     run = next((folder / "results" / "ab-slow").iterdir())
     records = (run / "records.jsonl").read_text()
     again = call("run", "--resume", run, cwd=folder)

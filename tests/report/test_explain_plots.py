@@ -38,7 +38,7 @@ def test_waterfall_bars_sum_to_the_difference():
         at += change
     assert at == pytest.approx(1e3 * one.seconds[1])
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["plain", "mkldnn_rnn_layer · forward", "mm · forward", "cat · forward", "1 others", "loop"]
+    assert names == ["plain", "mkldnn_rnn_layer · forward", "mm · forward", "cat · forward", "1 other", "loop"]
 
 
 def test_smallest_operators_share_one_bar():

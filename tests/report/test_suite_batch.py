@@ -44,7 +44,7 @@ def test_suite_batch_ends_with_one_page_and_resumes(tmp_path: Path):
         assert any(line.startswith(f"| {says}") and f"| {answer} " in line for line in text.splitlines()), text
     for run in page_data["runs"].values():
         assert f"({run}/report.md)" in text
-    assert "Order is all" in done.stdout.split("\nClaims\nclaim")[1]
+    assert 'False: "Order is all"' in done.stdout.rpartition("\ntwo: ")[2]
     again = harness("report", page, cwd=tmp_path)
     assert again.returncode == 0
     assert (page / "claims.md").read_text() == text

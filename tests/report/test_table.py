@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.report.formats import terminal
 from harness.report.table import Section, Table, without_constant_columns
 
 HEADERS = ("level", "ratio", "95 % interval", "faults", "padding", "verdict")
@@ -35,3 +36,14 @@ def test_one_value_is_not_constant_and_empty_cells_do_not_count():
     assert found.headers == ("level", "y")
     single = table("t", ("a", "7"), headers=("level", "x"))
     assert without_constant_columns(Section("s", "", (single,))).tables == (single,)
+
+
+def test_a_wide_table_wraps_its_widest_text_before_it_is_split():
+    """Lines are not broken inside a word or between a number and its unit."""
+    wide = table("t", ("a", "1.2", "1.1 to 1.3", "0", "52%", "undecided: interval is ±7.5 %, target ±2.0 %\x1b[2J"))
+    text = terminal.table(wide, 80)
+    assert text.count("level") == 1
+    assert max(map(len, text.splitlines())) <= 80
+    assert "±7.5 %," in text
+    assert "%\\x1b[2J" in text
+    assert terminal.table(wide, 50).count("level") > 1

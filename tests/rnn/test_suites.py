@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from harness.analysis.verdicts import Verdict
 from harness.plan.planner import make_plan
 from harness.plugins.catalog import core_catalog
 from harness.records.plan import Plan
@@ -67,26 +68,27 @@ def test_a_misspelt_parameter_of_the_real_parts_is_refused(schemas):
         jsonschema.validate(suite, with_parts)
 
 
-def test_smoke_suite_has_verdicts_from_three_processes(tmp_path):
-    """The verdict depends on the machine. The test requires that there is one, from at least three processes."""
+def test_smoke_suite_says_that_harness_works(tmp_path):
+    """The size of a difference depends on the machine, and with few samples a claim may stay undecided. None is false,
+    and each comparison has a verdict from at least three processes."""
     fields = {
         "speed.seconds": "50 ms",
         "speed.warm_up": "20 ms",
-        "speed.budget": "2 s",
         "speed.batches": "2",
         "profile": "~",
     }
     quickly = [word for name, value in fields.items() for word in ("--set", f"measure.{name}={value}")]
     done = harness("run", SUITES / "smoke.yaml", "--json", *quickly, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stderr
     found = json.loads(done.stdout)
+    assert len(found["claims"]) == 2
+    assert "fails" not in {claim["answer"] for claim in found["claims"]}
     steps = [c for c in found["comparisons"] if c["metric"] == "step_time"]
-    assert {(c["cell"], c["level"]) for c in steps} == {
-        (cell, level) for cell in ("lstm", "gru") for level in ("packed", "segmented")
-    }
+    assert {c["level"] for c in steps} == {"again", "packed", "wide"}
     for comparison in steps:
         assert comparison["processes"] >= 3
-        assert comparison["verdict"] in ("faster", "slower", "equivalent", "undecided")
+        assert comparison["verdict"] in set(Verdict) - {Verdict.INVALID, Verdict.NONE}
         assert comparison["low"] < comparison["ratio"] < comparison["high"]
     folder = Path(tmp_path / found["folder"])
     plan = Plan.from_json(json.loads((folder / "plan.json").read_text()))
@@ -95,7 +97,7 @@ def test_smoke_suite_has_verdicts_from_three_processes(tmp_path):
     assert len(verified) == sum(len(block.trials) for block in plan.blocks)
     for record in verified:
         assert record["outcome"] == "ok"
-        if record["level"] != "padded":
+        if record["level"] in ("again", "packed"):
             assert record["data"]["error"] <= record["data"]["allowed"]
     again = harness("report", folder, "--json", cwd=tmp_path)
     assert {**json.loads(again.stdout), "folder": found["folder"]} == found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from toy_suite import SUITE, read, toy_catalog
 
 from harness.errors import UserError, did_you_mean
 from harness.plan.planner import make_plan
+from harness.records.plan import Claim
 from harness.suite.files import suite_name, suites_in
 from harness.suite.loader import load_suite
 from harness.suite.names import LONGEST, find_name
@@ -202,6 +204,9 @@ def test_a_warning_names_levels_that_specify_the_same_trial():
     assert len(plan.blocks[0].trials) == 3
     what = "same and plain specify the same trial, so a difference between them is noise."
     assert plan.remarks == (f"suite.yaml:9:17: {what}",)
+    control = Claim("same", "same", "step_time", "equal", 0.1, "", {}, "all", "ratio")
+    suite = read(with_levels("{plain: {}, same: {}, other: {use: [reverse]}}", "plain"))
+    assert make_plan(replace(suite, claims=(control,)), toy_catalog()).remarks == (), "it is a control"
 
 
 @pytest.mark.parametrize("name", ["reference", "latest", "pages", "a~1", "..", "a\u200b", "x" * 150, "caf\udce9"])

@@ -31,14 +31,14 @@ def harness(*arguments: object, cwd: Path = HERE, **environment: str) -> subproc
 def test_list_shows_parts_and_problems():
     done = harness("list")
     assert done.returncode == 3
-    for line in (
-        "minimal gated unit: one gate for all  (guest-good)",
-        "highway around  (guest-models)",
-        "which bracket is to be closed next, at every step?  (guest-data)",
-        "a step without the making of its batch  (guest-metric)",
-        "chat.json: the answer and the claims as a message  (guest-reporter)",
+    for kind, line in (
+        ("models", "minimal gated unit: one gate for all  (guest-good)"),
+        ("models", "highway around  (guest-models)"),
+        ("datasets", "which bracket is to be closed next, at every step?  (guest-data)"),
+        ("metrics", "a step without the making of its batch  (guest-metric)"),
+        ("reporters", "chat.json: the answer and the claims as a message  (guest-reporter)"),
     ):
-        assert line in done.stdout
+        assert line in harness("list", kind).stdout
     assert "problem: plugin guest-broken: import failed: ModuleNotFoundError: No module named" in done.stderr
     assert "provides model 'lstm', and so does rnn-harness-plugins" in done.stderr
 

@@ -166,8 +166,8 @@ def reading_of(report: Report) -> list[str]:
 
 
 def parts_of(report: Report) -> tuple[list[Part], Picture | None]:
-    """The sections in order, each with its plots; and the plot of the first screen, which is in none of them. Of reasons
-    the first table is shown, and the others are folded."""
+    """The sections in order, each with its plots; and the plot of the first screen, which is in none of them. A section
+    of reasons shows its first table; the others are folded."""
     parts = []
     for n, one in enumerate(report.sections, 1):
         grids, details = grids_of(one.tables), grids_of(one.details)

@@ -40,8 +40,10 @@ STYLES = {
 NO_CLAIMS = Text("no claims", "dim")
 #: The most rows of the matrix, claims, further sentences, and remarks of one kind.
 MOST_ROWS, MOST_CLAIMS, MOST_SENTENCES, MOST_REMARKS = 16, 8, 2, 4
-#: The most lines of one claim, of one remark, of a further sentence, and of the notes under the matrix.
-CLAIM_LINES, REMARK_LINES, SENTENCE_LINES, NOTE_LINES = 5, 2, 3, 4
+#: The most lines of one claim, of a further sentence, and of the notes under the matrix.
+CLAIM_LINES, SENTENCE_LINES, NOTE_LINES = 5, 3, 4
+#: The colour of a kind of remarks, and the most lines of one.
+REMARKS = {"Failed": ("red", 4), "Problems": ("red", 4), "Warnings": ("yellow", 1), "Skipped": ("dim", 2)}
 
 
 def render(report: Report, folder: Path | None = None, *, stream: TextIO | None = None) -> str:
@@ -103,7 +105,10 @@ def claim_lines(claims: Sequence[ClaimLine], width: int, most: int = MOST_CLAIMS
 def why_lines(findings: Findings, width: int) -> list[Text]:
     """Why the level that the answer is about takes its time."""
     one = explanation_of(findings)
-    return [] if one is None else labelled("Why", why_in_a_line(one), width, most=SENTENCE_LINES)
+    if one is None:
+        return []
+    place = f" ({one.block.name})" if len(findings.plan.blocks) > 1 else ""
+    return labelled(f"Why{place}", why_in_a_line(one), width, most=SENTENCE_LINES)
 
 
 def sentence_lines(report: Report, width: int, *, explained: bool) -> Iterator[Text]:
@@ -126,12 +131,11 @@ def sensitivity_lines(report: Report, width: int) -> list[Text]:
 
 def remark_lines(report: Report, width: int) -> Iterator[Text]:
     """Failures, problems, warnings and skipped trials, of each at most some, and how many there are."""
-    words = {"Failed": "red", "Problems": "red", "Warnings": "yellow", "Skipped": "dim"}
     remarks = dict(report.remarks)
-    for title, style in words.items():
+    for title, (style, most) in REMARKS.items():
         texts = remarks.get(title, ())
         for text in texts[:MOST_REMARKS]:
-            yield from labelled(title.removesuffix("s"), text, width, style, REMARK_LINES)
+            yield from labelled(title.removesuffix("s"), text, width, style, most)
         if len(texts) > MOST_REMARKS:
             yield Text(f"{title}: {len(texts) - MOST_REMARKS} more", style)
 

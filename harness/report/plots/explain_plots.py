@@ -10,7 +10,7 @@ from harness.report.cells import block_title
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.report import Report
-from harness.report.tables.causes import milliseconds, short
+from harness.report.tables.causes import milliseconds, others, short
 
 #: The insides of bars that take more and less time.
 MORE, LESS = fig.GREY, "white"
@@ -47,7 +47,7 @@ class Waterfall(fig.Drawing):
             for row in sorted(shown, key=lambda row: row.difference > 0)
         ]
         if rest := [row for row in rows if row not in shown]:
-            found.append((f"{len(rest)} others", 1e3 * sum(row.difference for row in rest)))
+            found.append((others(len(rest)), 1e3 * sum(row.difference for row in rest)))
         return found
 
     def draw(self, figure: fig.Figure) -> None:
@@ -73,7 +73,7 @@ class Waterfall(fig.Drawing):
             if place + 1 < len(rows):
                 end = begin + change
                 axes.plot([end, end], [-place - 0.31, -place - 0.69], color=fig.GREY, linewidth=0.7)
-        axes.set_xlim(0, 1.12 * max(ends))
+        axes.set_xlim(0, 1.15 * max(ends))
         axes.set_ylim(-len(rows) + 0.4, 0.6)
         axes.set_yticks([-place for place in range(len(rows))], [name for name, *_ in rows])
         axes.tick_params(axis="y", length=0)

@@ -124,6 +124,11 @@ def milliseconds(one: Explanation, seconds: float) -> str:
     return f"{1e3 * seconds:+.{decimals(one)}f} ms"
 
 
+def others(count: int) -> str:
+    """The name of the row of all other operators."""
+    return f"{count} other{'s' * (count != 1)}"
+
+
 def short(operator: str) -> str:
     """The name of an operator as tables show it."""
     if operator == UNATTRIBUTED:

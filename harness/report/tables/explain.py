@@ -15,7 +15,7 @@ from harness.records.plan import Block
 from harness.report.answer import explanation_of
 from harness.report.cells import UNKNOWN, block_title, first_few, in_words, listed, section_words
 from harness.report.table import Section, Table
-from harness.report.tables.causes import decimals, milliseconds, sentence_of, short
+from harness.report.tables.causes import decimals, milliseconds, others, sentence_of, short
 
 #: An explanation's table shows the rows from this share of the difference on, and at most this many.
 SHARE, MOST_ROWS = 0.02, 40
@@ -40,9 +40,9 @@ def reasons(findings: Findings) -> Section:
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
     differences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
-    others = [one for one in largest(findings.explained, MOST_EXPLAINED) if one is not asked]
+    also = [one for one in largest(findings.explained, MOST_EXPLAINED) if one is not asked]
     tables = [explanation_table(asked)] if asked else []
-    details = [explanation_table(one) for one in others]
+    details = [explanation_table(one) for one in also]
     place = (asked.block.id, asked.mode) if asked else next(iter(findings.profiles))
     for (block_id, mode), group in findings.profiles.items():
         block, sentences = blocks[block_id], map(sentence_of, differences.get((block_id, mode), ()))
@@ -93,7 +93,7 @@ def explanation_table(one: Explanation, most: int = MOST_ROWS, *, share: float =
 
     rows = [cells(short(row.operator), row) for row in shown]
     if rest := [row for row in one.rows if row not in shown]:
-        rows.append(cells(f"{len(rest)} others", OperatorTime.total("", "", rest)))
+        rows.append(cells(others(len(rest)), OperatorTime.total("", "", rest)))
     rows.append(cells("sum", OperatorTime.total("", "", one.rows)))
     headers = ("operator", "phase", one.baseline, one.level, "change", "calls")
     title = f"{block_title(one.block, one.mode)}: {one.level} against {one.baseline}, in ms per step"
@@ -134,6 +134,8 @@ def in_json(one: Explanation) -> dict[str, Any]:
         "seconds": list(one.seconds),
         "difference": one.difference,
         "difference_beside_the_profiler": one.plain_difference,
+        "explained": one.explained,
+        "sensitivity": one.sensitivity,
         "share_in_operators": one.in_operators,
         "profiler_seconds_per_operator": one.cost,
         "rows": [{**asdict(row), "operator": row.operator or None, "difference": row.difference} for row in one.rows],
@@ -182,7 +184,7 @@ def warnings(blocks: Sequence[Block], profiles: Profiles) -> list[str]:
     for (block, mode), group in profiles.items():
         for text in (*other_paths(group), *other_settings(group), *subnormal(group)):
             found.setdefault(text, []).append(f"{names[block]} · {mode}")
-    return [f"{', '.join(first_few(places, 4))}: {text}" for text, places in found.items()]
+    return [f"{text.removesuffix('.')} ({', '.join(first_few(places, 4))})." for text, places in found.items()]
 
 
 def other_paths(group: Sequence[Profiled]) -> Iterator[str]:

@@ -202,7 +202,7 @@ def notes_of(shown: Sequence[Finding], names: Mapping[Place, str]) -> Iterator[s
     """The flags with their levels, and why some comparisons have no verdict."""
     flagged = grouped(((flag, one) for one in shown for flag in one.flags), lambda pair: pair[0])
     for flag, pairs in flagged.items():
-        yield f"* {flag}: {listed(flagged_levels([one for _, one in pairs], shown, names), MOST_FLAGGED)}."
+        yield f"*{flag}: {listed(flagged_levels([one for _, one in pairs], shown, names), MOST_FLAGGED)}."
     open_ones = [one for one in shown if one.verdict not in DECIDED and one.reason]
     open_ones = [one for one in open_ones if one.verdict != Verdict.INVALID]  # among the failures
     for one in open_ones[:MOST_REASONS]:
