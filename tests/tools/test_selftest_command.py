@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from commands import harness
+
+from harness.tools.selftest import doctor_command
+from harness.tools.selftest.doctor import Result
 
 
 def test_selftest_replays_noise_and_prints_results(here):
@@ -30,6 +34,20 @@ def test_noise_is_recorded_and_replayed(here):
         assert (trace > 0).all()
     again = harness("selftest", "--traces", "mine.npz", "--count", "5", cwd=here)
     assert "Fewer than 60 traces say little about an environment." in again.stdout
+
+
+def test_doctor_prints_each_result_before_the_next_check(here, monkeypatch):
+    printed = []
+
+    def results(*_, **__):
+        for name in ("first", "second"):
+            yield Result(name, "ok", "fine")
+            printed.append(sys.stdout.getvalue())
+
+    monkeypatch.setattr(doctor_command, "results", results)
+    done = harness("doctor", cwd=here)
+    assert printed == ["ok    first: fine\n", "ok    first: fine\nok    second: fine\n"]
+    assert done.stdout.splitlines()[-1] == "2 results: 2 ok, 0 notes, 0 problems."
 
 
 @pytest.mark.slow
