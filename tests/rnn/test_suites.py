@@ -37,11 +37,9 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_each_suite_plans_and_has_a_description(suite, catalog):
+def test_each_suite_plans(suite, catalog):
     for preset in (None, *(yaml.safe_load(suite.read_text()).get("presets") or {})):
         assert make_plan(load_suite(suite, catalog, preset=preset), catalog).blocks
-    reading = suite.with_suffix(".md").read_text()
-    assert "results/reference/" in reading or suite.stem == "smoke"
 
 
 def test_the_schema_for_editors_is_current():
