@@ -78,7 +78,7 @@ def lines(report: Report, width: int, folder: Path | None = None) -> Iterator[Te
     if shown is not None:
         yield Text()
         yield from matrix_lines(shown, width)
-    yield from after_blank(why)
+    yield from why
     yield from after_blank(claim_lines(report.claims, width))
     yield from after_blank(
         [
