@@ -24,7 +24,7 @@ from harness.records.settings import Learning, Profile, SeedSettings, Settings, 
 #: a block needs depends on it, and the expected time is the mean over the three.
 NOISE = (0.005, 0.01, 0.02)
 #: By how much a log ratio of two rehearsed steps may be wrong.
-REHEARSED = 0.03
+REHEARSED = 0.06
 #: Seconds that a process takes besides its steps: it counts, writes its samples and ends, and the run analyses them.
 PROCESS = 0.1
 #: The batches of a further pass of warm-up (see `harness.measure.kinds.speed`).
@@ -164,15 +164,17 @@ def speed_seconds(settings: Speed, block: Block, rehearsal: Rehearsal) -> TimeRa
         each = process_seconds(settings, block, rehearsal, mode)
         looks = (1,) if settings.quick else looks_of(block)
         least, most = looks[0], processes(settings, each, looks, math.inf)
-        expected = [expected_processes(settings, block, rehearsal, mode, each, noise) for noise in NOISE]
-        total = total.plus(TimeRange(least * each, sum(expected) / len(NOISE) * each, most * each))
+        cases = [(noise, error) for noise in NOISE for error in (0.0, REHEARSED)]
+        expected = [expected_processes(settings, block, rehearsal, mode, each, noise, error) for noise, error in cases]
+        total = total.plus(TimeRange(least * each, sum(expected) / len(cases) * each, most * each))
     return total
 
 
 def expected_processes(
-    settings: Speed, block: Block, rehearsal: Rehearsal, mode: str, each: float, noise: float
+    settings: Speed, block: Block, rehearsal: Rehearsal, mode: str, each: float, noise: float, error: float = 0.0
 ) -> float:
-    """How many processes a mode takes if processes differ by `noise`. One in which some levels are no longer measured
+    """How many processes a mode takes if processes differ by `noise`, and levels by the log ratios of their rehearsed
+    steps, of which `error` may be an error of the rehearsal. One in which some levels are no longer measured
     counts as a part of a process, by its members. With assumed times it is not known whether levels differ: the number
     is the mean of both cases."""
     looks = (1,) if settings.quick else looks_of(block)
@@ -182,7 +184,7 @@ def expected_processes(
     needed = []
     for trial in levels:
         step = rehearsal.levels[trial.level].step.get(mode)
-        difference = max(0.0, abs(math.log(step / base)) - REHEARSED) if step and base else 0.0
+        difference = max(0.0, abs(math.log(step / base)) - error) if step and base else 0.0
         needed.append(processes(settings, each, looks, noise, difference))
     whole = len(levels) + 2  # with the baseline and the control
     last = max(needed, default=looks[0])
