@@ -47,6 +47,6 @@ def test_smallest_operators_share_one_bar():
 
 
 def test_only_the_largest_clear_differences_are_drawn():
-    large, small, none = explained(3.0, 6.0), explained(loop=4.0), explained(loop=3.0)
+    large, small, none = (explained(3.0, loop) for loop in (6.0, 4.0, 3.0))
     assert largest([none, small, large], 5) == [large, small]
     assert largest([none, small, large], 1) == [large]
