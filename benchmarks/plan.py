@@ -14,8 +14,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 SUITES = Path(__file__).parents[1] / "suites"
 LIMIT = 1.25
@@ -38,12 +40,12 @@ def main() -> int:
 
 
 def is_wrong(run: Sequence[str]) -> bool:
-    """Estimate and measure one run. Returns whether the estimate is wrong."""
+    """Estimate and measure one run, as a whole and by its parts. Returns whether the estimate is wrong."""
     begun = time.perf_counter()
     seconds = json.loads(harness("plan", *run, "--json"))["seconds"]
     rehearsal = time.perf_counter() - begun
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
+        began, begun = time.time(), time.perf_counter()
         harness("run", *run, "--results", folder)
         truth = time.perf_counter() - begun
         (records,) = Path(folder).rglob("records.jsonl")
@@ -56,8 +58,24 @@ def is_wrong(run: Sequence[str]) -> bool:
         f"{Path(run[0]).stem}: estimated {expected} s ({least} to {most} s), "
         f"took {truth:.0f} s: ratio {ratio:.2f} (limits {1 / LIMIT:.2f} and {LIMIT})"
     )
+    taken = parts_of(lines, began, truth)
+    for name, part in seconds["parts"].items():
+        print(f"  {name}: estimated {part['expected']:.0f} s, took {taken.get(name, 0.0):.0f} s")
     print(f"  processes of each block: {sorted(processes.values())}; the estimate itself took {rehearsal:.1f} s")
     return not 1 / LIMIT <= ratio <= LIMIT
+
+
+def parts_of(records: Sequence[Mapping[str, Any]], began: float, whole: float) -> dict[str, float]:
+    """The seconds of each part of a run, within a second, from the times at which records were stored: what was
+    measured first waited for the start, and the rest of the time was the report."""
+    found: Counter[str] = Counter()
+    last, stages = began, {"resident": "memory", "cold": "cost"}
+    for record in records:
+        now = max(last, datetime.fromisoformat(record["at"]).timestamp())
+        stage = record["measure"].partition(".")[0]
+        found[stages.get(stage, stage)] += now - last
+        last = now
+    return {**found, "start": 0.0, "report": whole - (last - began)}
 
 
 def harness(*arguments: str) -> str:

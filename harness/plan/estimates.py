@@ -261,8 +261,8 @@ def report_seconds(blocks: Sequence[Block]) -> float:
 
 
 def plot_count(blocks: Sequence[Block]) -> int:
-    """About how many plots a report has: one for each mode, each explanation, the curves of each block, and quality
-    beside time."""
+    """About how many plots a report has: one for each mode and each explanation; where something is learned, one of the
+    curves of each block, one of quality beside time, and one of the comparisons."""
     modes = {mode for block in blocks for mode in block.measures.timed_modes}
     explained = learned = 0
     for block in blocks:
@@ -270,4 +270,4 @@ def plot_count(blocks: Sequence[Block]) -> int:
             explained += (len(block.trials) - 1) * len(profile.of or ())
         if block.measures.learning:
             learned += 1 + bool(block.measures.speed)
-    return min(len(modes) + min(explained, MOST_EXPLAINED) + learned, MOST_PLOTS)
+    return min(len(modes) + min(explained, MOST_EXPLAINED) + learned + bool(learned), MOST_PLOTS)

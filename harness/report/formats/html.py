@@ -166,11 +166,14 @@ def reading_of(report: Report) -> list[str]:
 
 
 def parts_of(report: Report) -> tuple[list[Part], Picture | None]:
-    """The sections in order, each with its plots; and the plot of the first screen, which is in none of them."""
-    parts = [
-        Part(f"s{n}", one.title, paragraphs(one.words), grids_of(one.tables), grids_of(one.details), one.why)
-        for n, one in enumerate(report.sections, 1)
-    ]
+    """The sections in order, each with its plots; and the plot of the first screen, which is in none of them. A section
+    of reasons shows its first table; the others are folded."""
+    parts = []
+    for n, one in enumerate(report.sections, 1):
+        grids, details = grids_of(one.tables), grids_of(one.details)
+        if one.why:
+            grids, details = grids[:1], [*grids[1:], *details]
+        parts.append(Part(f"s{n}", one.title, paragraphs(one.words), grids, details, one.why))
     by_title = {part.title: part for part in parts}
     plots = plots_of(report)
     main, first = main_plot(report, plots), None

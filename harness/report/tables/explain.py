@@ -28,9 +28,10 @@ TOP = 10
 def reasons(findings: Findings) -> Section:
     """What the difference of the answer comes from, and how the trials beside it were computed; and in detail the
     largest of the other differences, and what takes most time in each trial."""
+    asked = explanation_of(findings)
     words = section_words(
-        "Each variant was profiled once after timing. Rows are the profile scaled to the measured phase times, minus "
-        "profiler overhead, so they add up to the measured difference.",
+        f"{asked.block.name}: {sentence_of(asked)}" if asked else "No difference of times is clear enough to explain.",
+        ("rows", "a profile after timing, scaled to the measured times of phases, so they add up to the difference"),
         ("between operators", "time outside any operator: Python code, or the autograd engine in the backward pass"),
         ("kernel path", "the implementations that computed the step, recognised by the names of operators"),
         ("page faults", "how often a step touched memory that the system had not provided yet"),
@@ -39,7 +40,6 @@ def reasons(findings: Findings) -> Section:
     cost = profiler_cost(findings.profiles)
     blocks = {block.id: block for block in findings.plan.blocks}
     differences = grouped(findings.explained, lambda one: (one.block.id, one.mode))
-    asked = explanation_of(findings)
     also = [one for one in largest(findings.explained, MOST_EXPLAINED) if one is not asked]
     tables = [explanation_table(asked)] if asked else []
     details = [explanation_table(one) for one in also]
