@@ -37,11 +37,9 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES.rglob("*.yaml")), ids=lambda path: path.stem)
-def test_each_suite_plans_and_has_a_description(suite, catalog):
+def test_each_suite_plans(suite, catalog):
     for preset in (None, *(yaml.safe_load(suite.read_text()).get("presets") or {})):
         assert make_plan(load_suite(suite, catalog, preset=preset), catalog).blocks
-    reading = suite.with_suffix(".md").read_text()
-    assert "results/reference/" in reading or suite.stem == "smoke"
 
 
 def test_the_schema_for_editors_is_current():
@@ -85,7 +83,7 @@ def test_smoke_suite_says_that_harness_works(tmp_path):
     assert len(found["claims"]) == 2
     assert "fails" not in {claim["answer"] for claim in found["claims"]}
     steps = [c for c in found["comparisons"] if c["metric"] == "step_time"]
-    assert {c["level"] for c in steps} == {"again", "packed", "wide"}
+    assert {c["level"] for c in steps} == {"copy", "packed", "wide"}
     for comparison in steps:
         assert comparison["processes"] >= 3
         assert comparison["verdict"] in set(Verdict) - {Verdict.INVALID, Verdict.NONE}
@@ -97,7 +95,7 @@ def test_smoke_suite_says_that_harness_works(tmp_path):
     assert len(verified) == sum(len(block.trials) for block in plan.blocks)
     for record in verified:
         assert record["outcome"] == "ok"
-        if record["level"] in ("again", "packed"):
+        if record["level"] in ("copy", "packed"):
             assert record["data"]["error"] <= record["data"]["allowed"]
     again = harness("report", folder, "--json", cwd=tmp_path)
     assert {**json.loads(again.stdout), "folder": found["folder"]} == found

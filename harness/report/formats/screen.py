@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -163,13 +164,16 @@ def matrix_lines(matrix: Matrix, width: int) -> Iterator[Text]:
         shown, left = [header, *body[:MOST_ROWS]], body[MOST_ROWS:]
     yield from shown
     if left:
-        yield Text(f"… and {len(left)} more lines: report.txt has all comparisons.", "dim")
+        counts = Counter(cell.verdict.rstrip("*") for cell in matrix.cells.values())
+        every = ", ".join(f"{number} {verdict}" for verdict, number in counts.most_common() if verdict)
+        text = f"… and {len(left)} more lines. Of all {len(matrix.cells)} comparisons: {every}."
+        yield from paragraph(Text(text, "dim"), width)
     yield from paragraph(Text(visible(" ".join((matrix.caption, *matrix.notes))), "dim"), width, NOTE_LINES, "")
 
 
 def by_level(matrix: Matrix) -> list[list[Text]]:
     """A row for each level, a column for each place."""
-    rows = [[head(matrix.axis), *map(head, matrix.places)]]
+    rows = [[head(matrix.axis), *map(head, matrix.titles)]]
     if matrix.baseline:
         rows.append([named(matrix.baseline), *(named(value or "baseline") for value in matrix.baselines)])
     return rows + [
@@ -180,7 +184,7 @@ def by_level(matrix: Matrix) -> list[list[Text]]:
 def by_place(matrix: Matrix) -> list[list[Text]]:
     """A row for each place, a column for each level."""
     base = [head(matrix.baseline)] if matrix.baseline else []
-    rows = [[head(""), *base, *map(head, matrix.levels)]]
+    rows = [[head(" · ".join(matrix.axes)), *base, *map(head, matrix.levels)]]
     for place, value in zip(matrix.places, matrix.baselines, strict=True):
         own = [named(value or "baseline")] if base else []
         rows.append([named(place), *own, *(text_of(matrix.cell(level, place)) for level in matrix.levels)])

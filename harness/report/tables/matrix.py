@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis import seed_stats
+from harness.analysis.claim_words import named_levels
 from harness.analysis.effects import Effect
 from harness.analysis.finding import Finding
 from harness.analysis.findings import Findings
@@ -41,9 +42,10 @@ MOST_REASONS = 2
 
 
 class Place(NamedTuple):
-    """Where levels were compared, and by what."""
+    """Where levels were compared, and by what. `titled` is the context with the names of axes beside numbers."""
 
     context: str
+    titled: str
     mode: str
     metric: str
 
@@ -63,14 +65,16 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Matrix:
-    """The `cells` by (level, place). `places` has the names of the contexts, modes and scores; `baselines` has the
-    baseline's own value at each place. `caption` says what the numbers are, and `notes` what the flags and the
-    undecided comparisons mean."""
+    """The `cells` by (level, place). `places` has the short names of the contexts, modes and scores, and `titles` those
+    with the axes of numbers; `axes` are the axes of the contexts. `baselines` has the baseline's own value at each
+    place. `caption` says what the numbers are, and `notes` what the flags and the undecided comparisons mean."""
 
     axis: str
+    axes: tuple[str, ...]
     baseline: str
     levels: tuple[str, ...]
     places: tuple[str, ...]
+    titles: tuple[str, ...]
     cells: Mapping[tuple[str, str], Cell]
     baselines: tuple[str, ...]
     caption: str
@@ -92,9 +96,11 @@ def matrix_of(findings: Findings) -> Matrix | None:
     by_place = grouped(shown, place_of)
     return Matrix(
         axis=findings.plan.axis,
+        axes=tuple(shown[0].context),
         baseline="" if isinstance(shown[0], Effect) else shown[0].baseline,
         levels=tuple(dict.fromkeys(one.level for one in shown)),
         places=tuple(names.values()),
+        titles=tuple(names_of(places, titled=True)),
         cells={(one.level, names[place_of(one)]): cell_of(one, quick=quick) for one in shown},
         baselines=tuple(baseline_value(findings, by_place[place][0]) for place in places),
         caption=caption_of(shown),
@@ -111,7 +117,7 @@ def answering(findings: Findings) -> list[Finding]:
         kinds = designs.CLAIMED[plan.design]
         if effects := [one for one in findings.effects if one.kind in kinds and one.metric in metrics]:
             return list[Finding](effects)
-    claimed = {(claim.metric, claim.of) for claim in plan.claims}
+    claimed = dict.fromkeys((claim.metric, claim.of) for claim in plan.claims)
     quantities = [one for one in findings.quantities if one.level != one.baseline]
     chosen = [one for one in quantities if (one.metric, one.mode) in claimed]
     if not findings.deciding and not chosen:
@@ -119,22 +125,26 @@ def answering(findings: Findings) -> list[Finding]:
         chosen = [one for one in quantities if one.metric in first]
     order = {place: number for number, place in enumerate(claimed)}
     chosen.sort(key=lambda one: order.get((one.metric, one.mode), 0))
-    return [*findings.deciding, *chosen]
+    # The first claim says what matters most.
+    first_claimed = [one for one in chosen if order.get((one.metric, one.mode)) == 0]
+    others = [one for one in chosen if one not in first_claimed]
+    return [*first_claimed, *findings.deciding, *others]
 
 
 def place_of(one: Finding) -> Place:
     """The place of a comparison."""
-    return Place(place_in_words(*one.context.values()) if one.context else "", one.mode, one.metric)
+    context, titled = (" · ".join(words) for words in (one.context.values(), named_levels(one.context)))
+    return Place(context, titled, one.mode, one.metric)
 
 
-def names_of(places: Sequence[Place]) -> list[str]:
+def names_of(places: Sequence[Place], *, titled: bool = False) -> list[str]:
     """The names of places, without what is the same everywhere: the mode only where a metric was measured in several,
     the metric only where there are several. Times have the name of their mode."""
     modes = grouped(places, lambda place: place.metric)
     several = {metric for metric, those in modes.items() if len({place.mode for place in those}) > 1}
     found = []
     for place in places:
-        parts = [place.context, place.mode if place.metric in several else ""]
+        parts = [place.titled if titled else place.context, place.mode if place.metric in several else ""]
         if len(modes) > 1 and not (place.metric == "step_time" and parts[1]):
             parts.append("time" if place.metric == "step_time" else in_words(place.metric))
         found.append(place_in_words(*parts) if any(parts) else in_words(place.metric))
