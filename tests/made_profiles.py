@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from made import block, record
 
-from harness.analysis.explain import BlockTimes
+from harness.analysis.explain import BlockTimes, Explanation, explain
+from harness.analysis.profiles import Profiled
 from harness.analysis.samples import step_time
 from harness.analysis.stats import FLOOR
 from harness.analysis.timing import Measured
@@ -78,3 +79,11 @@ def times_of(one: Measured) -> BlockTimes:
 def timed(**milliseconds: float) -> BlockTimes:
     """The times of these processes."""
     return times_of(measured(**milliseconds))
+
+
+def explained(plain: float, loop: float, rows=LOOP, **more) -> Explanation:
+    """The explanation of these milliseconds of the forward phase; without the profiler, steps take as long."""
+    a, b = (profile(*p, plain=2e6 * (ms + 1), **more) for *p, ms in (("plain", FUSED, plain), ("loop", rows, loop)))
+    one = explain(timed(plain=plain, loop=loop), Profiled(a), Profiled(b), 0.0)
+    assert one is not None
+    return one

@@ -58,6 +58,7 @@ def explain(
     """
     from harness.analysis.findings import find
     from harness.api.lookup import open_run, parse_only
+    from harness.report.cells import block_title
     from harness.report.formats import terminal
     from harness.report.tables.causes import sentence_of
     from harness.report.tables.explain import explanation_table, in_json, rows_above, warnings
@@ -71,12 +72,10 @@ def explain(
         echo_json({"folder": str(store.folder), "explanations": [in_json(one) for one in found], "warnings": texts})
         return
     for one in found:
-        shown = (
-            terminal.table(explanation_table(one, rows, share=0.0))
-            if one.explained
-            else terminal.prose(sentence_of(one))
-        )
-        click.echo(f"\n{shown}")
+        if one.explained:
+            click.echo(f"\n{terminal.table(explanation_table(one, rows, share=0.0))}")
+        else:
+            click.echo(f"\n{terminal.prose(f'{block_title(one.block, one.mode)}: {sentence_of(one)}')}")
     if any(len(rows_above(one, 0.0)) > rows for one in found if one.explained):
         click.echo(f"\n{wrapped('Show more rows with --rows N. All rows: --json.')}")
     for text in texts:

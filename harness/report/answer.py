@@ -22,14 +22,14 @@ def answer_of(findings: Findings, others: tuple[str, ...]) -> str:
         return others[0] if others else ""
     if findings.is_quick:
         return f"{UNDECIDED_YET}{sentence}."
-    return f"{word_of(leading)}. {sentence[:1].upper() + sentence[1:]}." if leading else f"{sentence}."
+    return f"{word_of(leading)}: {sentence}." if leading else f"{sentence}."
 
 
 def word_of(result: ClaimResult) -> str:
     """The answer in one or two words. A claim about several contexts may be true in some of them only."""
     if result.answer == Answer.HOLDS:
         return "Yes"
-    if result.true_in:
+    if 0 < len(result.true_in) < result.contexts:
         return "It depends on the context"
     return "No" if result.answer == Answer.FAILS else "Not decided"
 

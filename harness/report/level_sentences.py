@@ -34,11 +34,13 @@ def level_sentence(compared: Sequence[Finding]) -> str:
     groups = [those for verdict in WORDING if (those := by_verdict.get(verdict))]  # type: ignore[call-overload]  # a verdict is a text
     if len(groups) == 1:
         return f"{first.level} is {_verdict(compared, baseline, len(compared))}{_size(compared, baseline)}"
-    # Only the first verdict names the baseline.
+    # Only the first verdict names the baseline and the metric.
     names = [baseline, *[""] * (len(groups) - 1)]
-    pieces = [_verdict(those, name, len(compared)) + _sizes(those) for those, name in zip(groups, names, strict=True)]
-    by = f"For {step_name(first.mode)}" if first.metric == "step_time" else f"By {in_words(first.metric)}"
-    return f"{by}, {first.level} is {'; '.join(pieces)}"
+    pieces = [
+        _verdict(those, name, len(compared)) + _sizes(those, named=those is groups[0])
+        for those, name in zip(groups, names, strict=True)
+    ]
+    return f"{first.level} is {'; '.join(pieces)}"
 
 
 def _verdict(those: Sequence[Finding], baseline: str, of: int) -> str:
@@ -69,13 +71,15 @@ def _size(those: Sequence[Finding], baseline: str) -> str:
     return f": its {in_words(first.metric)} differs by {numbers}{' points' * (first.scale == 'difference')}{interval}"
 
 
-def _sizes(those: Sequence[Finding]) -> str:
-    """The sizes in brackets."""
+def _sizes(those: Sequence[Finding], *, named: bool) -> str:
+    """The sizes in brackets, with the name of the metric if it is to be `named`."""
     numbers, first = _numbers(those), those[0]
     if not numbers:
-        return ""
-    times = " times as long" if first.metric == "step_time" else " times as much"
-    return f" ({numbers}{ {'difference': ' points', 'ratio': times}.get(first.scale, '') })"
+        return f" by {in_words(first.metric)}" if named and first.metric != "step_time" else ""
+    if first.metric == "step_time":
+        return f" ({numbers} times as long{f' for {step_name(first.mode)}' if named else ''})"
+    unit = {"difference": " points", "ratio": " times"}.get(first.scale, "")
+    return f" ({numbers}{unit}{f' in {in_words(first.metric)}' if named else ''})"
 
 
 def _numbers(those: Sequence[Finding]) -> str:

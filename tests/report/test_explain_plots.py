@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import pytest
 from made_figures import figure_of
-from made_profiles import FUSED, LOOP, profile, timed
+from made_profiles import LOOP, explained
 
-from harness.analysis.explain import explain, largest
-from harness.analysis.profiles import Profiled
+from harness.analysis.explain import largest
 from harness.report.plots.explain_plots import BARS, LESS, MORE, Waterfall
 from harness.report.plots.figures import Plot, styles_of
 
 STYLES = styles_of(("plain", "loop"))
 
 
-def explained(rows=LOOP, loop: float = 6.0):
-    a, b = (Profiled(r) for r in (profile("plain", FUSED), profile("loop", rows, plain=2e6 * (loop + 1))))
-    one = explain(timed(plain=3.0, loop=loop), a, b, 0.0)
-    assert one is not None
-    return one
-
-
 def test_waterfall_bars_sum_to_the_difference():
     from matplotlib.colors import to_hex
 
-    one = explained()
+    one = explained(3.0, 6.0)
     waterfall = Waterfall(one, STYLES)
     assert sum(change for _, change in waterfall.steps()) == pytest.approx(1e3 * one.difference)
     (axes,) = figure_of(Plot("x", waterfall.title, waterfall.size, waterfall.draw, "Why")).axes
@@ -43,16 +35,18 @@ def test_waterfall_bars_sum_to_the_difference():
 
 def test_smallest_operators_share_one_bar():
     rows = [*LOOP, *(("forward", f"aten::op{i}", 1, 100_000 + i) for i in range(20))]
-    one = explained(rows)
+    one = explained(3.0, 6.0, rows)
     steps = Waterfall(one, STYLES).steps()
     assert len(steps) == BARS + 1
     assert steps[-1][0].endswith(" others")
-    few = Waterfall(explained([*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))]), STYLES).steps()
+    few = Waterfall(
+        explained(3.0, 6.0, [*LOOP, *(("forward", f"aten::op{i}", 1, 1000 + i) for i in range(20))]), STYLES
+    ).steps()
     assert all(abs(change) >= 1e3 * one.sensitivity for _, change in few[:-1])
     assert len(few) < BARS
 
 
 def test_only_the_largest_clear_differences_are_drawn():
-    large, small, none = explained(), explained(loop=4.0), explained(loop=3.0)
+    large, small, none = (explained(3.0, loop) for loop in (6.0, 4.0, 3.0))
     assert largest([none, small, large], 5) == [large, small]
     assert largest([none, small, large], 1) == [large]

@@ -83,7 +83,7 @@ def test_one_context(catalog):
 def test_summary_separates_contexts_with_different_verdicts(catalog):
     of = [timed("a", "b", times={"b": time}, context={"n": name}) for name, time in (("x", 2), ("y", 3), ("z", 0.5))]
     assert sentences(catalog, *of) == (
-        "For a training step, b is faster than a in z (0.500 times as long); slower in x and y (2.00 to 3.00 times as "
+        "b is faster than a in z (0.500 times as long for a training step); slower in x and y (2.00 to 3.00 times as "
         "long).",
     )
 
@@ -102,7 +102,7 @@ def test_summary_separates_contexts_with_different_verdicts(catalog):
         ),
         (
             [*(compared("b", "slower", w) for w in "wxyz"), compared("b", "faster", "v", 0.5)],
-            "For a training step, b is faster than plain in v (0.500 times as long); "
+            "b is faster than plain in v (0.500 times as long for a training step); "
             "slower in 4 of 5 contexts (2.00 times as long).",
         ),
         (

@@ -126,8 +126,8 @@ def sensitivity_lines(report: Report, width: int) -> list[Text]:
     if sizes is None:
         return paragraph(Text(report.last_line), width)
     typical, noisiest = (f"{100 * size:.1f} %" for size in sizes)
-    both = typical if typical == noisiest else f"{typical} (typical comparison) to {noisiest} (noisiest)"
-    return labelled("Sensitivity", f"{both}, in 80 % of cases", width)
+    both = typical if typical == noisiest else f"{typical} (noisiest: {noisiest})"
+    return labelled("Sensitivity", f"the run detects {both} in 80 % of cases", width)
 
 
 def remark_lines(report: Report, width: int) -> Iterator[Text]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import chain, zip_longest
 
 from harness.analysis.explain import Explanation, OperatorTime
 from harness.analysis.profiles import ENGINE, UNATTRIBUTED, is_of
@@ -12,6 +14,7 @@ from harness.report.cells import confidence_interval, listed
 
 #: A sentence names operators from this share of the difference on, and at most this many increases and decreases.
 NAMED, MOST_NAMED = 0.06, 3
+LARGEST = "largest increases", "largest decreases"
 #: The most characters of a reason in one line.
 LINE = 150
 
@@ -20,22 +23,31 @@ def why_in_a_line(one: Explanation) -> str:
     """Why one trial takes longer or shorter than the other, in one sentence of at most about 150 characters."""
     if not one.explained:
         return nothing_to_explain(one)
-    path = "; ".join(_other_path(one, one.level, "runs"))
-    if one.path_change.seconds:
-        return f"{path}."
-    head = f"{path} and" if path else one.level
-    increases, decreases = main_operators(one)
-    spent = [("more", increases), ("less", decreases)]
-    parts: list[str] = []
-    for word, rows in spent if one.difference > 0 else reversed(spent):
-        for index, row in enumerate(rows):
-            where = "between operators" if row.operator == UNATTRIBUTED else f"in {short(row.operator)}"
-            start = f"{'and ' * bool(parts)}{word} time " if index == 0 else ""
-            part = f"{start}{where} ({milliseconds(one, row.difference)})"
-            if not parts or len(f"{head} spends {', '.join([*parts, part])}.") <= LINE:
-                parts.append(part)
+    path, seconds = "; ".join(_other_path(one, one.level, "runs")), one.path_change.seconds
+    if seconds:
+        rest = _rest(one, seconds) if abs(one.difference - sum(seconds)) >= one.sensitivity else []
+        return f"{'; '.join([path, *rest])}."
+    head = f"{path} and spends" if path else f"{one.level} spends"
+    shown: list[OperatorTime] = []
+    for row in chain.from_iterable(zip_longest(*main_operators(one))):  # both kinds, also where there is little room
+        if row and (not shown or len(_spent(one, head, [*shown, row])) <= LINE):
+            shown.append(row)
     total = milliseconds(one, one.difference)
-    return f"{head} spends {', '.join(parts)}." if parts else f"{head} spends {total}, spread over many operators."
+    return _spent(one, head, shown) if shown else f"{head} {total}, spread over many operators."
+
+
+def _spent(one: Explanation, head: str, rows: Sequence[OperatorTime]) -> str:
+    """A sentence that begins with `head` and says in which operators more and less time is spent."""
+    parts = []
+    for word, sign in (("more", 1), ("less", -1)):
+        those = [row for row in rows if sign * row.difference > 0]
+        places = [
+            f"{'between operators' if row.operator == UNATTRIBUTED else f'in {short(row.operator)}'} "
+            f"({milliseconds(one, row.difference)})"
+            for row in those
+        ]
+        parts += [f"{word} time {', '.join(places)}"] if places else []
+    return f"{head} {' and '.join(parts if one.difference > 0 else parts[::-1])}."
 
 
 def nothing_to_explain(one: Explanation) -> str:
@@ -59,19 +71,17 @@ def sentence_of(one: Explanation) -> str:
         return nothing_to_explain(one)
     bounds = f" ({confidence_interval(one)})" if one.interval else ""
     size = f"{one.level} takes {one.ratio:.3f}× as long as {one.baseline} for {step_name(one.mode)}{bounds}"
-    causes = [*_other_path(one, "it", "ran"), *_more_calls(one), *_largest(one)]
+    causes = [*_other_path(one, "it", "ran"), *_largest(one), *_more_calls(one)]
     return f"{size}, {milliseconds(one, one.difference)} per step: {'; '.join(causes)}."
 
 
 def _other_path(one: Explanation, subject: str, verb: str) -> list[str]:
-    """How the kernel paths differ, and the time of each and of the other phases where it is known."""
+    """How the kernel paths differ, and the time of each where it is known."""
     paths = one.path_change
     lost, gained = listed(paths.lost or ("",)), listed(paths.gained or ("",))
     if paths.seconds:
         less, more = (milliseconds(one, value) for value in paths.seconds)
-        found = [f"{subject} {verb} {gained} ({more}) instead of {lost} ({less})"]
-        rest = one.difference - sum(paths.seconds)
-        return [*found, f"other phases: {milliseconds(one, rest)}"] if abs(rest) >= one.sensitivity else found
+        return [f"{subject} {verb} {gained} ({more}) instead of {lost} ({less})"]
     if paths.lost and paths.gained:
         return [f"{subject} {verb} {gained} instead of {lost}"]
     words = {True: f"also {verb} {gained}", False: f"no longer {verb} {lost}"}
@@ -87,19 +97,24 @@ def _more_calls(one: Explanation) -> list[str]:
 
 
 def _largest(one: Explanation) -> list[str]:
-    """The largest increases and decreases. Where the times of kernel paths are given, only those that are not theirs;
-    otherwise also the rest, so that the numbers add up to the difference as it is shown."""
+    """The largest increases and decreases and the rest, so that the numbers add up to the difference as it is shown.
+    Where the times of kernel paths are known, they are what adds up, and the largest operators are parts of them."""
     increases, decreases = main_operators(one)
-    found = []
-    for words, rows in (("largest increases", increases), ("largest decreases", decreases)):
-        if rows:
-            parts = [f"{short(row.operator)} ({milliseconds(one, row.difference)})" for row in rows]
-            found.append(f"{words}: {', '.join(parts)}")
+    names = [
+        ", ".join(f"{short(row.operator)} ({milliseconds(one, row.difference)})" for row in rows)
+        for rows in (increases, decreases, [*increases, *decreases])
+    ]
     if one.path_change.seconds:
-        return found
+        return [*_rest(one, one.path_change.seconds), *([f"the largest parts: {names[2]}"] if names[2] else [])]
+    found = [f"{words}: {text}" for words, text in zip(LARGEST, names, strict=False) if text]
+    return [*found, *_rest(one, [row.difference for row in (*increases, *decreases)])]
+
+
+def _rest(one: Explanation, named: Sequence[float]) -> list[str]:
+    """What is missing from the times that are named to the whole difference, as both are shown."""
     digits = decimals(one)
-    named = sum(round(1e3 * row.difference, digits) for row in (*increases, *decreases))
-    return [*found, f"everything else: {round(1e3 * one.difference, digits) - named:+.{digits}f} ms"]
+    rest = round(1e3 * one.difference, digits) - sum(round(1e3 * seconds, digits) for seconds in named)
+    return [f"everything else: {rest:+.{digits}f} ms"] if round(rest, digits) else []
 
 
 def main_operators(one: Explanation) -> tuple[list[OperatorTime], list[OperatorTime]]:

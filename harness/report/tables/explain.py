@@ -84,7 +84,7 @@ def explanation_table(one: Explanation, most: int = MOST_ROWS, *, share: float =
     """The rows that are at least this share of the difference, the largest first and at most this many; the others in
     one row, and the sum. No row is shown by itself that is smaller than the explanation's sensitivity."""
     shown = rows_above(one, share)[:most]
-    digits = decimals(one)
+    digits = max(2, decimals(one))  # at least those of the table of comparisons
 
     def cells(name: str, row: OperatorTime) -> tuple[str, ...]:
         seconds = (*(f"{1e3 * each:.{digits}f}" for each in row.seconds), f"{1e3 * row.difference:+.{digits}f}")

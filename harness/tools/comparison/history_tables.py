@@ -20,8 +20,8 @@ from harness.tools.comparison.times import NORMAL_DF
 #: The characters of a sparkline.
 SPARKS = "▁▂▃▄▅▆▇█"
 BETWEEN_RUNS = (
-    "Between runs: the 95 % interval of the ratio now. It is wider than the interval of a single run, since it also "
-    "covers how much runs of the same code differ. Scatter: the standard deviation of the runs."
+    "Between runs: the 95 % interval of the ratio now, from all runs since the last change and from how much runs of "
+    "the same code differ. The interval of a single run is below. Scatter: the standard deviation of the runs."
 )
 NO_CHANGE = (
     "None found. Detecting one needs at least four comparable runs, two before and two after it. With fewer than eight "
@@ -47,16 +47,20 @@ def summary_table(group: Group) -> Table:
     """One row for each series."""
     rows = []
     for series in group.series:
-        now = series.changes.segments[-1]
-        low, high = map(math.exp, Estimate(now.mean, now.error, NORMAL_DF, now.stop - now.start).interval())
-        rows.append(
-            (
-                series.place, series.last.level, str(len(series.runs)), f"{math.exp(now.mean):.3f}",
-                f"{low:.3f} to {high:.3f}", scatter_cell(series), sparkline([e.mean for e in series.estimates]),
-            )
-        )  # fmt: skip
+        ratio, interval = between_runs(series)
+        course = sparkline([estimate.mean for estimate in series.estimates])
+        cells = (series.place, series.last.level, str(len(series.runs)), ratio, interval, scatter_cell(series), course)
+        rows.append(cells)
     headers = ("where", "level", "runs", "now", "between runs", "scatter", "course")
     return Table("Ratio to the baseline in all runs of the group", headers, tuple(rows), (BETWEEN_RUNS,))
+
+
+def between_runs(series: Series) -> tuple[str, str]:
+    """The ratio since the last change and its interval; a single run shows no interval between runs."""
+    now = series.changes.segments[-1]
+    count = now.stop - now.start
+    low, high = map(math.exp, Estimate(now.mean, now.error, NORMAL_DF, count).interval())
+    return f"{math.exp(now.mean):.3f}", f"{low:.3f} to {high:.3f}" if count > 1 else UNKNOWN
 
 
 def scatter_cell(series: Series) -> str:
