@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import time
@@ -170,24 +171,31 @@ def test_records_are_strict_json(here):
 
 
 def test_the_terminal_shows_learning(here):
-    lines = [line.strip() for line in (here / "stdout").read_text().splitlines()]
+    text = " ".join((here / "stdout").read_text().split())
+    assert "what time close " in text
+    assert re.search(r"other .* [+-]\d+\.\d ±\d+\.\d equivalent", text)
+    assert 'True: "Another order learns alike"' in text
+    assert 'False: "Another order is much better"' in text
+    assert "failed" not in text
+
+
+def test_the_whole_text_shows_learning(here):
+    text = (the_run(here) / "report.txt").read_text()
+    lines = [line.strip() for line in text.splitlines()]
     begin = lines.index("all · learning: close")
     table = {line.split("  ")[0]: line for line in lines[begin + 3 : begin + 8]}
-    assert lines[begin + 1].split()[:4] == ["what", "close", "untrained", "points"]
+    assert lines[begin + 1].split()[:3] == ["what", "close", "points"]
+    assert "The same in all rows: untrained " in text
     assert table["plain"].endswith("baseline")
     assert "constant answer" in table
     assert "equivalent" in table["other"]
     assert "5/5 (48% to 100%)" in table["wild"]
     assert "never (0/5)" in table["wild"]
     assert table["wild"].split()[1] == "%.1f%%" % (100 * untrained(here)), "the untrained model's"
-    assert "Trained under 5 seeds for 20 steps on 48 examples; tested on 24." in (here / "stdout").read_text()
+    assert "Trained under 5 seeds for 20 steps on 48 examples; tested on 24." in text
     assert "all: speed and quality" in lines
     assert "all: health" in lines
-    text = (here / "stdout").read_text()
-    assert "True: Another order learns alike" in text
-    assert "False: Another order is much better" in text
     assert "seeds diverged" in text
-    assert "failed" not in text
 
 
 def untrained(here: Path) -> float:
@@ -258,8 +266,9 @@ def test_ctrl_c_loses_no_seed_and_resume_gives_the_same(tmp_path, planned, catal
     assert list(folder.glob("checkpoints/*.pt"))
     done = harness("run", "--resume", folder, "--jobs", "1", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
-    assert "all, bad: failed in learning: training under seed 0: RuntimeError: the step is broken" in done.stdout
-    assert "invalid: failed: training under seed 0" in done.stdout
+    shown = " ".join(done.stdout.split())
+    assert "all, bad: failed in learning: training under seed 0: RuntimeError: the step is broken" in shown
+    assert "invalid: failed: training under seed 0" in (folder / "report.txt").read_text()
     assert (folder / "records.jsonl").read_text().startswith(before)
     records = of_learning(folder)
     assert sorted(r.replicate for r in records) == [0, 1, 2, 3, 4, 6, 7]
