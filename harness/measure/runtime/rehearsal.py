@@ -35,7 +35,7 @@ from harness.records.plan import THREADS, Block, Spec
 from harness.records.settings import Learning, Profile
 
 #: Seconds after which no further step of a trial is taken: in one mode, and in training.
-STEPS, TRAINING = 0.15, 0.2
+STEPS, TRAINING = 0.15, 0.4
 #: The most test examples of a rehearsed evaluation.
 EVALUATED = 2048
 #: Verification is not rehearsed if it would take longer than this, in seconds; its time then follows from the steps.
@@ -162,8 +162,9 @@ def profiled_seconds(member: BuiltMember) -> float:
 
 
 def training_seconds(run: TrainingRun, seconds: float) -> float:
-    """The mean seconds of a training step. The first half of the steps, which may be slower, is not counted. No more
-    steps are taken than the run has, since a schedule may end with it. Raises TrialFailed."""
+    """The median seconds of a training step: other programs make single steps longer. The first half of the steps,
+    which may be slower, is not counted. No more steps are taken than the run has, since a schedule may end with it.
+    Raises TrialFailed."""
     batches, times, until = run.batches(0), list[float](), perf_counter() + seconds
     level = run.built.trial.level
     with failures_of(level, "one training step"):
@@ -176,8 +177,7 @@ def training_seconds(run: TrainingRun, seconds: float) -> float:
         advice = "another dataset.batch_size avoids it, if the model cannot train on one"
         with failures_of(level, f"one training step on a single example, a batch of each epoch ({advice})"):
             training_step(run, smallest)
-    later = times[len(times) // 2 :]
-    return sum(later) / len(later)
+    return median(times[len(times) // 2 :])
 
 
 def training_step(run: TrainingRun, examples: Sequence[Any]) -> None:
