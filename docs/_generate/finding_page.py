@@ -11,7 +11,9 @@ from _generate.finding_plot import caption, place_in_words, plot, size_and_inter
 from _generate.numbers import StoredNumbers, findings_of
 from _generate.runs import StoredRun, machines, reference_runs, stored_runs
 from _generate.verdict import checked_verdict, claim_in
+from harness.analysis.claims import ClaimResult
 from harness.plugins.catalog import Catalog
+from harness.records.plan import Claim
 from harness.report.cells import ANSWERS
 
 FOLDER = "docs/findings"
@@ -86,25 +88,28 @@ def claims_table(advice: Advice, runs: Sequence[StoredRun], columns: Sequence[st
     by_place = {(run.suite, run.machine): run for run in runs}
     rows = []
     for use in advice.claims:
-        tested = tested_of(use, runs)
-        cells = [answer_on(by_place.get((use.suite, machine)), use) for machine in columns]
-        rows.append([f"“{use.claim}” ({tested}; {use.suite})", *cells, NOT_RUN])
+        first = tested_in(use, runs)
+        cells = [answer_on(by_place.get((use.suite, machine)), use, first.claim) for machine in columns]
+        rows.append([f"“{use.claim}” ({first.expected}; {use.suite})", *cells, NOT_RUN])
     return md.table(["claim (threshold; suite)", *columns, "GPU"], rows)
 
 
-def tested_of(use: ClaimUse, runs: Sequence[StoredRun]) -> str:
-    """The threshold of a claim in the reference run."""
+def tested_in(use: ClaimUse, runs: Sequence[StoredRun]) -> ClaimResult:
+    """The claim in the reference run."""
     result = claim_in(next(run for run in runs if run.suite == use.suite), use.claim)
     assert result is not None
-    return result.expected
+    return result
 
 
-def answer_on(run: StoredRun | None, use: ClaimUse) -> str:
-    """The answer to a claim on one machine, and in how many contexts it is true."""
+def answer_on(run: StoredRun | None, use: ClaimUse, first: Claim) -> str:
+    """The answer to a claim on one machine, in how many contexts it is true, and the threshold if it is another one
+    than that of the `first` run."""
     if run is None or (result := claim_in(run, use.claim)) is None:
         return NOT_RUN
     some = 0 < len(result.true_in) < result.contexts
-    return ANSWERS[result.answer] + (f", true in {len(result.true_in)} of {result.contexts}" if some else "")
+    places = f", true in {len(result.true_in)} of {result.contexts}" if some else ""
+    other = (result.claim.expect, result.claim.by) != (first.expect, first.by)
+    return f"{ANSWERS[result.answer]}{places}{f' (tested: {result.expected})' if other else ''}"
 
 
 def numbers_table(advice: Advice, runs: Sequence[StoredRun], columns: Sequence[str]) -> str:

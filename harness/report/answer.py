@@ -31,7 +31,9 @@ def word_of(result: ClaimResult) -> str:
         return "Yes"
     if 0 < len(result.true_in) < result.contexts:
         return "It depends on the context"
-    return "No" if result.answer == Answer.FAILS else "Not decided"
+    if result.answer == Answer.FAILS:
+        return "No"
+    return f"Not decided ({result.remarks})" if result.remarks else "Not decided"
 
 
 def sentence_about(result: ClaimResult, findings: Findings) -> str:

@@ -8,9 +8,11 @@ import pytest
 from made import block, record
 from made_runs import plan
 
+from harness.analysis.verdicts import Answer
 from harness.records.plan import Block, Claim
 from harness.records.record import Record
 from harness.records.settings import Speed
+from harness.report.answer import word_of
 from harness.report.report import Report, report_of
 
 SLOWER = "b is slower than a in both contexts: it takes 2.00 to 3.00 times as long for a training step."
@@ -53,6 +55,12 @@ def claim(expect: str, *, answers: bool = True) -> Claim:
 def test_the_claim_that_answers_the_question_gives_yes_or_no(catalog, expect, ratios, answer):
     report = reported(catalog, ratios, (claim("higher", answers=False), claim(expect)))
     assert report.answer == answer
+
+
+def test_an_answer_that_is_not_decided_says_why(catalog):
+    report = reported(catalog, (), (claim("lower"),))
+    found = replace(report.findings.claims[0], answer=Answer.UNDECIDED, true_in=(), remarks="about 9 seeds decide")
+    assert word_of(found) == "Not decided (about 9 seeds decide)"
 
 
 def test_without_such_a_claim_the_answer_is_what_the_first_claim_is_about(catalog):
