@@ -32,7 +32,7 @@ CHECKED_BATCHES = 3
 #: A sample takes longer than its step by this factor: state is restored and clocks are read between samples.
 BETWEEN_SAMPLES = 1.05
 #: Seconds that the profiler takes in each process besides its steps: its first use, and the overhead of an operator.
-PROFILER = 0.5
+PROFILER = 0.15
 #: A step in the trace, which is written with shapes, as a multiple of a profiled step.
 TRACED = 3.0
 #: The seconds after which no further pass of profiled steps begins, and the number of passes if these take less (see
@@ -43,7 +43,7 @@ ASSUMED_RUN = 1.0
 #: The name of the first part of a block, and the order of the others by the placement of their kinds.
 VERIFY, PLACEMENTS = "verify", ("together", "alone", "per_seed")
 #: Seconds of the report: of its parts that do not depend on the plan, of each trial, and of each plot.
-REPORT, REPORT_OF_TRIAL, REPORT_OF_PLOT = 1.0, 0.02, 0.75
+REPORT, REPORT_OF_TRIAL, REPORT_OF_PLOT = 1.0, 0.02, 0.6
 #: A report has at most so many plots of explanations, and of all kinds (see `harness.report.plots`).
 MOST_EXPLAINED, MOST_PLOTS = 8, 30
 
