@@ -148,8 +148,3 @@ def ratio_words(estimate: Estimate, confidence: float) -> str:
 
 def _head(block: Block, mode: str) -> str:
     return f"{block.name} · {mode}"
-
-
-def minutes(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"

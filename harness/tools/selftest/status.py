@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from harness.api.progress import minutes
-
 Item = TypeVar("Item")
 
 
@@ -30,3 +28,8 @@ def collect(items: Iterable[Item], total: int, describe: Callable[[list[Item]], 
         interrupted = True
     status("")
     return found, interrupted
+
+
+def minutes(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
