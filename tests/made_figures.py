@@ -14,3 +14,11 @@ def figure_of(plot):
     assert box.x1 <= width + 0.01
     assert box.y1 <= height + 0.01
     return figure
+
+
+def check_labels(figure):
+    """No label of an axis and no text covers another one."""
+    for axes in figure.axes:
+        for labels in (axes.get_yticklabels(), axes.get_xticklabels(), axes.texts):
+            boxes = [label.get_window_extent() for label in labels if label.get_text()]
+            assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

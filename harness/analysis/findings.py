@@ -49,20 +49,14 @@ class Findings:
         self.failures = first_failures(records)
         self.verified = [r for r in records if r.measure == "verify" and r.outcome == "ok"]
         self.profiles = profiles_of(plan, records)
-        self.numbers = {
-            (one.block.id, trial.level, one.mode, name): value
-            for one in self.measured
-            for trial in one.block.trials
-            for name, metric in self.metrics.items()
-            if (value := one.number(trial.level, metric, self.views[name])) is not None
-        }
+        self.numbers: dict[tuple[str, str, str, str], float] = {}
         comparisons: list[Comparison] = []
         self.effects: list[Effect] = []
         for one in self.measured:
             levels, contrasts = self.compared_in(one)
             # Metrics that were not measured are left out.
             comparisons += [c for c in levels if c.estimate is not None or c.metric == "step_time"]
-            self.numbers |= self.numbers_by_ratio(one, levels)
+            self.numbers |= self.numbers_of(one, levels)
             self.effects += [e for e in contrasts if e.estimate is not None or e.metric == "step_time"]
         self.comparisons = [as_amount(one) for one in control_false_discoveries(comparisons, self.floor)]
         self.learning = LearningResults(plan, records, self.measured)
@@ -86,15 +80,22 @@ class Findings:
         ]
         return found, self._effects_in(one, found) if self.plan.factors else []
 
-    def numbers_by_ratio(self, one: Measured, compared: Sequence[Comparison]) -> dict[tuple[str, str, str, str], float]:
-        """The number of each level as the baseline's number times the ratio, so that a table agrees with itself: the
-        ratio is estimated within processes, and a median over processes would differ from it in the last digits. A
-        level that is compared by another clock than the block's has its own number."""
-        baseline, found = one.block.baseline.level, {}
-        for c in compared:
-            base = self.numbers.get((one.block.id, baseline, one.mode, c.metric))
-            if base is not None and c.size is not None and c.clock == one.clock:
-                found[one.block.id, c.level, one.mode, c.metric] = base * c.size
+    def numbers_of(self, one: Measured, compared: Sequence[Comparison]) -> dict[tuple[str, str, str, str], float]:
+        """The metrics of each trial of one block and mode. A level that is compared has the baseline's number times the
+        ratio, so that a table agrees with itself: the ratio is estimated within processes, and a median over processes
+        would differ from it in the last digits. A level that is compared by another clock than the block's has its own
+        number."""
+        by_ratio = {(c.level, c.metric): c.size for c in compared if c.size is not None and c.clock == one.clock}
+        found, bases = {}, dict[str, float]()
+        for trial in one.block.trials:  # the baseline is the first
+            for name, metric in self.metrics.items():
+                ratio = by_ratio.get((trial.level, name)) if name in bases else None
+                value = one.number(trial.level, metric, self.views[name]) if ratio is None else bases[name] * ratio
+                if value is None:
+                    continue
+                found[one.block.id, trial.level, one.mode, name] = value
+                if trial is one.block.baseline:
+                    bases[name] = value
         return found
 
     def _effects_in(self, one: Measured, compared: Sequence[Comparison]) -> list[Effect]:

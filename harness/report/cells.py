@@ -179,6 +179,17 @@ def few_digits(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
+def common_baseline(those: Iterable[Finding]) -> str:
+    """The name of what all of these are compared with."""
+    names = list(dict.fromkeys(one.baseline for one in those))
+    return names[0] if len(names) == 1 else "the baseline"
+
+
+def every_context(count: int) -> str:
+    """All of so many contexts."""
+    return f"{'both' if count == 2 else f'all {count}'} contexts"
+
+
 def first_few(texts: Iterable[str], most: int) -> list[str]:
     """The first of the texts, and how many more there are."""
     found = list(texts)

@@ -12,7 +12,9 @@ from harness.modes import step_name
 from harness.records.plan import LEARNING
 from harness.report.cells import (
     WORDING,
+    common_baseline,
     confidence_interval,
+    every_context,
     first_few,
     in_words,
     listed,
@@ -29,8 +31,7 @@ def level_sentence(compared: Sequence[Finding]) -> str:
     """Everything about one level in one mode by one metric, without a full stop: "b is slower than a in all 3
     contexts: it takes 1.82 to 2.01 times as long for a training step"."""
     first, by_verdict = compared[0], grouped(compared, lambda one: one.verdict)
-    baselines = list(dict.fromkeys(one.baseline for one in compared))
-    baseline = baselines[0] if len(baselines) == 1 else "the baseline"
+    baseline = common_baseline(compared)
     groups = [those for verdict in WORDING if (those := by_verdict.get(verdict))]  # type: ignore[call-overload]  # a verdict is a text
     if len(groups) == 1:
         return f"{first.level} is {_verdict(compared, baseline, len(compared))}{_size(compared, baseline)}"
@@ -50,7 +51,7 @@ def _verdict(those: Sequence[Finding], baseline: str, of: int) -> str:
     if of == 1:
         return words
     if len(those) == of:
-        return f"{words} in {'both' if of == 2 else f'all {of}'} contexts"
+        return f"{words} in {every_context(of)}"
     places = [place_of(one) for one in those]
     return f"{words} in {listed(places) if len(places) <= MOST_PLACES else f'{len(places)} of {of} contexts'}"
 

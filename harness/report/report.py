@@ -148,9 +148,16 @@ def machine_line(facts: Mapping[str, Any]) -> str:
 
 def sensitivity_line(findings: Findings) -> str:
     """How small a difference of step times the run could detect."""
-    sizes = findings.smallest_visible()
+    sizes = visible_sizes(findings)
     if sizes is None:
         return "" if findings.learning.learned else "No times were compared."
-    typical, noisiest = (f"{100 * size:.1f} %" for size in sizes)
+    typical, noisiest = sizes
     both = typical if typical == noisiest else f"{typical} (typical comparison) to {noisiest} (noisiest)"
     return f"Sensitivity: differences of {both} would be detected 80 % of the time."
+
+
+def visible_sizes(findings: Findings) -> tuple[str, str] | None:
+    """The smallest differences that the typical and the noisiest comparison would detect in 80 % of cases; None where
+    nothing was compared."""
+    sizes = findings.smallest_visible()
+    return None if sizes is None else (f"{100 * sizes[0]:.1f} %", f"{100 * sizes[1]:.1f} %")

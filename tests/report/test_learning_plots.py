@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made import record, trial
+from made_figures import check_labels, figure_of
 from scipy import stats as oracle
 
 from harness.analysis.grouping import by_place
@@ -79,15 +80,6 @@ def reported(catalog, blocks, records):
 def report(catalog):
     blocks = [block_of(*LEVELS, context={"lag": str(lag)}) for lag in (100, 20, 500)]
     return reported(catalog, blocks, [r for block in blocks for r in (*runs_of(block), *times_of(block))])
-
-
-def figure_of(plot):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=plot.size, layout="constrained")
-    plot.draw(figure)
-    figure.draw_without_rendering()
-    return figure
 
 
 def test_each_kind_is_written_with_labels_and_the_same_twice(report, tmp_path, monkeypatch):
@@ -279,11 +271,4 @@ def test_nothing_is_clipped_and_no_labels_overlap(catalog):
     names = {plot.name: plot for plot in plots.plots_of(report)}
     for name in ("curves-1", "pareto-1", "score-lag", "comparisons-accuracy"):
         figure = figure_of(names[name])
-        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        assert min(box.x0, box.y0) >= -0.01
-        assert box.x1 <= width + 0.01
-        assert box.y1 <= height + 0.01
-        for axes in figure.axes:
-            for labels in (axes.get_yticklabels(), axes.get_xticklabels(), axes.texts):
-                boxes = [label.get_window_extent() for label in labels if label.get_text()]
-                assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        check_labels(figure)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from made import block
 from made_effects import TIMES, block_of, effects, plan_of, speed_records
+from made_figures import check_labels, figure_of
 
 from harness.records.plan import Plan
 from harness.report.formats import markdown
@@ -65,7 +66,6 @@ def test_a_run_without_results_has_no_plot(catalog, tmp_path):
     ],
 )
 def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
-    from matplotlib.figure import Figure
 
     this, random = block_of(design, factors), np.random.default_rng(5)
     values = {trial.level: random.normal(0, spread, 6) for trial in this.trials}
@@ -74,18 +74,8 @@ def test_nothing_is_clipped_and_no_labels_overlap(design, factors, spread):
         shown = [replace(effect, scale=scale) for effect in found]
         forest = effect_forest("some block · train: effects on step time", shown, styles_of(("none", *factors)))
         for each in (forest, forest.narrowed()):
-            figure = Figure(figsize=each.size, layout="constrained")
-            each.draw(figure)
-            figure.draw_without_rendering()
-            box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-            assert box.x0 >= -0.01
-            assert box.y0 >= -0.01
-            assert box.x1 <= width + 0.01
-            assert box.y1 <= height + 0.01
-            for axes in figure.axes:
-                for labels in (axes.get_yticklabels(), axes.get_xticklabels(), axes.texts):
-                    boxes = [label.get_window_extent() for label in labels if label.get_text()]
-                    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+            figure = figure_of(each)
+            check_labels(figure)
             assert sum("undecided" in label.get_text() for label in labels_of(figure)) == len(found)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.plugins.isolation import visible
+from harness.wrapping import joined
 
 #: What the second and later lines of a paragraph begin with.
 INDENT = "  "
@@ -72,7 +73,7 @@ def paragraph(text: Text, width: int, most: int | None = None, indent: str = IND
 def breaks(text: str, width: int, indent: int) -> Iterator[int]:
     """Where lines begin, other than the first: always at a word."""
     used, room = 0, width
-    for match in re.finditer(r"\S+(?: %\S*)?\s*", text):  # a number stays beside its percent sign
+    for match in re.finditer("[^ ]+ *", joined(text)):
         if used and used + cell_len(match[0].rstrip()) > room:
             yield match.start()
             used, room = 0, width - indent

@@ -28,7 +28,7 @@ from harness.report.formats.console import (
 )
 from harness.report.formats.terminal import page_in
 from harness.report.plots import plots
-from harness.report.report import Report
+from harness.report.report import Report, visible_sizes
 from harness.report.summary import slow_sentences
 from harness.report.tables.causes import why_in_a_line
 from harness.report.tables.claims import ClaimLine, capitalised
@@ -122,10 +122,10 @@ def sentence_lines(report: Report, width: int, *, explained: bool) -> Iterator[T
 
 def sensitivity_lines(report: Report, width: int) -> list[Text]:
     """How small a difference of times the run could detect."""
-    sizes = report.findings.smallest_visible()
+    sizes = visible_sizes(report.findings)
     if sizes is None:
         return paragraph(Text(report.last_line), width)
-    typical, noisiest = (f"{100 * size:.1f} %" for size in sizes)
+    typical, noisiest = sizes
     both = typical if typical == noisiest else f"{typical} (noisiest: {noisiest})"
     return labelled("Sensitivity", f"the run detects {both} in 80 % of cases", width)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.claim_words import place_of
+from harness.analysis.quantities import QuantityFinding
 from harness.modes import step_name
 from harness.report.answer import leading_claim
-from harness.report.cells import in_words
+from harness.report.cells import common_baseline, in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.plots.forest import Forest, ForestRow
@@ -21,17 +22,17 @@ def amount_plots(report: Report) -> Iterator[Plot]:
         return
     claim = leading.claim
     styles, kind = fig.styles_in(findings.plan), ""
-    rows, baselines = list[ForestRow](), set[str]()
+    rows, shown = list[ForestRow](), list[QuantityFinding]()
     for found in findings.kinds:
         for one in found.quantities:
             if (one.metric, one.mode) == (claim.metric, claim.of) and one.ratio and one.level != one.baseline:
                 style, word = styles[one.level], str(one.verdict)
                 rows.append(ForestRow(place_of(one), one.level, style, one.ratio, None, True, word))
-                baselines.add(one.baseline)
+                shown.append(one)
                 kind = found.measure.kind.name
     if rows:
         name, step = in_words(claim.metric), step_name(claim.of)
-        baseline = baselines.pop() if len(baselines) == 1 else "the baseline"
+        baseline = common_baseline(shown)
         title = f"{name} against {baseline}{f' for {step}' if step else ''}"
         unit = f"{name} over the baseline's (below 1 is less)"
         yield Plot.of(

@@ -17,7 +17,7 @@ from harness.analysis.grouping import grouped
 from harness.analysis.timing import Comparison
 from harness.analysis.verdicts import DECIDED, Verdict
 from harness.modes import step_name
-from harness.report.cells import in_words, place_in_words
+from harness.report.cells import common_baseline, in_words, place_in_words
 from harness.report.plots import figures as fig
 from harness.report.plots.figures import Plot
 from harness.report.plots.forest import Forest, ForestRow
@@ -44,7 +44,7 @@ def speed_plots(report: Report) -> Iterator[Plot]:
         if those:
             rows = [ForestRow.of(c, place_of(c), c.level, styles[c.level]) for c in those]
             title, margin = title_of(mode, those), margin_of(those)
-            drawing: fig.Drawing = Forest(title, rows, "ratio", UNIT, baseline_of(those), margin)
+            drawing: fig.Drawing = Forest(title, rows, "ratio", UNIT, common_baseline(those), margin)
             if len(rows) > READABLE:
                 drawing = Spread(title, rows, margin)
             yield Plot.of(drawing, "Comparisons", "speed", mode)
@@ -54,13 +54,7 @@ def title_of(mode: str, comparisons: Sequence[Comparison]) -> str:
     """What is compared with what."""
     levels = list(dict.fromkeys(c.level for c in comparisons))
     of = f" of {levels[0]}" if len(levels) == 1 else ""
-    return f"{mode}: time of {step_name(mode)}{of} against {baseline_of(comparisons)}"
-
-
-def baseline_of(comparisons: Sequence[Comparison]) -> str:
-    """The name of what all of them are compared with."""
-    baselines = list(dict.fromkeys(c.baseline for c in comparisons))
-    return baselines[0] if len(baselines) == 1 else "the baseline"
+    return f"{mode}: time of {step_name(mode)}{of} against {common_baseline(comparisons)}"
 
 
 def margin_of(comparisons: Sequence[Comparison]) -> Margin:

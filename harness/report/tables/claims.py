@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from harness.analysis.growth import Growth
 from harness.analysis.level_values import LevelValue
 from harness.analysis.verdicts import Answer
 from harness.modes import step_name
-from harness.report.cells import ANSWERS, confidence_interval, in_words, listed, subject_in_words
+from harness.report.cells import ANSWERS, confidence_interval, every_context, in_words, listed, subject_in_words
 
-#: What follows the size of an effect, by its scale.
+#: What follows the size of an effect, by its scale: in a sentence, and in a table.
 UNITS = {"difference": " points", "number": "", "ratio": " times", "exponent": ""}
+TABLE_UNITS = {**UNITS, "ratio": "×"}
 #: So many contexts are named.
 MOST_PLACES = 3
 
@@ -77,7 +79,7 @@ def decisive_effect(result: ClaimResult) -> str:
     if result.contexts > 1:
         case = "least" if result.claim.inside == "all" else "most"
         where = f" in {place_of(finding)}, the {case} favourable of {result.contexts} contexts"
-    return f"{effect_in_words(finding, _size(result))}{f' ({interval})' if interval else ''}{where}"
+    return f"{effect_in_words(finding, *_size(result, UNITS))}{f' ({interval})' if interval else ''}{where}"
 
 
 def places_in_words(result: ClaimResult) -> str:
@@ -88,19 +90,18 @@ def places_in_words(result: ClaimResult) -> str:
     for names, words in ((result.true_in, "true"), (result.false_in, "false")):
         if len(names) == result.contexts:
             # Undecided only after the correction for the number of claims, which the reason says.
-            every = f"{words} in {'both' if result.contexts == 2 else f'all {result.contexts}'} contexts"
-            return "" if result.answer == Answer.UNDECIDED else every
+            return "" if result.answer == Answer.UNDECIDED else f"{words} in {every_context(result.contexts)}"
         if names:
             counts.append(f"{words} in {len(names)} of {result.contexts}: {listed(names, MOST_PLACES)}")
     return "; ".join(counts) or f"neither true nor false in any of {result.contexts} contexts"
 
 
-def effect_in_words(finding: Finding, size: str) -> str:
-    """What a level does in comparison with the baseline; `size` has its unit."""
-    metric, level, baseline = in_words(finding.metric), finding.level, finding.baseline
+def effect_in_words(finding: Finding, number: str, unit: str) -> str:
+    """What a level does in comparison with the baseline."""
+    size, metric, level, baseline = number + unit, in_words(finding.metric), finding.level, finding.baseline
     if isinstance(finding, Effect):
-        factor = "a factor of " if finding.scale == "ratio" else ""
-        return f"The effect of {level} on {subject_in_words(finding)} is {factor}{size.removesuffix(' times')}"
+        amount = f"a factor of {number}" if finding.scale == "ratio" else size
+        return f"The effect of {level} on {subject_in_words(finding)} is {amount}"
     if isinstance(finding, Growth):
         what = in_words(finding.quantity)
         return f"Along {finding.axis}, the exponent of {level}'s {what} differs from {baseline}'s by {size}"
@@ -120,7 +121,7 @@ def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:
     if finding is not None:
         where = f"{finding.block.name} ({in_words(finding.metric)})"
         where += f", of {result.contexts}" if result.contexts > 1 else ""
-        size = _size(result).replace(" times", "×")
+        size = "".join(_size(result, TABLE_UNITS))
         bounds = (size_in_words(bound, result.claim) for bound in finding.interval or ())
         interval = "exact" if result.claim.is_exact else " to ".join(bounds)
         if (result.claim.is_limit or result.claim.is_value) and not result.claim.is_exact:
@@ -128,11 +129,10 @@ def claim_row(suite: str, result: ClaimResult) -> tuple[str, ...]:
     return result.claim.says, ANSWERS[result.answer].lower(), result.expected, size, interval, where, Path(suite).stem
 
 
-def _size(result: ClaimResult) -> str:
-    """The size of the effect that decides, with its unit; an exact amount of which the baseline has none has no
+def _size(result: ClaimResult, units: Mapping[str, str]) -> tuple[str, str]:
+    """The size of the effect that decides, and its unit; an exact amount of which the baseline has none has no
     ratio."""
     finding = result.decisive
     if finding is None or finding.size is None:
-        return size_in_words(None, result.claim)
-    unit = "" if result.claim.is_value else UNITS[finding.scale]
-    return size_in_words(finding.size, result.claim) + unit
+        return size_in_words(None, result.claim), ""
+    return size_in_words(finding.size, result.claim), "" if result.claim.is_value else units[finding.scale]
